@@ -1,4 +1,4 @@
-"""Quotes around a price that leans away from what is held (Avellaneda and Stoikov 2008), fitted as it goes."""
+"""Quotes around a price shifted against its position (Avellaneda and Stoikov 2008), fitted as it runs."""
 
 from math import ceil, floor, log
 
@@ -7,12 +7,12 @@ from onetape import Strategy
 
 class AvellanedaStoikov(Strategy):
     symbol: str = "binance:BTC/USDT:USDT"
-    risk: float = 0.01  # aversion to risk, for a tick and a unit
+    risk: float = 0.01  # risk aversion, per tick and unit
     horizon: float = 60.0  # seconds for which a position may have to be held
-    size: float = 0.01  # of a quote: the unit in which the position counts
-    most: int = 5  # units held at the most, long or short
-    keep_within: int = 50  # a quote this many ticks off stays: its place in the queue is worth more
-    memory_s: float = 120.0  # seconds after which what was seen counts for a third
+    size: float = 0.01  # of a quote: the unit of the position
+    most: int = 5  # largest position in units, long or short
+    keep_within: int = 50  # a quote this many ticks off stays: its queue position is worth more
+    memory_s: float = 120.0  # seconds after which an observation counts for a third
 
     def on_start(self):
         self.subscribe(self.symbol, quotes=True, trades=True)
@@ -41,7 +41,7 @@ class AvellanedaStoikov(Strategy):
         danger = self.risk * self.variance * self.horizon
         middle = self.mid - held * danger
         half = danger / 2 + log(1 + self.risk * self.reach) / self.risk
-        # Never beyond the other side: quotes are there to be met, not to take.
+        # Never beyond the other side: quotes must rest, not take.
         bid = min(floor(middle - half), round(quote.ask / self.tick) - 1) * self.tick
         ask = max(ceil(middle + half), round(quote.bid / self.tick) + 1) * self.tick
         bids = [(bid, self.size)] if held < self.most else []

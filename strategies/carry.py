@@ -6,7 +6,7 @@ from onetape import Strategy
 class Carry(Strategy):
     perpetual: str = "binance:BTC/USDT:USDT"
     spot: str = "binance:BTC/USDT"
-    enter: float = 0.0002  # funding rate of one payment from which on it is worth the fees
+    enter: float = 0.0002  # smallest funding rate of one payment that covers the fees
     leave: float = 0.0
     value: float = 1000.0  # of each leg, in quote currency
     slice: float = 250.0  # of one order: the most that one leg is ever ahead of the other
@@ -29,7 +29,7 @@ class Carry(Strategy):
         self.work()
 
     def work(self):
-        """The spot leg follows what the contract has been filled with: a leg that is refused stops both."""
+        """Make the spot leg follow the contract's fills; a refused leg stops both."""
         quotes = [self.quote(symbol) for symbol in (self.perpetual, self.spot)]
         if None in quotes or self.orders():
             return
@@ -41,6 +41,6 @@ class Carry(Strategy):
         wish = -self.value / quotes[0].mid if self.memory.get("holds") else 0.0
         most = self.slice / quotes[0].mid
         step = max(-most, min(most, wish - perpetual))
-        # The price moves the size that is wanted: a tenth of a slice is not worth a trade, but going out is.
+        # The price changes the wanted size: a tenth of a slice is not worth a trade, but closing is.
         if abs(step) >= (lot if wish == 0 else most / 10):
             self.set_target(self.perpetual, perpetual + step)

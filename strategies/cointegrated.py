@@ -1,4 +1,4 @@
-"""Trades the rest that a regression of one price on another leaves, as long as that rest comes back."""
+"""Trades the residual of a regression of one price on another, as long as that residual is mean-reverting."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ class Cointegrated(Strategy):
     a: str = "binance:BTC/USDT:USDT"
     b: str = "binance:ETH/USDT:USDT"
     period: str = "5m"
-    window: int = 200  # bars that the regression looks at
-    enter: float = 2.0  # standard deviations of the rest
+    window: int = 200  # number of bars in the regression
+    enter: float = 2.0  # standard deviations of the residual
     leave: float = 0.5
-    surety: float = -3.37  # Dickey-Fuller t of the rest, 5 % of the residuals of two prices (MacKinnon 2010)
+    surety: float = -3.37  # Dickey-Fuller t of the residual, 5 % for residuals of two prices (MacKinnon 2010)
     gross: float = 0.8  # of the equity, both legs together; the rest pays spreads and fees
 
     def on_start(self):
@@ -30,7 +30,7 @@ class Cointegrated(Strategy):
         beta = float(centred @ (a - a.mean()) / (centred @ centred))
         rest = a - a.mean() - beta * centred
         away = float(rest[-1] / rest.std()) if rest.std() > 0 else 0.0
-        # Out by the rest alone; in only while it is one that comes back.
+        # Exit by the residual alone; enter only while it is mean-reverting.
         if self.side and self.side * away > -self.leave:
             self.side = 0
         if not self.side and abs(away) > self.enter and beta > 0 and comes_back(rest) < self.surety:
@@ -43,7 +43,7 @@ class Cointegrated(Strategy):
 
 
 def comes_back(rest):
-    """The Dickey-Fuller t: how surely a change takes back what the value before it was away from zero."""
+    """Returns the Dickey-Fuller t: how strongly a change reverts the previous value's distance from zero."""
     before, change = rest[:-1], np.diff(rest)
     slope = before @ change / (before @ before)
     left = change - slope * before

@@ -7,12 +7,12 @@ class CrossVenue(Strategy):
     a: str = "binance:BTC/USDT:USDT"
     b: str = "kraken:BTC/USD:USD"
     size: float = 0.01  # of one deal, in coins
-    limit: float = 0.05  # the most that either leg is long or short
-    edge: float = 0.0002  # wanted beyond the fees, as a part of the price
+    limit: float = 0.05  # largest position of either leg, long or short
+    edge: float = 0.0002  # wanted beyond the fees, as a share of the price
 
     def on_start(self):
         facts = [self.instrument(symbol) for symbol in (self.a, self.b)]
-        self.lot = max(float(each.lot) for each in facts)  # that both can trade
+        self.lot = max(float(each.lot) for each in facts)  # largest quantity that both can trade
         self.cost = float(sum(each.taker_fee for each in facts)) + self.edge
         for symbol in (self.a, self.b):
             self.subscribe(symbol, quotes=True)
@@ -23,7 +23,7 @@ class CrossVenue(Strategy):
             return  # one deal at a time
         held = {symbol: self.position(symbol).qty for symbol in quotes}
         ahead = sum(held.values())
-        if abs(ahead) > self.lot / 2:  # a leg came without the other: out of it
+        if abs(ahead) > self.lot / 2:  # one leg filled without the other: close it
             longer = max(held, key=lambda symbol: held[symbol] * ahead)
             (self.sell if ahead > 0 else self.buy)(longer, abs(ahead), tag="even")
             return
@@ -45,8 +45,8 @@ class CrossVenue(Strategy):
                 self.sell(dear, qty, tag="dear")
 
     def money_for(self, symbol, sign, price):
-        """How much the account at this venue can buy (sign 1) or sell (-1) there, in coins. Money
-        at the other venue is of no use here."""
+        """Returns how much the account at this venue can buy (sign 1) or sell (-1) there, in coins. Money at the
+        other venue cannot be used here."""
         facts = self.instrument(symbol)
         if facts.kind == "spot" and sign < 0:
             return self.balance(facts.base, venue=facts.venue).available

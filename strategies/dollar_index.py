@@ -1,6 +1,6 @@
-"""Holds the coin while the dollar is weak against its own mean, from an index that is no market of ours.
+"""Holds the coin while the dollar is weak against its own mean, from an external index.
 
-The index comes as events with a `value`: `onetape import events dxy.csv`, live a collector of kind `http` or `webhook`.
+The index comes as events with a `value`: `onetape import events dxy.csv`, live a collector of kind `http`/`webhook`.
 """
 
 from onetape import Strategy
@@ -10,8 +10,8 @@ class DollarIndex(Strategy):
     symbol: str = "binance:BTC/USDT:USDT"
     topic: str = "dxy"
     size: float = 0.01
-    mean: int = 20  # values of the index
-    band: float = 0.001  # so far from its mean it counts as weak or strong
+    mean: int = 20  # number of index values
+    band: float = 0.001  # distance from the mean at which it counts as weak or strong
 
     def on_start(self):
         self.subscribe(self.symbol, quotes=True)

@@ -13,7 +13,7 @@ class EmaCross(Strategy):
     def on_start(self):
         if not 1 <= self.fast < self.slow:
             raise ValueError(f"fast={self.fast} has to be less than slow={self.slow}")
-        # What lies four slow means back still weighs 0.03 %.
+        # Bars four slow means ago still weigh 0.03 %.
         self.subscribe(self.symbol, bars=self.period, history=4 * self.slow)
         self.means, self.seen = None, 0
         for close in self.bars(self.symbol, self.period, 4 * self.slow).close:

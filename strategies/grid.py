@@ -11,19 +11,19 @@ class Grid(Strategy):
 
     def on_start(self):
         self.subscribe(self.symbol, quotes=True)
-        # The middle is remembered on the tape: after a restart the grid stands where it stood,
-        # not around the price of that moment.
+        # The middle is stored on the tape: after a restart the grid keeps its place, instead of moving to the current
+        # price.
         self.middle = self.memory.get("middle")
 
     def on_quote(self, quote):
         if self.middle is None:
             self.middle = self.memory["middle"] = quote.mid
-        # Levels count in steps from the middle. Holding two sizes, levels -1 and -2 have been
-        # bought: bids go on at -3, and the first ask, one step above the last purchase, at -1.
+        # Levels count in steps from the middle. With a position of two sizes, levels -1 and -2 have been bought: bids
+        # go on at -3, and the first ask, one step above the last purchase, at -1.
         held = round(self.position(self.symbol).qty / self.size)
         bids = [self.level(n) for n in range(-held - 1, -self.levels - 1, -1)]
         asks = [self.level(n) for n in range(1 - held, self.levels + 1)]
-        # Only differences are sent; a level that has not moved keeps its place in the queue.
+        # Only differences are sent; an unchanged level keeps its queue position.
         self.set_quotes(self.symbol, bids, asks, keep_within=1)
 
     def level(self, number):

@@ -1,4 +1,4 @@
-"""Goes with the heavier side of the order book, and out when the weight is gone."""
+"""Trades with the heavier side of the order book, and closes when the imbalance is gone."""
 
 from onetape import Strategy
 
@@ -8,7 +8,7 @@ class Imbalance(Strategy):
     depth: int = 5  # levels of each side
     enter: float = 0.6  # (bids - asks) / (bids + asks), of their sizes
     leave: float = 0.1
-    rest: str = "1s"  # between two looks: what flickers in between is no view
+    rest: str = "1s"  # between two looks: shorter flickering is ignored
     size: float = 0.01
 
     def on_start(self):
@@ -21,7 +21,7 @@ class Imbalance(Strategy):
         bids, asks = book.bids(self.depth), book.asks(self.depth)
         if not book.synced or not bids or not asks:
             return
-        ours = {"buy": 0.0, "sell": 0.0}  # what we show ourselves is no sign
+        ours = {"buy": 0.0, "sell": 0.0}  # our own orders are no signal
         for order in self.orders(self.symbol):
             ours[order.side] += order.remaining
         bid = max(sum(size for _, size in bids) - ours["buy"], 0.0)

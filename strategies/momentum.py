@@ -1,4 +1,4 @@
-"""Long what has risen most, short what has risen least, each by the inverse of how much it moves."""
+"""Buys the symbols that rose most and sells those that rose least, weighted by inverse volatility."""
 
 import numpy as np
 
@@ -8,11 +8,11 @@ from onetape import Strategy
 class Momentum(Strategy):
     symbols: tuple[str, ...] = ("binance:BTC/USDT:USDT", "binance:ETH/USDT:USDT")
     period: str = "1h"
-    lookback: int = 48  # bars over which a rise is measured
-    every: int = 24  # bars between two choices
-    best: int = 1  # how many are held on each side
+    lookback: int = 48  # number of bars over which a rise is measured
+    every: int = 24  # number of bars between two choices
+    best: int = 1  # number held on each side
     gross: float = 0.8  # of the equity, both sides together; the rest pays spreads and fees
-    band: float = 0.02  # of the equity: a position that near its weight stays
+    band: float = 0.02  # of the equity: a position this near its weight stays
 
     def on_start(self):
         if 2 * self.best > len(self.symbols):
@@ -21,7 +21,7 @@ class Momentum(Strategy):
             self.subscribe(symbol, bars=self.period, history=self.lookback + 1)
 
     def on_bar(self, bar):
-        # One choice a moment, when the last of the symbols has its bar: all bars of a moment are there.
+        # One choice a bar, when the last of the symbols has closed: all bars of that time are present.
         if bar.symbol != self.symbols[-1] or bar.ts_close // (bar.ts_close - bar.ts_open) % self.every:
             return
         closes = {s: self.bars(s, self.period, self.lookback + 1).close for s in self.symbols}
@@ -30,7 +30,7 @@ class Momentum(Strategy):
             return
         ranked = sorted(ready, key=lambda symbol: ready[symbol][-1] / ready[symbol][0])
         chosen = dict.fromkeys(ranked[: self.best], -1.0) | dict.fromkeys(ranked[-self.best :], 1.0)
-        # The same risk on each: what moves twice as much gets half the weight.
+        # The same risk on each: twice the volatility gets half the weight.
         moves = {s: float(np.diff(np.log(ready[s])).std()) for s in chosen}
         if not all(moves.values()):
             return

@@ -1,4 +1,4 @@
-"""Follows a break-out, but is flat and still around announcements that move the market.
+"""Follows a break-out, but is flat and inactive around announcements that move the market.
 
 The calendar is data beside the market: `onetape import events calendar.csv --ahead 30m`, live a collector of kind
 `schedule`. Rows say `ts_event` (when it is announced) and `impact`.
@@ -10,14 +10,14 @@ from onetape import Strategy
 class NewsPause(Strategy):
     symbol: str = "binance:BTC/USDT:USDT"
     size: float = 0.01
-    range: int = 20  # a close beyond the range of so many bars is followed
-    before: float = 300.0  # seconds of stillness before an announcement
+    range: int = 20  # number of bars whose range a close must leave
+    before: float = 300.0  # seconds of inactivity before an announcement
     after: float = 600.0  # and after it
-    impact: str = "high"  # announcements of other weight are let pass
+    impact: str = "high"  # announcements of other impact are ignored
 
     def on_start(self):
         self.subscribe(self.symbol, bars="1m", history=self.range + 1)
-        for begins, _ in self.memory.get("pauses", []):  # of a life before
+        for begins, _ in self.memory.get("pauses", []):  # of an earlier incarnation
             self.set_timer(f"pause {begins}", at=max(begins, self.now))
 
     def on_event(self, event):

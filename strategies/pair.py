@@ -1,4 +1,4 @@
-"""Long one leg and short the other when their ratio strays from its mean; out when it is back."""
+"""Long one leg and short the other when their ratio leaves its mean; closes when it returns."""
 
 from collections import deque
 from statistics import fmean, pstdev
@@ -9,8 +9,8 @@ from onetape import Strategy
 class Pair(Strategy):
     a: str = "binance:BTC/USDT:USDT"
     b: str = "binance:ETH/USDT:USDT"
-    every: str = "1s"  # how often the ratio is looked at
-    window: int = 60  # looks that make the mean
+    every: str = "1s"  # how often the ratio is checked
+    window: int = 60  # number of checks in the mean
     enter: float = 2.0  # standard deviations
     leave: float = 0.5
     value: float = 1000.0  # of each leg, in quote currency
@@ -41,13 +41,13 @@ class Pair(Strategy):
         self.work()
 
     def work(self):
-        """One slice of each leg at a time. While any order works nothing more is sent, so an
-        unfilled or refused leg leaves the pair at most one slice out of balance."""
+        """Send one slice of each leg at a time. While any order works nothing more is sent, so an unfilled or
+        refused leg leaves the pair at most one slice out of balance."""
         if self.orders():
             return
         mids = [self.quote(symbol).mid for symbol in (self.a, self.b)]
         held = [self.position(s).qty * mid for s, mid in zip((self.a, self.b), mids, strict=True)]
-        ahead = held[0] + held[1]  # the legs have opposite signs: their sum is what is not hedged
+        ahead = held[0] + held[1]  # the legs have opposite signs: their sum is unhedged
         for symbol, mid, have, sign in zip((self.a, self.b), mids, held, (1, -1), strict=True):
             step = sign * self.wish * self.value - have
             # The leg that is ahead waits for the other one.

@@ -1,18 +1,19 @@
-"""Two books of one thing: long where it is cheaper, short where it is dearer, each with a leg."""
+"""Two books of one instrument: long where it is cheaper, short where it is dearer, each with a leg."""
 
 from onetape import Strategy
 
 
-class Leg(Strategy):  # holds what its parent wants of one symbol
+class Leg(Strategy):  # holds the parent's target of one symbol
     symbol: str = ""
 
     def on_start(self):
-        self.failed, self.lost, self.venue = 0, set(), self.symbol.partition(":")[0]  # fruitless orders; what is away
+        # failed orders; whether its gateway is away
+        self.failed, self.lost, self.venue = 0, set(), self.symbol.partition(":")[0]
         self.subscribe(self.symbol, quotes=True)
 
     def on_order(self, order):
         self.failed = 0 if order.filled else self.failed + order.is_closed
-        if order.is_closed and not order.filled:  # its target would be tried further on: the parent says if
+        if order.is_closed and not order.filled:  # its target would be retried later: the parent decides
             self.set_target(self.symbol, self.held)
 
     def on_health(self, health):
@@ -30,8 +31,8 @@ class PairArbitrage(Strategy):
     b: str = "kraken:BTC/USD:USD"
     size: float = 0.05  # of each leg at most, in coins
     slice: float = 0.01  # of one order: the most that one leg is ever ahead of the other
-    edge: float = 0.0005  # wanted beyond the fees, as a part of the price
-    tries: int = 3  # orders for a leg that is behind; then the other goes back and all is over
+    edge: float = 0.0005  # wanted beyond the fees, as a share of the price
+    tries: int = 3  # orders for a leg that is behind; then the other leg is closed and trading ends
 
     def on_start(self):
         self.legs = [self.child(Leg, name, symbol=getattr(self, name)) for name in "ab"]
@@ -40,7 +41,7 @@ class PairArbitrage(Strategy):
         self.on("quote", lambda quote: self.work(*self.legs))
 
     def work(self, a, b):
-        """One step of both legs at a time; a leg that is behind comes first."""
+        """Send one step of both legs at a time; a leg that is behind comes first."""
         quotes = [self.quote(leg.symbol) for leg in self.legs]
         if None in quotes or any(self.orders(leg.symbol) for leg in self.legs if not leg.lost):
             return
@@ -53,7 +54,7 @@ class PairArbitrage(Strategy):
             a.move(step)
             b.move(-step)
 
-    def wish(self, a, b, held):  # in where the gap pays for coming and going, out when it is gone
+    def wish(self, a, b, held):  # enter when the gap covers the costs of both trades, exit when it is gone
         if max(b.bid - a.ask, a.bid - b.ask) > a.mid * self.cost:
             return self.size if b.bid > a.ask else -self.size
         return held if held * (b.mid - a.mid) > 0 else 0

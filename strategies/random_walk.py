@@ -7,15 +7,15 @@ class RandomTrader(Strategy):
     symbol: str = "binance:BTC/USDT:USDT"
     every: str = "10s"
     size: float = 0.01
-    chance: float = 0.5  # that it changes its position at a tick
+    chance: float = 0.5  # probability of changing its position at a tick
 
     def on_start(self):
         self.subscribe(self.symbol, quotes=True)
         self.set_timer("toss", every=self.every)
 
     def on_timer(self, name):
-        # self.random is seeded by the run (--seed), so the same run tosses the same coins again.
-        # The random module would not: a replay with it ends in other trades.
+        # self.random is seeded by the run (--seed), so the same run draws the same numbers again. With the random
+        # module a replay would end in other trades.
         if self.random.random() >= self.chance:
             return
         side = self.random.choice((-1, 0, 1))

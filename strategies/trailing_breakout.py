@@ -1,4 +1,4 @@
-"""Goes with a close outside the last bars' range; a stop at the venue follows the best price since."""
+"""Trades a close outside the last bars' range; a stop at the venue follows the best price since."""
 
 from onetape import Strategy
 
@@ -6,8 +6,8 @@ from onetape import Strategy
 class TrailingBreakout(Strategy):
     symbol: str = "binance:BTC/USDT:USDT"
     period: str = "1m"
-    window: int = 20  # bars whose range must be left
-    trail: str = "1%"  # behind the best price since the entry; the stop stands at the venue
+    window: int = 20  # number of bars whose range must be left
+    trail: str = "1%"  # behind the best price since the entry; the stop is at the venue
     size: float = 0.01
 
     def on_start(self):

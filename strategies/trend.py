@@ -5,8 +5,8 @@ from onetape import Strategy
 
 class Trend(Strategy):
     symbol: str = "binance:BTC/USDT:USDT"
-    rise: float = 0.01  # of one minute's close over the one before: buy
-    fall: float = 0.005  # likewise: sell what is held
+    rise: float = 0.01  # rise of one minute's close over the one before: buy
+    fall: float = 0.005  # fall of one minute's close: sell the position
     value: float = 1000.0  # of a position, in quote currency: more than one lot (0.001 BTC)
 
     def on_start(self):
@@ -17,7 +17,7 @@ class Trend(Strategy):
         if len(closes) < 2:
             return
         change = closes[-1] / closes[0] - 1
-        wants = self.memory.get("wants", 0.0)  # also of an entry that is not filled yet
+        wants = self.memory.get("wants", 0.0)  # also when an entry is not filled yet
         if wants == 0 and change > self.rise:
             wants = self.value / bar.close
         elif wants > 0 and change < -self.fall:
@@ -25,5 +25,5 @@ class Trend(Strategy):
         else:
             return
         self.memory["wants"] = wants
-        # It rests at the best price of its side, follows the market, and is tried again where it is rejected.
+        # It rests at the best price of its side, follows the market, and is retried after a rejection.
         self.set_target(self.symbol, wants, algo="join")

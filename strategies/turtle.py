@@ -1,4 +1,4 @@
-"""The Turtles' rules: in at the break of a long range, more at each half range, out at a short range or a stop."""
+"""The Turtles' rules: enter at the break of a long range, add at each half range, exit at a short range or a stop."""
 
 import numpy as np
 
@@ -8,10 +8,10 @@ from onetape import Strategy
 class Turtle(Strategy):
     symbol: str = "binance:BTC/USDT:USDT"
     period: str = "1h"
-    enter: int = 20  # bars whose range must be left to go in
-    leave: int = 10  # and to go out
-    risk: float = 0.01  # of the equity that one unit loses by a move of one mean true range
-    units: int = 4  # at the most
+    enter: int = 20  # number of bars whose range must be left to enter
+    leave: int = 10  # and to exit
+    risk: float = 0.01  # share of the equity that one unit loses by a move of one mean true range
+    units: int = 4  # largest number of units
     stop: float = 2.0  # mean true ranges from the last unit's price
 
     def on_start(self):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from onetape.model import funding, instrument
 from onetape.report import run
-from onetape.report.metrics import METRICS
+from onetape.report.metrics import STATISTICS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "events.md"
 CORE = ("Quote", "Trade", "Bar", "Bars", "LiveBook", "Mark", "Funding", "Liquidation", "MarketByOrder")
@@ -81,11 +81,11 @@ def tables() -> list[Table]:
 
 
 def _statistics() -> Table:
-    fields = [
-        Field(each.key, "str" if each.key in EXACT else FORMS[each.form][0], FORMS[each.form][1],
-              f"{each.name.removeprefix('… ')}. {each.note}".rstrip("."), "")
-        for each in METRICS
-    ]  # fmt: skip
+    fields = []
+    for each in STATISTICS:
+        type_, unit = FORMS[each.form]
+        meaning = f"{each.name.removeprefix('… ')}. {each.note}".rstrip(".")
+        fields.append(Field(each.key, "str" if each.key in EXACT else type_, unit, meaning, ""))
     what = (
         "The keys of `run.stats`. A statistic that a run does not define (no loss, no deviation, too little data) has "
         "no key. A `str` is an exact decimal. `run.stats` also has what `backtest --json` prints."

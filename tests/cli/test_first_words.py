@@ -64,7 +64,7 @@ def test_the_script_of_a_shell_is_one(onetape, shell, tmp_path):
         (["backtset"], "did you mean backtest?"),
         (["jornal", "ls"], "did you mean journal?"),
         (["journal", "vrify"], "did you mean verify?"),
-        (["backtest", "x.py", "--data", "t", "--csah", "1 USD"], "Did you mean '--cash'?"),
+        (["backtest", "x.py", "--data", "t", "--csah", "1 USD"], "Did you mean one of: '--cash'"),
     ],
 )
 def test_a_slip_is_asked_about(onetape, words, near):

@@ -225,7 +225,7 @@ def test_a_day_with_the_stops_and_starts_of_the_exchange(onetape, tmp_path):
         (["--trade", "10:06"], "trading hours '10:06', --trade"),
         (["--trade", "10:00-12:00,11:00-13:00"], "overlap at 11:00, --trade"),
         (["--trade", "10:00-12:00", "--tz", "Moskau"], "unknown time zone 'Moskau', --tz"),
-        (["--tz", "Europe/Moscow"], "a zone and no hours, --tz"),
+        (["--tz", "Europe/Moscow"], "--tz needs trading hours, --tz"),
     ],
 )
 def test_hours_that_cannot_be_meant_leave_nothing(onetape, tmp_path, files, options, said):

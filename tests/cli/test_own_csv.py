@@ -163,4 +163,4 @@ def test_options_of_reading_mean_nothing_for_a_tape(onetape, place):
     assert onetape("sample", "--out", "t", "--events", "100").code == 0
     done = onetape("backtest", "own.py", "--data", "t", "--decimal", "comma")
     assert done.code == 2
-    assert "no file of rows" in done.err
+    assert "all data are tapes, which need no reading options" in done.err

@@ -101,7 +101,7 @@ def test_a_verb_that_is_interrupted_leaves_its_error_alone(tmp_path):
         terminal.until("wait  ━")
         terminal.process.send_signal(signal.SIGINT)
         out, left = terminal.end()
-        assert out == "" and "stopped before it was done" in left and "━" not in left
+        assert out == "" and "the command was stopped before its end" in left and "━" not in left
 
 
 def test_a_verb_that_ends_at_once_and_one_with_json_say_nothing(tmp_path):
@@ -137,4 +137,4 @@ def test_a_fetch_says_whom_it_asks_for_what_and_how_long_it_waits(tmp_path):
             asking.close()
             terminal.until(r"127\.0\.0\.1: .*; again in 1 s \(2 of 6\), the last in 31 s\r\n")
             terminal.process.send_signal(signal.SIGINT)
-            assert "stopped before it was done" in terminal.end()[1]
+            assert "the command was stopped before its end" in terminal.end()[1]

@@ -85,7 +85,7 @@ def test_a_table_and_rows_are_for_people():
     row = {"ts_open": 1795446055828000000, "duration_ns": 7_219_000_000, "drawdown": 0.0003955485, "net": "-0.27953"}
     head, cells = listing([row], tuple(row), nothing="").splitlines()
     assert [each.strip() for each in head.split("  ") if each] == ["ts open", "duration", "drawdown", "net"]
-    assert cells.split() == ["2026-11-23", "15:00:55.828", "7s", "219ms", "0.04%", "-0.27953"]
+    assert cells.split() == ["2026-11-23", "15:00:55.828", "7s", "219ms", "0.04%", "-0.28"]
     assert rows({"year": 2026, "until": 1795446046617778070, "events": 12345}).split() == [
         *("year", "2026", "until", "2026-11-23", "15:00:46.61777807", "events", "12,345")
     ]
@@ -93,4 +93,4 @@ def test_a_table_and_rows_are_for_people():
 
 def test_a_listing_rounds_what_is_reckoned():
     row = {"leverage": 0.12018097242657247, "drawdown": 0.0312, "equity": "99992.534237"}
-    assert listing([row], list(row), nothing="").splitlines()[1].split() == ["0.12", "3.12%", "99992.534237"]
+    assert listing([row], list(row), nothing="").splitlines()[1].split() == ["0.12", "3.12%", "99,992.53"]

@@ -73,4 +73,4 @@ def test_a_token_goes_into_a_file_of_its_own_alone(onetape, tmp_path):
 
 
 def test_a_quantity_below_0_is_no_option(onetape):
-    assert "a number below 0 is no argument here" in onetape("buy", "binance:BTC/USDT:USDT", "-0.01").err
+    assert "a number below 0 is not allowed here" in onetape("buy", "binance:BTC/USDT:USDT", "-0.01").err

@@ -129,11 +129,11 @@ def test_a_ladder_of_each_side_stands_beside_the_other(tape):
         robot.set_quotes(BTC, [], [(102, 1)], side="short")
         look(robot)
 
-    def again(robot):
+    def change(robot):
         robot.set_quotes(BTC, [(98, 1)], [], side="long")
         robot.set_quotes(BTC, [], [(102, 1)], side="short")
 
-    traded(tape, [step, again, look])
+    traded(tape, [step, change, look])
     assert working == [
         [("buy", "long", 98.0), ("buy", "long", 99.0), ("sell", "short", 102.0)],
         [("buy", "long", 98.0), ("sell", "short", 102.0)],

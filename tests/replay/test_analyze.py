@@ -194,7 +194,7 @@ def test_parquet_has_the_same_rows(run: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     ("url", "error", "words"),
     [
-        ("oracle://x/y", BadConfig, "no database is called so"),
+        ("oracle://x/y", BadConfig, "the URL names no known kind of database"),
         ("sqlite://", BadConfig, "no file is named"),
         ("postgresql://u:sesame@127.0.0.1:1/x", ProcessDown, "does not answer"),
         ("mariadb://u:sesame@127.0.0.1:1/x", ProcessDown, "does not answer"),
@@ -283,5 +283,5 @@ def test_the_command(run: Path, tmp_path: Path):
 
     assert onetape_(str(run), "--db", "env:WHERE", "--no-states")["states"] is None
     assert (tmp_path / "y.db").exists()
-    assert "nowhere to" in onetape_(str(run), code=2)["error"]["message"]
-    assert "is no run" in onetape_(str(tmp_path), "--db", "sqlite:///z.db", code=3)["error"]["message"]
+    assert "the target is missing" in onetape_(str(run), code=2)["error"]["message"]
+    assert "is not a run" in onetape_(str(tmp_path), "--db", "sqlite:///z.db", code=3)["error"]["message"]

@@ -133,6 +133,30 @@ def test_what_cannot_be_compared_is_refused(swept, tmp_path):
         _of_runs([run, euros])
 
 
+def test_runs_over_different_data_get_no_figure_of_luck(swept, tmp_path, capfd):
+    from onetape.cli.main import run as cli
+    from onetape.data.sample import write_sample
+
+    write_sample(tmp_path / "other.tape", events=20_000, seed=9)
+    code = write(tmp_path, "taker", TAKER)
+    assert (
+        cli(["backtest", str(code), "--data", str(tmp_path / "other.tape"), "--out", str(tmp_path / "b"), "--json"])
+        == 0
+    )
+    capfd.readouterr()
+    runs = [str(swept.path / "runs" / "0"), str(tmp_path / "b")]
+    assert cli(["compare", *runs, "--json", "--report", str(tmp_path / "both.html")]) == 0
+    value = json.loads(capfd.readouterr().out)
+    assert not value["same_data"] and value["luck"] is None
+    assert {each["deflated_sharpe"] for each in value["runs"]} == {None} and "luck" in value["verdict"]
+    assert '"sameData":false' in (tmp_path / "both.html").read_text().replace(" ", "")
+    assert cli(["compare", *runs]) == 0
+    text = capfd.readouterr().out
+    head = text.splitlines()[0]
+    assert "from" in head and "to" in head and "deflated" not in head
+    assert text.count("different data") == 1 and "out of 2 tries" not in text
+
+
 def test_the_command_says_it_in_words_and_in_json(swept, capfd):
     from onetape.cli.main import run as cli
 

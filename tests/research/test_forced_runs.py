@@ -56,8 +56,8 @@ def test_a_position_that_is_taken_over(tmp_path) -> None:
     assert done.liquidations == 0
     assert done.fees == 0
     [line] = [each for each in done.assumptions if each.key == "adl"]
-    assert "2 positions were taken over" in line.text
-    assert "4 facts, 1 of them found nothing to take, 1 outside the time" in line.text
+    assert "the venue took over 2 positions" in line.text
+    assert "4 facts, 1 of them met no position, 1 outside the time" in line.text
     run = onetape.open(done.run)
     assert run.fills["forced"].to_list() == ["", "adl", "adl"]
     venue = tomllib.loads((done.run / "run.toml").read_text())["venue"]
@@ -158,7 +158,7 @@ def test_loans_have_a_default_and_can_be_left_alone(tmp_path) -> None:
     alone = backtest(tmp_path, tape, "alone", LOAN, instruments=inputs, **options)
     assert (alone.loan_calls, alone.loan_liquidations) == (0, 0)
     [line] = [each for each in alone.assumptions if each.key == "loans"]
-    assert "not called in" in line.text
+    assert "never calls loans in" in line.text
     assert line.bias == 1
 
 
@@ -166,4 +166,4 @@ def test_a_leverage_that_is_called_in_at_once_is_said(tmp_path) -> None:
     tape = falling(tmp_path / "spot.tape")
     done = backtest(tmp_path, tape, "run", LOAN, cash="9000 USDT", leverage=12, borrow="USDT=0", latency="0")
     assert done.loan_liquidations == 1
-    assert any("at 12x a loan taken to the full" in each.text for each in done.assumptions)
+    assert any("at 12x the venue repays a fully drawn loan" in each.text for each in done.assumptions)

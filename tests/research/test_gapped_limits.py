@@ -56,7 +56,7 @@ def test_it_fills_at_the_open_or_at_its_price_and_the_report_says_by_how_much(
         return
     assert line is not None
     assert (line.bias, line.amount, line.size) == (1, gain, f"gain {gain} USDT")
-    assert line.text.startswith("2 fills of resting limits")
+    assert line.text.startswith("2 resting limit orders filled at the open")
 
 
 def test_no_gap_is_no_line(tmp_path):

@@ -88,9 +88,9 @@ def test_it_stands_in_the_run_and_is_repeated(tmp_path, capfd) -> None:
     assert plan.impact == Impact(1.0, 10 * 10**9, 0.0, MINUTE)
     assert document["model"]["impact"] == "coefficient=1.0,halflife=10s,permanent=0.0,window=1m"
     lines = dict(zip(document["assumptions"]["lines"], document["assumptions"]["bias"], strict=True))
-    (line,) = [each for each in lines if "own takers move the market" in each]
+    (line,) = [each for each in lines if "own taker fills move the market" in each]
     assert lines[line] == "hurts"
-    assert f"{document['result']['impact']['fills']} fills were dearer" in line
+    assert f"{document['result']['impact']['fills']} fills had a worse price" in line
     size = document["assumptions"]["size"][document["assumptions"]["lines"].index(line)]
     assert size == f"cost {document['result']['impact']['cost']['USDT']} USDT"
     assert command(["replay", str(folder), "--verify", "--home", str(tmp_path), "--json"]) == 0

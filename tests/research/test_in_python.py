@@ -63,7 +63,7 @@ def test_cash_as_a_number_is_in_the_currency_that_the_data_settle_in(run_of, cas
 
 
 def test_cash_as_a_number_where_there_are_several_currencies_says_which(run_of, two_currencies):
-    with pytest.raises(BadConfig, match="of which currency\\? The data settle in USD and USDT"):
+    with pytest.raises(BadConfig, match="is missing: the data settle in USD and USDT"):
         run_of(cash=100000, data=two_currencies)
     run = run_of(cash=5000, data=two_currencies, symbol=BTC)
     assert run.facts["money"]["cash"] == ["5000 USDT"]
@@ -89,19 +89,19 @@ def test_one_fee_serves_maker_and_taker(run_of, fee):
     [
         ({"latency": 10}, "10 is no latency, latency, write for example '10ms'"),
         ({"queue": 2}, "2 is no queue"),
-        ({"leverage": "five"}, "'five' is no leverage, leverage, give a whole number"),
-        ({"leverage": 2.5}, "2.5 is no leverage"),
+        ({"leverage": "five"}, "not a whole number: 'five', leverage, give one such as 1"),
+        ({"leverage": 2.5}, "not a whole number: 2.5"),
         ({"cash": True}, "True is no cash"),
         ({"fee": object}, "is no fee"),
         ({"symbol": 7}, "7 is no symbol"),
-        ({"start": 1.5}, "1.5 is no time"),
+        ({"start": 1.5}, "not a time: 1.5"),
         ({"strategy": Cross}, None),
         ({"strategy": 5}, "5 is no strategy"),
         ({"strategy": dict}, "is no strategy"),
         ({"data": 5}, "data must be a polars or pandas frame, a tape or a file"),
         ({"data": None}, "no data"),
         ({"fees": 0.001}, "did you mean fee\\?"),
-        ({"quick": 3}, "It has: fast, symbol|did you mean queue"),
+        ({"quick": 3}, "it has fast, symbol|did you mean queue"),
     ],
 )
 def test_what_cannot_be_meant_is_one_clear_line(run_of, options, words):
@@ -111,6 +111,15 @@ def test_what_cannot_be_meant_is_one_clear_line(run_of, options, words):
     with pytest.raises(BadConfig, match=words) as raised:
         run_of(**options)
     assert "\n" not in str(raised.value)
+
+
+def test_parameters_may_be_a_mapping_as_in_a_sweep(run_of):
+    assert run_of(params={"fast": 5}).facts["result"]["action_hash"] == run_of(fast=5).facts["result"]["action_hash"]
+    assert run_of(params={"fast": 5}).facts["params"]["fast"] == 5
+    with pytest.raises(BadConfig, match="'fast' is given twice"):
+        run_of(params={"fast": 5}, fast=5)
+    with pytest.raises(Exception, match="unknown parameter 'slow'"):
+        run_of(params={"slow": 5})
 
 
 def test_an_instance_instead_of_the_class_is_said(run_of):

@@ -69,7 +69,7 @@ def test_a_liquidation_reaches_the_robot_the_tape_and_the_result(tmp_path, margi
     assert len(run.fills) == 2
     assert done.report is not None
     assert done.report.is_file()
-    assert any("forced closings" in each.text for each in done.assumptions)
+    assert any("liquidations at the mark price" in each.text for each in done.assumptions)
 
 
 def test_leverage_above_the_brackets_is_refused_at_the_start(tmp_path) -> None:
@@ -86,7 +86,7 @@ def test_leverage_above_the_brackets_is_refused_at_the_start(tmp_path) -> None:
 def test_leverage_beyond_what_maintenance_allows_is_said(tmp_path) -> None:
     tape = crash(tmp_path / "crash.tape", taker_fee="0")
     done = backtest(tmp_path, tape, "run", leverage=200, cash="100000 USDT", latency="0")
-    assert any("less margin than its maintenance" in each.text for each in done.assumptions)
+    assert any("below the maintenance margin" in each.text for each in done.assumptions)
     assert done.liquidations == 0  # the account had more than that
     alone = backtest(tmp_path, tape, "own", leverage=200, margin="isolated", latency="0")
     assert alone.liquidations == 1

@@ -438,9 +438,9 @@ def test_a_flag_that_means_nothing_for_a_verb(tmp_path, capfd, verb, flag, says)
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"detail_data": ["b.tape"]}, "finer data of a tape that still grows"),
-        ({"latency": "5ms,feed=recorded"}, "measured over a whole tape"),
-        ({"start": AT_HALF}, "the generated market begins now"),
+        ({"detail_data": ["b.tape"]}, "a paper run cannot have finer data"),
+        ({"latency": "5ms,feed=recorded"}, "measured on a finished tape"),
+        ({"start": AT_HALF}, "the generated market starts now"),
         ({"closed": "soon"}, "closed hours 'soon'"),
         ({"instruments": "gone.toml"}, "gone.toml"),
         ({"closed": "kraken@2026-01-01..2026-01-02"}, "no instrument of venue 'kraken'"),

@@ -297,6 +297,18 @@ def test_an_existing_folder_is_never_overwritten(tmp_path, code, sample):
     assert [*(tmp_path / "mine").iterdir()] == [tmp_path / "mine" / "thesis.txt"]
 
 
+def test_by_force_an_existing_sweep_is_replaced_and_nothing_else(tmp_path, code, sample):
+    run(code, sample, tmp_path, params={"fast": [1, 2]}, out="s")
+    replaced = run(code, sample, tmp_path, params={"fast": [3]}, out="s", force=True)
+    assert replaced.frame["fast"].to_list() == [3]
+    assert (replaced.path / RESULTS).read_text().count("\n") == 1
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x")
+    with pytest.raises(BadConfig, match="is no sweep"):
+        run(code, sample, tmp_path, params={"fast": [1]}, out=tmp_path / "mine", force=True)
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "x"
+
+
 def test_a_sweep_that_cannot_begin_leaves_nothing(tmp_path, code, sample):
     for options, error in (
         ({"params": {"speed": [1]}}, BadConfig),

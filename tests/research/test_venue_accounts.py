@@ -93,8 +93,8 @@ def test_the_run_keeps_and_shows_it(tmp_path, tape) -> None:
     assert [each["venue"] for each in run.facts["venue_result"]] == ["binance", "kraken"]
     texts = [each.text for each in done.assumptions]
     assert "cash binance 10000 USDT, kraken 5000 USD, leverage 1x, cross margin" in texts
-    assert "binance, kraken have an account each: nothing is moved between them" in texts
-    assert "equity is in USDT, and one USD counts as one of it" in texts
+    assert "binance, kraken have an account each: no money moves between them" in texts
+    assert "equity is in USDT; one USD counts as one USDT" in texts
     assert "kraken: latency to the exchange and back: 20ms,80ms" in texts
     assert "binance: latency to the exchange and back: 1ms,1ms" in texts
     report = json.loads((done.run / "report.json").read_text())
@@ -133,7 +133,7 @@ def test_with_one_account_no_venue_has_cash_of_its_own(tmp_path) -> None:
     done = backtest(tmp_path, market.done(), "run", BOTH, cash="10000 USDT", latency="0", params={"symbol_b": okx})
     (said,) = (each for each in done.assumptions if each.text.startswith("one account serves"))
     assert said.bias == 1
-    assert "--cash 'binance=..,okx=..' keeps them apart" in said.text
+    assert "--cash 'binance=..,okx=..' gives each its own" in said.text
     a, b = row(done, "binance"), row(done, "okx")
     assert [a["cash"], a["final_equity"], b["cash"], b["final_equity"]] == [None] * 4
     assert Decimal(str(a["pnl"])) + Decimal(str(b["pnl"])) == done.pnl

@@ -101,7 +101,7 @@ AMENDER = listener(
     ("rule", "last", "said"),
     [
         ("requeues", "ACCEPTED 59100.0 0", "every change loses the place in the queue"),
-        ("none", "ACCEPTED 59000.0 4401", "no change is taken"),
+        ("none", "ACCEPTED 59000.0 4401", "orders cannot be amended"),
     ],
 )
 def test_the_rule_of_a_file_holds_and_is_said(tmp_path, rule, last, said) -> None:

@@ -90,7 +90,7 @@ def test_closed_hours_and_order_rates_of_a_run(tmp_path) -> None:
     assert words[6:] == [f"at 45 {limited}"]
     assert done.fills == 3
     texts = [each.text for each in done.assumptions]
-    assert "each venue takes 2 orders in 10s; 3 were refused for it" in texts
+    assert "each venue takes 2 orders in 10s; 3 orders were refused for their rate" in texts
     assert replay_run(done.run, verify=True)["divergences"] == 0
     with pytest.raises(BadConfig, match="no instrument of venue 'kraken'"):
         backtest(tmp_path, tape, "other", ORDERS, closed=[f"kraken@{moment(20)}..{moment(30)}"])

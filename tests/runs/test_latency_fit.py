@@ -117,7 +117,7 @@ def test_a_venues_clock_that_is_wrong_is_set_by_the_fastest_order(tmp_path, samp
 
 
 def test_a_run_without_orders_has_no_latency(tmp_path, sample):
-    with pytest.raises(BadInput, match="no placed order was answered"):
+    with pytest.raises(BadInput, match="the run has no order that the venue answered"):
         fit_latency(sample, tmp_path / "curve.csv")
     assert not (tmp_path / "curve.csv").exists()
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from golden_runs import DATA, RUNS, Missing, play
 
 from onetape.engine.tape_facts import streams_of
 from onetape.report.report_data import NEVER, ORDER_STATES
@@ -15,6 +14,7 @@ from onetape.research.backtest import BacktestOptions, run_backtest
 from onetape.runs import page
 from onetape.runs.order_columns import fill_columns, order_columns, read_run, resting_columns
 from onetape.tape.journal import JournalReader
+from research.golden_runs import DATA, RUNS, Missing, play
 from worlds.strategy_files import TAKER, write
 
 # Golden runs, and what each has in it that the others may lack.

@@ -117,7 +117,7 @@ def test_of_many_orders_the_fills_are_not_thinned_away(cycle):
     few = [unfilled, filled, *[unfilled] * 5000]
     fit = fit_episodes(few, ("conservative", "power"), at_venue=False)
     assert (fit.orders, fit.fills) == (1, 1) and fit.place == fit.place
-    with pytest.raises(BadInput, match="no print filled one of 5000 orders"):
+    with pytest.raises(BadInput, match="no trade filled one of the 5000 orders"):
         fit_episodes([unfilled] * 5002, at_venue=True)
 
 
@@ -190,7 +190,7 @@ def test_what_the_queue_did_not_decide_is_no_evidence(tmp_path):
     (first, second) = episodes_of(tmp_path / "run")
     assert first.steps.tolist() == [[0, 10, 0, 0], [0, 20, 0, 0], [1, 4, 0, 3]] and not first.is_filled
     assert second.steps.tolist() == [[0, 20, 0, 0], [0, 10, 0, 0]] and not second.is_filled
-    with pytest.raises(BadInput, match="2 orders rested"):
+    with pytest.raises(BadInput, match="2 orders that rested"):
         fit_queue(tmp_path / "run", tmp_path / "queue.toml")
     assert not (tmp_path / "queue.toml").exists()
 

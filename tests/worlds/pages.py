@@ -15,6 +15,7 @@ from worlds.supervised import Home
 __all__ = [
     "AXE",
     "HOSTILE",
+    "MANY",
     "PAGES",
     "POISON",
     "confirm",
@@ -33,15 +34,18 @@ HOSTILE = (
     "{{constructor.constructor('taken=1')()}}${taken=1}&lt;b&gt;%0a\x00\x1b[31m\u202edesrever\u2066"
 )
 POISON = Path(__file__).with_name("poison.js").read_text().replace("POISON", json.dumps(HOSTILE + "W" * 10_000))
+MANY = Path(__file__).with_name("many.js").read_text()  # with COUNT rows for each
 # axe-core, in a package that drives browsers of its own.
 AXE = Path(getattr(find_spec("axe_core_python"), "origin", None) or "axe").with_name("axe.min.js")
 TABLE = "!!document.querySelector('main table')"
 
 
 @contextmanager
-def page_of(home: Home, folder: Path, *, width: int = 1280, height: int = 900, poison: str = "") -> Iterator[Chromium]:
+def page_of(
+    home: Home, folder: Path, *, width: int = 1280, height: int = 900, poison: str = "", ready: str = TABLE
+) -> Iterator[Chromium]:
     """poison: runs in each document before its own scripts."""
-    with Chromium(link_of(home.home), folder, ready=TABLE, width=width, height=height, first=poison) as browser:
+    with Chromium(link_of(home.home), folder, ready=ready, width=width, height=height, first=poison) as browser:
         yield browser
         wrong = (each for each in browser.console if '"network"' not in each and '"level": "info"' not in each)
         assert not list(wrong)

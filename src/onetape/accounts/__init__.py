@@ -1,4 +1,4 @@
-"""A ledger of entries, sub-accounts, balances in shared memory, and positions' arithmetic."""
+"""A ledger of entries, sub-accounts, balances in shared memory, and the arithmetic of positions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["MarginState", "PositionState", "SingleQuote", "StrategyBalanceManage
 
 
 def __getattr__(name: str) -> Any:
-    """Imported when asked for: the ledger's own modules need no shared memory."""
+    """Imports on first use, because the ledger's own modules need no shared memory."""
     if name in __all__:
         from onetape.accounts import reader
 

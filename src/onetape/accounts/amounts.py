@@ -1,4 +1,4 @@
-"""Amounts as people and programs give them, taken exactly or not at all."""
+"""Exact conversion of amounts from people and programs, without rounding."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ from onetape.model.money import INT128_MAX, MONEY_DECIMALS
 
 __all__ = ["amount_units"]
 
-_DIGITS: Final = 38  # more are past int128 at 18 decimals, or finer than 18
+_DIGITS: Final = 38  # a longer number exceeds int128 at 18 decimals, or has more than 18 decimals
 _PLAIN: Final = re.compile(r"([0-9]{1,20})(?:\.([0-9]{1,18}))?\Z")
-_WHOLE: Final = 10**20  # 128 bits hold whatever has no more digits before the point
+_WHOLE: Final = 10**20  # smaller amounts fit 128 bits
 _UNIT: Final = 10**MONEY_DECIMALS
 
 
 def amount_units(value: object, *, what: str = "amount") -> int:
-    """Units of 1e-18 of a str, int, Decimal or float (as its shortest text); signed.
+    """Converts a str, int, Decimal or float (as its shortest text) to units of 1e-18; signed.
 
-    Raises InvalidAmount for anything else: NaN, infinity, what does not fit 128 bits, more than 18
-    decimals, bool.
+    Raises InvalidAmount for anything else: NaN, infinity, more than 128 bits, more than 18 decimals, bool.
     """
-    # Nearly all that comes is plain; through a fraction it takes ten times as long.
+    # Nearly all amounts are plain; a fraction takes ten times as long.
     if type(value) is int and abs(value) < _WHOLE:
         return value * _UNIT
     plain = _PLAIN.match(str(value)) if type(value) in (str, Decimal) else None

@@ -1,4 +1,4 @@
-"""What sub-accounts hold, folded from a gateway's journal: a fill counts when its entry comes."""
+"""Sub-accounts' positions, folded from a gateway's journal: a fill counts when its entry is read."""
 
 from __future__ import annotations
 
@@ -17,28 +17,27 @@ Part = tuple[str, str, PositionSide]  # its slot, symbol and side
 
 
 class BookedFills:
-    """Books fills as the journal's entries say, and is fed with both in the journal's order. What was filled before the
-    first entry is in the balances that the ledger begins with; of what is not traded any more nothing is held.
-    on_forced: as `Booking`'s."""
+    """Books fills by the journal's entries; it gets both in the journal's order. Fills before the first entry are part
+    of the ledger's opening balances; fills of unlisted instruments are ignored. on_forced: as `Booking`'s."""
 
     def __init__(self, instruments: Mapping[str, Instrument]) -> None:
         self._instruments = instruments
         self.on_forced: Callable[[FillReport, Mapping[int, int]], None] = lambda *_: None
         self._has_begun = False
-        # Fills whose entry has not been read, by frame, with the slot. At the end of the tape these
-        # are what its writer had no time to book.
+        # Fills whose entry has not been read, by frame, with the slot. At the end of the tape these are the fills that
+        # its writer had not booked.
         self._waiting: dict[int, tuple[FillReport, int]] = {}
         self.anew()
 
     def anew(self) -> None:
-        """Begins anew at another exchange, where nothing is held yet."""
+        """Starts empty, because another exchange has no positions yet."""
         self.booking = Booking(self._instruments, lambda fill, sizes: self.on_forced(fill, sizes))
         self._waiting.clear()
         self._openings: Openings[Part] = Openings({}, {})
 
     def adopt(self, symbol: str, side: PositionSide, qty: int, price: int, sequence: int = 0) -> bool:
-        """Books a position from before the journal: the pool's. False: it cannot be said what it is worth. sequence: of
-        the frame that says so."""
+        """Books a position from before the journal, for the pool. False: its value is unknown. sequence: of its
+        frame."""
         instrument = self._instruments.get(symbol)
         if instrument is None or instrument.kind is Kind.SPOT or not qty or not price:
             return False
@@ -47,13 +46,13 @@ class BookedFills:
         return True
 
     def fill(self, fill: FillReport, slot: int, sequence: int) -> None:
-        """Takes in a fill. sequence: of its frame."""
+        """Keeps a fill until its entry is read. sequence: of its frame."""
         if self._has_begun and fill.symbol in self._instruments:
             self._waiting[sequence] = fill, slot
 
     def entry(self, of: int, *, is_forced: bool = False) -> list[FillReport]:
-        """Takes in an entry, and returns what it books. of: the frame of its fill, 0: it has none. A fill before that
-        one which still waits was booked already when it was told, and has no entry."""
+        """Books the fills up to the one of an entry, and returns them. of: the frame of the entry's fill, 0: none. An
+        earlier fill without an entry was a duplicate of a booked one."""
         self._has_begun = True
         booked = []
         while of in self._waiting:
@@ -73,11 +72,11 @@ class BookedFills:
             self._openings.note((str(slot), symbol, side), self.booking.own(slot, symbol, side), sequence)
 
     def opened(self, slot: int, symbol: str, side: PositionSide) -> int:
-        """Returns the frame with which a sub-account opened what it holds, 0: flat."""
+        """Returns the frame with which a sub-account opened its position, 0: flat."""
         return self._openings.frame((str(slot), symbol, side))
 
     def unbooked(self) -> Iterator[tuple[int, FillReport, int]]:
-        """Yields (frame, fill, slot) of what is still to be booked, in order; each once."""
+        """Yields (frame, fill, slot) of the fills that are not booked, in order, removing them."""
         while self._waiting:
             yield self._oldest()
 
@@ -93,7 +92,7 @@ class BookedFills:
 
     @property
     def openings(self) -> dict[str, int]:
-        """Returns what `opened` knows of all parts."""
+        """Returns the opening frames of all parts."""
         return self._openings.frames()
 
     def restore(

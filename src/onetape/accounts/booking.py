@@ -1,16 +1,14 @@
-"""What happens to positions becomes entries: fills, funding, and what the venue closes by force.
+"""Makes entries of events of positions: fills, funding, and forced closes by the venue.
 
-Each sub-account holds its own positions, at its own entry prices; the account holds what the venue
-has, which is their sum, at the venue's entry price. A fill moves both. The total moves as the
-venue's does, the sub-account as its own position says, and `netting` takes the gap.
+Each sub-account has its own positions, at its own entry prices; the account has the venue's position, which is their
+sum, at the venue's entry price. A fill changes both. The total changes like the venue's, the sub-account by its own
+position, and `netting` takes the difference.
 
-The legs of an entry stand in groups that add up to zero one after the other: what a trade moved,
-then its fee. `explain` reads them so.
+The legs of an entry are in groups that each add up to zero: the trade, then its fee. `explain` relies on it.
 
-Whether a fill has been booked before is the order manager's question. In another order the same
-fills lead to other profits on the way, since entry prices are averages. So a fill that is heard
-late takes its place among those that the venue had after it, and what that makes of their profits
-is in its own entry: what is held and what was realized is the venue's, whoever was heard first.
+The order manager removes duplicate fills. The order of fills changes intermediate profits, because entry prices are
+averages. So a late fill is inserted before the fills that the venue had after it, and the change of their profits is
+part of its own entry: positions and realized profits equal the venue's, in whatever order fills arrive.
 """
 
 from __future__ import annotations
@@ -31,8 +29,8 @@ from onetape.orders.reports import HASHED_TRADES, INTERNAL_TRADES, FillReport
 
 __all__ = ["FORCED", "Booking", "BookingRecord"]
 
-FORCED: Final = "forced"  # note of an entry: a reader of the tape has to share its fill likewise
-# Of each position: fills that a late one may come before. Older ones count as they come.
+FORCED: Final = "forced"  # note of an entry: readers of the tape must share its fill in the same way
+# Recent fills of each position, before which a late fill can be inserted. Older late fills count on arrival.
 RECENT_KEPT: Final = 256
 
 _MARKET: Final = int(Outside.MARKET)
@@ -42,7 +40,7 @@ _NETTING: Final = int(Outside.NETTING)
 _SELL: Final = Side.SELL
 _MAKER: Final = Liquidity.MAKER
 _BY_FILL: Final = Cause.FILL
-# Legs and entries of fills are made of their tuples: by name it takes three times as long.
+# Legs and entries of fills are made from their tuples: by keyword it takes three times as long.
 _made: Final = tuple.__new__
 
 Key = tuple[int, str, PositionSide]
@@ -50,8 +48,8 @@ _State = tuple[int, int, int]  # quantity, cost, realized
 
 
 class _Recent(NamedTuple):
-    """A fill, and what its sub-account's and the account's holding were before it. sweep: 0 where trade ids count;
-    else its price, negative where an order that takes from the book meets the highest one first."""
+    """A fill, with its sub-account's and the account's holding before it. sweep: 0 where trade ids are ordered; else
+    its price, negative where an order that takes from the book meets the highest one first."""
 
     time: int
     trade_id: int
@@ -64,7 +62,7 @@ class _Recent(NamedTuple):
 
 
 class BookingRecord(msgspec.Struct, frozen=True):
-    """All positions, as a checkpoint keeps them."""
+    """All positions in a checkpoint."""
 
     positions: list[tuple[int, str, PositionSide, _State]]
     account: list[tuple[str, PositionSide, _State]]
@@ -72,8 +70,8 @@ class BookingRecord(msgspec.Struct, frozen=True):
 
 
 class Booking:
-    """Books fills, funding and liquidations of one account as entries of its ledger. on_forced: hears how much of
-    each sub-account's position the venue has closed by itself."""
+    """Books fills, funding and liquidations of one account as entries of its ledger. on_forced: called with the size of
+    each sub-account's position that the venue has closed by force."""
 
     fill_type: Final = _Recent
 
@@ -87,7 +85,7 @@ class Booking:
         self._terms: dict[str, Terms] = {}
         self.positions: dict[Key, Own] = {}  # of slots
         self.account: dict[tuple[str, PositionSide], Holding] = {}
-        self._slots: dict[tuple[str, PositionSide], list[int]] = {}  # in order
+        self._slots: dict[tuple[str, PositionSide], list[int]] = {}  # slots in order
         self._recent: dict[tuple[str, PositionSide], deque[_Recent]] = {}
 
     def terms(self, symbol: str) -> Terms:
@@ -103,7 +101,7 @@ class Booking:
         return held.qty if held is not None else 0
 
     def sharing(self, symbol: str, side: PositionSide) -> list[tuple[Key, Own]]:
-        """Returns sub-accounts' parts of one position of the account."""
+        """Returns the sub-accounts' parts of one position of the account."""
         found = []
         for slot in self._slots.get((symbol, side), ()):
             key = slot, symbol, side
@@ -113,9 +111,9 @@ class Booking:
     # --- fills ------------------------------------------------------------------------------------
 
     def fill(self, fill: FillReport, slot: int) -> Entry:
-        """Books a fill of an order of that sub-account; of the pool where nobody's order is known. Of an internal trade
-        the venue knows nothing: the other side is `netting`, until that side's fill comes, and the account's position
-        stays."""
+        """Books a fill for the sub-account of its order, or for the pool if the order is unknown. The venue does not
+        see an internal trade: its counterpart is `netting`, until the other side's fill is booked, and the account's
+        position does not change."""
         symbol, _, _, trade_id, side, position_side, price, size, time, fee, fee_name, liquidity = fill
         terms = self._terms.get(symbol)
         if terms is None or terms.instrument is not self._instruments[symbol]:
@@ -162,7 +160,7 @@ class Booking:
         return _made(Entry, (time, _BY_FILL, legs, reference, 0, ""))
 
     def _late(self, late: _Recent, own: Own, symbol: str) -> tuple[Leg, ...]:
-        """Returns the profits that it makes, and what it makes of those of the fills after it."""
+        """Inserts a late fill; returns the legs of its profit and of the changed profits of later fills."""
         account = own.account
         side = next(at for at, each in self.account.items() if each is account)[1]
         key, total = (symbol, side), account.realized
@@ -174,16 +172,16 @@ class Booking:
     def _undo(
         self, late: tuple[int, ...] | _Recent, key: tuple[str, PositionSide], realized: dict[int, int]
     ) -> list[_Recent]:
-        """Returns what the venue had after it, the oldest first: holdings are as they were before that. realized: gets
-        what each of their sub-accounts had realized with it."""
+        """Removes the fills after a late one and returns them, oldest first; holdings are restored to the state before
+        them. realized: receives the realized profit of each of their sub-accounts before the removal."""
         recent = self._recent_of(key)
         after: list[_Recent] = []
         if len(recent) < RECENT_KEPT or not _is_before(late, recent[0]):
             while recent and _is_before(late, recent[-1]):
                 after.append(recent.pop())
-        else:  # nobody knows any more what came before it
+        else:  # the order before the kept fills is unknown
             recent.clear()
-        for each in after:  # the newest first: it ends as it was before all of them
+        for each in after:  # the newest first, which ends with the state before all of them
             held = self.positions[(each.slot, *key)]
             account = self.account[key]
             realized.setdefault(each.slot, held.realized)
@@ -201,15 +199,15 @@ class Booking:
                 account.fill(each.change, each.value)
 
     def _made_of(self, realized: dict[int, int], key: tuple[str, PositionSide], total: int) -> tuple[Leg, ...]:
-        """Returns what sub-accounts and the account have realized since they had so much."""
+        """Returns the legs of the profits realized since those states."""
         profits = [(slot, self.positions[(slot, *key)].realized - before) for slot, before in realized.items()]
         account = self.account[key]
         return _profit_legs(profits, account.realized - total, account.terms.settle)
 
     def forced(self, fill: FillReport) -> Entry:
-        """Books a liquidation, a deleveraging, a settlement: it closes part of the account's position, and every
-        sub-account that holds in that direction loses of its own in proportion, in whole lots as far as they go; the
-        fee likewise. A late one takes its place as a late fill does."""
+        """Books a liquidation, a deleveraging or a settlement: it closes part of the account's position, and of each
+        sub-account's position in that direction a proportional share, in whole lots as far as possible; the fee is
+        shared in proportion, too. A late one is inserted like a late fill."""
         terms = self.terms(fill.symbol)
         if terms.is_spot:
             return self.fill(fill, MAIN)
@@ -225,8 +223,8 @@ class Booking:
         }
         if sum(held.values()) < fill.size:
             self._redo(after, key)
-            return self.fill(fill, MAIN)  # more than anybody is known to hold: a foreign hand's
-        self._recent_of(key).clear()  # who held what is shared by from here on
+            return self.fill(fill, MAIN)  # more than all known positions: someone else's
+        self._recent_of(key).clear()  # the sharing depends on the positions now, so earlier insertions end here
         lot = max(terms.instrument.lot_int, 1)
         sizes = split(fill.size, held, lot)
         value = terms.value(fill.price, -sign * fill.size)
@@ -250,8 +248,7 @@ class Booking:
         return Entry(fill.time, Cause.FILL, legs, reference, 0, FORCED)
 
     def adopt(self, symbol: str, side: PositionSide, qty: int, price: int, *, slot: int = MAIN) -> None:
-        """A position that was there before the first fill that is known, at a price that it is
-        reckoned from. No money moves."""
+        """Books a position from before the first fill, at an assumed entry price. No money moves."""
         terms = self.terms(symbol)
         holding = self._holding(slot, symbol, side, terms)
         value = terms.value(price, qty)
@@ -276,8 +273,8 @@ class Booking:
         return self._recent.setdefault(key, deque(maxlen=RECENT_KEPT))
 
     def one_side(self, symbol: str) -> PositionSide:
-        """Whose funding it is where the venue says the symbol only: the leg that is held. In hedge
-        mode each leg has an event of its own, which does not say which; the larger one is taken."""
+        """Returns the position side of a funding payment that names the symbol only: the one with a position. In hedge
+        mode each side has its own event, which does not name it; the larger position is assumed."""
         held = {side: abs(each.qty) for (name, side), each in self.account.items() if name == symbol}
         return max(held, key=lambda side: held[side], default=PositionSide.BOTH)
 
@@ -295,11 +292,11 @@ class Booking:
         rate: int = 0,
         mark: int = 0,
     ) -> Entry:
-        """Books what the venue paid (negative: took), in proportion to signed positions: who is long pays while who is
-        short receives. Less than a unit for each is the pool's.
+        """Books what the venue paid (negative: took), in proportion to signed positions: longs pay while shorts
+        receive. Amounts below one unit per holder are the pool's.
 
-        rate (1e-12) and mark: what is paid where the account is flat and sub-accounts are not; they
-        pay each other then. Without them nobody does, and an amount is the pool's.
+        rate (1e-12) and mark: used if the account is flat and sub-accounts are not; they pay each other then. Without
+        these nobody pays, and an amount is the pool's.
         """
         key = (symbol, side)
         held = {
@@ -330,7 +327,7 @@ class Booking:
         )
 
     def restore(self, record: BookingRecord) -> None:
-        """Fill an empty booking. Positions of what is not traded any more are left out."""
+        """Fills an empty booking from a checkpoint. Positions of unlisted instruments are left out."""
         for slot, symbol, side, state in record.positions:
             if symbol in self._instruments:
                 own = self._holding(slot, symbol, side, self.terms(symbol))
@@ -345,8 +342,8 @@ class Booking:
 
 
 def _is_before(one: tuple[int, ...] | _Recent, other: _Recent) -> bool:
-    """Tells whether a fill comes first: by the venue's time, then by trade id where ids count, else as an order that
-    takes from the book meets the prices of one side; equal ones keep their arrival."""
+    """Tells whether a fill precedes another: by the venue's time, then by trade id where ids are ordered, else in the
+    order in which a taker meets the prices of one side; equal ones keep their order of arrival."""
     if one[0] != other[0]:
         return one[0] < other[0]
     if one[1] < HASHED_TRADES or one[1] >= INTERNAL_TRADES:
@@ -357,7 +354,7 @@ def _is_before(one: tuple[int, ...] | _Recent, other: _Recent) -> bool:
 def _profit_legs(
     profits: tuple[tuple[int, int], ...] | list[tuple[int, int]], total: int, currency: str
 ) -> tuple[Leg, ...]:
-    """total: the venue's."""
+    """Makes the legs of profits, with the difference to the venue's as `netting`. total: the venue's profit."""
     legs = [Leg(slot, currency, amount) for slot, amount in profits if amount]
     gap = total - sum(amount for _, amount in profits)
     if gap:

@@ -1,7 +1,7 @@
-"""The one way of an entry: explained, written, booked, remembered.
+"""The single path of an entry: explain, write to the journal, book, remember.
 
-An entry is on the journal before it counts, and what a tape is read again with is the second half
-of the same: a balance that is read anywhere has its entry on the tape.
+An entry is on the journal before it counts, and reading a tape runs the second half of the same path, so each balance
+that is read anywhere has its entry on the tape.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Bookkeeper"]
 class Bookkeeper:
     """Books entries: first on the journal, then in the ledger.
 
-    write: puts an entry on the journal.
+    write: writes an entry to the journal.
     """
 
     def __init__(self, ledger: Ledger, statements: Statements, write: Callable[[Entry], None]) -> None:
@@ -28,7 +28,7 @@ class Bookkeeper:
         self._write = write
 
     def book(self, entry: Entry) -> Entry | None:
-        """Returns the entry as it was booked; None: it had been. Raises BadInput where it is none."""
+        """Books an entry and returns it as booked; None: it was booked before. Raises BadInput for an invalid one."""
         if entry.reference and self._ledger.has(entry.cause, entry.reference, entry.time):
             return None
         entry = self._ledger.checked(self._statements.unexplained.explained(entry))
@@ -38,16 +38,15 @@ class Bookkeeper:
         return entry
 
     def replay(self, entry: Entry) -> bool:
-        """Takes an entry of the tape into the ledger."""
+        """Books an entry of the tape in the ledger. False: it was booked before."""
         if not self._ledger.post(entry):
             return False
         self._statements.posted(entry)
         return True
 
     def read(self, payload: bytes) -> Entry | int:
-        """Books a frame of the tape likewise. Returns its entry; of a fill that no correction can have had, of which
-        there is nothing more to know, only the sequence of the frame that it is of. Raises BadInput where it is no
-        entry."""
+        """Books an entry frame of the tape. Returns its entry; for a fill after all corrections, which needs no further
+        handling, only the sequence of the fill's frame. Raises BadInput for an invalid entry."""
         of = self._ledger.replay_fill(payload, self._statements.unexplained.corrected_last)
         if of is not None:
             return of

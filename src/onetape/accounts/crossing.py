@@ -1,11 +1,10 @@
-"""Orders of two sub-accounts that meet trade inside, and the venue hears of no trade.
+"""Trades matching orders of two sub-accounts inside, without the venue.
 
-A new order that would meet others waits here while those are taken off the venue; an order that may
-still be filled there must not be sold twice. When the venue says that one has ended, and with how
-much, what was left of it trades at the price that was fair when the new one came. What is then left
-of either goes to the venue, as the same order of its robot, unless a rule has come between. Nothing
-that waits here is at the venue, so that a gateway which dies meanwhile leaves nothing in doubt: the
-tape has both sides of a trade, or the one by which the other is known, or none.
+A new order that would match others is held here while those are cancelled at the venue, because an order that may still
+be filled there must not trade twice. When the venue reports the end of one and its filled quantity, the rest of it
+trades at the price that was fair when the new order came. The rest of either goes to the venue, as the same order of
+its robot, unless a rule forbids it by then. No held order is at the venue, so a gateway that dies meanwhile leaves no
+uncertainty: the tape has both sides of a trade, or one from which the other follows, or none.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from onetape.orders.order import Order, waits
 
 __all__ = ["Crossing", "Quote"]
 
-LEFT_MAX: Final = 60 * SECOND  # what is left waits so long for what is in its way
+LEFT_MAX: Final = 60 * SECOND  # longest wait of a removed order's rest for obstacles to clear
 _WORKS: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED, OrderState.TRIGGERED})
 _PASSES: Final = frozenset({VenueUnavailable.code, OrderOutcomeUnknown.code, SelfTrade.code})
 
@@ -40,17 +39,17 @@ Judge = Callable[[Order, int], Refusal | None]
 
 @dataclass(slots=True)
 class _Meeting:
-    order: Order  # that waits
-    matches: dict[str, Match]  # by client id: what is being taken off for it
+    order: Order  # the held order
+    matches: dict[str, Match]  # by client id: orders being removed from the venue for it
     deadline: int
-    requested: set[str]  # of all that it has met
+    requested: set[str]  # all orders removed for it so far
 
 
 class Crossing:
-    """Lets orders of one account that would meet trade with each other inside.
+    """Trades matching orders of one account with each other.
 
-    quote: best bid and ask of a symbol now, 0 where nobody knows.
-    judge: why what is left of an order may not go to the venue now.
+    quote: returns best bid and best ask of a symbol now, 0 if unknown.
+    judge: returns why the rest of an order may not go to the venue now.
     """
 
     def __init__(
@@ -68,10 +67,10 @@ class Crossing:
         self._quote = quote
         self._judge = judge
         self._meetings: list[_Meeting] = []
-        self._left: dict[str, tuple[Order, int]] = {}  # off the venue, and until when it waits
+        self._left: dict[str, tuple[Order, int]] = {}  # removed from the venue, with the end of its wait
 
     def matches(self, robot: int, spec: OrderSpec) -> list[Match]:
-        """Returns what a new order would trade inside; none: it goes the way of all orders."""
+        """Returns the trades that a new order would make inside; none: it is sent as usual."""
         meeting = self._manager.account.meeting(spec)
         return self._matches(robot, spec, [each for each in meeting if self._is_free(each)])
 
@@ -88,7 +87,7 @@ class Crossing:
         return cross(spec, resting, bid=bid, ask=ask, lot=self._lot(spec.symbol))
 
     def _is_free(self, order: Order) -> bool:
-        """It works at the venue, and nothing about it is open."""
+        """Tells whether an order works at the venue without any open request."""
         return (
             not order.is_foreign
             and not order.is_met
@@ -106,13 +105,13 @@ class Crossing:
         return max(i.lot_int, 1)
 
     def hold(self, client_id: str, request: Request, matches: list[Match], now: int) -> Order:
-        """Takes the others off the venue, and the new order in."""
+        """Removes the matching orders from the venue, and holds the new one."""
         order = self._manager.submit(client_id, request, now, held=True)
         self.meet(order, matches, now)
         return order
 
     def meet(self, order: Order, matches: list[Match], now: int) -> None:
-        """Lets an order that is held already trade inside, as `hold` does a new one."""
+        """Starts to trade a held order inside, as `hold` does for a new one."""
         meeting = _Meeting(order, {}, now + HELD_MAX, set())
         self._meetings.append(meeting)
         self._take_off(meeting, matches, now)
@@ -124,8 +123,8 @@ class Crossing:
             take_off(self._manager, self._manager.orders[each.client_id], now)
 
     def ended(self, other: Order, news: OrderNews, now: int) -> bool:
-        """Takes in that the venue has an order no more, and all its fills are booked: what is left is free. Tells
-        whether the order goes on here."""
+        """Handles the end of an order at the venue, with all its fills booked: the rest can trade. Returns whether the
+        order continues here."""
         meeting = next((m for m in self._meetings if other.client_id in m.matches), None)
         if meeting is not None:
             self._trade(meeting.order, other, meeting.matches.pop(other.client_id), now)
@@ -148,13 +147,14 @@ class Crossing:
             trade_inside(manager, mine, now)
 
     def restate(self, step: int) -> None:
-        """Takes in that the clock was set by `step`, ns."""
+        """Shifts deadlines because the clock was set by `step`, ns."""
         for meeting in self._meetings:
             meeting.deadline += step
         self._left = {name: (order, until + step) for name, (order, until) in self._left.items()}
 
     def tick(self, now: int) -> None:
-        """Others may have been filled at the venue instead, or nobody knows what they are."""
+        """Drops matches that were filled at the venue instead or whose state is unknown, and finishes what has no
+        matches left."""
         for meeting in list(self._meetings):
             if now >= meeting.deadline or not meeting.order.is_open:
                 meeting.matches.clear()
@@ -172,8 +172,8 @@ class Crossing:
         return is_requested or order.reported_end is not None or bool(order.ask_at) or order.asking
 
     def _finish(self, meeting: _Meeting, now: int) -> None:
-        """All that it has met is settled: what is left of it meets what has come since, then goes
-        to the venue."""
+        """Continues when all matches of a held order are settled: its rest trades with orders that came since, then
+        goes to the venue."""
         order = meeting.order
         if order.is_open:
             self._meet_left(order, now)
@@ -193,7 +193,7 @@ class Crossing:
                 release(self._manager, order, now)
 
     def _meet_left(self, order: Order, now: int) -> None:
-        """What waits here for its way back need not be taken off."""
+        """Trades with rests that wait here for their return, which need no removal from the venue."""
         spec = structs.replace(order.spec, size_int=order.remaining)
         meeting = self._manager.account.meeting(spec)
         left = [each for each in meeting if each.client_id in self._left and each.is_held]
@@ -201,11 +201,11 @@ class Crossing:
             self._trade(order, self._manager.orders[match.client_id], match, now)
 
     def _send_left(self, now: int) -> None:
-        """What is left of those that were taken off goes back to the venue."""
+        """Sends the rests of removed orders back to the venue."""
         for client_id, (order, deadline) in list(self._left.items()):
             if order.is_open and order.is_held:
                 if any(m.order.spec.symbol == order.spec.symbol for m in self._meetings):
-                    continue  # who waits for others may meet it
+                    continue  # a held order that waits for others may match it
                 refusal = self._judge(order, now)
                 if refusal is not None:
                     if refusal.code in _PASSES and now < deadline:

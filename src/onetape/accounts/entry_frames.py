@@ -1,9 +1,8 @@
 """The payload of an `entry` frame: a MessagePack map with the entry's field names as keys.
 
-A leg is an array of holder, currency, amount and wallet. An amount is a whole number of 1e-18: as
-an integer where 64 bits hold it, else as text of its digits, because MessagePack has nothing wider.
-Both are exact. Two 64-bit halves were tried: a fifth smaller, as fast to write, three times slower
-to read, and nobody can read them in `journal cat`.
+A leg is an array of holder, currency, amount and wallet. An amount is a whole number of 1e-18: an integer if 64 bits
+hold it, else text of its digits, because MessagePack has nothing wider. Both are exact. Two 64-bit halves were tried: a
+fifth smaller, as fast to write, three times slower to read, and unreadable in `journal cat`.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ __all__ = ["pack", "unpack"]
 
 
 class _Frame(msgspec.Struct):
-    """An entry as a tape of any version has it; fields that came later have defaults."""
+    """An entry on a tape of any version; later fields have defaults."""
 
     time: int
     cause: Cause
@@ -28,7 +27,7 @@ class _Frame(msgspec.Struct):
     note: str = ""
 
 
-_decode = msgspec.msgpack.Decoder(_Frame, strict=False).decode  # not strict: digits are a number
+_decode = msgspec.msgpack.Decoder(_Frame, strict=False).decode  # not strict: text of digits is a number
 _plain = EntryFrames(Entry, Leg, {str(cause): cause for cause in Cause})
 
 
@@ -37,7 +36,7 @@ def pack(entry: Entry) -> bytes:
 
 
 def unpack(payload: bytes) -> Entry:
-    """Reads an entry from a frame of any version. Raises BadInput where it is none."""
+    """Reads an entry from a frame of any version. Raises BadInput for an invalid one."""
     entry: Entry | None = _plain.unpack(payload)
     if entry is not None:
         return entry

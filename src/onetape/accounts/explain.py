@@ -1,13 +1,12 @@
-"""Where the money of a window went, to the unit, and the frames behind each number.
+"""Explains the change of balances in a window, to the unit, with the frames behind each number.
 
     opening + trades + fees + funding + ... + revaluation = closing
 
-of each currency and holder, where opening and closing are the balance and the open profit of
-contracts at the marks of then. Trades are what fills realized (of spot: what they moved), and
-revaluation is what open profit changed by. The window is one of the tape: an entry belongs to it by
-where it stands, so what was heard late counts where it was booked, and a tape is explained the same
-each time. What positions have netted is nobody's here: the total has the venue's position, each
-sub-account its own, and they add up.
+for each currency and holder, where opening and closing are the balance and the open profit of contracts at the marks at
+that time. Trades are the realized profits of fills (on spot: the moved amounts), and revaluation is the change of open
+profit. The window is one of the tape: an entry belongs to it by its frame, so a late event counts where it was booked,
+and a tape is explained the same way each time. Netting between sub-accounts is no part: the total has the venue's
+position, each sub-account its own, and they add up.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ _NETTING: Final = int(Outside.NETTING)
 
 
 class Part(StrEnum):
-    """The parts that explain an account's change, in the order in which they are shown."""
+    """The parts that explain an account's change, in the order of display."""
 
-    BEGUN = "begun"  # the venue's first word about a currency
+    BEGUN = "begun"  # the venue's first report of a currency
     TRADES = "trades"
     FEES = "fees"
     FUNDING = "funding"
@@ -55,14 +54,14 @@ _BY_CAUSE: Final = {
     Cause.CORRECTION: Part.CORRECTIONS,
     Cause.RESET: Part.RESETS,
 }
-# Of what happens at the venue: a trade's fee is not the trade, and what a correction had taken up
-# before goes back as a correction.
+# The part by outside holder, except that a trade's fee is not the trade, and an amount that reverses a correction is a
+# correction.
 _BY_OUTSIDE: Final = {int(Outside.FEES): Part.FEES, int(Outside.UNEXPLAINED): Part.CORRECTIONS}
 _AT_VENUE: Final = frozenset((Cause.FILL, Cause.FEE, Cause.FUNDING, Cause.INTEREST))
 
 
 class Filled(NamedTuple):
-    """A fill and its slot. is_forced: it was shared among those that held."""
+    """A fill and its slot. is_forced: it was shared among the holders."""
 
     fill: FillReport
     slot: int
@@ -79,7 +78,7 @@ class Adopted(NamedTuple):
 
 
 class Anew(NamedTuple):
-    """Says that another exchange has begun: nothing is held there yet."""
+    """A change to another exchange, where there are no positions yet."""
 
 
 Event = Entry | Filled | Adopted | Anew
@@ -88,7 +87,7 @@ _Place = tuple[str, int]  # currency and slot
 
 @dataclass(slots=True)
 class Explained:
-    """What explains the change of one currency and slot (0: the total), units of 1e-18.
+    """The explanation of the change of one currency and slot (0: the total), units of 1e-18.
 
     profit: of open contracts.
     """
@@ -105,7 +104,7 @@ class Explained:
 
     @property
     def rest(self) -> int:
-        """Returns what nothing explains: always 0."""
+        """Returns the unexplained rest: always 0."""
         explained = sum(self.parts.values()) + sum(self.revaluation.values())
         before = self.opening + self.opening_profit
         return self.closing + self.closing_profit - before - explained
@@ -125,12 +124,11 @@ def explain(
     closing_marks: Mapping[str, int],
     wallet: str = "",
 ) -> list[Explained]:
-    """Explains an account's change in a window by the parts that it is the sum of.
+    """Splits an account's change in a window into parts.
 
     events: by sequence, all from the tape's beginning.
-    The window is the frames from `since` on and before `until`. A contract without a mark is valued
-    at what it cost.
-    Raises InvariantViolation where it does not add up.
+    The window is the frames from `since` on and before `until`. A contract without a mark is valued at its cost. Raises
+    InvariantViolation if the parts do not add up.
     """
     found = _Window(since, instruments, opening_marks, wallet)
     for sequence, event in events:
@@ -142,7 +140,7 @@ def explain(
 
 @dataclass(slots=True)
 class _Window:
-    """Gathers what a tape says of money, as it is read: from its beginning, and from `since` on by part."""
+    """Accumulates the money events of a tape from its beginning, and by part from `since` on."""
 
     since: int
     instruments: Mapping[str, Instrument]
@@ -151,7 +149,7 @@ class _Window:
     booking: Booking = field(init=False)
     balances: dict[_Place, int] = field(default_factory=dict)
     rows: dict[_Place, Explained] = field(default_factory=dict)
-    profits: dict[_Place, dict[str, int]] | None = None  # open when it began; None: it has not
+    profits: dict[_Place, dict[str, int]] | None = None  # open profit at the start; None: not started
 
     def __post_init__(self) -> None:
         self.booking = Booking(self.instruments)
@@ -211,7 +209,7 @@ class _Window:
 
 
 def _profits(booking: Booking, marks: Mapping[str, int]) -> dict[_Place, dict[str, int]]:
-    """Open profit by currency and slot, then by symbol."""
+    """Returns open profit by currency and slot, then by symbol."""
     found: dict[_Place, dict[str, int]] = {}
     holdings = [(slot, symbol, held) for (slot, symbol, _), held in booking.positions.items()]
     total = [(TOTAL, symbol, held) for (symbol, _), held in booking.account.items()]
@@ -225,7 +223,7 @@ def _profits(booking: Booking, marks: Mapping[str, int]) -> dict[_Place, dict[st
 
 
 def _moves(entry: Entry, wallet: str) -> Iterator[tuple[Part, str, int, int]]:
-    """What each slot and the total change by, and by which part."""
+    """Returns the changes of each slot and the total, by part."""
     for currency, legs in groups_of(entry):
         part = _part(entry.cause, legs)
         total = 0
@@ -241,7 +239,7 @@ def _moves(entry: Entry, wallet: str) -> Iterator[tuple[Part, str, int, int]]:
 
 
 def groups_of(entry: Entry) -> Iterator[tuple[str, list[Leg]]]:
-    """Legs of one currency up to where they add up to zero."""
+    """Splits legs of one currency into groups that add up to zero."""
     open_: dict[str, list[Leg]] = {}
     sums: dict[str, int] = {}
     for leg in entry.legs:

@@ -1,13 +1,12 @@
-"""Holdings: what a fill makes of one, and what sub-accounts that share a position hold of it.
+"""Holdings: positions with their cost and realized profit, of the account and of its sub-accounts.
 
-The arithmetic is the core's. A fill is valued once, so for each holding, of a sub-account or of the
-account, whatever fills it has had and in whatever order:
+The core does the arithmetic. A fill is valued once, so for each holding, after any fills in any order:
 
     linear, spot    realized = cost - (value bought - value sold)
     inverse         realized = (value bought - value sold) - cost
 
-to the unit. What sub-accounts realize and what the account does differ by what their costs differ,
-and by nothing where all are flat.
+to the unit. The sum of sub-accounts' realized profits differs from the account's by the difference of their costs, so
+not at all when all are flat.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ __all__ = ["Holding", "Own", "Terms"]
 
 
 class Terms:
-    """What each fill of one version of an instrument needs.
+    """The terms of one version of an instrument that fills need.
 
-    value: of price and size, 1e-18 of the settle currency, signed as the size.
+    value: of price and size, 1e-18 of the settle currency, signed like the size.
     average_decimals: of an average price, two more than prices have.
     """
 
@@ -52,7 +51,7 @@ class Terms:
         self.base, self.settle = instrument.base, instrument.settle
         self.is_spot = instrument.kind is Kind.SPOT
         self.base_factor: int = 10 ** (MONEY_DECIMALS - instrument.size_decimals)
-        # Of one unit of size: what it is in base, or in the quote of an inverse contract.
+        # Of one unit of size: its amount of the base, or of the quote of an inverse contract.
         self.unit: Fraction = Fraction(instrument.multiplier) / 10**instrument.size_decimals
         self.core = instrument.core
         self.value = instrument.core.notional
@@ -71,9 +70,8 @@ class Terms:
 
 
 class Holding(_core.CorePosition):
-    """A position of the core, with what its instrument says. qty: units of the instrument, negative
-    when short; cost: what opened it, signed as it; realized: without fees and funding; both 1e-18
-    of the settle currency."""
+    """A position of the core, with its instrument's terms. qty: units of the instrument, negative when short; cost: of
+    the open position, signed like qty; realized: without fees and funding; both 1e-18 of the settle currency."""
 
     __slots__ = ("terms",)
 
@@ -82,17 +80,17 @@ class Holding(_core.CorePosition):
         self.terms = terms
 
     def fill(self, change: int, value: int) -> int:
-        """Takes a signed size of a signed value in. Returns the profit that it realizes. Raises
-        OverflowError where 64 bits of quantity do not hold it, and then changes nothing."""
+        """Adds a signed size of a signed value. Returns the realized profit. Raises OverflowError if the quantity
+        exceeds 64 bits, without any change."""
         return self.take(self.terms.core, change, value)
 
     def unrealized_at(self, mark: int) -> int:
-        """Profit of closing all at a price, without fees."""
+        """Returns the profit of closing all at a price, without fees."""
         return self.unrealized(self.terms.core, mark)
 
     @property
     def entry(self) -> Fraction:
-        """Average price that the holding was opened at, 1 being one unit of quote; 0 when flat."""
+        """Returns the average entry price, 1 being one unit of quote; 0 when flat."""
         if not self.qty or not self.cost:
             return Fraction(0)
         value = Fraction(self.cost, 10**MONEY_DECIMALS)
@@ -101,13 +99,13 @@ class Holding(_core.CorePosition):
 
     @property
     def average(self) -> Decimal:
-        """Returns the average entry price for people: two decimals more than the instrument's prices have."""
+        """Returns the average entry price for people, with two decimals more than the instrument's prices."""
         return Decimal(self.terms.average(self.qty, self.cost)).scaleb(-self.terms.average_decimals)
 
 
 class Own(Holding):
-    """The holding of a sub-account, which is a part of the account's. Of spot the account keeps none. recent: fills of
-    all that share the account's holding."""
+    """The holding of a sub-account, part of the account's. On spot the account has none. recent: fills of all that
+    share the account's holding."""
 
     __slots__ = ("account", "recent")
 

@@ -1,7 +1,7 @@
-"""What a gateway's journal says of money, folded frame by frame as it is read at a start.
+"""The money state of a gateway's journal, folded frame by frame at a start.
 
-Nothing is kept of a frame once it has been taken in but what comes of it: balances, positions, what
-these hold, names of slots, and how transfers stand. `AccountMoney` goes on from there.
+A frame is not kept, only its effects: balances, positions, their reserves, names of slots, and states of transfers.
+`AccountMoney` continues from there.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from onetape.orders.reports import FillReport
 
 __all__ = ["LEDGER", "OTHER_EXCHANGE", "KeptMoney", "MoneyOptions", "MoneyRecord"]
 
-LEDGER: Final = "ledger"  # source of the positions that it begins with
-OTHER_EXCHANGE: Final = "another exchange"  # note of the entry with which it begins
-REFERENCES_KEPT: Final = 10_000  # of moves that the venue may tell of once more
+LEDGER: Final = "ledger"  # source of positions from before the ledger
+OTHER_EXCHANGE: Final = "another exchange"  # note of the first entry after a change of exchange
+REFERENCES_KEPT: Final = 10_000  # of balance changes that the venue may report again
 
 
 class MoneyOptions(Protocol):
-    """Says how an account's money is divided. subaccounts: slots by name; credit: by currency, decimal text."""
+    """How an account's money is divided. subaccounts: slots by name; credit: by currency, decimal text."""
 
     @property
     def leverage(self) -> float: ...
@@ -47,7 +47,7 @@ class MoneyOptions(Protocol):
 
 
 class MoneyRecord(msgspec.Struct, frozen=True):
-    """Keeps in a checkpoint what a journal's frames up to one of them say of money."""
+    """The money state of a journal's frames up to a checkpoint."""
 
     ledger: dict[str, Any]
     statements: dict[str, Any]
@@ -62,12 +62,12 @@ class MoneyRecord(msgspec.Struct, frozen=True):
 
 
 class KeptMoney:
-    """Makes the ledger and what belongs to it from a gateway's journal, frame by frame in its order.
+    """Builds the ledger and its related state from a gateway's journal, frame by frame in order.
 
     references: recent prices, in units, by symbol.
-    slack: what the venue may round by, of a currency.
-    on_reference: takes the reference of each entry that is no fill's.
-    Raises BadConfig for sub-accounts that cannot be.
+    slack: returns the venue's rounding of a currency.
+    on_reference: called with the reference of each entry except fills.
+    Raises BadConfig for invalid sub-accounts.
     """
 
     def __init__(
@@ -87,9 +87,9 @@ class KeptMoney:
         self._use(Ledger())
         self.fills = BookedFills(instruments)
         self.opened: dict[str, int] = {}  # when the books of a currency began, the venue's time
-        self.names: dict[str, int] = {}  # of slots, as they were last
+        self.names: dict[str, int] = {}  # slots by name, as last written
         self.transfers: dict[str, dict[str, Any]] = {}  # the last record of each, by its id
-        self.arrivals: list[Entry] = []  # commands that booked what a transfer brought
+        self.arrivals: list[Entry] = []  # commands that booked arrivals of transfers
         self._on_reference = on_reference
         self._references: deque[str] = deque(maxlen=REFERENCES_KEPT)
 
@@ -120,30 +120,30 @@ class KeptMoney:
         if read.cause is Cause.COMMAND and read.reference.startswith(TRANSFER_REPORTED):
             self.arrivals.append(read)
         self.fills.entry(read.of, is_forced=read.note == FORCED)
-        if read.note == OTHER_EXCHANGE:  # what was held at the one before is gone
+        if read.note == OTHER_EXCHANGE:  # positions at the previous exchange are gone
             self.anew()
             self.transfers.clear()
         self.note(read)
 
     def note(self, entry: Entry) -> None:
-        """Takes note of when the books of an entry's currencies began, if they begin with it."""
+        """Notes the opening time of an entry's currencies, if it is their first."""
         if entry.cause is Cause.OPENING or entry.note == OTHER_EXCHANGE:
             for leg in entry.legs:
                 self.opened[leg.currency] = entry.time
 
     def transfer(self, record: dict[str, Any]) -> None:
-        self.transfers.pop(record["id"], None)  # in the order of their last words
+        self.transfers.pop(record["id"], None)  # keeps the order of their last records
         self.transfers[record["id"]] = record
 
-    # --- what comes of them -----------------------------------------------------------------------
+    # --- results ----------------------------------------------------------------------------------
 
     def anew(self) -> None:
-        """Begins anew at another exchange, where nothing is held yet."""
+        """Starts empty, because another exchange has no positions yet."""
         self.fills.anew()
         self.reserves.flatten()
 
     def slots_away(self) -> set[int]:
-        """Returns the slots that a transfer may yet give money back to."""
+        """Returns the slots to which a transfer may still return money."""
         records = self.transfers.values()
         return {r["slot"] for r in records if not State(r["state"]).is_final}
 
@@ -156,8 +156,7 @@ class KeptMoney:
     # --- checkpoints ------------------------------------------------------------------------------
 
     def to_record(self) -> MoneyRecord:
-        """Makes the record of a checkpoint from the frames so far. To be called before anything
-        else is booked."""
+        """Makes the record of a checkpoint from the frames so far. To be called before any other booking."""
         return MoneyRecord(
             ledger=self.ledger.to_record(),
             statements=self.statements.to_record(),
@@ -172,7 +171,7 @@ class KeptMoney:
         )
 
     def restore(self, record: MoneyRecord) -> None:
-        """Goes on from a checkpoint: before the first frame."""
+        """Continues from a checkpoint: before the first frame."""
         self._use(Ledger.from_record(record.ledger))
         self.statements.restore(record.statements)
         self.fills.restore(record.booking, record.waiting, record.openings, has_begun=self.ledger.posted > 0)

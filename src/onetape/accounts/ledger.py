@@ -1,8 +1,8 @@
 """Balances: the sum of entries, and nothing else.
 
-`post` takes an entry whole or not at all, and once by (cause, reference). Slot 0 is what is ours of
-all holders: it moves with them, and is their sum wherever they are looked at together. What legs
-need to be is said in `entries`; the core checks and adds them, since every fill goes through it.
+`post` books an entry completely or not at all, and once by (cause, reference). Slot 0 is the sum of all our holders and
+changes with them atomically. `entries` defines valid legs; the core checks and adds them, since every fill goes through
+it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from onetape.model.money import money
 
 __all__ = ["RECENT_KEPT", "REFERENCES_KEPT", "Ledger"]
 
-# Of each currency: the entries that a statement of the venue may be older than. A statement is a
-# minute apart from the next one; what is older than all of these cannot be compared.
+# Per currency: entries kept because a venue's statement may be older. Statements are a minute apart; one older than all
+# kept entries cannot be compared.
 RECENT_KEPT: Final = 4096
-# Of each cause. For each that comes the oldest goes, and what is no newer than that counts as
-# booked: nothing is booked twice for want of memory.
+# Per cause: beyond it the oldest goes, and anything not newer than that counts as booked: nothing is booked twice for
+# lack of memory.
 REFERENCES_KEPT: Final = 200_000
 
 _NETTING: Final = int(Outside.NETTING)
@@ -38,16 +38,16 @@ class Ledger:
         self.balances = Balances(least=_LEAST, most=SLOTS_MAX - 1, also_ours=_NETTING, recent_max=recent_kept)
         self._booked: dict[Cause, Booked] = {cause: Booked(references_kept) for cause in Cause}
         self.fills = self._booked[Cause.FILL]  # by reference
-        self.posted = 0  # entries
+        self.posted = 0  # count of entries
 
     def has(self, cause: Cause, reference: str, time: int | None = None) -> bool:
-        """It was booked. With the entry's time: or it is as old as what is not remembered."""
+        """Tells whether an entry was booked. With its time: also true for one as old as the forgotten ones."""
         return self._booked[cause].has(reference, time)
 
     def post(self, entry: Entry) -> bool:
-        """Book it. False: that has been done, nothing changes.
+        """Books an entry. False: it was booked before, and nothing changes.
 
-        Raises BadInput where its legs are no entry; then nothing has changed.
+        Raises BadInput for invalid legs, without any change.
         """
         if entry.reference and self.has(entry.cause, entry.reference, entry.time):
             return False
@@ -55,13 +55,13 @@ class Ledger:
         return True
 
     def checked(self, entry: Entry) -> Entry:
-        """Returns the entry. Raises BadInput where its legs are none, or a balance would not fit."""
+        """Returns the entry. Raises BadInput for invalid legs, or if a balance would overflow."""
         if not self.balances.takes(entry.legs):
             raise _refused(entry)
         return entry
 
     def add(self, entry: Entry) -> None:
-        """One that `has` does not know. Raises as `checked` does; then nothing has changed."""
+        """Books an entry for which `has` is false. Raises as `checked` does, without any change."""
         time, cause, legs, reference, _, _ = entry
         if not self.balances.post(time, legs):
             raise _refused(entry)
@@ -70,35 +70,34 @@ class Ledger:
         self.posted += 1
 
     def replay_fill(self, payload: bytes, later_than: int) -> int | None:
-        """Books a frame of the tape that is a fill's, later than that, and nothing else: booked without an object for
-        each leg. The sequence of the frame that it is of. None, and nothing has changed: it has to be looked at as an
-        entry."""
+        """Books an entry frame of the tape if it is an ordinary fill's after that time, without an object for each leg.
+        Returns the sequence of the fill's frame. None: not booked; decode it as an entry."""
         of = self.balances.replay_fill(payload, later_than, self.fills)
         if of is not None:
             self.posted += 1
         return of
 
-    # --- what is there ----------------------------------------------------------------------------
+    # --- balances ---------------------------------------------------------------------------------
 
     def balance(self, currency: str, slot: int, wallet: str = "") -> int:
         """Returns the balance of a holder: a slot (0: the total) or an `Outside`.
 
-        0 where nothing was ever booked.
+        0 if nothing was ever booked.
         """
         return self.balances.balance(currency, slot, wallet)
 
     def free(self, currency: str, slot: int, credit: int) -> int:
-        """Returns what a slot may use if nothing is held: its balance; of the pool, with its credit and less what
-        netting has lost. What netting has gained is not there yet."""
+        """Returns what a slot may use without reserves: its balance; for the pool plus its credit, less the losses of
+        netting. Gains of netting are not available yet."""
         return self.balances.free(currency, slot, credit)
 
     def total(self, currency: str, wallet: str = "") -> int:
-        """Returns what is ours in that wallet: all slots, and what their netting has left."""
+        """Returns our total in that wallet: all slots, and the balance of netting."""
         return self.balances.balance(currency, TOTAL, wallet)
 
     def slots(self, currency: str, count: int = SLOTS_MAX, wallet: str = "") -> list[int]:
-        """`count` balances: total, pool (what netting has left counted in), sub-accounts; the first
-        is the sum of the others. Raises InvariantViolation where a slot beyond them holds money."""
+        """Returns `count` balances: total, pool (with netting), sub-accounts; the first is the sum of the others.
+        Raises InvariantViolation if a slot beyond them holds money."""
         check(MAIN < count <= SLOTS_MAX, f"slots are {MAIN + 1} to {SLOTS_MAX}, not {count}")
         rows = self.balances.slots(currency, count, wallet)
         if rows is None:
@@ -108,7 +107,7 @@ class Ledger:
         return rows
 
     def slots_held(self, currency: str, wallet: str = "") -> list[int]:
-        """Returns the slots that have anything, in order."""
+        """Returns the slots with any balance, in order."""
         return [slot for slot, _ in self.balances.holders(currency, wallet) if slot > TOTAL]
 
     def currencies(self, wallet: str = "") -> list[str]:
@@ -120,17 +119,15 @@ class Ledger:
         return self.balances.wallets()
 
     def transit(self, currency: str) -> int:
-        """Returns what is ours and on its way, whatever wallet it left."""
+        """Returns our amount in transit, from any wallet."""
         return sum(self.balance(currency, _TRANSIT, wallet) for wallet in self.wallets())
 
     def as_of(self, currency: str, time: int, wallet: str = "") -> int | None:
-        """Returns the total without what happened after `time`, a venue's time. None: that is so long ago that entries
-        since then are no longer known one by one."""
+        """Returns the total at `time`, a venue's time. None: the entries since then are no longer all kept."""
         return self.balances.as_of(currency, time, wallet)
 
     def within(self, currency: str, start: int, end: int, wallet: str = "") -> list[tuple[int, int]]:
-        """Returns (time, what the total moved by) of what happened after `start` and until `end`, by
-        the venue's time.
+        """Returns (time, change of the total) of entries after `start` and until `end`, by the venue's time.
 
         At most the entries that are kept.
         """
@@ -140,13 +137,13 @@ class Ledger:
         return sorted(each for each in recent if start < each[0] <= end)
 
     def changes(self, currency: str, since: int, wallet: str = "") -> int:
-        """Returns how many entries later than `since` have moved the total; at most those that are kept."""
+        """Returns the count of entries later than `since` that changed the total; at most those that are kept."""
         return self.balances.changes(currency, since, wallet)
 
     # --- checkpoints ------------------------------------------------------------------------------
 
     def to_record(self) -> dict[str, Any]:
-        """Everything, as MessagePack and JSON can hold it; amounts as text of their digits."""
+        """Returns all state as MessagePack and JSON can hold it; amounts as text of their digits."""
         return {
             "posted": self.posted,
             "wallets": {
@@ -190,6 +187,6 @@ class Ledger:
 
 
 def _refused(entry: Entry) -> BadInput:
-    """Why: what is wrong with its legs, else there is only one thing left."""
+    """Returns why the core refused an entry: invalid legs, else an overflow."""
     checked(entry)
     return BadInput(f"{entry.cause} {entry.reference}: a balance would not fit 128 bits")

@@ -1,6 +1,5 @@
-"""Sub-accounts against each other on one account: reductions that the venue does not see as such,
-and interests that meet before they reach it. Pure; sizes and prices in units of the instrument.
-"""
+"""Rules for sub-accounts that share one account: reductions that the venue does not see as such, and orders that match
+inside. Pure; sizes and prices in units of the instrument."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ class Reduction(StrEnum):
 
     AS_IT_IS = "as it is"
     PLAIN = "plain"  # without the flag
-    TOO_MUCH = "too much"  # of what its sub-account holds
+    TOO_MUCH = "too much"  # more than its sub-account holds
     BEYOND = "beyond"  # the account's bound
 
 
@@ -34,17 +33,16 @@ def plain_reduction(
     account_opening: int,
     bound: int | None,
 ) -> Reduction:
-    """Returns a reduce-only order on a one-way account; any other goes out as it is.
+    """Returns the form of a reduce-only order on a one-way account; any other order is sent unchanged.
 
-    own: its sub-account's position, signed; account: the venue's, which may be flat or the other
-    way round. What works already in the order's direction: own_reducing and account_reducing, of
-    those that only reduce; account_opening, of the others. bound: the greatest position that the
-    account may reach in that direction, None: none is set.
+    own: its sub-account's position, signed; account: the venue's, which may be flat or opposite. Working orders in the
+    order's direction: own_reducing and account_reducing, those that only reduce; account_opening, the others. bound:
+    the largest position that the account may reach in that direction, None: none is set.
 
-    It has to be right for its sub-account. If the venue takes it as a reduction of what the account
-    holds, it stays one. Else it goes as a plain order, as long as the account would stay within its
-    bound if all that works that way were filled: a plain order can open, and what guards it is that
-    bound and that the sub-account's own position is not turned by it.
+    The order must be right for its sub-account. If the venue accepts it as a reduction of the account's position, it
+    stays one. Else it is sent as a plain order, if the account would stay within its bound after all working orders of
+    that direction are filled: a plain order can open, and is limited by that bound and by its sub-account's own
+    position.
     """
     if not spec.reduce_only or spec.position_side is not PositionSide.BOTH:
         return Reduction.AS_IT_IS
@@ -60,8 +58,7 @@ def plain_reduction(
 
 
 class Resting(NamedTuple):
-    """An order of another sub-account that could be met. price 0: at any; left: what may be filled
-    of it."""
+    """An order of another sub-account that could match. price 0: at any; left: its unfilled quantity."""
 
     client_id: str
     side: Side
@@ -70,7 +67,7 @@ class Resting(NamedTuple):
 
 
 class Match(NamedTuple):
-    """A trade between sub-accounts: with which waiting order, at what price, how much of it."""
+    """A trade between sub-accounts: the waiting order, the price, the quantity."""
 
     client_id: str
     price: int
@@ -78,11 +75,12 @@ class Match(NamedTuple):
 
 
 def fair_price(bid: int, ask: int, spec: OrderSpec, waiting: int) -> int:
-    """Returns the middle of the market, half a unit to the one that waits; where a limit does not allow that, the
-    nearest price that both do. Never outside of the market: what it gives without us is never better for either. 0
-    where there is none, a side is missing or the market is crossed.
+    """Returns the middle of the market, half a unit in favor of the waiting order, or the nearest price that both
+    limits allow. Never outside of the market, whose prices are never better for either. 0 if there is none, a side is
+    missing or the market is crossed.
 
-    spec: the new order; waiting: the other one's limit, 0: none."""
+    spec: the new order; waiting: the other one's limit, 0: none.
+    """
     if not 0 < bid < ask:
         return 0
     middle, half = divmod(bid + ask, 2)
@@ -96,11 +94,11 @@ def fair_price(bid: int, ask: int, spec: OrderSpec, waiting: int) -> int:
 
 
 def cross(spec: OrderSpec, others: Iterable[Resting], *, bid: int, ask: int, lot: int) -> list[Match]:
-    """Returns what a new order can trade with orders of other sub-accounts at a fair price, so that it is no trade of
-    the account with itself at the venue. In the order of `others`, in whole lots.
+    """Returns the trades of a new order with orders of other sub-accounts at a fair price, so that the account does not
+    trade with itself at the venue. In the order of `others`, in whole lots.
 
-    Post-only orders do not take, those with a trigger do not take before it has fired, which only
-    the venue knows, and of FOK nobody knows beforehand that there is enough.
+    Post-only orders do not take, orders with a trigger do not take before it has fired, which only the venue knows, and
+    a FOK's quantity cannot be guaranteed.
     """
     if spec.trigger_int or spec.post_only or spec.tif is TimeInForce.FOK:
         return []
@@ -115,8 +113,8 @@ def cross(spec: OrderSpec, others: Iterable[Resting], *, bid: int, ask: int, lot
 
 
 def traded(spec: OrderSpec, client_id: str, match: Match, *, time: int, trade_id: int) -> tuple[FillReport, FillReport]:
-    """Both fills of one trade, the new order's first, each booked as any other. Each names the
-    other's order where a venue's fill has the venue's id: whoever reads one knows both."""
+    """Returns both fills of one trade, the new order's first, each to be booked like any other. Each has the other
+    order's client id in place of the venue's order id."""
 
     def fill(name: str, other: str, side: Side, liquidity: Liquidity) -> FillReport:
         return FillReport(

@@ -1,12 +1,11 @@
-"""Orders that wait here for money which others of their sub-account are about to bring.
+"""Orders that wait for money from other orders of their sub-account.
 
-A robot sells one thing to buy another in one callback. The purchase is more than its sub-account
-has free until the sale is filled, so it waits here, and leaves when that fill is booked. Nothing
-goes to the venue that cannot be paid for when it leaves, and what brings money is there before what
-it pays for. A sale may be asked for behind the purchase: while the requests of that callback may
-still be coming, what else the sub-account holds counts as for sale.
+A robot sells one asset to buy another in one callback. The purchase exceeds its sub-account's free money until the sale
+is filled, so it waits here, and leaves when that fill is booked. No order goes to the venue that cannot be paid for
+when it leaves. The sale may be requested after the purchase: while the requests of that callback may still arrive, the
+sub-account's other holdings count as for sale.
 
-While it waits an order holds no money, because what it would hold is not there.
+A waiting order reserves no money, because the money is not there yet.
 """
 
 from __future__ import annotations
@@ -33,18 +32,18 @@ from onetape.orders.order import Order, only_reduces, takes_at_once, waits
 
 __all__ = ["Proceeds"]
 
-# A robot writes what a callback asks for in one go: what has not come by then was not in it.
+# A robot writes a callback's requests at once: requests after this time are not part of it.
 BATCH_MAX: Final = SECOND // 20
-WAITING_MAX: Final = 100  # the next order is denied at once
-# The market may be so much better, in percent, when a sale arrives than when it is reckoned.
+WAITING_MAX: Final = 100  # beyond it the next order is denied at once
+# How much better, in percent, the market may be when a sale arrives than when it is estimated.
 BETTER: Final = 2
 
-# Refuses what is left of an order now; true: it would trade inside and not at the venue.
+# Returns the refusal of an order's rest now; True: it would trade inside and not at the venue.
 Judge = Callable[[Order, int, bool], Refusal | None]
 
 
 class Money(Protocol):
-    """Shows the money of an account, as its gateway has it."""
+    """The money of an account, as its gateway has it."""
 
     reserves: Reserves
     accounts: SubAccounts
@@ -53,28 +52,28 @@ class Money(Protocol):
     def booking(self) -> Booking: ...
 
     def lacks(self, robot: int, spec: OrderSpec, left: int) -> Spending | None:
-        """Returns how much more than is free an order needs.
+        """Returns how much more than the free amount an order needs.
 
         None: nothing, or its sub-account may not use that currency.
         """
 
     def order(self, order: Order) -> None:
-        """Takes in that an order may have changed, and so what it holds."""
+        """Updates the reserves of an order that may have changed."""
 
 
 @dataclass(slots=True)
 class _Wait:
     order: Order
-    cause: int  # the same of all that one callback asks for
+    cause: int  # the same for all requests of one callback
     batch_until: int
     until: int
 
 
 class Proceeds:
-    """Keeps orders of one account that wait for money which others bring.
+    """Keeps orders of one account that wait for money from others.
 
-    quote: best bid and ask of a symbol now, 0 where nobody knows.
-    waiting: the oldest first; empty: there is nothing to look at.
+    quote: returns best bid and best ask of a symbol now, 0 if unknown.
+    waiting: the oldest first; empty: no call of `look` is needed.
     """
 
     def __init__(
@@ -98,8 +97,8 @@ class Proceeds:
         self.waiting: list[_Wait] = []
 
     def hold(self, client_id: str, request: Request, refusal: Refusal, now: int, *, cause: int) -> Order | None:
-        """Takes in a new order that was refused. None: it does not lack money, or nothing may bring
-        that. cause: what its robot answers with it; requests of one callback have the same."""
+        """Holds a new order that was refused. None: it does not lack money, or nothing may bring it. cause: the same
+        for all requests of one callback."""
         spec = request.spec
         if refusal.code != InsufficientFunds.code or spec is None:
             return None
@@ -113,19 +112,19 @@ class Proceeds:
         return order
 
     def came(self, robot: int, cause: int) -> None:
-        """Takes a request in; the requests of the robot's earlier callbacks are complete by now."""
+        """Notes a request of a robot, which completes the requests of its earlier callbacks."""
         for wait in self.waiting:
             if wait.order.robot == robot and wait.cause != cause:
                 wait.batch_until = 0
 
     def restate(self, step: int) -> None:
-        """Takes in that the clock was set by `step`, ns."""
+        """Shifts deadlines because the clock was set by `step`, ns."""
         for wait in self.waiting:
             wait.batch_until += step if wait.batch_until else 0
             wait.until += step
 
     def look(self, now: int) -> None:
-        """Looks at waiting orders again after a fill, an end or some time."""
+        """Checks waiting orders again after a fill, an end or some time."""
         for wait in list(self.waiting):
             if not wait.order.is_open or self._is_over(wait, now):
                 self.waiting.remove(wait)
@@ -153,11 +152,11 @@ class Proceeds:
         end_held(self._manager, order, now, refusal.code, reason)
         return True
 
-    # --- what may bring money ---------------------------------------------------------------------
+    # --- expected money ---------------------------------------------------------------------------
 
     def _may_come(self, robot: int, spec: OrderSpec, left: int, *, in_batch: bool, than: Order | None = None) -> bool:
-        """in_batch: its robot may still ask for what sells. than: the order itself, where it waits
-        already; who waits for money brings it to younger ones only, so that no two wait for each
+        """Tells whether an order's missing money may arrive. in_batch: its robot may still request sales. than: the
+        order itself if it waits already; waiting orders bring money to younger ones only, so that no two wait for each
         other."""
         lacks = self._money.lacks(robot, spec, left)
         if lacks is None:
@@ -169,9 +168,9 @@ class Proceeds:
         return any(_is_enough(amounts, lacks.amount) for amounts in sources)
 
     def _under_way(self, slot: int, currency: str, than: Order | None) -> Iterable[int]:
-        """Of each order that takes from the market and gives something of the currency back."""
+        """Yields the money from each order that takes from the market and returns some of the currency."""
         is_younger = False
-        for order in self._manager.open.values():  # the oldest first
+        for order in self._manager.open.values():  # oldest first
             is_younger = is_younger or order is than
             if self._slot_of(order.robot) != slot or not order.robot:
                 continue
@@ -188,7 +187,7 @@ class Proceeds:
         return takes_at_once(spec) or 0 < order.price <= bid
 
     def _held(self, slot: int, spec: OrderSpec, currency: str) -> Iterable[int]:
-        """Of each thing that could be closed beside the one that the order is about."""
+        """Yields the money from closing each holding except that of the order itself."""
         for i in self._instruments.values():
             if i.kind is not Kind.SPOT or i.symbol == spec.symbol:
                 continue
@@ -205,7 +204,7 @@ class Proceeds:
         return max(self._money.accounts.free(currency, slot), 0)
 
     def _value(self, instrument: Instrument, coins: int) -> int:
-        """Of coins, 1e-18, in the quote; 0: no price is known."""
+        """Returns the value of coins, 1e-18, in the quote; 0: no price."""
         price = self._manager.references.get(instrument.symbol, 0)
         return coins * price // int(10**instrument.price_decimals)
 
@@ -223,11 +222,11 @@ class Proceeds:
             return 0
         most = abs(held.qty)
         if size > most and not (only_reduces(spec) or spec.own_reducing):
-            size = 2 * most - size  # beyond it opens the other side
+            size = 2 * most - size  # the excess opens the other side
         return self._released(slot, spec.symbol, spec.position_side, min(size, most))
 
     def _released(self, slot: int, symbol: str, side: PositionSide, size: int) -> int:
-        """By closing so much of a contract's position."""
+        """Returns the money from closing that size of a contract's position."""
         held = self._money.booking.positions[slot, symbol, side]
         if not held.qty or held.terms.is_spot:
             return 0

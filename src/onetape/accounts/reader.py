@@ -1,11 +1,11 @@
-"""Balances as any process reads them: exact, in nanoseconds, and never an old one unseen.
+"""Balances for any process: exact, in nanoseconds, and never stale without an error.
 
     manager = StrategyBalanceManager("kraken", strategy_count=8)
     manager.get_balance("USDC", index=0)     # 0 total, 1 the pool, 2 and on sub-accounts
     manager.get_all("USDC")                  # one consistent snapshot
 
-A balance is told only while its gateway stands by it: one that is stopped, hangs or has not said
-that it is ready is PROCESS_DOWN or STALE_DATA, whatever its last numbers were.
+A balance is returned only while its gateway confirms it: if it is stopped, hangs or is not ready, reads raise
+PROCESS_DOWN or STALE_DATA, whatever the last numbers were.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from onetape.model.time import SECOND, US
 
 __all__ = ["MAX_AGE_S", "MarginState", "PositionState", "SingleQuote", "StrategyBalanceManager", "get_balance"]
 
-MAX_AGE_S: Final = 2.0  # a gateway shows life twice a second
+MAX_AGE_S: Final = 2.0  # a gateway's heartbeat comes twice a second
 _NEVER: Final = 2**63 - 1
 _Reply = TypeVar("_Reply")
 
@@ -36,8 +36,8 @@ _Reply = TypeVar("_Reply")
 class SingleQuote(msgspec.Struct, frozen=True):
     """A balance as a quote of one number. Times in us UTC."""
 
-    timestamp: int  # when the balance last changed, by the clock of what changed it
-    local_timestamp: int  # when the gateway last stood by it
+    timestamp: int  # time of the balance's last change, by the clock of its source
+    local_timestamp: int  # time of the gateway's last confirmation
     mid: Decimal  # the balance
 
     @property
@@ -46,11 +46,10 @@ class SingleQuote(msgspec.Struct, frozen=True):
 
 
 class MarginState(msgspec.Struct, frozen=True):
-    """The margin of the whole account in one currency; None: not known. Times in ns UTC.
+    """The margin of the whole account in one currency; None: unknown. Times in ns UTC.
 
-    equity: balance and open profit at the middle of the last quotes; maintenance: what the
-    positions need there, by the brackets that the instruments have. initial and available are the
-    venue's own, of `reported_at`.
+    equity: balance and open profit at the middle of the last quotes; maintenance: of the positions there, by the
+    instruments' margin brackets. initial and available are the venue's own, at `reported_at`.
     """
 
     currency: str
@@ -64,8 +63,8 @@ class MarginState(msgspec.Struct, frozen=True):
 
 
 class PositionState(msgspec.Struct, frozen=True):
-    """One position of a slot, 0 the account's. qty is signed; price: what unrealized is reckoned
-    at, None where no quote has come. ts: ns UTC."""
+    """One position of a slot, 0 the account's. qty is signed; price: the price used for unrealized, None before the
+    first quote. ts: ns UTC."""
 
     slot: int
     symbol: str
@@ -94,7 +93,7 @@ class PositionState(msgspec.Struct, frozen=True):
 
 
 class StrategyBalanceManager:
-    """Read-only view of one account's balances, by currency and slot. One thread each."""
+    """A read-only view of one account's balances, by currency and slot. One per thread."""
 
     def __init__(
         self,
@@ -105,11 +104,11 @@ class StrategyBalanceManager:
         home: StrPath | None = None,
         max_age: float = MAX_AGE_S,
     ) -> None:
-        """exchange: a venue's name or kind; account: which, where a venue has several.
+        """exchange: a venue's name or kind; account: its name, if a venue has several.
 
-        strategy_count: of slots, the total and the pool among them, 2 to 64. max_age: seconds
-        without a sign of life after which nothing is told. The gateway need not run yet: reads say
-        PROCESS_DOWN until it does. Raises BadInput where several accounts are meant.
+        strategy_count: number of slots, including total and pool, 2 to 64. max_age: seconds without a heartbeat after
+        which reads fail. The gateway need not run yet: reads raise PROCESS_DOWN until it does. Raises BadInput if
+        several accounts match.
         """
         if not MAIN < strategy_count <= SLOTS_MAX:
             raise BadInput(f"strategy_count is 2 to {SLOTS_MAX}, not {strategy_count}")
@@ -120,12 +119,12 @@ class StrategyBalanceManager:
         self._account = account
         self._home = home_of(home)
         self._max_age = max(1, int(max_age * SECOND))
-        self._unread: list[str] = []  # tables there that are of no account this version knows
+        self._unread: list[str] = []  # tables that are of no account or another version
         self._groups: dict[str | Enum, SlotGroup] = {}
         self._reader: AccountReader | None = self._find()
 
     def get_balance(self, currency: str | Enum, index: int = TOTAL) -> Decimal:
-        """Exact. A slot below strategy_count that nobody uses is 0.
+        """Returns the exact balance. An unused slot below strategy_count is 0.
 
         Raises UnknownCurrency, UnknownSubaccount, StaleData, ProcessDown.
         """
@@ -137,17 +136,17 @@ class StrategyBalanceManager:
         return money(self._slot(currency, index, SlotGroup.get))
 
     def held(self, currency: str | Enum, index: int = TOTAL) -> Decimal:
-        """Returns what working orders and positions lock of a balance."""
+        """Returns the part of a balance that working orders and positions lock."""
         return money(self._slot(currency, index, SlotGroup.held))
 
     def available(self, currency: str | Enum, index: int = TOTAL) -> Decimal:
-        """Returns balance less held, both of one moment. Credit is configured, and no part of a balance."""
+        """Returns balance less held, both at one moment. Configured credit is not part of it."""
         return money(self._slot(currency, index, SlotGroup.available))
 
     def get_all(self, currency: str | Enum) -> list[Decimal]:
-        """Slots 0 to strategy_count - 1 of one moment: the first is the sum of the others.
+        """Returns slots 0 to strategy_count - 1 at one moment: the first is the sum of the others.
 
-        Raises UnknownSubaccount where a slot beyond them is in use: their sum would not be whole.
+        Raises UnknownSubaccount if a slot beyond them is in use, because the sum would be incomplete.
         """
         count = self.strategy_count
 
@@ -172,7 +171,8 @@ class StrategyBalanceManager:
         return SingleQuote(ts_data // US, heartbeat // US, money(units))
 
     def margin(self, currency: str | Enum) -> MarginState:
-        """Raises UnknownCurrency where the venue has no margin in it, StaleData, ProcessDown."""
+        """Returns the margin in a currency. Raises UnknownCurrency if the venue has none in it, StaleData,
+        ProcessDown."""
         reader = self._attached()
         self._check_fresh(reader)
         found = reader.margin(_code(currency))
@@ -190,7 +190,7 @@ class StrategyBalanceManager:
         )
 
     def positions(self, index: int | None = None) -> list[PositionState]:
-        """Returns what is held, by slot, symbol and side; index: of one slot, 0 the account's. Raises StaleData,
+        """Returns positions by slot, symbol and side; index: of one slot, 0 the account's. Raises StaleData,
         ProcessDown."""
         reader = self._attached()
         self._check_fresh(reader)
@@ -198,7 +198,7 @@ class StrategyBalanceManager:
 
     @property
     def currencies(self) -> list[str]:
-        """Returns the currencies that the account has now."""
+        """Returns the account's currencies now."""
         reader = self._attached()
         self._check_fresh(reader)
         return reader.currencies
@@ -221,14 +221,14 @@ class StrategyBalanceManager:
         return self._ask(currency, ask)
 
     def _ask(self, currency: str | Enum, ask: Callable[[SlotGroup], _Reply | None]) -> _Reply:
-        """Returns the answer for a currency, or the reason why there is none as an error."""
+        """Reads a currency's slots, or raises the reason why that is impossible."""
         group = self._groups.get(currency)
         if group is not None and (reply := ask(group)) is not None:
             return reply
         self._groups.pop(currency, None)
         code = _code(currency)
         reader = self._attached()
-        # Somebody may have removed the files under a gateway, which has made them anew since.
+        # The table's files may have been removed, and made again by a gateway since.
         for attempt in (0, 1):
             if attempt and not reader.state.refresh():
                 raise self._down()
@@ -284,7 +284,7 @@ class StrategyBalanceManager:
         if self._account is not None:
             meant = [each for each in meant if each.account == self._account]
         if len(meant) > 1:
-            # One that does not run counts: else a gateway's end would turn its robots to another's.
+            # A stopped account counts, too: else a gateway's end would switch its robots to another account.
             names = ", ".join(
                 f"{each.venue}/{each.account}" + ("" if each.state.writer_alive else " (stopped)") for each in meant
             )
@@ -335,10 +335,10 @@ def _text(name: str | Enum) -> str:
 
 
 def _word(exchange: str | Enum) -> str:
-    """Returns a venue's name as it is compared: any case, `-` or `_`."""
+    """Normalizes a venue's name for comparison: any case, `-` or `_`."""
     return _text(exchange).lower().replace("_", "-")
 
 
 def _code(currency: str | Enum) -> str:
-    """Returns a currency as tables have it."""
+    """Normalizes a currency code for tables."""
     return _text(currency).upper()

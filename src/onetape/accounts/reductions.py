@@ -1,16 +1,14 @@
-"""Reductions of sub-accounts that share an account: how each goes out, and that none takes off more
-than its own sub-account holds. In hedge mode these are the orders that close a side, which the
-venue fills from whoever's position: they go out as they are, or not at all.
+"""Limits reductions of sub-accounts that share an account, so that none reduces by more than its own sub-account holds.
+In hedge mode these are the orders that close a side, which the venue fills from anybody's position: they are sent
+unchanged, or not at all.
 
-Beside the venue's promise, which is about the account, there is ours, about the sub-account: all of
-its working reductions together are never more than its position, less what its market orders have
-on their way. One that would break this is refused; when the position shrinks under those that work,
-the newest are made smaller or cancelled. What is filled before the venue has heard of that cannot
-be taken back.
+Beside the venue's guarantee for the account, this guarantees for the sub-account: its working reductions together never
+exceed its position, less its market orders under way. An order that would break this is refused; when the position
+shrinks, the newest working ones are reduced or cancelled. Fills before the venue has processed that cannot be undone.
 
-Orders that wait for a trigger and that the venue holds to their flag count only by themselves: a
-stop and a target for one position are usual. The guardian's protect what the account holds: they go out
-as they are, and stay, whosever part of it has shrunk.
+Orders that wait for a trigger and whose flag the venue enforces are limited one by one, because a stop and a target for
+one position are usual. The guardian's protect the account's position: they are sent unchanged, and stay when anybody's
+part shrinks.
 """
 
 from __future__ import annotations
@@ -33,7 +31,7 @@ from onetape.orders.order import Order, only_reduces, waits
 
 __all__ = ["Reductions"]
 
-RETRY_NS: Final = SECOND  # after a change that the venue did not take
+RETRY_NS: Final = SECOND  # after a change that the venue refused
 _BOTH: Final = PositionSide.BOTH
 _AMENDABLE: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED, OrderState.TRIGGERED})
 
@@ -41,12 +39,11 @@ Key = tuple[int, str, PositionSide, Side]  # slot, symbol, and the order's
 
 
 class Reductions:
-    """Holds reduce-only orders of sub-accounts to what their owners hold.
+    """Limits reduce-only orders of sub-accounts to their owners' positions.
 
-    own: a sub-account's position by slot, symbol and side, signed.
-    bounds: the greatest position that the account may reach, by symbol.
-    is_shared: there are sub-accounts. Else the account's position is the only one, and the gate
-    sees to it.
+    own: returns a sub-account's position by slot, symbol and side, signed.
+    bounds: the largest position that the account may reach, by symbol.
+    is_shared: there are sub-accounts. Else the account's position is the only one, and the gate checks it.
     """
 
     def __init__(
@@ -66,22 +63,22 @@ class Reductions:
         self._bounds = bounds
         self._is_shared = is_shared
         self._orders: dict[Key, dict[str, Order]] = {}  # open reductions, the oldest first
-        self._marked: dict[Key, bool] = {}  # to be looked at; the position has shrunk
-        # When an order was last asked to be smaller, and which size.
+        self._marked: dict[Key, bool] = {}  # to be checked; True: the position has shrunk
+        # When an order was last reduced, and to which size.
         self._tried: dict[str, tuple[int, int]] = {}
 
-    # --- what is asked for ------------------------------------------------------------------------
+    # --- requests ---------------------------------------------------------------------------------
 
     def outgoing(self, robot: int, spec: OrderSpec, *, knows: bool) -> OrderSpec | Refusal:
-        """Returns a new order as it goes to the venue. knows: what the account holds is reconciled; else a reduction of
-        a one-way position goes as it is, and the venue judges."""
-        if spec.own_reducing:  # our word and no robot's
+        """Returns the form in which a new order goes to the venue. knows: the account's position is reconciled; else a
+        reduction of a one-way position is sent unchanged, and the venue decides."""
+        if spec.own_reducing:  # only this method sets the flag, never a robot
             spec = structs.replace(spec, own_reducing=False, reduce_only=True)
         if not self._is_ours(spec) or spec.tag == GUARDIAN:
             return spec
         key = self._key(robot, spec)
         if spec.position_side is not _BOTH:
-            # Those with a trigger count by themselves.
+            # Those with a trigger are limited one by one.
             alone = spec.trigger_by is not TriggerBy.NONE
             free = self._held(key) if alone else self._free(key)
             too_much = spec.size_int > free
@@ -101,7 +98,7 @@ class Reductions:
         if found is Reduction.PLAIN:
             return structs.replace(spec, reduce_only=False, own_reducing=True)
         if found is Reduction.AS_IT_IS or spec.trigger_by is not TriggerBy.NONE:
-            return spec  # of a trigger the venue judges when it fires
+            return spec  # the venue decides when a trigger fires
         text = self._instruments[spec.symbol].size_text
         if found is Reduction.BEYOND:
             reached = self._manager.positions.get((spec.symbol, _BOTH), 0) * sign + spec.size_int
@@ -110,8 +107,8 @@ class Reductions:
         return self._too_much(spec.symbol, spec.size_int, self._free(key))
 
     def measured(self, robot: int, spec: OrderSpec) -> tuple[str | None, str | None]:
-        """Returns what a reduction wants to take off, and what its sub-account has free for that, as text. None: it is
-        none, or the account is not shared."""
+        """Returns the quantity of a reduction, and what its sub-account has free for it, as text. None: it is no
+        reduction, or the account is not shared."""
         if not self._is_ours(spec):
             return None, None
         text = self._instruments[spec.symbol].size_text
@@ -119,16 +116,16 @@ class Reductions:
         return text(spec.size_int), text(max(free, 0))
 
     def uncertain(self, spec: OrderSpec) -> OrderSpec:
-        """Returns an order that may have been sent in one of two forms in the worse of them."""
+        """Returns the worse form of an order that may have been sent in one of two."""
         if not self._is_ours(spec) or spec.position_side is not _BOTH:
             return spec
         return structs.replace(spec, reduce_only=False, own_reducing=True)
 
     def takes_off(self, robot: int, spec: OrderSpec, left: int, old: Order | None = None) -> bool:
-        """Tells whether an order without the flag opens nothing of its own sub-account, if all that this has working
-        that way is filled before. left: what can be filled of it; old: the order that it takes the place of."""
+        """Tells whether an order without the flag opens nothing for its own sub-account, even if all its working orders
+        of that direction fill first. left: the quantity that can be filled; old: the order that this one replaces."""
         if not self._has_parts:
-            return True  # on spot the sub-account's money says what can be sold
+            return True  # on spot the sub-account's money limits sales
         key = self._key(robot, spec)
         free = self._held(key) - left
         return free >= 0 and free >= sum(
@@ -138,13 +135,13 @@ class Reductions:
         )
 
     def adds(self, robot: int, spec: OrderSpec) -> bool:
-        """Tells whether an order adds to what its own sub-account holds."""
+        """Tells whether an order increases its own sub-account's position."""
         if not self._has_parts:
             return True
         return self._own(*self._key(robot, spec)[:3]) * spec.side.sign > 0
 
     def amendment(self, order: Order, size: int, *, knows: bool) -> Refusal | None:
-        """Returns why a reduction may not be amended to that size (0: as it is); None: it may."""
+        """Returns why a reduction may not be amended to that size (0: unchanged); None: it may."""
         spec = order.spec
         knows = knows or spec.position_side is not _BOTH
         if not (spec.own_reducing or (self._is_ours(spec) and self._counts(order) and knows)):
@@ -160,10 +157,10 @@ class Reductions:
         shown = f"{text(max(free, 0))} of its sub-account can be reduced with what works"
         return Refusal.of(ReduceOnlyViolated, f"{text(size)}, {shown}")
 
-    # --- what happens -----------------------------------------------------------------------------
+    # --- events -----------------------------------------------------------------------------------
 
     def order(self, order: Order) -> None:
-        """Takes in that an order may have changed."""
+        """Updates the index for an order that may have changed."""
         spec = order.spec
         if not self._is_shared or not order.robot:
             return
@@ -180,20 +177,19 @@ class Reductions:
             del self._orders[key]
 
     def position(self, slot: int, symbol: str, of: PositionSide, side: Side) -> None:
-        """A fill of that side has changed a sub-account's position: what it had to be taken off by
-        may be less now."""
+        """Marks a sub-account's position for a check after a fill of that side may have reduced it."""
         key = (slot, symbol, of, side)
         if key in self._orders:
             self._marked[key] = True
 
     def hold(self, now: int) -> None:
-        """Makes smaller, or cancels, what is more than its sub-account holds; the newest first."""
+        """Reduces or cancels the newest orders that exceed their sub-account's position."""
         while self._marked:
             key, has_shrunk = self._marked.popitem()
             self._hold(key, now, has_shrunk=has_shrunk)
 
     def look(self) -> None:
-        """Checks all working reductions once more, and repeats amendments that the venue refused."""
+        """Schedules a check of all working reductions, which repeats refused amendments."""
         for key in self._orders:
             self._marked.setdefault(key, False)
 
@@ -215,12 +211,12 @@ class Reductions:
                 self._reduce(order, 0, order.worst_left, now)
 
     def _reduce(self, order: Order, keep: int, left: int, now: int) -> None:
-        """keep: what may still be filled."""
+        """Reduces or cancels an order. keep: the quantity that may still be filled."""
         if not left:
             return
         manager = self._manager
         tried, wanted = self._tried.get(order.client_id, (0, 0))
-        if order.size <= wanted:  # that was done
+        if order.size <= wanted:  # done
             tried = 0
         if tried and now < tried + RETRY_NS:
             return
@@ -252,7 +248,7 @@ class Reductions:
         return self._is_shared and self._manager.venue.traits.positions
 
     def _is_ours(self, spec: OrderSpec) -> bool:
-        """A reduction of a position of which others hold a part."""
+        """Tells whether an order only reduces a position that sub-accounts share."""
         return only_reduces(spec) and self._has_parts
 
     def _key(self, robot: int, spec: OrderSpec) -> Key:
@@ -262,15 +258,15 @@ class Reductions:
         return order.spec.own_reducing or not waits(order, self._manager.venue.traits)
 
     def _may_open(self, order: Order) -> bool:
-        """Tells whether what is filled of it counts against its sub-account's position."""
+        """Tells whether fills of an order may open a position of its sub-account."""
         return self._counts(order) or not only_reduces(order.spec)
 
     def _held(self, key: Key) -> int:
-        """Returns what can be taken off by orders of that side."""
+        """Returns the quantity that orders of that side can reduce."""
         return max(-self._own(*key[:3]) * key[3].sign, 0)
 
     def _working(self, key: Key, without: Order | None = None) -> int:
-        """Returns what is on its way to take it off: reductions, and what trades as soon as it arrives."""
+        """Returns the quantity under way to reduce it: reductions, and orders that trade on arrival."""
         slot, symbol, of, side = key
         mine = self._orders.get(key, {})
         left = sum(o.worst_left for o in mine.values() if o is not without and self._counts(o))
@@ -282,7 +278,7 @@ class Reductions:
 
 
 def _left_then(order: Order) -> int:
-    """Returns what may still be filled of it once the pending requests are done."""
+    """Returns the quantity that may still fill after the pending requests."""
     if order.cancel_wanted or order.cancel_open or RequestKind.CANCEL in order.pending:
         return 0
     if order.update_open and order.size_wanted < order.size:

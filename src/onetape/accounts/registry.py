@@ -1,7 +1,7 @@
-"""Which sub-account has which slot: names and numbers that stand in the configuration and on tape.
+"""Sub-accounts' slots: the names and numbers in the configuration and on tape.
 
-Two processes that disagree about a number would use each other's money, so names are looked up,
-and a number that has meant another name is refused while that name's money is in it.
+Two processes that disagree about a number would use each other's money, so names are looked up, and a number that had
+another name is refused while that sub-account has money.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from onetape.model.errors import BadConfig
 
 __all__ = ["Slots"]
 
-_OWN = {"total": TOTAL, "main": MAIN}  # names that mean something already
+_OWN = {"total": TOTAL, "main": MAIN}  # names with a fixed meaning
 
 
 class Slots:
-    """Maps the names of sub-accounts to their slots. Raises BadConfig for numbers outside of 2 to 63, and for anything
-    twice."""
+    """Maps the names of sub-accounts to their slots. Raises BadConfig for numbers outside of 2 to 63, and for
+    duplicates."""
 
     def __init__(self, names: Mapping[str, int] | None = None) -> None:
         self._by_name: dict[str, int] = {}
@@ -27,7 +27,7 @@ class Slots:
             self.add(name, slot)
 
     def add(self, name: str, slot: int) -> None:
-        """Enters a name and its slot; to repeat one is fine. Raises BadConfig for a clash."""
+        """Adds a name and its slot; repeating one is allowed. Raises BadConfig for a clash."""
         if self._by_name.get(name) == slot:
             return
         if not name or name.lower() in (*_OWN, "operator") or name.strip() != name or name.lstrip("+-").isdigit():
@@ -44,11 +44,11 @@ class Slots:
         return self._by_name.get(name)
 
     def name_of(self, slot: int) -> str:
-        """Returns the name of a slot, "" where nobody has it."""
+        """Returns the name of a slot, "" if it has none."""
         return self._by_slot.get(slot, "")
 
     def find(self, key: object) -> int | None:
-        """Returns a slot by its number, its number as text, or its name; total and main too."""
+        """Returns a slot by its number, its number as text, or its name, including total and main."""
         if isinstance(key, bool):
             return None
         if isinstance(key, int):
@@ -61,7 +61,7 @@ class Slots:
         return None
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
-        """By slot."""
+        """Iterates in the order of slots."""
         return iter(sorted(self._by_name.items(), key=lambda item: item[1]))
 
     def __len__(self) -> int:
@@ -73,9 +73,9 @@ class Slots:
         return max(self._by_slot, default=MAIN) + 1
 
     def take_over(self, earlier: Slots, holds: Callable[[int], bool]) -> None:
-        """The tape's names come first: `earlier` is what it has, `holds` says whether a slot has
-        money. Raises BadConfig where a slot with money would change hands; a name that is no longer
-        configured stays while it has money."""
+        """Merges the tape's names, which come first. earlier: the tape's names; holds: tells whether a slot has money.
+        Raises BadConfig if a slot with money would change owners; a name that is no longer configured stays while it
+        has money."""
         for name, slot in earlier:
             if not holds(slot) or self._by_name.get(name) == slot:
                 continue

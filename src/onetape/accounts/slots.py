@@ -1,8 +1,8 @@
-"""Sub-accounts: what a command may move between the pool and them, and who may.
+"""Sub-accounts: which moves between the pool and them a command may make, and for whom.
 
-Each of these says what would be booked, or why not; nothing is changed here. Credit is configured
-and never a balance: the pool may be drawn below zero by as much, and no further. What working
-orders and positions hold (`held`) cannot be taken away from under them.
+Each method returns the entry to be booked, or a refusal; nothing is changed here. Credit is configured and never a
+balance: the pool may go below zero by at most that amount. Money reserved by working orders and positions (`held`)
+cannot be withdrawn.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from onetape.model.sections import OPERATOR
 __all__ = ["COMMANDS", "MONEY", "OPERATOR", "Refused", "Slots", "SubAccounts", "amount_of"]
 
 COMMANDS: Final = ("allocate", "release", "adjust", "set", "reset")
-MONEY: Final = (*COMMANDS, "transfer")  # all that move money
-_CAUSES: Final = (Cause.COMMAND, Cause.CORRECTION, Cause.RESET)  # of what they book
+MONEY: Final = (*COMMANDS, "transfer")  # all commands that move money
+_CAUSES: Final = (Cause.COMMAND, Cause.CORRECTION, Cause.RESET)  # of their entries
 
-# Named once: a member looked up at its class costs as much as a call.
+# Bound once: a lookup of a member at its class costs as much as a call.
 _WORLD: Final = Outside.WORLD
 _COMMAND: Final = Cause.COMMAND
 
 
 class Refused(NamedTuple):
-    """A command that was refused. kind: its name and number are the answer's."""
+    """A command that was refused. kind: the answer has its name and number."""
 
     kind: type[OnetapeError]
     words: str
@@ -69,17 +69,17 @@ class SubAccounts:
         self.credit: dict[str, int] = dict(credit or {})
         self.held = held
 
-    # --- what may be used -------------------------------------------------------------------------
+    # --- available money --------------------------------------------------------------------------
 
     def free(self, currency: str, slot: int) -> int:
-        """Returns what it may use if nothing is held, by `Ledger.free` with the credit of the configuration."""
+        """Returns what a slot may use without reserves, by `Ledger.free` with the configured credit."""
         return self.ledger.free(currency, slot, self.credit.get(currency, 0))
 
     def available(self, currency: str, slot: int) -> int:
-        """Returns what is free, less what is held."""
+        """Returns the free amount less the reserves."""
         return self.free(currency, slot) - self.held(currency, slot)
 
-    # --- what may be moved ------------------------------------------------------------------------
+    # --- moves ------------------------------------------------------------------------------------
 
     def allocate(
         self, currency: str, slot: int, amount: int, *, now: int, reference: str = "", note: str = ""
@@ -104,10 +104,10 @@ class SubAccounts:
         note: str = "",
         wallet: str = "",
     ) -> Entry | Refused:
-        """Books a transfer that was made outside: into the pool, negative out of it.
+        """Makes the entry of a transfer made outside: into the pool, negative out of it.
 
-        transfer: its id, by which it is booked once, whoever tells of it first. wallet: of the
-        account, if it is not the one that is traded from.
+        transfer: its id, by which it is booked once, whoever reports it first. wallet: of the account, if it is not the
+        trading wallet.
         """
         booked_as = f"{TRANSFER_REPORTED}{transfer}" if transfer else reference
         if transfer and (self.ledger.has(Cause.TRANSFER, transfer) or self.ledger.has(_COMMAND, booked_as)):
@@ -121,8 +121,8 @@ class SubAccounts:
     def set(
         self, currency: str, slot: int, amount: int, *, now: int, reference: str = "", note: str = ""
     ) -> Entry | Refused:
-        """0: the total, sub-accounts stay, the pool is what is left. Else a sub-account, from the
-        pool."""
+        """Makes the entry that sets a balance. Slot 0: the total, sub-accounts keep theirs, the pool gets the rest.
+        Else a sub-account's, from the pool."""
         change = amount - self.ledger.balance(currency, slot)
         if slot == TOTAL:
             legs = (Leg(MAIN, currency, change), Leg(Outside.UNEXPLAINED, currency, -change))
@@ -155,7 +155,7 @@ class SubAccounts:
         return Entry(now, _COMMAND, legs, reference, 0, note)
 
     def cannot_leave(self, currency: str, slot: int, amount: int) -> Refused | None:
-        """Returns why so much cannot be taken out of a slot; None: it can."""
+        """Returns why that amount cannot leave a slot; None: it can."""
         free = self.free(currency, slot)
         if amount > free:
             return _too_little(currency, slot, amount, free)
@@ -165,11 +165,11 @@ class SubAccounts:
             return Refused(FundsLocked, f"{words} by orders and positions, asked {money(amount)}")
         return None
 
-    # --- the door for commands --------------------------------------------------------------------
+    # --- commands ---------------------------------------------------------------------------------
 
     def command(self, actor: str, name: str, fields: Mapping[str, Any], id_: str, now: int) -> Entry | Refused:
-        """Returns what a command would book. `fields`: currency, index, amount or delta, strategy, and for an adjust
-        the transfer_id, where there is one."""
+        """Returns the entry of a command. `fields`: currency, index, amount or delta, strategy, and for an adjust the
+        transfer_id, if there is one."""
         if name not in COMMANDS:
             return Refused(UsageError, f"no command {name!r}, but {', '.join(COMMANDS)}")
         if not actor:
@@ -207,8 +207,7 @@ class SubAccounts:
                 return self.reset(currency, amount, now=now, reference=id_, note=note)
 
     def currency(self, value: object) -> str | Refused:
-        """Finds a currency by its code in any case; one of which nothing was ever there is none of
-        this account's."""
+        """Finds a currency by its code in any case; one that was never booked is an error."""
         text = str(value or "").strip()
         for listed in (*self.ledger.currencies(), *self.credit):
             if listed.upper() == text.upper():
@@ -229,13 +228,13 @@ class SubAccounts:
             listed = ", ".join(f"{each} = {number}" for each, number in self.slots) or "none"
             named = owner if index is None else index
             return Refused(UnknownSubaccount, f"no sub-account {named!r}, but {listed}")
-        # Of the operator, too: a name and a number that mean two slots move the wrong money.
+        # Also for the operator: a name and a number of two slots would move the wrong money.
         if slot > MAIN and not is_own and self.slots.name_of(slot) != owner:
             return Refused(NotOwner, f"slot {slot} is not {owner}'s")
         return slot
 
     def slot_moved(self, actor: str, fields: Mapping[str, Any]) -> int | Refused:
-        """Whose money a transfer moves: the pool's where the operator says no slot."""
+        """Returns the slot whose money a transfer moves: the pool if the operator names none."""
         index = fields.get("index")
         if index is None:
             index = actor if actor != OPERATOR else fields.get("strategy", OPERATOR)
@@ -245,7 +244,7 @@ class SubAccounts:
 
 
 def amount_of(name: str, fields: Mapping[str, Any]) -> int | Refused:
-    """`amount` or `delta`; both only where they say the same."""
+    """Returns `amount` or `delta`; both only if they are equal."""
     units = []
     for key in ("amount", "delta"):
         value = fields.get(key)

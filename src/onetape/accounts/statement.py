@@ -1,9 +1,9 @@
-"""The venue's word about balances: when it is believed, and what is done where it differs.
+"""The venue's balance reports: when one is believed, and the correction of differences.
 
-A statement is compared as of its own time. A difference is looked at again, after the fills and
-moves of the time between have been read; what is still the same is corrected by one entry, which
-the pool takes up. Where pool and credit would fall below zero, the allocations are worth nothing:
-the currency is reset to the venue's balance, and the owners' orders stop until they allocate again.
+A statement is compared as of its own time. A difference is checked again, after the fills and balance changes of the
+time between have been read; one that remains is corrected by one entry, against the pool. If pool and credit would fall
+below zero, the allocations are void: the currency is reset to the venue's balance, and the owners' orders stop until
+they allocate again.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from onetape.orders.reports import BalanceReport
 __all__ = ["Effect", "OwnersStopped", "Recheck", "Statements"]
 
 LOOKS_MAX: Final = (
-    5  # at a difference that does not hold still; then the next regular check is next, where all
-    # that was allocated is there
+    5  # at a changing difference; then the next regular check follows, if all
+    # allocated money is there
 )
 MANY: Final = 5  # corrections within MANY_WITHIN are an alert
 MANY_WITHIN: Final = 3600 * SECOND
@@ -33,14 +33,14 @@ MANY_WITHIN: Final = 3600 * SECOND
 
 _REPORTED: Final = frozenset((Cause.COMMAND, Cause.CORRECTION, Cause.RESET, Cause.OPENING))
 
-# Named once: a member looked up at its class costs as much as a call.
+# Bound once: a lookup of a member at its class costs as much as a call.
 _COMMAND: Final = Cause.COMMAND
 _OPENING: Final = Cause.OPENING
 _RESET: Final = Cause.RESET
 
 
 class Recheck(NamedTuple):
-    """Asks to read fills and moves since `since` (0: since the last check), and then to ask for the balance."""
+    """Requests to read fills and balance changes since `since` (0: since the last check), and then the balance."""
 
     currency: str
     since: int
@@ -48,7 +48,7 @@ class Recheck(NamedTuple):
 
 
 class OwnersStopped(NamedTuple):
-    """Stops the owners of these slots: their orders are cancelled, and none is taken, until they allocate again."""
+    """Stops the owners of these slots: their orders are cancelled, and new ones refused, until they allocate again."""
 
     currency: str
     slots: tuple[int, ...]
@@ -58,7 +58,7 @@ Effect = Entry | Recheck | OwnersStopped | HealthOut
 
 
 class _FirstLook(NamedTuple):
-    """What a balance differed by, as of when, and what our total of then was: entries that come late change that."""
+    """The first observed difference, its time, and our total of that time then, which late entries change."""
 
     difference: int
     time: int
@@ -67,20 +67,20 @@ class _FirstLook(NamedTuple):
 
 @dataclass(slots=True)
 class _Currency:
-    newest: int = -(2**63)  # venue's time of the newest word
-    agreed: int = 0  # of the newest that was as ours, or was made ours
+    newest: int = -(2**63)  # venue's time of the newest report
+    agreed: int = 0  # of the newest report that agreed or was corrected to
     pending: _FirstLook | None = None
-    is_prompted: bool = False  # a look was asked for by a word that nobody had asked for
+    is_prompted: bool = False  # a stream's report has requested a check
     looks: int = 0
-    is_unbacked: bool = False  # and that has been said
-    is_alarmed: bool = False  # something was said that goes on
+    is_unbacked: bool = False  # the missing backing was reported
+    is_alarmed: bool = False  # a continuing problem was reported
 
 
 class Statements:
     """Compares balances that the venue reports with the ledger of one account.
 
-    slack: units of 1e-18 that the venue may round one change of a currency by.
-    Entries among the effects are not booked yet: they go the way of all others.
+    slack: returns the venue's rounding of one change of a currency, units of 1e-18.
+    Returned entries are not booked yet: the caller books them like all others.
     """
 
     def __init__(
@@ -101,25 +101,25 @@ class Statements:
         self._currencies: dict[str, _Currency] = {}
         self._corrections: deque[int] = deque(maxlen=many)
         self.stopped: dict[str, set[int]] = {}  # slots by currency: see `is_stopped`
-        self.stale = 0  # words that were too old to be looked at
+        self.stale = 0  # reports that were too old to compare
         self.corrections = 0
 
     def _of(self, currency: str) -> _Currency:
         return self._currencies.setdefault(currency, _Currency())
 
     def is_stopped(self, currency: str, slot: int) -> bool:
-        """Its allocation was lost in a reset, and nothing has been allocated to it since."""
+        """Tells whether a sub-account lost its allocation in a reset and has got none since."""
         return slot in self.stopped.get(currency, ())
 
     def opening(self, currency: str, total: int, time: int, *, of: int = 0) -> Entry | None:
-        """Returns the first balance of a currency that nothing is known of; None where the books have begun."""
+        """Returns the opening entry of a currency without entries; None if it has any."""
         if currency in self._ledger.currencies():
             return None
         legs = (Leg(MAIN, currency, total), Leg(Outside.OPENING, currency, -total))
         return Entry(time, Cause.OPENING, legs, currency, of)
 
     def posted(self, entry: Entry) -> None:
-        """Takes in an entry that was booked; all of them, in the order of the tape."""
+        """Notes an entry that was booked; to be called for all, in the order of the tape."""
         self.unexplained.posted(entry)
         cause = entry.cause
         if cause not in _REPORTED:
@@ -127,7 +127,7 @@ class Statements:
         for holder, currency, amount, wallet in entry.legs:
             if wallet:
                 continue
-            # An operator's word of the total, which has a command's id, is not the venue's.
+            # A total set by an operator, which has a command's id, is not the venue's.
             if cause is _OPENING or (cause is not _COMMAND and not entry.reference):
                 state = self._of(currency)
                 state.agreed = max(state.agreed, entry.time)
@@ -137,8 +137,8 @@ class Statements:
                 self.stopped.get(currency, set()).discard(holder)
 
     def on_balance(self, report: BalanceReport, now: int, *, is_queried: bool = True, of: int = 0) -> list[Effect]:
-        """Takes in a balance as of its time by the venue's clock. is_queried: by a check, after the fills until then
-        had been read; else the stream's, which can agree, and make us look. of: its frame."""
+        """Compares a balance as of its time by the venue's clock. is_queried: by a check, after the fills until then
+        were read; else the stream's, which can only agree or request a check. of: its frame."""
         currency, total = report.currency, report.total
         state = self._of(currency)
         time = report.time
@@ -147,7 +147,7 @@ class Statements:
             self.stale += 1
             return []
         state.newest = time
-        # The venue rounds each change of its own.
+        # The venue rounds each change separately.
         changes = self._ledger.changes(currency, state.agreed)
         slack = self._slack(currency) * (changes + 1)
         if abs(total - ours) > slack:
@@ -177,20 +177,19 @@ class Statements:
             said = HealthOut("balance", currency, "does not hold still", "warning")
             if self._accounts.free(currency, MAIN) >= 0:
                 return [said]
-            # What was allocated is not there by our own books: nobody trades on that.
+            # By our own books the allocated money is not there: nobody may trade on it.
             return [said, Recheck(currency, state.agreed, difference)]
         return [Recheck(currency, state.agreed, difference)]
 
     def _first_difference(self, currency: str, look: _FirstLook | None) -> int | None:
-        """Returns what the first look's balance differs by from what is known now of its time; None: nothing is."""
+        """Returns the first look's difference, updated by entries of its time booked since; None: there was no look."""
         if look is None or (ours := self._ledger.as_of(currency, look.time)) is None:
             return None
         return look.difference - (ours - look.ours)
 
     def _moment(self, report: BalanceReport, slack: int) -> tuple[int, int] | None:
-        """(when, what the total was then) the venue has read this balance off, where it may have
-        been any moment of a span: what happened in it may be in the balance or not. None: the
-        balance was right at no moment of it."""
+        """Returns (time, our total) of a moment in the report's span at which the balance was right, because the span's
+        changes may or may not be in it. None: at no moment."""
         start = report.as_of_from
         ours = self._ledger.as_of(report.currency, start)
         if ours is None:
@@ -206,15 +205,15 @@ class Statements:
         state.looks = 0
 
     def _calmed(self, currency: str, state: _Currency) -> list[Effect]:
-        """It agrees with the venue's again, and has all that is backed by it."""
+        """Reports the end of a problem: the balance agrees with the venue's again, and all allocations are backed."""
         if not state.is_alarmed or state.is_unbacked:
             return []
         state.is_alarmed = False
         return [HealthOut("balance", currency, "agrees")]
 
     def _correct(self, currency: str, difference: int, time: int, now: int, of: int, slack: int) -> list[Effect]:
-        """Where it takes back what was wrong before (an operator's `set`), the rest is what the
-        venue has rounded meanwhile: nothing would ever explain that."""
+        """Corrects a difference. If it reverses an earlier error (an operator's `set`), the rest is booked as the
+        venue's rounding, because nothing would ever explain it."""
         rounding = self.unexplained.rest_of(currency, difference, slack)
         difference -= rounding
         rounded = [_rounding(currency, rounding, time, of)] if rounding else []
@@ -235,8 +234,8 @@ class Statements:
         return [*rounded, entry, *effects, *short]
 
     def _backing(self, currency: str, difference: int, time: int, of: int, *, rounding: int = 0) -> list[Effect]:
-        """With what is about to be corrected, which a reset takes up, and with what the venue has
-        rounded, which is booked beside it."""
+        """Resets a currency whose pool and credit are below zero, including the difference about to be corrected, which
+        a reset absorbs, and the venue's rounding, which is booked beside it."""
         state = self._of(currency)
         if self._accounts.free(currency, MAIN) + difference + rounding >= 0:
             state.is_unbacked = False
@@ -259,7 +258,7 @@ class Statements:
     # --- checkpoints ------------------------------------------------------------------------------
 
     def to_record(self) -> dict[str, Any]:
-        """Returns what entries have shown; a start queries a statement anyway."""
+        """Returns the state that entries have shown; a start queries balances anyway."""
         return {
             "unexplained": self.unexplained.to_record(),
             "stopped": {name: sorted(slots) for name, slots in self.stopped.items() if slots},
@@ -274,6 +273,6 @@ class Statements:
 
 
 def _rounding(currency: str, difference: int, time: int, of: int) -> Entry:
-    """Returns the venue rounds fills and fees, and we do not: the market's other side had it."""
+    """Returns the entry of the venue's rounding of fills and fees, against the market, because we do not round."""
     legs = (Leg(MAIN, currency, difference), Leg(Outside.MARKET, currency, -difference))
     return Entry(time, Cause.CORRECTION, legs, "", of, "rounding")

@@ -1,15 +1,15 @@
-"""The state table of an account: what its gateway knows of money, for every process to read.
+"""The state table of an account: its gateway's view of the account's money, for every process to read.
 
-The gateway is the only writer. A balance is a group of slots per currency: 0 the total, which is
-the sum of the others and made by the core, 1 the pool, 2 and on the sub-accounts; amounts and what
-of them is held are units of 1e-18. The table vouches for its balances only while the gateway says
-that they are ready and shows life: to all others they are stale.
+The gateway is the only writer. A balance is a group of slots per currency: 0 the total, which is the sum of the others
+and computed by the core, 1 the pool, 2 and on the sub-accounts; amounts and their held parts are units of 1e-18.
+Balances are valid only while the gateway marks them as ready and its heartbeat is fresh; else readers get them as
+stale.
 
     table = AccountTable(home, venue="kraken", account="main", kind="kraken", names={"a": 2})
     table.put("USD", totals, held, ts=time, sequence=17)
-    table.ready()                # only now is anybody told a balance
+    table.ready()                # from now on readers get balances
     table.alive(now)             # on each tick, at most half a second apart
-    table.close()                # a clean stop takes the table away; a crash leaves it, stale
+    table.close()                # a clean stop removes the table; a crash leaves it, stale
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 __all__ = ["AccountReader", "AccountTable", "Margin", "PositionShown", "accounts_in", "gateway_of"]
 
-SLOTS_SHOWN: Final = 8  # of each currency at least: an unused one is zero, not absent
+SLOTS_SHOWN: Final = 8  # of each currency at least: an unused slot is zero, not absent
 
-# why: what it waits for; of one that is ready what has become of its account's stream, "": nothing.
+# why: the reason for not being ready; if ready the state of the account's stream, "": live.
 ACCOUNT: Final = GroupSpec(1, "account", (("kind", "T"), ("slots", "u"), ("ready", "b"), ("why", "T")))
 SLOT: Final = GroupSpec(2, "slot", (("index", "u"),))
 BALANCE: Final = GroupSpec(3, "balance", slots=SLOTS_MAX)
-# Money in 1e-18 of the currency; a price likewise. None: nobody knows.
+# Money in 1e-18 of the currency, prices too. None: unknown.
 MARGIN: Final = GroupSpec(
     4,
     "margin",
@@ -46,9 +46,9 @@ MARGIN: Final = GroupSpec(
         ("equity", "m"),
         ("unrealized", "m"),
         ("maintenance", "m"),
-        ("initial", "m"),  # the venue's word, as `available` is
+        ("initial", "m"),  # the venue's own, as `available` is
         ("available", "m"),
-        ("told_at", "u"),  # ns UTC, when the venue was asked: `reported_at`
+        ("told_at", "u"),  # ns UTC, when the venue was queried: `reported_at`
     ),
 )
 POSITION: Final = GroupSpec(
@@ -57,13 +57,13 @@ POSITION: Final = GroupSpec(
     (
         ("qty", "m"),  # 1e-18, signed
         ("entry", "m"),
-        ("price", "m"),  # that unrealized is reckoned at
+        ("price", "m"),  # used for unrealized
         ("unrealized", "m"),
         ("realized", "m"),  # since the ledger's beginning, without fees and funding
         ("size_decimals", "u"),  # of the instrument
     ),
 )
-FUNDING: Final = GroupSpec(6, "funding", (("rate", "i"), ("at", "i")))  # the next: 1e-12, and ns UTC; 0: not given
+FUNDING: Final = GroupSpec(6, "funding", (("rate", "i"), ("at", "i")))  # the next payment: 1e-12, and ns UTC; 0: none
 LAYOUT: Final = Layout([ACCOUNT, SLOT, BALANCE, MARGIN, POSITION, FUNDING])
 _KEY_BYTES_MAX: Final = 64
 
@@ -71,13 +71,13 @@ PositionKey = tuple[int, str, PositionSide]  # slot (0: the account's), symbol, 
 
 
 class Margin(NamedTuple):
-    """The margin of one currency, units of 1e-18; None: not known.
+    """The margin of one currency, units of 1e-18; None: unknown.
 
     Its fields between currency and ts are the table's, in order.
 
     equity: balance and open profit, at the middle of the last quotes.
-    maintenance: by the brackets that the instruments have.
-    initial, available: the venue's word of `reported_at` (ns UTC).
+    maintenance: by the instruments' margin brackets.
+    initial, available: the venue's own at `reported_at` (ns UTC).
     """
 
     currency: str
@@ -88,12 +88,11 @@ class Margin(NamedTuple):
     available: int | None
     reported_at: int | None
     ts: int = 0  # ns UTC of the data
-    sequence: int = 0  # of the journal's frame that it is as of
+    sequence: int = 0  # of the newest journal frame that is included
 
 
 class PositionShown(NamedTuple):
-    """A position as the table has it, units of 1e-18; None: not known. Its fields between side and ts are the table's,
-    in order.
+    """A position in the table, units of 1e-18; None: unknown. Its fields between side and ts are the table's, in order.
 
     slot: 0 the account's.
     """
@@ -108,7 +107,7 @@ class PositionShown(NamedTuple):
     realized: int
     size_decimals: int
     ts: int = 0  # ns UTC of the data
-    sequence: int = 0  # of the journal's frame that it is as of
+    sequence: int = 0  # of the newest journal frame that is included
 
     @property
     def key(self) -> PositionKey:
@@ -121,14 +120,14 @@ def _position_key(at: PositionKey) -> str:
 
 
 def gateway_of(account: str) -> str:
-    """Returns the process that an account's table is named after."""
+    """Returns the process name in an account's table file."""
     return f"gateway:{account}"
 
 
 class AccountTable:
     """Writes the account's table, in the gateway. A second writer is refused with JOURNAL_LOCKED.
 
-    What a gateway before it left goes out of sight at once: a new one begins not ready.
+    A previous gateway's table disappears at once: a new one begins not ready.
     """
 
     def __init__(
@@ -141,8 +140,8 @@ class AccountTable:
         names: Mapping[str, int] | None = None,
         capacity: int = 32,
     ) -> None:
-        """kind: of the venue, as configured; names: of sub-accounts, with their slots; capacity:
-        currencies and names to begin with."""
+        """kind: of the venue, as configured; names: of sub-accounts, with their slots; capacity: initial room for
+        currencies and names."""
         self.process = gateway_of(account)
         self._key = f"{venue}/{account}"
         self._kind = kind
@@ -156,7 +155,7 @@ class AccountTable:
         self._writer.publish()
 
     def name(self, names: Mapping[str, int]) -> None:
-        """Writes the sub-accounts by name, in place of those before."""
+        """Writes the sub-accounts by name, replacing the previous ones."""
         for gone in self._names.keys() - names.keys():
             self._writer.remove("slot", gone)
         for name, index in names.items():
@@ -164,10 +163,10 @@ class AccountTable:
         self._names = dict(names)
 
     def put(self, currency: str, totals: list[int], held: list[int], *, ts: int, sequence: int) -> None:
-        """One currency, from one state of the ledger. Both lists by slot, in units of 1e-18.
+        """Writes one currency, from one state of the ledger. Both lists by slot, in units of 1e-18.
 
-        ts: ns UTC when it was true; sequence: of the entry's frame. Raises InvariantViolation where
-        the total is not the sum of the others: such a state is shown to nobody.
+        ts: ns UTC of that state; sequence: of the entry's frame. Raises InvariantViolation if the total is not the sum
+        of the others: such a state is never written.
         """
         if (short := SLOTS_SHOWN - len(totals)) > 0:
             totals = totals + [0] * short
@@ -177,8 +176,7 @@ class AccountTable:
     def put_money(
         self, ledger: Ledger, reserves: Reserves, currency: str, count: int, *, ts: int, sequence: int
     ) -> None:
-        """Writes one currency as the ledger has it, with what is held of it. count: slots that are in use. As `put`
-        otherwise."""
+        """Writes one currency from the ledger, with its reserves. count: slots in use. Otherwise like `put`."""
         shown, table = max(count, SLOTS_SHOWN), self._writer.core
         if not ledger.balances.show(currency, shown, reserves, table, BALANCE.kind, ts, sequence):
             totals, held = ledger.slots(currency, count), reserves.held_in(currency, count)
@@ -190,49 +188,48 @@ class AccountTable:
         self._writer.put("margin", currency, dict(zip(MARGIN.names, values, strict=True)), ts=ts, sequence=sequence)
 
     def put_position(self, at: PositionKey, held: Holding, *, entry: int, price: int, ts: int, sequence: int) -> None:
-        """Writes one slot's position, where it is another than was written last. entry: 1e-18; price: units, 0: none is
-        known. A symbol of more than 50 bytes has no room: nobody sees it."""
+        """Writes one slot's position if it has changed. entry: 1e-18; price: units, 0: unknown. A symbol of more than
+        50 bytes does not fit and is omitted."""
         key, core = _position_key(at), self._writer.core
         if len(key.encode()) <= _KEY_BYTES_MAX:
             self._positions.show(core, key, held, held.terms.core, entry, price, ts, sequence)
 
     def clear_position(self, at: PositionKey, *, ts: int, sequence: int) -> None:
-        """Writes that there is none any more."""
+        """Removes a position."""
         self._positions.clear(self._writer.core, _position_key(at), ts, sequence)
 
     def put_funding(self, symbol: str, rate: int, at: int, *, ts: int) -> None:
-        """Writes the next payment of a symbol, signed as longs pay it: 1e-12, and when, ns UTC."""
+        """Writes the next funding payment of a symbol, signed as longs pay it: 1e-12, and its time, ns UTC."""
         if len(symbol.encode()) <= _KEY_BYTES_MAX:
             self._writer.put("funding", symbol, {"rate": rate, "at": at}, ts=ts, sequence=0)
 
     def remove(self, currency: str) -> bool:
-        """The account has no such currency any more. False: it had none."""
+        """Removes a currency. False: there was none."""
         return self._writer.remove("balance", currency)
 
     def ready(self) -> None:
-        """Marks the balances as the venue's: readers get them from here on."""
+        """Marks the balances as reconciled: readers get them from here on."""
         self._ready = True
         self._describe(self._stream)
         self._writer.vouch()
 
     def stream(self, lost: str) -> None:
-        """Says what has become of the account's stream, "": it reports. The table is relied on all the same."""
+        """Sets the state of the account's stream, "": live. Readers rely on the table in any state."""
         if lost != self._stream:
             self._stream = lost
             if self._ready:
                 self._describe(lost)
 
     def alive(self, now: int) -> bool:
-        """A sign of life, ns UTC: on each tick, at most half a second apart. From the loop that
-        books, not from a thread beside it: one that hangs is to be seen. True: somebody had
-        removed the table's files, and they were made anew."""
+        """Writes the heartbeat, ns UTC: on each tick, at most half a second apart. From the loop that books, not from
+        another thread, so that a hang shows. True: the table's files had been removed, and were made again."""
         self._writer.heartbeat(now)
         if self._ready:
             self._writer.vouch()
         return self._writer.keep_in_place()
 
     def close(self) -> None:
-        """Ends the table on a clean stop: readers find the gateway down."""
+        """Removes the table on a clean stop: readers get PROCESS_DOWN."""
         self._writer.close(remove=True)
 
     def _describe(self, why: str) -> None:
@@ -244,7 +241,7 @@ class AccountReader:
     """Reads one account's table, in any process. Follows its gateway through restarts."""
 
     def __init__(self, home: StrPath, process: str) -> None:
-        """PROCESS_DOWN: no table. SCHEMA_MISMATCH: another version's, or another process's."""
+        """Raises PROCESS_DOWN without a table, SCHEMA_MISMATCH for one of another version or process."""
         self.process = process
         self.state = StateReader(state_of(home), process, LAYOUT)
         self.venue, self.account, self.kind = self._who()
@@ -265,7 +262,7 @@ class AccountReader:
 
     @property
     def stream_lost(self) -> str:
-        """Returns what has become of the account's stream, "": it reports, as far as is known."""
+        """Returns the state of the account's stream, "": live, as far as is known."""
         group = self.state.get("account", f"{self.venue}/{self.account}")
         return str(group["why"] or "") if group is not None and group["ready"] else ""
 
@@ -281,19 +278,19 @@ class AccountReader:
         return [key for _, key in self.state.keys("balance")]
 
     def slots(self, currency: str, *, max_age: int) -> SlotGroup | None:
-        """Returns a handle to a currency's slots, in any case of its letters; None: there is none such.
+        """Returns a handle to a currency's slots, for any case of its letters; None: there is no such currency.
 
-        max_age: ns since the gateway last stood by its balances after which it answers None.
+        max_age: ns since the gateway's last heartbeat after which it returns None.
         """
         found = self.state.slots("balance", currency.upper(), max_age=max_age)
-        if found is None:  # a few codes are not all capitals
+        if found is None:  # a few codes are not all upper case
             for listed in self.currencies:
                 if listed.upper() == currency.upper():
                     return self.state.slots("balance", listed, max_age=max_age)
         return found
 
     def margin(self, currency: str) -> Margin | None:
-        """Returns the margin of a currency, its code as `currencies` has it; None: there is none."""
+        """Returns the margin of a currency, its code as in `currencies`; None: there is none."""
         group = self.state.get("margin", currency)
         if group is None:
             return None
@@ -301,9 +298,9 @@ class AccountReader:
         return Margin(currency, reported_at=values.pop("told_at"), **values, ts=group.ts_data, sequence=group.sequence)
 
     def positions(self) -> list[PositionShown]:
-        """Returns positions by slot, symbol and side; those that are flat now, too.
+        """Returns positions by slot, symbol and side, including flat ones.
 
-        Each is of one moment, together they may span several writes.
+        Each is of one moment; together they may span several writes.
         """
         found = []
         for key, group in self.state.groups("position").items():
@@ -314,26 +311,26 @@ class AccountReader:
         return sorted(found, key=lambda each: each.key)
 
     def fundings(self) -> dict[str, tuple[int, int]]:
-        """Returns rate (1e-12) and time (ns UTC, 0: not given) of the next payment, by symbol."""
+        """Returns rate (1e-12) and time (ns UTC, 0: unknown) of the next funding payment, by symbol."""
         found = self.state.groups("funding")
         return {key: (int(group["rate"] or 0), int(group["at"] or 0)) for key, group in found.items()}
 
     @property
     def age_ns(self) -> int:
-        """Since the gateway last stood by its balances; 2**63 - 1: it does not."""
+        """Returns the age of the gateway's last heartbeat; 2**63 - 1: there is none."""
         return int(self.state.core.vouched_age)
 
 
 def accounts_in(home: StrPath) -> tuple[list[AccountReader], list[str]]:
-    """Returns the accounts with a table under a home, and the processes whose table cannot be read as one: that of
-    another version, or of no account."""
+    """Returns the accounts with a table under a home, and the processes whose table cannot be read as one: of another
+    version, or of no account."""
     found: list[AccountReader] = []
     others: list[str] = []
     for process in tables_in(state_of(home)):
         try:
             found.append(AccountReader(home, process))
         except ProcessDown:
-            continue  # it ended, or begins, at this moment
+            continue  # it ends or begins at this moment
         except DataError:
             others.append(process)
     return found, others

@@ -1,7 +1,7 @@
-"""What a command for a transfer asks for: its words looked at, nothing changed.
+"""Parses and checks a command for a transfer, without any change.
 
-Places are written `venue.account.wallet` or `venue.account`; of the account itself also by the
-wallet alone. `trading` is the wallet that is traded from.
+Places are written `venue.account.wallet` or `venue.account`; those of the account itself also by the wallet alone.
+`trading` is the trading wallet.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ __all__ = [
 ]
 
 FIELDS: Final = ("id", "strategy", "currency", "amount", "from", "to", "index", "deadline", "transfer_id", "delta")
-# What another gateway says of money that it has sent here from another venue.
+# The fields of another gateway's query about money sent here from another venue.
 ARRIVAL_FIELDS: Final = ("transfer_id", "currency", "amount", "wallet", "txid", "since")
 TRADING: Final = "trading"
 ID_MAX: Final = 64  # characters
 
 
 class CommandedAccount(NamedTuple):
-    """The account that is commanded. venues: what its venue is called, the first is its name on
-    the tape. deadline: the longest, ns. external: accounts at other venues, by these."""
+    """The account of the command. venues: names of its venue, the first is its name on the tape. deadline: the longest,
+    ns. external: accounts at other venues, by their names."""
 
     venues: Collection[str]
     account: str
@@ -48,9 +48,9 @@ class CommandedAccount(NamedTuple):
 
 
 class TransferRequest(NamedTuple):
-    """A transfer that a command asks for.
+    """A transfer that a command requests.
 
-    name: its id, "": it is known by where it goes from and to, and by its currency.
+    name: its id, "": it is identified by its places and its currency.
     amount: 1e-18.
     deadline: ns from the request on.
     """
@@ -69,7 +69,7 @@ def transfer_request(
 ) -> TransferRequest | Refused:
     """Reads a transfer command, or returns why it is refused.
 
-    The order is that in which a refusal says most: who, the id, where, what, how long.
+    Checks run in the order of the most informative refusal: actor, id, places, amount, deadline.
     """
     strategy = fields.get("strategy", actor)
     if actor != OPERATOR and strategy != actor:
@@ -93,7 +93,7 @@ def transfer_request(
 
 
 class Coming(NamedTuple):
-    """A deposit that is looked for. amount: 1e-18, as it was sent on. since: ns UTC."""
+    """An expected deposit. amount: 1e-18, as sent. since: ns UTC."""
 
     name: str
     currency: str
@@ -104,7 +104,7 @@ class Coming(NamedTuple):
 
 
 def coming(fields: Mapping[str, Any]) -> Coming:
-    """Reads a gateway's query for money that it has sent here. Raises UsageError, InvalidAmount."""
+    """Reads another gateway's query about money that it has sent here. Raises UsageError, InvalidAmount."""
     name = _id(fields)
     if not name:
         raise UsageError("an arrival has the id of its transfer")

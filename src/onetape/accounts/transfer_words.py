@@ -1,5 +1,4 @@
-"""What transfers of money are made of: places, states, and what is to be done about them. What
-becomes of them is decided in `transfers`."""
+"""The parts of transfers of money: places, states, and effects. Their logic is in `transfers`."""
 
 from __future__ import annotations
 
@@ -29,17 +28,17 @@ class State(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What an answer says of a transfer that was sent."""
+    """The outcome of a sent transfer by its answer."""
 
     DONE = "done"
-    ACCEPTED = "accepted"  # it will happen, or the venue's history says why not
+    ACCEPTED = "accepted"  # it will happen, or the venue's history shows why not
     REFUSED = "refused"  # it has not happened and will not
-    BUSY = "busy"  # it has not happened: later, perhaps
-    LOST = "lost"  # no answer, or one that says neither
+    BUSY = "busy"  # it has not happened, but may be retried later
+    LOST = "lost"  # no answer, or an inconclusive one
 
 
 class Found(StrEnum):
-    """What the venue's history says of a transfer."""
+    """The state of a transfer in the venue's history."""
 
     DONE = "done"
     FAILED = "failed"
@@ -48,7 +47,7 @@ class Found(StrEnum):
 
 
 class Place(NamedTuple):
-    """A wallet of an account of a venue; "" is the one that is traded from."""
+    """A wallet of an account of a venue; "" is the trading wallet."""
 
     venue: str
     account: str
@@ -56,7 +55,7 @@ class Place(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Place:
-        """`kraken.main.spot`, `kraken.main`. Raises UsageError."""
+        """Parses `kraken.main.spot`, `kraken.main`. Raises UsageError."""
         parts = text.split(".")
         if not 2 <= len(parts) <= 3 or not all(parts):
             raise UsageError(f"no place of money: {text!r}", todo="venue.account[.wallet]")
@@ -67,15 +66,15 @@ class Place(NamedTuple):
 
 
 class Record(NamedTuple):
-    """Asks to write a record to the tape, as a `transfer` frame."""
+    """Requests that a record is written to the tape, as a `transfer` frame."""
 
     fields: dict[str, Any]
 
 
 class Send(NamedTuple):
-    """Asks the venue to carry out a transfer.
+    """Requests that the venue carries out a transfer.
 
-    name: its client id where the venue takes one.
+    name: its client id, if the venue takes one.
     """
 
     name: str
@@ -86,7 +85,8 @@ class Send(NamedTuple):
 
 
 class AskHistory(NamedTuple):
-    """Asks whether the venue has carried a transfer out; what it did before `since` does not matter."""
+    """Requests the venue's history, to find out whether a transfer was carried out; rows before `since` do not
+    matter."""
 
     name: str
     source: Place
@@ -96,10 +96,9 @@ class AskHistory(NamedTuple):
 
 
 class Tell(NamedTuple):
-    """Tells the gateway of another account of a transfer to it, until it has booked it.
+    """Notifies the gateway of another account of a transfer to it, until it has booked it.
 
-    txid: of what comes to it from another venue, which it looks for among its deposits since
-    `since`.
+    txid: of an arrival from another venue, which it looks for among its deposits since `since`.
     """
 
     name: str
@@ -120,22 +119,22 @@ class Transfer:
     target: Place
     currency: str
     amount: int
-    requested_at: int  # when, as all times: ns UTC
+    requested_at: int  # ns UTC, as all times
     deadline: int
-    slot: int = MAIN  # whose it is in the wallet that is traded from
+    slot: int = MAIN  # its owner's slot in the trading wallet
     state: State = State.PENDING
     reason: str = ""
     first_sent: int = 0
     sent: int = 0
     tries: int = 0
-    due: int = 0  # when something is to be done about it
-    looks: int = 0  # at the history
-    absent: int = 0  # those that did not show it
-    venue_id: str = ""  # what the venue calls it, where it has said so
-    txid: str = ""  # what both venues call it, of one that leaves its venue
-    fee: int = 0  # of it, 1e-18
+    due: int = 0  # when the next action is due
+    looks: int = 0  # count of queries of the history
+    absent: int = 0  # count of those without it
+    venue_id: str = ""  # the venue's id, if reported
+    txid: str = ""  # the id at both venues, of a withdrawal
+    fee: int = 0  # of the transfer, 1e-18
     is_acknowledged: bool = False  # the target's gateway has answered
-    is_late: bool = False  # that it takes too long has been said
+    is_late: bool = False  # its delay was reported
     steps: int = 0  # by how much the venue's clock was set since it was first sent, ns: its row may have either time
 
     @property
@@ -145,7 +144,7 @@ class Transfer:
 
     @property
     def is_outside(self) -> bool:
-        """Tells whether it leaves its venue: a withdrawal there, a deposit at another venue."""
+        """Tells whether it leaves its venue: a withdrawal from there, a deposit at another venue."""
         return self.source.venue != self.target.venue
 
     @property

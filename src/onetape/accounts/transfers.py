@@ -1,23 +1,21 @@
-"""Transfers of money between wallets, accounts and venues: sent once, or known not to have been.
+"""Transfers of money between wallets, accounts and venues: carried out once, or proven not to have happened.
 
-    PENDING   asked for, on the tape, out of the pool; also: known not to have happened, to be
-              tried again
-    SENT      on the wire, or perhaps: that it would be sent is on the tape before it is
-    ACCEPTED  the venue has it, and says in its history what becomes of it: a withdrawal
-    UNKNOWN   no answer, or none that says what has become of it; the venue's history is asked
+    PENDING   requested, on the tape, out of the pool; also: proven not to have happened, to be retried
+    SENT      on the wire, or perhaps: the tape has the intent before it is sent
+    ACCEPTED  the venue has it, and its history will show the result: a withdrawal
+    UNKNOWN   no answer, or an inconclusive one; the venue's history is queried
     DONE FAILED EXPIRED   the end
 
-Only what is known not to have happened is tried again, until its deadline; an unknown one is
-neither tried again nor given up. What has left and has not arrived is in `transit`. A half is
-booked by the transfer's id in the ledger of each account it touches, at most once: first there
-where it has arrived, so that it is at no moment in neither.
+Only a transfer proven not to have happened is retried, until its deadline; an unknown one is neither retried nor given
+up. Money that has left and not arrived is in `transit`. Each half is booked by the transfer's id in the ledger of each
+account it touches, at most once: first where it has arrived, so that at no moment it is in neither.
 
-A venue that takes no id of ours is asked for its history; a row of it is a transfer's where ways,
-currency and amount are, in the time in which the venue can have taken it. A row belongs to one
-transfer only, and of two that are alike the older one has the older row.
+For a venue that takes no id of ours the history is matched: a row is a transfer's if wallets, currency and amount
+agree, in the time in which the venue can have accepted it. A row belongs to one transfer only, and of two identical
+ones the older has the older row.
 
-An effect is carried out before the next one. Where the process dies between two of them, `replay`
-of the tape's records and `resume` go on from there.
+An effect is carried out before the next one. If the process dies between two of them, `replay` of the tape's records
+and `resume` continue from there.
 """
 
 from __future__ import annotations
@@ -69,26 +67,25 @@ RETRY_FIRST: Final = SECOND  # doubled each time
 RETRY_MOST: Final = 15 * SECOND
 ASK_FIRST: Final = SECOND  # doubled each time
 ASK_EVERY: Final = 5 * SECOND
-CLOCKS: Final = 2 * SECOND  # what the venue's clock and ours may be apart, amply
-# A history may be behind, and a request may be on its way: venues refuse one that is older than
-# its window (60 s at most at Binance, read 2026-11). What two looks after that do not show was not
-# carried out.
+CLOCKS: Final = 2 * SECOND  # largest difference between the venue's clock and ours, with a margin
+# A history may lag, and a request may be under way: venues refuse one older than its window (60 s at most at Binance,
+# read 2026-11). A transfer absent in two looks after that was not carried out.
 SETTLED_AFTER: Final = 65 * SECOND
 LOOKS: Final = 2
-# What leaves its venue waits for people and for chains.
+# A withdrawal waits for people and for chains.
 OUTSIDE_EVERY: Final = 30 * SECOND
-ARRIVES_WITHIN: Final = 3600 * SECOND  # else it is said
-UNNAMED: Final = "c-"  # how names begin that we gave
-FINISHED_KEPT: Final = 1000  # what is older is known by its entries
+ARRIVES_WITHIN: Final = 3600 * SECOND  # else its delay is reported
+UNNAMED: Final = "c-"  # prefix of names that we assigned
+FINISHED_KEPT: Final = 1000  # older ones are remembered by their entries
 
 
-# Why so much of a currency cannot leave a wallet, of a slot: (currency, wallet, slot, amount).
+# Returns why an amount cannot leave a wallet: (currency, wallet, slot, amount).
 Refusal = Callable[[str, str, int, int], Refused | None]
 
 
 class Transfers:
-    """Carries out the transfers that begin at one account. refusal: says what cannot leave it; is_stopped: nothing may
-    be sent now, and what was sent before is followed to its end."""
+    """Carries out the transfers that begin at one account. refusal: returns why an amount cannot leave; is_stopped:
+    nothing may be sent now; sent ones are followed to their end."""
 
     def __init__(
         self,
@@ -112,7 +109,7 @@ class Transfers:
 
     @property
     def all(self) -> list[Transfer]:
-        """Returns all transfers that are kept, in the order of their requests."""
+        """Returns all kept transfers, in the order of their requests."""
         return list(self._all.values())
 
     @property
@@ -156,8 +153,8 @@ class Transfers:
     ) -> list[Effect] | Refused:
         """Begins a transfer, or returns why it is refused.
 
-        name: its id. Asking twice by one id is asking once.
-        slot: whose money it is in the wallet that is traded from.
+        name: its id. Repeating an id has no further effect.
+        slot: the owner of the money in the trading wallet.
         deadline: ns from now.
         """
         existing = self.existing(source, target, currency, amount, name=name, slot=slot)
@@ -174,7 +171,7 @@ class Transfers:
     def answered(
         self, name: str, outcome: Outcome, now: int, reason: str = "", *, venue_id: str = "", wait: int = 0
     ) -> list[Effect]:
-        """Takes in what the venue says to what was sent. wait: before which it wants no other try."""
+        """Handles the venue's answer to a sent transfer. wait: shortest time before a retry."""
         one = self._all.get(name)
         if one is None or one.state is State.DONE:
             return []
@@ -195,7 +192,7 @@ class Transfers:
                 return self._unknown(one, now)
 
     def looked(self, name: str, rows: Iterable[TransferReport], now: int, *, as_of: int) -> list[Effect]:
-        """Takes the whole history since the request was sent. as_of: when it was queried."""
+        """Handles the complete history since the request was sent. as_of: when it was queried."""
         one = self._all.get(name)
         if one is None or one.state not in _QUERIED:
             return []
@@ -212,7 +209,7 @@ class Transfers:
         return self.history(name, _FOUND[row.state], now, as_of=as_of)
 
     def _row_of(self, one: Transfer, rows: Iterable[TransferReport]) -> TransferReport | None:
-        """By the venue's id where it has said one, else by ours, else by what it looks like."""
+        """Finds the row of a transfer: by the venue's id if reported, else by ours, else by its contents."""
         rows = list(rows)
         if one.venue_id:
             own = [row for row in rows if row.venue_id == one.venue_id]
@@ -229,13 +226,13 @@ class Transfers:
         return (
             not row.name
             and (row.source, row.target, row.currency) == (one.source.wallet, target, one.currency)
-            # Taken for absent it would be sent again: with its fee or without.
+            # With or without its fee: a transfer wrongly taken for absent would be sent again.
             and one.amount in (row.amount, row.amount - row.fee)
             and first <= row.time <= last
         )
 
     def _may_be_of(self, other: Transfer, one: Transfer, row: TransferReport) -> bool:
-        """An older one that is alike and unknown too has the older row."""
+        """Tells whether the row may belong to an older identical transfer that is unknown, too."""
         return (
             other.state in (State.SENT, State.UNKNOWN)
             and (other.first_sent, other.name) < (one.first_sent, one.name)
@@ -246,15 +243,15 @@ class Transfers:
 
     @staticmethod
     def _since(one: Transfer) -> int:
-        """Returns the earliest time that the venue can have given it."""
+        """Returns the earliest time that its row can have."""
         return one.first_sent - CLOCKS - one.steps
 
     def _seen_by(self, one: Transfer) -> int:
-        """Returns the latest time that the venue can have given it."""
+        """Returns the latest time that its row can have."""
         return one.sent + self._settled_after + CLOCKS + one.steps
 
     def history(self, name: str, found: Found, now: int, *, as_of: int) -> list[Effect]:
-        """Takes rows of the history. as_of: when it was queried."""
+        """Handles a transfer's state in the history. as_of: when it was queried."""
         one = self._all.get(name)
         if one is None or one.state not in _QUERIED:
             return []
@@ -268,7 +265,7 @@ class Transfers:
                 if one.is_outside and one.state is State.UNKNOWN:
                     return self._accepted(one, now)
             case Found.ABSENT:
-                # One that the venue has taken is not tried again, whatever its history lacks.
+                # An accepted transfer is not retried, even if the history lacks it.
                 if one.state is State.UNKNOWN and as_of >= one.sent + self._settled_after:
                     one.absent += 1
                     if one.absent >= LOOKS:
@@ -276,8 +273,8 @@ class Transfers:
         return []
 
     def acknowledged(self, name: str, now: int, *, arrived: int | None = None) -> list[Effect]:
-        """The target's gateway has booked its half, or had. arrived: how much, where that may be
-        less than was sent on."""
+        """Completes a transfer whose target gateway has booked its half. arrived: the amount, if it may be less than
+        was sent."""
         one = self._all.get(name)
         if one is None or one.is_finished or one.state is not State.DONE:
             return []
@@ -290,7 +287,7 @@ class Transfers:
         return [Entry(now, Cause.TRANSFER, tuple(legs), f"{one.name}/out"), self._record(one)]
 
     def tick(self, now: int) -> list[Effect]:
-        """Does what is due by time: sends, asks, gives up."""
+        """Does what is due by time: sends, queries, gives up."""
         effects: list[Effect] = []
         for one in self.unfinished:
             if now < one.due:
@@ -307,7 +304,7 @@ class Transfers:
         return effects
 
     def restate(self, step: int) -> list[Effect]:
-        """Takes in that the clock was set by `step`, ns: what was noted by it is due as much later or earlier."""
+        """Shifts due times because the clock was set by `step`, ns."""
         for one in self.unfinished:
             one.deadline += step
             one.due += step
@@ -320,7 +317,7 @@ class Transfers:
     # --- after a restart --------------------------------------------------------------------------
 
     def replay(self, fields: dict[str, Any]) -> None:
-        """Takes in a record of the tape, in its order."""
+        """Restores a record of the tape; to be called in its order."""
         one = Transfer(
             fields["id"],
             Place(*fields["source"]),
@@ -337,20 +334,20 @@ class Transfers:
             fields["tries"],
             is_acknowledged=fields["is_told"],
             venue_id=fields["venue_id"],
-            txid=fields.get("txid", ""),  # tapes of before there were withdrawals
+            txid=fields.get("txid", ""),  # absent on tapes from before withdrawals
             fee=int(fields.get("fee", 0)),
-            steps=fields.get("steps", 0),  # nor steps of a clock
+            steps=fields.get("steps", 0),  # absent on older tapes
         )
         self._all.pop(one.name, None)
         self._keep(one)
 
     def resume(self, now: int) -> list[Effect]:
-        """Goes on after all records and entries of the tape have been read."""
+        """Continues after all records and entries of the tape have been read."""
         effects: list[Effect] = []
         for one in list(self._all.values()):
             if one.state is State.DONE:
                 continue
-            # What was booked has been decided, whatever the record did not come to say.
+            # A booked entry was decided, even if its record is missing.
             if any(self._has(one, half) for half in ("/in", "/out", "/again")):
                 effects += self._done(one, now)
             elif one.state.is_final:
@@ -378,7 +375,7 @@ class Transfers:
         return [leaves, self._record(one), send]
 
     def _retry(self, one: Transfer, now: int, wait: int = 0) -> list[Effect]:
-        """It is known not to have happened."""
+        """Schedules a retry of a transfer proven not to have happened, or ends it at its deadline."""
         wait = max(back_off(RETRY_FIRST, one.tries, RETRY_MOST), wait)
         if now + wait >= one.deadline:
             return self._end(one, State.EXPIRED, now)
@@ -390,7 +387,7 @@ class Transfers:
         return [self._record(one), *self._look(one, now)]
 
     def _accepted(self, one: Transfer, now: int) -> list[Effect]:
-        """The venue will carry it out, or say that it could not."""
+        """Handles a transfer that the venue has accepted and will carry out or fail."""
         if one.state.is_final:
             words = "has been taken after all: look at the venue's history"
             return [HealthOut("transfer", one.name, words, "critical")]
@@ -428,7 +425,7 @@ class Transfers:
     def _done(self, one: Transfer, now: int) -> list[Effect]:
         effects: list[Effect] = []
         if one.state in (State.FAILED, State.EXPIRED):
-            # The venue has said that it was not, and says now that it was.
+            # The venue reported a failure before, and now that it was carried out.
             effects.append(self._entry(one, now, "/again", -one.amount))
             words = "has been carried out after all"
             effects.append(HealthOut("transfer", one.name, words, "critical"))
@@ -444,7 +441,7 @@ class Transfers:
         return effects if one.is_inside else effects + self._tell(one, now)
 
     def _end(self, one: Transfer, state: State, now: int) -> list[Effect]:
-        """It has not happened, and will not."""
+        """Ends a transfer that has not happened, and returns its money."""
         effects: list[Effect] = []
         if self._has(one, ""):
             effects.append(self._entry(one, now, "/back", one.amount))
@@ -463,8 +460,8 @@ class Transfers:
         return self._ledger.has(Cause.TRANSFER, one.name + half)
 
     def _entry(self, one: Transfer, time: int, half: str, amount: int) -> Entry:
-        """Returns the pool's first, then what is on its way. `/in` is the target's half. A sub-account's goes through
-        the pool: by its first leg it is known when others tell of it too."""
+        """Makes the entry of a half: the pool's leg first, then transit. `/in` is the target's half. A sub-account's
+        money goes through the pool, so that the first leg matches other reports of the transfer."""
         wallet = one.target.wallet if half == "/in" else one.source.wallet
         legs: tuple[Leg, ...] = (Leg(MAIN, one.currency, amount, wallet), Leg(Outside.TRANSIT, one.currency, -amount))
         if one.slot != MAIN and not wallet:
@@ -496,7 +493,7 @@ class Transfers:
         )
 
     def alike(self, source: Place, target: Place, currency: str, slot: int) -> Transfer | None:
-        """Returns the transfer of that way, currency and sub-account that is under way and was given no name."""
+        """Returns the unfinished unnamed transfer with the same places, currency and sub-account."""
         key = (source, target, currency, slot)
         for one in self._all.values():
             is_named = not one.name.startswith(UNNAMED)

@@ -1,15 +1,15 @@
-"""One transfer is often told of three times: by a command, by the venue's stream, by its balance.
+"""Matches up to three reports of one transfer: by a command, by the venue's stream, by its balance.
 
-Whatever comes first is booked, and the others are known as telling of the same. So that a tape
-rebuilds what is known, it is a fold of the entries themselves:
+The first report is booked, and the others are recognized as the same. It is a fold of the entries, so that a tape
+rebuilds the state:
 
-    told by us      a command between the pool and the world, a half of a transfer of ours
-    told by venue   a transfer between the pool and the world
-    told by balance a correction: what the pool took up is open until something explains it
+    reported by us        a command between the pool and the world, a half of a transfer of ours
+    reported by venue     a transfer between the pool and the world
+    reported by balance   a correction: its amount is open until another report explains it
 
-The first leg of what tells of a movement is the pool's, and its amount is the movement's. Where the
-total has the money already, the pool's place in that leg is taken by `world` (the other side told
-of it before) or by `unexplained` (a correction has taken it up): the leg stays, no money moves.
+The first leg of a report is the pool's, with the movement's amount. If the total already includes the money, `world`
+(another report came before) or `unexplained` (a correction included it) replaces the pool in that leg: the leg stays,
+no money moves.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from onetape.orders.reports import MoveReport
 
 __all__ = ["DEADLINE", "WINDOW", "Compared", "Unexplained", "moved"]
 
-DEADLINE: Final = 120 * SECOND  # how long a transfer that we were told of may take to be seen
+DEADLINE: Final = 120 * SECOND  # longest time until the venue's balance shows a transfer that we reported
 WINDOW: Final = 3600 * SECOND  # beyond it, equal amounts are two transfers
 KEPT: Final = 256  # of each kind; the oldest goes
-_TRIED: Final = 8  # movements that are taken for seen or not seen, in all 256 ways
+_TRIED: Final = 8  # movements tested as seen or not seen, in all 256 combinations
 _NEVER: Final = -(2**63)
 
 _CORRECTED = frozenset((Cause.CORRECTION, Cause.RESET))
 _LATE = frozenset((Cause.FILL, Cause.FEE, Cause.FUNDING, Cause.INTEREST))
 
-# Named once: a member looked up at its class costs as much as a call.
+# Bound once: a lookup of a member at its class costs as much as a call.
 _WORLD: Final = Outside.WORLD
 _UNEXPLAINED: Final = Outside.UNEXPLAINED
 _MARKET: Final = Outside.MARKET
@@ -48,7 +48,8 @@ _NO_SLOTS: Final = frozenset((MAIN, _WORLD, _UNEXPLAINED))
 
 @dataclass(slots=True)
 class _Item:
-    """A movement of money. seen: a venue's time at which its balance had it, 0: not known. is_booked: by money."""
+    """A reported movement of money. seen: a venue's time at which its balance included it, 0: unknown. is_booked: it
+    moved money in the ledger."""
 
     amount: int
     time: int
@@ -60,7 +61,7 @@ class _Item:
 
 @dataclass(slots=True)
 class _Open:
-    """The amount that a correction as of that time has taken up, and nothing has explained yet."""
+    """An amount that a correction as of that time has booked, and that no report has explained yet."""
 
     amount: int
     time: int
@@ -71,15 +72,15 @@ class _Currency:
     ours: list[_Item] = field(default_factory=list)
     venues: list[_Item] = field(default_factory=list)
     open: list[_Open] = field(default_factory=list)
-    roundings: list[_Open] = field(default_factory=list)  # of many changes: a payment may be in one
-    corrected: int = _NEVER  # the venue's word of then has been made ours
+    roundings: list[_Open] = field(default_factory=list)  # roundings of many changes, which may hide a payment
+    corrected: int = _NEVER  # time of the venue's newest balance that was made ours
 
 
 class Compared(NamedTuple):
-    """What a balance differs by.
+    """The difference of a balance.
 
     difference: the venue's less ours.
-    is_settled: nothing is to be looked at.
+    is_settled: no action is needed.
     """
 
     difference: int
@@ -87,7 +88,7 @@ class Compared(NamedTuple):
 
 
 def moved(report: MoveReport, *, of: int = 0) -> Entry:
-    """Returns the entry of the venue's report of money that came to the account, or left it."""
+    """Returns the entry of a balance change that the venue reports."""
     legs = (Leg(MAIN, report.currency, report.amount), Leg(_WORLD, report.currency, -report.amount))
     return Entry(report.time, _TRANSFER, legs, report.reference, of)
 
@@ -95,7 +96,7 @@ def moved(report: MoveReport, *, of: int = 0) -> Entry:
 class Unexplained:
     """Explains differences between the venue's balance and ours, of one account's trading wallet.
 
-    slack: what the venue may round an amount by.
+    slack: returns the venue's rounding of a currency.
     """
 
     def __init__(
@@ -105,29 +106,29 @@ class Unexplained:
         self._deadline = deadline
         self._window = window
         self._currencies: dict[str, _Currency] = {}
-        self.corrected_last = _NEVER  # of all currencies: what is later is late for none
+        self.corrected_last = _NEVER  # of all currencies: later entries are late for none
 
     def _of(self, currency: str) -> _Currency:
         return self._currencies.setdefault(currency, _Currency())
 
     def open(self, currency: str) -> int:
-        """Returns what corrections have taken up and nothing has explained."""
+        """Returns the sum of corrections that nothing has explained."""
         return sum(each.amount for each in self._of(currency).open)
 
     def rest_of(self, currency: str, difference: int, slack: int) -> int:
-        """Returns what is left of a difference that takes back what a correction took up, or all that is open: no more
-        than the venue may have rounded by. 0 where it takes back nothing."""
+        """Returns the rest of a difference that reverses one correction, or all open ones, if it is within the venue's
+        rounding. 0 if it reverses none."""
         taken = [each.amount for each in reversed(self._of(currency).open)]
         rests = (difference + amount for amount in (*taken, sum(taken)) if amount)
         return next((rest for rest in rests if abs(rest) <= slack), 0)
 
     def is_rounding_back(self, currency: str, difference: int, slack: int) -> bool:
-        """Tells whether that is an amount that had been taken for rounding, of many changes: what it was has been
-        booked since."""
+        """Tells whether a difference reverses an amount that was booked as rounding of many changes, because its true
+        cause has been booked since."""
         return any(abs(difference + each.amount) <= slack for each in self._of(currency).roundings)
 
     def report_time(self, currency: str, amount: int, since: int) -> int:
-        """Returns when the venue has reported such a movement that we had no word of, 0: it has not."""
+        """Returns when the venue reported such a movement without a matching report of ours, 0: it did not."""
         slack = self._slack(currency)
         for each in self._of(currency).venues:
             if not each.is_paired and each.time >= since and abs(each.amount - amount) <= slack:
@@ -137,7 +138,7 @@ class Unexplained:
     # --- before an entry is booked ----------------------------------------------------------------
 
     def explained(self, entry: Entry) -> Entry:
-        """Returns the entry as it has to be booked, so that no money counts twice."""
+        """Returns the entry as it must be booked, so that no money counts twice."""
         if entry.cause in _LATE:
             return self._late(entry) if entry.time <= self.corrected_last else entry
         movement = _movement(entry)
@@ -159,13 +160,13 @@ class Unexplained:
         if (rest := amount - item.amount) and item.is_booked:
             legs += (Leg(MAIN, currency, rest), Leg(_WORLD, currency, -rest))
         if item.is_booked and entry.time <= of.corrected < item.time:
-            # The correction had it, and the command came after: it is in the total twice.
+            # The correction included it, and the command came later: the total has it twice.
             legs += (Leg(MAIN, currency, -amount), Leg(_UNEXPLAINED, currency, amount))
         return entry._replace(legs=legs)
 
     def _late(self, entry: Entry) -> Entry:
-        """Books a fill of before the venue's word that has been made ours: it is in the total, and what the pool took
-        up for it goes back."""
+        """Adjusts an entry from before a correction: the total includes it already, so the pool returns the corrected
+        amount."""
         sums: dict[str, int] = {}
         for holder, currency, amount, wallet in entry.legs:
             if (holder > 0 or holder == _NETTING) and not wallet:
@@ -189,8 +190,8 @@ class Unexplained:
 
     @staticmethod
     def _is_undone(of: _Currency, entry: Entry) -> bool:
-        """A half that comes back and of which the venue has not told that it left: it will not
-        tell that it came back, either."""
+        """Tells whether an entry returns a transfer whose departure the venue has not reported: it will not report the
+        return, either."""
         if not entry.reference.endswith("/back"):
             return False
         name = entry.reference.removesuffix("/back")
@@ -223,7 +224,7 @@ class Unexplained:
     # --- after it has been booked -----------------------------------------------------------------
 
     def posted(self, entry: Entry) -> None:
-        """Takes in an entry that was booked; all of them, in the order of the tape."""
+        """Notes an entry that was booked; to be called for all, in the order of the tape."""
         if entry.cause in _LATE and entry.time > self.corrected_last:
             return
         if entry.cause in _CORRECTED:
@@ -244,7 +245,7 @@ class Unexplained:
         self.corrected_last = max(self.corrected_last, time)
         for item in of.ours:
             if not item.seen and item.time <= time:
-                item.seen = time  # whatever has become of it, the total is the venue's now
+                item.seen = time  # whatever its state, the total is the venue's now
         for each in of.open:
             if each.amount == -amount:
                 of.open.remove(each)
@@ -253,7 +254,7 @@ class Unexplained:
             _keep(of.open, _Open(amount, time))
 
     def _rounded(self, of: _Currency, currency: str, amount: int, time: int) -> None:
-        slack = 2 * self._slack(currency)  # that of one change and of the balance
+        slack = 2 * self._slack(currency)  # of one change and of the balance
         if abs(amount) <= slack:
             return
         for each in reversed(of.roundings):
@@ -295,7 +296,7 @@ class Unexplained:
             kept.pop(0)
 
     def _taken_out(self, of: _Currency, amount: int, time: int) -> None:
-        """From the correction of that amount; else from the first that had it."""
+        """Removes an explained amount from the correction of that amount, else from the first later one."""
         for each in reversed(of.open):
             if each.amount == amount:
                 of.open.remove(each)
@@ -309,8 +310,8 @@ class Unexplained:
     # --- the venue's balance ----------------------------------------------------------------------
 
     def compare(self, currency: str, *, ours: int, theirs: int, time: int, now: int, slack: int) -> Compared:
-        """`ours` as of `time`. What we were told of and the venue has not shown yet may be missing
-        in its balance until the deadline; what we were told of late may be in it already."""
+        """Compares the venue's balance with `ours` as of `time`. Movements that we reported and the venue has not shown
+        may be missing in it until the deadline; those reported late may be in it already."""
         of = self._of(currency)
         booked = [each for each in of.ours if each.is_booked]
         ours += sum(each.amount for each in booked if 0 < each.seen <= time < each.time)
@@ -367,13 +368,13 @@ def _keep(kept: list[Any], one: object) -> None:
 
 
 def _stem(reference: str) -> str:
-    """Returns the transfer's id in what a command is booked by."""
+    """Returns the transfer's id in a reference."""
     return reference.removeprefix(TRANSFER_REPORTED).removesuffix("/in")
 
 
 def _movement(entry: Entry) -> tuple[str, int, bool] | None:
-    """Returns (currency, amount, whether a command of ours reported it) of money that crosses the trading
-    wallet's edge."""
+    """Returns (currency, amount, whether a command of ours reported it) of money that enters or leaves the trading
+    wallet."""
     if not entry.legs or entry.cause not in _REPORTED:
         return None
     holder, currency, amount, wallet = entry.legs[0]
@@ -388,13 +389,13 @@ def _movement(entry: Entry) -> tuple[str, int, bool] | None:
 
 
 def _leaves(entry: Entry) -> bool:
-    """The half of a transfer of ours that is booked before it is asked for: nobody can have told
-    of it."""
+    """Tells whether an entry is the outgoing half of our transfer, which is booked before it is requested, so no report
+    can precede it."""
     return entry.cause is _TRANSFER and entry.legs[0].amount < 0
 
 
 def _instead(entry: Entry, holder: Outside) -> Entry:
-    """The pool's first leg is another's."""
+    """Replaces the holder of the first leg."""
     first = entry.legs[0]
     return entry._replace(legs=(first._replace(holder=holder), *entry.legs[1:]))
 

@@ -1,4 +1,4 @@
-"""The process. This folder is run by path, and finds itself under its name without its package."""
+"""The process. This folder is run by path, and imports itself by name without its parent package."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import ModuleType
 
 
 def _named() -> None:
-    """`onetape` as a bare name with a place: what the package itself imports is not there."""
+    """Registers `onetape` as an empty package with a path, without running its own imports."""
     folder = Path(__file__).resolve().parent
     package = ModuleType("onetape")
     package.__path__ = [str(folder.parent)]

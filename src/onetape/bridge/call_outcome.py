@@ -1,4 +1,4 @@
-"""What became of a call into ccxt, its failure as a value: any exception can come out of it."""
+"""Returns the result of a call into ccxt with its exception as a value, because ccxt may raise anything."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["outcome"]
 
 
 async def outcome(work: Awaitable[Any]) -> tuple[Any, BaseException | None]:
-    """(value, None) or (None, error). Who is canceled while waiting cancels the work."""
+    """Returns (value, None) or (None, error). Canceling the caller cancels the work."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.wait({task})

@@ -1,4 +1,4 @@
-"""A ccxt exchange from what the gateway says: keys, demo, another address, deadlines."""
+"""Opens a ccxt exchange with the gateway's settings: keys, demo, another address, deadlines."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from onetape.bridge.rows import Late, Unwanted
 
 __all__ = ["BEFORE", "TIMEOUT_MS", "open_exchange", "secrets_of"]
 
-ANSWER_MAX: Final = 64 << 20  # unpacked; markets of large venues have some tens of MiB
+ANSWER_MAX: Final = 64 << 20  # uncompressed; markets of large venues have some tens of MiB
 TIMEOUT_MS: Final = 3500  # of one request: the gateway waits for four seconds
-# Requests with which an account pays others, or names them as who brought it (ccxt 4.5.90, read
-# 2026-11: Hyperliquid, Aster, Pacifica, Lighter and more).
+# Requests by which an account pays others, or names them as referrer (ccxt 4.5.90, read 2026-11: Hyperliquid, Aster,
+# Pacifica, Lighter and more).
 _PAYS_OTHERS: Final = re.compile(r"approve_?builder|builder_?code|[\"']builder[\"']|setreferrer", re.I)
-# ns UTC by this machine's clock: when the present request may leave at the latest. 0: any time.
+# ns UTC by this machine's clock: the latest time for sending the present request. 0: any time.
 BEFORE: contextvars.ContextVar[int] = contextvars.ContextVar("before", default=0)
 
 
@@ -37,13 +37,13 @@ def open_exchange(ccxt_pro: Any, said: dict[str, Any]) -> Any:
         }
     )
     _set_keys(exchange, said)
-    # Names of currencies are not needed, and at some venues take a right that a key may lack.
+    # Names of currencies are not needed, and at some venues require a permission that a key may lack.
     exchange.has["fetchCurrencies"] = False
     if said.get("demo"):
         _set_demo(exchange)
     if said.get("rest"):
         exchange.urls["api"] = _moved(exchange.urls["api"], said["rest"], said["ws"])
-        exchange.enableRateLimit = False  # an exchange of one's own
+        exchange.enableRateLimit = False  # for our own exchange
     if said.get("proxy"):
         exchange.httpsProxy = exchange.wssProxy = said["proxy"]
     _give_nothing_away(exchange)
@@ -57,7 +57,7 @@ def secrets_of(said: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _set_keys(exchange: Any, said: dict[str, Any]) -> None:
-    """Venues of a chain have an address and a private key in place of a key and a secret."""
+    """Sets the keys; venues of a chain have an address and a private key in place of a key and a secret."""
     wanted = exchange.requiredCredentials
     if wanted.get("privateKey"):
         exchange.walletAddress, exchange.privateKey = said["key"], said["secret"]
@@ -69,7 +69,7 @@ def _set_keys(exchange: Any, said: dict[str, Any]) -> None:
 
 def _set_demo(exchange: Any) -> None:
     if exchange.id.startswith("binance"):
-        exchange.enable_demo_trading(True)  # its test system of futures was given up for this one
+        exchange.enable_demo_trading(True)  # it replaces its futures test system
         return
     if not exchange.urls.get("test"):
         raise ValueError(f"ccxt knows no test system of {exchange.id}")
@@ -77,7 +77,7 @@ def _set_demo(exchange: Any) -> None:
 
 
 def _moved(url: Any, rest: str, ws: str) -> Any:
-    """Addresses, nested in dictionaries, with scheme and host of another place."""
+    """Replaces scheme and host of addresses, also in nested dictionaries."""
     if isinstance(url, dict):
         return {name: _moved(each, rest, ws) for name, each in url.items()}
     if not isinstance(url, str) or "://" not in url:
@@ -89,8 +89,8 @@ def _moved(url: Any, rest: str, ws: str) -> Any:
 
 
 def _give_nothing_away(exchange: Any) -> None:
-    """At some venues ccxt asks the account, signed and unasked, to pay its makers for each order,
-    or to name them as who brought it. Nobody who trades through us has agreed to that."""
+    """Disables requests of ccxt that, at some venues, sign unasked payments to its makers for each order, or name
+    them as referrer. No user has agreed to that."""
     exchange.options.update({"builderFee": False, "approvedBuilderFee": False, "refSet": True})
 
     async def nothing(*arguments: Any, **named: Any) -> bool:
@@ -102,9 +102,9 @@ def _give_nothing_away(exchange: Any) -> None:
 
 
 def _watch_requests(exchange: Any) -> None:
-    """ccxt signs a request after it has waited for its turn. One whose time is over by then must
-    not leave: who asked for it has given it up, and the venue would find it fresh. And none leaves
-    that gives something away, by whatever way ccxt has come to it."""
+    """Checks each request after signing. ccxt signs a request after waiting for its turn: one whose deadline has
+    passed by then must not be sent, because the gateway has given it up and the venue would see it as fresh.
+    Requests that pay others are never sent, however ccxt made them."""
     sign = exchange.sign
 
     def signed(path: Any, *arguments: Any, **named: Any) -> Any:
@@ -119,7 +119,7 @@ def _watch_requests(exchange: Any) -> None:
 
 
 class _Bounded(aiohttp.ClientResponse):
-    """A megabyte of gzip may be a gigabyte: no answer is read further than the bound."""
+    """Bounds an answer while reading: a megabyte of gzip may be a gigabyte."""
 
     async def read(self) -> bytes:
         body = bytearray()
@@ -133,7 +133,8 @@ class _Bounded(aiohttp.ClientResponse):
 
 
 def _bound_answers(exchange: Any) -> None:
-    """ccxt follows a redirect with the key in its headers, by HTTP and by WebSocket."""
+    """Bounds answers, and refuses redirects, which ccxt would follow with the key in its headers, by HTTP and by
+    WebSocket."""
 
     async def refuse(_session: Any, _context: Any, sent: Any) -> None:
         raise aiohttp.ClientConnectionError(f"HTTP {sent.response.status} sends elsewhere")

@@ -1,9 +1,8 @@
-"""Pages of trades: venues begin at either end of the time asked for, and not all can be told where.
+"""Pages of trades: venues begin at either end of the requested time, and not all let us choose.
 
-By offset, where a venue has one: newest first, so that trades which come meanwhile push the others
-back, and pages overlap and lose nothing. Else by time: a page that is full is followed to older
-ones until there are none, then to newer ones. Where more trades have one time than a page holds,
-time cannot part them: it steps over that time, and what is missing is a difference of positions.
+By offset, if the venue has one: newest first; new trades push the others back, so pages overlap and lose nothing.
+Else by time: a full page is followed by older ones until there are none, then by newer ones. If more trades have the
+same time than a page holds, that time is skipped, and the missing trades show as a difference of positions.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ from typing import Any, Final
 __all__ = ["FEW", "PAGE_MAX", "Page"]
 
 PAGE_MAX: Final = 500
-FEW: Final = 50  # as many trades in one answer may not be all, where nobody says how many fit
-STEPS_MAX: Final = 12  # of doubled milliseconds: some venues count seconds
+FEW: Final = 50  # an answer with this many trades may be incomplete, if the page size is unknown
+STEPS_MAX: Final = 12  # doubled milliseconds: some venues count seconds
 
 
 class Page:
-    """Holds one page. said: `since` (ms), and for a later page the cursor of the one before."""
+    """One page. said: `since` (ms), and for a later page the cursor of the one before."""
 
     def __init__(self, said: dict[str, Any], offsets: str = "") -> None:
         self._begin: int = said["since"]
@@ -37,7 +36,7 @@ class Page:
         self.since: int = self._newer if is_forward else self._begin
 
     def after(self, times: Sequence[int], *, is_full: bool) -> dict[str, int]:
-        """Returns the cursor of the next page, empty when this was the last. times: ms of its trades."""
+        """Returns the cursor of the next page, empty if this was the last. times: ms of its trades."""
         if self._by_offset:
             offset = self._offset + len(times)
             return {"since": self._begin, "offset": offset} if is_full else {}

@@ -1,7 +1,7 @@
-"""What ccxt gives, as rows that the gateway reads: numbers are plain decimal text, or null.
+"""Converts ccxt's structures to rows for the gateway: numbers are plain decimal text, or null.
 
-ccxt gives floats: the shortest text that reads back as the same float is what the venue wrote, up
-to some 15 digits. What a venue did not say stays null; nothing is made up here.
+ccxt gives floats: the shortest text that parses to the same float is the venue's, up to about 15 digits. Missing
+values stay null; none are invented here.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any, Final
 __all__ = ["Late", "Unwanted", "error_row", "market_row", "number", "order_row", "position_row", "trade_row"]
 
 TEXT_MAX: Final = 300
-UNSENT: Final = "Unsent"  # there was no connection: not a byte of the request has left
+UNSENT: Final = "Unsent"  # there was no connection: no byte of the request was sent
 _QUERY: Final = re.compile(r"(https?://[^\s?]+)\?\S*")
 
 
 class Late(Exception):  # noqa: N818 - a word of the protocol, not of an error's class
-    """The request's time was over before it was signed: nothing has left."""
+    """The request's deadline passed before it was signed: nothing was sent."""
 
 
 class Unwanted(Exception):  # noqa: N818
-    """A request that would give away what is the account's: nothing has left."""
+    """A request that would pay others from the account: nothing was sent."""
 
 
 def number(value: Any) -> str | None:
@@ -58,8 +58,8 @@ def order_row(order: dict[str, Any]) -> dict[str, Any]:
 
 
 def trade_row(trade: dict[str, Any]) -> dict[str, Any]:
-    """Makes a row of ccxt's trade structure, where it is one of ours. One without an id gets what it says in
-    place of one: two that say the same are one then, and a difference of positions."""
+    """Makes a row of ccxt's trade structure, if it is one of ours. A trade without an id gets its content as id: two
+    equal ones then count as one, which shows as a difference of positions."""
     facts = [trade.get(each) for each in ("order", "timestamp", "side", "price", "amount")]
     fee = trade.get("fee") or next(iter(trade.get("fees") or ()), None) or {}
     return {
@@ -107,7 +107,7 @@ def market_row(market: dict[str, Any]) -> dict[str, Any]:
 
 
 def error_row(error: BaseException, secrets: tuple[str, ...]) -> dict[str, Any]:
-    """Its class and those above it, and its text without queries and secrets."""
+    """Returns the error's class and base classes, and its text without queries and secrets."""
     text = _QUERY.sub(r"\1", " ".join(str(error).split()))
     for secret in secrets:
         if secret:
@@ -119,6 +119,6 @@ def error_row(error: BaseException, secrets: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _never_connected(error: BaseException) -> bool:
-    """ccxt names what it was raised from."""
+    """Tells whether the error's cause is a failed connection, as recorded by ccxt."""
     cause = error.__cause__
     return cause is not None and any(each.__name__ == "ClientConnectorError" for each in type(cause).__mro__)

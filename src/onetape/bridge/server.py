@@ -1,8 +1,7 @@
-"""The bridge's own address: HTTP for questions, one WebSocket each for the market and the account.
+"""The bridge's own server: HTTP for requests, one WebSocket each for the market and the account.
 
-What it is told comes as one line of JSON on standard input, keys among it, and no other way; the
-socket on which it listens is inherited, so that a bridge that is started again has the address of
-the one before. Only who knows the token is answered. It ends when standard input does.
+Its settings, including keys, come only as one line of JSON on standard input; it inherits its listening socket, so
+that a restarted bridge has the same address. Callers need the token. It ends when standard input is closed.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ VERBS: Final = (
 
 
 class Server:
-    """said: what came on standard input."""
+    """Serves one venue. said: the settings from standard input."""
 
     def __init__(self, venue: Venue, said: dict[str, Any]) -> None:
         self._venue = venue
@@ -72,7 +71,7 @@ class Server:
         ask: Callable[[dict[str, Any]], Awaitable[Any]] = getattr(self._venue, verb)
 
         async def call() -> Any:
-            BEFORE.set(said.get("before", 0))  # of this task alone
+            BEFORE.set(said.get("before", 0))  # for this task alone
             return await ask(said)
 
         value, error = await outcome(call())
@@ -118,7 +117,7 @@ async def _closed(connection: web.WebSocketResponse) -> None:
 
 
 async def _serve(ccxt_pro: Any, said: dict[str, Any]) -> dict[str, Any] | None:
-    """Serves until standard input ends; what was wrong before it could begin."""
+    """Serves until standard input ends; returns the error if it could not begin."""
     try:
         exchange = open_exchange(ccxt_pro, said)
     except (LookupError, ValueError) as wrong:
@@ -143,11 +142,11 @@ async def _serve(ccxt_pro: Any, said: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def main() -> int:
-    """Runs the process: 0 when it was told to end, 1 after one line of JSON that says what is wrong."""
+    """Runs the process: 0 after a requested end, 1 after one line of JSON with the error."""
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # it holds the keys
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE: nobody looks into it
+        ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE: other processes cannot read its memory
     said = json.loads(sys.stdin.readline())
     try:
         ccxt_pro = importlib.import_module("ccxt.pro")

@@ -1,8 +1,8 @@
-"""One account at one venue through ccxt: what can be asked of it, in the words of the bridge.
+"""One account at one venue through ccxt: the bridge's requests.
 
-Orders are canceled and amended by the venue's id, which every venue takes: it is known from the
-answer to the placing, else the list of open orders is looked through for ours. What a request is
-sure of is said, and nothing more: `proof` only where the venue itself was asked by our id.
+Orders are canceled and amended by the venue's id, which every venue accepts: it is known from the answer to the
+placing, else looked up in the list of open orders. Answers contain only certain facts: `proof` only if the venue
+itself was queried by our id.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ LOOK_BACK_MS: Final = 60_000
 
 
 class Venue:
-    """`errors` are ccxt's classes. Verbs take what was sent as a dictionary and give plain values;
-    they raise what ccxt raises."""
+    """Runs requests on ccxt. `errors` are ccxt's classes. Verbs take the request as a dictionary and return plain
+    values; they raise ccxt's errors."""
 
     def __init__(self, exchange: Any, errors: Any, said: dict[str, Any]) -> None:
         self.exchange = exchange
@@ -33,10 +33,10 @@ class Venue:
         self.amends: bool = said.get("amends", False)
         self.offsets: str = said.get("offsets", "")  # a parameter that skips trades, or ""
         self.symbols: list[str] = said["symbols"]
-        self.listeners: list[Callable[[str], None]] = []  # told when we did something in a symbol
-        self.open_ids: dict[str, str] = {}  # venue's id -> symbol, of what may be working
+        self.listeners: list[Callable[[str], None]] = []  # called after our own actions in a symbol
+        self.open_ids: dict[str, str] = {}  # venue's id -> symbol, of possibly working orders
         self._errors = errors
-        self._ids: OrderedDict[str, str] = OrderedDict()  # ours -> the venue's
+        self._ids: OrderedDict[str, str] = OrderedDict()  # our id -> the venue's
         self._line = asyncio.Lock() if said.get("in_order") else None
 
     async def open(self) -> None:
@@ -45,13 +45,13 @@ class Venue:
         self.choose_kind()
 
     def choose_kind(self) -> None:
-        """Spot or contracts: some venues have an account for each."""
+        """Chooses spot or contracts: some venues have an account for each."""
         kinds = {self.exchange.markets[each]["type"] for each in self.symbols if each in self.exchange.markets}
         if kinds:
             self.exchange.options["defaultType"] = "spot" if kinds == {"spot"} else "swap"
 
     async def call(self, name: str, *arguments: Any, **named: Any) -> Any:
-        """Calls a method of ccxt; one after another where the venue counts requests of a key."""
+        """Calls a method of ccxt; sequentially if the venue limits requests of a key."""
         method: Callable[..., Awaitable[Any]] = getattr(self.exchange, name)
         if self._line is None:
             return await method(*arguments, **named)
@@ -59,7 +59,8 @@ class Venue:
             return await method(*arguments, **named)
 
     def has(self, name: str) -> bool:
-        """Emulated ones do not count: an amendment that is a cancel and a new order is none."""
+        """Tells whether ccxt supports it natively: an emulated amendment is a cancel and a new order, and does not
+        count."""
         return self.exchange.has.get(name) is True
 
     # --- orders -----------------------------------------------------------------------------------
@@ -84,7 +85,7 @@ class Venue:
         return {"id": number_of_venue}
 
     def _takes(self, symbol: str, params: dict[str, Any]) -> None:
-        """Where a venue has no such order, ccxt may send a plain one without a word."""
+        """Raises for an unsupported order, which ccxt might send as a plain one without an error."""
         wanted = params.get("timeInForce") or ("PO" if params.get("postOnly") else "GTC")
         there = (self._features(symbol).get("createOrder") or {}).get("timeInForce") or {}
         if wanted != "GTC" and not there.get(wanted):
@@ -92,13 +93,13 @@ class Venue:
             raise self._errors.NotSupported(f"{self.exchange.id} does not say that it takes {what}")
 
     def _features(self, symbol: str) -> dict[str, Any]:
-        """Returns what ccxt says of a venue's markets of this kind."""
+        """Returns ccxt's features of a venue's markets of this kind."""
         kind = self.exchange.markets[symbol]
         of = (self.exchange.features or {}).get(kind["type"]) or {}
         return of.get("linear" if kind.get("linear") else "inverse") or of
 
     def _on_steps(self, symbol: str, amount: str, price: str | None) -> None:
-        """ccxt rounds without a word; what would be another order than was asked for is none."""
+        """Raises for an amount or price that ccxt would round silently: that would be another order."""
         texts = [("quantity", amount, self.exchange.amount_to_precision(symbol, float(amount)))]
         if price is not None:
             kept = self.exchange.price_to_precision(symbol, float(price))
@@ -130,7 +131,7 @@ class Venue:
             float(said["amount"]),
             None if price is None else float(price),
         )
-        # Not what stands in the answer: at Kraken that is the amendment's own number.
+        # Not the id in the answer: at Kraken that is the amendment's own.
         self._changed(symbol)
         return {"id": found}
 
@@ -149,7 +150,7 @@ class Venue:
             each(symbol)
 
     def note(self, client: str, number_of_venue: str, symbol: str) -> None:
-        """How the venue calls an order."""
+        """Stores the venue's id of an order."""
         if not number_of_venue:
             return
         self.open_ids[number_of_venue] = symbol
@@ -158,10 +159,10 @@ class Venue:
             if len(self._ids) > IDS_KEPT:
                 self._ids.popitem(last=False)
 
-    # --- questions --------------------------------------------------------------------------------
+    # --- queries ----------------------------------------------------------------------------------
 
     async def order(self, said: dict[str, Any]) -> dict[str, Any]:
-        """Finds it by the venue's id, by ours, then among those that work and those that ended."""
+        """Finds an order by the venue's id, by ours, then among working and ended ones."""
         symbol, client = said["symbol"], said.get("client", "")
         venue_id = said.get("id") or self._ids.get(client, "")
         if venue_id:
@@ -191,7 +192,7 @@ class Venue:
         return [method for name, method in lists if self.has(name)]
 
     async def _fetch(self, name: str, symbol: str, params: dict[str, Any] | None = None) -> dict[str, Any] | None:
-        """None: the venue says that there is no such order (Kraken: that it is invalid)."""
+        """Returns the order; None: the venue reports that there is no such order (Kraken: that it is invalid)."""
         if not self.has("fetchOrder"):
             return None
         try:
@@ -213,7 +214,7 @@ class Venue:
         return [row for rows in lists for row in rows]
 
     async def fills(self, said: dict[str, Any]) -> dict[str, Any]:
-        """Reads one page, and where the next one is. Raises what ccxt raises."""
+        """Reads one page, and returns the cursor of the next one. Raises ccxt's errors."""
         page = Page(said, self.offsets)
         limit = self._page_limit(said["symbol"])
         trades = await self.call("fetch_my_trades", said["symbol"], page.since, limit, page.params)
@@ -222,7 +223,7 @@ class Venue:
         return {"trades": rows, "cursor": page.after(times, is_full=len(rows) >= (limit or FEW))}
 
     def _page_limit(self, symbol: str) -> int | None:
-        """Returns the most that a page may have, None where ccxt does not say."""
+        """Returns the maximum size of a page, None if ccxt does not state it."""
         limit = (self._features(symbol).get("fetchMyTrades") or {}).get("limit")
         return min(int(limit), PAGE_MAX) if limit else None
 
@@ -230,33 +231,33 @@ class Venue:
         return [position_row(p) for p in await self.call("fetch_positions", self.symbols)]
 
     async def balances(self, said: dict[str, Any]) -> dict[str, str]:
-        """Totals by currency."""
+        """Returns totals by currency."""
         reply = (await self.call("fetch_balance")).get("total") or {}
         return {name: text for name, each in reply.items() if (text := number(each)) is not None}
 
     async def modes(self, said: dict[str, Any]) -> dict[str, bool]:
-        """hedged: false also where the venue cannot be asked."""
+        """Returns the modes. hedged: false also if the venue cannot be queried."""
         if not self.has("fetchPositionMode"):
             return {"hedged": False}
         reply = await self.call("fetch_position_mode", self.symbols[0])
         return {"hedged": bool(reply.get("hedged"))}
 
     async def markets(self, said: dict[str, Any]) -> list[dict[str, Any]]:
-        """Lists those that were asked for at the start; already here."""
+        """Lists the markets requested at the start, from memory."""
         markets = self.exchange.markets
         return [market_row(markets[each]) for each in self.symbols if each in markets]
 
     async def time(self, said: dict[str, Any]) -> int:
-        """ns UTC, of this machine; ccxt signs with the venue's by itself."""
+        """Returns ns UTC of this machine; ccxt itself signs with the venue's time."""
         return time.time_ns()
 
     async def account(self, said: dict[str, Any]) -> str:
-        """Whether the venue lets us in."""
+        """Checks that the venue accepts the key."""
         await self.call("fetch_balance")
         return "open"
 
     async def refused(self, said: dict[str, Any]) -> None:
-        """What the bridge cannot say to a venue is refused here, and nothing leaves."""
+        """Refuses requests that the bridge does not support; nothing is sent."""
         raise self._errors.NotSupported(said["why"])
 
 

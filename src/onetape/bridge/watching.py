@@ -1,8 +1,8 @@
-"""What a venue tells by itself, for the gateway: its market, and when to look at the account.
+"""A venue's updates for the gateway: its market, and when to read the account.
 
-Of the account only lists are believed: streams say when to look, because their rows differ from
-venue to venue, and one trade may have two ids. Without such a stream the lists are asked for in a
-fixed rhythm. An order that has left the list of open ones is asked for; so no end is made up.
+Only lists count for the account: streams tell when to read them, because their rows differ between venues, and one
+trade may have two ids. Without such a stream the lists are read at a fixed interval. An order missing from the list
+of open ones is queried, so that no end is invented.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from onetape.bridge.venue import Venue
 __all__ = ["watch_account", "watch_market"]
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-GAP_S: Final = 0.2  # between two looks at one symbol, at least
-HINTED_S: Final = 5  # how much rarer it looks where a stream says when
+GAP_S: Final = 0.2  # minimum interval between two looks at one symbol
+HINTED_S: Final = 5  # factor by which it looks less often with a stream
 OVERLAP_MS: Final = 60_000
 MISSED_MAX: Final = 5
-FAILED_MAX: Final = 5  # looks in a row, before the account's news are given up
+FAILED_MAX: Final = 5  # looks in a row before the account's updates are given up
 RETRY_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)  # then the last
-PAGES_MAX: Final = 20  # of trades in one look: more are left to the next one
+PAGES_MAX: Final = 20  # of trades per look: the rest is left to the next one
 TRADES_SEEN: Final = 50_000
 
 
@@ -35,7 +35,7 @@ TRADES_SEEN: Final = 50_000
 
 
 async def watch_account(venue: Venue, send: Send, *, poll_s: float) -> None:
-    """Watches until something is wrong with it, which it says first. Ends with the connection's task."""
+    """Watches the account until a fault, which it sends first. Ends with the connection's task."""
     looks = {each: asyncio.Event() for each in venue.symbols}
 
     def hint(symbol: str | None = None) -> None:
@@ -78,7 +78,7 @@ async def _hints(venue: Venue, name: str, hint: Callable[[], None], lookers: lis
 
 
 class _Look:
-    """Looks at one symbol: which orders are gone, which trades are new."""
+    """Watches one symbol: ended orders and new trades."""
 
     def __init__(self, venue: Venue, symbol: str, send: Send, due: asyncio.Event, poll_s: float) -> None:
         self.hinted: dict[str, bool] = {}
@@ -88,7 +88,7 @@ class _Look:
         self._due = due
         self._poll_s = poll_s
         self._reported: set[str] = set()  # ids of open orders
-        self._missed: dict[str, int] = {}  # how often nobody knew one that should be open
+        self._missed: dict[str, int] = {}  # number of times an open order was not found
         self._seen: OrderedDict[str, None] = OrderedDict()  # ids of trades
         self._since = int(time.time() * 1000)
 
@@ -108,7 +108,7 @@ class _Look:
             await asyncio.sleep(GAP_S if not failed else RETRY_S[min(failed, 3)])
 
     async def once(self) -> None:
-        """Trades first: that an order has ended is told after what was filled of it."""
+        """Reads trades first, so that the end of an order is reported after its fills."""
         working = set(self._venue.open_ids)
         rows = await self._venue.open_orders_of(self._symbol)
         await self._trades()
@@ -120,7 +120,7 @@ class _Look:
             answer = await self._venue.order({"symbol": self._symbol, "id": each, "since": 0})
             row = answer["order"]
             if row is None:
-                # Young ones are not seen yet; what is never seen is for the gateway to ask about.
+                # New orders may not be visible yet; the gateway queries those that never appear.
                 self._missed[each] = self._missed.get(each, 0) + 1
                 if self._missed[each] < MISSED_MAX:
                     continue
@@ -154,7 +154,7 @@ class _Look:
 
 
 async def watch_market(venue: Venue, send: Send) -> None:
-    """Quotes and trades of all symbols, for as long as somebody listens."""
+    """Sends quotes and trades of all symbols, while there is a subscriber."""
     works: list[Callable[[], Awaitable[None]]] = []
     if venue.has("watchBidsAsks"):
         works.append(lambda: _quotes(venue, send))
@@ -171,13 +171,13 @@ async def watch_market(venue: Venue, send: Send) -> None:
 
 
 async def _forever(work: Callable[[], Awaitable[None]], send: Send) -> None:
-    """Begins work that fails anew, later each time."""
+    """Restarts failed work, after growing pauses."""
     failures = 0
     while True:
         began = time.monotonic()
         _, error = await outcome(work())
         if isinstance(error, ConnectionError):
-            raise error  # nobody listens
+            raise error  # no subscriber
         failures = 0 if time.monotonic() - began > 10 else failures + 1
         await send({"trouble": type(error).__name__})
         await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
@@ -215,7 +215,7 @@ async def _quote(send: Send, symbol: str, ms: int | None, bid: tuple[Any, Any], 
 
 
 async def _trades(venue: Venue, send: Send, symbol: str) -> None:
-    """Some begin with what was traded before: that is history, and passed over."""
+    """Sends trades. Some venues begin with past trades, which are skipped."""
     began = int(time.time() * 1000)
     while True:
         for row in await venue.exchange.watch_trades(symbol):

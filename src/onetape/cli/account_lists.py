@@ -1,4 +1,4 @@
-"""The verbs on what accounts have now: `accounts`, `orders`, `positions`, `fills`, `stops`."""
+"""Provide the verbs on the current state of accounts: `accounts`, `orders`, `positions`, `fills`, `stops`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNVERIFIED = {
     True: "the venue has not yet confirmed all of them since the guardian began: protected counts those that it has",
     False: "no guardian runs, so nobody asks the venue for them, and protected counts none;\n"
     "they are as the journals had them last, and a simulated exchange that is stopped triggers none",
-}  # by whether a guardian runs
+}  # depends on whether a guardian runs
 
 
 @verb(
@@ -38,19 +38,25 @@ UNVERIFIED = {
 @click.option("--from", "start", metavar="TIME", help="With --explain [default: the beginning].")
 @click.option("--to", "end", metavar="TIME", help="With --explain [default: now].")
 def accounts(shell: Shell, wallets: bool, explain: str | None, start: str | None, end: str | None) -> Answer:
-    """Show the balances of all accounts, and how they are divided.
+    """Show the balances of all accounts, and their sub-accounts.
 
     --explain: opening + trades + fees + funding + transfers + ... = closing, to the last unit, of a
     sub-account, `main` or `total`; with --json also the frames behind each number.
     """
     if wallets:
         if explain is not None or start or end:
-            raise UsageError("--wallets is of now and of whole accounts", location="accounts", todo="one of both")
+            raise UsageError(
+                "--wallets shows whole accounts as they are now",
+                location="accounts",
+                todo="leave --explain, --from and --to out",
+            )
         found = load("onetape.ipc.operator", "wallet_balances", what="accounts")(shell.home, shell.running_config)
         return Answer(found, listing(found, WALLET_COLUMNS, nothing="no account is configured"))
     if explain is None:
         if start or end:
-            raise UsageError("what is now has no times", location="accounts", todo="give --explain")
+            raise UsageError(
+                "balances are shown as they are now", location="--from/--to", todo="add --explain, or leave them out"
+            )
         found = _of_accounts(shell, "onetape.projections.account_balances", "balances")
         return Answer(found, listing(found, ACCOUNTS_COLUMNS, nothing="no balance is known (onetape up)"))
     found = load("onetape.gateway.explained", "explained", what="accounts")(
@@ -61,16 +67,16 @@ def accounts(shell: Shell, wallets: bool, explain: str | None, start: str | None
         until=parse_time(end) if end else _NEVER,
     )
     text = "\n\n".join(rows(_shown(row)) for row in found)
-    return Answer(found, text or "nothing is known of it")
+    return Answer(found, text or "no transfer or fill is known")
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    """Leaves out the frames; they are for machines."""
+    """Returns rows without the frames, which are only for --json."""
     return {key: value for key, value in row.items() if key not in ("frames", "rest") and value}
 
 
 def _of_accounts(shell: Shell, module: str, name: str, **wanted: Any) -> list[dict[str, Any]]:
-    """Rows of the configured accounts. Raises BadConfig where none is known."""
+    """Returns rows of the configured accounts. Raises BadConfig without any."""
     found: list[dict[str, Any]] = load(module, name, what="accounts")(shell.home, shell.accounts_config, **wanted)
     return found
 
@@ -80,17 +86,16 @@ def orders(shell: Shell) -> Answer:
     """Show the working orders of all accounts, as the gateways' journals have them."""
     found = _of_accounts(shell, "onetape.projections.account_views", "orders")
     lines = [{**row, "type": f"{row['kind'] or ''} {row['type']}".strip()} for row in found]
-    return Answer(found, listing(lines, ORDERS_COLUMNS, nothing="no order works"))
+    return Answer(found, listing(lines, ORDERS_COLUMNS, nothing="no working order"))
 
 
 @verb("positions", example="onetape positions --json")
 def positions(shell: Shell) -> Answer:
-    """Show the positions of all accounts, at average cost of their fills, and the price that they are valued at."""
+    """Show the positions of all accounts, at average cost of their fills, with their mark price."""
     found = _of_accounts(shell, "onetape.projections.account_views", "positions")
-    lines = [{**row, **{name: amount(row[name]) for name in ("unrealized", "realized")}} for row in found]
-    text = listing(lines, POSITIONS_COLUMNS, nothing="no position")
+    text = listing(found, POSITIONS_COLUMNS, nothing="no position")
     if away := dict.fromkeys(row["account"] for row in found if not row["alive"]):
-        text += f"\nno gateway of {', '.join(away)} runs: as its journal ends, at the last quote there"
+        text += f"\nno gateway of {', '.join(away)} runs: shown as of the end of its journal, at its last quote"
     return Answer(found, text)
 
 
@@ -99,17 +104,17 @@ def positions(shell: Shell) -> Answer:
 def fills(shell: Shell, last: int) -> Answer:
     """Show the fills of all accounts, the newest last."""
     found = _of_accounts(shell, "onetape.projections.account_views", "fills", last=last)
-    lines = [{**row, "fee": f"{row['fee']} {row['fee_currency']}"} for row in found]
+    lines = [{**row, "fee": f"{amount(row['fee'], row['fee_currency'])} {row['fee_currency']}"} for row in found]
     return Answer(found, listing(lines, FILLS_COLUMNS, nothing="nothing was traded"))
 
 
 @verb("stops", example="onetape stops --json")
 def stops(shell: Shell) -> Answer:
-    """Show the stops that the guardian has placed for each position, what share of it they
-    protect, and its take-profits, whose distances have a plus.
+    """Show the stops that the guardian has placed for each position, the share of it that they protect, and its
+    take-profits, whose distances have a plus.
 
-    `verified_age_ms` is how long ago the venue itself said that it has them all; null: it has not
-    since the guardian began, or no guardian runs.
+    `verified_age_ms` is the time since the venue itself confirmed all of them; null: not since the guardian began,
+    or no guardian runs.
     """
     found = _of_accounts(shell, "onetape.guardian.stops_view", "stops")
     lines = []
@@ -117,7 +122,7 @@ def stops(shell: Shell) -> Answer:
         about = {name: each[name] for name in STOPS_COLUMNS[:5]}
         levels = [{**level, "stop": level["qty"]} for level in each["levels"] + each["targets"]] or [{}]
         lines += [{**dict.fromkeys(STOPS_COLUMNS, ""), **level, **about} for level in levels]
-    text = listing(lines, STOPS_COLUMNS, nothing="no contracts are held, and no stop stands")
+    text = listing(lines, STOPS_COLUMNS, nothing="no contracts are held, and no stop is working")
     if any(each["levels"] and each["verified_age_ms"] is None for each in found):
         is_guarded = load("onetape.guardian.stops_view", "is_guarded", what="stops")(shell.home, shell.running_config)
         text += f"\n{UNVERIFIED[is_guarded]}"

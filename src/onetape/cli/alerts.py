@@ -1,4 +1,4 @@
-"""`onetape alerts`: what is wrong, that somebody knows of it, and whether telling works."""
+"""Provide `onetape alerts`: open alerts, their acknowledgement, and a test of the sinks."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ COLUMNS = ("id", "ts_since", "severity", "type", "subject", "message")
 @click.argument("words", nargs=-1, metavar="[ls | ack ID | test]")
 @click.option("--all", "is_all", is_flag=True, help="Those that have ended or were acknowledged, too.")
 def command(shell: Shell, words: tuple[str, ...], is_all: bool) -> Answer:
-    """Show what is wrong now; `ack` says that a person knows of it, `test` sends an alert to the sinks of
-    [notify] and waits.
+    """Show open alerts; `ack` acknowledges one, `test` sends an alert to the sinks of [notify] and
+    waits.
 
-    An alert goes on until its cause has ended. Types: delta, utilization, failover, proxy, risk, stop, ledger,
+    An alert stays open until its cause has ended. Types: delta, utilization, failover, proxy, risk, stop, ledger,
     process, clock, disk. Severities: INFO, WARN, CRITICAL.
     """
     module = "onetape.supervisor.alerts"
@@ -36,4 +36,4 @@ def command(shell: Shell, words: tuple[str, ...], is_all: bool) -> Answer:
             sent = load(module, "send_test", what="alerts")(shell.running_config, os.environ, shell.config_folder)
             return Answer(sent, rows(sent))
         case _:
-            raise UsageError(f"no such words: {' '.join(words)[:80]}", location="onetape alerts", todo="see --help")
+            raise UsageError(f"unknown words: {' '.join(words)[:80]}", location="onetape alerts", todo="see --help")

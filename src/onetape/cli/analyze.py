@@ -1,4 +1,4 @@
-"""`onetape analyze`: a run as tables."""
+"""Provide `onetape analyze`: a run as tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from onetape.cli.complete import runs
 from onetape.cli.frame import Answer, Shell, load, moment, rows, verb
-from onetape.model.errors import BadConfig
+from onetape.model.errors import BadConfig, BadInput
 
 
 @verb(
@@ -37,15 +37,14 @@ def command(
 ) -> Answer:
     """Project a run into SQL or Parquet: runs, events, decisions, orders, fills, states.
 
-    RUN is a path or a name under HOME/runs. Another time the rows of this run take the place of the
-    first ones; nothing else in the database is touched. Two runs are then compared, decision by
-    decision and fill by fill.
+    RUN is a path or a name under HOME/runs. A repeated export replaces the rows of this run; nothing
+    else in the database is touched. Two runs are then compared, decision by decision and fill by fill.
     """
     if len(runs) > 1:
         return _pair(shell, runs, db, prefix, states=states, alone=follow or parquet is not None)
     analyze = load("onetape.replay.analyze", "analyze_run", what="analyze")
     found = analyze(
-        shell.run_path(runs[0]),
+        shell.run_path(runs[0], BadInput),
         db=db,
         prefix=prefix,
         parquet=parquet,
@@ -70,7 +69,7 @@ def _pair(shell: Shell, runs: tuple[str, ...], db: str, prefix: str, *, states: 
         lines.append(f"{what}s: {each['equal']:,} of {each['compared']:,} equal")
         if first := each["first"]:
             sides = [_side(first, of) for of in ("a", "b")]
-            lines.append(f"  the first that is not: {first['symbol']} {first['n']}: {sides[0]}, but {sides[1]}")
+            lines.append(f"  the first difference: {first['symbol']} {first['n']}: {sides[0]}, but {sides[1]}")
     return Answer(found, "\n\n".join(lines[:2]) + "\n\n" + "\n".join(lines[2:]))
 
 

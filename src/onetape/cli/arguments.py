@@ -1,4 +1,4 @@
-"""Argument forms that several verbs share."""
+"""Define argument forms that several verbs share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from onetape.model.errors import UsageError
 
 
 def parameters(pairs: Iterable[str], *, location: str = "--param") -> dict[str, str]:
-    """`--param k=v`, repeated, as text; the strategy's annotations give the types."""
+    """Returns the repeated `--param k=v` as text; the strategy's annotations give the types."""
     found: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -24,8 +24,8 @@ def parameters(pairs: Iterable[str], *, location: str = "--param") -> dict[str, 
 
 
 class Several(click.Option):
-    """An option that takes all words up to the next option: `--detail-data a b`. With
-    multiple=True. Words left over would become arguments, and mean something else."""
+    """An option that takes all words up to the next option: `--detail-data a b`. Use with multiple=True. Otherwise
+    further words would become arguments."""
 
     def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
         super().add_to_parser(parser, ctx)

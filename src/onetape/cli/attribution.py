@@ -1,4 +1,4 @@
-"""`onetape attribution`: who made a run's profit."""
+"""Provide `onetape attribution`: who made a run's profit."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from onetape.cli.complete import runs
-from onetape.cli.frame import Answer, Shell, load, verb
-from onetape.cli.listing import listing
+from onetape.cli.frame import Answer, Shell, load, moment, verb
+from onetape.cli.listing import amount, listing
 
 COLUMNS = ("trades", "fills", "gross", "fees", "funding", "other", "net", "currency")
 
@@ -40,4 +40,7 @@ def command(shell: Shell, run: str, by: str, beside: str | None, parquet: Path |
     if parquet is not None:
         value["parquet"] = str(load("onetape.runs.attribution", "write_rows", what="attribution")(found, parquet))
     text = listing(shown, columns, nothing=f"{run} has traded nothing")
-    return Answer(value, f"{text}\n\nsum {value['sum']}, account {value['account'] or '-'} {value['currency']}")
+    account = f"account {amount(value['account'], value['currency']) or '-'} {value['currency']}"
+    if found.until is not None:
+        account += f" until {moment(found.until)}, the last sample of the equity of a run without an end"
+    return Answer(value, f"{text}\n\nsum {amount(value['sum'], value['currency'])}, {account}")

@@ -1,4 +1,4 @@
-"""`onetape backtest`: a strategy over recorded data."""
+"""Provide `onetape backtest`: a strategy over recorded data."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def command(
 ) -> Answer:
     """Run a strategy over recorded data and report.
 
-    STRATEGY is file.py[:Class] or module:Class; PATH is a tape or any file that import reads.
+    STRATEGY is file.py[:Class] or module:Class; PATH is a tape or any file that `import` reads.
     """
     chosen = parameters(params)
     run_backtest = load("onetape.research.backtest", "run_backtest", what="the backtest")

@@ -1,4 +1,4 @@
-"""`onetape bench`: the figures of this machine, from the project's own bench folder."""
+"""Provide `onetape bench`: performance figures of this machine, from the project's own bench folder."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import click
 from onetape.cli.frame import Answer, Shell, verb
 from onetape.model.errors import NotAvailable, UsageError
 
-UNKNOWN: Final = 2  # exit code of bench/run.py for a figure that there is not
-BAR: Final = 40  # letters of the longest row of a histogram
+UNKNOWN: Final = 2  # exit code of bench/run.py for an unknown figure
+BAR: Final = 40  # characters of the longest bar of a histogram
 LIVE: Final = "live"
 
 
@@ -35,19 +35,19 @@ def command(
     spin: bool,
     compiled: bool,
 ) -> Answer:
-    """Measure figures, several times each. live: what an order takes here, beside a bare client."""
+    """Measure figures, several times each. live: the latency of an order here, beside a bare client."""
     of_live = {"--orders": orders, "--processes": processes, "--spin": spin or None, "--compiled": compiled or None}
     chosen = [name for name, value in of_live.items() if value is not None]
     if LIVE not in names:
         if chosen:
-            raise UsageError(f"{chosen[0]} is of `bench live`", location="bench", todo="write: onetape bench live")
+            raise UsageError(f"{chosen[0]} belongs to `bench live`", location="bench", todo="write: onetape bench live")
         value, code = _measured(shell, "run.py", ["--runs", str(runs or 3), "--json", *names], names)
         return Answer(value, value["table"], code)
     if len(names) > 1 or runs is not None:
         what = "--runs" if runs is not None else names[names.index(LIVE) - 1]
-        raise UsageError(f"{what} is not of `bench live`", location="bench", todo="measure it by itself")
+        raise UsageError(f"{what} is no part of `bench live`", location="bench", todo="run it alone")
     if spin and processes == "3":
-        raise UsageError("only one process of all can spin", location="--spin", todo="leave --processes out")
+        raise UsageError("only a single process can spin", location="--spin", todo="leave --processes out")
     inputs = ["--orders", str(orders or 2000), "--processes", processes or "1"]
     inputs += [name for name, is_set in (("--spin", spin), ("--compiled", compiled)) if is_set]
     value, code = _measured(shell, "live.py", inputs, names)
@@ -55,24 +55,22 @@ def command(
 
 
 def _measured(shell: Shell, script: str, inputs: list[str], names: Sequence[str]) -> tuple[dict[str, Any], int]:
-    """Runs a measuring program; returns what it prints and the exit code of this one."""
+    """Run a measuring program; returns its output and the exit code for this command."""
     path = Path(__file__).resolve().parents[3] / "bench" / script
     if not path.is_file():
         raise NotAvailable(
             "the measuring programs are in the source tree, not in an installed package",
             todo="clone the project and run `make bench`",
         )
-    shell.progress.end()  # the programs say themselves how far they are
+    shell.progress.end()  # the programs report their own progress
     call = [sys.executable, str(path), *inputs]
     done = subprocess.run(call, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 - ours
     if done.returncode == UNKNOWN:
-        raise UsageError(
-            f"no such figure: {', '.join(names)}", location="bench", todo="those that there are stand above"
-        )
+        raise UsageError(f"no such figure: {', '.join(names)}", location="bench", todo="choose one of the list above")
     try:
         return json.loads(done.stdout), 0 if done.returncode == 0 else 1
     except ValueError as error:
-        raise NotAvailable("a measuring program failed", location=str(path)) from error
+        raise NotAvailable("the program that measures failed", location=str(path)) from error
 
 
 def live_text(figures: Sequence[Mapping[str, Any]]) -> str:

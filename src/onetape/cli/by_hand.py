@@ -1,4 +1,4 @@
-"""The verbs of trading by hand: `buy`, `sell`, `cancel`, `close`, `flatten`, `leverage`."""
+"""Provide the verbs of trading by hand: `buy`, `sell`, `cancel`, `close`, `flatten`, `leverage`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def by_hand(shell: Shell, id_: str) -> Any:
 
 
 def answer(done: Any, *, dry_run: bool = False) -> Answer:
-    """Answers for a ByHand after its verb."""
+    """Returns the answer for a ByHand after its verb."""
     value = done.value
     lines = [f"{value['status']}  {value['id']}"]
     orders = listing(
@@ -39,13 +39,13 @@ def answer(done: Any, *, dry_run: bool = False) -> Answer:
     held = "it would close" if dry_run else "still held"
     lines += [f"{held}: {each['qty']} {each['symbol']} of {each['owner']}" for each in value.get("left", ())]
     if dry_run and len(lines) == 1 and done.error is None:
-        lines.append("there is nothing to cancel or close")
+        lines.append("nothing to cancel or close")
     lines += [
         f"even with others on the account: {each['qty']} {each['symbol']} of {each['owner']}"
         for each in value.get("offsetting", ())
     ]
     lines += [
-        f"kill switch of {account} on: nothing that adds risk leaves until onetape send gateway:{account} unkill"
+        f"kill switch of {account} is on: no order that adds risk is sent until onetape send gateway:{account} unkill"
         for account in done.killed
     ]
     return Answer.of_check(value, done.error, "\n".join(lines))
@@ -111,8 +111,8 @@ buy, sell = _side_verb("buy"), _side_verb("sell")
 def cancel(shell: Shell, order: str, symbol: str, everything: bool, account: str, dry_run: bool, id_: str) -> Answer:
     """Cancel an order by its client id or the venue's, robots' orders too.
 
-    What was placed by other hands than onetape's is not touched. Robots go on: to keep them from
-    placing again use `flatten`, or `send gateway kill`.
+    Orders placed outside onetape are not touched. Robots go on: to keep them from placing new orders
+    use `flatten`, or `send gateway kill`.
     """
     done = by_hand(shell, id_)
     done.cancel(order, symbol, account, everything=everything, dry_run=dry_run)
@@ -130,9 +130,9 @@ def cancel(shell: Shell, order: str, symbol: str, everything: bool, account: str
 def close(shell: Shell, symbol: str, subaccount: str, account: str, dry_run: bool, id_: str) -> Answer:
     """Close a position at the market, with orders that only reduce.
 
-    Without --subaccount what the operator has traded, or found on the account; what robots hold
-    stays. A robot's part is closed for it while it does not run, and it finds that when it comes
-    back. What works on the symbol for that part is cancelled first.
+    Without --subaccount the part traded by the operator, or found on the account; robots' positions
+    stay. A robot's part can be closed while it does not run; it takes note when it restarts. Orders
+    working on the symbol for that part are canceled first.
     """
     done = by_hand(shell, id_)
     done.close(symbol, account, subaccount, dry_run=dry_run)
@@ -148,8 +148,8 @@ def flatten(shell: Shell, symbol: str, account: str, dry_run: bool, id_: str) ->
     """Turn the kill switch on, cancel all orders and close all positions, robots' too.
 
     Of all accounts, unless --account names one. The kill switch stays on until `onetape send
-    gateway:ACCOUNT unkill`; robots that run see their position go. With --symbol the switch is left
-    as it is, so robots that run may open it again.
+    gateway:ACCOUNT unkill`; running robots see their position closed. With --symbol the switch is not
+    changed, so running robots may open it again.
     """
     done = by_hand(shell, id_)
     done.flatten(symbol, account, dry_run=dry_run)
@@ -162,11 +162,11 @@ def flatten(shell: Shell, symbol: str, account: str, dry_run: bool, id_: str) ->
 @ACCOUNT
 @ID
 def leverage(shell: Shell, symbol: str, times: int | None, account: str, id_: str) -> Answer:
-    """Set the leverage of a contract at the venue, for what is held and for what comes; without N show what was set.
+    """Set the leverage of a contract at the venue, for present and future positions; without N show the changes.
 
-    It is of the whole account, whoever trades there; `leverage` of the configuration, at which orders of sub-accounts
-    are reckoned, stays as it is. What is shown is from the gateway's tape: each change, when, by whom, and what the
-    venue said. Changes from before the tape was pruned are not shown.
+    It applies to the whole account and all its robots; `leverage` of the configuration, used for orders of
+    sub-accounts, is not changed. Changes are shown from the gateway's tape: time, actor, and the
+    venue's answer. Changes from before the tape was pruned are not shown.
     """
     done = by_hand(shell, id_)
     if times is None:

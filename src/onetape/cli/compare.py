@@ -1,16 +1,18 @@
-"""`onetape compare`: variants side by side."""
+"""Provide `onetape compare`: variants side by side."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from onetape.cli.complete import runs
-from onetape.cli.frame import Answer, Shell, load, verb
-from onetape.cli.listing import aligned
+from onetape.cli.frame import Answer, Shell, load, moment, verb
+from onetape.cli.listing import aligned, amount
 from onetape.model.errors import BadConfig
+from onetape.model.time import SECOND
 
 SHOWN = 20
 
@@ -33,11 +35,10 @@ SHOWN = 20
 def command(shell: Shell, runs: tuple[str, ...], tries: int | None, report: Path | None) -> Answer:
     """Show runs, or the variants of a sweep, side by side, and how much of the best is luck.
 
-    Whoever shows the best of many tries shows luck as well: its Sharpe ratio is deflated for
-    their number.
+    The best of many tries is partly luck: its Sharpe ratio is deflated for their number.
     """
     write = None
-    if report is not None:  # found out before any work
+    if report is not None:  # checked before any work
         write = load("onetape.report.compare_page", "write_comparison", what="the comparison page")
     opened = [_path(shell, name) for name in runs]
     found = load("onetape.research.comparison", "compare_runs", what="compare")(opened, tries)
@@ -46,11 +47,11 @@ def command(shell: Shell, runs: tuple[str, ...], tries: int | None, report: Path
         open_run = load("onetape.report.run", "open_run", what="compare")
         shell.progress.doing("the page")
         value["report"] = str(write([open_run(path) for path in _runs(opened)], report))
-    return Answer(value, _text(value))
+    return Answer(value, _text(value, {each.name: each.span for each in found.variants}))
 
 
 def _runs(paths: list[Path]) -> list[Path]:
-    """The runs that a page shows: those named, or those that a sweep has kept."""
+    """Returns the runs for the page: those named, or those that a sweep has kept."""
     from onetape.report.sweep_results import is_sweep
 
     found = []
@@ -70,19 +71,21 @@ def _runs(paths: list[Path]) -> list[Path]:
 
 
 def _path(shell: Shell, name: str) -> Path:
-    """A run or a sweep by its path, or by its name under the home."""
+    """Returns the path of a run or a sweep, given by path or by name under the home."""
     path = shell.run_path(name)
     sweep = shell.home / "sweeps" / name
     return sweep if not path.exists() and sweep.exists() else path
 
 
-def _text(value: dict[str, Any]) -> str:
+def _text(value: dict[str, Any], spans: Mapping[str, tuple[int, int] | None]) -> str:
     from onetape.report.metrics import metric_text, number_text
 
     names = list(dict.fromkeys(name for run in value["runs"] for name in run["params"]))
-    # Parameters that all share say nothing here.
+    # Parameters equal in all runs are left out.
     names = [name for name in names if len({str(run["params"].get(name)) for run in value["runs"]}) > 1]
-    head = ["", *names, "pnl", "sharpe", "max drawdown", "fills", "above 0", "deflated"]
+    same_data = value["same_data"]
+    last = ["deflated"] if same_data else ["from", "to"]
+    head = ["", *names, "pnl", "sharpe", "max drawdown", "fills", "above 0", *last]
     table = [head]
     for run in value["runs"][:SHOWN]:
         stats, sharpe = run["stats"], run["annual_sharpe"]
@@ -90,20 +93,20 @@ def _text(value: dict[str, Any]) -> str:
             [
                 run["name"],
                 *(str(run["params"].get(name, "-")) for name in names),
-                number_text(stats.get("pnl")),
+                amount(stats.get("pnl"), str(stats.get("currency") or "")) or "-",
                 number_text(sharpe),
                 metric_text("max_drawdown", stats.get("max_drawdown")),
                 str(stats.get("fills", "-")),
                 _part(run["above_zero"]),
-                _part(run["deflated_sharpe"]),
+                *([_part(run["deflated_sharpe"])] if same_data else _span(spans.get(run["name"]))),
             ]
         )
     lines = aligned(table, right=range(1, len(head)))
     if len(value["runs"]) > SHOWN:
         lines.append(f"... and {len(value['runs']) - SHOWN} more (--json has them all)")
     period = value["runs"][0]["period"]
-    lines += ["", f"Sharpe ratios of returns of {period}, the same for all; a run's own page may take longer ones"]
-    if not value["same_data"]:
+    lines += ["", f"Sharpe ratios use returns of {period} for all runs; a run's own page may use a longer period"]
+    if not same_data:
         lines.append("the runs have read different data: their figures say little of each other")
     lines.append(value["verdict"])
     if value["overfitting"]:
@@ -111,6 +114,10 @@ def _text(value: dict[str, Any]) -> str:
     if "report" in value:
         lines.append(f"report  {value['report']}")
     return "\n".join(lines)
+
+
+def _span(ends: tuple[int, int] | None) -> list[str]:
+    return ["-", "-"] if ends is None else [moment(each // SECOND * SECOND) for each in ends]
 
 
 def _part(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""What a press of Tab offers for arguments: files, runs of the home, processes, words."""
+"""Complete arguments in a shell: files, runs of the home, processes, words."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ Completer = Callable[["click.Context", "click.Parameter", str], list["Completion
 
 
 def files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The shell's own."""
+    """Completes files, by the shell itself."""
     from click.shell_completion import CompletionItem
 
     return [CompletionItem(incomplete, type="file")]
 
 
 def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Names of recorded runs, the newest first; else files."""
+    """Completes names of recorded runs, the newest first; else files."""
     folder = home_of(ctx.params.get("home"), config=ctx.params.get("config")) / "runs"
     found = sorted(folder.glob("*/run.toml"), key=lambda each: -each.stat().st_mtime)
     return _some([each.parent.name for each in found], incomplete) or files(ctx, param, incomplete)
 
 
 def processes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Robots by their bare names (shells part words at a colon), the others by their kinds."""
+    """Completes robots by their bare names (shells split words at a colon), other processes by their kinds."""
     from onetape.ipc.names import process_of, sockets
 
     home = home_of(ctx.params.get("home"), config=ctx.params.get("config"))
@@ -40,7 +40,7 @@ def processes(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 
 
 def kinds(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """What import reads."""
+    """Completes the kinds of `import`."""
     from onetape.data.registry import KINDS
 
     return _some(list(KINDS), incomplete)

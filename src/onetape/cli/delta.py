@@ -1,4 +1,4 @@
-"""`onetape delta`: the net delta of a symbol over accounts."""
+"""Provide `onetape delta`: the net delta of a symbol over accounts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 from onetape.cli import hedging
 from onetape.cli.frame import SETTINGS, Answer, Shell, Suggesting, verb
 from onetape.model.errors import UsageError
+from onetape.model.money import amount_text
 
 LEG = ("accountId", "symbol", "delta", "mark", "utilization", "fundingRate", "refusal", "ages")
 DECISION = ("timestamp", "action", "reason", "count", "operationId")
@@ -28,7 +29,7 @@ _add = partial(verb, group=command)
 @click.option("--symbol", metavar="S", help="This one alone.")
 @hedging.TOKEN_FILE
 def status(shell: Shell, symbol: str | None, token_file: Path | None) -> Answer:
-    """Show net deltas and the accounts that make them, each figure with its age in ms."""
+    """Show net deltas and the accounts behind them, each figure with its age in ms."""
     client = hedging.control_plane(shell, token_file)
 
     def text(value: dict[str, Any]) -> str:
@@ -36,7 +37,7 @@ def status(shell: Shell, symbol: str | None, token_file: Path | None) -> Answer:
         for each in value["symbols"]:
             held = ", held automatically" if each["automatic"] else ""
             lines += [
-                f"{each['symbol']}  net delta {each['netDelta']:.10g}{held}",
+                f"{each['symbol']}  net delta {each['netDelta'] + 0.0:.10g}{held}",
                 *hedging.table(LEG, each["legs"]),
                 "",
             ]
@@ -63,7 +64,7 @@ def control(shell: Shell, id_: str, token_file: Path | None, **fields: Any) -> A
     """Bring the net delta of accounts to a target, on the account where it costs least, and verify it by the
     positions of the venues.
 
-    --dry-run shows the plan, what each leg is expected to cost, and which check would refuse it.
+    --dry-run shows the plan, the expected cost of each leg, and which check would refuse it.
     """
     client = hedging.control_plane(shell, token_file, id_=id_)
     fields["accounts"] = fields["accounts"] or hedging.accounts_of(client, fields["symbol"])
@@ -94,11 +95,11 @@ def control(shell: Shell, id_: str, token_file: Path | None, **fields: Any) -> A
 @hedging.ID
 @hedging.TOKEN_FILE
 def auto(shell: Shell, switch: str, id_: str, token_file: Path | None, **options: Any) -> Answer:
-    """Show what is held automatically and why nothing was done, or switch it on or off for a symbol."""
+    """Show which symbols are held automatically and why nothing was done, or switch it on or off for a symbol."""
     fields = {name: each for name, each in options.items() if each not in (None, [])}
     stray = sorted(fields.keys() - {"show": set(), "off": {"symbol"}}.get(switch, fields.keys()))
     if stray:
-        raise UsageError(f"{', '.join(stray)} is for `on`", location=f"delta auto {switch}")
+        raise UsageError(f"{', '.join(stray)} belongs to `on`", location=f"delta auto {switch}")
     if switch != "show" and "symbol" not in fields:
         raise UsageError(f"{switch} takes --symbol", location="delta auto")
     client = hedging.control_plane(shell, token_file, id_=id_)
@@ -112,6 +113,7 @@ def _auto_text(value: dict[str, Any]) -> str:
     for pair in value["pairs"]:
         settings = pair["settings"]
         state = f"stopped: {pair['stopped']}" if pair["stopped"] else "on" if settings["enabled"] else "off"
-        lines += [f"{settings['symbol']}  {state}, cost today {pair['costToday']:.10g}", hedging.rows_inline(settings)]
+        cost = amount_text(pair["costToday"])
+        lines += [f"{settings['symbol']}  {state}, cost today {cost}", hedging.rows_inline(settings)]
         lines += [*hedging.table(DECISION, pair["decisions"]), ""]
-    return "\n".join(lines).rstrip() or "nothing is held automatically"
+    return "\n".join(lines).rstrip() or "no symbol is in automatic mode"

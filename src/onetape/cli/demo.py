@@ -1,4 +1,4 @@
-"""`onetape demo`: everything that is built, in half a minute, offline."""
+"""Provide `onetape demo`: a tour of the system, in half a minute, offline."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from onetape.cli.frame import Answer, Shell, load, plain, verb
 from onetape.model.errors import Divergence
 
 REDRAW_S = 0.2
-PIPE_LINE_S = 5.0  # in a pipe: a line now and then instead of one that is redrawn
+PIPE_LINE_S = 5.0  # in a pipe: an occasional line instead of one that is redrawn
 
 
 @verb("demo", example="onetape demo --seconds 10 --headless")
@@ -47,7 +47,7 @@ def command(shell: Shell, seconds: float, seed: int, headless: bool) -> Answer:
 
 
 def _text(value: dict[str, Any]) -> str:
-    """What happened, for a reader."""
+    """Returns the result as text."""
     reports = value.get("reports") or [value.get("report")]
     lines = [
         f"{value['seconds']:.0f} s of a simulated market: {value['events']:,} events, "
@@ -56,5 +56,5 @@ def _text(value: dict[str, Any]) -> str:
     ]
     if value.get("parity_equal") is not None:
         same = "the same" if value["parity_equal"] else "DIFFERENT"
-        lines.append(f"parity   decisions on the same news: {same}")
+        lines.append(f"parity   decisions on the same events: {same}")
     return "\n".join([*lines, *(f"report   {path}" for path in reports if path)])

@@ -1,4 +1,4 @@
-"""`onetape doctor`: what is wrong, in words, with what to do about it."""
+"""Provide `onetape doctor`: find problems, each with what to do about it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from onetape.cli.frame import Answer, Shell, verb
 from onetape.model.errors import OnetapeError, UsageError
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
 
-YEAR_MIN = 2024  # a clock before this has never been set
+YEAR_MIN = 2024  # an earlier clock has never been set
 CLOCK_SAMPLE_S = 0.05
-CLOCK_STEP_NS_MAX = 5_000_000  # wall and monotonic clock part by this in one sample: being stepped
+CLOCK_STEP_NS_MAX = 5_000_000  # difference of wall and monotonic clock in one sample: the clock was stepped
 
 
 @verb(
@@ -42,9 +42,9 @@ CLOCK_STEP_NS_MAX = 5_000_000  # wall and monotonic clock part by this in one sa
 def command(shell: Shell, venue: str, listen: float) -> Answer:
     """Check Python, the compiled core, disk, clock, configuration, venues, keys and strategies.
 
-    Venues that are not simulated are asked, compared with what is known of them, and keys are
-    tried; no order is sent. Exit 0 if it will work (warnings included), 2 if not; 5 or 6 where all
-    that is wrong is a key that is refused, a venue that does not answer.
+    Venues that are not simulated are queried and compared with the catalogue, and keys are tried;
+    no order is sent. Exit 0 if it will work (warnings included), 2 if not; 5 or 6 when the only
+    problem is a refused key, or a venue that does not answer.
     """
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
         _python,
@@ -118,9 +118,11 @@ def _clock() -> Iterator[Finding]:
     drift = abs((time.time_ns() - wall) - (time.monotonic_ns() - steady))
     now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(wall // 10**9))
     if time.gmtime(wall // 10**9).tm_year < YEAR_MIN:
-        yield Finding(ERROR, "clock", f"it is {now}?", "set the clock")
+        yield Finding(ERROR, "clock", f"it shows {now}, which cannot be right", "set the clock")
     elif drift > CLOCK_STEP_NS_MAX:
-        yield Finding(WARNING, "clock", f"being moved ({drift / 1e6:.1f} ms in a moment)", "let it settle")
+        yield Finding(
+            WARNING, "clock", f"it is being adjusted ({drift / 1e6:.1f} ms in a moment)", "run doctor again later"
+        )
     else:
         yield Finding(OK, "clock", now)
 
@@ -133,7 +135,7 @@ def _configuration(shell: Shell, venue: str, listen: float) -> Iterator[Finding]
     path = shell.config_path
     if path is None:
         if venue:
-            raise UsageError(f"no configuration has a venue {venue!r}", location="--venue")
+            raise UsageError(f"there is no configuration, so no venue {venue!r}", location="--venue")
         yield from check_home(shell.home)
         yield from check_clock()
         yield Finding(OK, "configuration", "none, the defaults hold", "onetape init writes one")
@@ -173,7 +175,7 @@ def _strategy(robot: str, strategy: str, folder: Path) -> Iterator[Finding]:
     subject = f"robot {robot}"
     file = strategy.partition(":")[0]
     if not file.endswith(".py"):
-        return  # a module: found when it is imported
+        return  # a module: located on import
     path = folder / file
     try:
         source = path.read_text(encoding="utf-8")

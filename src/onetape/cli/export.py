@@ -1,4 +1,4 @@
-"""`onetape export`: a tape, or a run, as tables; a year's accounting; figures for the public."""
+"""Provide `onetape export`: a tape, or a run, as tables; a year's accounting; figures for the public."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import click
 from onetape.cli.complete import runs
 from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
 from onetape.cli.records import of_records
-from onetape.model.errors import UsageError
+from onetape.model.errors import BadInput, UsageError
 from onetape.model.time import parse_duration
 
-FIGURES = ("equity", "days", "symbols", "strategies")  # of `recorder.public`, which is loaded late
+FIGURES = ("equity", "days", "symbols", "strategies")  # of `recorder.public`, which is imported late
 
 
 @verb(
@@ -45,16 +45,18 @@ def command(shell: Shell, tape: str, form: str | None, out: str, year: int | Non
     cost), as CSV. public: equity, days and results by symbol, and by strategy where that is named, as JSON and a page.
     """
     if out.startswith("s3://") and tape != "public":
-        raise UsageError("a bucket takes public figures alone", location="--out", todo="name a folder")
+        raise UsageError("only public figures can go to a bucket", location="--out", todo="name a folder")
     if tape == "accounting":
         if year is None:
-            raise UsageError("say of which year", location="onetape export accounting", todo="add --year 2026")
+            raise UsageError("the year is missing", location="onetape export accounting", todo="add --year 2026")
         value = of_records(shell, "onetape.recorder.accounting", "accounting", year=year, out=Path(out))
         return Answer(value, rows(value))
     if tape == "public":
         chosen = [each.strip() for each in figures.split(",")]
         if not set(chosen) <= set(FIGURES):
-            raise UsageError(f"no such figures: {figures}", location="--figures", todo=f"of {', '.join(FIGURES)}")
+            raise UsageError(
+                f"no such figures: {figures}", location="--figures", todo=f"choose from {', '.join(FIGURES)}"
+            )
         if out.startswith("s3://"):
             writer = load("onetape.recorder.object_store", "object_writer", what="the exporter")
             write = writer(shell.config, out, environ=os.environ, folder=shell.config_folder)
@@ -64,8 +66,8 @@ def command(shell: Shell, tape: str, form: str | None, out: str, year: int | Non
         value = {"out": out, **of_records(shell, "onetape.recorder.public", "public", **wanted)}
         return Answer(value, rows(value))
     if form is None:
-        raise UsageError("say in which format", location="onetape export", todo="add --format parquet, csv or jsonl")
-    run = shell.run_path(tape)
+        raise UsageError("the format is missing", location="onetape export", todo="add --format parquet, csv or jsonl")
+    run = shell.run_path(tape, BadInput)
     if (run / "run.toml").is_file():
         open_run = load("onetape.report.run", "open_run", what="the exporter")
         save_run = load("onetape.report.run", "save_run", what="the exporter")

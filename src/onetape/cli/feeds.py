@@ -1,4 +1,4 @@
-"""`onetape feeds`: where the market comes from."""
+"""Provide `onetape feeds`: the sources of the market."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ COLUMNS = ("source", "symbol", "transport", "state", "latency_ms", "age_ms", "er
 @click.argument("words", nargs=-1, metavar="[pin SYMBOL SOURCE|auto]")
 @click.option("--id", "id_", default="", help="Of the command: the same id acts once.")
 def command(shell: Shell, words: tuple[str, ...], id_: str) -> Answer:
-    """Show each source of each symbol that the hub merges: its state, how late it is against the
-    fastest, how old its last message, its errors, and its share of what was taken. `pin` takes a
+    """Show each source of each symbol that the hub merges: its state, its delay against the
+    fastest, the age of its last message, its errors, and its share of the merged market. `pin` takes a
     symbol's quotes, marks and bars from one source alone, `auto` from the freshest again. With --json
-    `decision_age` has, by account, how old what came from the source was when robots decided on it.
+    `decision_age` has, by account, the age of the source's data at robots' decisions.
     """
     send = load("onetape.ipc.operator", "send_command", what="commands")
     match words:
@@ -34,7 +34,7 @@ def command(shell: Shell, words: tuple[str, ...], id_: str) -> Answer:
             (done,) = send(shell.home, "hub", "pin", {"symbol": symbol, "source": source}, id_ or uuid.uuid4().hex)
             _check(done)
         case _:
-            raise UsageError(f"no such words: {' '.join(words)[:80]}", location="onetape feeds", todo="see --help")
+            raise UsageError(f"unknown words: {' '.join(words)[:80]}", location="onetape feeds", todo="see --help")
     (answer,) = send(shell.home, "hub", "status", {}, uuid.uuid4().hex)
     _check(answer)
     ages = load("onetape.clients.gateway", "decision_ages", what="feeds")(shell.home)
@@ -42,7 +42,7 @@ def command(shell: Shell, words: tuple[str, ...], id_: str) -> Answer:
         {**row, "decision_age": {name: by[row["source"]] for name, by in ages.items() if row["source"] in by}}
         for row in answer["result"]["feeds"]
     ]
-    return Answer(rows, listing(rows, COLUMNS, nothing="the hub has heard of no symbol yet"))
+    return Answer(rows, listing(rows, COLUMNS, nothing="the hub follows no symbol yet"))
 
 
 def _check(answer: dict[str, Any]) -> None:

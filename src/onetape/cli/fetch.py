@@ -1,4 +1,4 @@
-"""`onetape fetch`: public history, downloaded and imported."""
+"""Provide `onetape fetch`: public history, downloaded and imported."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from onetape.model.errors import UsageError
     "ccxt: ohlcv trades [default: ohlcv]; klines: ohlcv.",
 )
 @click.option("--period", metavar="P", help="Of bars [default: 1m].")
-@click.option("--from", "start", required=True, metavar="T", help="First time, UTC.")
-@click.option("--to", "end", metavar="T", help="End, exclusive [default: the beginning of today].")
+@click.option("--from", "--start", "start", required=True, metavar="T", help="First time, UTC.")
+@click.option("--to", "--end", "end", metavar="T", help="End, exclusive [default: the beginning of today].")
 @click.option("--out", type=click.Path(path_type=Path), metavar="TAPE", help="Without: no import.")
 @click.option("--base-url", metavar="URL", help="Another server of the same layout.")
 @click.option(
@@ -49,10 +49,12 @@ def command(shell: Shell, kind: str, venue: str | None, keep: Path | None, **opt
 
     KIND is binance-vision (the venue's archive of files), klines (bars of a VENUE itself, page by
     page: binance, bitmex, kraken) or ccxt (most venues, page by page; needs the extra `bridge`).
-    What was downloaded is kept: a second call takes it from there, and one that was cut goes on.
+    Downloads are kept: a second call reuses them, and an interrupted one is resumed.
     """
     if (venue is None) != (kind != "klines"):
-        raise UsageError("write `fetch klines VENUE`, and other kinds without a venue", location="VENUE")
+        raise UsageError(
+            "only klines takes a VENUE, and needs one", location="VENUE", todo="write `fetch klines VENUE`"
+        )
     fetch = load("onetape.data.fetching", "fetch", what="fetching")
     from onetape.data.fetching import FetchOptions, Watch
     from onetape.security.private import private_folder

@@ -1,8 +1,8 @@
-"""What all verbs share: the common options, where the home is, how an answer or error is shown.
+"""Provide what all verbs share: common options, the home, and the output of answers and errors.
 
 A verb is a function `(shell, **options) -> Answer`, made a command by `@verb`. It prints nothing
 itself: under --json standard output carries exactly one JSON value, and only `main` writes it.
-While it works, `shell.progress` says so on a terminal; one that does print ends that first.
+While it works, `shell.progress` shows it on a terminal; a verb that prints ends that first.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from onetape.cli.progress import Progress
 from onetape.model.errors import BadConfig, NotAvailable, OnetapeError, PermissionDenied, RuntimeFailure, UsageError
 from onetape.model.home import config_beside, home_of
 from onetape.model.near import did_you_mean
+from onetape.model.time import rough_duration
 
 if TYPE_CHECKING:
     from onetape.model.sections import Config
 
 
-# Words that mean all processes of a kind: no robot's bare name.
+# Words for all processes of a kind: not valid as a robot's bare name.
 KINDS = frozenset(
     {
         *("robot", "gateway", "supervisor", "collector", "hub", "guardian"),
@@ -43,9 +44,8 @@ class Interrupted(RuntimeFailure, code=4608):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a verb came to. `value` is the JSON value, `text` its form for a reader.
-
-    `error` is for a check that was made and did not hold: there is a value, and it is not well.
+    """A verb's result. `value` is the JSON value, `text` its form for a reader. `error` is for a check that failed:
+    there is a value, and an error.
     """
 
     value: object
@@ -55,7 +55,7 @@ class Answer:
 
     @classmethod
     def of_check(cls, value: dict[str, Any], error: OnetapeError | None, text: str = "") -> Answer:
-        """The value of a check; with an error its number is in the value too."""
+        """Returns the answer of a check; an error's number is in the value too."""
         text = text or rows(value)
         if error is None:
             return cls(value, text)
@@ -64,7 +64,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Shell:
-    """Holds one invocation: where it works and how it talks."""
+    """One invocation: its home, configuration and output."""
 
     json: bool = False
     debug: bool = False
@@ -72,7 +72,7 @@ class Shell:
     config_option: Path | None = None
     title: str = ""
     _config: Config | None = field(default=None, init=False)
-    progress: Progress = field(init=False)  # drawn while the verb works, on a terminal alone
+    progress: Progress = field(init=False)  # drawn while the verb works, only on a terminal
 
     def __post_init__(self) -> None:
         is_terminal = sys.stderr is not None and sys.stderr.isatty()  # None: started with it closed
@@ -80,23 +80,23 @@ class Shell:
 
     @property
     def config_path(self) -> Path | None:
-        """The configuration file: --config, else ./onetape.toml if there is one."""
+        """The configuration file: --config, else ./onetape.toml if it exists."""
         return config_beside(self.config_option)
 
     @property
     def config_folder(self) -> Path:
-        """What paths in the configuration are relative to."""
+        """The base of paths in the configuration."""
         path = self.config_path
         return (path.parent if path is not None else Path()).absolute()
 
     @property
     def home(self) -> Path:
-        """--home, else $ONETAPE_HOME, else .onetape beside the configuration, else here."""
+        """The home: --home, else $ONETAPE_HOME, else .onetape beside the configuration, else in the current folder."""
         return home_of(self.home_option, config=self.config_option)
 
     @property
     def config(self) -> Config:
-        """The configuration with the environment over it; the defaults where there is no file."""
+        """The configuration with environment variables applied; the defaults without a file."""
         if self._config is None:
             from onetape.store.config import load_config
 
@@ -105,8 +105,8 @@ class Shell:
 
     @property
     def running_config(self) -> Config:
-        """The configuration, for verbs that act on what runs: where the file is not there or cannot be used, the one
-        that the home's processes were started with. Whoever stops a system needs its home alone."""
+        """The configuration for verbs on running processes: where the file is missing or invalid, the one that the
+        home's processes were started with. Stopping a system needs only its home."""
         from onetape.store.config import kept_config
 
         try:
@@ -116,7 +116,7 @@ class Shell:
             kept = kept_config(self.home)
             if kept is None:
                 raise
-            sys.stderr.write(f"{error.message}: the configuration that runs is taken instead\n")
+            sys.stderr.write(f"{error.message}: using the configuration of the running processes instead\n")
         else:
             kept = kept_config(self.home)
         self._config = kept or self.config
@@ -124,8 +124,8 @@ class Shell:
 
     @property
     def accounts_config(self) -> Config:
-        """The same, for verbs about all accounts. Raises BadConfig where none is known: an empty answer would read as
-        flat, whatever the processes of another configuration hold."""
+        """The same, for verbs about all accounts. Raises BadConfig without any: an empty answer would read as flat,
+        whatever the processes of another configuration hold."""
         found = self.running_config
         if self.config_path is None and not found.accounts:
             raise BadConfig(
@@ -135,15 +135,20 @@ class Shell:
             )
         return found
 
-    def run_path(self, name: str) -> Path:
-        """RUN is a path, or a name under <home>/runs."""
+    def run_path(self, name: str, missing: type[OnetapeError] = BadConfig) -> Path:
+        """Returns the folder of RUN, a path or a name under <home>/runs. Raises `missing` for other names."""
         path = Path(name)
         if path.exists() or path.parent != Path():
             return path
-        return self.home / "runs" / name
+        runs = self.home / "runs"
+        if not (runs / name).exists():
+            names = [each.name for each in runs.iterdir()] if runs.is_dir() else []
+            todo = did_you_mean(name, names) or f"name a run or its folder; the last is {max(names)}" if names else ""
+            raise missing(f"there is no run {name!r}", location=str(runs), todo=todo or "name a run or its folder")
+        return runs / name
 
     def process(self, name: str) -> str:
-        """A process as it was called: `robot:mm`, or `mm` where there is a robot of that name."""
+        """Returns a process's full name: `robot:mm`, also for `mm` where there is a robot of that name."""
         from onetape.ipc.names import process_socket
 
         if not name.isidentifier() and not name.replace("-", "_").isidentifier():
@@ -153,13 +158,13 @@ class Shell:
         return robot if is_one and name not in KINDS else name
 
     def say(self, line: str) -> None:
-        """How long work goes on, beside the answer."""
+        """Print a line on the progress of long work, beside the answer."""
         if not self.json:
             self.progress.say(line)
 
 
 class Verb(click.Command):
-    """A command whose help ends with an example, kept as typed."""
+    """A command whose help ends with an example in its typed layout."""
 
     example: str = ""
 
@@ -170,13 +175,13 @@ class Verb(click.Command):
 
 
 class Suggesting(click.Group):
-    """A group that asks back about a verb that is near one of its own."""
+    """A group that suggests a similar verb for an unknown one."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
-        is_typed = not ctx.resilient_parsing and not name.startswith("-")  # no press of Tab
+        is_typed = not ctx.resilient_parsing and not name.startswith("-")  # not for completion
         if is_typed and self.get_command(ctx, name) is None:
             near = did_you_mean(name, self.list_commands(ctx))
             todo = near or f"see {ctx.command_path} --help"
@@ -208,13 +213,12 @@ def common_options(command: click.Command) -> click.Command:
     return command
 
 
-# Those of the above that come with a value.
+# Those of the above with a value.
 _VALUED = ("--home", "--config")
 
 
 def behind_verb(arguments: Sequence[str]) -> list[str]:
-    """The words with the common options that stand before the verb moved behind it:
-    `--json status` is `status --json`."""
+    """Move common options from before the verb to after it: `--json status` becomes `status --json`."""
     rest, moved = list(arguments), list[str]()
     while rest and rest[0].partition("=")[0] in ("--json", "--debug", *_VALUED):
         moved.append(rest.pop(0))
@@ -225,12 +229,14 @@ def behind_verb(arguments: Sequence[str]) -> list[str]:
 
 
 def home_refused(error: OSError, home: Path) -> PermissionDenied | None:
-    """Where the file that could not be written is the home's: which home, and how to name
-    another."""
-    if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-        return None
+    """Returns the error for an unwritable file of the home: which home, and how to name another."""
     place, home = Path(str(error.filename or "")).absolute(), home.absolute()
-    if not error.filename or (home not in (place, *place.parents) and place not in home.parents):
+    is_above = place == home or place in home.parents
+    if not error.filename or not (is_above or home in place.parents):
+        return None
+    refusals = [errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST]
+    refusals += [errno.ENOENT] * is_above  # a file missing in a home does not depend on its location
+    if error.errno not in refusals:
         return None
     return PermissionDenied(
         f"the home {home} cannot be used: {(error.strerror or str(error)).lower()}",
@@ -240,11 +246,11 @@ def home_refused(error: OSError, home: Path) -> PermissionDenied | None:
 
 
 def _check_numbers(context: click.Context) -> click.Context:
-    """Raises UsageError for NaN, which keeps every bound that click knows, and what is infinite."""
+    """Raises UsageError for NaN, which passes every bound of click, and for infinity."""
     for option in context.command.params:
         value = context.params.get(option.name or "")
         if isinstance(value, float) and not isfinite(value):
-            raise UsageError(f"{value} is no number to give", location=option.opts[0])
+            raise UsageError(f"{value} is not a finite number", location=option.opts[0])
     return context
 
 
@@ -278,7 +284,7 @@ def verb(
 
 
 def load(module: str, name: str, *, what: str) -> Any:
-    """Import what does the work, late. Without it in this build the verb is NOT_AVAILABLE."""
+    """Import the implementation late. If this build lacks it the verb is NOT_AVAILABLE."""
     from importlib import import_module
 
     try:
@@ -292,7 +298,7 @@ def load(module: str, name: str, *, what: str) -> Any:
 
 
 def plain(value: object) -> dict[str, Any]:
-    """A result object's contract keys: its own as_json(), or its fields."""
+    """Returns a result object's contract keys: its own as_json(), or its fields."""
     if isinstance(value, dict):
         return value
     shown = getattr(value, "as_json", None)
@@ -311,13 +317,27 @@ def plain(value: object) -> dict[str, Any]:
 
 
 def rows(value: dict[str, Any]) -> str:
-    """Key and value, one a line, for a reader."""
-    width = max((len(key) for key in value), default=0)
-    return "\n".join(f"{key.replace('_', ' '):<{width}}  {_shown(item, key)}" for key, item in value.items())
+    """Returns key and value, one a line."""
+    heads = [_head(key, item) for key, item in value.items()]
+    width = max(map(len, heads), default=0)
+    lines = zip(heads, value.items(), strict=True)
+    return "\n".join(f"{head:<{width}}  {_shown(item, key)}" for head, (key, item) in lines)
 
 
-TIME_KEYS = ("ts", "time", "since", "until")  # as a name, or as the end of one
-TIME_NS_MIN = 10**17  # 1973: a smaller number under such a name is no moment
+SPANS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}  # ends of names -> ns
+
+
+def _is_span(item: object, key: str) -> bool:
+    name, _, unit = key.rpartition("_")
+    return bool(name) and unit in SPANS and isinstance(item, (int, float)) and item == item and abs(item) < TIME_NS_MIN
+
+
+def _head(key: str, item: object) -> str:
+    return (key.rpartition("_")[0] if _is_span(item, key) else key).replace("_", " ")
+
+
+TIME_KEYS = ("ts", "time", "since", "until")  # as a name, or its end
+TIME_NS_MIN = 10**17  # 1973: a smaller number under such a name is no time
 
 
 def _shown(item: object, key: str = "") -> str:
@@ -325,6 +345,8 @@ def _shown(item: object, key: str = "") -> str:
         return "-"
     if isinstance(item, bool):
         return "yes" if item else "no"
+    if isinstance(item, (int, float)) and _is_span(item, key):
+        return ("-" if item < 0 else "") + rough_duration(round(abs(item) * SPANS[key.rpartition("_")[2]]))
     if isinstance(item, int):
         if abs(item) >= TIME_NS_MIN and key.split("_")[-1] in TIME_KEYS:
             return moment(item)
@@ -332,14 +354,14 @@ def _shown(item: object, key: str = "") -> str:
     if isinstance(item, float):
         return f"{item:,.6g}"
     if isinstance(item, dict):
-        return ", ".join(f"{name} {_shown(inner, name)}" for name, inner in item.items()) or "none"
+        return ", ".join(f"{_head(name, inner)} {_shown(inner, name)}" for name, inner in item.items()) or "none"
     if isinstance(item, (list, tuple)):
         return ", ".join(_shown(inner) for inner in item) or "none"
     return str(item)
 
 
 def moment(ts_ns: int) -> str:
-    """ns UTC as a date and time, with as many digits as there are."""
+    """Returns ns UTC as a date and time, with all its digits."""
     import time
 
     seconds, rest = divmod(ts_ns, 10**9)

@@ -1,4 +1,4 @@
-"""`onetape halts`: what may only be reduced, and since when."""
+"""Provide `onetape halts`: halted or banned trading, and since when."""
 
 from __future__ import annotations
 
@@ -29,18 +29,20 @@ HEADS = ("id", "level", "scope", "subject", "rule", "loss", "limit", "since", "u
 @click.option("--until", default="", metavar="DURATION", help="With level: for so long [default: until lifted].")
 @click.option("--all", "is_all", is_flag=True, help="Each that began or was lifted, when, by whom and why.")
 def command(shell: Shell, action: str, id_: str, reason: str, is_all: bool, **of: str) -> Answer:
-    """Show what is halted or banned: of that nothing is opened, reductions pass.
+    """Show halts and bans: nothing may be opened there, reductions pass.
 
-    `lift ID --reason R` ends one at each account that has it. What was lost until then counts no more
-    for its limit. `level N --reason R` sets how dangerous it is, of accounts, a symbol or a sub-account: 1 what is
-    held may be added to, 2 it may only be reduced, 3 by hand alone, 0 lifts it. A ban by hand: `onetape send
+    `lift ID --reason R` ends one at each account that has it. Losses until then no longer count
+    for its limit. `level N --reason R` sets the danger level of accounts, a symbol or a sub-account: 1 positions
+    may be added to, 2 only be reduced, 3 traded by hand alone, 0 lifts it. A ban by hand: `onetape send
     gateway halt symbol=S reason=R` (or strategy=SUBACCOUNT, scope=account, scope=system; until=4h).
     """
     if action != "level" and any(of.values()):
-        raise UsageError(f"{', '.join(f'--{name}' for name in of if of[name])} goes with level", location="halts")
+        raise UsageError(
+            f"{', '.join(f'--{name}' for name in of if of[name])} belongs to `halts level`", location="halts"
+        )
     if action == "ls":
         if id_ or reason:
-            raise UsageError("an ID and a reason go with lift", location="halts")
+            raise UsageError("an ID and --reason belong to `halts lift`", location="halts")
         if is_all:
             past = load("onetape.clients.halts", "past_halts", what="halts")(shell.home, shell.running_config)
             shown = [{**row, "ts": moment(row["ts"]), "until": row["until"] and moment(row["until"])} for row in past]
@@ -50,7 +52,7 @@ def command(shell: Shell, action: str, id_: str, reason: str, is_all: bool, **of
         if id_ not in ("0", "1", "2", "3") or not reason or is_all:
             raise UsageError("level takes 0, 1, 2 or 3 and --reason", location="halts level")
         if id_ == "0" and of["until"]:
-            raise UsageError("level 0 lifts at once: --until goes with 1, 2 or 3", location="halts level")
+            raise UsageError("level 0 lifts at once and takes no --until", location="halts level")
         fields = {"reason": reason, **{name: text for name, text in of.items() if text and name != "account"}}
         set_danger = load("onetape.clients.halts", "set_danger", what="halts")
         found = set_danger(shell.home, shell.running_config, int(id_), fields, of["account"])
@@ -75,7 +77,7 @@ def command(shell: Shell, action: str, id_: str, reason: str, is_all: bool, **of
         for row in rows
     ]
     text = (
-        "\n".join(aligned([HEADS, *cells])) if cells else "nothing is halted; kill switches stand in `onetape status`"
+        "\n".join(aligned([HEADS, *cells])) if cells else "nothing is halted; `onetape status` shows the kill switches"
     )
     text = text if action != "lift" else f"lifted:\n{text}"
     return Answer(rows, text, away.exit_code if away is not None else 0, away)

@@ -1,4 +1,4 @@
-"""`onetape hedge`: an amount against the net delta."""
+"""Provide `onetape hedge`: trade an amount against the net delta."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def command(shell: Shell, id_: str, token_file: Path | None, **fields: Any) -> A
     """Trade an amount of a symbol against the net delta of accounts; when one leg fails, the others are completed or
     undone.
 
-    same-platform: one order on the account that is named. cross-platform: on accounts other than those that hold the
+    same-platform: one order on the named account. cross-platform: on accounts other than those with the
     exposure. delta-neutral: where it costs least, never through zero. --dry-run shows the plan and sends nothing.
     """
     client = hedging.control_plane(shell, token_file, id_=id_)

@@ -1,4 +1,4 @@
-"""What the verbs of the control plane share: how it is reached, their options, how a plan and what came of it read."""
+"""Provide what the verbs of the control plane share: its client, options, and the display of plans and results."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from onetape.cli.frame import Answer, Shell, load, rows
-from onetape.cli.listing import aligned
+from onetape.cli.frame import Answer, Shell, load, moment, rows
+from onetape.cli.listing import age_text, aligned
 from onetape.model.errors import BY_CODE, HedgeFailed, OnetapeError, ProcessDown, UnknownSymbol
 from onetape.model.near import did_you_mean
 from onetape.model.time import parse_duration
@@ -38,7 +38,7 @@ HEAD = (
     "slippage",
     "reason",
 )
-HEADS = {"totalCost": "traded value"}  # what a reader takes for another thing
+HEADS = {"totalCost": "traded value"}  # what a reader may misread
 MOVE = ("source", "target", "currency", "amount", "state", "transfers", "reason")
 ORDER = ("order", "account", "symbol", "side", "amount", "price", "fees", "frames")
 
@@ -59,12 +59,12 @@ def _volumes(_context: click.Context, _option: click.Parameter, text: str) -> li
 
 
 def duration(name: str, field: str, help_: str, default: str | None = None) -> Callable[[Any], Any]:
-    """An option of a duration, for a field in ms."""
+    """Returns a duration option for a field in ms."""
     return click.option(name, field, default=default, callback=_milliseconds, metavar="D", help=help_)
 
 
 def worked(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds how legs are worked before they take."""
+    """Adds options on how legs are worked before they take."""
     for option in (
         click.option("--profile", default="", callback=_volumes, metavar="V,V", help="vwap: volumes of equal parts."),
         click.option("--participation", type=float, metavar="X", help="pov: its share of what the market trades."),
@@ -81,7 +81,7 @@ def worked(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-# Called as the fields of the requests.
+# Named as the fields of the requests.
 SYMBOL = click.option("--symbol", required=True, metavar="S", help="A symbol of [symbols], as BTC-USD.")
 NAMES: dict[str, Any] = {"default": "", "callback": _names, "metavar": "A,B", "help": "[default: all that have it]"}
 ACCOUNTS = click.option("--accounts", **NAMES)
@@ -97,7 +97,7 @@ TOKEN_FILE = click.option(
 
 
 def reached(shell: Shell, token_file: Path | None) -> dict[str, Any]:
-    """Returns what a client of the home's control plane is made with. Raises ProcessDown where none runs."""
+    """Returns the arguments for a client of the home's control plane. Raises ProcessDown where none runs."""
     status = load("onetape.supervisor.client", "status_of", what="the supervisor")(shell.home)
     address = status.get("control")
     if not address:
@@ -105,7 +105,7 @@ def reached(shell: Shell, token_file: Path | None) -> dict[str, Any]:
         raise ProcessDown("no control plane runs", location=str(shell.home), todo=todo)
     tls, section = None, shell.running_config.control
     if address.startswith("https"):
-        # Of a name of [control] hosts, else of its host.
+        # One of [control] hosts, else its host.
         tls = load("onetape.web.listening", "trusts", what="TLS")(shell.config_folder / section.tls_cert)
         for unspecified, loopback in (("//0.0.0.0:", "//127.0.0.1:"), ("//[::]:", "//[::1]:")):
             address = address.replace(unspecified, loopback)
@@ -121,7 +121,7 @@ def control_plane(shell: Shell, token_file: Path | None, id_: str = "") -> Contr
 
 
 def as_operator(shell: Shell, facts: dict[str, Any]) -> dict[str, Any]:
-    """Shows this home's own token where a person gave none."""
+    """Uses this home's own token where the user gave none."""
     from onetape.model.sections import OPERATOR
     from onetape.security.tokens import make_token
 
@@ -148,7 +148,7 @@ def accounts_of(client: ControlClient, symbol: str) -> list[str]:
 
 
 def answered(call: Callable[[], Reply], text: Callable[[dict[str, Any]], str]) -> Answer:
-    """Answers with what the control plane said, a refusal with all that had been done by then."""
+    """Returns the control plane's answer; a refusal with everything done by then."""
     import msgspec
 
     from onetape.control.client import Refusal
@@ -170,7 +170,7 @@ def answered(call: Callable[[], Reply], text: Callable[[dict[str, Any]], str]) -
 
 
 def operation_text(value: dict[str, Any]) -> str:
-    """The head of an operation, its plan, and leg by leg what was done."""
+    """Returns an operation's head, its plan, and the actions of each leg."""
     plan, done = value.get("plan"), value.get("hedgeResults") or value
     head = {HEADS.get(name) or _words(name): each for name, each in value.items() if name in HEAD and each is not None}
     lines = [rows(head)]
@@ -184,12 +184,12 @@ def operation_text(value: dict[str, Any]) -> str:
 
 def table(heads: tuple[str, ...], found: list[dict[str, Any]]) -> list[str]:
     """Returns a line for each of the answer's objects; heads: names of its fields."""
-    cells = [[_cell(each.get(name)) for name in heads] for each in found]
+    cells = [[_cell(each.get(name), name) for name in heads] for each in found]
     return aligned([[_words(name) for name in heads], *cells])
 
 
 def moves_lines(found: list[dict[str, Any]]) -> list[str]:
-    """Returns a table of margin that moves between accounts; of none nothing."""
+    """Returns a table of margin moves between accounts; "" for none."""
     return ["", "margin:", *table(MOVE, found)] if found else []
 
 
@@ -223,17 +223,29 @@ def _order_cells(order: dict[str, Any]) -> list[str]:
 
 
 def rows_inline(value: dict[str, Any]) -> str:
-    return ", ".join(f"{_words(name)} {_cell(each)}" for name, each in value.items()) or "-"
+    return ", ".join(f"{_words(name)} {_cell(each, name)}" for name, each in value.items()) or "-"
 
 
-def _cell(value: object) -> str:
+SHARES = ("fundingRate", "utilization", "averageUtilization")
+SPANS = ("interval", "cooldown", "patience", "workFor")  # ms
+
+
+def _cell(value: object, name: str = "") -> str:
     match value:
+        case int() if name == "timestamp":  # ms UTC
+            return moment(value * 10**6)
+        case int() if name in SPANS and not isinstance(value, bool):
+            return age_text(value)
+        case dict() if name == "ages":
+            return ", ".join(f"{each} {age_text(ms)}" if ms is not None else f"{each} -" for each, ms in value.items())
         case None | "":
             return "-"
         case bool():
             return "yes" if value else "no"
+        case float() if name in SHARES:
+            return f"{100 * value + 0.0:.6g} %"
         case float():
-            return f"{value:.10g}"
+            return f"{value + 0.0:.10g}"  # no sign before a zero
         case list():
             return ",".join(map(_cell, value)) or "-"
         case dict():
@@ -242,5 +254,5 @@ def _cell(value: object) -> str:
 
 
 def _words(name: str) -> str:
-    """`deltaDeviation` as a person reads it."""
+    """Returns `deltaDeviation` as words."""
     return "".join(f" {each.lower()}" if each.isupper() else each for each in name)

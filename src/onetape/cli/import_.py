@@ -1,4 +1,4 @@
-"""`onetape import`: recorded files become a tape."""
+"""Provide `onetape import`: recorded files become a tape."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def command(
 ) -> Answer:
     """Turn recorded files into a tape. Plain, .gz, .zip and .zst files are read alike.
 
-    KIND is one of csv, binance-raw, binance-vision, tardis, ccxt, freqtrade, hftbacktest, moex,
-    cryptofeed, events. A recording of cryptofeed says itself what it holds: --symbol then only
-    chooses, and its .ws and .http files go together. Of events (a CSV or Parquet with a time in each
-    row) strategies hear in on_event.
+    KIND is one of csv, parquet, funding, binance-raw, binance-vision, tardis, ccxt, freqtrade,
+    hftbacktest, moex, cryptofeed, events. A recording of cryptofeed names its symbols itself: --symbol then only
+    chooses, and its .ws and .http files go together. Events (a CSV or Parquet with a time in each
+    row) reach strategies in on_event; funding is a table of times and rates.
     """
     import_files = load("onetape.data.importing", "import_files", what="the importer")
     lines = load("onetape.data.understood", "understood_lines", what="the importer")
@@ -77,4 +77,6 @@ def command(
     )
     value = plain(result)
     shown = {key: item for key, item in value.items() if key != "understood"}
+    if value["rejected"]:
+        shown["rejected"] = f"{value['rejected']:,}, listed with the reason of each in {value['tape']}/rejects.jsonl"
     return Answer(value, rows(shown))

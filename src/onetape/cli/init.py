@@ -1,4 +1,4 @@
-"""`onetape init`: a folder to begin in."""
+"""Provide `onetape init`: create a folder to begin in."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from onetape.model.sections import Config
     from onetape.preflight.configured import SecretKey
 
-MARK = "@CREDENTIALS@\n"  # in a template: here they stand
+MARK = "@CREDENTIALS@\n"  # marks in a template, where these are inserted
 SERVICE_CREDENTIALS = "/run/credentials/onetape.service"
-# What is written -> the package and file it comes from.
+# File to write -> the package and file it comes from.
 TEMPLATES = {
     "onetape.toml": ("onetape.cli", "templates/onetape.toml"),
     "strategies/market_maker.py": ("onetape.cli", "templates/market_maker.py"),
     "strategies/cross.py": ("onetape.strategies", "cross.py"),
 }
 PAIR = {"onetape.toml": ("onetape.cli", "templates/pair.toml")}
-# For a server, beside an onetape.toml that may be there already.
+# For a server, beside an existing onetape.toml.
 DEPLOYED = {
     "deploy/onetape.service": ("onetape.cli", "templates/deploy/onetape.service"),
     "deploy/onetape.sysusers": ("onetape.cli", "templates/deploy/onetape.sysusers"),
@@ -75,14 +75,14 @@ def command(shell: Shell, folder: Path, deploy: bool, delta_neutral: bool) -> An
     has_config = (folder / "onetape.toml").is_file()
     if deploy and delta_neutral and has_config:
         todo = "leave it out, or name another folder"
-        raise UsageError(f"{folder / 'onetape.toml'} is there", location="--delta-neutral", todo=todo)
+        raise UsageError(f"{folder / 'onetape.toml'} exists already", location="--delta-neutral", todo=todo)
     wanted = {**({} if deploy and has_config else PAIR if delta_neutral else TEMPLATES), **(DEPLOYED if deploy else {})}
     targets = {folder / name: template for name, template in wanted.items()}
     if existing := [str(path) for path in targets if os.path.lexists(path)]:
-        raise UsageError("will not overwrite", location=", ".join(existing), todo="name another folder")
+        raise UsageError("init does not overwrite files", location=", ".join(existing), todo="name another folder")
     for path, (package, name) in targets.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        # "x": a file that appeared meanwhile is not overwritten either.
+        # "x": do not overwrite a file that appeared meanwhile.
         with path.open("x", encoding="utf-8") as out:
             text = files(package).joinpath(name).read_text(encoding="utf-8")
             out.write(text.replace(MARK, _credentials(folder)) if MARK in text else text)
@@ -95,7 +95,7 @@ def command(shell: Shell, folder: Path, deploy: bool, delta_neutral: bool) -> An
 
 
 def _credentials(folder: Path) -> str:
-    """Lists a credential for each secret of the configuration, by the name of its key."""
+    """Returns a credential for each secret of the configuration, by the name of its key."""
     from onetape.model.config import SECRET_FORMS
     from onetape.store.config import load_config
 
@@ -105,14 +105,14 @@ def _credentials(folder: Path) -> str:
         values = []
         for number, place in enumerate(places, 1):
             name = f"{plain}-{number}" if is_list else plain
-            is_secret = not place or place.startswith(SECRET_FORMS)  # a sink on this machine may be none
+            is_secret = not place or place.startswith(SECRET_FORMS)  # a sink on this machine may have none
             values.append(f"file:%d/{name}" if is_secret else place)
             lines += [f"LoadCredentialEncrypted={name}:/etc/onetape/{name}.cred"] if is_secret else []
         value = json.dumps(values) if is_list else values[0]
         variable = f"ONETAPE_{'__'.join(path).upper()}"
         if re.fullmatch(r"\w+", variable, re.ASCII):
             lines.append(f"Environment='{variable}={value}'" if is_list else f"Environment={variable}={value}")
-        else:  # no name of a variable
+        else:  # not the name of a variable
             written = (value if is_list else json.dumps(value)).replace("%d", SERVICE_CREDENTIALS)
             lines.append(f"# In onetape.toml write {path[-1]} = {written} in [{'.'.join(path[:-1])}]")
     if not lines:

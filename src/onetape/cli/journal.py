@@ -1,4 +1,4 @@
-"""`onetape journal`: looks at tapes and looks after them."""
+"""Provide `onetape journal`: inspect and maintain tapes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from onetape.model.shown import line_shown
 
 
 class TapePath(click.Path):
-    """Takes a tape also by the name of its process."""
+    """A tape given by path or by the name of its process."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         from onetape.tape.segments import located
 
         path = located(Path(os.fsdecode(super().convert(value, param, ctx))))
         if path.exists() and not path.is_dir():
-            raise BadInput("is no tape", location=str(path), todo="name a directory of segments")
+            raise BadInput("this is a file, not a tape", location=str(path), todo="name the folder of a tape")
         return path
 
 
@@ -33,7 +33,7 @@ TAPE = TapePath(path_type=Path)
 
 
 class JournalGroup(Suggesting):
-    """Shows its sub-verbs and an example."""
+    """A group whose help shows its sub-verbs and an example."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Example"):
@@ -52,6 +52,8 @@ _add = partial(verb, group=command)
 @click.argument("path", type=TAPE, required=False)
 def ls(shell: Shell, path: Path | None) -> Answer:
     """List journals below PATH [default: the home] with their ranges and sizes."""
+    if path is not None:
+        load("onetape.tape.segments", "require_there", what="listing tapes")(path)
     list_journals = load("onetape.tape.inspect", "ls", what="listing tapes")
     found = [plain(entry) for entry in list_journals(path or shell.home)]
     text = "\n\n".join(rows(entry) for entry in found) or f"no journals in {path or shell.home}"
@@ -72,7 +74,7 @@ def _records(shell: Shell, records: Iterable[Any], jsonl: bool) -> Answer:
     if shell.json:
         return Answer([plain(record) for record in records])
     rest = iter(records)
-    first = list(islice(rest, 1))  # it may have to be looked for
+    first = list(islice(rest, 1))  # it may take time to find
 
     def show() -> None:
         from onetape.cli.output import to_json
@@ -84,13 +86,13 @@ def _records(shell: Shell, records: Iterable[Any], jsonl: bool) -> Answer:
     return Answer(None, show)
 
 
-# Shown first, or not at all: what a reader does not look for in every line.
+# Fields shown first, or not at all: those that a reader rarely needs.
 _LEADING = ("sequence", "time", "type", "flags", "stream", "symbol")
 _UNSAID = ("ts_recv", "id_kind", "id_low", "id_high", "reserved", "update_id")
 
 
 def _line(fields: dict[str, Any]) -> str:
-    """Writes one record for a reader; --jsonl and --json have every field."""
+    """Returns one record as a line; --jsonl and --json have every field."""
     head = f"{fields['sequence']:>9} {moment(fields['time']):<29} {fields['type']:<13}"
     rest = [f"{fields.get('symbol') or ''}"]
     if fields.get("flags"):
@@ -137,7 +139,7 @@ def tail(
             "--follow has no end and --json is one value", location="onetape journal tail", todo="use --jsonl"
         )
     if latest and not follow:
-        raise UsageError("--latest is of what comes", location="onetape journal tail", todo="add --follow")
+        raise UsageError("--latest works with --follow alone", location="onetape journal tail", todo="add --follow")
     read = load("onetape.tape.inspect", "tail", what="reading tapes")
     records = read(tape, count=count, follow=follow, latest=latest, types=_types(types), where=where)
     return _records(shell, records, jsonl)
@@ -166,7 +168,7 @@ def _types(texts: tuple[str, ...]) -> list[str]:
 def verify(shell: Shell, tape: Path, market: bool, strict: bool, silence: float | None, spike: float | None) -> Answer:
     """Check every byte: exit 3 (TORN_TAPE) if a sealed tape is damaged."""
     if not market and (strict or silence is not None or spike is not None):
-        raise UsageError("means nothing without --market", location="--strict, --silence, --spike")
+        raise UsageError("these options need --market", location="--strict, --silence, --spike")
     check = load("onetape.tape.verify", "verify", what="verification")
     shell.progress.doing("every byte")
     value = plain(check(tape))
@@ -175,7 +177,7 @@ def verify(shell: Shell, tape: Path, market: bool, strict: bool, silence: float 
         error = TornTape(
             f"{value['damaged']} damaged places, the first: {places[0] if places else '?'}",
             location=str(tape),
-            todo="onetape journal repair keeps what is before it",
+            todo="onetape journal repair keeps the frames before it",
         )
         return Answer.of_check(value, error)
     if not market:
@@ -196,13 +198,13 @@ def verify(shell: Shell, tape: Path, market: bool, strict: bool, silence: float 
     found = None
     if strict and report.findings:
         found = MarketFindings(
-            f"{report.findings:,} findings in the market", location=str(tape), todo="they are listed"
+            f"{report.findings:,} findings in the market", location=str(tape), todo="see the list above"
         )
     return Answer.of_check(value, found, text)
 
 
 class MarketFindings(BadInput):
-    """The bytes are well, and what they say is not: under --strict a check that did not hold."""
+    """Findings in a tape whose bytes are valid: a failed check under --strict."""
 
     exit_code = 4
 
@@ -210,7 +212,7 @@ class MarketFindings(BadInput):
 @_add("repair", example="onetape journal repair damaged.tape")
 @click.argument("tape", type=TAPE)
 def repair(shell: Shell, tape: Path) -> Answer:
-    """Set everything from the damage on aside, and say what was lost."""
+    """Move everything from the first damage on aside, and report the loss."""
     mend = load("onetape.tape.repair", "repair", what="repair")
     value = plain(mend(tape))
     return Answer(value, rows(value))
@@ -249,7 +251,7 @@ def prune(
 
 
 def _unrecorded_from(shell: Shell, tape: Path) -> int | None:
-    """From which frame on the recorder of this configuration has yet to read a journal of this home."""
+    """Returns the first frame that the recorder of this configuration has yet to read of a journal of this home."""
     from onetape.options.recorder import unrecorded_from
 
     is_ours = tape.absolute().parent == (shell.home / "journal").absolute()
@@ -263,7 +265,9 @@ def schema(shell: Shell, event: str | None) -> Answer:
     found = load("onetape.ipc.message_page", "messages", what="schemas")()
     if event is not None:
         if event not in found["events"]:
-            raise BadInput(f"unknown event type {event!r}", todo=f"one of: {', '.join(found['events'])}")
+            raise BadInput(
+                f"unknown event type {event!r}", location="EVENT", todo=f"choose from {', '.join(found['events'])}"
+            )
         found = {"$schema": found["$schema"], **found["events"][event]}
     from onetape.cli.output import to_json
 
@@ -276,7 +280,7 @@ def schema(shell: Shell, event: str | None) -> Answer:
 @click.option("--every", default="1h", show_default=True, help="One point for each of these.")
 @click.option("--quantile", type=float, default=0.5, show_default=True)
 def latency(shell: Shell, run: Path, out: Path, every: str, quantile: float) -> Answer:
-    """Fit a latency curve to what a run's orders and answers really took."""
+    """Fit a latency curve to the measured latencies of a run's orders and answers."""
     fit = load("onetape.runs.latency_fit", "fit_latency", what="fitting latency")
     from onetape.model.time import parse_duration
 
@@ -289,7 +293,7 @@ def latency(shell: Shell, run: Path, out: Path, every: str, quantile: float) -> 
 @click.option("--out", type=TAPE, required=True, metavar="FILE", help="For --queue FILE.")
 @click.option("--model", "family", metavar="NAME", help="Only this family, as power [default: the likeliest].")
 def queue(shell: Shell, run: Path, out: Path, family: str | None) -> Answer:
-    """Fit the model of who cancels before a resting order to what became of a run's orders."""
+    """Fit the model of cancels ahead of a resting order to the outcomes of a run's orders."""
     found = load("onetape.runs.queue_fit", "fit_queue", what="fitting queues")(run, out, family=family)
     return Answer(plain(found), f"{found}\n{out}: give it to --queue")
 
@@ -299,7 +303,7 @@ def queue(shell: Shell, run: Path, out: Path, family: str | None) -> Answer:
 @click.option("--out", type=TAPE, required=True, metavar="FILE", help="For --impact FILE.")
 @click.option("--law", metavar="K=V,..", help="Given beside it, as halflife=5m,window=1h [default: the run's law].")
 def impact(shell: Shell, run: Path, out: Path, law: str | None) -> Answer:
-    """Fit the coefficient of own impact to what a run's own takers did to their market."""
+    """Fit the coefficient of own impact to the effect of a run's own takers on their market."""
     fit = load("onetape.runs.tca", "fit_impact", what="fitting own impact")
     from onetape.engine.impact import parse_impact
 

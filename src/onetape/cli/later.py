@@ -1,4 +1,4 @@
-"""Verbs that the contract names and a later release brings: their help works, they do nothing."""
+"""Provide verbs of the contract that a later release implements: their help works, they do nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXAMPLES = {"chaos": "onetape chaos --seeds 100 --hours 1"}
 
 
 def later_command(name: str) -> click.Command:
-    """The command that says so, whatever it is given."""
+    """Returns a command that reports this, whatever its arguments."""
 
     def call(**_options: Any) -> Answer:
         raise NotAvailable(f"`onetape {name}` is not part of this release", todo="docs/roadmap.md says when")

@@ -1,30 +1,37 @@
-"""Rows as a table of text."""
+"""Format rows as a table of text."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from onetape.cli.frame import moment
 from onetape.model.decimals import decimal_text
-from onetape.model.time import rough_duration
+from onetape.model.money import amount_text
+from onetape.model.time import MS, rough_duration
 
-SHARES = ("ratio", "utilization", "drawdown", "protected")  # of one, shown in percent
+# Columns of money, in the row's currency.
+MONEY = (
+    *("equity", "unrealized", "realized", "net", "gross", "fees", "funding", "other", "amount", "difference"),
+    *("net_beside", "delta", "peak", "cost", "total", "available", "locked"),
+)
+DIGITS = 10  # of a price that is an average
+SHARES = ("ratio", "utilization", "drawdown", "protected")  # fractions, shown in percent
 
 
 def listing(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, nothing: str) -> str:
-    """A line for each row; `nothing` where there is none."""
+    """Returns a line for each row; `nothing` where there is none."""
     if not rows:
         return nothing
-    cells = [[_cell(row[name], name) for name in columns] for row in rows]
-    heads = [name.removesuffix("_ns").replace("_", " ") for name in columns]
+    cells = [[_cell(row[name], name, str(row.get("currency") or "")) for name in columns] for row in rows]
+    heads = [name.removesuffix("_ns").removesuffix("_ms").replace("_", " ") for name in columns]
     return "\n".join(aligned([heads, *cells]))
 
 
 def aligned(rows: Sequence[Sequence[str]], *, right: Container[int] = ()) -> list[str]:
-    """A line for each row, its cells under each other; those of the columns `right` (from 0) end
-    under each other. A row may have fewer cells than the first."""
+    """Returns a line for each row, with aligned cells; the columns `right` (from 0) are right-aligned. A row may
+    have fewer cells than the first."""
     widths = [max(len(row[at]) for row in rows if at < len(row)) for at in range(len(rows[0]))]
     return [
         "  ".join(
@@ -35,19 +42,27 @@ def aligned(rows: Sequence[Sequence[str]], *, right: Container[int] = ()) -> lis
     ]
 
 
-def amount(text: str | None) -> str | None:
-    """An amount of money for a reader: two decimals, below one eight at most; the JSON has it exact."""
-    if text is None:
-        return None
-    value = Decimal(text)
-    return f"{value:.2f}" if abs(value) >= 1 or not value else decimal_text(round(value, 8))
+def amount(text: str | None, currency: str = "") -> str | None:
+    """An amount of money for a reader; the JSON has it exact."""
+    return None if text is None else amount_text(text, currency)
 
 
-def _cell(value: object, name: str) -> str:
+def age_text(ms: float) -> str:
+    """A span in the one unit that fits, rounded down: 45 ms, 7 s, 23 min, 5 h, 3 d."""
+    if ms < 1000:
+        return f"{ms:.0f} ms"
+    seconds = int(ms / 1000)
+    for size, unit, end in ((1, "s", 60), (60, "min", 3600), (3600, "h", 48 * 3600)):
+        if seconds < end:
+            return f"{seconds // size} {unit}"
+    return f"{seconds // 86400} d"
+
+
+def _cell(value: object, name: str, currency: str) -> str:
     if value is None or value == "":
         return "-"
     if (name == "ts" or name.startswith("ts_")) and isinstance(value, int):
-        return moment(value)
+        return moment(value // MS * MS)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if name in SHARES and isinstance(value, float):
@@ -56,4 +71,17 @@ def _cell(value: object, name: str) -> str:
         return f"{value:.2f}"
     if name == "duration_ns" and isinstance(value, int):
         return rough_duration(value)
+    if name.endswith("_ms") and isinstance(value, (int, float)):
+        return age_text(value)
+    if name in MONEY and is_number(value):
+        return amount_text(value, currency)
+    if name.endswith("_price") and is_number(value):
+        return decimal_text(Decimal(f"{float(str(value)):.{DIGITS}g}"))
     return str(value)
+
+
+def is_number(value: object) -> bool:
+    try:
+        return Decimal(str(value)).is_finite()
+    except InvalidOperation:  # has a unit already
+        return False

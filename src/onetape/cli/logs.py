@@ -1,4 +1,4 @@
-"""`onetape logs`: what processes and strategies have said."""
+"""Provide `onetape logs`: log lines of processes and strategies."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from onetape.model.shown import line_shown
 @click.option("-n", "--count", type=click.IntRange(min=0), default=100, show_default=True)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
 def command(shell: Shell, name: str, count: int, follow: bool) -> Answer:
-    """Show what processes have said, the newest last; with --json one object a line.
+    """Show log lines of processes, the newest last; with --json one object a line.
 
     NAME is one process as `onetape status` calls it, a robot also by its own name [default: all].
-    What strategies log is read from the tapes of their runs.
+    Logs of strategies are read from the tapes of their runs.
     """
     log_lines = load("onetape.supervisor.logs", "log_lines", what="logs")
     try:

@@ -1,4 +1,4 @@
-"""The command line's entry point: finds the verb, runs it, turns its end into an exit code."""
+"""Provide the command line's entry point: find the verb, run it, turn its outcome into an exit code."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from onetape.model.shown import shown
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-COMPLETE = "_ONETAPE_COMPLETE"  # click's name for what its scripts set
+COMPLETE = "_ONETAPE_COMPLETE"  # click's name for the variable set by its scripts
 NEXT_STEPS = """\
 onetape {version}: backtest, paper and live as one program on one kind of tape.
 
@@ -47,7 +47,7 @@ onetape {version}: backtest, paper and live as one program on one kind of tape.
 
 
 class VerbGroup(Suggesting):
-    """Verbs imported when called; the help is written from the table alone."""
+    """Imports verbs on call; the help is written from the table alone."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [entry.name for entry in VERBS]
@@ -66,7 +66,7 @@ class VerbGroup(Suggesting):
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Completes verbs by the table: no verb is imported for it."""
+        """Completes verbs from the table, without importing any."""
         from click.shell_completion import CompletionItem
 
         if incomplete.startswith("-"):
@@ -96,14 +96,14 @@ def group(ctx: click.Context) -> Answer | None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run and exit."""
+    """Run the command line and exit."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     sys.exit(run(arguments))
 
 
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
-    if COMPLETE in os.environ:  # a shell asks, which heard by itself what the options are
+    if COMPLETE in os.environ:  # a shell completes: click has read the options itself
         return _complete()
     arguments = behind_verb(arguments)
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
@@ -117,10 +117,10 @@ def run(arguments: list[str]) -> int:
             answer = _invoke(arguments)
             _show(answer, descriptor)
             return answer.exit_code
-        # The one place that catches everything: below it a stranger would see a traceback.
+        # The only place that catches everything: without it users would see a traceback.
         except BaseException as error:
             if isinstance(error, BrokenPipeError) and (_is_unread(descriptor) or _is_unread(2)):
-                # The reader (head, a pager) has what it wanted.
+                # The reader (head, a pager) has read enough.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
                 return 0
             if debug and not isinstance(error, click.ClickException):
@@ -139,14 +139,14 @@ def run(arguments: list[str]) -> int:
 
 
 def _is_unread(descriptor: int) -> bool:
-    """Tells whether the other end of a pipe is closed: a socket that breaks within a command is no reader's."""
+    """Returns True when the other end of a pipe is closed, as opposed to a broken socket within a command."""
     poll = select.poll()
     poll.register(descriptor, 0)
     return bool(poll.poll(0))
 
 
 def _complete() -> int:
-    """The script for a shell, or the answer to a press of Tab. A press of Tab shows no error."""
+    """Write the script for a shell, or answer a completion. A completion shows no error."""
     from click.shell_completion import shell_complete
 
     code = shell_complete(group, {}, "onetape", COMPLETE, os.environ[COMPLETE])
@@ -163,7 +163,7 @@ def _reserved(as_json: bool) -> AbstractContextManager[int]:
 
 
 def _invoke(arguments: list[str]) -> Answer:
-    """click's own `main` is not used: it prints and ends the program by itself."""
+    """Invoke a verb without click's own `main`, which prints and exits by itself."""
     if set(arguments) <= {"--json", "--debug"}:
         arguments = []
     try:
@@ -192,14 +192,14 @@ def _show(answer: Answer, descriptor: int) -> None:
 
 
 def _on_stop(number: int, _frame: FrameType | None) -> None:
-    """First time: unwind cleanly. Second time: the system's own way, at once."""
+    """First signal: unwind cleanly. Second signal: the system's default, at once."""
     for each in stop_signals():
         signal.signal(each, signal.SIG_DFL)
     raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 def _named(error: BaseException) -> OnetapeError:
-    """Every end has a name and a number."""
+    """Returns the named error of any exception."""
     match error:
         case InvariantViolation():
             return _by_a_tape() or error
@@ -210,7 +210,7 @@ def _named(error: BaseException) -> OnetapeError:
         case click.ClickException():
             return UsageError(error.format_message())
         case KeyboardInterrupt() | click.Abort():
-            return Interrupted("stopped before it was done", location=str(error) or "Ctrl-C")
+            return Interrupted("the command was stopped before its end", location=str(error) or "Ctrl-C")
         case ModuleNotFoundError() if not (error.name or "").startswith("onetape"):
             return NotAvailable(f"{error.name} is not installed", todo="pip install 'onetape[research]' has it")
         case OSError():
@@ -225,7 +225,7 @@ def _named(error: BaseException) -> OnetapeError:
 
 
 def _by_a_tape() -> OnetapeError | None:
-    """Where a tape that was read says what no tape may say, that is the reason."""
+    """Returns the tape's error where invalid content of a tape read is the cause."""
     journal = sys.modules.get("onetape.tape.journal")
     if journal is None:
         return None
@@ -237,12 +237,12 @@ def _by_a_tape() -> OnetapeError | None:
 def _usage(error: click.UsageError) -> UsageError:
     what = error.format_message().rstrip(".")
     command = error.ctx.command_path if error.ctx else "onetape"
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):  # its message is the whole help
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):  # its message is the complete help
         group = error.ctx.command
         names = ", ".join(group.list_commands(error.ctx)) if isinstance(group, click.Group) else "its arguments"
         what = f"missing command, one of {names}"
     if isinstance(error, click.NoSuchOption) and error.option_name[1:2].isdigit():
-        what = "a number below 0 is no argument here"
+        what = "a number below 0 is not allowed here"
     return UsageError(what[:1].lower() + what[1:], location=command, todo=f"see {command} --help")
 
 
@@ -253,4 +253,4 @@ def _system(error: OSError) -> OnetapeError:
         return DiskFull(what, location=location, todo="make room and run it again")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return PermissionDenied(what, location=location)
-    return BadInput(what, location=location)
+    return BadInput(what, location=location, todo="check the path" if error.errno == errno.ENOENT else "")

@@ -1,4 +1,4 @@
-"""The report on a tape's market for a terminal: a table, then what was found, line by line."""
+"""Format the report on a tape's market for a terminal: a table, then the findings, line by line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TIMES = ("ts", "from", "to", "ts_event", "ts_open")
 
 
 def market_text(report: MarketReport) -> str:
-    """The whole report."""
+    """Returns the complete report."""
     table = [("symbol", "type", "count", "first", "last", "found")]
     texts: list[str] = []
     for symbol, types in report.by_symbol.items():
@@ -30,7 +30,7 @@ def market_text(report: MarketReport) -> str:
             fields = ", ".join(f"{k} {old} -> {new}" for k, (old, new) in change["fields"].items())
             texts.append(f"{symbol} instrument changed at {moment(change['ts'])}: {fields}")
     text = "\n".join(aligned(table, right={2}))
-    return text + ("\n\n" + "\n".join(texts) if texts else "\n\nnothing was found")
+    return text + ("\n\n" + "\n".join(texts) if texts else "\n\nno findings")
 
 
 def _examples(symbol: str, name: str, kind: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which venue a verb means that looks at a market: one of the configuration, a kind, or an address."""
+"""Resolve the venue of a verb that reads a market: one of the configuration, a kind, or an address."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["market_venue"]
 
 
 def market_venue(shell: Shell, venue: str, exchange: str | None) -> Any:
-    """A `preflight.Target`. exchange: the REST address of a simulated exchange that runs. Raises UsageError,
+    """Returns a `preflight.Target`. exchange: the REST address of a running simulated exchange. Raises UsageError,
     NotAvailable, BadConfig, ProcessDown."""
     from onetape.model.sections import VenueConfig
     from onetape.model.venue_kinds import VENUE_KINDS
@@ -25,15 +25,19 @@ def market_venue(shell: Shell, venue: str, exchange: str | None) -> Any:
     kind = next((each for each in CHECKED if each.partition("-")[0] == kind), kind)
     if kind not in CHECKED:
         if configured is None and not kind.startswith("ccxt:") and kind not in VENUE_KINDS:
-            raise UsageError(f"no venue {venue!r}", location="VENUE", todo=f"one of {', '.join(CHECKED)}")
-        raise NotAvailable(f"the market of {kind}", location="VENUE", todo=f"its kind is one of {', '.join(CHECKED)}")
+            raise UsageError(f"no venue {venue!r}", location="VENUE", todo=f"choose from {', '.join(CHECKED)}")
+        raise NotAvailable(
+            f"the market of {kind} cannot be followed",
+            location="VENUE",
+            todo=f"its kind is one of {', '.join(CHECKED)}",
+        )
     if exchange is not None:
         return market_of(venue, VenueConfig(kind=kind, mode="sim", rest=exchange))
     if configured is None:
         return market_of(venue, VenueConfig(kind=kind, mode="live"))
     if not is_simulated(configured):
         return market_of(venue, configured)
-    try:  # what our exchange has said of itself when it began last
+    try:  # from our exchange's last ready message
         ready_line = json.loads(ChildFiles(shell.home, f"venue:{venue}").out.with_suffix(".ready").read_bytes())
     except (FileNotFoundError, ValueError):
         raise ProcessDown(f"venue:{venue} does not run", location=str(shell.home), todo="onetape up") from None

@@ -1,4 +1,4 @@
-"""`onetape mcp`: the control plane for agents."""
+"""Provide `onetape mcp`: the control plane for agents."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def command(shell: Shell, read_only: bool, token_file: Path | None) -> Answer:
     """Serve the control plane as tools of the Model Context Protocol on standard input and output, until the input
     ends.
 
-    Tools that read are always there; those that trade where the token has the scope trade, and only after a dry run
+    Reading tools are always available; trading tools need a token with the scope trade, and a dry run
     of the same arguments within the last minute. Each call is on the tape of the control plane.
     """
     if shell.json:
-        raise UsageError("standard output is the protocol's", location="onetape mcp", todo="leave --json out")
+        raise UsageError("standard output carries the protocol", location="onetape mcp", todo="leave --json out")
     try:
         from onetape.control.mcp_server import serve
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Standard output under --json: reserved for one value, which everything else keeps off."""
+"""Reserve standard output under --json for one value, and redirect everything else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _reserved = [1]  # descriptors of the real standard output, the innermost last
 
 @contextmanager
 def reserved_stdout() -> Iterator[int]:
-    """Send what anybody prints, C code included, to standard error; yield the real one's number."""
+    """Send all output, also of C code, to standard error; yield the real descriptor's number."""
     sys.stdout.flush()
     kept = os.dup(1)
     held = sys.stdout
@@ -58,14 +58,14 @@ def _clean(value: object) -> Any:
 
 
 def write_value(descriptor: int, value: object) -> None:
-    """Write the one value and its newline, whole."""
+    """Write the one value and its newline, completely."""
     rest = memoryview((to_json(value) + "\n").encode())
     while rest:
         rest = rest[os.write(descriptor, rest) :]
 
 
 def write_line(line: str) -> None:
-    """A line on the real standard output now, from a command that goes on running after it."""
+    """Write a line to the real standard output at once, from a command that goes on running."""
     sys.stdout.flush()
     data = f"{line}\n".encode()
     while data:

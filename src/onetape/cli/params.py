@@ -1,4 +1,4 @@
-"""`onetape params`: the parameters of a strategy, or of a robot that runs."""
+"""Provide `onetape params`: the parameters of a strategy, or of a running robot."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ COLUMNS = ("name", "value", "type", "min", "max", "step", "help")
 @verb("params", example="onetape params robot:mm\nonetape params strategies/market_maker.py --json")
 @click.argument("target", metavar="STRATEGY|robot:NAME", shell_complete=processes)
 def command(shell: Shell, target: str) -> Answer:
-    """Show the parameters: value, type, bounds, step and what they are for.
+    """Show the parameters: value, type, bounds, step and purpose.
 
-    Of a strategy (file.py[:Class] or module:Class) the defaults, of a robot (`robot:NAME`, or NAME
-    alone) what is in force now; `onetape send robot:NAME params name=value` changes it.
+    For a strategy (file.py[:Class] or module:Class) the defaults, for a robot (`robot:NAME`, or NAME
+    alone) the current values; `onetape send robot:NAME params name=value` changes it.
     """
     params_of = load("onetape.robot.params", "params_of", what="parameters")
     found = params_of(shell.home, shell.process(target))

@@ -1,4 +1,4 @@
-"""`onetape parity`: two runs, order by order."""
+"""Provide `onetape parity`: compare two runs, order by order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from onetape.cli.frame import Answer, Shell, load, plain, verb
 from onetape.model.errors import Divergence
 
 PARTS = ("latency", "queue", "price", "fee", "funding", "missed_data", "residual")
-BAR = 24  # characters of the widest part
+BAR = 24  # characters of the widest bar
 
 
 @verb("parity", example="onetape parity monday monday-backtest --mode orders --tolerance 5ms")
@@ -23,8 +23,8 @@ BAR = 24  # characters of the widest part
 def command(shell: Shell, run_a: str, run_b: str, mode: str, tolerance: str | None) -> Answer:
     """Compare two runs and name the first difference; exit 4 if there is one.
 
-    decisions: B's robot is fed what A's got. orders: each run as it went. money: where the gap
-    between their profits comes from.
+    decisions: B's robot gets A's inputs. orders: the recorded orders. money: the causes of the gap
+    between their profits.
     """
     compare = load("onetape.replay.parity", "compare", what="parity")
     value = plain(
@@ -40,13 +40,13 @@ def command(shell: Shell, run_a: str, run_b: str, mode: str, tolerance: str | No
     if value["differing"]:
         error = Divergence(
             f"{value['differing']} of {value['compared']} differ",
-            location=f"the first: {value.get('first_difference')}",
+            location=f"the first difference: {value.get('first_difference')}",
         )
     return Answer.of_check(value, error, _waterfall(value) if mode == "money" else "")
 
 
 def _waterfall(value: dict[str, Any]) -> str:
-    """Draws the way from A's profit to B's, a line a part, the widest one as long as the bar goes."""
+    """Returns the steps from A's profit to B's, a line a part, with bars scaled to the widest one."""
     bridge = value["bridge"]
     residual = bridge["residual_detail"]
     lines = [("A", bridge["pnl_a"], False)]
@@ -68,6 +68,6 @@ def _waterfall(value: dict[str, Any]) -> str:
         shown.append(f"residual: {apart}")
     shown.append(
         f"{value['equal']} of {value['compared']} compared are equal"
-        + (f"; the first that is not: {value['first_difference']}" if value["differing"] else "")
+        + (f"; the first difference: {value['first_difference']}" if value["differing"] else "")
     )
     return "\n".join(shown)

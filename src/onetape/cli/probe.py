@@ -1,4 +1,4 @@
-"""`onetape probe`: how fast a venue is from here."""
+"""Provide `onetape probe`: measure the latency of a venue from here."""
 
 from __future__ import annotations
 

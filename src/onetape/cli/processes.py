@@ -1,20 +1,32 @@
-"""The verbs on processes: `up`, `status`, `restart`, `down`."""
+"""Provide the verbs on processes: `up`, `status`, `restart`, `down`."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import click
 
 from onetape.cli.complete import processes
 from onetape.cli.frame import Answer, Shell, load, moment, verb
-from onetape.cli.listing import aligned
+from onetape.cli.listing import age_text, aligned, amount
 from onetape.model.errors import UsageError
 from onetape.model.shown import shown
 
+# Figures that `status` shows -> keys of the table of definitions.
+DEFINED = {
+    "heartbeat": "heartbeat",
+    "progress": "progress",
+    "lag": "lag",
+    "cpu": "cpu",
+    "profit": "pnl",
+    "working": "working_orders",
+    "filled": "fills",
+    "equity": "equity_of_currency",
+}
 COLUMNS = ("name", "pid", "state", "heartbeat", "progress", "lag", "cpu", "memory", "files", "restarts", "reason")
 WATCH_S = 2.0
 CLEAR = "\x1b[H\x1b[2J"
@@ -44,41 +56,48 @@ def up(shell: Shell, foreground: bool, single: bool, minimal: bool) -> Answer:
     bring_up = load("onetape.supervisor.client", "bring_up", what="the supervisor")
     doing, say = shell.progress.doing, shell.progress.say
     state = bring_up(config, path, shell.home, single=single, is_minimal=minimal, doing=doing, say=say)
-    said = "runs already, nothing was changed\n" if state["already"] else ""
-    said += "".join(
-        f"{key} is other in the file than what runs: {f'onetape restart {name}' if name else 'onetape down, up'}\n"
-        for key, name in state["changed"].items()
-    )
+    said = "already running, nothing was changed\n" if state["already"] else ""
+    for key, name in state["changed"].items():
+        todo = f"onetape restart {name}" if name else "onetape down, then up"
+        said += f"{key} differs from the running configuration: {todo}\n"
     said += "".join(f"{note}\n" for note in state["notes"])
     return Answer(state, said + table(state) + _pages(shell, state))
 
 
 def _pages(shell: Shell, state: dict[str, Any]) -> str:
-    """Says where the pages are, and the link that lets one browser in."""
+    """Returns the pages' address, and the link that logs one browser in."""
     if not state.get("dashboard"):
         return ""
     link = load("onetape.dashboard.options", "link_of", what="the pages")(shell.home)
     return f"\npages at {state['dashboard']}; this link lets one browser in, once:\n{link}"
 
 
-@verb("status", example="onetape status --json\nonetape status --watch")
+@verb("status", example="onetape status --json\nonetape status --watch\nonetape status --explain")
 @click.option("-w", "--watch", is_flag=True, help="Show it anew every 2 s, until Ctrl-C.")
-def status(shell: Shell, watch: bool) -> Answer:
+@click.option("--explain", is_flag=True, help="Say what each figure is, its unit, and what it includes.")
+def status(shell: Shell, watch: bool, explain: bool) -> Answer:
     """Show the processes: state, heartbeat and progress, lag in frames, share of a core,
-    memory, open files, restarts, working orders; the profit of each robot, what it holds, and danger levels above 0.
+    memory, open files, restarts, working orders; the profit of each robot, its positions, and danger levels above 0.
 
-    A process that waits says what for.
+    A waiting process shows the reason.
     """
     if not watch:
         state = _state(shell)
-        return Answer(state, table(state))
+        if not explain:
+            return Answer(state, table(state))
+        state["definitions"] = load("onetape.report.metrics", "definitions", what="definitions")(DEFINED)
+        return Answer(state, "\n".join([table(state), "", *_definition_lines(state["definitions"])]))
     if shell.json:
         raise UsageError(
             "--watch has no end and --json is one value", location="onetape status", todo="leave one of them out"
         )
 
     def show() -> None:
-        while True:
+        with suppress(KeyboardInterrupt):
+            follow()
+
+    def follow() -> None:
+        while True:  # Ctrl-C is the usual end
             print((CLEAR if sys.stdout.isatty() else "") + table(_state(shell)), flush=True)
             time.sleep(WATCH_S)
 
@@ -100,7 +119,7 @@ def _state(shell: Shell) -> dict[str, Any]:
 
 
 def table(state: dict[str, Any]) -> str:
-    """The processes for a reader."""
+    """Returns the processes as a table."""
     if not state["processes"]:
         return "nothing runs (onetape up)"
     lines = [COLUMNS, *map(_row, state["processes"])]
@@ -116,7 +135,7 @@ def table(state: dict[str, Any]) -> str:
 
 
 def _danger_lines(halts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Gives a line for each account, and the system, whose level is above 0; of what is smaller, how many there are."""
+    """Returns a line for each account, and the system, with a level above 0; of smaller scopes their number."""
     whole = [each for each in halts if each["scope"] in ("account", "system")]
     highest = {(each["scope"], each["subject"]): each for each in sorted(whole, key=lambda row: row["level"])}
     for (scope, subject), each in sorted(highest.items()):
@@ -128,10 +147,19 @@ def _danger_lines(halts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"above danger level 0, symbols and sub-accounts: {len(smaller)} (onetape halts)"
 
 
+def _definition_lines(definitions: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for name, each in definitions.items():
+        if name == "equity":  # in JSON alone
+            continue
+        includes = "" if each["includes"] is None else f"; includes {', '.join(each['includes'])}"
+        yield f"{name}: {each['definition'].rstrip('.')}. Unit: {each['unit']}{includes}"
+
+
 def _robot_line(process: dict[str, Any]) -> str:
     robot = process["robot"]
     held = ", ".join(f"{qty} {symbol}" for symbol, qty in robot["positions"].items()) or "nothing"
-    profit = f"{robot['profit']} {robot.get('currency', '')}".rstrip()
+    currency = robot.get("currency", "")
+    profit = f"{amount(robot['profit'], currency) or '-'} {currency}".rstrip()
     return (
         f"{process['name']}  {robot['status']}, profit {profit}, holds {held}, "
         f"{robot['orders']} working, {robot['fills']} filled"
@@ -141,7 +169,7 @@ def _robot_line(process: dict[str, Any]) -> str:
 def _row(process: dict[str, Any]) -> tuple[str, ...]:
     def age(key: str) -> str:
         value = process[key]
-        return "-" if value is None else f"{value} ms"
+        return "-" if value is None else age_text(value)
 
     def shown(key: str, unit: int, word: str = "") -> str:
         value = process[key]
@@ -165,9 +193,9 @@ def _row(process: dict[str, Any]) -> tuple[str, ...]:
 @verb("restart", example="onetape restart robot:mm")
 @click.argument("name", shell_complete=processes)
 def restart(shell: Shell, name: str) -> Answer:
-    """Stop one process and start it again; returns when it runs. One that failed is tried anew.
+    """Stop one process and start it again; returns when it runs. A failed process is tried anew.
 
-    It starts as its section of the configuration says now, and what is different is shown; where it
+    It starts with its current section of the configuration, and the differences are shown; where it
     could not start, nothing is stopped.
     """
     restarted = load("onetape.supervisor.client", "restart", what="the supervisor")
@@ -182,7 +210,7 @@ def restart(shell: Shell, name: str) -> Answer:
 def down(shell: Shell) -> Answer:
     """Stop all processes in reverse order: robots cancel their orders, then gateways, then venues.
 
-    Nothing that runs is no error.
+    No running process is no error.
     """
     bring_down = load("onetape.supervisor.client", "bring_down", what="the supervisor")
     done = bring_down(shell.home, shell.progress.doing)

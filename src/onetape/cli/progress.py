@@ -1,7 +1,7 @@
-"""The line about work that takes long: on a terminal, from its third second on, gone with the work.
+"""Draw a progress line for long work: on a terminal, from its third second on, removed at its end.
 
-What works only notes how far it is, which costs two stores; a thread looks at that a few times a
-second and draws. So there is a line, with the time that has passed, also where nothing is noted.
+The worker only stores its progress, which costs two stores; a thread reads that a few times a
+second and draws. So there is a line, with the elapsed time, even without any progress stored.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from onetape.model.shown import shown as safe
 
 __all__ = ["Progress"]
 
-BEGIN_S: Final = 2.0  # what ends before says nothing
+BEGIN_S: Final = 2.0  # shorter work shows nothing
 REDRAW_S: Final = 0.25
 WIDTH: Final = 24  # of the bar
-COLUMNS: Final = 80  # of a terminal that does not know its own
+COLUMNS: Final = 80  # of a terminal of unknown width
 ERASE: Final = "\r\x1b[2K"
 _SIZES: Final = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
 class Progress:
-    """Called with (done, total) as work goes on; total None or 0 means that the end is not known.
+    """Called with (done, total) as work goes on; total None or 0 means that the end is unknown.
 
-    A context: the line is drawn inside of it, and may be again in a later one. shown: else nothing
-    is drawn at all. Its own thread draws, and writes past `sys.stderr`, which may be in use.
+    A context: the line is drawn inside of it, and may be again in a later one. shown: whether it is drawn at all.
+    Its own thread draws, and bypasses `sys.stderr`, which may be in use.
     """
 
     def __init__(self, title: str, *, shown: bool, begin_s: float = BEGIN_S) -> None:
@@ -41,7 +41,7 @@ class Progress:
         self._words = ""
         self._done: float = 0
         self._total: float | None = None
-        self._from: tuple[float, float] | None = None  # when the first was noted, how far it was
+        self._from: tuple[float, float] | None = None  # time and value of the first progress
         self._began = 0.0
         self._is_drawn = False
         self._drawing = threading.Lock()
@@ -54,24 +54,24 @@ class Progress:
         self._done, self._total = done, total
 
     def of(self, unit: str) -> Progress:
-        """What is counted, `bytes` or a plural for people: itself."""
+        """Sets what is counted, `bytes` or a plural for people; returns itself."""
         self.unit = unit
         return self
 
     def doing(self, words: str) -> None:
-        """What is done from here on, or waited for."""
+        """Sets the current activity, or what is awaited."""
         if words != self._words:
             self._words = words
             self._done, self._total, self._from = 0, None, None
 
     def say(self, line: str) -> None:
-        """A line that stays, above this one."""
-        with self._drawing, suppress(OSError):  # a terminal that was closed takes no more
+        """Print a permanent line above this one."""
+        with self._drawing, suppress(OSError):  # a closed terminal takes no more
             print(f"{ERASE if self._is_drawn else ''}{safe(line)}", file=sys.stderr, flush=True)
             self._is_drawn = False
 
     def end(self) -> None:
-        """Nothing is left of it."""
+        """Remove the line."""
         if self._thread is None:
             return
         self._end.set()
@@ -104,12 +104,12 @@ class Progress:
             if self._from is None and self._done:
                 self._from = now, self._done
             with self._drawing:
-                # Left at its beginning: what anybody else writes does not hang on to it.
+                # Cursor left at the start of the line: other output does not continue it.
                 _write(f"{ERASE}{self.line(now, _columns() - 1)}\r")
                 self._is_drawn = True
 
     def line(self, now: float, columns: int = 1000) -> str:
-        """Its text at a moment of the monotonic clock. One too long loses words, not figures."""
+        """Returns its text at a time of the monotonic clock. A too long one loses words, not figures."""
         done, total, first = self._done, self._total, self._from
         parts = [self.title]
         seconds, came = (now - first[0], done - first[1]) if first else (0.0, 0.0)
@@ -155,7 +155,7 @@ def _columns() -> int:
 
 
 def _clock(seconds: float) -> str:
-    """1:05, or 2:10:00."""
+    """Returns 1:05, or 2:10:00."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

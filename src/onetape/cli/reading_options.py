@@ -1,4 +1,4 @@
-"""How files of rows are read: flags of `import`, and of the verbs that take such files as data."""
+"""Define flags for reading files of rows: of `import`, and of verbs that take such files as data."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ decimal_option = click.option(
 
 
 def reading_options(function: F) -> F:
-    """Adds all of them."""
+    """Adds all flags."""
     return columns_option(time_format_option(decimal_option(function)))

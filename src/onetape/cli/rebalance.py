@@ -1,4 +1,4 @@
-"""`onetape rebalance`: margin in use of accounts."""
+"""Provide `onetape rebalance`: margin in use of accounts."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ ACTION = ("accountId", "action", "currentUtilization", "targetUtilization", "adj
 @hedging.ID
 @hedging.TOKEN_FILE
 def command(shell: Shell, id_: str, token_file: Path | None, **fields: Any) -> Answer:
-    """Bring the margin in use of accounts to a target, with the net delta kept: what one account buys another
-    sells."""
+    """Bring the margin in use of accounts to a target, keeping the net delta: one account buys what another sells."""
     client = hedging.control_plane(shell, token_file, id_=id_)
     fields["accounts"] = fields["accounts"] or hedging.accounts_of(client, fields["symbol"])
 

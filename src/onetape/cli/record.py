@@ -1,4 +1,4 @@
-"""`onetape record`: the market of a venue on a tape, and no strategy."""
+"""Provide `onetape record`: record the market of a venue, without a strategy."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def command(
 ) -> Answer:
     """Record quotes, trades and marks of a venue until Ctrl-C. Needs no key.
 
-    VENUE is one of the configuration, or a kind. Symbols that are listed meanwhile are picked up. An
-    existing tape of the same venue is gone on with. With --keep the oldest segments go while it
-    records, but never what runs are replayed from.
+    VENUE is one of the configuration, or a kind. Newly listed symbols are added. An
+    existing tape of the same venue is continued. With --keep the oldest segments are removed while it
+    records, but never those needed to replay runs.
     """
     if seconds is not None and not 0 < seconds < math.inf:
         raise UsageError("--seconds has to be above 0", location="onetape record")

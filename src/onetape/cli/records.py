@@ -1,4 +1,4 @@
-"""The verbs on records: `ledger`, `activity`, `trips`, `equity`, `risk`; and how others reach records."""
+"""Provide the verbs on records: `ledger`, `activity`, `trips`, `equity`, `risk`; and access to records for others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from onetape.cli.frame import Answer, Shell, load, verb
 from onetape.cli.listing import amount, listing
-from onetape.model.errors import UsageError
+from onetape.model.errors import BadInput, UsageError
 from onetape.model.time import DAY, SECOND, TIME_MAX, parse_duration, parse_time
 
 LEDGER_COLUMNS = ("key", "currency", "realized", "traded", "fees", "funding", "transfers", "net")
@@ -39,8 +39,8 @@ EQUITY_COLUMNS = {
 RISK_COLUMNS = ("ts", "account", "currency", "equity", "delta", "utilization", "leverage", "unrealized", "drawdown")
 
 
-def moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
-    """ns UTC of a time, of `today` and `yesterday` (UTC), or of so long ago: 24h."""
+def moment(_ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """Returns ns UTC of a time, of `today` and `yesterday` (UTC), or of a time ago: 24h."""
     now = time.time_ns()
     if value is None:
         return None
@@ -49,7 +49,12 @@ def moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> i
     try:
         return now - parse_duration(value)
     except UsageError:
+        pass
+    try:
         return parse_time(value)
+    except BadInput as error:
+        todo = f"{error.todo or 'write 2024-08-08T09:30:00Z'}, today, yesterday, or 24h for so long ago"
+        raise UsageError(error.what, location=param.opts[0], todo=todo) from None
 
 
 def _window(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -66,7 +71,7 @@ def _by(choices: list[str]) -> Callable[[Any], Any]:
 
 
 def _recorded(shell: Shell, what: str, **wanted: Any) -> list[dict[str, Any]]:
-    """Rows of `record_queries`, with what the journals of the home have now."""
+    """Returns rows of `record_queries`, with the current state of the home's journals."""
     if "since" in wanted:
         wanted |= {"since": wanted["since"] or 0, "until": wanted["until"] or TIME_MAX}
         if wanted["since"] > wanted["until"]:
@@ -76,27 +81,30 @@ def _recorded(shell: Shell, what: str, **wanted: Any) -> list[dict[str, Any]]:
 
 
 def of_records(shell: Shell, module: str, what: str, **wanted: Any) -> Any:
-    """What a function of the recorder makes of them, with what the journals of the home have now."""
+    """Returns the result of a function of the recorder, with the current state of the home's journals."""
     records_of = load("onetape.recorder.read", "records_of", what="records")
     with records_of(shell.home, shell.running_config, os.environ, shell.config_folder) as records:
         return load(module, what, what="records")(records, **wanted)
 
 
 def _amounts(by_asset: dict[str, str]) -> str:
-    return " ".join(f"{amount(text)} {asset}" for asset, text in by_asset.items())
+    return " ".join(f"{amount(text, asset)} {asset}" for asset, text in by_asset.items())
 
 
 @verb("ledger", example="onetape ledger --since 2026-11-01 --by symbol\nonetape ledger --by day --json")
 @_window
 @_by(["symbol", "strategy", "day", "account"])
 def ledger(shell: Shell, since: int, until: int, by: str) -> Answer:
-    """Show what was realized, fees by asset, funding and transfers; with --json exact, and equal to the tapes.
+    """Show realized profit, fees by asset, funding and transfers; with --json exact, and equal to the tapes.
 
-    traded: of spot, what purchases and sales moved, coins at what they had cost; it is in no net.
+    traded: on spot, the money moved by purchases and sales, coins at cost; it is in no net.
     """
     found = _recorded(shell, "ledger", by=by, since=since, until=until)
     money = ("realized", "traded", "funding", "transfers", "net")
-    shown = [{**row, **{name: amount(row[name]) for name in money}, "fees": _amounts(row["fees"])} for row in found]
+    shown = [
+        {**row, **{name: amount(row[name], row["currency"]) for name in money}, "fees": _amounts(row["fees"])}
+        for row in found
+    ]
     return Answer(found, listing(shown, LEDGER_COLUMNS, nothing="no money has moved"))
 
 
@@ -104,7 +112,7 @@ def ledger(shell: Shell, since: int, until: int, by: str) -> Answer:
 @_window
 @_by(["hour", "day", "symbol", "strategy", "account"])
 def activity(shell: Shell, since: int, until: int, by: str) -> Answer:
-    """Show orders, the share of them that was filled, cancels, fills and volume, by whole hours (UTC)."""
+    """Show orders, their fill share, cancels, fills and volume, by whole hours (UTC)."""
     found = _recorded(shell, "activity", by=by, since=since, until=until)
     shown = [{**row, "volume": _amounts(row["volume"])} for row in found]
     return Answer(found, listing(shown, ACTIVITY_COLUMNS, nothing="no order was made"))
@@ -124,12 +132,12 @@ def trips(shell: Shell, since: int, until: int) -> Answer:
 def equity(shell: Shell, since: int, until: int, by: str) -> Answer:
     """Show the equity of accounts, strategies or all at each full minute, and now; the newest last."""
     found = _recorded(shell, "equity", by=by, since=since, until=until)
-    shown = [{**row, "ts": row["ts"] // SECOND * SECOND} for row in found]  # the newest is of now, to the nanosecond
+    shown = [{**row, "ts": row["ts"] // SECOND * SECOND} for row in found]  # the newest is current, to the nanosecond
     return Answer(found, listing(shown, EQUITY_COLUMNS[by], nothing="nothing was recorded"))
 
 
 @verb("risk", example="onetape risk --json")
 def risk(shell: Shell) -> Answer:
-    """Show by account: net exposure, use of margin, leverage, open profit, drawdown."""
+    """Show by account: net exposure, use of margin, leverage, unrealized profit, drawdown."""
     found = _recorded(shell, "risk")
     return Answer(found, listing(found, RISK_COLUMNS, nothing="nothing was recorded"))

@@ -1,4 +1,4 @@
-"""`onetape replay`: a recorded run once more."""
+"""Provide `onetape replay`: repeat a recorded run."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _text(value: dict[str, Any], until: str | None, source: Path | None) -> str:
 
     apart = ("divergence", "state", "steps")
     said = {name: each for name, each in value.items() if name not in apart}
-    if not said.pop("verified"):  # which was not asked for, and reads as a failure
+    if not said.pop("verified"):  # which was not requested, and reads as a failure
         if source is not None:
             said["compared"] = "actions of the edited source with the recorded ones"
         elif until is None or "checkpoints" in value:
@@ -104,5 +104,5 @@ def _by_hand(shell: Shell, name: str, until: str) -> Answer:
 
 
 def _line() -> str:
-    click.echo("> ", nl=False)  # input() would say it on standard error
+    click.echo("> ", nl=False)  # input() would print it to standard error
     return input()

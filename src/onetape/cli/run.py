@@ -1,4 +1,4 @@
-"""`onetape run`: one robot in the foreground."""
+"""Provide `onetape run`: one robot in the foreground."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def command(
 
 
 def _answer(result: Any, began: float) -> Answer:
-    """began: seconds of time.perf_counter."""
+    """Returns the answer. began: seconds of time.perf_counter."""
     result.wall_seconds = time.perf_counter() - began
     return answer_of_run(result)
 
@@ -91,7 +91,7 @@ def _answer(result: Any, began: float) -> Answer:
 def _live(
     shell: Shell, exchange: str | None, accounts: tuple[str, ...], chosen: dict[str, Any], options: dict[str, Any]
 ) -> Any:
-    """Runs it at a venue, and returns its result."""
+    """Run it at a venue, and return its result."""
     account = accounts[0] if len(accounts) == 1 else ""
     if exchange is not None and len(accounts) > 1:
         raise NotAvailable(

@@ -1,6 +1,6 @@
-"""What the verbs that run a strategy share: the flags of runs/options.py, and their answer.
+"""Provide what the verbs that run a strategy share: the flags of runs/options.py, and their answer.
 
-A flag stands here once and is taken by `backtest`, `sweep` and `run`. One that means nothing for
+A flag is defined here once for `backtest`, `sweep` and `run`. One without a meaning for
 a verb is refused there with its reason (`refused`); it is never ignored.
 """
 
@@ -35,8 +35,8 @@ _OPTIONS = (
         help="Finer data of the same symbols, for what happens inside bars; the robot never sees it.",
     ),
     click.option("--symbol", metavar="S", help="Only this instrument."),
-    click.option("--from", "start", metavar="T", help="First moment."),
-    click.option("--to", "end", metavar="T", help="End, exclusive."),
+    click.option("--from", "--start", "start", metavar="T", help="First moment."),
+    click.option("--to", "--end", "end", metavar="T", help="End, exclusive."),
     click.option(
         "--cash",
         metavar="'N CUR'",
@@ -112,25 +112,25 @@ _OPTIONS = (
 
 
 def strategy_over_data(function: F) -> F:
-    """STRATEGY, `--data PATH...` and how its files of rows are read."""
+    """Adds STRATEGY, `--data PATH...` and options for reading its files of rows."""
     strategy = click.argument("strategy", shell_complete=files)
     data = click.option(
         "--data", multiple=True, required=True, metavar="PATH...", help="Tapes or files.", shell_complete=files
     )
-    # What stands behind the first PATH.
+    # Words after the first PATH.
     more = click.argument("more_data", nargs=-1, metavar="", shell_complete=files)
     return strategy(data(more(reading_options(function))))
 
 
 def run_options(function: F) -> F:
-    """The flags of every choice that a run has, in the order above."""
+    """Adds the flags of every choice that a run has, in the order above."""
     for option in reversed(_OPTIONS):
         function = option(function)
     return function
 
 
 def refused(flags: str, why: str, *, todo: str) -> Callable[[F], F]:
-    """A flag of another verb (as `--stress/--no-stress`) that this one cannot mean; unlisted."""
+    """Adds a hidden flag of another verb (as `--stress/--no-stress`) that this one cannot support, and refuses it."""
 
     def refuse(context: click.Context, parameter: click.Parameter, chosen: bool | None) -> None:
         if chosen:
@@ -140,7 +140,7 @@ def refused(flags: str, why: str, *, todo: str) -> Callable[[F], F]:
 
 
 def answer_of_run(result: Any) -> Answer:
-    """A run as JSON, and for a reader as the table with what it stands on."""
+    """Returns a run as JSON, and for a reader as the table with its assumptions."""
     value = plain(result)
 
     def show() -> None:

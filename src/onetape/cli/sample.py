@@ -1,4 +1,4 @@
-"""`onetape sample`: a generated market."""
+"""Provide `onetape sample`: a generated market."""
 
 from __future__ import annotations
 

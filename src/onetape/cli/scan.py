@@ -1,4 +1,4 @@
-"""`onetape scan`: symbols that meet a condition."""
+"""Provide `onetape scan`: symbols that meet a condition."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from onetape.model.shown import shown
 def command(
     shell: Shell, expression: str | None, spreads: bool, symbols: str, seconds: float | None, data: tuple[Path, ...]
 ) -> Answer:
-    """Show which symbols meet a condition, judged at every update.
+    """Show which symbols meet a condition, evaluated at every update.
 
     Values are bid ask mid spread bid_size ask_size last last_size mark index funding tick lot age,
     of another symbol by its name: mid("kraken:BTC/USD"), spread_to("kraken:BTC/USD"); over a time

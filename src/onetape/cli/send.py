@@ -1,4 +1,4 @@
-"""`onetape send`: a command to a process that runs, and its answer."""
+"""Provide `onetape send`: a command to a running process, and its answer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def command(shell: Shell, target: str, command_name: str, fields: tuple[str, ...
     """Send a command as operator and wait for its answer.
 
     TARGET is a robot (`robot:NAME` or NAME alone, or `robot`: all that run), the `supervisor`, a
-    gateway (`gateway`, `gateway:ACCOUNT`, or `VENUE_gateway`), or `*`: whoever takes commands.
+    gateway (`gateway`, `gateway:ACCOUNT`, or `VENUE_gateway`), or `*`: all that take commands.
 
     To a robot: params NAME=VALUE... (in force from the next event on, and after a restart), stop
     (cancel what works, trade no more), start, save (its section of the configuration with the
@@ -38,13 +38,13 @@ def command(shell: Shell, target: str, command_name: str, fields: tuple[str, ...
 
     To a gateway: ping,
     kill (cancel everything, refuse new risk until `unkill`), unkill, cancel_all, reconcile,
-    settle (order=CLIENT_ID as=open|filled|closed [venue_id=ID] [filled=QTY]: what stands at the
-    venue about an order that stays UNKNOWN) or latency (what orders took: received, decided, out,
+    settle (order=CLIENT_ID as=open|filled|closed [venue_id=ID] [filled=QTY]: the state at the
+    venue of an order that stays UNKNOWN) or latency (of orders: received, decided, out,
     acknowledged), orders by hand (place, cancel, close, flatten: what `onetape buy` and the verbs
     beside it send), or one that moves money, at one gateway only: allocate, release, adjust, set,
     reset (currency=usd amount=100 index=2), and transfer, from one wallet of an account to another
-    (id=ID currency=usd amount=100 from=trading to=spot [index=2] [deadline=60s]). transfers tells
-    how these stand.
+    (id=ID currency=usd amount=100 from=trading to=spot [index=2] [deadline=60s]). transfers shows
+    their state.
     """
     send = load("onetape.ipc.operator", "send_command", what="commands")
     answers = send(
@@ -52,12 +52,18 @@ def command(shell: Shell, target: str, command_name: str, fields: tuple[str, ...
     )
     value = answers[0] if len(answers) == 1 else {"answers": answers}
     error = next((_error(a["error"]) for a in answers if a["error"]), None)
-    text = "\n".join(rows(answer) for answer in answers)
+    text = "\n".join(rows(_without_said(answer, error)) for answer in answers)
     if len(answers) == 1 or error is None:
         return Answer.of_check(value, error, text)
     return Answer(value, text, error.exit_code, error)
 
 
+def _without_said(answer: dict[str, Any], error: OnetapeError | None) -> dict[str, Any]:
+    """Returns the answer without the error that is printed below it."""
+    is_said = error is not None and (answer["error"] is None or answer["error"]["message"] == error.what)
+    return {key: value for key, value in answer.items() if not (is_said and key == "error")}
+
+
 def _error(reply: dict[str, Any]) -> OnetapeError:
-    """What a process said, as an error of this one."""
+    """Returns a process's error as an error of this one."""
     return BY_CODE.get(reply["code"], PermissionDenied)(reply["message"])

@@ -1,4 +1,4 @@
-"""`onetape sim`: a simulated exchange that other people's clients can use."""
+"""Provide `onetape sim`: a simulated exchange for any client."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from onetape.model.venue_kinds import VENUE_KINDS
 
 
 def _for_people(shell: Shell, line: str) -> None:
-    """The ready line's facts without keys and secrets."""
+    """Returns the ready line's facts without keys and secrets."""
     from onetape.preflight.preflight import CHECKED
 
     facts = json.loads(line)

@@ -1,4 +1,4 @@
-"""A robot's state at one place of its run, for a reader."""
+"""Format a robot's state at one place of its run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from onetape.cli.frame import moment
+from onetape.cli.frame import TIME_KEYS, TIME_NS_MIN, moment
 
 __all__ = ["book_lines", "brief_lines", "divergence_lines", "frame_line", "frame_lines", "order_lines", "state_text"]
 
@@ -15,7 +15,7 @@ _BESIDE = {"flags", "ts_recv"}  # of little use to a reader
 
 
 def state_text(state: dict[str, Any]) -> str:
-    """Writes all of a state."""
+    """Returns the complete state as text."""
     lines = [*frame_lines(state), "", *_head(state)]
     lines += _named("parameters", state["params"])
     lines += _named("memory", state["memory"])
@@ -30,7 +30,7 @@ def state_text(state: dict[str, Any]) -> str:
 
 
 def brief_lines(state: dict[str, Any]) -> list[str]:
-    """Writes what a step changed: the frame, and what the robot has."""
+    """Returns the changes of a step: the frame, and the robot's state."""
     frame = state["frame"]
     lines = [frame_line(frame) if frame else "before the first frame"]
     held = ", ".join(f"{each['qty']} {each['symbol']} at {each['entry_price']}" for each in state["positions"])
@@ -44,7 +44,7 @@ def brief_lines(state: dict[str, Any]) -> list[str]:
 
 
 def frame_lines(state: dict[str, Any]) -> list[str]:
-    """The frame among those around it."""
+    """Returns the frame among those around it."""
     lines = [f"  {frame_line(each)}" for each in state["before"]]
     if state["frame"] is not None:
         lines.append(f"> {frame_line(state['frame'])}")
@@ -52,7 +52,7 @@ def frame_lines(state: dict[str, Any]) -> list[str]:
 
 
 def divergence_lines(found: dict[str, Any]) -> list[str]:
-    """The first frame that differs: both sides, and what lies around."""
+    """Returns the first differing frame: both sides, and the frames around it."""
     sides = [f"  {side}: {frame_line(found[side]) if found[side] else 'nothing'}" for side in ("recorded", "repeated")]
     return [
         "equal before",
@@ -65,7 +65,7 @@ def divergence_lines(found: dict[str, Any]) -> list[str]:
 
 
 def frame_line(frame: dict[str, Any]) -> str:
-    body = "  ".join(f"{name} {_short(value)}" for name, value in frame["data"].items() if name not in _BESIDE)
+    body = "  ".join(f"{name} {_value(name, value)}" for name, value in frame["data"].items() if name not in _BESIDE)
     text = (
         f"{frame.get('tape', 'run')}:{frame['seq']}  {moment(frame['time'])}  {frame['type']}  "
         f"{frame['symbol']}  {body}"
@@ -100,7 +100,7 @@ def position_lines(state: dict[str, Any]) -> list[str]:
 
 
 def book_lines(state: dict[str, Any]) -> list[str]:
-    """Draws all books, asks above bids."""
+    """Returns all books, asks above bids."""
     lines = []
     for symbol, market in state["market"].items():
         book = market["book"]
@@ -141,6 +141,11 @@ def _top(book: dict[str, Any]) -> str:
     bid = " @ ".join(reversed(book["bids"][0])) if book["bids"] else "-"
     ask = " @ ".join(book["asks"][0]) if book["asks"] else "-"
     return f"book {bid} / {ask}" + ("" if book["synced"] else "  not in sync")
+
+
+def _value(name: str, value: Any) -> str:
+    is_time = isinstance(value, int) and value >= TIME_NS_MIN and (name.startswith("ts_") or name in TIME_KEYS)
+    return moment(value) if is_time else _short(value)
 
 
 def _short(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""`onetape sweep` and `onetape optimize`: many backtests over a parameter grid, all of it or what a search tries."""
+"""Provide `onetape sweep` and `onetape optimize`: many backtests over a parameter grid, all of it or a search."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHOWN = 10
 
 
 def _many_runs(function: F) -> F:
-    """What both verbs take."""
+    """Adds the arguments of both verbs."""
     for option in reversed(
         (
             strategy_over_data,
@@ -47,6 +47,7 @@ def _many_runs(function: F) -> F:
                 todo="give it to the `onetape backtest` that is printed for the best",
             ),
             click.option("--out", metavar="DIR", help="Its name or path [default: dated, under home]."),
+            click.option("--force", is_flag=True, help="Replace an existing sweep of that name."),
             click.option("--report", type=click.Path(path_type=Path), metavar="F.html", help="The page."),
         )
     ):
@@ -65,7 +66,7 @@ def _many_runs(function: F) -> F:
 def command(shell: Shell, **options: Any) -> Answer:
     """Backtest every combination of parameters, on all cores.
 
-    Results are kept as they finish: a sweep that was stopped or killed goes on with --resume.
+    Results are kept as they finish: a sweep that was stopped or killed is continued by --resume.
     """
     return _run(shell, **options)
 
@@ -81,10 +82,10 @@ def command(shell: Shell, **options: Any) -> Answer:
 @click.option("--trials", type=click.IntRange(min=1), metavar="N", default=100, show_default=True)
 @click.option("--sampler", type=click.Choice(["tpe", "random"]), default="tpe", show_default=True)
 def optimize(shell: Shell, **options: Any) -> Answer:
-    """Search for parameters, each trial by what those before it came to, on all cores.
+    """Search for parameters, choosing each trial by earlier results, on all cores.
 
-    Says the odds that the best is luck. A search that was stopped or killed goes on with --resume,
-    and with more --trials it goes on from where it ended.
+    Shows the odds that the best is luck. A search that was stopped or killed is continued by --resume,
+    and extended by more --trials.
     """
     return _run(shell, **options)
 
@@ -133,7 +134,7 @@ def _run(
 
 
 def _text(result: Any) -> str:
-    """The windows of a walk-forward, or the best variants, as a table."""
+    """Returns the windows of a walk-forward, or the best variants, as a table."""
     sweep, value = result.sweep, result.as_json()
     head, table, tail = (_windows if "walk_forward" in value else _best)(sweep, value)
     lines = [f"{value['done']} variants of {sweep.name}, {value['failed']} failed; {sweep.path}"]
@@ -151,7 +152,7 @@ def _text(result: Any) -> str:
 
 
 def _windows(sweep: Any, value: dict[str, Any]) -> tuple[list[str], list[list[str]], str]:
-    """Head, rows and the sentence below them."""
+    """Returns head, rows and the sentence below them."""
     from onetape.report.metrics import metric_text, number_text
 
     walk, names = value["walk_forward"], list(sweep.grid.axes)
@@ -175,7 +176,7 @@ def _windows(sweep: Any, value: dict[str, Any]) -> tuple[list[str], list[list[st
 
 
 def _best(sweep: Any, value: dict[str, Any]) -> tuple[list[str], list[list[str]], str]:
-    """Head, rows and the sentence below them."""
+    """Returns head, rows and the sentence below them."""
     from onetape.report.metrics import metric_text
     from onetape.report.sweep_results import LESS_IS_BETTER, metric_of, no_value
 

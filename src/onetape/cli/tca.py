@@ -1,4 +1,4 @@
-"""`onetape tca`: what orders cost, and why."""
+"""Provide `onetape tca`: the transaction costs of orders, by cause."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ TIMES = ("strategy", "way", "orders", "median", "p90", "p99", "most")
 @click.argument("run", shell_complete=runs)
 @click.option("--by", type=click.Choice(["strategy", "symbol", "algo", "side"]), default="algo", show_default=True)
 def command(shell: Shell, run: str, by: str) -> Answer:
-    """Show what the orders of a run cost against the market when they were decided on.
+    """Show the costs of a run's orders against the market at their decision.
 
-    The shortfall is spread, impact, delay and fees, to the last digit; opportunity is what the
-    market moved away from what targets had not got when they ended. Costs are positive; low and
+    The shortfall is spread, impact, delay and fees, to the last digit; opportunity is the adverse
+    move of the market on the quantity missing when targets ended. Costs are positive; low and
     high are the ends of a 95 % interval, in basis points like bps.
-    Below: what orders took to the venue and its answers back, in ms, by strategy.
+    Below: latencies of orders to the venue and of its answers, in ms, by strategy.
     """
     path = shell.run_path(run)
     costs = load("onetape.runs.tca", "costs_of", what="tca")(path)

@@ -1,4 +1,4 @@
-"""The prompt of `onetape replay RUN --until PLACE` on a terminal: steps through a run by hand."""
+"""Provide the prompt of `onetape replay RUN --until PLACE` on a terminal: steps through a run by hand."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def run_prompt(
     write: Callable[[str], None],
     working: AbstractContextManager[object] | None = None,
 ) -> None:
-    """Takes commands until q or the end of the input. read: raises EOFError there. working: entered, again and
-    again, while an answer is made."""
+    """Process commands until q or the end of the input. read: raises EOFError there. working: a context entered for
+    each answer."""
     working = working or nullcontext()
     write("\n".join([*frame_lines(traveller.state()), *brief_lines(traveller.state(0))[1:]]))
     write("h for help")

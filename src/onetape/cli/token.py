@@ -1,4 +1,4 @@
-"""`onetape token`: who may ask the control plane, and for what."""
+"""Provide `onetape token`: access to the control plane, by scope."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COLUMNS = ("name", "scopes", "created", "expires", "state")
 def command(shell: Shell, action: str, name: str, scope: str, days: int | None, out: Path | None) -> Answer:
     """Make, list and revoke tokens of the REST interface.
 
-    A token is shown once and kept nowhere: only its hash is, in the home. From the first one on every
+    A token is shown once and not stored: only its hash is, in the home. From the first one on every
     call needs one, at once; that stays so when all are revoked.
     """
     if bool(name) != (action != "ls"):
@@ -60,7 +60,7 @@ def command(shell: Shell, action: str, name: str, scope: str, days: int | None, 
 
 
 def _shown(grant: Any) -> dict[str, Any]:
-    """Returns what may be known of it; times in ns UTC."""
+    """Returns the public facts of a token; times in ns UTC."""
     return {
         "name": grant.name,
         "scopes": list(grant.scopes),

@@ -1,4 +1,4 @@
-"""`onetape top`: the first look in a terminal."""
+"""Provide `onetape top`: an overview in a terminal."""
 
 from __future__ import annotations
 

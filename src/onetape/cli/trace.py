@@ -1,4 +1,4 @@
-"""`onetape trace`: what became of an order or a command, frame by frame."""
+"""Provide `onetape trace`: follow an order or a command, frame by frame."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _EMPTY = (None, "", 0, "0.0", "none", ())
 @click.option("--since", callback=when, metavar="T", help="With --otlp: of orders that went on from this moment on.")
 @click.option("-f", "--follow", is_flag=True, help="With --otlp: go on with what comes, until Ctrl-C.")
 def command(shell: Shell, name: str | None, otlp: str | None, since: int | None, follow: bool) -> Answer:
-    """Follow a command, an order or a fill through the journals: from what caused it to its money.
+    """Follow a command, an order or a fill through the journals: from its cause to its money.
 
     ID: of an operation, a command or a transfer, an order's client or venue id, a trade's id, or a
     frame as JOURNAL:SEQUENCE.

@@ -1,4 +1,4 @@
-"""`onetape variants`: a live robot beside itself on paper with other parameters."""
+"""Provide `onetape variants`: a live robot beside its paper variants."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ COLUMNS = (
 @verb("variants", example="onetape variants mm")
 @click.argument("robot", required=False, default="", metavar="[ROBOT]", shell_complete=processes)
 def command(shell: Shell, robot: str) -> Answer:
-    """Show what live robots and their variants on paper have made.
+    """Show the results of live robots and their variants on paper.
 
     `twin` is the robot itself on paper: where its orders and fills differ, live and paper have
-    parted. The others are compared with the twin.
+    diverged. The others are compared with the twin.
     """
     found = load("onetape.replay.variants_view", "variants_of", what="variants")(
         shell.home, shell.running_config, robot.removeprefix("robot:")

@@ -1,4 +1,4 @@
-"""All verbs, in the order of the help. A verb lives in `cli/<name>.py` as `command`, or under its own name in
+"""List all verbs, in the order of the help. A verb lives in `cli/<name>.py` as `command`, or under its own name in
 a module of several.
 
 The table is plain data so that `onetape --help` imports no verb.
@@ -14,7 +14,7 @@ class VerbEntry(NamedTuple):
     section: str
     summary: str
     built: bool = True
-    home: str = ""  # its module, where that has another name
+    home: str = ""  # its module, where the name differs
 
 
 BEGIN = "First steps"

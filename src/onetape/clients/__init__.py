@@ -1,1 +1,1 @@
-"""Clients of processes: who asks one for something imports none."""
+"""Clients of processes, which import no process's code."""

@@ -1,9 +1,7 @@
-"""Trading by hand from the command line: which gateway is meant, what it is asked, and what came of
-the orders.
+"""Trading by hand from the command line: chooses the gateway, sends the command, and follows the orders.
 
-A close may take more than one round: what works has to be cancelled at the venue before what is
-held can be taken off, and the venue bounds the size of one order. Each round is a command of its
-own, on the tape like the first.
+A close may take several rounds: working orders have to be cancelled at the venue before a position can be closed, and
+the venue limits the size of one order. Each round is a command of its own, on the tape like the first.
 """
 
 from __future__ import annotations
@@ -48,29 +46,29 @@ from onetape.tape.segments import is_tape
 
 __all__ = ["ByHand"]
 
-SETTLED_WITHIN_S: Final = 5.0  # for the venue's word on an order
-ROUNDS_WITHIN_S: Final = 20.0  # until nothing is held or works
+SETTLED_WITHIN_S: Final = 5.0  # for the venue's answer about an order
+ROUNDS_WITHIN_S: Final = 20.0  # until no position or order is left
 LOOK_S: Final = 0.1
 FINAL: Final = frozenset({"FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED", "ended"})
 NOT_YET: Final = frozenset({"INITIALIZED", "SUBMITTED", "PENDING_CANCEL"})
 REFUSED: Final = frozenset({"DENIED", "REJECTED"})
-# What the next round may find gone.
+# The refusals that the next round may no longer get.
 PASSES: Final = frozenset(
     each.code for each in (SelfTrade, ReduceOnlyViolated, VenueUnavailable, OrderOutcomeUnknown, PositionLimit)
 )
 
-# What orders that are cancelled first no longer stand in the way of.
+# The rules that no longer refuse after the cancels of the same command.
 MAKES_WAY: Final = frozenset((SelfTrade.code, ReduceOnlyViolated.code))
 
 
 BARS_LOOK_S: Final = 0.02
 _HIGH_AND_LOW: Final = fields("history", "high", "low")
-ANSWERED_WITHIN_S: Final = HISTORY_WITHIN_S + 4.0  # in any case, if the gateway lives
+ANSWERED_WITHIN_S: Final = HISTORY_WITHIN_S + 4.0  # a running gateway answers within this time in any case
 
 
 def extreme_of(home: Path, account: str, symbol: str, which: str, span: int) -> int:
-    """Returns the price in units. which: "low" or "high"; span: ns until now, and the bar that it begins in counts
-    whole. Raises ProcessDown, UsageError, VenueUnavailable where the venue does not tell all of it."""
+    """Returns the lowest or highest price in units. which: "low" or "high"; span: ns until now, including all of the
+    bar in which it begins. Raises ProcessDown, UsageError, VenueUnavailable if the venue does not return all of it."""
     period = interval_of(span)
     count = -(-span // period)
     client = GatewayClient(home, account)
@@ -88,7 +86,7 @@ def extreme_of(home: Path, account: str, symbol: str, which: str, span: int) -> 
                     continue
                 said = msgspec.msgpack.decode(frame.payload)
                 if (said.get("robot"), said.get("symbol"), said.get("period")) == (0, symbol, period):
-                    if said["bars"] < count:  # it may be the answer to another one who asks
+                    if said["bars"] < count:  # it may be the answer to another requester
                         why = f"{said['bars']} bars of {count} are there: {said['reason'] or 'it has no more'}"
                         continue
                     rows = [bars[number] for number in range(said["first"], said["last"] + 1)]
@@ -100,7 +98,8 @@ def extreme_of(home: Path, account: str, symbol: str, which: str, span: int) -> 
 
 
 class ByHand:
-    """Carries out one command line. id_: of its command, the same acts once; "": a new one. actor: who commands."""
+    """Executes one command line. id_: of its command, whose repetition has no further effect; "": a new one. actor: who
+    commands."""
 
     def __init__(self, home: Path, config: Config, id_: str = "", actor: str = OPERATOR) -> None:
         self._home, self._config, self._actor = home, config, actor
@@ -108,12 +107,12 @@ class ByHand:
         self.value: dict[str, Any] = {"id": self.id, "status": "applied", "orders": [], "checks": []}
         self.error: OnetapeError | None = None
         self.killed: list[str] = []  # accounts whose kill switch it has turned on
-        self._broken: list[dict[str, Any]] = []  # checks that stand against it
+        self._broken: list[dict[str, Any]] = []  # failed checks of a dry run
 
     # --- verbs ------------------------------------------------------------------------------------
 
     def place(self, symbol: str, account: str, fields: dict[str, Any]) -> None:
-        """Places an order; of a dry run the status is `passed` or `refused`."""
+        """Places an order; for a dry run the status is `passed` or `refused`."""
         target = self._account(symbol, account)
         steps, every = fields.pop("steps", None), fields.pop("every", None)
         wanted = {**fields, "steps": steps, "every": every}
@@ -130,9 +129,9 @@ class ByHand:
         self._judge(is_dry=bool(fields.get("dry_run")))
 
     def cancel(self, order: str, symbol: str, account: str, *, everything: bool, dry_run: bool = False) -> None:
-        """Cancels by a client id or the venue's, all of a symbol, or all that works; never foreign orders.
+        """Cancels by a client id or the venue's, all of a symbol, or all working orders; never foreign orders.
 
-        Without an account: at each one that may have it. Of a dry run `orders` are those that it would be.
+        Without an account: at each one that may have it. In a dry run `orders` are those that would be cancelled.
         """
         if sum((bool(order), bool(symbol), everything)) != 1:
             raise UsageError("cancel takes one of ID, --symbol and --all")
@@ -153,7 +152,7 @@ class ByHand:
         self._judge(is_dry=dry_run)
 
     def close(self, symbol: str, account: str, subaccount: str, *, dry_run: bool) -> None:
-        """Closes what is held. `left`: what is still held at the end; a dry run's `orders` would be cancelled first."""
+        """Closes positions. `left`: what remains at the end; in a dry run `orders` would be cancelled first."""
         fields = {"symbol": symbol, "dry_run": dry_run}
         if subaccount:
             fields["subaccount"] = subaccount
@@ -163,7 +162,7 @@ class ByHand:
     def flatten(self, symbol: str, account: str, *, dry_run: bool = False) -> None:
         fields: dict[str, Any] = {"symbol": symbol} if symbol else {"reason": "flatten"}
         targets = [self._account(symbol, account)] if symbol else self._accounts(account)
-        if len(targets) > 1 and not dry_run:  # none waits for its switch until others are flat
+        if len(targets) > 1 and not dry_run:  # all kill switches are turned on before the first account is flat
             for target in targets:
                 self._ask(target, "kill", fields, f"{self.id}.kill")
         for target in targets:
@@ -173,8 +172,8 @@ class ByHand:
         self._judge(is_dry=dry_run)
 
     def leverages(self, symbol: str, account: str) -> dict[str, Any]:
-        """Returns what was set last, None: nothing, and all `changes`, as far back as the
-        gateway's journal reaches; `ts` ns UTC. pruned: there may have been earlier ones."""
+        """Returns the last setting, None: there is none, and all `changes` on the gateway's journal; `ts` ns UTC.
+        pruned: there may have been earlier ones."""
         target = self._account(symbol, account)
         rows: list[dict[str, Any]] = []
         path = gateway_journal(self._home, target)
@@ -188,7 +187,8 @@ class ByHand:
         }
 
     def leverage(self, symbol: str, times: int, account: str) -> None:
-        """Sets it, and follows what the venue says; the value has `symbol`, `leverage`, `state` and `reason`."""
+        """Sets the leverage, and awaits the venue's answer; the value has `symbol`, `leverage`, `state` and
+        `reason`."""
         target = self._account(symbol, account)
         del self.value["orders"], self.value["checks"]
         reply = self._ask(target, "leverage", {"symbol": symbol, "leverage": times}, self.id)
@@ -212,10 +212,11 @@ class ByHand:
     # --- one gateway ------------------------------------------------------------------------------
 
     def _ask(self, account: str, command: str, fields: dict[str, Any], id_: str) -> dict[str, Any] | None:
-        """Asks a gateway and returns its result. None: refused, or no answer, and why is the error."""
+        """Sends a command to a gateway and returns its result. None: refused, or no answer, with the reason in
+        `error`."""
         try:
             (reply,) = send_command(self._home, f"gateway:{account}", command, fields, id_, actor=self._actor)
-        except ProcessDown as down:  # other accounts' gateways may be there
+        except ProcessDown as down:  # other accounts' gateways may run
             self.error = down
             return None
         self.value["status"] = reply["status"]
@@ -230,7 +231,7 @@ class ByHand:
         return result
 
     def _market(self, account: str, symbol: str) -> tuple[Market, Extreme]:
-        """Returns the quote that the gateway has, and who tells the extremes of a span. Raises what refuses it."""
+        """Returns the gateway's quote, and a function for the extremes of a span. Raises the error that refuses it."""
         (reply,) = send_command(self._home, f"gateway:{account}", "quote", {"symbol": symbol}, uuid.uuid4().hex)
         if (error := reply["error"]) is not None:
             raise BY_CODE.get(error["code"], PermissionDenied)(error["message"])
@@ -248,7 +249,7 @@ class ByHand:
         self.value["orders"] = list(found.values())
         checks: list[dict[str, Any]] = result.get("checks", [])
         self.value["checks"] += checks
-        yields = {each["symbol"] for each in result.get("orders", ())}  # what is canceled first stands against nothing
+        yields = {each["symbol"] for each in result.get("orders", ())}  # canceled orders no longer stand in the way
         self._broken += [
             each
             for each in checks
@@ -256,7 +257,7 @@ class ByHand:
         ]
 
     def _follow(self, account: str, *, until_final: bool = False) -> None:
-        """Follows orders until the venue has answered for each, or has had its time."""
+        """Follows orders until the venue has answered for each, or the time is over."""
         deadline = time.monotonic() + SETTLED_WITHIN_S
         rows = self.value["orders"]
         while time.monotonic() < deadline:
@@ -270,7 +271,7 @@ class ByHand:
                 rows[at] = reply["result"] or rows[at]
 
     def _rounds(self, account: str, command: str, fields: dict[str, Any], *, once: bool = False) -> bool:
-        """Asks until nothing is left; tells whether the gateway has taken it."""
+        """Repeats a command until nothing is left; tells whether the gateway has accepted it."""
         deadline, number = time.monotonic() + ROUNDS_WITHIN_S, 0
         stops = command == "flatten" and "symbol" not in fields
         reply: dict[str, Any] | None
@@ -279,7 +280,7 @@ class ByHand:
             if reply is None:
                 return bool(number)
             if number:
-                reply = {**reply, "checks": []}  # those of the first round are what was asked about
+                reply = {**reply, "checks": []}  # the first round's checks are those of the command
             self._take(reply)
             number += 1
             is_over = not reply["left"] and not (command == "flatten" and reply["working"])
@@ -296,7 +297,7 @@ class ByHand:
         return True
 
     def _is_killed(self, account: str) -> bool:
-        """Tells whether the kill switch is on; where nobody answers, the next round says so."""
+        """Tells whether the kill switch is on; True without an answer, which the next round reports."""
         try:
             (reply,) = send_command(self._home, f"gateway:{account}", "halts", {}, uuid.uuid4().hex)
         except ProcessDown:
@@ -304,16 +305,16 @@ class ByHand:
         return bool((reply["result"] or {"killed": True})["killed"])
 
     def _judge(self, *, is_dry: bool = False) -> None:
-        """Makes the first refusal among orders, or of a dry run among the rules, the error."""
+        """Sets the error to the first refusal among orders, or for a dry run among the rules."""
         if self.error is not None:
-            if self.value["status"] in ("applied", "duplicate"):  # of what went before
+            if self.value["status"] in ("applied", "duplicate"):  # an earlier command's status
                 self.value["status"] = "refused"
             return
         rows: Iterable[dict[str, Any]] = self.value["orders"]
         if is_dry:
             rows = self._broken
             self.value["status"] = "refused" if rows else "passed"
-        elif "left" in self.value:  # what was refused in one round may have gone in the next
+        elif "left" in self.value:  # a part refused in one round may have been accepted in the next
             rows = rows if self.value["left"] else ()
         broken = next((row for row in rows if row.get("state", "DENIED") in REFUSED), None)
         if broken is not None:
@@ -323,7 +324,7 @@ class ByHand:
             held = ", ".join(f"{each['qty']} {each['symbol']}" for each in self.value["left"])
             self.error = ServiceTimeout(f"still held: {held}", todo="onetape positions")
 
-    # --- which one --------------------------------------------------------------------------------
+    # --- accounts ---------------------------------------------------------------------------------
 
     def _accounts(self, account: str) -> list[str]:
         if not self._config.accounts:
@@ -336,7 +337,7 @@ class ByHand:
         return [account] if account else list(self._config.accounts)
 
     def _account(self, symbol: str, account: str) -> str:
-        """Returns the account that is named, or the only one at the venue that the symbol names."""
+        """Returns the named account, or the only one at the symbol's venue."""
         named = self._accounts(account)
         if account:
             return account
@@ -363,7 +364,7 @@ class ByHand:
 
 
 def _note_leverage(rows: list[dict[str, Any]], ts: int, record: dict[str, Any], symbol: str) -> None:
-    """Takes a command, or what came of it: `N STATE[: REASON]`."""
+    """Handles a command, or a report of its result: `N STATE[: REASON]`."""
     fields = record.get("fields") or {}
     if record.get("command") == "leverage" and fields.get("symbol") == symbol and "refused" not in record:
         by = {"actor": record["actor"], "state": "unknown", "reason": ""}

@@ -1,7 +1,7 @@
-"""What is typed as a price by hand, and ladders of orders, as numbers. Pure.
+"""Prices and ladders of orders typed by hand, as numbers. Pure.
 
-A price is a number, or `bid ask mid low:SPAN high:SPAN`, also times a factor: `low:90m*0.995`. What is computed is
-rounded to the tick away from the market; what is typed as a number is not.
+A price is a number, or `bid ask mid low:SPAN high:SPAN`, also times a factor: `low:90m*0.995`. A computed price is
+rounded to the tick away from the market; a typed number is not.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TICKS: Final = re.compile(r"(\d+) ?ticks?\Z")
 
 
 class Market(NamedTuple):
-    """The market as an order by hand is priced from it. bid, ask: 0 where nobody knows."""
+    """The market for pricing an order by hand. bid, ask: 0 if unknown."""
 
     bid: Decimal
     ask: Decimal
@@ -33,28 +33,28 @@ class Market(NamedTuple):
     lot: Decimal
 
 
-# "low" or "high", and of how many ns.
+# Returns the extreme of a time. Arguments: "low" or "high", ns.
 Extreme = Callable[[str, int], Decimal]
 
 
 def interval_of(span: int) -> int:
-    """Returns the period of bars, ns, of which an extreme of the last `span` ns is made. Raises UsageError."""
+    """Returns the period of bars, ns, for an extreme of the last `span` ns. Raises UsageError."""
     if not MINUTE <= span < LOOK_BACK_MAX:
         raise UsageError("an extreme is of 1m to 500d")
     return period_of(span)
 
 
 def needs_market(fields: Mapping[str, Any]) -> bool:
-    """Tells whether what was typed has to be computed."""
+    """Tells whether a typed price has to be computed."""
     return bool(fields.get("steps")) or any(_COMPUTED.match(str(fields.get(name))) for name in ("price", "trigger"))
 
 
 def orders_of(fields: Mapping[str, Any], market: Market, extreme: Extreme) -> list[dict[str, str]]:
-    """Gives `qty`, `price` and `trigger` of each order. fields: side, qty, price, trigger, kind, steps, every, as
-    typed. Quantities add up to qty: all but the last are equal. Raises UsageError, StaleData."""
+    """Returns `qty`, `price` and `trigger` of each order. fields: side, qty, price, trigger, kind, steps, every, as
+    typed. The sum of the quantities is qty: all but the last are equal. Raises UsageError, StaleData."""
     steps, every = int(fields.get("steps") or 1), str(fields.get("every") or "0ticks")
     kind = fields.get("kind")
-    # A stop rests where the market gets worse, everything else where it gets better.
+    # A stop's steps go to worse prices, all others' to better ones.
     is_above = (fields["side"] == "sell") is (kind != "stop")
     names = [name for name in ("price", "trigger") if fields.get(name) is not None]
     if not 1 <= steps <= STEPS_MAX:

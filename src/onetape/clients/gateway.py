@@ -1,4 +1,4 @@
-"""Questions to a gateway over its socket."""
+"""Requests to a gateway over its socket."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ ANSWER_WITHIN_S: Final = 10.0
 
 
 class GatewayClient:
-    """Asks a gateway; each question has a connection of its own, because a gateway keeps none that is idle. actor: the
-    robot that asks, who shows the token of its name; else the operator."""
+    """Queries a gateway, with a new connection for each request, because a gateway closes idle ones. actor: the
+    requesting robot, which shows the token of its name; else the operator."""
 
     def __init__(self, home: Path, account: str, actor: str = OPERATOR) -> None:
-        """Raises ProcessDown where no gateway listens, and as `read_token`."""
+        """Raises ProcessDown if no gateway listens, and as `read_token`."""
         self._path = gateway_socket(home, account)
         self._connect().close()
         token = make_token(home, actor) if actor == OPERATOR else read_token(home, actor)
@@ -37,8 +37,8 @@ class GatewayClient:
             raise ProcessDown("the gateway does not answer", location=str(self._path)) from error
 
     def ask(self, do: str, **fields: Any) -> dict[str, Any]:
-        """Raises ProcessDown for a gateway that is gone, or says nothing in time, and what it
-        refuses with."""
+        """Sends a request and returns the answer. Raises ProcessDown for a gateway that is gone, or does not answer in
+        time, and the error with which it refuses."""
         request = json.dumps({"do": do, **self._shown, **fields}).encode() + b"\n"
         try:
             with self._connect() as made, made.makefile("rwb") as file:
@@ -47,7 +47,7 @@ class GatewayClient:
                 line = file.readline()
         except TimeoutError as error:
             raise ProcessDown("the gateway does not answer", location=f"asked to {do}") from error
-        except OSError as error:  # killed while it was asked
+        except OSError as error:  # killed during the request
             raise ProcessDown("the gateway ended", location=f"asked to {do}") from error
         if not line.endswith(b"\n"):
             raise ProcessDown("the gateway ended", location=f"asked to {do}")
@@ -55,16 +55,17 @@ class GatewayClient:
 
 
 def checked(do: str, answer: dict[str, Any]) -> dict[str, Any]:
-    """Returns a gateway's answer. Raises ProcessDown for one that says that it could not, and what it refuses with."""
+    """Returns a gateway's answer. Raises ProcessDown for one that reports a failure, and the error with which it
+    refuses."""
     if answer.get("status") == "refused":
         raise BY_CODE[answer["error"]["code"]](answer["error"]["message"], location=f"asked to {do}")
-    if "error" in answer and "status" not in answer:  # a command has both
+    if "error" in answer and "status" not in answer:  # a command's answer has both
         raise ProcessDown(str(answer["error"]), location=f"the gateway, asked to {do}")
     return answer
 
 
 def decision_ages(home: Path) -> dict[str, dict[str, Any]]:
-    """Returns how old the market was at robots' decisions, by account and feed, of the gateways that run: a histogram's
+    """Returns the ages of the market at robots' decisions, by account and feed, of running gateways: a histogram's
     count and percentiles."""
     found: dict[str, dict[str, Any]] = {}
     journal = gateway_journal(home, "")

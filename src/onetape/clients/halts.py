@@ -1,4 +1,4 @@
-"""Halts of all accounts as their gateways have them, their end by an operator, and who began and ended which."""
+"""Halts of all accounts at their gateways, their end by an operator, and their history."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ _EVENTS: Final = {"halt": "begun", "lift_halt": "lifted"}  # by command
 
 
 class HeldHalts(NamedTuple):
-    """Holds halts, each once, the oldest first, `accounts`: where. away: why a gateway does not answer, whose halts are
-    not among them."""
+    """Halts, each once, the oldest first, with their `accounts`. away: why a gateway does not answer, whose halts are
+    missing."""
 
     rows: list[dict[str, Any]]
     away: OnetapeError | None = None
 
 
 def halts(home: Path, config: Config) -> HeldHalts:
-    """Returns the halts that hold. Raises ProcessDown or ServiceTimeout where no gateway answers."""
+    """Returns the current halts. Raises ProcessDown or ServiceTimeout if no gateway answers."""
     answers: dict[str, list[dict[str, Any]]] = {}
     away: OnetapeError | None = None
     for account in config.accounts:
         try:
             answers[account] = _answer(home, account, "halts", {})["halts"]
-        except (ProcessDown, ServiceTimeout) as error:  # others may be there
+        except (ProcessDown, ServiceTimeout) as error:  # others may answer
             away = error
     if not answers and away is not None:
         raise away
@@ -51,7 +51,7 @@ def halts(home: Path, config: Config) -> HeldHalts:
 
 
 def stops_now(home: Path) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Returns the same rows of the gateways that answer within a second, and by account why its kill switch is on."""
+    """Returns the halts of the gateways that answer within a second, and by account why its kill switch is on."""
     answers = {each["process"].partition(":")[2]: each["result"] for each in glance(home, "gateway", "halts")}
     there = {account: result for account, result in answers.items() if result}
     killed = {account: result["killed"] for account, result in sorted(there.items()) if result.get("killed")}
@@ -59,8 +59,8 @@ def stops_now(home: Path) -> tuple[list[dict[str, Any]], dict[str, str]]:
 
 
 def merged(by_account: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """Returns halts as their gateways list them, each once, with the accounts that have it; the oldest first. A
-    gateway of an older release says no level: what is halted there may only be reduced."""
+    """Merges the gateways' lists of halts, each once, with the accounts that have it; the oldest first. A gateway of an
+    older release reports no level: its halts allow only reductions."""
     found: dict[tuple[str, int], dict[str, Any]] = {}
     for account, rows in by_account.items():
         for row in ({"level": int(Level.REDUCE), **each} for each in rows):
@@ -71,8 +71,8 @@ def merged(by_account: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[s
 
 
 def lift(home: Path, config: Config, id_: str, reason: str) -> HeldHalts:
-    """Lifts a halt at each gateway that has it and returns what is lifted. Raises UsageError for one that nobody has,
-    and what a gateway refuses with, once all have been asked."""
+    """Lifts a halt at each gateway that has it and returns what was lifted. Raises UsageError if none has it, and a
+    gateway's refusal, after all were asked."""
     found, away = halts(home, config)
     lifted = [row for row in found if row["id"] == id_]
     if not lifted:
@@ -87,8 +87,8 @@ def lift(home: Path, config: Config, id_: str, reason: str) -> HeldHalts:
 
 
 def set_danger(home: Path, config: Config, level: int, fields: Mapping[str, str], account: str) -> HeldHalts:
-    """Sets the danger level of a subject at the gateway of `account`, "": of each, and lists what holds there. level 0
-    lifts it. Raises what a gateway refuses with, once all have been asked; UsageError where none had it to lift."""
+    """Sets the danger level of a subject at the gateway of `account`, "": at each, and returns the halts there. level 0
+    lifts it. Raises a gateway's refusal, after all were asked; UsageError if none had it to lift."""
     named = [(Scope(name), fields[name]) for name in ("symbol", "strategy") if fields.get(name)]
     if len(named) > 1:
         raise UsageError("a level is of one of symbol and strategy", location="halts level")
@@ -112,8 +112,8 @@ def set_danger(home: Path, config: Config, level: int, fields: Mapping[str, str]
 
 
 def past_halts(home: Path, config: Config) -> list[dict[str, Any]]:
-    """Returns each time that a halt began or was lifted, from the gateways' tapes, the oldest first; `ts` ns UTC,
-    `event` begun or lifted, `actor` and `reason` of that. One with an end that was not lifted ended at `until`."""
+    """Returns each begin and lift of a halt, from the gateways' tapes, the oldest first; `ts` ns UTC, `event` begun or
+    lifted, with its `actor` and `reason`. A halt with an end that was not lifted ended at `until`."""
     rows = []
     for account in config.accounts:
         begun: dict[str, dict[str, Any]] = {}
@@ -131,8 +131,9 @@ def past_halts(home: Path, config: Config) -> list[dict[str, Any]]:
 
 
 def _at_each(accounts: Iterable[str], do: Callable[[str], bool]) -> bool:
-    """Tells whether one gateway has done it, whatever another refuses. do: at one of them; False: there was nothing to
-    do. Raises what one refuses with, BadConfig (it has none of it) where no other has done it."""
+    """Executes `do` at each gateway; returns whether one has acted, whatever another refuses. do: returns False if
+    there was nothing to do. Raises a gateway's refusal, but BadConfig (it does not have the subject) only if no other
+    has acted."""
     failed: OnetapeError | None = None
     lacking: BadConfig | None = None
     done = False
@@ -151,15 +152,15 @@ def _at_each(accounts: Iterable[str], do: Callable[[str], bool]) -> bool:
 
 
 def _done(command: PastCommand, account: str, begun: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:
-    """Returns what a gateway has begun or lifted that was killed before its reply: its next life has done it. begun: by
-    id; None: of one that is no longer on the tape."""
+    """Returns the halt that a gateway has begun or lifted before it was killed without a reply: its next incarnation
+    has done it. begun: by id; None: it is no longer on the tape."""
     if command.command != "halt":
         return begun.get(str(command.fields["id"]))
     return halt_of(command.fields, actor=command.actor, account=account, time=command.time).as_json()
 
 
 def _answer(home: Path, account: str, command: str, fields: dict[str, Any]) -> Any:
-    """Asks a gateway and returns its result. Raises what the gateway refuses with, ProcessDown where there is none."""
+    """Sends a command to a gateway and returns its result. Raises its refusal, ProcessDown if there is none."""
     (reply,) = send_command(home, f"gateway:{account}", command, fields, uuid.uuid4().hex)
     if (error := reply["error"]) is not None:
         raise BY_CODE.get(error["code"], PermissionDenied)(error["message"], location=f"gateway:{account}")

@@ -1,5 +1,5 @@
-"""Several robots on one gateway: who comes second joins the one that runs, and who started it stays
-until the others have left. Two that come at once wait for each other."""
+"""Several robots on one gateway: a second robot joins the running one, and the process that started it stays until the
+others have left. Concurrent starts wait for each other."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def starting(home: Path, account: str) -> Iterator[None]:
 
 
 def check_followed(client: Asks, symbols: Sequence[str]) -> None:
-    """Raises BadConfig for symbols that a gateway which runs already does not follow."""
+    """Raises BadConfig for symbols that the running gateway does not follow."""
     followed = client.ask("status")["symbols"]
     missing = [symbol for symbol in symbols if symbol not in followed]
     if missing:
@@ -51,7 +51,7 @@ def check_followed(client: Asks, symbols: Sequence[str]) -> None:
 
 
 def wait_for_others(client: Asks) -> None:
-    """Waits until no robot is on the gateway any more, or for Ctrl-C."""
+    """Waits until the gateway has no robots left, or for Ctrl-C."""
     said = False
     try:
         while others := client.ask("status")["robots"]:

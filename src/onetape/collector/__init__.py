@@ -1,1 +1,1 @@
-"""The process that follows a feed from outside."""
+"""The process that follows an external feed."""

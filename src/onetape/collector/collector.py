@@ -1,5 +1,5 @@
-"""A collector of a feed from outside: its messages become frames of a journal of its own, which
-robots follow beside their gateway's, and which is data like any other afterwards."""
+"""A collector of an external feed: its messages become frames of a journal of its own, which robots follow beside their
+gateway's, and which is used like any other tape afterwards."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Collector:
         self._stream = Stream()
 
     async def run(self, ready: Callable[[], None]) -> None:
-        """Raises what the journal raised."""
+        """Runs until stopped. Raises the journal's errors."""
         path = process_socket(Path(self.options.home), self.door.names[0])
         try:
             self._line = line_of(self.options, self, self._topics, self._tape.past)
@@ -85,7 +85,7 @@ class Collector:
         finally:
             self._tape.close()
 
-    # --- what the line tells ----------------------------------------------------------------------
+    # --- events of the line -----------------------------------------------------------------------
 
     def opened(self) -> None:
         self._write(self._feed.opened(time.time_ns()))
@@ -106,8 +106,7 @@ class Collector:
         self._write([out])
 
     def _write(self, outs: Any) -> None:
-        """A journal that takes no more ends the process; the library that calls us would only
-        note that it did."""
+        """Writes frames; a failing journal ends the process, because the calling library would only log the error."""
         try:
             self._tape.write(outs)
         except OnetapeError as error:
@@ -123,7 +122,7 @@ class Collector:
                 self._stream.show(self.snapshot())
             await asyncio.sleep(TICK_S)
 
-    # --- who asks ---------------------------------------------------------------------------------
+    # --- commands and queries ---------------------------------------------------------------------
 
     def _subscribe(self, command: Command) -> Do:
         topic = self._topic(command.fields)
@@ -152,7 +151,7 @@ class Collector:
         return do
 
     def _topic(self, fields: dict[str, Any]) -> str:
-        """Returns what the feed calls it."""
+        """Returns the feed's name of a topic."""
         chosen = [fields[name] for name in ("symbol", "topic") if name in fields]
         if len(chosen) != 1 or not isinstance(chosen[0], str):
             raise UsageError("give symbol=NAME or topic=NAME", location="subscribe")
@@ -163,7 +162,7 @@ class Collector:
         return topic
 
     def _wanted(self) -> list[str]:
-        """Returns the configuration's, and over them what the operator has changed since."""
+        """Returns the configured topics with the operator's changes since."""
         symbols = [self._raw.get(each, each) for each in self.options.symbols]
         wanted = dict.fromkeys([*self.options.topics, *symbols])
         if not wanted and self.options.kind == "zeromq":
@@ -179,7 +178,7 @@ class Collector:
         return list(wanted)
 
     def snapshot(self) -> dict[str, Any]:
-        """Returns what it follows and what came of it. last_message: ns UTC, 0: none yet."""
+        """Returns the topics and the counts of messages. last_message: ns UTC, 0: none yet."""
         feed = self._feed
         return {
             "name": self.options.name,

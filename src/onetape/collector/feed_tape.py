@@ -1,8 +1,8 @@
-"""What a collector writes: the feed's events, what became of the feed, and what it was told.
+"""Writes a collector's journal: the feed's events, its health, and commands.
 
 quote, external   as the feed has them
 health            kind `feed`: connected, lost, stale, gap, or `bad message`; `proxy`: makes no connection, or again
-command, reply    what was asked of it; what is followed is folded from these
+command, reply    commands; the followed topics are folded from these
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from onetape.tape.recovered_instruments import preamble_of, recovered_instrument
 
 __all__ = ["StreamTape"]
 
-SYMBOLS_MAX: Final = 4096  # of one feed: a publisher that makes names up ends here
-DECIMALS: Final = 8  # of a symbol that nobody knows: fine enough for any, and 64 bits hold it
+SYMBOLS_MAX: Final = 4096  # of one feed: a limit for publishers that invent names
+DECIMALS: Final = 8  # of an unknown symbol: fine enough for any, and 64 bits hold it
 INT64_MAX: Final = 2**63 - 1
 _WARNED: Final = ("lost", "stale", "gap")
 
 
 class StreamTape(CommandTape):
-    """Raises JournalLocked where the collector runs already."""
+    """Writes a collector's journal. Raises JournalLocked if the collector runs already."""
 
     def __init__(self, options: CollectorOptions, feed: StreamFeed) -> None:
         path = collector_journal(Path(options.home), options.name)
@@ -55,9 +55,9 @@ class StreamTape(CommandTape):
         )
         self.once = Once()
         self.past_commands: list[PastCommand] = commands_in(path, self.once)
-        # By symbol: number, decimals of prices and sizes, which it keeps.
+        # By symbol: number, decimals of prices and sizes, which never change.
         self._streams = {i.symbol: (number, i.price_decimals, i.size_decimals) for number, i in recovered.items()}
-        for symbol in options.symbols:  # a robot may follow it before the feed has spoken
+        for symbol in options.symbols:  # a robot may follow it before the feed's first message
             if symbol not in self._streams and is_unified(symbol):
                 self._add(symbol, time.time_ns(), 0, 0)
 
@@ -65,10 +65,10 @@ class StreamTape(CommandTape):
         self.writer.close()
 
     def past(self) -> Past:
-        """Returns what stands on it already."""
+        """Returns what is on the tape already."""
         with JournalReader(self.writer.path) as reader:
             reader.seek_sequence(max(1, reader.last_sequence - PAST_MAX))
-            first = reader.next()  # what it says of before has been delivered
+            first = reader.next()  # what was known before has been delivered
             events = [msgspec.msgpack.decode(frame.payload) for frame in reader.frames(("external",))]
         return Past(first.time if first else 0, events)
 
@@ -118,7 +118,8 @@ class StreamTape(CommandTape):
         return self._add(out.symbol, out.time, prices, sizes)
 
     def _add(self, symbol: str, now: int, prices: int, sizes: int) -> tuple[int, int, int]:
-        """Facts that are given, else the catalogue's; of others the finest steps. prices, sizes: decimals to have."""
+        """Adds a symbol with facts of the options, else the catalogue's, else the finest steps. prices, sizes: decimals
+        required."""
         listed = find_instrument(symbol, dict(self._own), now)
         if listed is None:
             instrument = inference.infer(

@@ -1,9 +1,9 @@
-"""A venue's bars on a collector's tape: all of them, and as the venue has them in the end.
+"""A venue's bars on a collector's tape: complete, and in their final form.
 
-Streams tell a bar once, when it ends; what was not heard stays missing, and a bar may be told before
-its last trades are in it. So the venue is asked, in turns, for each symbol's bars since it was asked
-last, and for the last ones again. What the tape has not is written, and so is what differs from what
-the tape has, marked as corrected: which those are is folded from the tape itself (core/market/bar_book.hpp).
+Streams send a bar once, when it ends; a missed one stays missing, and a bar may be sent before its last trades are in
+it. So each symbol's bars since the last answer are requested in turns, and the last ones again. Missing bars are
+written, and those that differ from the tape, marked as corrected: which ones is folded from the tape itself
+(core/market/bar_book.hpp).
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from onetape.venues.past_market import PastBar, bars_between
 
 __all__ = ["Klines"]
 
-WINDOW: Final = 45  # bars that are asked for again each time
-GAP_MAX: Final = 2000  # bars that are filled after an outage: so many a book remembers (BarBook::bars_max)
-GRACE: Final = 3 * SECOND  # after its end the stream tells a bar, and the venue finishes it
-MARKED: Final = 5 * MINUTE  # of its own tape, in which a restart finds up to where the venue has answered
-LOOK_S: Final = 0.25  # at its own tape, so that there is never much to read
-RETRY_S: Final = 2.0  # after a question that nobody answered
-SIDE_BY_SIDE: Final = 3  # beside the polls under way: the line has 16 connections
+WINDOW: Final = 45  # bars requested again each time
+GAP_MAX: Final = 2000  # bars filled after an outage: as many as a book remembers (BarBook::bars_max)
+GRACE: Final = 3 * SECOND  # after its end, for the stream to send a bar, and the venue to finish it
+MARKED: Final = 5 * MINUTE  # end of its own tape in which a restart finds the last `answered` mark
+LOOK_S: Final = 0.25  # interval of reading its own tape, so that there is never much to read
+RETRY_S: Final = 2.0  # after an unanswered request
+SIDE_BY_SIDE: Final = 3  # concurrent requests, beside the polls: the line has 16 connections
 _BAR: Final = type_id("bar")
 _PERIOD: Final = fields("bar", "period_ns")
 
@@ -47,8 +47,8 @@ _PERIOD: Final = fields("bar", "period_ns")
 class Klines:
     """Collects the klines of one venue over one transport.
 
-    rate: weight of requests that may be spent in a ns. streamed: the period of bars that a stream tells as well, ns,
-    0: none does. now: the venue's time, ns. say: what was healed, and what cannot be.
+    rate: weight of requests that may be spent per ns. streamed: the period of bars that a stream sends as well, ns, 0:
+    none. now: the venue's time, ns. say: reports filled and lost bars.
     """
 
     def __init__(
@@ -74,28 +74,28 @@ class Klines:
         self._now, self._say = now, say
         self._listings: dict[int, Listing] = {}
         self._books: dict[int, BarBook] = {}
-        self._on_tape: set[tuple[int, int]] = set()  # numbers and periods of which the tape has bars
-        self._until = 0  # an earlier life was answered, 0: there was none
+        self._on_tape: set[tuple[int, int]] = set()  # numbers and periods of bars on the tape
+        self._until = 0  # end of the bars that an earlier incarnation had got, 0: none
         self._marked = 0
-        self._free_at = 0.0  # when the next may be asked, by the steady clock
-        self._answered: dict[tuple[int, int], int] = {}  # by number and period: up to where the venue has told all
+        self._free_at = 0.0  # time of the next request, by the steady clock
+        self._answered: dict[tuple[int, int], int] = {}  # by number and period: end of the complete bars
         self._is_hurried = False
         self.counts: Counter[str] = Counter()
 
     def follow(self, listings: Sequence[Listing]) -> None:
-        """These from now on. Numbers are never used again, so what is known of them stays."""
+        """Sets the listings. Numbers are never reused, so the state of dropped ones is kept."""
         self._listings = {each.number: each for each in listings}
         self.hurry()
 
     def hurry(self) -> None:
-        """Something may be missing: all are asked for now."""
+        """Requests all bars now, because some may be missing."""
         self._is_hurried = True
 
     def status(self) -> dict[str, int]:
         return {name: self.counts[name] for name in ("requests", "weight", "filled", "corrected", "lost", "failed")}
 
     async def run(self) -> None:
-        """For ever. Raises what the tape raises."""
+        """Runs forever. Raises the tape's errors."""
         await asyncio.to_thread(self._begin)
         try:
             while True:
@@ -110,7 +110,7 @@ class Klines:
             self._reader.close()
 
     def _begin(self) -> None:
-        """What an earlier life has told, and up to where the venue had answered it."""
+        """Restores the bars of an earlier incarnation, and the end of its complete ones."""
         last = self._reader.last_sequence
         if not last:
             return
@@ -125,7 +125,7 @@ class Klines:
         self._learn()
 
     def _mark(self) -> None:
-        """For a restart: all has been answered until then."""
+        """Writes the end of complete bars, for a restart."""
         now = self._now()
         keys = [(number, period) for number in self._listings for period in self._periods]
         if now < self._marked + MINUTE or not keys:
@@ -137,16 +137,16 @@ class Klines:
         self._writer.append("health", msgspec.msgpack.encode(record), time=time.time_ns())
 
     def _answered_until(self, key: tuple[int, int]) -> int | None:
-        """Up to where the venue has answered, None: it has not, and nobody has told anything."""
+        """Returns the end of the complete bars, None: no answer so far, and no bars on the tape."""
         return self._answered.get(key, self._until if key in self._on_tape else None)
 
     def _next_in(self) -> float:
-        """Seconds until the next of the bars that end most often can be asked for."""
+        """Returns the seconds until the next bar of the shortest period can be requested."""
         period = min(self._periods)
         return ((GRACE - self._now()) % period) / SECOND + 0.001
 
     async def _round(self) -> bool:
-        """Asks for all symbols, those first that were answered longest ago. False: one was not answered."""
+        """Requests bars of all symbols, those with the oldest answers first. False: one was not answered."""
         due = [(each, period) for each in self._listings.values() for period in self._periods]
         due.sort(key=lambda each: self._answered.get((each[0].number, each[1]), 0))
         places = asyncio.Semaphore(SIDE_BY_SIDE)
@@ -185,7 +185,7 @@ class Klines:
                 self.counts["weight"] += call.weight
                 if status != 200:
                     self.counts["failed"] += 1
-                    return status < 500 and status not in (418, 429)  # what it says of a symbol stops no other
+                    return status < 500 and status not in (418, 429)  # an error of one symbol does not stop the others
                 call = calls.send(body)
         except StopIteration as end_of:
             rows: list[PastBar] = end_of.value
@@ -195,14 +195,14 @@ class Klines:
         except (OnetapeError, *MALFORMED):
             self.counts["failed"] += 1
             return True
-        if self._listings.get(listing.number) == listing:  # else it has ended, or counts in other units
+        if self._listings.get(listing.number) == listing:  # else it has ended, or has other units
             self._write(listing, period, rows, since)
             self._answered[key] = end
         return True
 
     def _write(self, listing: Listing, period: int, rows: Sequence[PastBar], since: int | None) -> None:
-        """What the tape has not of these, the oldest first. since: from where on nothing was answered before, None:
-        nothing was, and what it begins with fills no gap."""
+        """Writes those bars that the tape does not have, the oldest first. since: end of the bars of earlier answers,
+        None: there were none, so the first bars fill no gap."""
         self._learn()
         number, symbol = listing.number, listing.instrument.symbol
         book = self._books.setdefault(number, BarBook())
@@ -231,7 +231,7 @@ class Klines:
             self._say(HealthOut("bars", symbol, words, "warning" if healed["lost"] else "info"))
 
     def _learn(self) -> None:
-        """What has come onto the tape since."""
+        """Reads new bars of the tape."""
         for frame in self._reader.frames(("bar",)):
             (period,) = _PERIOD.unpack(frame.payload)
             self._books.setdefault(frame.stream, BarBook()).take(frame.payload, frame.flags)

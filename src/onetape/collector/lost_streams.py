@@ -1,4 +1,4 @@
-"""Since when nobody but the pollers brings a venue's market, by the hub's word."""
+"""Finds out from the hub since when only pollers bring a venue's market."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from onetape.tape.segments import is_tape
 
 __all__ = ["LostStreams"]
 
-LOOK_BACK: Final = 2 * MINUTE  # the hub names its sources, with their states, each minute
+LOOK_BACK: Final = 2 * MINUTE  # the hub writes its sources, with their states, each minute
 FAILING: Final = "failing"
 
 
@@ -32,7 +32,8 @@ class LostStreams:
         self._incarnation: Incarnation | None = None
 
     def look(self) -> int:
-        """Since when all of them are failing, ns UTC, the same for all who ask; 0: one is not, or there is no hub."""
+        """Returns since when all of them are failing, ns UTC, the same for all callers; 0: one is not, or there is no
+        hub."""
         try:
             if self._reader is not None and self._reader.is_gone:
                 self.close()
@@ -54,7 +55,7 @@ class LostStreams:
                     case {"kind": "hub", "sources": sources}:
                         for each in sources:
                             self._heard(each["name"], each.get("state", ""), frame.time)
-        except OnetapeError:  # a journal that is being made, or cut
+        except OnetapeError:  # a journal that is being created, or cut
             self.close()
         return max(self._failing.values()) if self._names and self._names <= self._failing.keys() else 0
 

@@ -1,6 +1,5 @@
-"""A collector's process under the supervisor: `python -m onetape.collector.main`, its
-options as JSON on standard input. It says `ready` when its journal is open: a feed that is away is
-told on it, and waited for."""
+"""A collector's process under the supervisor: `python -m onetape.collector.main`, with its options as JSON on standard
+input. It prints `ready` when its journal is open: a missing feed is reported there, and waited for."""
 
 from __future__ import annotations
 
@@ -48,7 +47,7 @@ class VenueCollector:
         self._stream = Stream()
 
     async def run(self, ready: Callable[[], None]) -> None:
-        """Raises what the journal raised."""
+        """Runs until stopped. Raises the journal's errors."""
         path = process_socket(Path(self.options.home), self.door.names[0])
         try:
             serving = listen(path, self.door.handle, self.door.settle, self._stream, is_operator=self.door.is_operator)

@@ -1,5 +1,5 @@
-"""Feeds that publish no stream: answers that are asked for again and again, RSS and Atom, what others post to us, and
-tables of what will happen. Each hands over bodies of JSON, like any line."""
+"""Feeds without a stream: polled addresses, RSS and Atom, messages posted to us, and tables of scheduled events. Each
+passes on bodies of JSON, like any line."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ from onetape.orders.managed import HealthOut as ProxyOut
 __all__ = ["PAST_MAX", "News", "Past", "Polled", "Schedule", "Signatures", "Takes", "Webhook"]
 
 ANSWER_S: Final = 20.0
-PAST_MAX: Final = 20_000  # frames of its own tape in which a feed looks for what it has heard before
+PAST_MAX: Final = 20_000  # frames of its own tape in which a feed looks for earlier messages
 SUMMARY_CHARS: Final = 4_000
 STAMP: Final = "X-Onetape-Time"  # ms since 1970
 SIGNATURE: Final = "X-Onetape-Signature"
 STAMP_FORM: Final = re.compile(r"[0-9]{13}")
-WAKE_S: Final = 1.0  # a clock that is set is noticed so soon
+WAKE_S: Final = 1.0  # a set clock is noticed within this time
 
 
 class Takes(Protocol):
-    """Takes what a line reports."""
+    """The receiver of a line's reports."""
 
     def opened(self) -> None: ...
 
@@ -63,15 +63,14 @@ class Takes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What a feed's tape has of its past: the last external events, and when what is known of it began (ns UTC, 0:
-    now)."""
+    """The past of a feed's tape: the last external events, and its beginning (ns UTC, 0: now)."""
 
     began: int
     events: list[dict[str, Any]]
 
 
 class _NoTopics:
-    """A line that is asked for no topics: what comes is all that there is."""
+    """A line without topics: all its messages are passed on."""
 
     def subscribe(self, topic: str) -> None: ...
 
@@ -79,15 +78,15 @@ class _NoTopics:
 
 
 class Polled(_NoTopics):
-    """Asks an address every so often. An answer that is the same as the last one is no news; of a list each item is a
-    message, and those that were in the last list are none."""
+    """Polls an address periodically. An answer equal to the last one is no news; of a list each item is a message,
+    except those that were in the last list."""
 
     def __init__(self, options: CollectorOptions, takes: Takes, past: Past) -> None:
         self._address, self._every = options.address, options.every_ns / SECOND
         self._topic, self._takes = _topic(options), takes
         self._egress = egress_of(options.proxy, takes.proxy)
-        self._validators: dict[str, str] = {}  # of the last answer: who has nothing newer says so
-        # By what they say: of the last answer; before the first one of this life those that are on the tape.
+        self._validators: dict[str, str] = {}  # of the last answer: the server replies 304 if it has nothing newer
+        # Contents of the last answer; before the first one of this incarnation those on the tape.
         self._last = [_canonical(each["data"]) for each in past.events]
         self._is_first = True
 
@@ -125,12 +124,12 @@ class Polled(_NoTopics):
             await self.answered(body)
 
     async def answered(self, body: bytes) -> None:
-        """Hands on what of an answer is new."""
+        """Passes on the new messages of an answer."""
         try:
             items = [bytes(each) for each in msgspec.json.decode(body, type=list[msgspec.Raw])]
             before = set(self._last)
         except (msgspec.DecodeError, RecursionError):
-            items = [body]  # one message, whatever it is: whoever takes it says so
+            items = [body]  # one message; its receiver reports if it is malformed
             before = set(self._last[-1:] if self._is_first else self._last)
         found = [_said(each) for each in items]
         for item, said in zip(items, found, strict=True):
@@ -153,10 +152,10 @@ class News(Polled):
         self._seen = deque((_id_of(each) for each in past.events), maxlen=PAST_MAX)
 
     async def answered(self, body: bytes) -> None:
-        # In a thread: a large or hostile feed takes seconds. Of bytes it would try first whether they name a file.
+        # In a thread: a large or hostile feed takes seconds. Bytes would first be tried as a file name.
         found = await asyncio.get_running_loop().run_in_executor(None, self._parse, io.BytesIO(body))
         if found.bozo and not found.entries:
-            self._takes.take(self._topic, b"no feed: " + body[:80])  # which is no JSON: noted so
+            self._takes.take(self._topic, b"no feed: " + body[:80])  # not JSON, so it is counted as a bad message
             return
         seen = set(self._seen)
         for entry in sorted(found.entries, key=lambda each: _published(each) or 0):
@@ -178,8 +177,8 @@ class News(Polled):
 
 
 class Webhook(_NoTopics):
-    """Takes what is posted to `http://127.0.0.1:PORT/PATH`; `PATH/TOPIC` names a topic. On loopback alone: who wants
-    to be reached from elsewhere puts a server before it. With a secret each message is signed, and taken once."""
+    """Receives posts to `http://127.0.0.1:PORT/PATH`; `PATH/TOPIC` names a topic. On loopback only: put a proxy in
+    front to be reachable from outside. With a secret each message must be signed, and is accepted once."""
 
     def __init__(self, options: CollectorOptions, takes: Takes) -> None:
         self._parts, self._takes = urlsplit(options.address), takes
@@ -208,7 +207,7 @@ class Webhook(_NoTopics):
             await runner.cleanup()
 
     async def _posted(self, request: web.Request) -> web.Response:
-        if request.headers.get("Origin") is not None:  # a page that somebody looks at may not speak for them
+        if request.headers.get("Origin") is not None:  # a web page in a local browser must not post
             raise web.HTTPForbidden(text="not from a page\n")
         topic = request.match_info.get("topic", self._topic)
         if self._topics is not None and topic not in self._topics:
@@ -230,16 +229,16 @@ class Webhook(_NoTopics):
 
 
 class Signatures:
-    """Checks who has sent a message, and that it comes once. window_ns: how far its time may be from ours. A message
-    from before this object began is refused: an earlier process may have taken it."""
+    """Checks the sender of a message, and that it comes once. window_ns: how far its time may be from ours. A message
+    from before this object was made is refused, because an earlier process may have accepted it."""
 
     def __init__(self, secret: str, window_ns: int, clock: Callable[[], int] = time.time_ns) -> None:
         self._secret, self._window, self._clock = secret.encode(), window_ns, clock
         self._began = clock()
-        self._taken: dict[str, int] = {}  # signatures, and the time until which a message may come again
+        self._taken: dict[str, int] = {}  # signatures, with the time until which a message may be repeated
 
     def refusal(self, headers: Mapping[str, str], topic: str, body: bytes) -> str:
-        """Returns why a message is refused, "": it is not."""
+        """Returns why a message is refused, "": it is accepted."""
         stamp, signature = headers.get(STAMP, ""), headers.get(SIGNATURE, "")
         if not STAMP_FORM.fullmatch(stamp):
             return f"{STAMP} is not the time in ms since 1970"
@@ -260,15 +259,15 @@ class Signatures:
 
 
 class Schedule(_NoTopics):
-    """Tells the events of a table, each at its time. What passed before the collector's first start is left out; what
-    passed while it was away comes when it is back."""
+    """Publishes the events of a table, each at its time. Events from before the collector's first start are left out;
+    those missed while it was down are published at its start."""
 
     def __init__(self, options: CollectorOptions, takes: Takes, past: Past) -> None:
         rows = read_events([Path(options.address)], zone=options.zone, ahead_ns=options.ahead_ns)
         if not rows:
             raise BadConfig("no rows", location=options.address, todo="write one a line, with a header")
         self._takes, self._topic = takes, _topic(options)
-        # By what was published and said: a table that is edited meanwhile says again only what is new.
+        # By time and content of published events: an edited table only publishes what is new.
         done = {(each["ts_event"], _without_time(each["data"])) for each in past.events}
         began = past.began or time.time_ns()
         self._rows = deque(each for each in rows if each.time >= began and _sign(each) not in done)
@@ -293,7 +292,7 @@ def _canonical(value: Any) -> bytes:
 
 
 def _said(body: bytes) -> bytes:
-    """Returns the same for bodies that say the same."""
+    """Returns a canonical form of a body, equal for equal contents."""
     try:
         return _canonical(msgspec.json.decode(body))
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
@@ -315,7 +314,7 @@ def _id_of(record: Mapping[str, Any]) -> str:
 
 
 def _published(entry: Any) -> int | None:
-    """ns UTC."""
+    """Returns the time of an entry, ns UTC."""
     found = entry.get("published_parsed") or entry.get("updated_parsed")
     return calendar.timegm(found) * SECOND if found else None
 

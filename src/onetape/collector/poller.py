@@ -1,4 +1,4 @@
-"""A venue's market by requests: asks as the plan says, and writes what answers say that is new."""
+"""Polls a venue's market: requests by the plan, and writes the new messages of the answers."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from onetape.venues.market_polls import MarketPolls, PollKind
 
 __all__ = ["Poller", "leases_file"]
 
-UNDER_WAY_MAX: Final = 12  # requests without an answer: the line has 16 connections
+UNDER_WAY_MAX: Final = 12  # unanswered requests: the line has 16 connections
 RENEW_S: Final = 1.0
-TURN_S: Final = 0.02  # until a turn may be free
+TURN_S: Final = 0.02  # wait while no turn is free
 LOOK_S: Final = 1.0
 
 
 def leases_file(budget: Path) -> Path:
-    """Of those that poll the address whose budget is there."""
+    """Returns the file of the leases of pollers that share an address's budget."""
     return budget.with_name(budget.name.replace("budget-", "pollers-", 1))
 
 
 class Poller:
-    """Polls an address, as one of several that do. percent: of the venue's limit, what they may spend together;
-    urgent_percent: while no stream brings prices."""
+    """Polls an address, as one of several pollers. percent: their common share of the venue's limit; urgent_percent:
+    that share while no stream brings prices."""
 
     def __init__(
         self,
@@ -67,12 +67,12 @@ class Poller:
             polls.kinds, polls.rule, percent=percent, now=time.monotonic_ns(), urgent_percent=urgent_percent
         )
         self._turns = {kind.name: Turns() for kind in polls.kinds if kind.by_symbol}
-        self._has_shared = False  # symbols with others: what is new to it somebody else may have served
+        self._has_shared = False  # its symbols had other pollers before, which may have read their trades
         self._listings: dict[str, Listing] = {}
         self._all: _core.LiveMessages | None = None  # a reader of answers about all symbols,
-        self._each: dict[str, _core.LiveMessages] = {}  # and of each
-        self._number = 0  # of the requests
-        self._newest: Counter[str] = Counter()  # the number of the newest answer, by kind
+        self._each: dict[str, _core.LiveMessages] = {}  # and one for each symbol
+        self._number = 0  # of the last request
+        self._newest: Counter[str] = Counter()  # the request number of the newest answer, by kind
         self._tasks: set[asyncio.Task[None]] = set()
         self._urgent_since = 0
         self._contact = Contact()
@@ -80,7 +80,7 @@ class Poller:
         self.counts: Counter[str] = Counter()
 
     def follow(self, listings: Sequence[Listing]) -> None:
-        """These from now on. What is known of them is kept."""
+        """Sets the listings, keeping the state of those that stay."""
         instruments, numbers = [each.instrument for each in listings], [each.number for each in listings]
         self._all = self._polls.reader(instruments, numbers)
         before, self._listings = self._listings, {each.instrument.symbol: each for each in listings}
@@ -94,13 +94,13 @@ class Poller:
             turns.set_names(self._listings)
 
     def set_hot(self, symbols: frozenset[str]) -> None:
-        """These are asked about more often from now on, and not for long unless that is repeated."""
+        """Polls these symbols more often from now on, for a short time unless repeated."""
         for turns in self._turns.values():
             turns.set_hot(symbols, time.monotonic_ns())
         self.counts["hot"] = len(symbols & self._listings.keys())
 
     def hurry(self, since: int) -> None:
-        """See `PollPlan.hurry`. since: ns UTC."""
+        """Polls faster, see `PollPlan.hurry`. since: ns UTC."""
         if since != self._urgent_since:
             self._urgent_since = since
             if self._line.budget is not None:
@@ -121,7 +121,7 @@ class Poller:
         return {**places, "repeated": repeated, **self.counts}
 
     async def run(self) -> None:
-        """For ever."""
+        """Runs forever."""
         renewed = 0.0
         try:
             while True:
@@ -130,7 +130,7 @@ class Poller:
                     self._divide()
                 for task in [each for each in self._tasks if each.done()]:
                     self._tasks.discard(task)
-                    task.result()  # a journal that takes no more ends all
+                    task.result()  # a failed journal ends the process
                 if len(self._tasks) >= UNDER_WAY_MAX:
                     await asyncio.wait(self._tasks, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
                     continue
@@ -192,7 +192,7 @@ class Poller:
                 self._failed(requested_at, f"HTTP {status}")
                 return
             if not symbol and number < self._newest[kind.name]:
-                self.counts["late"] += 1  # a later answer was here before
+                self.counts["late"] += 1  # a later answer arrived before
                 return
             self._newest[kind.name] = number
             if symbol and symbol not in self._listings:
@@ -214,7 +214,7 @@ class Poller:
                 self._turns[kind.name].done(symbol, time.monotonic_ns(), trades)
 
     def _read(self, kind: PollKind, reader: _core.LiveMessages, body: bytes, listing: Listing | None) -> int:
-        """Writes what is new. Gives how many trades. Raises VenueProtocolError."""
+        """Writes new messages. Returns the number of trades. Raises VenueProtocolError."""
         received = time.time_ns()
         message = self._rejects.read(kind.name, partial(self._polls.message, kind.name), body)
         if listing is None:
@@ -227,7 +227,7 @@ class Poller:
         return found
 
     def _refused(self, status: int, headers: dict[str, str]) -> None:
-        """The budget of the address has heard of it as well, and holds all pollers back."""
+        """Pauses after a refusal; the budget of the address has counted it as well, and holds all pollers back."""
         self.counts[f"http_{status}"] += 1
         after = headers.get("retry-after", "")
         if status in (418, 429):

@@ -1,4 +1,4 @@
-"""How fast a venue is from here: its clock, its answers, its streams, and what requests cost."""
+"""Measures a venue from this machine: its clock, its answers, its streams, and the costs of requests."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from onetape.tape.journal import JournalReader
 __all__ = ["Probe", "probe"]
 
 TIME_EVERY_S: Final = 0.25
-HEARD_S: Final = 20.0  # for the streams to say something
-_FEW: Final = 3  # updates: of less no cadence is told
+HEARD_S: Final = 20.0  # longest wait for messages of the streams
+_FEW: Final = 3  # updates: below it no interval is reported
 
 
 @dataclass(slots=True)
 class Probe:
-    """The measurements of a venue. offset_ms: the venue's clock less ours. latency_ms: of a message, from when the
-    venue dates it to its receipt here, by the venue's clock; request_ms: from a request to its answer. streams: per
-    symbol and kind of event how many there were a second, and the time between two of them (median). weights: what a
-    kind of request costs by our table, and by the venue's count where it tells that."""
+    """The measurements of a venue. offset_ms: the venue's clock less ours. latency_ms: of a message, from the venue's
+    time to its receipt here, by the venue's clock; request_ms: from a request to its answer. streams: per symbol and
+    kind of event their rate a second, and the median interval. weights: cost of each kind of request by our table, and
+    by the venue's count if reported."""
 
     venue: str
     offset_ms: float = 0.0
@@ -51,7 +51,7 @@ class Probe:
 
 @dataclass(slots=True)
 class _Clock:
-    """Bounds where the venue's clock can stand against ours, by all that it has said, ns."""
+    """Bounds of the difference between the venue's clock and ours, by all its answers, ns."""
 
     least: float = -math.inf
     most: float = math.inf
@@ -68,7 +68,7 @@ class _Clock:
 
 
 def probe(options: VenueFeedOptions, seconds: float, progress: Callable[[float, float | None], None]) -> Probe:
-    """Listens for so long. Raises VenueUnavailable where it does not answer, or its streams say nothing."""
+    """Measures for that time. Raises VenueUnavailable if the venue does not answer, or its streams are silent."""
     with tempfile.TemporaryDirectory(prefix="onetape-probe-") as folder:
         path = Path(folder) / "tape"
         tape = VenueTape(path, f"probe:{options.kind}")
@@ -90,7 +90,7 @@ async def _measure(
     progress: Callable[[float, float | None], None],
     found: Probe,
 ) -> tuple[_Clock, list[int], int, int]:
-    """Gives the clock, how long requests took (ns), and from when to when was listened, ns."""
+    """Returns the clock, durations of requests (ns), and begin and end of the listening, ns."""
     feed = VenueFeed(options, tape)
     following = asyncio.ensure_future(feed.run())
     clock = _Clock()
@@ -130,7 +130,7 @@ async def _ask_time(feed: VenueFeed, clock: _Clock, requests: list[int]) -> None
 
 
 async def _cost(feed: VenueFeed, found: Probe) -> None:
-    """Asks once for each kind, and compares the venue's own count."""
+    """Sends one request of each kind, and compares the venue's own count."""
     polls = feed.venue.polls
     if polls is None:
         return
@@ -146,7 +146,7 @@ async def _cost(feed: VenueFeed, found: Probe) -> None:
 
 
 async def _used(feed: VenueFeed, call: Call, header: str) -> int | None:
-    """Returns the venue's count of this window after a request, None: it does not tell."""
+    """Returns the venue's count of this window after a request, None: not reported."""
     try:
         _, headers, _ = await feed.line.request(call)
     except (aiohttp.ClientError, OSError, TimeoutError):
@@ -182,6 +182,6 @@ def _read(path: Path, begin: int, end: int, offset: float, found: Probe) -> None
 
 
 def _quantiles(ns: NDArray[Any]) -> dict[str, float | None]:
-    """In ms."""
+    """Returns quantiles in ms."""
     names = {"p50": 0.5, "p99": 0.99}
     return {name: round(float(np.quantile(ns, q)) / MS, 3) if len(ns) else None for name, q in names.items()}

@@ -1,4 +1,4 @@
-"""The market of a venue onto a tape, without a robot and without a supervisor."""
+"""Records a venue's market to a tape, without a robot and without a supervisor."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ GB: Final = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Sums up what stands on the tape. `seconds` and the figures of a day are of this recording alone; earlier ones of
-    the same tape are in all other counts. Times are ns UTC; days_left: until the disk is full. pruned: segments of the
-    tape that went while it was recorded, by the rule that it was recorded with."""
+    """A summary of the tape. `seconds` and the figures per day are of this recording alone; earlier ones of the same
+    tape are in all other counts. Times are ns UTC; days_left: until the disk is full. pruned: segments of the tape that
+    were removed during the recording, by its own rule."""
 
     tape: Path
     symbols: list[str]
@@ -70,9 +70,9 @@ def record(
     keep: Keep | None = None,
     progress: Callable[[float, float | None], None],
 ) -> Recording:
-    """Until `seconds` are over, or Ctrl-C. Goes on with a recording that there is. keep: what goes beyond it, by whole
-    segments, while it records. progress: gets frames written. Raises BadInput where `out` is something else, what the
-    journal raises."""
+    """Records until `seconds` are over, or Ctrl-C. Continues an existing recording. keep: limit beyond which whole
+    segments are pruned during the recording. progress: called with the number of frames written. Raises BadInput if
+    `out` is something else, and the journal's errors."""
     process = f"record:{options.kind}"
     _check(out, process)
     before = _size(out)
@@ -93,7 +93,7 @@ def record(
 
 
 class _Pruning:
-    """Prunes the tape that is recorded, beside the loop that writes it."""
+    """Prunes the recorded tape, beside the loop that writes it."""
 
     def __init__(self, out: Path, keep: Keep | None, beside: Executor) -> None:
         self._out, self._keep, self._beside = out, keep, beside
@@ -102,7 +102,7 @@ class _Pruning:
         self.segments = self.freed = 0
 
     def look(self) -> None:
-        """Now and then. Raises what pruning raised."""
+        """Prunes if due; to be called periodically. Raises the errors of pruning."""
         if self._keep is None:
             return
         if self._under_way is not None and self._under_way.done():
@@ -113,7 +113,7 @@ class _Pruning:
             self._under_way = self._beside.submit(rule)
 
     def finish(self) -> None:
-        """Waits for what is under way. Raises likewise."""
+        """Waits for a pruning under way. Raises its errors."""
         if self._under_way is None:
             return
         report, self._under_way = self._under_way.result(), None
@@ -128,7 +128,7 @@ async def _follow(
     pruning: _Pruning,
     progress: Callable[[float, float | None], None],
 ) -> int:
-    """Gives how many messages were not as they should be."""
+    """Returns the number of malformed messages."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
 

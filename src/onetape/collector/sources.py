@@ -1,7 +1,7 @@
-"""How a collector hears a feed that publishes a stream: ZeroMQ SUB, a WebSocket, NATS.
+"""Receives feeds that publish a stream: ZeroMQ SUB, a WebSocket, NATS.
 
-Each line connects, says so, hands messages over as bytes, and connects again for ever. Nothing that
-comes is run or unpickled: bodies are JSON to whoever takes them.
+Each line connects, reports it, passes on messages as bytes, and reconnects forever. Nothing that it receives is
+executed or unpickled: receivers read bodies as JSON.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from onetape.options.collector import CollectorOptions
 
 __all__ = ["Line", "line_of"]
 
-STEADY_S: Final = 10.0  # a connection that has lasted so long did not fail
+STEADY_S: Final = 10.0  # a connection that lasted this long did not fail
 CONNECT_S: Final = 5.0
-SILENCE_S: Final = 5.0  # until a peer that says nothing at all is asked whether it is there
-ROOM: Final = 4  # a message may be so many times too long before the connection is dropped for it
-BURST: Final = 256  # messages in one turn of the loop
-WAITING_MAX: Final = 100_000  # messages that wait in the library
+SILENCE_S: Final = 5.0  # until a silent peer gets a ping
+ROOM: Final = 4  # a message may be this many times too long before the connection is dropped for it
+BURST: Final = 256  # messages per turn of the loop
+WAITING_MAX: Final = 100_000  # messages queued in the library
 
 
 class Line(Protocol):
-    """Receives one feed. `run` is for ever; topics may come and go meanwhile."""
+    """Receives one feed. `run` lasts forever; topics may be added and removed meanwhile."""
 
     async def run(self) -> None: ...
 
@@ -44,7 +44,8 @@ class Line(Protocol):
 
 
 def line_of(options: CollectorOptions, takes: Takes, topics: Iterable[str], past: Callable[[], Past]) -> Line:
-    """past: of what the feed's tape has. Raises NotAvailable where the library is not installed."""
+    """Returns the line of a collector's transport. past: of the feed's tape. Raises NotAvailable if the library is not
+    installed."""
     match options.kind:
         case "http":
             return Polled(options, takes, past())
@@ -69,8 +70,8 @@ def _lacking(package: str, kind: str) -> NotAvailable:
 
 
 class _ZeroMq:
-    """Receives a feed by a SUB socket. The library connects again by itself; its monitor says when. Topics are
-    prefixes, as ZeroMQ has them: of "" is all that is published."""
+    """Receives a feed by a SUB socket. The library reconnects by itself; its monitor reports it. Topics are prefixes,
+    as in ZeroMQ: "" matches everything."""
 
     def __init__(self, options: CollectorOptions, takes: Takes, topics: Iterable[str]) -> None:
         try:
@@ -105,11 +106,11 @@ class _ZeroMq:
     async def run(self) -> None:
         self._loop = loop = asyncio.get_running_loop()
         self._socket.connect(self._address)
-        # Both are edges: whoever was told reads until there is nothing more.
+        # Both are edge-triggered: after an event read until there is nothing more.
         loop.add_reader(self._socket.FD, self._read)
         loop.add_reader(self._monitor.FD, self._watch)
         try:
-            while True:  # an edge that a call of ours has swallowed
+            while True:  # a call of ours may have consumed an edge
                 self._watch()
                 self._read()
                 await asyncio.sleep(0.1)
@@ -162,7 +163,7 @@ class _ZeroMq:
 
 
 class _Reconnecting(ABC):
-    """A line whose connections are ours to make."""
+    """A line that makes its own connections."""
 
     def __init__(self, options: CollectorOptions, takes: Takes, topics: Iterable[str]) -> None:
         self._options, self._takes = options, takes
@@ -202,14 +203,15 @@ class _Reconnecting(ABC):
 
     @abstractmethod
     async def _follow(self, topic: str) -> None:
-        """Follows a topic on the connection that there is; without one, the next has it."""
+        """Follows a topic on the current connection; without one, the next has it."""
 
     @abstractmethod
     async def _leave(self, topic: str) -> None: ...
 
 
 class _WebSocket(_Reconnecting):
-    """Sends `subscribe` for each topic, where there is one. There is no common word for leaving one."""
+    """Receives a WebSocket. Sends `subscribe` for each topic, if one is configured. There is no common message for
+    unsubscribing."""
 
     def __init__(self, options: CollectorOptions, takes: Takes, topics: Iterable[str]) -> None:
         super().__init__(options, takes, topics)
@@ -241,7 +243,7 @@ class _WebSocket(_Reconnecting):
     async def _follow(self, topic: str) -> None:
         if self._socket is not None and self._options.subscribe:
             quoted = msgspec.json.encode(topic).decode()[1:-1]
-            with suppress(OSError, aiohttp.ClientError):  # the reading side hears of it, too
+            with suppress(OSError, aiohttp.ClientError):  # the reading side gets the error, too
                 await self._socket.send_str(self._options.subscribe.replace("{topic}", quoted))
 
     async def _leave(self, topic: str) -> None:
@@ -249,7 +251,7 @@ class _WebSocket(_Reconnecting):
 
 
 class _Nats(_Reconnecting):
-    """Receives a feed by NATS. Subjects may have wildcards. What comes faster than it is taken is dropped, and told."""
+    """Receives a feed by NATS. Subjects may have wildcards. Messages that come too fast are dropped, and reported."""
 
     def __init__(self, options: CollectorOptions, takes: Takes, topics: Iterable[str]) -> None:
         super().__init__(options, takes, topics)
@@ -295,7 +297,7 @@ class _Nats(_Reconnecting):
         finally:
             client, self._client = self._client, None
             self._following.clear()
-            # A close that waits for its server would keep the process from its end.
+            # A close that waits for its server would delay the end of the process.
             with suppress(self._nats.errors.Error, OSError, TimeoutError):
                 await asyncio.wait_for(client.close(), CONNECT_S)
 

@@ -1,5 +1,5 @@
-"""A venue's market onto a tape: which instruments trade is looked up again and again, and those that
-are wanted are followed, over streams or by requests. Needs no key."""
+"""Writes a venue's market to a tape: looks up the listed instruments periodically, and follows the wanted ones, over
+streams or by requests. Needs no key."""
 
 from __future__ import annotations
 
@@ -48,21 +48,21 @@ from onetape.venues.open import open_trading_venue
 __all__ = ["VenueFeed"]
 
 TICK_S: Final = 0.02
-HOT_S: Final = 1.0  # between two looks at a condition
-SNAPSHOTS_S: Final = 10.0  # between two of each book on the tape, for who begins to read there
-SHOWN_S: Final = 1.0  # between two marks of progress on the tape
-KLINES_SHARE: Final = 0.5  # of what may be asked, while streams bring the rest
+HOT_S: Final = 1.0  # between two checks of a condition
+SNAPSHOTS_S: Final = 10.0  # between two snapshots of each book on the tape, for readers that begin there
+SHOWN_S: Final = 1.0  # between two progress marks on the tape
+KLINES_SHARE: Final = 0.5  # of the request budget, while streams bring the rest
 KLINES_SHARE_POLLED: Final = 0.1
 GOING: Final = (DELISTED, DROPPED)
-HEARD_S: Final = 10.0  # for a connection that replaces another to say something
+HEARD_S: Final = 10.0  # longest wait for the first message of a replacing connection
 
 
-SILENT_FOR = 30 * SECOND  # of a market that writes nothing: whatever it meets is of the past
+SILENT_FOR = 30 * SECOND  # a market silent for this time counts as ended
 
 
 class HotSymbols:
-    """Follows the hub's market, or without one what the processes of this home write. Used by one
-    thread at a time."""
+    """Selects symbols by a condition on the hub's market, or without one on the tapes of this home's processes. Used by
+    one thread at a time."""
 
     def __init__(self, home: Path, condition: Condition) -> None:
         self._home, self._condition = home, condition
@@ -70,7 +70,7 @@ class HotSymbols:
         self._written, self._written_at = -1, 0
 
     def look(self, now: int) -> frozenset[str] | None:
-        """Returns those that meet the condition, ns. None: there is no market that could say it now."""
+        """Returns the symbols that meet the condition, ns. None: no market is available."""
         try:
             if self._scanner is None:
                 self._scanner = Scanner(market_journals(self._home), self._condition, is_live=True)
@@ -101,8 +101,8 @@ class _Group:
 
 
 class VenueFeed:
-    """Feeds the tape with the market of one venue over one transport. `run` lasts until it is cancelled, and raises
-    what the tape raises."""
+    """Feeds the tape with the market of one venue over one transport. `run` lasts until it is cancelled, and raises the
+    tape's errors."""
 
     def __init__(self, options: VenueFeedOptions, tape: VenueTape) -> None:
         self.options, self.tape = options, tape
@@ -174,7 +174,7 @@ class VenueFeed:
         )
 
     def _say(self, out: HealthOut) -> None:
-        """What became of a connection: what it missed is asked for."""
+        """Reports a connection's change, and requests what it missed."""
         self.tape.say(out)
         if self.klines is not None and (out.kind, out.state) == ("feed", "connected"):
             self.klines.hurry()
@@ -199,7 +199,7 @@ class VenueFeed:
                     )
                     for task in done:
                         if not task.cancelled():
-                            task.result()  # what lasts for ever ends with an error
+                            task.result()  # an endless task only ends with an error
             finally:
                 await ended([*self._working, *self._reading()])
                 self.budget.close()
@@ -261,7 +261,7 @@ class VenueFeed:
         finally:
             hot.close()
 
-    # --- which instruments trade ------------------------------------------------------------------
+    # --- listed instruments -----------------------------------------------------------------------
 
     async def _look_up(self) -> None:
         failures = 0
@@ -294,7 +294,8 @@ class VenueFeed:
             await asyncio.sleep(self.options.listings_ns / SECOND)
 
     async def _turnovers(self) -> dict[str, float]:
-        """Without an answer none has any: who is followed stays. Raises VenueUnavailable where nobody is yet."""
+        """Returns the turnovers of all symbols; {} without an answer, which keeps the followed ones. Raises
+        VenueUnavailable if none is followed yet."""
         assert self.venue.polls is not None
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, *MALFORMED):
             status, _, body = await self.line.request(self.venue.polls.turnover)
@@ -327,7 +328,7 @@ class VenueFeed:
         room = self.venue.symbols_max
         for group in list(self._groups):
             kept, symbols = still(group), {each.instrument.symbol for each in group.listings}
-            if symbols & redenominated:  # its messages must not be read in the units of before
+            if symbols & redenominated:  # its messages must not be read in the old units
                 await self._stop(group)
                 self._start(kept)
                 self._say_dropped(each for symbol, each in dropped.items() if symbol in symbols)
@@ -377,12 +378,13 @@ class VenueFeed:
         self._groups.append(_Group(list(listings), feed, tasks))
 
     def _say_dropped(self, dropped: Iterable[Change]) -> None:
-        """Once nothing comes of them any more."""
+        """Reports dropped listings, after their last frames."""
         for change in dropped:
             self.tape.changed(change, time.time_ns())
 
     async def _replace(self, group: _Group, listings: Sequence[Listing], dropped: Sequence[Change] = ()) -> None:
-        """By one that is heard before the old one ends; by none where nobody is left."""
+        """Replaces a group by a new one that receives messages before the old one ends; by none if it has no listings
+        left."""
         if not listings:
             await self._stop(group)
             self._say_dropped(dropped)
@@ -403,10 +405,10 @@ class VenueFeed:
         self._groups.remove(group)
         await ended(group.tasks)
 
-    # --- how it stands ----------------------------------------------------------------------------
+    # --- status -----------------------------------------------------------------------------------
 
     def status(self) -> dict[str, Any]:
-        """Whether all that is wanted is heard, and what came of it."""
+        """Returns whether all wanted listings are received, and the counts."""
         listed = self.universe.listings
         groups = [group.feed.status() for group in self._groups]
         hears = self.poller.hears if self.poller is not None else bool(groups) and all(g["hears"] for g in groups)

@@ -1,14 +1,13 @@
-"""What a collector of a venue writes: its market under the numbers of the instruments, and health.
+"""Writes the journal of a venue's collector: its market under the numbers of the instruments, and health.
 
-quote, trade, mark, funding   as the venue's messages have them, with its time and that of receipt
-bar                           as a stream tells it; with flag 1 as the venue answers who asks for it:
-                              with flag 8 after later ones, with 128 in place of another
+quote, trade, mark, funding   as in the venue's messages, with its time and that of receipt
+bar                           as a stream sends it; with flag 1 as the venue returns it on request: with flag 8 after
+                              later ones, with 128 replacing another
 instrument                    before the first frame of a number, and again with changed facts
-health                        kind `feed` and `market` as a gateway's; `listing`: listed, delisted,
-                              dropped, changed, redenominated, with the number, and `chosen`: all
-                              that are followed by turnover from here on; `bars`: what was filled,
-                              corrected, or cannot be had
-command, reply                what was asked of it
+health                        kind `feed` and `market` as a gateway's; `listing`: listed, delisted, dropped, changed,
+                              redenominated, with the number, and `chosen`: all that are followed by turnover from
+                              here on; `bars`: filled, corrected, and lost ones
+command, reply                commands
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ __all__ = ["VenueTape"]
 
 
 class VenueTape(CommandTape):
-    """Goes on with a tape that there is. Raises JournalLocked where another writes it."""
+    """Continues an existing tape. Raises JournalLocked if another process writes it."""
 
     def __init__(self, path: Path, process: str) -> None:
         self.path = path
@@ -49,7 +48,7 @@ class VenueTape(CommandTape):
         self._health({"kind": out.kind, "subject": out.subject, "state": out.state}, out.severity)
 
     def changed(self, change: Change, now: int) -> None:
-        """now: ns UTC."""
+        """Writes a change of a listing. now: ns UTC."""
         number, instrument = change.listing
         if self.recovered.get(number) != instrument:
             self.writer.append_instrument(number, now, instrument.to_msgpack())
@@ -57,7 +56,7 @@ class VenueTape(CommandTape):
         self._health({"kind": "listing", "subject": instrument.symbol, "state": change.what, "number": number})
 
     def chosen(self, universe: Universe) -> None:
-        """Whom `top:N` stands for from here on."""
+        """Writes the symbols that `top:N` stands for from here on."""
         followed = {"epoch": universe.epoch, "symbols": sorted(universe.listings)}
         self._health({"kind": "listing", "subject": f"top:{universe.wanted.top}", "state": "chosen", **followed})
 

@@ -1,1 +1,1 @@
-"""Names of other systems' interfaces, for strategies that were written for them."""
+"""Provide names of other systems' interfaces, for strategies written for them."""

@@ -1,14 +1,14 @@
-"""What scripts import as `hft` or `hftpy`: `from onetape.compat import hft` in the place of that line.
+"""Replace the module that scripts import as `hft` or `hftpy`: use `from onetape.compat import hft` instead.
 
-    quote = hft.getSingleQuoteCurrency("kraken", hft.DataType.BALANCE, "usd")
+quote = hft.getSingleQuoteCurrency("kraken", hft.DataType.BALANCE, "usd")
     quote.mid, quote.timestamp, quote.localTimestamp        # a balance as double, times in us UTC
 
     commands = hft.IPCCommandSystem("my_strategy")
     commands.start()
     await commands.send_command("kraken_gateway", hft.KRAKEN_STRATEGY_BALANCE_CMD, {...})
 
-Exchange and currency are texts or members of an enumeration, in any case of letters. A balance that nobody
-stands by raises an error, where the original returns an old one.
+Exchange and currency are texts or members of an enumeration, in any case of letters. A balance without
+a live source raises an error, where the original returns an old one.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ __all__ = [
 
 
 class Exchange(StrEnum):
-    """Exchanges by name; a text does as well."""
+    """Exchanges by name; text is accepted as well."""
 
     ASTER = "aster"
     BINANCE = "binance"
@@ -56,7 +56,7 @@ class Exchange(StrEnum):
 
 
 class Currency(StrEnum):
-    """Usual currencies; a text names any other."""
+    """Usual currencies; others are given as text."""
 
     BNB = "bnb"
     BTC = "btc"
@@ -71,13 +71,13 @@ class Currency(StrEnum):
 
 
 class DataType(Enum):
-    """What a quote of one number is of."""
+    """The kind of a quote with one number."""
 
     BALANCE = "balance"
 
 
 class SingleQuote(NamedTuple):
-    """mid: the balance; times in us UTC."""
+    """A quote of one number. mid: the balance; times in us UTC."""
 
     timestamp: int
     localTimestamp: int  # noqa: N815 - its name there
@@ -86,7 +86,7 @@ class SingleQuote(NamedTuple):
 
 def getSingleQuoteCurrency(exchange: str | Enum, data: DataType, currency: str | Enum) -> SingleQuote:  # noqa: N802
     """Returns the total of a currency on the exchange's only account. Raises as `accounts.get_balance`, NotAvailable
-    for what is no balance."""
+    for other data types."""
     if data is not DataType.BALANCE:
         raise NotAvailable(f"no quotes of {data}", location="getSingleQuoteCurrency", todo="DataType.BALANCE")
     quote = get_balance(exchange, currency)

@@ -1,1 +1,1 @@
-"""The control plane: one process that serves people, scripts and pages over HTTP, and that carries out hedges."""
+"""The control plane: one process that serves people, scripts and pages over HTTP, and carries out hedges."""

@@ -1,4 +1,4 @@
-"""Accounts compared with their venues now, each within its own time, and how they stand then."""
+"""Compares accounts with their venues on request, each within its own time limit, and shows their state."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from onetape.web.control_models import AccountState, AccountSync, SyncReply
 
 __all__ = ["state_of", "sync"]
 
-REUSED_MS: Final = 1000  # a comparison serves who calls so soon after it, and longer where it costs the venue more
-LOOK_S: Final = 0.02  # between two looks whether a round has ended: a gateway's own tick
+REUSED_MS: Final = 1000  # a comparison is reused for this long, and longer if it is expensive at the venue
+LOOK_S: Final = 0.02  # between two checks whether a comparison has ended: a gateway's own tick
 
 
 async def sync(views: Views, request: AccountSync, commands: IPCCommandSystem) -> SyncReply:
-    """Asks each account's gateway to compare orders, positions and balances with its venue, all at the same time, and
-    returns how they stand. One that has not done so by its time has failed. Raises InvalidAccount."""
+    """Requests a reconciliation of orders, positions and balances from each account's gateway, all at the same time,
+    and returns the accounts' states. A gateway that exceeds its time has failed. Raises InvalidAccount."""
     views.refresh()
     accounts = list(dict.fromkeys(request.accounts))
     for account in accounts:
@@ -54,8 +54,8 @@ async def sync(views: Views, request: AccountSync, commands: IPCCommandSystem) -
 
 
 async def _reconciled(commands: IPCCommandSystem, account: str, within_s: float) -> str | int:
-    """Returns how old the comparison is, ms, once the gateway has ended one after the call or just before it, else why
-    it has not."""
+    """Returns the age in ms of the comparison, once the gateway has ended one after the call or just before it, else
+    the reason why not."""
     target, until = f"gateway:{account}", time.monotonic() + within_s
     answer = await commands.send_command(target, "reconcile", {"within_ms": REUSED_MS}, timeout=within_s)
     while answer.error is None:
@@ -69,7 +69,7 @@ async def _reconciled(commands: IPCCommandSystem, account: str, within_s: float)
 
 
 def state_of(views: Views, account: str, *, has_positions: bool = True, has_balances: bool = True) -> AccountState:
-    """Returns how an account stands, as of the last refresh. Raises InvalidAccount."""
+    """Returns an account's state as of the last refresh. Raises InvalidAccount."""
     held = views.held(account)
     found = views.figures(account)
     venue = views.config.accounts[account].venue

@@ -1,8 +1,8 @@
-"""Automatic mode in the control plane's process: looks at accounts every interval, begins operations, and keeps all of
-it on the tape, so that it goes on after a restart.
+"""Automatic mode in the control plane's process: checks accounts every interval, begins operations, and records
+everything on the tape, so that it continues after a restart.
 
-The core (hedge/auto.py) decides. A decision is written when it is a new one, and its count with the next new one; an
-operation that a killed process left is begun anew under its own id.
+The core (hedge/auto.py) decides. A new decision is written at once, its count with the next new one; an operation that
+a killed process left is begun again under its own id.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from onetape.web.tokens import AUTO
 __all__ = ["Automatic"]
 
 SHOWN_MAX: Final = 100  # decisions in an answer
-LATE: Final = 10 * SECOND  # an operation that was decided before that, and not begun, is not begun any more
+LATE: Final = 10 * SECOND  # an operation decided longer ago, and not begun, is not begun any more
 
 
 class Automatic:
-    """Holds net deltas, with one core for each symbol that was ever switched on. check: raises BlockedByRiskAlert where
-    nothing may be traded; now: ns UTC."""
+    """Keeps net deltas at their targets, with one core for each symbol that was ever switched on. check: raises
+    BlockedByRiskAlert while trading is forbidden; now: ns UTC."""
 
     def __init__(
         self,
@@ -58,18 +58,18 @@ class Automatic:
         self._requests: dict[str, DeltaAuto] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
-        self._written: dict[str, dict[int, Decision]] = {}  # on the tape, as they are there, by `at`
+        self._written: dict[str, dict[int, Decision]] = {}  # as written to the tape, by `at`
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
         return {"delta_auto": self._show, "set_delta_auto": self._set}
 
     def is_held(self, symbol: str) -> bool:
-        """Tells whether a symbol's net delta is held now."""
+        """Tells whether automatic mode is on for a symbol."""
         return symbol in self._pairs and self._pairs[symbol].enabled
 
     def look(self) -> None:
-        """Looks at all that is held now: prices come from another source."""
+        """Checks all active symbols now, after prices have switched to another source."""
         self._wake.set()
         self._wake = asyncio.Event()
 
@@ -94,14 +94,14 @@ class Automatic:
         return AutoReply(pairs=[self._state(symbol) for symbol in self._pairs])
 
     async def _set(self, call: Call) -> AutoReply:
-        """Switches a symbol on, with other settings, or off. What was spent today stays spent."""
+        """Switches a symbol on, to other settings, or off. Today's cost is kept."""
         request: DeltaAuto = call.request
         symbol, pair = request.symbol, self._pairs.get(request.symbol)
         if request.enabled:
             self._views.refresh()
             having = [name for name, each in self._views.symbols().of(symbol).items() if each is not None]
             request = msgspec.structs.replace(request, accounts=request.accounts or having)
-            self._views.legs(symbol, request.accounts)  # raises for what they cannot be
+            self._views.legs(symbol, request.accounts)  # raises for invalid accounts
             settings_of(request)
         elif pair is None:
             raise BadInput(f"{symbol} is not held automatically", location="symbol", todo="GET /delta/auto")
@@ -132,7 +132,7 @@ class Automatic:
     # --- looks --------------------------------------------------------------------------------------------------------
 
     def _run(self, symbol: str) -> None:
-        """Looks from now on, at the interval of now."""
+        """Checks the symbol from now on, at the current interval."""
         task = self._tasks.get(symbol)
         if task is not None and not task.done():
             if self._pairs[symbol].working is not None:
@@ -142,7 +142,7 @@ class Automatic:
         self._tasks[symbol].add_done_callback(lambda done: self._over(symbol, done))
 
     def _over(self, symbol: str, task: asyncio.Task[None]) -> None:
-        """Reports a task that breaks as stopped: no caller waits for it."""
+        """Reports a failed task as a stop: no caller waits for it."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._pairs[symbol].halt(self._now(), f"a fault of ours: {type(error).__name__}: {error}", "failing")
             self._write(symbol)
@@ -150,7 +150,7 @@ class Automatic:
 
     async def _hold(self, symbol: str) -> None:
         pair = self._pairs[symbol]
-        if pair.working is not None:  # of a process that was killed
+        if pair.working is not None:  # left by a killed process
             await self._carry_out(symbol, pair.working)
         while pair.enabled:
             routes = await self._routes(symbol) if self._requests[symbol].transfers else []
@@ -164,7 +164,7 @@ class Automatic:
                 await asyncio.wait_for(self._wake.wait(), pair.settings.interval / 10**9)
 
     async def _routes(self, symbol: str) -> list[Route]:
-        """Returns on which ways margin may move now."""
+        """Returns the routes on which margin may move now."""
         with suppress(OnetapeError):
             ways = await self._desk.moves.ways(self._views.legs(symbol, self._pairs[symbol].settings.accounts))
             return [each.route for each in ways if each.route is not None]
@@ -176,14 +176,14 @@ class Automatic:
         alert = _refusal(lambda: self._risk.gate(settings.accounts, False))
         try:
             views = self._views.legs(symbol, settings.accounts)
-        except OnetapeError:  # gateways have not said yet what they trade: each account counts as unknown
+        except OnetapeError:  # gateways have not reported their instruments yet: each account counts as unknown
             views = []
         busy = "by another call" if views and self._desk.is_busy(views[0].instrument.base) else ""
         moving = self._desk.moves.in_flight(views)
         return Look(self._now(), views, [alert] if alert else [], moving, routes, busy, blocked)
 
     async def _carry_out(self, symbol: str, decision: Decision) -> None:
-        """Begins an operation, or finds it where an earlier run has begun it, and waits for its end."""
+        """Begins an operation, or finds the one begun by an earlier run, and waits for its end."""
         pair, settings = self._pairs[symbol], self._pairs[symbol].settings
         trades = {account: float(base) for account, base in decision.trades.items()}
         wanted = Wanted(
@@ -191,7 +191,7 @@ class Automatic:
             name=f"delta_{AUTO}",
             actor=AUTO,
             request="",
-            # Of the decision alone: settings may have been changed when the next run finds it by its key.
+            # Fields of the decision alone: settings may have changed when the next run finds it by its key.
             fields={"symbol": symbol, "trades": trades, "reason": decision.reason},
             key=f"{symbol}-{decision.at}",
         )
@@ -215,7 +215,7 @@ class Automatic:
                 return status, msgspec.json.encode(reply)
             except OnetapeError as error:
                 return status_of(error), msgspec.json.encode(error_reply(error, operation))
-            except OSError as fault:  # what has begun goes on from its records
+            except OSError as fault:  # a begun operation continues from its records
                 failed = HedgeFailed(f"{type(fault).__name__}: {fault}")
                 return status_of(failed), msgspec.json.encode(error_reply(failed, operation))
 
@@ -229,14 +229,14 @@ class Automatic:
         record = {"kind": "auto_ended", "symbol": symbol, "operation": operation, "at": self._now()}
         record |= {"cost": str(await self._desk.cost(operation)), "error": error}
         self._ended(record)
-        with suppress(OnetapeError, OSError):  # else the next life asks once more what the operation came to
+        with suppress(OnetapeError, OSError):  # otherwise the next incarnation queries the operation's result
             self._operations.tape.append(record)
             self._write(symbol)
 
     # --- the tape -----------------------------------------------------------------------------------------------------
 
     def _write(self, symbol: str) -> None:
-        """Writes decisions that are new, and those before with their counts, where these have grown."""
+        """Writes new decisions, and earlier ones whose count has grown."""
         written, kept = self._written.get(symbol, {}), self._pairs[symbol].records
         self._written[symbol] = {each.at: written[each.at] for each in kept if each.at in written}
         for each in kept:
@@ -251,7 +251,7 @@ class Automatic:
                 request = from_builtins(record["request"], DeltaAuto)
                 try:
                     self._apply(request, record["at"], record["actor"])
-                except BadInput as error:  # an earlier version took it
+                except BadInput as error:  # an earlier version accepted it
                     self._pairs.pop(request.symbol, None)
                     sys.stderr.write(f"{request.symbol} is not held any more: {error}\n")
             case "auto_decided" if record["symbol"] in self._pairs:
@@ -285,7 +285,7 @@ def _refusal(check: Callable[[], None]) -> str:
 
 
 def settings_of(request: DeltaAuto) -> AutoSettings:
-    """Raises BadInput for what cannot be meant."""
+    """Raises BadInput for invalid settings."""
     size, share = request.carry_size, request.target_utilization
     for name, is_said, needed, is_there in (
         ("maxRebalanceAmount", request.max_rebalance_amount is not None, "targetUtilization", share is not None),
@@ -296,7 +296,7 @@ def settings_of(request: DeltaAuto) -> AutoSettings:
         if is_said and not is_there:
             raise BadInput("nothing uses it", location=name, todo=f"say {needed}, too")
     for name, most in (("maxCost", request.max_cost), ("maxRebalanceAmount", request.max_rebalance_amount)):
-        if most and not number(most):  # as 0 it would be no limit
+        if most and not number(most):  # 0 would mean no limit
             raise BadInput(
                 f"{most} has more decimals than money", location=name, todo="at least 1e-18, or leave it out"
             )

@@ -1,4 +1,4 @@
-"""One call of the REST interface, as its handler gets it."""
+"""One call of the REST interface, as passed to its handler."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["Call", "Handler"]
 
 @dataclass(slots=True)
 class Call:
-    """One call as its handler gets it. id: of the request, X-Request-Id. path: what its path has in {}. request: of the
-    route's type, read and checked. operation: its id, "": it is none. via: the program that speaks for the token's
-    owner, by its word."""
+    """One call as passed to its handler. id: of the request, X-Request-Id. path: values of its path's {} parts.
+    request: of the route's type, parsed and checked. operation: its id, "": none. via: the program acting for the
+    token's owner, as it names itself."""
 
     id: str
     address: str
@@ -29,11 +29,11 @@ class Call:
     operation: str = ""
     via: str = ""
     status: int = 0
-    code: int = 0  # of the error it was refused with, 0: none
+    code: int = 0  # error number of the refusal, 0: none
 
     @property
     def caller(self) -> str:
-        """Returns whose limits the call counts against."""
+        """Returns the key of the rate limits that the call counts against."""
         return f"token {self.grant.name}" if self.grant.digest else self.address
 
     @property

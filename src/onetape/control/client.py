@@ -1,14 +1,14 @@
-"""A typed client of the REST interface, sync and async, made of the table of routes.
+"""A typed client of the REST interface, sync and async, generated from the table of routes.
 
     with ControlClient() as client:
         reply = client.hedge_execute(symbol="BTC-USD", hedge_amount=0.25, dry_run=True)
 
-A method takes the fields of its request by their Python names, after what the path names, and returns the typed reply.
-A refusal is raised as the OnetapeError of its number, caused by a Refusal that has the whole answer.
+A method takes the values in the path, then the fields of its request by their Python names, and returns the typed
+reply. A refusal is raised as the OnetapeError of its number, caused by a Refusal that has the whole answer.
 
-A call whose connection breaks, or that came too early, is sent anew: a GET changes nothing, and each POST carries an
-idempotency key, so that what has been carried out is answered and not done twice. Where no answer came after all, a
-ServiceTimeout names that key: with it the call gets the outcome.
+A call whose connection breaks, or that was rate limited, is sent again: a GET changes nothing, and each POST carries an
+idempotency key, so that a completed operation is answered and not repeated. If no answer comes at all, a ServiceTimeout
+names that key, with which the call returns the outcome.
 """
 
 from __future__ import annotations
@@ -47,13 +47,14 @@ __all__ = ["AsyncControlClient", "ControlClient", "Refusal"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-TIMEOUT_S: Final = 90.0  # beyond what a request names itself: a delta control may take 30 s, and as long to be undone
-RETRY_S: Final = 30.0  # a process that was killed is back by then
+TIMEOUT_S: Final = 90.0  # beyond the request's own time: a delta control may take 30 s, and as long to be undone
+RETRY_S: Final = 30.0  # a killed process is back by then
 PAUSE_S: Final = 0.2
 
 
 class Refusal(Exception):  # noqa: N818 - it is called as what it holds
-    """Holds the whole answer of a refused call. status: of HTTP; answer: its JSON, what was done by then included."""
+    """The whole answer of a refused call. status: HTTP status; answer: its JSON, including anything done before the
+    refusal."""
 
     def __init__(self, status: int, answer: dict[str, Any]) -> None:
         super().__init__(f"HTTP {status}")
@@ -75,7 +76,7 @@ class _Answer(NamedTuple):
 
 
 class _Unsent(NamedTuple):
-    error: OSError  # no connection came about
+    error: OSError  # no connection was made
 
 
 _Came = _Answer | _Unsent | OSError
@@ -155,9 +156,9 @@ class _Client(ABC):
         tls_name: str = "",
     ) -> None:
         """Prepares calls to one control plane. token: of `onetape token create`. timeout_s: of one try, beyond the
-        request's own; retry_s: how long a call whose connection broke is tried anew. actor: a program that speaks for
-        the token's owner, noted beside its name. tls: which certificates are trusted; None: the system's; tls_name: by
-        which the other side is called and proves itself, "": as in the address."""
+        request's own; retry_s: how long a call whose connection broke is retried. actor: a program acting for the
+        token's owner, recorded beside its name. tls: trusted certificates; None: the system's; tls_name: the server
+        name to verify, "": that of the address."""
         url = urlsplit(base_url)
         if url.scheme not in ("http", "https") or not url.hostname or url.username or url.query or url.fragment:
             raise UsageError("an address is http://HOST:PORT or https://HOST:PORT", location="base_url")
@@ -180,15 +181,15 @@ class _Client(ABC):
 
     @abstractmethod
     def _run(self, steps: _Steps) -> Any:
-        """Carries out the steps of a call: its reply, or an awaitable of it."""
+        """Performs the steps of a call and returns its reply, or an awaitable of it."""
 
     def call(self, route: Route, places: tuple[str, ...], request: m.Request | None) -> Any:
-        """Calls a route of the table: its reply, or an awaitable of it."""
+        """Calls a route of the table and returns its reply, or an awaitable of it."""
         return self._run(self._steps(route, places, request, route.reply))
 
     def _steps(self, route: Route, places: tuple[str, ...], request: m.Request | None, reply: Any) -> _Steps:
         send = self._request(route, places, request)
-        deadline: float | None = None  # from the first try that broke on
+        deadline: float | None = None  # from the first broken try on
         was_sent = False
         while True:
             answer = yield send
@@ -198,7 +199,7 @@ class _Client(ABC):
                 was_sent = was_sent or isinstance(answer, OSError)
                 error = answer.error if isinstance(answer, _Unsent) else answer
                 if deadline is None and isinstance(error, ConnectionRefusedError):
-                    raise self._down(error, send, was_sent=was_sent)  # nobody listens
+                    raise self._down(error, send, was_sent=was_sent)  # no server listens
                 deadline = deadline or now + self._retry_s
                 if now >= deadline or isinstance(error, ssl.SSLError):
                     raise self._down(error, send, was_sent=was_sent)
@@ -245,8 +246,8 @@ class _Client(ABC):
         return ProcessDown(f"the control plane does not answer: {what}", location=self._url.geturl(), todo="onetape up")
 
     def _refused(self, answer: _Answer) -> tuple[OnetapeError, float | None]:
-        """Returns the error of its number, and after how many seconds the call may be made anew; whatever else answers
-        there is no control plane."""
+        """Returns the error of its number, and the seconds to wait before a retry. Any other answer comes from no
+        control plane."""
         try:
             said = msgspec.json.decode(answer.body, type=dict[str, Any])
             code, what, todo = said["code"], str(said["error"]), str(said.get("solution") or "")
@@ -261,7 +262,7 @@ class _Client(ABC):
 
 
 def _check_word(name: str, value: str) -> None:
-    """Raises UsageError for a value that cannot go into a header. It is not shown: it may be a secret."""
+    """Raises UsageError for a value that cannot go into a header. The value is not shown: it may be a secret."""
     if not (value.isascii() and value.isprintable()) or " " in value:
         raise UsageError("it is not printable ASCII without spaces", location=name)
 
@@ -274,13 +275,13 @@ def _decoded(body: bytes, reply: Any) -> Any:
 
 
 class ControlClient(_Client):
-    """Calls the control plane, one connection a call; may be shared by threads."""
+    """Calls the control plane, one connection per call; may be shared by threads."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Does nothing, as there is nothing to close: written as the async one is."""
+        """Does nothing: only for symmetry with the async client."""
 
     def _run(self, steps: _Steps) -> Any:
         answer: _Came | None = None

@@ -1,7 +1,8 @@
-"""Carries operations out over the accounts' gateways: plans, asks what would refuse, runs the saga, says what happened.
+"""Carries operations out over the accounts' gateways: plans, asks the gateways for refusals, runs the saga, reports the
+result.
 
-A symbol has one operation at a time. Records of a saga are on the process's tape before its orders leave, and what a
-killed process left goes on from there.
+A symbol has one operation at a time. Records of a saga are on the process's tape before its orders are sent; after a
+kill it continues from them.
 """
 
 from __future__ import annotations
@@ -71,20 +72,20 @@ from onetape.web.refusals import NotServed
 
 __all__ = ["Desk", "Gate", "LegSource", "Tape"]
 
-CONTROL_WITHIN: Final = 30 * SECOND  # of a delta control, which names no time
-TRADES_WITHIN: Final = 5 * MINUTE  # of a market whose volume an algorithm is to follow
-CONTROL_SLIPPAGE: Final = Decimal("0.005")  # nor a slippage: a hedge's default
+CONTROL_WITHIN: Final = 30 * SECOND  # of a delta control, which has no time limit of its own
+TRADES_WITHIN: Final = 5 * MINUTE  # history of a market whose volume an algorithm follows
+CONTROL_SLIPPAGE: Final = Decimal("0.005")  # nor a slippage: the default of a hedge
 DRY_RUN_WITHIN_S: Final = 2.0
-READY_WITHIN_S: Final = 10.0  # of accounts whose margin has moved, and whose gateway may have ended on the way
-END_WITHIN_S: Final = 10.0  # until who ends an operation hears what is still open
-ENDED_MAX: Final = 1000  # sagas whose outcome a repeated call still gets
-REPLANS_MAX: Final = 4 + BANDS_MAX  # where a gateway would refuse an account's leg
-RETRY_S: Final = (1.0, 60.0)  # until a saga that a fault stopped goes on, doubled
+READY_WITHIN_S: Final = 10.0  # for accounts whose margin has moved, and whose gateway may have restarted meanwhile
+END_WITHIN_S: Final = 10.0  # until the call that ends an operation returns with orders still open
+ENDED_MAX: Final = 1000  # sagas whose outcome a repeated call still returns
+REPLANS_MAX: Final = 4 + BANDS_MAX  # while gateways refuse legs
+RETRY_S: Final = (1.0, 60.0)  # until a saga stopped by a fault resumes, doubled
 _ZERO: Final = Decimal(0)
 
 
 class LegSource(Protocol):
-    """Describes what a desk needs of `Views`."""
+    """The part of `Views` that a desk uses."""
 
     @property
     def kinds(self) -> Mapping[str, str]: ...
@@ -108,7 +109,7 @@ class Gate(Protocol):
 
 
 class Tape(Protocol):
-    """Keeps records. read: objects with the `record`, oldest first."""
+    """Stores records. read: objects with the `record`, oldest first."""
 
     def append(self, record: dict[str, Any], event: str = "memory") -> int: ...
 
@@ -116,8 +117,8 @@ class Tape(Protocol):
 
 
 class Desk:
-    """Carries out operations. views: of now; risk: the gate of alerts; tape: of the process; commands: a started
-    sender; check: raises while nothing may be traded; now: ns UTC."""
+    """Carries out operations. views: current accounts; risk: the gate of alerts; tape: of the process; commands: a
+    started sender; check: raises while trading is forbidden; now: ns UTC."""
 
     def __init__(
         self,
@@ -134,14 +135,14 @@ class Desk:
         self._views, self._risk, self._tape, self._commands = views, risk, tape, commands
         self.moves = MarginMoves(self, views.kinds, tape.append, now, views.booked)
         self._locks: dict[str, asyncio.Lock] = {}  # by base currency
-        self._runs: dict[str, SagaRun] = {}  # by operation, those under way
+        self._runs: dict[str, SagaRun] = {}  # by operation, those running
         self._ended: dict[str, Saga] = {}  # ended operations, also of earlier runs of the process
-        self._alerted: set[str] = set()  # operations, until they end
+        self._alerted: set[str] = set()  # operations with an alert, until they end
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
-        """Returns who carries out which route."""
+        """Returns the handlers by route."""
         return {
             "delta_control": lambda call: self.control(call.request, call.operation, call.actor),
             "hedge_execute": lambda call: self.hedge(call.request, call.operation, call.actor),
@@ -152,7 +153,7 @@ class Desk:
     # --- operations -------------------------------------------------------------------------------
 
     async def control(self, request: DeltaControl, operation: str, actor: str) -> DeltaControlReply:
-        """Brings the net delta of accounts to a target. Raises what forbids it before anything is sent."""
+        """Brings the net delta of accounts to a target. Raises any refusal before an order is sent."""
         target, tolerance = number(request.target_delta), number(request.tolerance_percent)
         call = Asking(operation, actor, self.now(), request.symbol, tuple(dict.fromkeys(request.accounts)))
         work, within = work_of(request, call.begun), time_of(request)
@@ -179,7 +180,7 @@ class Desk:
         return delta_reply(call, request, self.now(), initial, Came(saga=saga, outcome=outcome))
 
     async def hedge(self, request: HedgeExecute, operation: str, actor: str) -> HedgeReply:
-        """Hedges an amount. Raises what forbids it before anything is sent."""
+        """Hedges an amount. Raises any refusal before an order is sent."""
         accounts = request.target_accounts or self._having(request.symbol)
         call = Asking(operation, actor, self.now(), request.symbol, tuple(dict.fromkeys(accounts)))
         amount, slippage = number(request.hedge_amount), number(request.max_slippage)
@@ -200,14 +201,14 @@ class Desk:
                     bound = bound_of(request, plan.before, plan.change)
                     return hedge_reply(call, self.now(), Came(plan, checks, errors, work=work, reason=bound))
                 _raise_first(errors)
-                work = work_of(request, call.begun, self.now())  # its time is from its turn
+                work = work_of(request, call.begun, self.now())  # its time begins with its turn
                 saga = self._begin(call, plan, views, slippage, within, work, lock=lock)
         outcome = await self._outcome(operation, saga)
         bound = bound_of(request, sum(saga.goal.positions.values(), _ZERO), saga.wanted)
         return hedge_reply(call, self.now(), Came(saga=saga, outcome=outcome, reason=bound), slippage)
 
     async def rebalance(self, request: UtilizationRebalance, operation: str, actor: str) -> RebalanceReply:
-        """Brings utilisations to a target and keeps the net delta. Raises what forbids it before anything is sent."""
+        """Brings utilisations to a target and keeps the net delta. Raises any refusal before an order is sent."""
         call = Asking(operation, actor, self.now(), request.symbol, tuple(dict.fromkeys(request.accounts)))
         cap = request.max_rebalance_amount
         target = Target(
@@ -250,8 +251,8 @@ class Desk:
     async def _balanced(
         self, call: Asking, request: UtilizationRebalance, target: Target
     ) -> tuple[Rebalance, list[MarginMove], list[OnetapeError]]:
-        """Returns what is to be traded, once margin that is to move has, or is late; and of a dry run what would move,
-        where there is no way, and what would refuse that anything moves."""
+        """Returns the trades, after margin that is to move has arrived, or is late; for a dry run the transfers,
+        missing routes, and the refusals of transfers."""
         ways = await self.moves.ways(self._reliable(call.symbol, call.accounts)) if request.transfers else []
         target = replace(target, routes=tuple(each.route for each in ways if each.route is not None))
 
@@ -301,9 +302,9 @@ class Desk:
         slippage: Decimal = CONTROL_SLIPPAGE,
         transfers: Sequence[Mapping[str, str]] = (),
     ) -> HedgeReply:
-        """Trades signed amounts of base on some of the accounts, as one operation, and moves margin between them, each
-        `from` one `to` another. Raises what forbids it before anything is sent; DuplicateCommand where another one is
-        on the symbol, since amounts are of now's positions."""
+        """Trades signed amounts of base on some of the accounts as one operation, and moves margin between them, each
+        `from` one `to` another. Raises any refusal before an order is sent; DuplicateCommand if another operation runs
+        on the symbol, since the amounts depend on present positions."""
         call = Asking(operation, actor, self.now(), symbol, tuple(accounts))
         if (saga := self._of(operation)) is None:
             async with self._turn(call, "refuse", CONTROL_WITHIN) as lock:
@@ -335,7 +336,8 @@ class Desk:
         self.moves.begin(operation, wanted, ways)
 
     async def end(self, call: Call) -> HedgeReply:
-        """Ends an operation: no more is traded, what is open is canceled or waited for. Says what is left naked."""
+        """Ends an operation: nothing more is traded, open orders are canceled or waited for. Reports a remaining naked
+        position."""
         operation, asking_at = call.path["id"], self.now()
         if (run := self._runs.get(operation)) is None:
             raise NotServed(404, f"no operation {operation!r} works", "GET /operations/{id} has its answer")
@@ -348,37 +350,37 @@ class Desk:
         return hedge_reply(call_of, self.now(), Came(saga=saga, outcome=outcome), saga.goal.slippage)
 
     async def cost(self, operation: str) -> Decimal:
-        """Returns what an operation has cost, quote, once nothing more is traded of it; 0 where nothing ever was."""
+        """Returns an operation's cost, quote, once it has ended; 0 if it never traded."""
         await self._left(operation)
         saga = self._ended.get(operation)
         return saga.cost if saga is not None else _ZERO
 
     async def _left(self, operation: str) -> None:
-        """Waits until nothing more is traded of an operation."""
+        """Waits until an operation has ended."""
         while (run := self._runs.get(operation)) is not None:
             await run.over.wait()
-            await asyncio.sleep(0.05)  # until it is kept, or goes on after a fault
+            await asyncio.sleep(0.05)  # until it is stored, or resumes after a fault
 
     def has_begun(self, operation: str) -> bool:
         """Tells whether an operation has sent anything, or is about to, also in an earlier run of the process."""
         return self._of(operation) is not None or bool(self.moves.of(operation))
 
     def is_busy(self, base: str) -> bool:
-        """Tells whether an operation is on a base currency."""
+        """Tells whether an operation runs on a base currency."""
         return base in self._locks and self._locks[base].locked()
 
     async def resume(self) -> None:
-        """Resumes the sagas and moves of margin that an earlier run of the process has left open."""
+        """Resumes the sagas and moves of margin that an earlier run of the process left open."""
         self.moves.resume(each.record for each in self._tape.read())
         for of in self._records().values():
             if (saga := Saga.of(of)) is None or saga.is_over:
                 if saga is not None:
                     self._keep(saga)
                 continue
-            self._spawn(self._resumed(self._run(saga)))  # of two on one symbol the second waits, and nothing else does
+            self._spawn(self._resumed(self._run(saga)))  # of two on one symbol only the second waits
 
     async def close(self) -> None:
-        """Stops; operations under way are resumed by the next run of the process."""
+        """Stops; running operations are resumed by the next run of the process."""
         for run in self._runs.values():
             run.close()
         for task in self._tasks:
@@ -388,14 +390,14 @@ class Desk:
     # --- one operation ----------------------------------------------------------------------------
 
     def _of(self, operation: str) -> Saga | None:
-        """Returns the saga of an operation that an earlier run of the process, or an earlier call, has begun."""
+        """Returns the saga of an operation begun by an earlier run of the process, or an earlier call."""
         run = self._runs.get(operation)
         return run.saga if run is not None else self._ended.get(operation)
 
     @asynccontextmanager
     async def _turn(self, call: Asking, on_busy: str, within: int) -> AsyncIterator[asyncio.Lock]:
-        """Waits until no other operation is on the symbol, within ns of the call. Raises DuplicateCommand where that is
-        not wanted, or takes longer."""
+        """Waits until no other operation runs on the symbol, within ns of the call. Raises DuplicateCommand if waiting
+        is not wanted, or takes longer."""
         self._views.refresh()
         base = next(iter(self._views.symbols().on(call.symbol, call.accounts).values())).base
         lock = self._locks.setdefault(base, asyncio.Lock())
@@ -424,7 +426,7 @@ class Desk:
         *,
         lock: asyncio.Lock,
     ) -> Saga:
-        """Begins a saga; its symbol is free once it has ended, whoever has been answered before."""
+        """Begins a saga; its symbol is released when it has ended, even if the caller was answered before."""
         self._check()  # a stop may have come while it waited for its turn
         now = self.now()
         goal = Goal(
@@ -447,7 +449,7 @@ class Desk:
         return run.saga
 
     def _run(self, saga: Saga) -> SagaRun:
-        """Makes a run whose answer, where it leaves something naked, is an alert until the operation has ended."""
+        """Makes a run; if its answer leaves a naked position, an alert lasts until the operation has ended."""
         run = self._runs[saga.goal.operation] = SagaRun(self, saga)
 
         def answered(reported: asyncio.Future[Outcome]) -> None:
@@ -465,7 +467,7 @@ class Desk:
         await self._released(run, lock, run.saga.resume(self.now()))
 
     async def _released(self, run: SagaRun, lock: asyncio.Lock, effects: list[Effect]) -> None:
-        """Lets the next operation have the symbol when a saga has ended, or where nobody goes on with it."""
+        """Releases the symbol for the next operation when a saga has ended, or is not resumed."""
         operation = run.saga.goal.operation
         try:
             run.begin(effects)
@@ -481,8 +483,8 @@ class Desk:
             lock.release()
 
     async def _over(self, run: SagaRun) -> None:
-        """Waits until a saga has ended. One that a fault of ours or of the disk stops goes on from its records, as
-        after a restart, and an alert says so meanwhile."""
+        """Waits until a saga has ended. If a fault of ours or of the disk stops it, it resumes from its records, as
+        after a restart, with an alert meanwhile."""
         operation, (pause, most) = run.saga.goal.operation, RETRY_S
         await run.over.wait()
         fault = run.fault
@@ -492,7 +494,7 @@ class Desk:
             await _paused(run, pause)
             pause = min(2 * pause, most)
             try:
-                saga = Saga.of(self._records().get(operation, []))  # of now: others may have been written in the pause
+                saga = Saga.of(self._records().get(operation, []))  # read now: others may have been written meanwhile
             except (OnetapeError, OSError) as error:
                 fault = error
                 continue
@@ -512,7 +514,7 @@ class Desk:
         self._alerted |= {operation} if is_alert else set()
         severity = "critical" if is_alert else None
         record = {"kind": "hedge", "subject": operation, "state": state, "severity": severity}
-        with suppress(OnetapeError, OSError):  # the tape may be what fails
+        with suppress(OnetapeError, OSError):  # the tape itself may have failed
             self._tape.append(record, "alert" if is_alert else "health")
 
     def _records(self) -> dict[str, list[dict[str, Any]]]:
@@ -543,9 +545,9 @@ class Desk:
     async def _planned(
         self, plan_of: Callable[..., Plan], views: Sequence[LegView], slippage: Decimal = CONTROL_SLIPPAGE
     ) -> tuple[Plan, Mapping[Leg, list[dict[str, Any]]]]:
-        """Returns a plan of which the gateways would refuse no leg, and what they have looked at. An account at which
-        the slippage goes beyond a price band has half of it, again as often as it does; one whose gateway would refuse
-        its leg otherwise is planned without."""
+        """Returns a plan whose legs no gateway would refuse, and the gateways' checks. An account whose price band the
+        slippage exceeds gets half of it, repeatedly; an account whose gateway would refuse for another reason is left
+        out."""
         usable, halvings = list(views), Counter[str]()
         for _ in range(REPLANS_MAX):
             plan = plan_of(usable, terms=Terms(now=self.now(), slippage=slippage, halvings=dict(halvings)))
@@ -567,8 +569,7 @@ class Desk:
         return plan, {leg: checks for leg, (checks, _, _) in zip(plan.legs, found, strict=False)}
 
     async def _checked(self, leg: Leg) -> tuple[list[dict[str, Any]], int, str]:
-        """Returns the checks of a leg's gateway, and by which number and why it would refuse it; 0, "": it would
-        not."""
+        """Returns the checks of a leg's gateway, with number and text of its refusal; 0, "": none."""
         answer = await self.send(leg.account, "check_order", order_fields(leg), uuid.uuid4().hex, DRY_RUN_WITHIN_S)
         if answer.error is not None:
             return [], int(answer.error["code"]), f"its gateway refuses: {answer.error['message']}"
@@ -579,7 +580,7 @@ class Desk:
         return checks, int(broken["code"]), f"its gateway refuses: {broken['reason']}"
 
     def _gated(self, accounts: Sequence[str], *, reduces: bool) -> list[OnetapeError]:
-        """Returns what refuses to trade on the accounts: a stop of the system, an alert."""
+        """Returns the reasons against trading on the accounts: a stop of the system, an alert."""
         errors = []
         for check in (self._check, partial(self._risk.gate, accounts, reduces)):
             try:
@@ -609,8 +610,8 @@ class Desk:
         return self._views.legs(symbol, list(dict.fromkeys(accounts)))
 
     def _reliable(self, symbol: str, accounts: Sequence[str]) -> list[LegView]:
-        """Returns the legs of accounts whose net delta is to be changed. Raises ProxyFailed where one is not reliable:
-        what it holds is in the net delta, too."""
+        """Returns the legs of accounts whose net delta is to be changed. Raises ProxyFailed if one is not reliable: its
+        position is part of the net delta, too."""
         views = self._legs(symbol, accounts)
         for each in views:
             if each.unfit:
@@ -618,7 +619,7 @@ class Desk:
         return views
 
     async def _ready(self, call: Asking) -> None:
-        """Waits for the legs to be reliable, or not for longer than a gateway takes that starts anew."""
+        """Waits until the legs are reliable, at most for the time of a gateway's restart."""
         until = self.now() + int(READY_WITHIN_S * SECOND)
         while any(each.unfit for each in self._legs(call.symbol, call.accounts)) and self.now() < until:
             await asyncio.sleep(0.05)
@@ -627,7 +628,7 @@ class Desk:
         self._views.refresh()
         return [account for account, each in self._views.symbols().of(symbol).items() if each is not None]
 
-    # --- what sagas need --------------------------------------------------------------------------
+    # --- helpers of sagas -------------------------------------------------------------------------
 
     def record(self, record: dict[str, Any]) -> None:
         self._tape.append(record)
@@ -653,7 +654,7 @@ class Desk:
     def met(self, goal: Goal, leg: Leg) -> Resting | None:
         try:
             (view,) = self._legs(goal.symbol, [leg.account])
-        except OnetapeError:  # its gateway begins anew, and refuses or places it by its own books
+        except OnetapeError:  # its gateway restarts, and refuses or places it by its own books
             return None
         met = nearest(view, leg.side)
         return met if met is not None and (leg.limit - met.price) * leg.side >= 0 else None
@@ -667,7 +668,7 @@ class Desk:
 
 
 async def _paused(run: SagaRun, seconds: float) -> None:
-    """Waits until a run that has stopped is to be gone on with: at once where a person wants it to end meanwhile."""
+    """Waits before a stopped run is resumed; ends the wait if the operator ends the operation."""
     if run.stopping.is_set():  # the tape has refused that, too
         await asyncio.sleep(seconds)
         return
@@ -676,13 +677,13 @@ async def _paused(run: SagaRun, seconds: float) -> None:
 
 
 def time_of(request: Worked) -> int:
-    """Returns how long an operation may take from its call on, ns."""
+    """Returns the time limit of an operation, ns from its call on."""
     return request.timeout * MS if isinstance(request, HedgeExecute) else CONTROL_WITHIN + request.work_for * MS
 
 
 def work_of(request: Worked, begun: int, now: int | None = None) -> Work | None:
-    """Returns how an algorithm works the legs, None: they take at once. begun: of the call, now: of its
-    turn, ns UTC. What is left has time to be taken. Raises BadInput, and ServiceTimeout where no time is left."""
+    """Returns the work of an algorithm on the legs, None: they take at once. begun: of the call, now: of its turn, ns
+    UTC. Reserves time to take the rest. Raises BadInput, and ServiceTimeout if no time is left."""
     if (made := _work_of(request)) is None:
         return None
     now, timeout = now or begun, time_of(request)
@@ -693,7 +694,7 @@ def work_of(request: Worked, begun: int, now: int | None = None) -> Work | None:
 
 
 def _work_of(request: Worked) -> Work | None:
-    """Returns it with the time that it works for, ns."""
+    """Returns the work with its duration, ns."""
     span, timeout, profile = request.work_for, time_of(request) // MS, tuple(request.profile)
     if profile and (request.algo != "vwap" or not any(profile)):
         raise BadInput("a profile is of vwap, and has volumes above 0", location="profile", todo="say algo vwap")
@@ -722,23 +723,23 @@ def _work_of(request: Worked) -> Work | None:
 
 
 def _clips(amount: float, clip: float, span: int) -> list[OnetapeError]:
-    """Returns why an amount cannot be worked in clips in so many ns."""
+    """Returns why an amount cannot be worked in clips within `span` ns."""
     if amount / clip <= (most := max(span // PACE, 1)):
         return []
     return [BadInput(f"{span // MS} ms are at most {most} orders of a clip", location="clip", todo="say a larger one")]
 
 
 def _unborne(plan: Plan, views: Sequence[LegView], kind: type[OnetapeError]) -> OnetapeError:
-    """Makes the error of a change that the accounts cannot bear."""
+    """Makes the error of a change that the accounts cannot take."""
     whys = "; ".join(f"{account}: {why}" for account, why in plan.considered if why)
-    # What speaks against an account that is fit and has money is its market.
+    # An account that is fit and has money is refused because of its market.
     if all(not middle(each) or (each.refusal and not each.unfit and each.equity) for each in views):
         return MarketDataUnavailable(f"no account has a market: {whys}")
     return kind(f"{plan.missing:+.12g} of {plan.change + plan.missing:+.12g} finds no account: {whys or 'too little'}")
 
 
 def _unjudged(view: LegView) -> str:
-    """Returns why the use of an account's margin is not known; "": it is."""
+    """Returns why the utilisation of an account's margin is unknown; "": it is known."""
     return view.unfit or (view.refusal if not view.equity else "")
 
 

@@ -1,4 +1,4 @@
-"""What operations came to, as the REST interface says it."""
+"""Formats the results of operations as replies of the REST interface."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ __all__ = [
 ]
 
 TINY: Final = Decimal("1e-9")
-TIME_OVER: Final = "its time was over"  # where nothing else is the reason
+TIME_OVER: Final = "its time was over"  # if there is no other reason
 _ZERO: Final = Decimal(0)
 
 Checks = Mapping[Leg, list[dict[str, Any]]]
@@ -60,7 +60,7 @@ Checks = Mapping[Leg, list[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """One call. begun: ns UTC."""
+    """A call. begun: ns UTC."""
 
     operation: str
     actor: str
@@ -71,8 +71,8 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class Came:
-    """What a call came to. Of a dry run: plan, checks and what would refuse it; of an operation its saga and outcome;
-    of neither why nothing was needed."""
+    """The result of a call. For a dry run: plan, checks and refusals; for an operation its saga and outcome; for
+    neither, why nothing was needed."""
 
     plan: Plan | None = None
     checks: Checks = field(default_factory=dict)
@@ -82,12 +82,12 @@ class Came:
     reason: str | None = None
     work: Work | None = None
     moves: Sequence[Move] = ()
-    margin: Sequence[MarginMove] = ()  # that a dry run would move, or cannot
-    unknown: Mapping[str, str] = field(default_factory=dict)  # why the use of an account's margin is not known now
+    margin: Sequence[MarginMove] = ()  # transfers that a dry run would make, or cannot
+    unknown: Mapping[str, str] = field(default_factory=dict)  # why an account's utilisation is unknown
 
 
 def number(value: float) -> Decimal:
-    """Returns the decimal that a JSON number was written as; of a tiny one as many decimals as money has."""
+    """Returns a JSON number as the decimal that was written; a tiny one with as many decimals as money has."""
     exact = Decimal(repr(value))
     return exact if abs(exact) >= TINY or not exact else round(exact, MONEY_DECIMALS).normalize()
 
@@ -134,7 +134,7 @@ def _side(leg: Leg) -> Any:
 
 
 def executed(saga: Saga) -> list[ExecutedOrder]:
-    """Returns the orders that were filled, in the order in which they were sent."""
+    """Returns the orders with fills, in the order of sending."""
     return [
         ExecutedOrder(
             order_id=each.fills.order,
@@ -172,14 +172,14 @@ def _result(saga: Saga, outcome: Outcome, took_ms: float, problem: OnetapeError 
 
 
 def _slippage(saga: Saga) -> Decimal:
-    """Returns by how much fills were worse than the middle of the market when each was planned, of its notional."""
+    """Returns the slippage of the fills against the mid at planning, as a share of notional."""
     mids = sum((each.fills.base * each.leg.mid for each in saga.attempts), _ZERO)
     worse = sum((each.fills.base * (each.fills.price - each.leg.mid) * each.leg.side for each in saga.attempts), _ZERO)
     return worse / mids if mids else _ZERO
 
 
 def _words(outcome: Outcome, saga: Saga) -> str:
-    """Returns what a reader needs of an outcome beside its figures; "": nothing."""
+    """Returns the explanations of an outcome beside its figures; "": none."""
     parts = []
     if outcome.naked:
         going = "" if outcome.is_over else ", and is still being traded"
@@ -197,7 +197,7 @@ def _words(outcome: Outcome, saga: Saga) -> str:
 
 
 def delta_reply(call: Asking, request: DeltaControl, now: int, initial: Decimal, came: Came) -> DeltaControlReply:
-    """Says what a delta control came to."""
+    """Makes the reply of a delta control."""
     plan, errors, saga, outcome, reason = came.plan, came.errors, came.saga, came.outcome, came.reason
     target, took_ms = number(request.target_delta), (now - call.begun) / MS
     problem: OnetapeError | None = None
@@ -232,7 +232,7 @@ def delta_reply(call: Asking, request: DeltaControl, now: int, initial: Decimal,
 
 
 def _untraded(call: Asking, now: int, error: str | None, **fields: Any) -> HedgeReply:
-    """Returns the reply of what executed no order. error: why it failed; None: it did not."""
+    """Makes the reply of an operation without orders. error: why it failed; None: it did not."""
     return HedgeReply(
         success=error is None,
         executed_orders=[],
@@ -246,7 +246,7 @@ def _untraded(call: Asking, now: int, error: str | None, **fields: Any) -> Hedge
 
 
 def hedge_reply(call: Asking, now: int, came: Came, slippage_max: Decimal = _ZERO) -> HedgeReply:
-    """Says what a hedge came to."""
+    """Makes the reply of a hedge."""
     plan, errors, saga, outcome = came.plan, came.errors, came.saga, came.outcome
     if saga is None or outcome is None:
         assert plan is not None
@@ -282,7 +282,7 @@ def hedge_reply(call: Asking, now: int, came: Came, slippage_max: Decimal = _ZER
 
 
 def bound_of(request: HedgeExecute, before: Decimal, change: Decimal) -> str | None:
-    """Returns why a hedge trades less than was wanted; None: it does not. before: the net delta."""
+    """Returns why a hedge trades less than wanted; None: it does not. before: the net delta."""
     amount = number(request.hedge_amount)
     if request.hedge_strategy != "delta-neutral" or before * change >= 0 or amount <= abs(before):
         return None
@@ -290,7 +290,7 @@ def bound_of(request: HedgeExecute, before: Decimal, change: Decimal) -> str | N
 
 
 def shown_moves(moves: Sequence[Move]) -> list[MarginMove]:
-    """Returns moves of margin as they stand."""
+    """Returns the present states of margin moves."""
     return [
         MarginMove(
             source=each.margin.source,
@@ -308,12 +308,12 @@ def shown_moves(moves: Sequence[Move]) -> list[MarginMove]:
 
 
 def _unmoved(moves: Sequence[Move]) -> str:
-    """Returns what has not arrived; "": all has."""
+    """Returns the transfers that have not arrived; "": all have."""
     return "; ".join(each.words for each in moves if each.state != "arrived")
 
 
 def moves_reply(call: Asking, now: int, moves: Sequence[Move]) -> HedgeReply:
-    """Says what became of margin that was moved, and nothing else."""
+    """Makes the reply of an operation that only moved margin."""
     words = _unmoved(moves)
     return _untraded(
         call,
@@ -340,8 +340,8 @@ def _metrics_of(account: str, used: float, target: float, is_within: bool) -> Ut
 def rebalance_reply(
     call: Asking, request: UtilizationRebalance, now: int, found: Rebalance, came: Came
 ) -> RebalanceReply:
-    """Says what a rebalance came to. found: of the accounts as they are now. Of one that is not known now the figures
-    are those that the operation began with, and the reason names it."""
+    """Makes the reply of a rebalance. found: the accounts now. For an account that is unknown now the figures are those
+    at the operation's beginning, and the reason names it."""
     plan, errors, saga, outcome = came.plan, came.errors, came.saga, came.outcome
     target = request.target_utilization
     problem: OnetapeError | None = None
@@ -351,7 +351,7 @@ def rebalance_reply(
         return abs(Fraction(repr(used)) - Fraction(repr(target))) <= Fraction(repr(request.tolerance_percent))
 
     traded: dict[str, Decimal] = {} if saga is None else dict(saga.moved)
-    for leg in plan.legs if plan is not None else ():  # what accounts can bear may be less than what they lack
+    for leg in plan.legs if plan is not None else ():  # accounts may be able to trade less than they need
         traded[leg.account] = traded.get(leg.account, _ZERO) + leg.change
     reason = found.reason or ("" if found.needed or saga or came.moves else "every account is within the tolerance")
     if saga is not None and outcome is not None:
@@ -406,7 +406,7 @@ def _action_of(
 
 
 def _direction(saga: Saga | None, found: Action) -> Direction:
-    """Returns what was done of an account's exposure, before that what would be."""
+    """Returns the change made to an account's exposure, before the operation the planned one."""
     if saga is None:
         return found.action
     before = saga.goal.positions.get(found.account, _ZERO)

@@ -1,5 +1,5 @@
 """The control plane's process under the supervisor: `python -m onetape.control.main`, its options as JSON on standard
-input. It says `ready` and its address when it listens: a gateway that is away is waited for by who asks for it."""
+input. It prints `ready` and its address when it listens; calls that need a gateway that is away wait for it."""
 
 from __future__ import annotations
 
@@ -29,8 +29,7 @@ __all__ = ["ControlPlane", "main"]
 
 
 class ControlPlane:
-    """Holds all that the process is made of. stopping: set to end it. Raises JournalLocked where one of this home
-    runs."""
+    """The parts of the process. stopping: set to end it. Raises JournalLocked if another one runs in this home."""
 
     def __init__(self, options: ControlOptions) -> None:
         self.stopping = asyncio.Event()
@@ -54,7 +53,7 @@ class ControlPlane:
         self.server = ControlServer(options, self.operations, self._handlers(), check=self.system.check_runs)
 
     def _handlers(self) -> Mapping[str, Handler]:
-        """Returns who carries out which route."""
+        """Returns the handlers by route."""
         return {
             "system_status": self.system.status,
             "system_stop": self.system.stop,

@@ -1,4 +1,4 @@
-"""Moves of margin over real gateways: which ways there are, what is on its way, and what became of it."""
+"""Moves of margin over real gateways: possible ways, moves under way, and their results."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from onetape.venues.adapter import adapter_of
 __all__ = ["MarginMoves", "Way"]
 
 SEND_WITHIN_S: Final = 1.0
-EVERY_S: Final = (0.05, 5.0)  # looks at a transfer, the time between them doubled
-WAYS_FOR: Final = 60 * SECOND  # that what gateways say of ways is relied on
+EVERY_S: Final = (0.05, 5.0)  # checks of a transfer, the time between them doubled
+WAYS_FOR: Final = 60 * SECOND  # validity of the gateways' reports on ways
 STRANDED_EVERY_S: Final = 10.0
-KEPT_MAX: Final = 1000  # operations whose moves a repeated call still gets
-_LEAST: Final = "0.00000001"  # of any currency: a question names an amount
+KEPT_MAX: Final = 1000  # operations whose moves a repeated call still returns
+_LEAST: Final = "0.00000001"  # in any currency: a check needs an amount
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """route: None where there is none, `why` then says why."""
+    """A way between two accounts. route: None if there is none, `why` then has the reason."""
 
     source: str
     target: str
@@ -46,8 +46,9 @@ class Sender(Protocol):
 
 
 class MarginMoves:
-    """kinds: of venues, by their names; append: writes a record on the tape, as another event where one is named; now:
-    ns UTC; booked: what an account's gateway has booked of late, no less than any figures of it that were read."""
+    """Carries out moves of margin. kinds: of venues, by their names; append: writes a record to the tape, as another
+    event if one is named; now: ns UTC; booked: recent bookings of an account's gateway, at least up to any figures of
+    it that were read."""
 
     def __init__(
         self,
@@ -61,14 +62,14 @@ class MarginMoves:
         self._moves: dict[str, list[Move]] = {}  # by operation
         self._ways: dict[tuple[str, str], tuple[int, Way]] = {}
         self._tasks: dict[Move, asyncio.Task[None]] = {}
-        self._watches: set[asyncio.Task[None]] = set()  # of what is stranded
+        self._watches: set[asyncio.Task[None]] = set()  # for stranded money
         self._accepted: set[str] = set()  # transfers that their gateways follow
 
     # --- ways -------------------------------------------------------------------------------------
 
     async def ways(self, views: Sequence[LegView]) -> list[Way]:
-        """Returns the way from each of the accounts to each other one, by what their gateways would refuse. One on
-        which a move is under way is not there for another one."""
+        """Returns the way from each account to each other one, by the gateways' refusals. A way with a move under way
+        is not available to another one."""
         return [await self._way(a, b) for a in views for b in views if a.account != b.account]
 
     async def _way(self, source: LegView, target: LegView) -> Way:
@@ -87,7 +88,7 @@ class MarginMoves:
         return found
 
     async def _found(self, source: LegView, key: tuple[str, str], currency: str) -> tuple[Way, bool]:
-        """Returns the first way of which no gateway would refuse a step, and whether that holds for a while."""
+        """Returns the first way whose steps no gateway would refuse, and whether the result may be cached."""
         why, is_sure = "", True
         for steps in ways(source.venue, *key, adapter_of(self._kinds[source.venue]).outside_wallet or ""):
             for step in steps:
@@ -116,7 +117,7 @@ class MarginMoves:
         return [each for moves in self._moves.values() for each in moves if not each.is_over]
 
     def in_flight(self, views: Sequence[LegView]) -> list[InFlight]:
-        """Returns what is on its way from or to accounts, each once, beside what these figures of them have."""
+        """Returns the transfers from or to accounts, each once, as far as these figures do not include them."""
         as_of = {each.account: each.as_of for each in views}
         own = [each for each in self.under_way if as_of.keys() & {each.margin.source, each.margin.target}]
         found = [
@@ -132,7 +133,7 @@ class MarginMoves:
         return self._moves.get(operation, [])
 
     def begin(self, operation: str, transfers: Sequence[Transfer], found: Sequence[Way]) -> None:
-        """Begins the moves of an operation: all are on the tape before a gateway hears of one."""
+        """Begins the moves of an operation: all are on the tape before a gateway is asked for one."""
         steps = {each.route: each.steps for each in found if each.route is not None}
         now, moves = self._now(), list[Move]()
         for number, each in enumerate(transfers, 1):
@@ -153,7 +154,7 @@ class MarginMoves:
             for move in moves:
                 self._append(move.record)
                 written.append(move)
-        except (OnetapeError, OSError) as error:  # nothing has been sent: those on the tape end without
+        except (OnetapeError, OSError) as error:  # nothing has been sent: those on the tape end
             self._keep(operation, written)
             for move in written:
                 self._follow(move, f"its operation has not begun: {error}")
@@ -163,7 +164,7 @@ class MarginMoves:
             self._follow(move)
 
     async def ended(self, operation: str) -> list[Move]:
-        """Waits until the moves of an operation are over, or late; those that are late go on."""
+        """Waits until the moves of an operation have ended, or are late; late ones continue."""
         moves = self.of(operation)
         tasks = [self._tasks[each] for each in moves if each in self._tasks]
         late = max((each.margin.due for each in moves), default=0) - self._now()
@@ -172,13 +173,13 @@ class MarginMoves:
         return moves
 
     def resume(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Takes in the records of earlier runs of the process, oldest first, and goes on with what is not over."""
+        """Applies the records of earlier runs of the process, oldest first, and continues unfinished moves."""
         for record in records:
             operation = str(record.get("operation", ""))
             match record.get("kind"):
                 case "move_begun":
                     self._keep(operation, [*self.of(operation), Move(from_builtins(record["move"], Margin))])
-                case "move_stepped" | "move_settled":  # what began may be on a tape that was pruned since
+                case "move_stepped" | "move_settled":  # its beginning may be on a tape that was pruned since
                     for move in self.of(operation):
                         if move.margin.number == record["number"]:
                             move.take(record)
@@ -204,7 +205,7 @@ class MarginMoves:
         self._tasks[move].add_done_callback(lambda _: self._tasks.pop(move, None))
 
     async def _carry_out(self, move: Move, refused: str) -> None:
-        """Takes a step once its record is on the tape. Where that fails it is tried again, and an alert says so."""
+        """Performs a step once its record is on the tape. A failure to write is retried, with an alert."""
         (pause, most), why, is_alerted = EVERY_S, refused or None, False
         while not move.is_over or is_alerted:
             index = move.index
@@ -219,7 +220,7 @@ class MarginMoves:
                     is_alerted = False
             except (OnetapeError, OSError) as error:
                 if not is_alerted:
-                    with suppress(OnetapeError, OSError):  # the tape may be what fails
+                    with suppress(OnetapeError, OSError):  # the tape itself may have failed
                         what = f"{move.words}, and that stands still: {type(error).__name__}: {error}"
                         self._say(move, what, is_alert=True)
                         is_alerted = True
@@ -240,10 +241,10 @@ class MarginMoves:
             task.add_done_callback(self._watches.discard)
 
     async def _settled(self, move: Move) -> None:
-        """Keeps an alert until a transfer of somebody has taken what is stranded out of its wallet."""
+        """Keeps an alert until a transfer has taken the stranded money out of its wallet."""
         is_said = False
         while True:
-            with suppress(OnetapeError, OSError):  # the tape may be what fails
+            with suppress(OnetapeError, OSError):  # the tape itself may have failed
                 if not is_said:
                     self._say(move, move.words, is_alert=True)
                     is_said = True
@@ -257,12 +258,12 @@ class MarginMoves:
 
     async def _step(self, move: Move) -> str | None:
         """Sends the step's transfer, then queries its state. Returns why it was not made, "": it was; None: it is not
-        over. What has left and finds a gateway unwilling waits, as all do for one that has just begun and does not know
-        its money yet; a late first step is queried and not sent."""
+        over. Money that has left waits while a gateway is unwilling, and every step waits for a gateway that has just
+        started and does not know its balances yet; a late first step is queried and not sent."""
         step, facts, is_first = move.step, move.margin, not move.index and not move.is_sent
         if move.id not in self._accepted and (not is_first or self._now() < facts.due):
             terms = {"currency": facts.currency, "amount": f"{facts.amount:f}", "from": step.source, "to": step.target}
-            for command in ("check_transfer", "transfer"):  # a question is on no tape, however often it is repeated
+            for command in ("check_transfer", "transfer"):  # a query is not recorded, however often it is repeated
                 answer = await self._send(step.gateway, command, {"id": move.id, **terms})
                 if (no := answer.error) is not None:
                     is_final = is_first and no["code"] != VenueUnavailable.code

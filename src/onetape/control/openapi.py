@@ -1,4 +1,4 @@
-"""The description of the REST interface, made from the table of its routes, and the page that shows it offline."""
+"""The OpenAPI description of the REST interface, from the table of its routes, and the page that shows it offline."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from onetape.web.replies import ErrorReply
 
 __all__ = ["DOCUMENT", "PAGE", "PAGE_POLICY", "document"]
 
-# Statuses that a call may be refused with, and when.
+# Statuses of refusals, and when they occur.
 REFUSALS: Final = {
     "400": "What is asked is not well-formed, or out of range.",
     "401": "No token, or one that is not valid.",
@@ -101,7 +101,7 @@ def _content(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _policy(page: bytes) -> str:
-    """Lets the page run its own script and ask its own server, and nothing else."""
+    """Lets the page run its own script and call its own server, nothing else."""
 
     def of(tag: bytes) -> str:
         match = re.search(b"<%b>(.*?)</%b>" % (tag, tag), page, re.DOTALL)

@@ -1,8 +1,8 @@
-"""Operations: what the control plane was wanted to do, each once, on the process's tape.
+"""Operations of the control plane, each carried out once, on the process's tape.
 
-An operation begins with a `command` frame and ends with a `reply` frame; what its saga keeps between them are `memory`
-frames, other calls are `log` frames. An operation that a killed process left is begun anew under its own id by whoever
-repeats its key: what carries it out goes on where the tape says that it was.
+An operation begins with a `command` frame and ends with a `reply` frame; the records of its saga between them are
+`memory` frames, other calls are `log` frames. An operation that a killed process left is begun again under its own id
+when its key is repeated, and continues from its records.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["ControlTape", "Ended", "Operations", "Saved", "Wanted", "has_ended"]
 
 STOP: Final = "system_stop"
 SHOWN_MAX: Final = 100_000  # operations whose records are found by their id
-KEPT_BYTES_MAX: Final = 2048  # of fields, and of an answer, of what does not act; of longer ones the digest
+KEPT_BYTES_MAX: Final = 2048  # of fields and answers of calls that do not act; of longer ones the digest
 LOGS_PER_COUNT: Final = 4096  # frames, so that each segment has the counts
 
 
@@ -46,18 +46,18 @@ class Saved(NamedTuple):
 
 
 class ControlTape:
-    """The journal of the control plane, whose one writer this is. Raises JournalLocked."""
+    """The journal of the control plane, of which this is the one writer. Raises JournalLocked."""
 
     def __init__(self, home: Path) -> None:
         self.path = control_journal(home)
-        self.appended_bytes = 0  # in all
+        self.appended_bytes = 0  # total
         self.writer = JournalWriter(self.path, process=CONTROL, created=time.time_ns(), heartbeat=True)
-        pin(self.path, CONTROL, 0)  # the process begins from it, and from nothing else
+        pin(self.path, CONTROL, 0)  # the process restores its state from it alone
 
     def append(self, record: dict[str, Any], event: str = "memory") -> int:
-        """Writes a record, of an operation with its id as `operation`; returns its sequence. It survives kill -9 from
-        then on, and the loss of power after `ensure`. On a full disk calls are not written, all else has the reserve.
-        Raises DiskFull."""
+        """Writes a record, with the id of its operation as `operation`; returns its sequence. It survives kill -9 from
+        then on, and power loss after `ensure`. On a full disk calls are not written, all other records may use the
+        reserve. Raises DiskFull."""
         payload, now = msgspec.msgpack.encode(record), time.time_ns()
         self.appended_bytes += len(payload)
         try:
@@ -82,7 +82,7 @@ class ControlTape:
                 yield Saved(frame.sequence, frame.time, msgspec.msgpack.decode(frame.payload))
 
     async def ensure(self) -> None:
-        """Waits until all that was written is on the disk."""
+        """Waits until everything written is on the disk."""
         await asyncio.get_running_loop().run_in_executor(None, self.writer.ensure, "disk")
 
     def close(self) -> None:
@@ -90,8 +90,8 @@ class ControlTape:
 
 
 class Wanted(NamedTuple):
-    """An operation that is wanted. kind: how its id begins; name: of the route; key: of the caller, "": none.
-    acts: it may send something; a dry run does not."""
+    """A requested operation. kind: prefix of its id; name: of the route; key: of the caller, "": none. acts: it may
+    send something; a dry run does not."""
 
     kind: str
     name: str
@@ -103,7 +103,7 @@ class Wanted(NamedTuple):
 
 
 def has_ended(records: list[Saved]) -> bool:
-    """Tells whether an operation was answered, and what it has begun is over."""
+    """Tells whether an operation was answered, and everything it began has ended."""
     kinds = Counter(each.record.get("kind") for each in records)
     moved = sum(each.record.get("is_over", False) for each in records)
     is_answered = any("answer" in each.record for each in records)
@@ -111,8 +111,8 @@ def has_ended(records: list[Saved]) -> bool:
 
 
 class Ended(NamedTuple):
-    """Holds the answer to an operation. answer: JSON. repeated: it is that of an earlier call with the same key.
-    written: bytes that it has on the tape."""
+    """The answer to an operation. answer: JSON. repeated: of an earlier call with the same key. written: its bytes on
+    the tape."""
 
     operation: str
     status: int
@@ -131,28 +131,28 @@ Work = Callable[[str], Awaitable[tuple[int, bytes]]]
 
 
 class Operations:
-    """Gives operations their ids and carries each out once. now: ns UTC."""
+    """Assigns ids to operations and carries each out once. now: ns UTC."""
 
     def __init__(self, tape: ControlTape, now: Callable[[], int] = time.time_ns) -> None:
         self.tape = tape
         self.total = 0  # of all runs of the process
         self._now = now
         self._once = Once()
-        self._operations: dict[str, str] = {}  # of keys whose operation has not ended
+        self._operations: dict[str, str] = {}  # by key, of unfinished operations
         self._running: dict[str, asyncio.Task[Ended]] = {}
-        self._numbers: dict[str, tuple[str, int]] = {}  # by kind: the day, and the last number of it
+        self._numbers: dict[str, tuple[str, int]] = {}  # by kind: the day, and its last number
         self._places: OrderedDict[str, tuple[int, int]] = OrderedDict()  # first and last sequence, 0: not ended
-        # Of earlier runs of the process, not yet answered, with their keys.
+        # Unanswered operations of earlier runs of the process, with their keys.
         self._left: dict[str, tuple[Wanted, str]] = {}
         self._logs = 0
-        self._bytes: dict[str, int] = {}  # on the tape, of what has not ended
+        self._bytes: dict[str, int] = {}  # on the tape, of unfinished operations
         self._restore()
 
     # --- one operation ----------------------------------------------------------------------------
 
     async def run(self, wanted: Wanted, work: Work) -> Ended:
-        """Returns what the operation came to; the first caller's going away does not end it. work: gets its id, gives
-        HTTP status and JSON. Raises DuplicateCommand where the key was another operation's."""
+        """Returns the result of an operation, which continues if the first caller disconnects. work: gets its id,
+        returns HTTP status and JSON. Raises DuplicateCommand if the key belongs to another operation."""
         if not wanted.key:
             return await self._begin(wanted, self._new_id(wanted.kind), work, "")
         key = f"{wanted.actor}\n{wanted.key}"
@@ -168,7 +168,7 @@ class Operations:
             kept = from_json(done.answer, _Kept)
             return Ended(kept.operation, kept.status, kept.answer, repeated=True)
         operation = self._operations[key]
-        if (running := self._running.get(operation)) is None:  # a process that was killed left it
+        if (running := self._running.get(operation)) is None:  # left by a killed process
             return (await self._go(wanted, operation, work, key))._replace(repeated=True)
         return (await asyncio.shield(running))._replace(repeated=True, written=0)
 
@@ -196,19 +196,19 @@ class Operations:
         return task
 
     def _forget(self, operation: str) -> None:
-        """Drops what is kept of an operation while it runs, however it ended."""
+        """Drops the state of a running operation when it has ended in any way."""
         self._running.pop(operation, None)
         self._bytes.pop(operation, None)
 
     def resume(self, is_begun: Callable[[str], bool], work_of: Callable[[Wanted], Work]) -> None:
-        """Resumes what earlier runs had begun and not answered, but for what automatic mode goes on with itself.
-        Who sends its key waits for the same."""
+        """Resumes operations that earlier runs began and did not answer, except those that automatic mode resumes
+        itself. A caller that repeats the key waits for the same operation."""
         for operation, (wanted, key) in list(self._left.items()):
             if wanted.acts and wanted.actor != AUTO and is_begun(operation):
                 self._started(wanted, operation, work_of(wanted), key)
 
     async def _carry_out(self, wanted: Wanted, operation: str, work: Work, key: str) -> Ended:
-        if wanted.acts:  # a caller that repeats it after a loss of power must find it
+        if wanted.acts:  # a caller that repeats it after a power loss must find it
             await self.tape.ensure()
         status, answer = await work(operation)
         self.ended(operation, status, answer, wanted, key)
@@ -223,14 +223,14 @@ class Operations:
             "answer": msgspec.json.decode(answer),
         }
         if not wanted.acts and not key and (digest := _digest_of_long(record["answer"])):
-            record["answer"] = digest  # nobody can ask for it again with a key
+            record["answer"] = digest  # no call can request it again with a key
         if at := self._written(wanted, record, "reply"):
             self._place(operation, self._places.get(operation, (at, 0))[0], at)
         if key:
             self._answered(key, operation, status, answer)
 
     def _written(self, wanted: Wanted, record: dict[str, Any], event: str) -> int:
-        """Returns the record's sequence; 0 of a stop on a disk without room: it is carried out all the same."""
+        """Returns the record's sequence; 0 for a stop on a full disk, which is carried out all the same."""
         before, operation = self.tape.appended_bytes, record["operation"]
         try:
             at = self.tape.append(record, event)
@@ -242,7 +242,7 @@ class Operations:
         return at
 
     async def drained(self, within_s: float) -> None:
-        """Waits for what is under way; what takes longer goes on in the next run."""
+        """Waits for running operations; unfinished ones continue in the next run."""
         if self._running:
             _, late = await asyncio.wait(self._running.values(), timeout=within_s)
             for each in late:
@@ -250,7 +250,7 @@ class Operations:
             await asyncio.gather(*late, return_exceptions=True)
 
     def log(self, record: dict[str, Any]) -> int:
-        """Writes a call, once it was answered, where the disk has room. Returns its bytes."""
+        """Writes a call after its answer, if the disk has room. Returns its bytes."""
         before = self.tape.appended_bytes
         with suppress(DiskFull):
             self.tape.append(record, "log")
@@ -260,8 +260,8 @@ class Operations:
         return self.tape.appended_bytes - before
 
     def records(self, operation: str) -> list[Saved] | None:
-        """Reads what the tape has of an operation, with what its saga did after the answer: blocking. None: of none of
-        this id."""
+        """Reads an operation's records from the tape, including those of its saga after the answer: blocking. None:
+        unknown id."""
         place = self._places.get(operation)
         if place is None:
             return None
@@ -275,9 +275,8 @@ class Operations:
     # --- ids --------------------------------------------------------------------------------------
 
     def _new_id(self, kind: str) -> str:
-        """Returns `KIND-YYYYMMDD-NNN`, UTC. The number is of the milliseconds of the day: a count would repeat in
-        another home, and gateways and venues know commands and transfers by it. A clock that goes back gives none
-        twice."""
+        """Returns `KIND-YYYYMMDD-NNN`, UTC. The number is the millisecond of the day: a counter would repeat in another
+        home, and gateways and venues identify commands and transfers by it. Unique even if the clock goes back."""
         now = self._now()
         today, ms = datetime.fromtimestamp(now // SECOND, UTC).strftime("%Y%m%d"), now % DAY // MS + 1
         day, last = self._numbers.get(kind, ("", 0))
@@ -329,7 +328,7 @@ class Operations:
 
 
 def _digest_of_long(value: Any) -> dict[str, Any]:
-    """Returns what stands on the tape for fields or an answer too long to be kept, {}: they are not."""
+    """Returns the digest that replaces fields or an answer too long for the tape, {}: short enough."""
     data = msgspec.json.encode(value)
     if len(data) <= KEPT_BYTES_MAX:
         return {}

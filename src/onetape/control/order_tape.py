@@ -1,7 +1,7 @@
-"""What became of orders by hand: on their gateway's own journal, which is read whether it runs or not.
+"""Follows orders by hand on their gateway's journal, which can be read whether the gateway runs or not.
 
-A command's order is found by its request key, which stands on the tape before anything leaves. So what is not there by
-the command's time was never placed, and what is there is the gateway's to finish.
+A command's order is found by its request key, which is on the tape before anything is sent. So an order that is missing
+at the command's deadline was never placed, and an existing one is the gateway's to finish.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TYPES = ("order_request", "order_event", "fill", "params")
 
 
 def next_sequence(home: Path, account: str) -> int:
-    """Returns where a gateway's journal ends now; 0: there is none yet."""
+    """Returns the end of a gateway's journal; 0: there is none yet."""
     path = gateway_journal(home, account)
     if not is_tape(path):
         return 0
@@ -46,7 +46,7 @@ def next_sequence(home: Path, account: str) -> int:
 
 @dataclass(slots=True)
 class Placed:
-    """An order by hand, with what its fills paid. fees: 1e-18 of the settle currency; others: likewise, by the tape's
+    """An order by hand, with the fees of its fills. fees: 1e-18 of the settle currency; others: the same by the tape's
     number of another currency; at: ns UTC, of its newest fill; sequences: of the frames about it."""
 
     order: Order
@@ -65,7 +65,7 @@ class Placed:
     def fills(
         self, name: str, instrument: Instrument, currencies: Mapping[int, str], price_of: Callable[[str], Decimal]
     ) -> Fills:
-        """Returns what was filled. currencies: names of the tape's numbers; price_of: a coin in the settle currency, 0:
+        """Returns the fills. currencies: names of the tape's numbers; price_of: a coin in the settle currency, 0:
         unknown."""
         traded = self.order.filled
         if not traded:
@@ -90,7 +90,7 @@ class OrderTape:
         self._placed: dict[Key, Placed] = {}
 
     def order(self, command: str) -> Placed | None:
-        """Reads what is new; returns the order of a command, None where there is none yet."""
+        """Reads new frames; returns the order of a command, None if there is none yet."""
         if self._reader is None and is_tape(self.path):
             self._reader = JournalReader(self.path)
             self._reader.seek_sequence(self._first)
@@ -100,7 +100,7 @@ class OrderTape:
         return self._commands.get(key_by_hand(command).key)
 
     def currencies(self, order: Placed) -> Mapping[int, str]:
-        """Returns the names of the currencies that an order's fees are in: their frames may be long before it."""
+        """Returns the names of the currencies of an order's fees, whose frames may be long before it."""
         if not order.others.keys() <= self._currencies.keys():
             account = FollowedAccount(self.path, self._checkpoint)
             account.take()
@@ -118,7 +118,7 @@ class OrderTape:
             placed.sequences.append(frame.sequence)
 
     def _read(self, frame: Frame) -> Placed | None:
-        """Returns the order by hand that a frame is about."""
+        """Returns the order by hand that a frame concerns."""
         match frame.type:
             case EventType.ORDER_REQUEST.id:
                 request = request_of(frame.payload, "")

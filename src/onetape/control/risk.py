@@ -1,4 +1,4 @@
-"""Risk of accounts: figures now and before, what is wrong, and what may be done meanwhile."""
+"""Risk of accounts: present and past figures, alerts, and the trading that they block."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from onetape.web.refusals import NotServed
 __all__ = ["HISTORY_MAX", "Risk"]
 
 HISTORY_MAX: Final = 1000
-RETRY_S: Final = 5.0  # after a database that did not answer
+RETRY_S: Final = 5.0  # after a database did not answer
 READ_EVERY_S: Final = 1.0  # the recorder writes as often
 ACK_WITHIN_S: Final = 5.0
 
 
 class Risk:
-    """Shows the risk of accounts and its alerts. stop: the alert of a stop of the system that goes on; no journal has
-    it. url: of the recorder's database, "": there is no recorder. What is read of it is read beside the loop."""
+    """Shows the risk of accounts and its alerts. stop: the alert of an active stop of the system, which is in no
+    journal. url: of the recorder's database, "": there is no recorder. The database is read outside the event loop."""
 
     def __init__(
         self,
@@ -54,13 +54,13 @@ class Risk:
         self._views, self._stop, self._url, self._now_s = views, stop, url, now_s
         self._records: Records | None = None
         self._failed_at = float("-inf")
-        # By account and currency: until which minute was looked, and the greatest drawdown.
+        # By account and currency: the last minute read, and the greatest drawdown.
         self._worst: dict[tuple[str, str], tuple[int, float]] = {}
         self._read_at: dict[tuple[str, str], float] = {}
         self._peaks: dict[tuple[str, str], tuple[Decimal, float]] = {}
         self._past = PastAlerts(views.home)
         self._listed: list[Alert] = []
-        self._active: list[Alert] = []  # of these: what goes on and nobody has acknowledged
+        self._active: list[Alert] = []  # of these: open and not acknowledged
 
     def close(self) -> None:
         self._past.close()
@@ -69,8 +69,8 @@ class Risk:
     # --- figures --------------------------------------------------------------------------------------
 
     def metrics(self, account: str) -> RiskMetrics:
-        """Returns an account's risk as of the views' last refresh. Raises InvalidAccount, ProxyFailed where nothing of
-        it has been reported."""
+        """Returns an account's risk as of the views' last refresh. Raises InvalidAccount, ProxyFailed if it has no
+        reports yet."""
         views = self._views
         held = views.held(account)
         money = views.any_leg(account)
@@ -98,8 +98,8 @@ class Risk:
         )
 
     def _drawdown(self, account: str, money: LegView) -> float:
-        """Returns the greatest one of all full minutes that were recorded, and now, as it was read last. Where nothing
-        was read it counts from the first request to this process; equity without a coin's price is none."""
+        """Returns the greatest drawdown of all recorded full minutes, as last read, and now. If nothing was read it
+        counts from the first request to this process; equity without a coin's price is left out."""
         key, equity = (account, money.instrument.settle), money.equity
         if (read := self._worst.get(key)) is not None:
             return read[1]
@@ -112,7 +112,7 @@ class Risk:
         return worst
 
     def unread(self, account: str) -> str | None:
-        """Returns the currency of which `read` is due, once. Raises InvalidAccount."""
+        """Returns the currency for which `read` is due, once. Raises InvalidAccount."""
         currency = self.currency(account) if self._url else ""
         key = account, currency
         if not currency or self._now_s() - self._read_at.get(key, float("-inf")) < READ_EVERY_S:
@@ -121,8 +121,8 @@ class Risk:
         return currency
 
     def read(self, account: str, currency: str) -> None:
-        """Reads the greatest drawdown that was recorded. Waits for the database: not on an event loop; `read`,
-        `history` and `close` in one thread."""
+        """Reads the greatest recorded drawdown. Blocks on the database: not for an event loop; call `read`, `history`
+        and `close` in one thread."""
         until, worst = self._worst.get((account, currency), (0, 0.0))
         minutes, now = metadata.tables["record_equity"], metadata.tables["record_risk"]
         try:
@@ -139,7 +139,7 @@ class Risk:
             self._away()
 
     def currency(self, account: str) -> str:
-        """Returns that of an account's figures, "": it has none. Raises InvalidAccount."""
+        """Returns the currency of an account's figures, "": none. Raises InvalidAccount."""
         self._views.symbols().check(account)
         money = self._views.any_leg(account)
         return money.instrument.settle if money is not None and money.equity else ""
@@ -147,7 +147,7 @@ class Risk:
     def history(
         self, account: str, limit: int = 100, since: int | None = None, currency: str = ""
     ) -> list[RiskMetrics]:
-        """Returns an account's risk at full minutes, newest first; in `read`'s thread. since: only what is newer,
+        """Returns an account's risk at full minutes, newest first; call it in `read`'s thread. since: only newer ones,
         ms UTC. currency: of its figures; "": that with the most units. Raises BadInput for a limit, NotAvailable
         without a recorder, ProcessDown without its database, BadConfig for another home's."""
         if not 1 <= limit <= HISTORY_MAX:
@@ -187,9 +187,9 @@ class Risk:
     def alerts(
         self, account: str | None = None, severity: str | None = None, type: str | None = None, all: bool = False
     ) -> list[Alert]:
-        """Returns what goes on and nobody has acknowledged, oldest first, and a stop of the system. all: what is over
-        or was acknowledged, too. account: alerts of the whole system are listed for each. `data.blocks` says which of
-        them block what adds risk. Raises InvalidAccount."""
+        """Returns open alerts that are not acknowledged, oldest first, and a stop of the system. all: also ended and
+        acknowledged ones. account: alerts of the whole system are listed for each. `data.blocks` marks those that block
+        trades which add risk. Raises InvalidAccount."""
         if account is not None:
             self._views.symbols().check(account)
         self._look()
@@ -203,14 +203,15 @@ class Risk:
         ]
 
     def faults(self) -> Counter[str]:
-        """Returns how many WARN and CRITICAL alerts each process has told; that one has ended is its supervisor's."""
+        """Counts the WARN and CRITICAL alerts of each process; the end of a process counts for its supervisor."""
         self._look()
         faults = (each for each in self._listed if each.severity != "INFO" and each.type != f"{Type.PROCESS}-alert")
         return Counter(str(each.data["subject"]).partition(" ")[0] for each in faults)
 
     async def acknowledge(self, commands: IPCCommandSystem, id_: str, command_id: str | None = None) -> Alert:
-        """Says on the supervisor's journal that a person has acknowledged an alert: it blocks no more. Raises NotServed
-        where there is none of that id, or a stop of the system is meant; ServiceTimeout without a supervisor."""
+        """Records on the supervisor's journal that the operator has acknowledged an alert, which then blocks no more.
+        Raises NotServed if there is none of that id, or if it is a stop of the system; ServiceTimeout without a
+        supervisor."""
         if (stop := self._stop()) is not None and stop.id == id_:
             raise NotServed(409, "a stop of the system goes on until a restart", "POST /api/v1/system/restart")
         fields = {"id": id_}
@@ -224,8 +225,7 @@ class Risk:
         return found
 
     def gate(self, accounts: Sequence[str], reduces: bool) -> None:
-        """Lets pass what takes risk off. Raises BlockedByRiskAlert where an alert is listed that blocks one of the
-        accounts, or all."""
+        """Allows trades that reduce risk. Raises BlockedByRiskAlert if an alert blocks one of the accounts, or all."""
         if reduces:
             return
         self._look()
@@ -246,7 +246,7 @@ class Risk:
 
 
 def _alert(row: dict[str, Any], *, needs_alerts: bool) -> Alert:
-    """needs_alerts: that alerts do not leave blocks, too."""
+    """needs_alerts: alerts that could not be delivered block, too."""
     times = {name: None if row[name] is None else row[name] // MS for name in ("cleared", "acked")}
     is_active = row["cleared"] is None and row["acked"] is None
     counts = needs_alerts or not is_about_sinks(row["subject"])

@@ -1,4 +1,5 @@
-"""One saga over real gateways: its effects as commands and records, and what journals say as its events."""
+"""Runs one saga over real gateways: sends its effects as commands and records, and turns journal frames into its
+events."""
 
 from __future__ import annotations
 
@@ -34,17 +35,17 @@ from onetape.model.time import SECOND
 
 __all__ = ["SagaRun", "Surroundings", "order_fields"]
 
-GRACE: Final = SECOND  # after an order's deadline; what its gateway has not written by then never comes
+GRACE: Final = SECOND  # after an order's deadline; an order missing on its gateway's tape by then never comes
 SEND_WITHIN_S: Final = 1.0  # one try; the next one has the same id
 CANCEL_EVERY_S: Final = 1.0
-REPLY_WITHIN_S: Final = 0.1  # of an order that has ended already: the reply has its name and the reason
-_LOOKS: Final = ((0.2, 0.001), (1.0, 0.005), (0.0, 0.05))  # so many seconds long, a look at the journal so often
+REPLY_WITHIN_S: Final = 0.1  # for an order that has ended already: the reply has its name and the reason
+_LOOKS: Final = ((0.2, 0.001), (1.0, 0.005), (0.0, 0.05))  # (duration, interval) of journal checks, in seconds
 _ZERO: Final = Decimal(0)
 
 
 def order_fields(leg: Leg, *, rests: bool = False) -> dict[str, Any]:
-    """Returns a leg as its gateway takes it by hand. rests: as a passive order. Of an account with sub-accounts a
-    reduction goes as a plain order: a reduce-only one by hand may take off the operator's part alone."""
+    """Returns the fields of a leg's order by hand for its gateway. rests: as a passive order. On an account with
+    sub-accounts a reduction is sent as a plain order: a reduce-only one by hand may only reduce the operator's part."""
     return {
         "symbol": leg.symbol,
         "side": "buy" if leg.side > 0 else "sell",
@@ -57,7 +58,7 @@ def order_fields(leg: Leg, *, rests: bool = False) -> dict[str, Any]:
 
 
 class Surroundings(Protocol):
-    """Describes what a run needs of its desk. now: ns UTC."""
+    """The functions of its desk that a run uses. now: ns UTC."""
 
     home: Path
 
@@ -72,7 +73,7 @@ class Surroundings(Protocol):
     def price_of(self, coin: str, currency: str) -> Decimal: ...
 
     def met(self, goal: Goal, leg: Leg) -> Resting | None:
-        """Returns the order of our own on another account that a leg would meet now; None: there is none."""
+        """Returns the order of ours on another account that a leg would match now; None: there is none."""
 
     async def send(
         self, account: str, command: str, fields: dict[str, Any], id_: str, within_s: float
@@ -81,7 +82,7 @@ class Surroundings(Protocol):
 
 class SagaRun:
     """Runs one saga over real gateways. reported: the answer to the caller; over: the saga has ended, or is stopped
-    until the process resumes it; stopping: a person wants it to end."""
+    until the process resumes it; stopping: the operator ends it."""
 
     def __init__(self, desk: Surroundings, saga: Saga) -> None:
         self.saga = saga
@@ -94,14 +95,14 @@ class SagaRun:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: list[asyncio.TimerHandle] = []
         self._names: dict[int, str] = {}  # client ids, by attempt
-        self._traded: dict[int, int] = {}  # by closed attempt, at the last look
-        self._earlier = len(saga.attempts)  # of another run: only their gateways have what became of these
+        self._traded: dict[int, int] = {}  # by closed attempt, at the last check
+        self._earlier = len(saga.attempts)  # attempts of an earlier run: only their gateways know their results
 
     def begin(self, effects: list[Effect]) -> None:
         self._do(effects)
 
     def stop(self) -> None:
-        """Ends the saga by a person's wish. Where a fault has stopped the run, who goes on with it has the wish."""
+        """Ends the saga for the operator. If a fault has stopped the run, its successor ends it."""
         self.stopping.set()
         self._do(self.saga.stop(self._desk.now()))
 
@@ -117,7 +118,7 @@ class SagaRun:
 
     def _do(self, effects: list[Effect]) -> None:
         loop = asyncio.get_running_loop()
-        if self.fault is not None:  # another run goes on from the records, and these have a gap
+        if self.fault is not None:  # another run continues from the records, which have a gap
             return
         try:
             for effect in effects:
@@ -138,8 +139,8 @@ class SagaRun:
                             self.reported.set_result(outcome)
                     case End():
                         self.over.set()
-                        loop.call_soon(self.close)  # it is one of its own tasks that is carried out
-        except (OnetapeError, OSError) as error:  # no record, no order: it goes on from its records
+                        loop.call_soon(self.close)  # called from one of its own tasks
+        except (OnetapeError, OSError) as error:  # no record, no order: it resumes from its records
             self._failed(error)
 
     def _failed(self, error: BaseException) -> None:
@@ -161,7 +162,7 @@ class SagaRun:
 
     async def _look(self) -> None:
         for attempt in self.saga.attempts:  # a fill may come after an order has ended
-            # One whose order has traded no more is as it was closed.
+            # An order without later fills is as it was closed.
             placed = self._tape(attempt.leg.account).order(self._id(attempt)) if attempt.is_closed else None
             if placed is not None and self._traded.get(attempt.number) != placed.order.filled:
                 self._traded[attempt.number] = placed.order.filled
@@ -169,7 +170,7 @@ class SagaRun:
                 self._do(self.saga.closed(attempt.number, fills, now, why=attempt.why, code=attempt.code))
         try:
             views = self._desk.look(self.saga.goal)
-        except OnetapeError:  # of an account whose gateway begins anew nothing is there: the next look may have it
+        except OnetapeError:  # while an account's gateway restarts nothing is found: the next check may
             views = []
         self._do(self.saga.looked(views, self._desk.now()))
 
@@ -198,7 +199,7 @@ class SagaRun:
         )
 
     async def _follow(self, attempt: Attempt) -> None:
-        """Sends an order and follows its gateway's journal until it has ended, or can no more be placed."""
+        """Sends an order and follows its gateway's journal until it has ended, or can no longer be placed."""
         tape, number, id_ = self._tape(attempt.leg.account), attempt.number, self._id(attempt)
         sending = asyncio.ensure_future(self._send(attempt))
         filled, clock = _ZERO, asyncio.get_running_loop().time
@@ -233,9 +234,9 @@ class SagaRun:
             sending.cancel()
 
     async def _send(self, attempt: Attempt) -> tuple[int, str]:
-        """Sends an order until there is an answer: late ones are not placed, but whose order was has its name, which a
-        cancel needs. Returns why it was refused; "": it was not."""
-        is_new = attempt.number > self._earlier and not attempt.rests_until  # who rests takes from nobody
+        """Sends an order until there is an answer: the gateway does not place late ones, but reports the name of an
+        existing order, which a cancel needs. Returns the refusal; "": none."""
+        is_new = attempt.number > self._earlier and not attempt.rests_until  # a resting order takes no liquidity
         if is_new and (met := self._desk.met(self.saga.goal, attempt.leg)) is not None:
             return SelfTrade.code, f"it would meet our own order {met.order} of {met.account} at {met.price}"
         fields = {**order_fields(attempt.leg, rests=bool(attempt.rests_until)), "until_ns": attempt.until}
@@ -250,7 +251,7 @@ class SagaRun:
         return 0, ""
 
     async def _cancel(self, attempt: Attempt) -> None:
-        """Cancels an order as often as it takes: a venue may refuse one, or have the order only later."""
+        """Cancels an order, repeatedly: a venue may refuse a cancel, or receive the order only later."""
         tries = 0
         while not self.over.is_set() and not attempt.is_closed:
             answered = False

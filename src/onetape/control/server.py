@@ -1,5 +1,5 @@
-"""The REST interface: HTTP in, one handler a route, JSON out. What is wanted is checked once for all routes: Host and
-Origin, token and scope, how often, the body's size, type and fields. Each call leaves its record on the tape."""
+"""The REST interface: HTTP in, one handler for each route, JSON out. Checks common to all routes happen here: Host and
+Origin, token and scope, rate, the body's size, type and fields. Each call leaves a record on the tape."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ __all__ = ["BODY_BYTES_MAX", "ControlServer"]
 
 BODY_BYTES_MAX: Final = 1 << 16
 BODY_S: Final = 10.0
-STOP_S: Final = 10.0  # for what is under way when the process is to end
-TAPE_BYTES_PER_HOUR: Final = 64 << 20  # of a caller, for what does not act: retention takes nothing of the tape
-LINES_PER_S: Final = 20  # in the log, and on the tape of calls that are no operations; the next frame counts the rest
+STOP_S: Final = 10.0  # for running calls when the process is to end
+TAPE_BYTES_PER_HOUR: Final = 64 << 20  # per caller, for calls that do not act: retention does not prune this tape
+LINES_PER_S: Final = 20  # in the log, and on the tape of calls that are no operations; the next frame counts the others
 MINUTE_S: Final = 60
-EXACT: Final = 2**53  # below it a float is the integer that was written
+EXACT: Final = 2**53  # below it a float is exactly the integer that was written
 KINDS: Final = {
     "delta_control": "delta-ctrl",
     "hedge_execute": "hedge",
     "utilization_rebalance": "rebalance",
     "market_failover": "failover",
-}  # how ids of operations begin; of others by the route's name
+}  # prefixes of operation ids; for others the route's name
 JSON_TYPE: Final = "application/json"
 PAGES: Final = {"/docs": ("text/html; charset=utf-8", PAGE), "/openapi.json": (JSON_TYPE, DOCUMENT)}
 _HEADERS: Final = {"Server": "onetape", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -74,8 +74,8 @@ _WITH_NAMES: Final = [
 
 
 class ControlServer:
-    """Serves the routes over HTTP. handlers: by the route's name; one without is not available. operations: on the
-    process's tape. check: raises while nothing may be traded."""
+    """Serves the routes over HTTP. handlers: by the route's name; a route without one is not available. operations: on
+    the process's tape. check: raises while trading is forbidden."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class ControlServer:
         self._limits = CallLimits(self._section.calls_per_second)
         self._bytes = CallLimits(TAPE_BYTES_PER_HOUR / 3600, at_once=TAPE_BYTES_PER_HOUR)
         self._life, self._count = secrets.token_hex(4), 0
-        self._seconds: deque[list[float]] = deque(maxlen=MINUTE_S)  # of each: when, calls, ms
+        self._seconds: deque[list[float]] = deque(maxlen=MINUTE_S)  # per second: time, calls, ms
         self._lines = _Lines()  # in the log
         self._frames = _Lines()  # on the tape, of calls that are no operations
         self._web: web.Server | None = None
@@ -104,7 +104,7 @@ class ControlServer:
     # --- start and end ----------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Listens, of loopback on both of its addresses. Raises ProcessDown where the port is taken."""
+        """Listens; for loopback on both of its addresses. Raises ProcessDown if the port is in use."""
         section = self._section
         self._web = web.Server(
             self.handle, request_factory=_request_made, access_log=None, keepalive_timeout=IDLE_S, auto_decompress=False
@@ -127,7 +127,7 @@ class ControlServer:
         self.address = f"{'https' if tls else 'http'}://{shown}:{port}"
 
     async def stop(self) -> None:
-        """Takes no more calls, and waits for what is under way."""
+        """Accepts no more calls, and waits for running ones."""
         if self._listener is not None:
             self._listener.close()
         await self._operations.drained(STOP_S)
@@ -135,7 +135,7 @@ class ControlServer:
             await self._web.shutdown(1.0)
 
     def performance(self) -> tuple[float, float]:
-        """Returns mean ms of a call, and calls per second, of the last minute."""
+        """Returns mean ms per call, and calls per second, of the last minute."""
         since = time.monotonic() - MINUTE_S
         recent = [each for each in self._seconds if each[0] > since]
         calls, spent = sum(each[1] for each in recent), sum(each[2] for each in recent)
@@ -193,12 +193,12 @@ class ControlServer:
         return JSON_TYPE, await self._operate(call, route, handler, request.headers.get("Idempotency-Key"), headers)
 
     def _let_in(self, request: web.BaseRequest, call: Call) -> None:
-        """Raises PermissionDenied, RateLimited. Who is refused counts by the address, so that guessing is slow; who
-        may stop the system is never rate limited."""
+        """Raises PermissionDenied, RateLimited. Refused calls count by address, so that guessing is slow; stopping the
+        system is never rate limited."""
         caller = call.caller
         try:
             self._entrance.check_source(request.headers)
-            if call.target in PAGES:  # a browser has no token to show
+            if call.target in PAGES:  # a browser does not send a token
                 return
             call.grant = self._entrance.who(request.headers)
             caller = call.caller
@@ -263,8 +263,8 @@ class ControlServer:
         return work
 
     def resume(self, is_begun: Callable[[str], bool]) -> None:
-        """Goes on with what a killed process had begun, so that its answer is on the tape whether its caller comes back
-        or not; a stop that came meanwhile leaves no half of it."""
+        """Continues operations that a killed process had begun, so that their answers are on the tape whether their
+        callers return or not; a stop issued meanwhile leaves none half done."""
 
         def work_of(wanted: Wanted) -> Work:
             route = BY_NAME[wanted.name]
@@ -322,7 +322,7 @@ class ControlServer:
 
 
 class _Lines:
-    """Lets so many lines a second through: left_out counts the others."""
+    """Limits lines per second: left_out counts the others."""
 
     def __init__(self) -> None:
         self._second = self._count = self.left_out = 0
@@ -335,7 +335,7 @@ class _Lines:
 
 
 class _Limited(RateLimited):
-    """Says that a caller makes too many calls. wait: seconds."""
+    """A caller exceeds its rate limit. wait: seconds."""
 
     def __init__(
         self, wait: float, what: str = "too many calls", why: str = "see calls_per_second in [control]"
@@ -348,7 +348,7 @@ class _Limited(RateLimited):
 
 
 async def _request_of(request: web.BaseRequest, route: Route) -> Any:
-    """Returns what is wanted, of the route's type; of a POST its body, of a GET its query. Raises BadInput."""
+    """Returns the request in the route's type: a POST's body, a GET's query. Raises BadInput."""
     query = request.rel_url.query
     if route.method == "POST":
         if query:
@@ -397,19 +397,19 @@ def _read_body(body: bytes, route: Route) -> Any:
             found = _checked(_whole(msgspec.json.decode(body or b"{}")), route.request)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(f"not JSON: {error}", location="body", todo=f"Content-Type: {JSON_TYPE}, one object") from None
-    json.loads(body or b"{}", object_pairs_hook=_check_once)  # of two values msgspec takes the last
+    json.loads(body or b"{}", object_pairs_hook=_check_once)  # msgspec would take the last of two values
     return found
 
 
 def _check_once(pairs: list[tuple[str, Any]]) -> None:
-    """Raises BadInput where a name comes twice in an object."""
+    """Raises BadInput if a name occurs twice in an object."""
     for name, count in Counter(name for name, _ in pairs).items():
         if count > 1:
             raise BadInput("a name that comes twice", location=name[:80])
 
 
 def _whole(value: Any) -> Any:
-    """Returns JSON with each number that is whole as an integer: 30000.0 is one, by the schema and by its writers."""
+    """Returns JSON with whole numbers as integers: 30000.0 is one by the schema and for its writers."""
     match value:
         case float() if value.is_integer() and abs(value) < EXACT:
             return int(value)
@@ -428,12 +428,12 @@ def _checked(values: dict[str, Any], kind: type[Any], *, strict: bool = True) ->
 
 
 def _bad_field(error: msgspec.ValidationError) -> BadInput:
-    """Names the field as the caller has written it."""
+    """Names the field as the caller wrote it."""
     words = str(error)
     match = _FIELD.search(words)
     what = words[: match.start()] if match else words
     place = match[1] if match else ""
-    if not place and (named := _NAMED_FIELD.search(what)):  # one that is missing or unknown
+    if not place and (named := _NAMED_FIELD.search(what)):  # a missing or unknown one
         place = named[1]
     return BadInput(what[:1].lower() + what[1:], location=place or "body", todo="/docs has the fields and their bounds")
 
@@ -458,7 +458,8 @@ class _Connection(Connection):
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """Answers as JSON what no handler sees: a head that is no HTTP, a fault of ours (its traceback is logged)."""
+        """Answers as JSON for errors outside the handlers: a head that is no HTTP, a fault of ours (its traceback is
+        logged)."""
         if status >= 500:
             status = super().handle_error(request, status, exc, message).status
             error: OnetapeError = InvariantViolation("an error of the control plane")

@@ -1,4 +1,4 @@
-"""The state that the control plane shows, and its routes: accounts, symbols, risk and the market."""
+"""The state shown by the control plane, and its routes: accounts, symbols, risk and the market."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from onetape.web.control_models import (
 
 __all__ = ["State"]
 
-READ_WITHIN_S: Final = 1.0  # the database
+READ_WITHIN_S: Final = 1.0  # limit for the database
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -48,10 +48,10 @@ class State:
         self.commands = IPCCommandSystem(CONTROL, home=home)
         self.views = Views(config, home)
         self.risk = Risk(self.views, stop, records)
-        self._database = ThreadPoolExecutor(1)  # a connection is one thread's, and nobody else waits for it
+        self._database = ThreadPoolExecutor(1)  # a connection belongs to one thread, and the loop must not wait for it
         self.market = Market(self.views, self.commands)
-        self.moving: Callable[[], list[MarginMove]] = list  # margin, on its way
-        self.is_held: Callable[[str], bool] = lambda _symbol: False  # automatically
+        self.moving: Callable[[], list[MarginMove]] = list  # margin moves under way
+        self.is_held: Callable[[str], bool] = lambda _symbol: False  # by automatic mode
         self._watch: asyncio.Task[None] | None = None
         self._is_fresh = False
 
@@ -71,7 +71,7 @@ class State:
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
-        """Returns who carries out which route."""
+        """Returns the handlers by route."""
         return {
             "symbols": self._symbols,
             "delta_status": self._delta_status,
@@ -85,8 +85,8 @@ class State:
         }
 
     def _refresh(self) -> None:
-        """Reads what has come, once for all calls that the loop has at hand. A call that comes after an answer was sent
-        is none of them, so it sees what the answer said."""
+        """Reads new data once for all calls that the loop has at hand. A call that comes after an answer was sent reads
+        again, so that it sees at least the state of that answer."""
         if not self._is_fresh:
             self.views.refresh()
             self._is_fresh = True

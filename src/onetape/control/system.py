@@ -1,7 +1,8 @@
-"""The whole system by the REST interface: how its processes are, their stop and their restart.
+"""The whole system in the REST interface: state of its processes, stop and restart.
 
-A stop is a state: what stands on the tape holds until a restart. Gateways that have not taken the kill switch are sent
-it until they have, also by the next run of this process. Who had been stopped before a stop is so after its end.
+A stop is a state: it is on the tape and holds until a restart. The kill switch is sent to each gateway until it
+confirms, also by the next run of this process. Processes that were stopped before a system stop stay stopped after its
+end.
 """
 
 from __future__ import annotations
@@ -40,20 +41,21 @@ from onetape.web.control_models import Alert, Performance, Service, SystemReply,
 
 __all__ = ["System"]
 
-KEPT_S: Final = 0.25  # so long one look at the processes serves all callers
+KEPT_S: Final = 0.25  # a look at the processes is reused this long
 ASK_WITHIN_S: Final = 2.0
-STOP_WITHIN_S: Final = 15.0  # until a stop says who has not answered
+STOP_WITHIN_S: Final = 15.0  # until a stop reports who has not answered
 RESTART_WITHIN_S: Final = 75.0
 RETRY_S: Final = 1.0
 LOOK_S: Final = 0.05
-# What a restart begins anew, in this order; exchanges are not ours, and the control plane answers the caller.
+# The processes that a restart restarts, in this order; exchanges are not ours, and the control plane answers the
+# caller.
 RESTARTED: Final = ("collector", "hub", "recorder", "gateway", "guardian", "robot", "variants")
-DONE: Final = (DuplicateCommand.code, NotAvailable.code)  # it had been done; a gateway that keeps books trades nothing
+DONE: Final = (DuplicateCommand.code, NotAvailable.code)  # already done; a gateway that only keeps books does not trade
 
 
 class System:
-    """Shows, stops and restarts the system. performance: mean ms of a call and calls per second, of the last minute;
-    faults: how many alerts each process has told, beside those of its end."""
+    """Shows, stops and restarts the system. performance: mean ms per call and calls per second, of the last minute;
+    faults: number of alerts of each process, besides those of its end."""
 
     def __init__(
         self,
@@ -65,17 +67,17 @@ class System:
     ) -> None:
         self._home, self._config, self._operations = home, config, operations
         self._performance, self._faults = performance, faults
-        self._commands = IPCCommandSystem(CONTROL, home=home)  # its own: no stop waits behind the commands of hedges
+        self._commands = IPCCommandSystem(CONTROL, home=home)  # its own: no stop waits behind hedges
         self._commands.start()
         self._supervisor = Connection(process_socket(home, "supervisor"))
         self._tokens = TokenCache(home)
         self._looking: asyncio.Task[dict[str, Any]] | None = None
         self._looked: tuple[float, dict[str, Any]] = (-KEPT_S, {})
-        self._shown: tuple[dict[str, Any], SystemStatus] | None = None  # of a look, what it comes to
+        self._shown: tuple[dict[str, Any], SystemStatus] | None = None  # of a look, and its result
         self._killing: dict[str, asyncio.Task[None]] = {}  # by process
-        self._refusals: dict[str, str] = {}  # why a gateway has not taken the kill switch
+        self._refusals: dict[str, str] = {}  # why a gateway has not confirmed the kill switch
         self._began = time.time_ns()
-        self._stopped = ""  # by which operation
+        self._stopped = ""  # by this operation
         self._stopped_at = 0  # ns UTC
         self._reason = ""
         self._stopped_before: dict[str, bool] = {}  # of processes that the stop has reached
@@ -85,13 +87,13 @@ class System:
                 self._note(record, at)
 
     def resume(self) -> None:
-        """Sends on what an earlier run had not sent to all."""
+        """Continues sending what an earlier run had not sent to all."""
         if self._stopped:
             self._kill(self._stopped, self._reason)
 
     @property
     def alert(self) -> Alert | None:
-        """Returns the alert of a stop, by the name of its operation; None: the system is not stopped."""
+        """Returns the alert of a stop, named by its operation; None: the system is not stopped."""
         if not self._stopped:
             return None
         return Alert(
@@ -137,7 +139,7 @@ class System:
         )
 
     def _status_of(self, seen: dict[str, Any], now: int) -> SystemStatus:
-        """Returns what one look at the processes comes to. now: when it was."""
+        """Returns the status from one look at the processes. now: its time."""
         processes = seen["processes"]
         mean, rate = self._performance()
         faults = self._faults()
@@ -157,9 +159,9 @@ class System:
         )
 
     async def stop(self, call: Call) -> SystemReply:
-        """Refuses new orders at all gateways, stops robots, whose orders are canceled; protective stops stay. Raises
-        ServiceTimeout for who has not done so: a gateway is sent it until it has; DiskFull for a stop that is done and
-        not on the tape."""
+        """Refuses new orders at all gateways and stops robots, whose orders are canceled; protective stops stay. Raises
+        ServiceTimeout naming the processes that have not confirmed (gateways are sent it until they do); DiskFull for a
+        stop that is done but not on the tape."""
         reason = f"POST /system/stop by {call.actor}: {call.request.reason or 'no reason said'}"[:200]
         killing = self._kill(call.operation, reason)
         full: DiskFull | None = None
@@ -186,8 +188,8 @@ class System:
         return self._reply(call, "stopped")
 
     async def restart(self, call: Call) -> SystemReply:
-        """Begins all processes anew, each with its state, and ends the stop that was on when it was called, wholly or
-        not at all. Raises ServiceTimeout, ProcessDown, BlockedByRiskAlert for a stop that came meanwhile."""
+        """Restarts all processes, each with its state, and ends the stop that was on at the call, completely or not at
+        all. Raises ServiceTimeout, ProcessDown, BlockedByRiskAlert for a stop issued meanwhile."""
         deadline, stopped = time.monotonic() + RESTART_WITHIN_S, self._stopped
         seen = await self._query({"do": "status"})
         wanted: dict[str, int] = {}
@@ -206,7 +208,7 @@ class System:
     # --- a stop -----------------------------------------------------------------------------------
 
     def _kill(self, operation: str, reason: str, *, repeats: bool = False) -> dict[str, asyncio.Task[None]]:
-        """Sends each gateway the kill switch until it has it. repeats: also after one that is under way."""
+        """Sends each gateway the kill switch until it confirms. repeats: even if a sender already runs."""
         for process in self._gateways():
             before = self._killing.get(process)
             if repeats or before is None or before.done():
@@ -227,20 +229,19 @@ class System:
         self._reached(process, answer, operation)
 
     def _late(self) -> dict[str, str]:
-        """Returns the gateways that do not have the kill switch yet, and why."""
+        """Returns the gateways without the kill switch, and why."""
         late = [name for name, task in self._killing.items() if not task.done()]
         return {name: self._refusals.get(name, "has not answered") for name in late}
 
     def _reached(self, process: str, answer: CommandResult, operation: str) -> None:
-        """Keeps whether a process had been stopped before the system was."""
+        """Stores whether a process had been stopped before the system was."""
         if process not in self._stopped_before:
             with suppress(DiskFull):
                 is_before = bool((answer.result or {}).get("already"))
                 self._save("reached", operation, process=process, stopped_before=is_before)
 
     async def _let_trade(self, operation: str, stopped: str) -> None:
-        """Ends a stop for all whom it has stopped; of gateways that is for all or for none. stopped: by which
-        operation."""
+        """Ends a stop for all processes that it has stopped; for gateways all or none. stopped: by this operation."""
         if stopped and stopped == self._stopped:
             if self._killing:
                 await asyncio.wait(self._killing.values(), timeout=STOP_WITHIN_S)
@@ -271,7 +272,7 @@ class System:
     # --- the supervisor ---------------------------------------------------------------------------
 
     async def _look(self) -> dict[str, Any]:
-        """Returns how the processes are, at most KEPT_S old. Raises ProcessDown."""
+        """Returns the state of the processes, at most KEPT_S old. Raises ProcessDown."""
         at, seen = self._looked
         if time.monotonic() - at < KEPT_S:
             return seen
@@ -298,7 +299,7 @@ class System:
     # --- the tape ---------------------------------------------------------------------------------
 
     def _save(self, state: str, operation: str, **facts: Any) -> None:
-        """Notes a state and writes it. It counts in this run also where it cannot be written. Raises DiskFull."""
+        """Sets a state and writes it. It counts in this run even if it cannot be written. Raises DiskFull."""
         record = {"kind": "system", "operation": operation, "state": state, **facts}
         self._note(record, time.time_ns())
         self._operations.tape.append(record)
@@ -319,15 +320,16 @@ class System:
 
 
 def _service(process: dict[str, Any], now: int, errors: int) -> Service:
-    """Returns a process as a service. One without a heartbeat of its own (the pages) was seen by its supervisor now."""
+    """Returns a process as a service. A process without a heartbeat of its own (the pages) was seen by its supervisor
+    now."""
     age, is_seen = process["heartbeat_age_ms"], process["state"] == "running"
     heard = now // MS - age if age is not None else now // MS if is_seen else 0
     return Service(name=process["name"], status=process["state"], last_heartbeat=heard, error_count=errors)
 
 
 def _not_back(seen: dict[str, Any], wanted: dict[str, int]) -> list[str]:
-    """Returns those that have not begun anew since `wanted` starts, or do not run yet. Raises ProcessDown for one that
-    will not."""
+    """Returns the processes that have not restarted since `wanted` starts, or do not run yet. Raises ProcessDown for
+    one that never will."""
     waits = []
     for each in seen["processes"]:
         if each["name"] not in wanted:

@@ -1,13 +1,13 @@
-"""Where a run's money lies: in one account for all of its venues, or in one at each venue.
+"""Define the accounts of a run: one for all of its venues, or one at each venue.
 
-    100000 USDT                              one account, which every venue of the run draws on
+    100000 USDT                              one account, shared by every venue of the run
     binance=100000 USDT,kraken=50000 USD     an account at each venue; nothing moves between them
     binance=100000 USDT,binance=1 BTC,...    several currencies of one account
     binance@a=100000 USDT,binance@b=50000 USDT   two accounts at one exchange, with their names
     {"binance": "100000 USDT, 1 BTC", ...}   the same in Python
 
-The core knows money by numbers: a currency of an account has one, and money of the same name at two
-venues has two, so nothing at one venue can back an order at the other. Amounts are exact.
+The core numbers each pair of account and currency, so money at one venue cannot
+back an order at another. Amounts are exact.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ __all__ = [
 ]
 
 Accounts = dict[str, dict[str, Decimal]]  # account -> currency -> amount
-SHARED: Final = ""  # the name of the account that all venues share
+SHARED: Final = ""  # name of the account that all venues share
 HOW_TO: Final = "write '100000 USDT', or 'binance=100000 USDT,kraken=50000 USD'"
-# Counted one for one in a run's equity where accounts are apart: who trades a coin for dollars at
-# one venue and for a dollar token at another thinks of both as dollars. The run says that it does.
+# Valued one for one in the equity of a run with separate accounts: who trades a coin for dollars at one venue and for a
+# dollar token at another counts both as dollars. The run's report names the currencies valued so.
 DOLLARS: Final = frozenset({"USD", "USDT", "USDC", "FDUSD", "TUSD", "BUSD", "DAI", "USDE", "PYUSD"})
 
 
 def parse_accounts(cash: str | Mapping[str, str]) -> Accounts:
-    """`--cash`. Raises BadConfig or InvalidAmount."""
+    """Parse `--cash`. Raises BadConfig or InvalidAmount."""
     if isinstance(cash, Mapping):
         if not cash:
             raise BadConfig("no account", location="cash", todo=HOW_TO)
@@ -74,8 +74,8 @@ def parse_accounts(cash: str | Mapping[str, str]) -> Accounts:
 
 
 def by_traded_venue(accounts: Accounts) -> tuple[Accounts, dict[str, str]]:
-    """Returns accounts by the venue of what is traded on each, and the names of those that have one. The first of an
-    exchange has the symbols as the exchange writes them. Raises BadConfig for a name that two have."""
+    """Returns the accounts by the venue name of their symbols, and which of these have a name. The first account of
+    an exchange keeps the exchange's own symbols. Raises BadConfig for a name used twice."""
     venues = {account: account for account in accounts if "@" not in account}
     names: dict[str, str] = {}
     for account in accounts:
@@ -97,7 +97,7 @@ def _venue(name: str, part: str) -> str:
 
 
 def accounts_text(accounts: Accounts) -> str:
-    """`100000 USDT`, or `binance 100000 USDT, kraken 50000 USD`."""
+    """Format accounts: `100000 USDT`, or `binance 100000 USDT, kraken 50000 USD`."""
     return ", ".join(
         f"{account} {decimal_text(value)} {currency}".strip()
         for account, cash in accounts.items()
@@ -106,7 +106,7 @@ def accounts_text(accounts: Accounts) -> str:
 
 
 def as_texts(accounts: Accounts) -> list[str]:
-    """For run.toml: `100000 USDT`, `binance=100000 USDT`."""
+    """Format accounts for run.toml: `100000 USDT`, `binance=100000 USDT`."""
     return [
         f"{account}={value} {currency}" if account else f"{value} {currency}"
         for account, cash in accounts.items()
@@ -115,7 +115,7 @@ def as_texts(accounts: Accounts) -> list[str]:
 
 
 def from_texts(texts: Iterable[str]) -> Accounts:
-    """Back from run.toml. Raises ValueError or ArithmeticError for what as_texts did not write."""
+    """Parse accounts from run.toml. Raises ValueError or ArithmeticError for text that as_texts did not write."""
     accounts: Accounts = {}
     for text in texts:
         account, equals, amount = text.rpartition("=")
@@ -127,5 +127,5 @@ def from_texts(texts: Iterable[str]) -> Accounts:
 
 
 def at_par(a: str, b: str) -> bool:
-    """One of them counts as one of the other."""
+    """Returns True when the two currencies are valued one for one."""
     return a == b or (a in DOLLARS and b in DOLLARS)

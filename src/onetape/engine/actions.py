@@ -1,4 +1,4 @@
-"""The actions of a run as a table, and how two of them are compared and described."""
+"""Read the actions of a run as a table, compare two tables and describe their differences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from onetape.tape.journal import JournalReader
 
 __all__ = ["Actions", "first_difference", "read_actions", "symbols_of"]
 
-# What makes two actions the same: no ids of runs, no paths, no versions.
+# Only these columns are compared: no ids of runs, no paths, no versions.
 FIELDS = (
     "time",
     "kind",
@@ -42,7 +42,7 @@ _TIFS = ("", "GTC", "IOC", "FOK", "GTD")
 
 @dataclass(slots=True)
 class Actions:
-    """Columns of equal length in tape order, and the facts to read them by."""
+    """Columns of equal length in tape order, with the instruments and codes needed to read them."""
 
     columns: dict[str, NDArray[Any]]
     instruments: dict[str, Instrument]
@@ -51,22 +51,22 @@ class Actions:
         return len(self.columns["time"])
 
     def head(self, count: int) -> Actions:
-        """Returns the first `count`."""
+        """Returns the first `count` actions."""
         return Actions({n: c[:count] for n, c in self.columns.items()}, self.instruments)
 
     def where(self, keep: NDArray[np.bool_]) -> Actions:
-        """Returns those for which `keep` holds."""
+        """Returns the actions for which `keep` is true."""
         return Actions({n: c[keep] for n, c in self.columns.items()}, self.instruments)
 
     def and_then(self, other: Actions) -> Actions:
-        """These, then those of the other."""
+        """Returns these actions followed by those of the other table."""
         return Actions(
             {name: np.concatenate((c, other.columns[name])) for name, c in self.columns.items()},
             {**self.instruments, **other.instruments},
         )
 
     def describe(self, index: int) -> str:
-        """One action in words."""
+        """Describes one action in words."""
         row = {name: column[index] for name, column in self.columns.items()}
         symbol = str(row["symbol"])
         facts = self.instruments[symbol]
@@ -97,7 +97,7 @@ def read_actions(journal: Path) -> Actions:
 
 
 def symbols_of(journal: Path, rows: Mapping[str, NDArray[Any]]) -> tuple[NDArray[Any], dict[str, Instrument]]:
-    """Returns the symbol of each row of a run's journal, and the run's instruments. rows: with `stream` and
+    """Returns the symbol of each row of a run's journal, and the run's instruments. rows: need columns `stream` and
     `sequence`."""
     facts: dict[str, Instrument] = {}
     symbols = np.full(len(rows["stream"]), "", dtype=object)
@@ -105,16 +105,15 @@ def symbols_of(journal: Path, rows: Mapping[str, NDArray[Any]]) -> tuple[NDArray
         for frame in reader.frames(types=["instrument"]):
             instrument = Instrument.from_msgpack(frame.payload)
             facts[instrument.symbol] = instrument
-            # From here on: the next life of a run may number its instruments in another way.
+            # An incarnation that starts here may number its instruments differently.
             later = (rows["stream"] == frame.stream) & (rows["sequence"] > frame.sequence)
             symbols[later] = instrument.symbol
     return symbols, facts
 
 
 def first_difference(a: Actions, b: Actions) -> tuple[int, int, str]:
-    """(how many differ, index of the first or -1, that one in words).
-
-    Compared one by one in order; different counts are differences.
+    """Compare actions one by one in order; returns (number of differences, index of the first or -1, the first in
+    words). Actions that only one table has are differences.
     """
     common = min(len(a), len(b))
     differs = np.zeros(common, dtype=bool)

@@ -1,4 +1,4 @@
-"""What a strategy gave to a service that is none of what it takes: one line with the argument's name and its value."""
+"""Explain a wrong argument of a strategy service in one line with the argument's name and value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from onetape._core import Order
 
 __all__ = ["UNCLEAR", "check_arguments", "clearer"]
 
-# What the interpreter and the core raise of such an argument, without its name.
+# The interpreter and the core raise these for a wrong argument, without its name.
 UNCLEAR: Final = (TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError)
 
 
@@ -76,7 +76,7 @@ _TAKES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
 
 
 def check_arguments(options: Mapping[str, Any]) -> None:
-    """Raises TypeError for the first of a known name that is none of what that takes."""
+    """Raises TypeError for the first known argument with an invalid value."""
     for name, value in options.items():
         takes, words = _TAKES.get(name, (None, ""))
         try:
@@ -88,7 +88,7 @@ def check_arguments(options: Mapping[str, Any]) -> None:
 
 
 def clearer(error: Exception, options: Mapping[str, Any]) -> Exception:
-    """Returns the error that names the argument, where one of `options` is wrong; else the one that was raised."""
+    """Returns an error that names the wrong argument among `options`, or the original error when none is wrong."""
     try:
         check_arguments(options)
     except TypeError as named:

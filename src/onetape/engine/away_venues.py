@@ -1,4 +1,4 @@
-"""Venues whose gateway is away: nothing can be placed or changed there."""
+"""Track venues whose gateway is disconnected or stopped: no order can be placed or changed there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class AwayVenues:
         self._venues: set[str] = set()
 
     def note(self, health: _core.Health) -> bool:
-        """Takes in a change of health, and tells whether a gateway is back."""
+        """Apply a change of health; returns True when a gateway is back."""
         if health.kind != "gateway":
             return False
         venue, is_live = self._host.accounts.get(health.subject, ""), health.state == "live"
@@ -27,5 +27,5 @@ class AwayVenues:
         return is_live
 
     def has(self, symbol: str) -> bool:
-        """Tells whether the gateway of a symbol is away."""
+        """Returns True while the gateway of a symbol is away."""
         return symbol.partition(":")[0] in self._venues

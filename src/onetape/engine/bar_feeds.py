@@ -1,7 +1,7 @@
-"""The bars that a strategy has subscribed to: what they are made of, and those from before it.
+"""Open the bar feeds that a strategy subscribes to, and load their bars from before the start.
 
-A live robot's are its venue's, as its gateway has asked for them; those of data are made of what
-lies before the start.
+A live robot gets its venue's bars, requested by the gateway; a backtest builds them from data
+before the start.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["BARS_MAX", "BarFeeds", "check_bar_count"]
 
 TRADE, MID, VENUE, FINER = 0, 1, 2, 3  # BarSource of core/market/bars.hpp
 SOURCES: Final = {"trade": TRADE, "mid": MID, "venue": VENUE}
-# Bars that end by an amount of what is traded: their source, by the last letter of their period.
+# Bars that end by traded amount: their source, by the last letter of their period.
 AMOUNTS: Final = {"v": 4, "t": 5, "n": 6, "i": 7}
 _AMOUNT: Final = re.compile(r"(?P<count>\d{1,15}(\.\d{1,15})?)(?P<of>[vtni])\Z", re.ASCII)
 _AMOUNT_MAX: Final = 2**62
@@ -34,7 +34,7 @@ _QUOTE, _TRADE, _BAR = EventType.QUOTE.id, EventType.TRADE.id, EventType.BAR.id
 
 
 def check_bar_count(name: str, count: int) -> None:
-    """Raise for what is no number of bars that one feed can keep."""
+    """Raise for a value that is not a number of bars one feed can keep."""
     if isinstance(count, bool) or not hasattr(count, "__index__"):
         raise TypeError(f"{name} is a number of bars, not {count!r}")
     if not 0 <= count <= BARS_MAX:
@@ -42,8 +42,8 @@ def check_bar_count(name: str, count: int) -> None:
 
 
 class BarFeeds:
-    """Opens the bar feeds of one host. sources: "symbol period" -> trade, mid, venue, or the shorter period whose bars
-    they are made of."""
+    """Opens the bar feeds of one host. sources: "symbol period" -> trade, mid, venue, or the shorter period from
+    which the bars are built."""
 
     def __init__(self, host: RunHost, sources: Mapping[str, str], inventory: Callable[[], Inventory]) -> None:
         self._host = host
@@ -51,21 +51,21 @@ class BarFeeds:
         self.sources = dict(sources)
         # (symbol, period as written) -> (period in ns, source) of the subscribed feeds.
         self.keys: dict[tuple[str, str], tuple[int, int]] = {}
-        self.history = 0  # the most bars that a subscription asked for
+        self.history = 0  # largest bar count that a subscription requested
         self.longest_period = 0
-        # (symbol, period in ns) of what the feeds are made of.
+        # (symbol, source period in ns) of the feeds
         self.periods: set[tuple[str, int]] = set()
-        # Of a live robot: how many bars from before it wants from the venue, by symbol and period;
-        # those that it has not got yet; and by venue ("": all) the period of the bars that its gateway hears, 0: none.
+        # Live only: how many earlier bars to request from the venue, by symbol and period; requests not answered yet;
+        # and by venue ("": all) the period of the bars that its gateway receives, 0: none.
         self.live: dict[tuple[str, int], int] = {}
         self.pending: dict[tuple[str, int], int] = {}
         self.venue_periods: dict[str, int] = {}
         self.take_pending: Callable[[], None] = lambda: None
-        self.from_first = False  # bars by amount from before the start: of all that there is
+        self.from_first = False  # bars by amount from before the start: as many as the data have
 
     def subscribe(self, symbol: str, text: str, history: int) -> None:
-        """Start a bar feed. `text` is a period, with @trade, @mid, @venue or the shorter period of
-        the bars to make it of if it must be that."""
+        """Start a bar feed. `text` is a period, optionally with @trade, @mid, @venue or the shorter period from
+        which to build the bars."""
         check_bar_count("history", history)
         host = self._host
         instrument = host.instrument_of(symbol)
@@ -78,12 +78,12 @@ class BarFeeds:
         chosen = self.sources.get(whole) or source_text or self.sources.get(name) or self._source_for(symbol, period)
         heard = self._heard(symbol)
         if chosen == "venue" and heard and period != heard:
-            name, chosen = whole, format_duration(heard)  # of which it hears
+            name, chosen = whole, format_duration(heard)  # periods that the gateway receives
         if chosen in SOURCES:
             source, made_of = SOURCES[chosen], 0
         else:
             source, made_of = FINER, _finer(text, period, chosen)
-        # The choice is part of the run: a tape that grows must not decide it anew in a replay.
+        # The choice of source is part of the run: a replay must not decide anew on a tape that has grown.
         if host.notes_choices and name not in self.sources:
             record = {"bar_source": name, "from": chosen}
             host.append(EventType.PARAMS.id, record)
@@ -98,7 +98,7 @@ class BarFeeds:
         host.loop.subscribe_bars(symbol, period, source, period_text, history, made_of)
 
     def _subscribe_amount(self, symbol: str, text: str, amount: int, source: int, history: int) -> None:
-        """They begin with the first trade that the robot's data has."""
+        """Start bars by amount; they begin with the first trade of the robot's data."""
         if self._host.is_traded_live(symbol):
             if history:
                 words = f"{symbol} has no history of bars by traded amount: bars {text} start now"
@@ -120,7 +120,7 @@ class BarFeeds:
             )
         if source != MID:
             key = (symbol, made_of or period)
-            # One more of those that are made of others: of the period that runs.
+            # One more bar feed built from shorter bars: of the period already running.
             count = (history + 1) * (period // made_of) if made_of and history else history
             if key not in self.live or key in self.pending:
                 self.live[key] = self.pending[key] = max(count, self.live.get(key, 0))
@@ -136,8 +136,8 @@ class BarFeeds:
 
     def _source_for(self, symbol: str, period: int) -> str:
         if self._host.notes_choices:
-            # A gateway's tape grows, and every venue tells it of trades. What it holds at the
-            # moment must not decide: two starts of one robot would have different bars.
+            # A gateway's tape grows, and every venue sends trades. Its present content must not decide, or two starts
+            # of one robot would have different bars.
             return "trade"
         types, periods = self._inventory().get(at_exchange(symbol), ({}, []))
         if period in periods:
@@ -147,7 +147,7 @@ class BarFeeds:
         if types.get(_QUOTE):
             return "mid"
         if dividing := [each for each in periods if period % each == 0]:
-            return format_duration(max(dividing))  # the fewest to add up
+            return format_duration(max(dividing))  # fewest bars to add up
         if types.get(_BAR):
             shown = " and ".join(format_duration(each) for each in sorted(periods))
             raise UnknownSymbol(
@@ -158,7 +158,7 @@ class BarFeeds:
         return "trade"
 
     def key(self, symbol: str, text: str) -> tuple[int, int]:
-        """(period in ns, source) of a subscribed feed."""
+        """Returns (period in ns, source) of a subscribed feed."""
         key = self.keys.get((symbol, text))
         if key is None:
             self._host.instrument_of(symbol)
@@ -168,7 +168,7 @@ class BarFeeds:
         return key
 
     def note_history(self, history: History) -> None:
-        """Says where it is less than a live robot wanted, or not all of a running bar that is built of trades."""
+        """Log when a live robot got fewer bars than requested, or only part of a running bar built from trades."""
         wanted, built = self.live.get((history.symbol, history.period), 0), (history.period, SOURCES["trade"])
         is_built = any(symbol == history.symbol and of == built for (symbol, _), of in self.keys.items())
         if history.bars < wanted or (history.reason and is_built):
@@ -178,7 +178,8 @@ class BarFeeds:
 
 
 def _amount(text: str, instrument: Instrument) -> tuple[int, int] | None:
-    """Returns the amount that ends bars `text`, as the core counts it, and their source. None: they end by time."""
+    """Returns the amount that closes bars `text`, in the core's units, and their source; None: these bars close by
+    time."""
     match = _AMOUNT.match(text)
     if match is None:
         return None
@@ -190,7 +191,7 @@ def _amount(text: str, instrument: Instrument) -> tuple[int, int] | None:
 
 
 def _finer(text: str, period: int, source: str) -> int:
-    """Returns the period of the bars that bars `text` are to be made of."""
+    """Returns the period of the shorter bars from which bars `text` are built."""
     try:
         made_of = parse_period(source)
     except UsageError:

@@ -1,7 +1,7 @@
-"""Options that say one thing for all venues and another for some: `10ms` and `kraken=20ms,80ms`.
+"""Parse options with a value for all venues and others for named venues: `10ms` and `kraken=20ms,80ms`.
 
-Several are given one after another, in one text with `;` between them, or in Python by name:
-{"": "10ms", "kraken": "20ms,80ms"}. What names no venue is for all the others.
+Several values are repeated options, one text with `;` between them, or in Python a mapping by name:
+{"": "10ms", "kraken": "20ms,80ms"}. A value without a venue is for all venues that are not named.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ByVenue = str | Iterable[str] | Mapping[str, str]
 
 
 def by_venue_text(options: ByVenue | None, *, between: str = ";") -> str | None:
-    """As one text; what it says is checked when it is read."""
+    """Returns the option as one text; its values are checked when they are parsed."""
     if options is None or isinstance(options, str):
         return options
     if isinstance(options, Mapping):
@@ -28,10 +28,10 @@ def by_venue_text(options: ByVenue | None, *, between: str = ";") -> str | None:
 def split_by_venue(
     options: ByVenue, *, location: str, todo: str, reserved: frozenset[str] = frozenset()
 ) -> tuple[str | None, dict[str, str]]:
-    """Returns the text of all venues that are not named (None: there is none), and those of the named.
+    """Returns the text for all venues that are not named (None: there is none), and the texts of the named venues.
 
     reserved: words before a `=` that begin a value of the option and name no venue.
-    Raises BadConfig for one that is given twice, or what is no venue's name.
+    Raises BadConfig for a venue named twice and for an invalid venue name.
     """
     common: str | None = None
     named: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Which methods of a strategy are called: one whose name only looks like a callback's would wait for ever."""
+"""Check the names of a strategy's callbacks: a misspelled callback would never be called."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _EXTERNAL_NAMES: Final = {
 
 
 def check_callbacks(strategy: type, base: type) -> None:
-    """Raises StrategyError for a method of the class itself that begins with `on_` and is no callback of the base."""
+    """Raises StrategyError for a method of the class that begins with `on_` and is no callback of the base class."""
     callbacks = [name for name in vars(base) if name.startswith("on_")]
     for name, method in vars(strategy).items():
         if name.startswith("on_") and inspect.isfunction(method) and name not in callbacks:

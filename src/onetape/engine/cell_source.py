@@ -1,9 +1,9 @@
-"""The source of a class that has no file of its own: one typed into a notebook, or into a script.
+"""Extract the source of a strategy class that was typed into a notebook or a script.
 
 A notebook cell, or a script that runs as `__main__`, cannot be imported by another process, and
 running all of it again would repeat its side effects. So the class is taken out as a module of its
-own: its text, and before it what its text uses of the names around it, as imports, as plain values
-or as text again. What cannot be said that way (an open file, a data frame) is refused by name.
+own: its text, after the surrounding names that it uses, as imports, plain values or source text.
+A value that cannot be written so (an open file, a data frame) is refused by name.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ _PLAIN = (bool, int, float, str, bytes, type(None))
 
 
 def module_text(wanted: type) -> str:
-    """Returns a module that defines `wanted` by itself. Raises BadConfig for a name it cannot carry."""
+    """Returns a module that defines `wanted` by itself. Raises BadConfig for a surrounding name that it cannot
+    carry."""
     scope = vars(sys.modules[wanted.__module__]) if wanted.__module__ in sys.modules else {}
     imports: list[str] = []
     parts: list[str] = []
@@ -33,7 +34,7 @@ def module_text(wanted: type) -> str:
 
     def take(name: str, user: str) -> None:
         if name in done or hasattr(builtins, name) or name not in scope:
-            return  # a name that is nowhere fails where it is used, as it would have anyway
+            return  # an undefined name fails where it is used, as it would have anyway
         done.add(name)
         value = scope[name]
         if line := _import_line(name, value, wanted.__module__):
@@ -96,13 +97,13 @@ def _functions(value: type) -> list[FunctionType]:
 
 
 def _names_used(text: str) -> list[str]:
-    """Names that the text reads, in order; what it only defines does no harm: it is not around."""
+    """Returns names that the text reads, in order; names it only defines are harmless, being undefined outside."""
     found: dict[str, None] = {}
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             found.setdefault(node.id)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found.setdefault(node.value)  # an annotation in quotes, or no name that is around
+            found.setdefault(node.value)  # an annotation in quotes, or a name that is not defined around it
     return list(found)
 
 

@@ -1,8 +1,8 @@
-"""Strategies inside a strategy: a parent makes them, each has a place of its own in the tree.
+"""Run strategies inside a strategy: the parent creates them, each has a location in the tree.
 
-A child is a strategy like any other, on its parent's loop, account and tape. It hears of the
-symbols that it has subscribed to and of its own timers, behind its parent and in the order in which
-the children were made. Its number and its location (`/pairarbitrage/a`) are the same in every
+A child is a strategy like any other, on its parent's loop, account and tape. It receives the events of
+its subscriptions and its own timers, after its parent and in the order in which the children
+were created. Its number and its location (`/pairarbitrage/a`) are the same in every
 repetition, and its orders carry the location on the tape.
 """
 
@@ -17,20 +17,19 @@ from onetape.model.symbol import at_exchange
 
 __all__ = ["Child", "location_of", "make_child"]
 
-_OF_PARENT: Final = frozenset({"params"})  # what concerns the run alone
+_OF_PARENT: Final = frozenset({"params"})  # concerns only the run
 _OF_ALL: Final = frozenset({"health", "event"})
 _OWN: Final = frozenset({"order", "fill", "position"})  # also of further accounts at the symbol's exchange
 S = TypeVar("S")
 
 
 def location_of(strategy: Any) -> str:
-    """Of a child as it was made; of the run's own strategy its class."""
+    """Returns the location of a child as created; of the run's own strategy its class."""
     return strategy._location or "/" + type(strategy).__name__.lower()
 
 
 class Child:
-    """Makes a child of a strategy class: adds its place, and services that tell where they are asked for. No parameters
-    of its own."""
+    """Makes a child class from a strategy class: adds its location and services that record it. Has no parameters."""
 
     _location = ""
     _number = 0
@@ -40,12 +39,12 @@ class Child:
 
     @property
     def location(self):  # type: ignore[no-untyped-def]  # an annotation would be a parameter
-        """Where it is in the tree."""
+        """Location of the child in the tree."""
         return self._location
 
     @property
     def vid(self):  # type: ignore[no-untyped-def]
-        """Its number in the run, from 1."""
+        """Number of the child in the run, from 1."""
         return self._number
 
     def subscribe(self, symbol: str, *arguments: Any, **options: Any) -> None:
@@ -53,7 +52,7 @@ class Child:
         super().subscribe(symbol, *arguments, **options)  # type: ignore[misc]
 
     def unsubscribe(self, symbol: str) -> None:
-        """Its siblings and its parent may still want the symbol."""
+        """Unsubscribe this child; its siblings and its parent may still use the symbol."""
         self._symbols.discard(symbol)  # type: ignore[attr-defined]
 
     def set_timer(self, name: str, **options: Any) -> None:
@@ -76,7 +75,7 @@ class Child:
             super().plot(name, value)  # type: ignore[misc]
 
     def _hears(self, kind: str, on: Callable[[str, Callable[..., Any]], None]) -> None:
-        """It has a callback for events of this kind. on: registers a handler."""
+        """Returns True when it has a callback for events of this kind. on: registers a handler."""
         on(kind, _hearing(self, kind))
 
     def _located(self, name: str, arguments: Any, options: dict[str, Any]) -> Any:
@@ -90,7 +89,7 @@ class Child:
 
     @property
     def memory(self):  # type: ignore[no-untyped-def]
-        """Its part of the run's memory."""
+        """The child's part of the run's memory."""
         return super().memory.setdefault(self._location, {})  # type: ignore[misc]
 
 
@@ -103,9 +102,9 @@ def make_child(
     number: int,
     on: Callable[[str, Callable[..., Any]], None],
 ) -> S:
-    """Returns a started child. parent: a strategy; base: Strategy; on: registers a handler; kind: any, or one that has
-    a face of its own and derives from Child. Raises BadConfig for parameters that it has not, ValueError for a name
-    that cannot be part of a path."""
+    """Returns a started child. parent: a strategy; base: Strategy; on: registers a handler; kind: a strategy class
+    or a class derived from Child. Raises BadConfig for unknown parameters, ValueError for a name that cannot be
+    part of a path."""
     if not name or "/" in name or not name.isprintable():
         raise ValueError(f"a child's name is part of its location: {name!r}")
     made: Any = (
@@ -129,7 +128,7 @@ def make_child(
 
 
 def _heard(kind: type[Any], base: type[Any]) -> Iterable[str]:
-    """Returns the kinds that it has callbacks for."""
+    """Returns the event kinds for which it has callbacks."""
     for each in sorted(KINDS - _OF_PARENT):
         own = getattr(kind, f"on_{each}", None)
         if own is not None and own is not getattr(base, f"on_{each}", None):

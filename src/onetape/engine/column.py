@@ -1,4 +1,4 @@
-"""A column of bars: a numpy array whose plain reductions are quick on short windows."""
+"""A column of bars: a numpy array with fast plain reductions on short windows."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ __all__ = ["Column"]
 if TYPE_CHECKING:
 
     class Column(np.ndarray):
-        """Says what `self.bars(...).close` is."""
+        """The type of `self.bars(...).close`."""
 
 else:
-    # Plain `sum`, `mean`, `std`, `min` and `max` of floats take a tenth of the time; all else is numpy's.
+    # Plain `sum`, `mean`, `std`, `min` and `max` of floats take a tenth of numpy's time; other calls are numpy's.
     Column = type("Column", (np.ndarray,), {"__slots__": (), "__module__": __name__, **_core.column_methods()})

@@ -1,4 +1,4 @@
-"""`@compiled`: the same strategy class, its callbacks as machine code."""
+"""Provide `@compiled`: the same strategy class with its callbacks as machine code."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ S = TypeVar("S", bound=type[Strategy])
 def compiled(strategy: S) -> S:
     """Mark a strategy class: its callbacks run as machine code, through numba.
 
-    on_start and on_stop stay Python; what on_start leaves in attributes (numbers, texts, orders,
-    books, positions, numpy arrays) is what the callbacks work on. The same code runs interpreted
-    when the mark is taken away or the run is asked to (`--interpret`), and orders the same.
+    on_start and on_stop stay Python; the callbacks work on the attributes that on_start sets (numbers,
+    texts, orders, books, positions, numpy arrays). Without the mark, or with `--interpret`, the same code
+    runs interpreted and places the same orders.
     """
     if not (isinstance(strategy, type) and issubclass(strategy, Strategy)):
         raise TypeError("@compiled marks a subclass of Strategy")
@@ -25,5 +25,5 @@ def compiled(strategy: S) -> S:
 
 
 def is_compiled(strategy: type[Strategy]) -> bool:
-    """Marked itself: a subclass of a marked class says so again."""
+    """Returns True when the class itself is marked; a subclass must be marked again."""
     return bool(vars(strategy).get("_compiled", False))

@@ -1,7 +1,8 @@
-"""The robot of a delta.toml: automatic mode over recorded venues, the same cores as the control plane runs live.
+"""Run delta.toml in a backtest: automatic mode over recorded venues, with the cores that the control plane runs
+live.
 
-Each venue of the run is an account. What the cores decide becomes orders of the run; a saga brings their legs together,
-whatever is refused or filled in part, and what it cost and how long the net delta was off is in the result.
+Each venue of the run is an account. The cores' decisions become orders of the run; a saga aligns the legs after
+refusals and partial fills. The result has the costs and how long the net delta was outside its band.
 """
 
 from __future__ import annotations
@@ -42,16 +43,16 @@ __all__ = ["DeltaNeutral", "delta_class", "is_delta"]
 CLASS: Final = "DeltaNeutral"
 _LOOK: Final = "look"
 _WAKE: Final = "saga"
-_LEVELS: Final = 20  # of a book
-_TIME: Final = 30 * SECOND  # of an operation
+_LEVELS: Final = 20  # levels of a book
+_TIME: Final = 30 * SECOND  # state of an operation
 _ZERO: Final = Decimal(0)
 _SETTINGS: Final = ("band", "target", "release", "max_cost", "slippage", "margin", "carry", "utilization")
 
 
 class DeltaFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The file's section [delta]. symbols: one at each venue; positions: bought (or sold) when the market is there, as
-    what is to be hedged; leverage: as of the run; stale: how long a price counts as that of now. Durations as "10s";
-    the rest as AutoSettings."""
+    """The section [delta] of a file. symbols: one at each venue; positions: bought (or sold) once the market is
+    present, as the position to hedge; leverage: of the run; stale: age after which a price no longer counts.
+    Durations as "10s"; other fields as AutoSettings."""
 
     symbols: list[str]
     band: Decimal
@@ -65,12 +66,12 @@ class DeltaFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     stale: str = "2s"
     max_cost: Decimal = _ZERO
     slippage: Decimal = Decimal("0.005")
-    margin: MarginLimits | None = MarginLimits()  # false: not kept from liquidation
+    margin: MarginLimits | None = MarginLimits()  # false: positions are not protected from liquidation
     carry: Carry | None = None
     utilization: UtilizationBand | None = None
 
     def settings(self) -> AutoSettings:
-        """Raises OnetapeError, ValueError for what cannot be meant."""
+        """Returns the automatic mode's settings. Raises OnetapeError, ValueError for invalid values."""
         venues = [parse_symbol(symbol).venue for symbol in self.symbols]
         if len(set(venues)) < 2 or len(set(venues)) < len(venues):
             raise ValueError("symbols: two or more, each at a venue of its own")
@@ -86,7 +87,7 @@ class DeltaFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 def _no_numbers(table: Mapping[str, Any]) -> Iterator[str]:
-    """Returns the keys of what stands for a number and is none, which Decimal would take: nan, inf."""
+    """Returns the keys of texts that are not finite numbers although Decimal accepts them: nan, inf."""
     for name, value in table.items():
         if isinstance(value, Mapping):
             yield from (f"{name}.{key}" for key in _no_numbers(value))
@@ -95,7 +96,7 @@ def _no_numbers(table: Mapping[str, Any]) -> Iterator[str]:
 
 
 def is_delta(path: Path) -> bool:
-    """Tells whether a file has a section [delta], and so is not a portfolio's."""
+    """Returns True when a file has a section [delta] and is therefore not a portfolio's."""
     try:
         return "delta" in tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
@@ -148,7 +149,7 @@ class DeltaNeutral(Strategy):
         self._marks: dict[str, Decimal] = {}
         self._stale = parse_duration(self._file.stale)
         self._saga: Saga | None = None
-        self._orders: dict[int, int] = {}  # by order's number: attempt's
+        self._orders: dict[int, int] = {}  # by the order's number: its attempt's
         self._fills: dict[int, Fills] = {}  # by attempt
         self._effects: deque[steps.Effect] = deque()
         self._is_running = False
@@ -167,7 +168,7 @@ class DeltaNeutral(Strategy):
 
     @property
     def figures(self):  # type: ignore[no-untyped-def]  # an annotation would be a parameter
-        """For the result: costs in quote, times in seconds."""
+        """Returns figures for the result: costs in quote currency, times in seconds."""
         return {
             "operations": self._auto.operations,
             "cost": f"{self._auto.total:f}",
@@ -175,7 +176,7 @@ class DeltaNeutral(Strategy):
             "stopped": next((each.reason for each in self._auto.records if each.action == "stop"), ""),
         }
 
-    # --- what is heard ------------------------------------------------------------------------------------------------
+    # --- events ------------------------------------------------------------------------------------------------------
 
     def on_funding(self, funding: _core.Funding) -> None:
         self._rates[funding.symbol] = to_decimal(funding.rate), funding.ts_event
@@ -249,7 +250,7 @@ class DeltaNeutral(Strategy):
         self._carry_out(self._saga.begin(self.now))
 
     def _carry_out(self, effects: Sequence[steps.Effect]) -> None:
-        """An order that is refused at once adds effects while others are carried out: they come behind."""
+        """Carry out effects; an order refused at once appends further effects to the list being carried out."""
         self._effects.extend(effects)
         if self._is_running:
             return
@@ -266,7 +267,7 @@ class DeltaNeutral(Strategy):
                     self._effects.extend(saga.looked(self._views(), self.now))
                 case steps.Wake(at):
                     self._loop.set_timer(_WAKE, 0, max(at, self.now + 1))
-                case steps.Report():  # nobody waits for it: what counts is its end
+                case steps.Report():  # no answer is awaited: only the operation's end counts
                     pass
                 case steps.End():
                     self._saga = None
@@ -300,7 +301,7 @@ class DeltaNeutral(Strategy):
         self._carry_out(self._saga.closed(number, fills, self.now, why=why, code=order.code))
 
     def _charged(self, number: int, leg: Leg) -> Fills:
-        """Returns what an attempt has come to; a run knows no prices of coins that only pay fees."""
+        """Returns the fees of an attempt; a run has no prices for coins that only pay fees."""
         return self._fills.get(number, Fills()).charged(self.instrument(leg.symbol), lambda coin: _ZERO)
 
     def _ended(self, saga: Saga) -> None:
@@ -317,7 +318,7 @@ class DeltaNeutral(Strategy):
         if stopped is not None:
             self._say(stopped)
 
-    # --- what is so ---------------------------------------------------------------------------------------------------
+    # --- state -------------------------------------------------------------------------------------------------------
 
     def _views(self) -> list[LegView]:
         return [self._view(account, symbol) for account, symbol in self._accounts.items()]
@@ -374,7 +375,7 @@ class DeltaNeutral(Strategy):
 
 
 class Exposure:
-    """Measures how long the net delta was beyond the band, and how long each operation had something naked; ns."""
+    """Measures in ns how long the net delta was outside the band, and how long each operation had an unhedged leg."""
 
     def __init__(self) -> None:
         self.total = self.longest = 0
@@ -382,7 +383,7 @@ class Exposure:
         self._operations: list[int] = []
 
     def seen(self, now: int, is_off: bool) -> None:
-        """Takes in what the net delta is from now on."""
+        """Record the net delta from now on."""
         if self._since:
             self.longest = max(self.longest, now - self._since)
         if self._since and not is_off:
@@ -395,7 +396,7 @@ class Exposure:
         self._operations.append(naked_ns)
 
     def figures(self) -> Mapping[str, Any]:
-        """Seconds; naked: of operations, the median one and the longest."""
+        """Returns figures in seconds; naked: median and maximum over operations."""
         found = sorted(self._operations)
         return {
             "off_seconds": self.total / SECOND,

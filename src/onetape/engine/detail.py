@@ -1,4 +1,4 @@
-"""`--detail-data`: finer data that only the exchange sees, for what happens inside bars."""
+"""Handle `--detail-data`: finer data that only the simulated exchange sees, to decide fills inside bars."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _FINER = {
 def matching_streams(
     path: Path, streams: Mapping[int, Instrument], instruments: Mapping[str, Instrument]
 ) -> dict[int, str]:
-    """stream -> symbol of what a detail tape has of the run's instruments. Raises UnknownSymbol
-    when it has nothing of them, BadConfig when its numbers are not in their units."""
+    """Returns stream -> symbol for the run's instruments that a detail tape contains. Raises UnknownSymbol when it
+    contains none of them, BadConfig when its units differ."""
     found = {stream: each for stream, each in streams.items() if each.symbol in instruments}
     if not found:
         there = ", ".join(sorted({each.symbol for each in streams.values()})) or "no instrument"
@@ -50,8 +50,8 @@ def matching_streams(
 
 
 def check_detail(path: Path, symbols: Mapping[int, str], main: Inventory) -> None:
-    """Detail data stand in for bars: raises BadConfig where there are none, or where the detail
-    is not finer than them."""
+    """Check that detail data refine bars: raises BadConfig when the symbol has no bars, or the detail is not finer
+    than them."""
     with JournalReader(path) as reader:
         counts, periods, *_ = _core.inventory(reader.core)
     for stream, symbol in symbols.items():

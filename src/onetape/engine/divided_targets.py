@@ -1,7 +1,7 @@
-"""Targets of several accounts at one exchange together: what is missing is divided, and its parts are parent orders.
+"""Divide a target over several accounts at one exchange; each part is a parent order.
 
-Nothing of a target is sent before what worked there is gone, and its parts are on one side: so own orders of two
-accounts cannot meet by a target. An account that turns out to have no room gives its part to the others.
+No part is sent before earlier orders for the symbol are closed, and all parts are on one side: so own orders of two
+accounts cannot meet. An account without room passes its part to the others.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ __all__ = ["NEVER", "NO_ROOM", "PASSED", "Divided", "DividedTargets"]
 
 ROOM_SHARE: Final = Decimal("0.9")  # of free money: prices move while parts work
 NO_ROOM: Final = frozenset({PositionLimit.code, InsufficientFunds.code})
-NEVER: Final = 1 << 62  # a time: its gateway is away, or the robot may not trade
+NEVER: Final = 1 << 62  # as a time: the gateway is away, or the robot may not trade
 PASSED: Final = "its deadline passed while no robot ran"
 
 
 @dataclass(slots=True)
 class Divided:
-    """A target of several accounts. symbol: as the exchange has it; symbols: on each account; full: of these, whose
-    account refused for want of room; awaited: what has to end before its parts begin; code: why some of it is not
-    reached, 0: nothing says so."""
+    """A target over several accounts. symbol: the exchange's; symbols: on each account; full: those whose account
+    refused for lack of room; awaited: orders that must close before the parts begin; code: why part of it is not
+    reached, 0: no reason known."""
 
     symbol: str
     qty: Decimal
@@ -47,7 +47,7 @@ class Divided:
 
 
 class Desk(Protocol):
-    """Works the parts."""
+    """Interface that works the parts."""
 
     def tried(self, symbol: str, side: int, lots: int, name: str, options: dict[str, Any]) -> object: ...
     def start(
@@ -62,25 +62,25 @@ class Desk(Protocol):
 
 
 class DividedTargets:
-    """Divides the targets of one strategy's desk, by symbol at its exchange."""
+    """Divides the targets of one strategy's desk, by symbol at the exchange."""
 
     def __init__(self, host: Host, terms: ParentTerms, desk: Desk, kept: dict[str, list[Any]]) -> None:
-        """kept: goes to the tape with the strategy's memory, and is what an earlier life has left."""
+        """kept: written to the tape with the strategy's memory; holds the targets of an earlier incarnation."""
         self._host, self._loop, self._terms, self._desk = host, host.loop, terms, desk
         self._targets: dict[str, Divided] = {}
-        self._unsent: list[str] = []  # of an earlier life, whose parts waited for what was before
+        self._unsent: list[str] = []  # of an earlier incarnation, with parts that wait for earlier orders
         self._kept = kept
 
     def has(self, symbol: str) -> bool:
-        """A target of its exchange's accounts together is the last one of the symbol."""
+        """Returns True when the symbol's last target is one over all accounts of its exchange."""
         return at_exchange(symbol) in self._targets
 
     def awaits(self, symbol: str) -> bool:
-        """Parts of the symbol's target have not begun."""
+        """Returns True while parts of the symbol's target have not begun."""
         return symbol in self._unsent or bool((found := self._targets.get(symbol)) and found.awaited)
 
     def deadline_of(self, symbol: str, side: int) -> int | None:
-        """Returns until when parts on that side have time that have not begun, None: there are none."""
+        """Returns the deadline of parts on that side that have not begun; None: there are none."""
         found = self._targets.get(symbol)
         if found is None or not found.awaited or self._missing(found) * side <= 0:
             return None
@@ -88,7 +88,7 @@ class DividedTargets:
         return end
 
     def drop(self, symbol: str | None) -> None:
-        """Forgets the target of a symbol, or all: no part of it begins any more."""
+        """Drop the target of a symbol, or all targets: no further part begins."""
         gone = self._targets.keys() & ({*self._targets} if symbol is None else {at_exchange(symbol)})
         for each in gone:
             del self._targets[each]
@@ -96,14 +96,14 @@ class DividedTargets:
             self._keep()
 
     def note_end(self, symbol: str, code: int) -> int:
-        """Returns why the symbol's target is not reached, once a part of it has ended with this code. 0: it is."""
+        """Record that a part ended with this code; returns why the symbol's target is not reached, 0: it is."""
         found = self._targets[symbol]
         found.code = found.code or code
         return found.code
 
     def set_target(self, symbol: str, qty: Any, name: str, signal: int, options: dict[str, Any]) -> _core.Order | None:
-        """Divides a target once what worked before is gone. Raises ValueError and StrategyError before anything is
-        withdrawn. The first child that was sent, if any."""
+        """Divide a target once earlier orders are closed; returns the first child that was sent, if any. Raises
+        ValueError and StrategyError before anything is canceled."""
         whole, key = Decimal(str(qty)), at_exchange(symbol)
         if not whole.is_finite():
             raise ValueError(f"a target is a number, not {qty!r}")
@@ -117,13 +117,13 @@ class DividedTargets:
         return self._place(divided, withdraws=True)
 
     def go_on(self) -> None:
-        """Divides what waited, once something has ended."""
+        """Divide waiting targets after an order or part has ended."""
         for divided in tuple(self._targets.values()):
             if divided.awaited:
                 self._place(divided)
 
     def route_past(self, symbol: str, target: int, order: _core.Order) -> bool:
-        """An account without room for its part: the others take it. False: there are none."""
+        """Move the part of an account without room to the others. Returns False when there are none."""
         divided = self._targets.get(at_exchange(symbol))
         if divided is None or symbol in divided.full or len(divided.symbols) <= len(divided.full) + 1:
             return False
@@ -136,7 +136,7 @@ class DividedTargets:
     # --- restarts -----------------------------------------------------------------------------------
 
     def resume(self) -> bool:
-        """Takes up what an earlier life has left. True: parts of it have still to begin."""
+        """Restore the divided targets of an earlier incarnation. Returns True when parts have yet to begin."""
         for key, (qty, name, signal, options, full, waits) in tuple(self._kept.items()):
             try:
                 self._desk.check_owner(key)
@@ -153,13 +153,15 @@ class DividedTargets:
         return bool(self._unsent)
 
     def begin_unsent(self) -> None:
-        """Begins what an earlier life has divided and not sent: what still works for a target before it goes first."""
+        """Begin targets that an earlier incarnation divided and did not send; orders still working for them are
+        canceled first."""
         unsent, self._unsent = self._unsent, []
         for divided in filter(None, map(self._targets.get, unsent)):
             self._place(divided, withdraws=True)
 
     def _keep(self) -> None:
-        """A part that works is kept as a parent; this is what is divided once more where one has no room."""
+        """Store the division, for a new division when an account has no room; a working part is stored as a parent
+        order."""
         self._kept.clear()
         for key, each in self._targets.items():
             options = {name: plain_of(value) for name, value in each.options.items()}
@@ -170,7 +172,7 @@ class DividedTargets:
     # --- parts --------------------------------------------------------------------------------------
 
     def _place(self, divided: Divided, *, withdraws: bool = False) -> _core.Order | None:
-        """Once what worked before is gone. withdraws: the parts that work are withdrawn first."""
+        """Place the parts once earlier orders are closed. withdraws: first cancel the working parts."""
         if withdraws:
             divided.awaited = [order for symbol in divided.symbols for order in self._desk.withdrawn(symbol)]
         if not all(order.is_closed for order in divided.awaited):
@@ -180,7 +182,7 @@ class DividedTargets:
         self._keep()
         parts, rest = self._parts(divided)
         name, chosen = divided.name, divided.options
-        if chosen.get("deadline", NEVER) <= self._loop.now:  # it passed meanwhile: what is left is taken
+        if chosen.get("deadline", NEVER) <= self._loop.now:  # deadline passed meanwhile: the rest is taken at once
             name, chosen = "touch", {key: chosen[key] for key in ("limit", "slippage") if key in chosen}
         if rest:
             size = self._host.instrument_of(divided.symbols[0]).size(rest)
@@ -200,19 +202,20 @@ class DividedTargets:
         return first
 
     def _missing(self, divided: Divided) -> int:
-        """Size units, signed."""
+        """Returns the missing quantity: size units, signed."""
         held = sum(self._loop.position(symbol, None).qty_int for symbol in divided.symbols)
         instrument = self._host.instrument_of(divided.symbols[0])
         return instrument.lots(divided.qty) * instrument.lot_int - held
 
     def _parts(self, divided: Divided) -> tuple[dict[str, int], int]:
-        """Returns the position wanted of each account that trades, in size units, and what no account has room for."""
+        """Returns the target position of each trading account, in size units, and the quantity for which no account
+        has room."""
         instruments = {symbol: self._host.instrument_of(symbol) for symbol in divided.symbols}
         held = {symbol: self._loop.position(symbol, None).qty_int for symbol in instruments}
         lot = instruments[divided.symbols[0]].lot_int
         missing = self._missing(divided)
         side = 1 if missing > 0 else -1
-        if len(held) == 1:  # a target like any other
+        if len(held) == 1:  # an ordinary target
             return {symbol: qty + missing for symbol, qty in held.items() if missing}, 0
         price = next(filter(None, map(self._terms.price, instruments)), None)  # one exchange, one market
         accounts = []
@@ -221,7 +224,7 @@ class DividedTargets:
             is_closed = symbol in divided.full or (instrument.kind == "spot" and side < 0)
             free = 0 if is_closed else self._room(instrument, price, balance.available)
             closing = max(-held[symbol] * side, 0) // lot
-            # What is closed frees as much as the same size needs on the other side.
+            # Closing frees as much margin as the same size needs on the other side.
             accounts.append(Room(closing, 0 if is_closed else free + closing, instrument.taker_fee))
         found, rest = divided_lots(abs(missing) // lot, accounts)
         parts = {
@@ -230,7 +233,7 @@ class DividedTargets:
         return parts, rest * lot * side
 
     def _room(self, instrument: Instrument, price: Decimal | None, available: float) -> int:
-        """Lots that the free money of its account backs."""
+        """Returns the lots that the free money of the symbol's account covers."""
         if price is None or price <= 0 or available <= 0:
             return 0
         value = instrument.lot * instrument.multiplier * (1 / price if instrument.kind == "inverse" else price)

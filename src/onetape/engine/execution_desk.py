@@ -1,10 +1,10 @@
-"""Parent orders at work: what an execution algorithm wishes becomes orders, and never more than is left.
+"""Work parent orders: execution algorithms propose child orders, never for more than the remaining quantity.
 
-One desk a strategy, made with its first algorithm. A parent order is a target of the strategy with the algorithm
+One desk a strategy, created with its first algorithm. A parent order is a target of the strategy with the algorithm
 that works it; its children are ordinary orders that name the target on the tape. At most one child works for a
-parent, and a change of it is an amendment or waits for the end of what was before: so the target is never
-passed, whatever is delayed. Live, what is under way is kept on the tape beside the strategy's memory: the next life
-of a robot that was killed takes it up, with its start, deadline and schedule.
+parent, and a change is an amendment or waits for the end of the previous child: so no delay can overshoot the
+target. Live, parents are saved on the tape beside the strategy's memory: after a kill the next incarnation resumes
+them with their start, deadline and schedule.
 """
 
 from __future__ import annotations
@@ -52,24 +52,24 @@ if TYPE_CHECKING:
 
 __all__ = ["ExecutionDesk", "Work"]
 
-REFUSALS_MAX: Final = 10  # of children one after the other, before the parent ends
+REFUSALS_MAX: Final = 10  # consecutive refused children, before the parent ends
 RETRY_NS: Final = SECOND // 4  # doubled with each refusal
 RETRY_NS_MAX: Final = 2 * MINUTE
-FOLLOW_NS: Final = SECOND  # how often a child is looked at that waits for its price
+FOLLOW_NS: Final = SECOND  # how often a child that waits for its price is checked
 TOO_SMALL: Final = frozenset({OrderInvalid.code, OrderBelowMinNotional.code})
-# Codes of targets that are wanted still when a gateway or its stream is back, or trading starts. 0: canceled.
+# Codes after which targets are retried when a gateway or its stream is back, or trading starts. 0: canceled.
 REPEATED: Final = {
     "live": frozenset({0, ProcessDown.code, StaleData.code, VenueUnavailable.code}),
     "started": frozenset({TradingStopped.code}),
 }
 
-Said = tuple[str, str, dict[str, Any]]  # quantity, algorithm, its options
+Said = tuple[str, str, dict[str, Any]]  # quantity, algorithm, options
 
 
 @dataclass(slots=True)
 class Work:
-    """A parent order at work. target: its number on the tape; wanted: the position in size units, signed; seed,
-    options: what its algorithm was made with; more: what its children carry on the tape."""
+    """A working parent order. target: its number on the tape; wanted: target position in size units, signed; seed,
+    options: arguments of its algorithm; more: extra data that its children carry on the tape."""
 
     target: int
     symbol: str
@@ -84,7 +84,7 @@ class Work:
     order: _core.Order | None = None
     traded: int = 0
     amended: tuple[int, int | None, Decimal] | None = None  # order, price and quantity of the last amendment
-    since: int = 0  # when the price of its order was sent
+    since: int = 0  # when its order's price was sent
     refusals: int = 0
     retry_at: int = 0
 
@@ -100,28 +100,28 @@ class ExecutionDesk:
         set_target: Callable[..., _core.Order | None],
         owner: str,
     ) -> None:
-        """set_target: the strategy's own; owner: where it is among the strategies of the run."""
+        """set_target: the strategy's method; owner: location of the strategy in the run."""
         self._host, self._loop, self._set_target = host, host.loop, set_target
         self._terms, self._withdrawals = ParentTerms(host), withdrawals
         self._works: dict[str, Work] = {}
-        self._later: list[str] = []  # what is to grow
-        self._reducing: set[str] = set()  # what it waits for
-        self._denied: dict[str, int] = {}  # what nothing works for: with what code it was refused
+        self._later: list[str] = []  # symbols whose positions are to grow
+        self._reducing: set[str] = set()  # reducing symbols that they wait for
+        self._denied: dict[str, int] = {}  # symbols without working orders: code of the last refusal
         self._resumes = False
-        self._earlier: set[str] = set()  # what an earlier life has said
+        self._earlier: set[str] = set()  # symbols with a target set by an earlier incarnation
         self._resume = f"{PRIVATE_TIMER}resume{owner}"
-        # Live it outlives the process: parents at work, and what `reach` has said and is not reached yet.
+        # Live this state outlives the process: working parents, and targets of `reach` that are not reached yet.
         kept = host.kept.setdefault(owner, {}) if host.robot_numbers else {}
         self._kept: dict[str, list[Any]] = kept.setdefault("works", {})
         self._said: dict[str, Said] = kept.setdefault("said", {})
         self._divided = DividedTargets(host, self._terms, self, kept.setdefault("divided", {}))
-        # A strategy and its accounts by venue, of this life and the earlier one.
+        # The strategy's source and its accounts by venue, of this incarnation and the earlier one.
         self._of: list[Any] = [
             _source_name(type(getattr(set_target, "__self__", None))),
             {v: a for a, v in host.accounts.items()},
         ]
         self._was_of, kept["of"] = kept.get("of", self._of), self._of
-        self._paused: dict[str, bool] = kept.get("paused", {})  # symbols whose parent order waits for a command
+        self._paused: dict[str, bool] = kept.get("paused", {})  # symbols whose parent order is paused by a command
         self._all_kept = kept
         handlers = self._host.handlers_of(base)
         handlers.on("timer", self._on_timer)
@@ -131,21 +131,21 @@ class ExecutionDesk:
         handlers.on("health", self._on_health)
 
     def works(self, symbol: str) -> bool:
-        """A parent order of the symbol is at work."""
+        """Returns True while a parent order of the symbol works."""
         return symbol in self._works
 
     def set_target(
         self, symbol: str, qty: Any, name: str, signal: Signal | int | None, options: dict[str, Any]
     ) -> _core.Order | None:
-        """Starts a parent order, in place of one that works for the symbol. The child that was sent, if any.
-        Raises NotAvailable, StrategyError, and TypeError for what is no number."""
+        """Start a parent order, replacing the symbol's working one; returns the child that was sent, if any. Raises
+        NotAvailable, StrategyError, and TypeError for a value that is no number."""
         self._divided.drop(symbol)
         return self.start(symbol, qty, name, signal, options)
 
     def start(
         self, symbol: str, qty: Any, name: str, signal: Signal | int | None, options: dict[str, Any]
     ) -> _core.Order | None:
-        """Starts a parent order, or a part of one. The child that was sent, if any."""
+        """Start a parent order, or a part of one; returns the child that was sent, if any."""
         if self._host.is_hedged:
             raise NotAvailable(
                 "execution algorithms with hedge positions",
@@ -174,12 +174,13 @@ class ExecutionDesk:
         return work.order
 
     def tried(self, symbol: str, side: int, lots: int, name: str, options: dict[str, Any]) -> Parent:
-        """Takes out of `options` what all algorithms have. Raises StrategyError before anything is withdrawn."""
+        """Remove the options common to all algorithms from `options`. Raises StrategyError before anything is
+        canceled."""
         return self._terms.tried(symbol, side, lots, name, options)
 
     def _begin(self, symbol: str, made_of: Sequence[Any]) -> Work:
-        """Puts a parent to work: target, algorithm, position wanted, its Parent's fields, seed, options, more. Raises
-        ValueError and TypeError."""
+        """Create a parent order from (target, algorithm, target position, its Parent's fields, seed, options, more).
+        Raises ValueError and TypeError."""
         target, name, wanted, fields, seed, options, more = made_of
         parent = Parent(*fields)
         algorithm = make_algorithm(name, parent, Random(f"{seed}:{target}").random, options)
@@ -191,7 +192,8 @@ class ExecutionDesk:
     # --- restarts -----------------------------------------------------------------------------------
 
     def _keep(self, work: Work) -> None:
-        """Beside the strategy's memory, which goes to the tape before the orders of this moment."""
+        """Save the parent beside the strategy's memory, which is written to the tape before the orders of this
+        moment."""
         made_of = [work.target, work.name, work.wanted, list(astuple(work.parent)), work.seed]
         options = {key: plain_of(value) for key, value in work.options.items()}
         orders = [work.order.id if work.order else 0, *(each.id for each in work.awaited)]  # its child first
@@ -203,8 +205,8 @@ class ExecutionDesk:
             self._loop.touch_memory()
 
     def resume(self) -> None:
-        """Takes up what an earlier life has left, before on_start: a target that is set there takes its place. Orders
-        begin when on_start has ended. What cannot go on is said."""
+        """Resume the targets of an earlier incarnation before on_start, where a new target replaces them. Orders
+        begin after on_start. Targets that cannot resume are logged."""
         for symbol, (*made_of, orders, traded, refusals) in list(self._kept.items()):
             try:
                 self.check_owner(symbol)
@@ -224,7 +226,7 @@ class ExecutionDesk:
                     self._withdrawals.cancel(order)
                     work.awaited.append(order)
             if work.parent.deadline is not None and work.parent.deadline <= self._loop.now:
-                self._end(work, f"does not go on: {PASSED}")  # all that is left at once is nobody's wish
+                self._end(work, f"does not go on: {PASSED}")  # taking all of the rest at once is nobody's intention
                 continue
             self._loop.set_timer(_timer(work), 0, self._loop.now)
             self.say_of(symbol, work.target, "goes on", "info")
@@ -239,13 +241,14 @@ class ExecutionDesk:
             self._loop.set_timer(self._resume, 0, self._loop.now)
 
     def check_owner(self, symbol: str) -> None:
-        """Raises StrategyError where an earlier life's target is another strategy's, or of another account."""
+        """Raises StrategyError when an earlier incarnation's target belongs to another strategy or account."""
         (strategy, before), (now_strategy, now), exchange = (
             self._was_of,
             self._of,
             at_exchange(symbol).partition(":")[0],
         )
-        if now_strategy not in (strategy, f"{now_strategy.partition(':')[0]}:{strategy}"):  # older tapes: its class
+        # older tapes have only the class name
+        if now_strategy not in (strategy, f"{now_strategy.partition(':')[0]}:{strategy}"):
             raise StrategyError(f"it is of the strategy {strategy}", location=symbol)
         for venue in sorted(before.keys() & now.keys()):
             if at_exchange(venue) in ("", exchange) and before[venue] != now[venue]:
@@ -255,7 +258,8 @@ class ExecutionDesk:
         self._host.log(f"target {target} of {symbol} {words}", level, {"target": target, "symbol": symbol})
 
     def _resume_said(self) -> None:
-        """What still works for it goes first: a target of this life knows nothing of it."""
+        """Resume saved targets; their working orders are canceled first, as this incarnation's target does not track
+        them."""
         self._divided.begin_unsent()
         earlier = [symbol for symbol in self._said if symbol in self._earlier and not self._is_worked(symbol)]
         self._later += earlier
@@ -312,14 +316,14 @@ class ExecutionDesk:
         return wanted
 
     def reach(self, targets: Iterable[tuple[str, Decimal, str, dict[str, Any]]]) -> None:
-        """Sets targets (symbol, quantity, algorithm, its options): what gets smaller at once, what grows when
-        nothing is under way that gets smaller. A later target of a symbol takes the place of one that waits. What
-        is refused is said again when a gateway is back."""
+        """Set targets (symbol, quantity, algorithm, its options): reductions begin at once, increases when no
+        reduction works any more. A later target of a symbol replaces a waiting one. Refused targets are retried
+        when a gateway is back."""
         smaller = []
         for symbol, qty, algo, options in targets:
             self.forget(symbol)
             self._said[symbol] = str(qty), algo, {key: plain_of(value) for key, value in options.items()}
-            if self._is_worked(symbol):  # and what works gives way to this one
+            if self._is_worked(symbol):  # and working orders are replaced by this target
                 self._reducing.discard(symbol)
             now = self._host.instrument_of(symbol).size(self._position(symbol))
             if abs(qty) < abs(now) and qty * now >= 0:
@@ -333,7 +337,8 @@ class ExecutionDesk:
         self._release()
 
     def move(self, old: str, new: str, algo: str, options: dict[str, Any]) -> None:
-        """What is held of a contract, or is under way to it, goes to the next one. An earlier life may have begun."""
+        """Move a contract's position, or its pending target, to the next contract. An earlier incarnation may have
+        begun the roll."""
         held, there = (self._wanted(each) for each in (old, new))
         if held:
             before, after = self._host.instrument_of(old), self._host.instrument_of(new)
@@ -341,7 +346,7 @@ class ExecutionDesk:
             self.reach([(old, Decimal(0), algo, options), (new, qty, algo, dict(options))])
 
     def _wanted(self, symbol: str) -> int:
-        """Returns the position once what is on its way is there, in size units."""
+        """Returns the position after pending orders have filled, in size units."""
         if (wanted := self.target_of(symbol)) is not None:
             return wanted
         signed = (
@@ -353,12 +358,12 @@ class ExecutionDesk:
         said = self._said[symbol]
         qty, algo, options = said
         order = self._set_target(symbol, Decimal(qty), algo, **options)
-        self._said[symbol] = said  # which a target forgets
+        self._said[symbol] = said  # which a target drops
         if not self._is_worked(symbol):
             self._settle(symbol, order.code if order is not None and order.is_closed else 0)
 
     def _settle(self, symbol: str, code: int) -> None:
-        """What becomes of a target that was said and has no algorithm. code: with which it was refused last."""
+        """Settle a target that has no algorithm. code: of its last refusal."""
         if self._target_orders(symbol):
             self._denied.pop(symbol, None)
         elif self.target_of(symbol) == self._position(symbol):
@@ -367,7 +372,7 @@ class ExecutionDesk:
             self._denied[symbol] = code
 
     def forget(self, symbol: str) -> None:
-        """Another target takes the place of one that waits."""
+        """Drop a waiting target that another one replaces."""
         if self._said.pop(symbol, None) is not None:
             self._denied.pop(symbol, None)
             self._earlier.discard(symbol)
@@ -375,7 +380,7 @@ class ExecutionDesk:
             self.touch()
 
     def target_of(self, symbol: str) -> int | None:
-        """Returns the position that is under way or waits, in size units."""
+        """Returns the target position being worked or waiting, in size units."""
         said = self._said.get(symbol)
         if (said is None or "account" not in said[2]) and (work := self._works.get(symbol)) is not None:
             return work.wanted
@@ -384,14 +389,15 @@ class ExecutionDesk:
         return int(Decimal(said[0]).scaleb(self._host.instrument_of(symbol).size_decimals))
 
     def deadline_of(self, symbol: str, side: int) -> int | None:
-        """Returns until when what works on that side of the symbol has time, None: nothing does, or it is late."""
+        """Returns the deadline of the working orders on that side of the symbol; None: there are none, or the
+        deadline has passed."""
         for work in filter(None, map(self._works.get, self._symbols_of(symbol))):
             if work.parent.side == side and (work.parent.deadline or 0) > self._loop.now:
                 return work.parent.deadline
         return self._divided.deadline_of(symbol, side)
 
     def is_reaching(self, symbol: str) -> bool:
-        """A target of the symbol is under way, or waits."""
+        """Returns True while a target of the symbol is worked or waits."""
         return (symbol in self._said and symbol not in self._denied) or self._is_reducing(symbol)
 
     def _is_reducing(self, symbol: str) -> bool:
@@ -399,7 +405,7 @@ class ExecutionDesk:
         return is_away or self._is_worked(symbol) or bool(self._target_orders(symbol))
 
     def _release(self) -> None:
-        """What is to grow, once nothing of what gets smaller is under way."""
+        """Start the increases once no reduction is being worked."""
         if any(map(self._is_reducing, self._reducing)):
             return
         self._reducing.clear()
@@ -421,14 +427,14 @@ class ExecutionDesk:
         return [order for order in orders if order.tag == "target"]
 
     def cancel(self, symbol: str) -> bool:
-        """Ends the parent order of a symbol and cancels its child. False: there is none."""
+        """Ends the parent order of a symbol and cancels its child. Returns False when there is none."""
         if (work := self._works.get(symbol)) is None:
             return False
         self._end(work, "canceled")
         return True
 
     def drop(self, symbol: str | None) -> None:
-        """Ends what targets of a symbol, or of all, have under way or wait for: nothing of it is sent any more."""
+        """End the targets of a symbol, or of all, working and waiting: no further order of theirs is sent."""
         wanted = [symbol] if symbol is not None else [*self._works, *self._said]
         self._divided.drop(symbol)
         for end in (self.forget, self.cancel):
@@ -436,15 +442,15 @@ class ExecutionDesk:
                 end(each)
 
     def canceled(self, order: _core.Order) -> None:
-        """The strategy cancels an order itself: a target that it is sent for ends."""
+        """Note that the strategy cancels an order itself: the target that sent it ends."""
         work = self._works.get(order.symbol)
         if order.tag == "target" or (work is not None and work.order is not None and work.order.id == order.id):
             self.drop(order.symbol)
 
-    # --- what the operator wants ---------------------------------------------------------------------
+    # --- commands of the operator --------------------------------------------------------------------
 
     def obey(self, command: str, fields: Mapping[str, Any]) -> None:
-        """Carries out one of TARGETS, which `check_target` has found nothing against."""
+        """Carries out a target command that `check_target` has accepted."""
         symbol, qty, algo, options = target_of(fields)
         if command == TARGET:
             self._set_target(symbol, Decimal(str(qty)), algo, **options)
@@ -471,16 +477,16 @@ class ExecutionDesk:
     def divide(
         self, symbol: str, qty: Any, name: str, signal: Signal | int | None, options: dict[str, Any]
     ) -> _core.Order | None:
-        """Starts a target of all accounts at the symbol's exchange together."""
+        """Start one target over all accounts at the symbol's exchange."""
         return self._divided.set_target(symbol, qty, name, number_of(signal), options)
 
     def _symbols_of(self, symbol: str) -> list[str]:
-        """Returns where a target that was said is worked: on one account, or on all at its exchange."""
+        """Returns the symbols where a target is worked: on one account, or on all at its exchange."""
         is_divided = symbol in self._said and self._said[symbol][2].get("account") == ALL
         return self._host.on_all(symbol) if is_divided else [symbol]
 
     def _said_of(self, symbol: str) -> str:
-        """Returns what the target was said of that the orders of a symbol work for."""
+        """Returns the symbol of the target that a symbol's orders work for."""
         key = at_exchange(symbol)
         return key if symbol in self._symbols_of(key) else symbol
 
@@ -488,28 +494,28 @@ class ExecutionDesk:
         return any(map(self.works, self._symbols_of(symbol))) or self._divided.awaits(symbol)
 
     def _position(self, symbol: str) -> int:
-        """Returns what is held, on all accounts where a target that was said is of all."""
+        """Returns the position; of a target over all accounts their sum."""
         return sum(self._loop.position(each, None).qty_int for each in self._symbols_of(symbol))
 
     def part_ended(self, symbol: str, code: int) -> None:
-        """What was said of a symbol is done once all that worked for it has ended. code: with which the last order was
-        refused, where that is why."""
+        """Note that work for a symbol has ended; its target is done once all its parts ended. code: of the last
+        order's refusal, where that is the reason."""
         said = self._said_of(symbol)
         if said in self._said and len(self._symbols_of(said)) > 1:
             code = self._divided.note_end(said, code)
             if self._is_worked(said):
                 return
         if said in self._later:
-            return  # it was of the target before
+            return  # the order belonged to the previous target
         if not code:
             self.forget(said)
         elif said in self._said:
             self._denied[said] = code
 
-    # --- what works -------------------------------------------------------------------------------
+    # --- working orders ---------------------------------------------------------------------------
 
     def withdrawn(self, symbol: str) -> list[_core.Order]:
-        """Returns what worked for earlier targets of the symbol, asked to be canceled: the next one waits for it."""
+        """Cancel and return the orders that work for earlier targets of the symbol: the next target waits for them."""
         self._pause(symbol, is_on=False)
         if (before := self._works.pop(symbol, None)) is not None:
             self._loop.cancel_timer(_timer(before))
@@ -526,7 +532,7 @@ class ExecutionDesk:
         awaited = {order.id: order for order in (*ours, *self._withdrawals.of(symbol)) if not order.is_closed}
         return list(awaited.values())
 
-    # --- what happens -----------------------------------------------------------------------------
+    # --- events -----------------------------------------------------------------------------------
 
     def _on_timer(self, name: str) -> None:
         if name == self._resume:
@@ -553,7 +559,7 @@ class ExecutionDesk:
         self._advance(work)
 
     def _on_health(self, health: _core.Health) -> None:
-        """What was refused while a gateway or its stream was away, or in a stop, is wanted still."""
+        """Retry targets that were refused while a gateway or its stream was away, or trading was stopped."""
         if (health.kind, health.state) not in RESUMED:
             return
         for work in tuple(self._works.values()):
@@ -584,13 +590,13 @@ class ExecutionDesk:
         work.refusals += 1
         work.retry_at = self._loop.now + back_off(RETRY_NS, work.refusals, RETRY_NS_MAX)
         if (end := work.parent.deadline) is not None and self._loop.now < end:
-            work.retry_at = min(work.retry_at, end)  # when what is left is taken
+            work.retry_at = min(work.retry_at, end)  # when the rest is taken
         is_least = order.code in TOO_SMALL and order.qty_int < work.parent.least * self._lot(work)
         if work.refusals >= REFUSALS_MAX or is_least:
             self._end(work, f"refused {work.refusals} times, last {order.code} {order.reason}", order.code)
 
     def _advance(self, work: Work) -> None:
-        """Brings what works to what the algorithm wishes."""
+        """Align the working child with what the algorithm proposes."""
         if self._works.get(work.symbol) is not work:
             return
         work.awaited = [order for order in work.awaited if not order.is_closed]
@@ -650,7 +656,7 @@ class ExecutionDesk:
             qty,
             price,
             wish.post_only,
-            closes and wish.lots < work.parent.least,  # of what only takes off, the venue takes any value
+            closes and wish.lots < work.parent.least,  # of a reduction, the venue takes any value
             "GTC",
             None,
             "last",
@@ -667,7 +673,7 @@ class ExecutionDesk:
 
     def _change(self, work: Work, order: _core.Order, wish: Wish, lot: int) -> None:
         if order.state in CHANGING or order.state == OrderState.SUBMITTED or self._withdrawals.has(order):
-            return  # its news comes here
+            return  # its events are handled here
         remaining = (order.qty_int - order.filled_int) // lot
         if wish.lots == 0:
             self._withdrawals.cancel(order)
@@ -680,7 +686,7 @@ class ExecutionDesk:
             return
         whole = qty + Decimal(order.filled_int).scaleb(-self._host.instrument_of(work.symbol).size_decimals)
         change = (order.id, wish.price, whole)
-        is_refused = work.amended == change  # it was asked for, and the order is as it was
+        is_refused = work.amended == change  # an amendment was requested, and the order is unchanged
         work.amended, work.since = change, self._loop.now
         can_change = wish.price is not None and wish.post_only == order.post_only and not is_refused
         can_change = can_change and not self._host.self_trade(work.symbol, BUY if work.parent.side > 0 else SELL, price)
@@ -702,7 +708,7 @@ class ExecutionDesk:
             self._loop.set_timer(_timer(work), 0, min(times))
 
     def _end(self, work: Work, why: str, code: int = 0) -> None:
-        """code: with which its last order was refused, where that is why."""
+        """End a parent order. code: of its last order's refusal, where that is the reason."""
         self._loop.cancel_timer(_timer(work))
         self._pause(work.symbol, is_on=False)
         del self._works[work.symbol]
@@ -735,7 +741,7 @@ class ExecutionDesk:
 
 
 def _sendable(lots: int, left: int, least: int) -> int:
-    """Returns lots of one order that the venue takes, and behind which nothing is left that it does not."""
+    """Returns lots of one order that the venue accepts and that leave no remainder too small to be accepted."""
     lots = max(lots, min(least, left))
     return left if left - lots < least else lots
 
@@ -745,6 +751,6 @@ def _timer(work: Work) -> str:
 
 
 def _source_name(strategy: type) -> str:
-    """Returns a class by the name of its file, which a run keeps (see loader.keep_source), and its own."""
+    """Returns `file:Class` of a class; the file name survives in the run's folder (see loader.keep_source)."""
     file = getattr(sys.modules.get(strategy.__module__), "__file__", None)
     return f"{Path(file).name if file is not None else 'strategy.py'}:{strategy.__name__}"

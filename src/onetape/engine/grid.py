@@ -14,12 +14,12 @@ from onetape.model.errors import BadConfig
 
 __all__ = ["VARIANTS_MAX", "Grid", "make_grid", "parse_values"]
 
-VARIANTS_MAX = 1_000_000  # more is a slip of the pen: a hundred a second would take three hours
+VARIANTS_MAX = 1_000_000  # more is a typing error: at a hundred a second it would take three hours
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The grid of all combinations of its axes, in the order they were given; the last one turns fastest."""
+    """The grid of all combinations of its axes, in the given order; the last axis varies fastest."""
 
     axes: dict[str, tuple[Any, ...]]
 
@@ -41,9 +41,8 @@ class Grid:
 
 
 def make_grid(strategy: type, params: Mapping[str, Any], *, most: int = VARIANTS_MAX) -> Grid:
-    """Values of the parameters' own types. Text is `1,2,3` or `from:to:step`, its end included;
-    otherwise a value or several. Raises BadConfig for what does not fit, and for more than `most`
-    variants."""
+    """Make a grid with values of the parameters' own types. Text is `1,2,3` or `from:to:step`, its end included;
+    otherwise a value or several. Raises BadConfig for an invalid value, and for more than `most` variants."""
     declared = parameters_of(strategy)
     axes: dict[str, tuple[Any, ...]] = {}
     for name, values in params.items():
@@ -63,15 +62,15 @@ def make_grid(strategy: type, params: Mapping[str, Any], *, most: int = VARIANTS
     grid = Grid(axes)
     if len(grid) > most:
         raise BadConfig(f"{len(grid):,} variants, at most {most:,}", location="--param", todo="give fewer values")
-    resolve(strategy, grid[0])  # parameters without a value are found before any work
+    resolve(strategy, grid[0])  # parameters without a value are reported before any work
     return grid
 
 
 def parse_values(text: str) -> list[str]:
-    """`1,2,3`, `0.1:0.5:0.1` or `2..50` as texts. Steps are exact decimals: 0.3 is 0.3. Two dots step
+    """Parse `1,2,3`, `0.1:0.5:0.1` or `2..50` into texts. Steps are exact decimals: 0.3 is 0.3. Two dots step
     by the last digit that is written: `0.10..0.50` has 41 values.
 
-    Parts of the first form may be ranges too: `1,10:30:10`. What has two colons and is no range
+    Parts of the first form may be ranges too: `1,10:30:10`. A text with two colons that is no range
     of numbers (a symbol) is a value.
     """
     values: list[str] = []
@@ -121,5 +120,5 @@ def _several(values: Any) -> list[Any]:
 
 
 def _plain(value: Any) -> Any:
-    """As it travels to other processes and into files; the annotation makes it whole again."""
+    """Returns the value in a form for other processes and files; the annotation restores its type."""
     return None if value is None else toml_value(value)

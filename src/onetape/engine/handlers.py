@@ -1,9 +1,9 @@
-"""Handlers that a strategy registers while it runs, and the order in which they hear of an event.
+"""Call the handlers that a strategy registers while it runs, in a defined order.
 
 For each event: the strategy's own callback, then the handlers of its kind in the order of their
-registration, then those of all kinds. What a handler causes (a signal, a target) is heard of when
-everybody has heard of what caused it. A strategy that registers nothing has none of this: its
-callbacks are called by the core.
+registration, then those of all kinds. An event that a handler causes (a signal, a target) is delivered
+after all handlers got the causing event. Without registered handlers the core calls the
+callbacks directly.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 __all__ = ["ALL", "CAUSED_MAX", "KINDS", "PRIVATE_TIMER", "Handlers"]
 
 ALL: Final = "*"
-PRIVATE_TIMER: Final = "\x1f"  # begins the names of timers that only handlers of timers hear
+PRIVATE_TIMER: Final = "\x1f"  # prefix of timers that only timer handlers receive
 _FROM_CORE: Final = (
     "quote", "trade", "book", "bar", "mark", "funding", "liquidation", "mbo", "instrument",
     "timer", "order", "fill", "position", "health", "event",
 )  # fmt: skip
 KINDS: Final = frozenset({*_FROM_CORE, "params", "signal", "target"})
-CAUSED_MAX: Final = 10_000  # events that one may cause, on and on, before it counts as endless
+CAUSED_MAX: Final = 10_000  # length of a chain of caused events at which it counts as endless
 
 Handler = Callable[..., Any]
 
 
 class _Entry:
-    """One registration of a handler: the same handler may be there twice."""
+    """One registration of a handler: the same handler may be registered twice."""
 
     __slots__ = ("handler", "is_on")
 
@@ -42,8 +42,8 @@ class _Entry:
 
 
 class Handlers:
-    """Calls the handlers that a strategy has registered. own: the strategy's callbacks that it overrides, by kind.
-    failed: told of what a handler raised, with a name for it."""
+    """Calls the handlers that a strategy has registered. own: the overridden callbacks, by kind. failed: called with
+    a handler's exception and a name for it."""
 
     def __init__(
         self, loop: _core.TradingLoop, own: dict[str, Handler], failed: Callable[[str, BaseException], object]
@@ -52,27 +52,27 @@ class Handlers:
         self._own = own
         self._failed = failed
         self._entries: dict[str, list[_Entry]] = {}
-        self._through: set[str] = set()  # kinds whose events come here first
+        self._through: set[str] = set()  # kinds whose events are dispatched here first
         self._queue: deque[tuple[str, Any]] = deque()
         self._is_busy = False
         for kind in own:
             self._take(kind)
 
     def on(self, kind: str, handler: Handler) -> None:
-        """From the next event on. Raises ValueError for an unknown kind, TypeError for what cannot
-        be called."""
+        """Register a handler from the next event on. Raises ValueError for an unknown kind, TypeError for a value
+        that is not callable."""
         if kind != ALL and kind not in KINDS:
             kinds = ", ".join(sorted(KINDS))
             raise ValueError(f"no event {kind!r}; there are {kinds}, and {ALL!r} for all")
         if not callable(handler):
             raise TypeError(f"a handler is called: {handler!r} cannot be")
-        # A new list: an event that is under way goes by the old one.
+        # A new list: the event being dispatched uses the old one.
         self._entries[kind] = [*self._entries.get(kind, ()), _Entry(handler)]
         for each in (kind,) if kind != ALL else sorted(KINDS):
             self._take(each)
 
     def off(self, kind: str, handler: Handler) -> bool:
-        """At once, also for an event that is under way. False: it was not there."""
+        """Remove a handler at once, also for the event being dispatched. Returns False when it was not registered."""
         entries = self._entries.get(kind, [])
         found = next((entry for entry in entries if entry.handler == handler), None)
         if found is None:
@@ -83,23 +83,23 @@ class Handlers:
 
     @property
     def entries(self) -> dict[str, list[Any]]:
-        """By kind, in the order of their registration: objects with a `handler`."""
+        """Returns the registrations by kind, in order: objects with a `handler`."""
         return self._entries
 
     @property
     def through(self) -> set[str]:
-        """Returns the kinds whose events come here first."""
+        """Returns the kinds whose events are dispatched here first."""
         return self._through
 
     def restore(self, entries: dict[str, list[Any]], through: Iterable[str]) -> None:
-        """As another one of the same strategy has them, between two events."""
+        """Restore registrations of another instance of the same strategy, between two events."""
         self._entries = entries
         for kind in through:
-            self._through.discard(kind)  # the core may have been told of nobody
+            self._through.discard(kind)  # the core may not have been set to dispatch here
             self._take(kind)
 
     def tell(self, kind: str, event: Any) -> None:
-        """Everybody who is to hear of it; after the event that is under way, if one is."""
+        """Dispatch an event to all its handlers, after the event being dispatched, if any."""
         self._queue.append((kind, event))
         if self._is_busy:
             return
@@ -124,7 +124,7 @@ class Handlers:
             self._loop.set_callback(f"on_{kind}", lambda event: self.tell(kind, event))
 
     def _show(self, kind: str, event: Any) -> bool:
-        """False: the robot was halted meanwhile, nobody hears anything more."""
+        """Call one handler. Returns False when the robot was halted meanwhile: no further handler is called."""
         own = self._own.get(kind)
         listening, general = self._entries.get(kind, ()), self._entries.get(ALL, ())
         if kind == "timer" and event.startswith(PRIVATE_TIMER):

@@ -1,4 +1,4 @@
-"""What stands behind a strategy beside the compiled loop: instruments, memory, errors.
+"""Serve a strategy beside the compiled loop: instruments, memory, errors.
 
 One host a strategy. It has no clock and no files: what it writes goes to the run's journal
 through the loop, at the loop's time.
@@ -42,14 +42,13 @@ from onetape.orders.filters import Refusal
 __all__ = ["MEMORY_BYTES_MAX", "Host"]
 
 MEMORY_BYTES_MAX = 64 * 1024
-KEPT = "\x1fdesk"  # a key of memory on the tape that no strategy has
+KEPT = "\x1fdesk"  # a memory key on the tape that no strategy uses
 MONEY_ONE = 10**18  # units of 1e-18
 UNITS_MAX = 2**62
 _NEAREST, _DOWN, _UP, _TOWARD_ZERO = range(4)  # Rounding of core/exchange/order_rules.hpp
-FAILURES_KEPT = 100  # further ones are on the tape only
+FAILURES_KEPT = 100  # further ones are only on the tape
 
-# Health of other processes that `on_health` hears: of feeds and the hub's sources, of the account's stream, and how far
-# behind it is itself.
+# Health that `on_health` reports: of feeds and the hub's sources, of the account's stream, and the robot's own lag.
 HEARD = frozenset({"account stream", "feed", "lag", "source"})
 
 _ALERT, _HEALTH = EventType.ALERT.id, EventType.HEALTH.id
@@ -61,8 +60,8 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Money of one currency. total: what is owned; available: free for new orders; locked: what
-    working orders and positions hold. Open profit may be free, too: it is in no total."""
+    """Money of one currency. total: owned; available: free for new orders; locked: held by
+    working orders and positions. Open profit may be available, too, but is in no total."""
 
     currency: str
     total: float
@@ -82,7 +81,7 @@ class ExactBalance:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An exception of the strategy: which callback, what, where in its source, when."""
+    """An exception of the strategy: callback, text, location in its source, time."""
 
     callback: str
     error: str
@@ -109,38 +108,38 @@ class Host:
     ) -> None:
         self.loop: _core.TradingLoop
         self.is_hedged = False
-        self.legs_with_entry = False  # where orders meet bars alone
-        self.seed = 0  # of this life
-        self.sources = 0  # how many inputs the run has
+        self.legs_with_entry = False  # true where orders fill only on bars
+        self.seed = 0  # of this incarnation
+        self.sources = 0  # number of the run's inputs
         self.robot: Any = None  # the run's own strategy
-        self.children: list[Any] = []  # of all generations, by number
+        self.children: list[Any] = []  # of all depths, by number
         self._child_locations: set[str] = set()
-        self.robot_numbers: list[int] = []  # at its gateways, whose tapes are the first
-        self.notes_choices = False  # at once: a live run may be killed before its end
-        self.keeps_owners = False  # a symbol is the tape's that named it first
-        self.market: frozenset[str] | None = None  # of these the hub's tape has the market; None: there is none
-        self._traded: frozenset[str] = frozenset()  # of them by the gateway
-        self._hub_streams: dict[str, tuple[int, Instrument]] = {}  # of those on the hub's tape
-        self.is_apart = False  # an account at each venue, not one for all
-        self.counted: list[int] = []  # numbers of the money that the equity is the sum of
-        self.counts: Callable[[str], bool] = bool  # money of the currency is part of the equity
-        self.accounts: dict[str, str] = {}  # by name: the venue of what is traded on it, "": all
-        self.shares_exchange = False  # several accounts of the run are at one exchange; looked at for each order
-        self._venues_at: list[str] = []  # of gateways: what their instruments' venue is called
-        self.leverages: dict[str, float] = {}  # of a venue's account
-        self.new_instrument: Callable[[], None] | None = None  # told of those that come in the run
-        # Once the run's journal is open: given those, too, with their number.
+        self.robot_numbers: list[int] = []  # its numbers at the gateways, whose tapes are the run's first
+        self.notes_choices = False  # write choices at once: a live run may be killed before its end
+        self.keeps_owners = False  # a symbol belongs to the first tape that names it
+        self.market: frozenset[str] | None = None  # symbols whose market the hub's tape has; None: there is no hub
+        self._traded: frozenset[str] = frozenset()  # those of them that the gateway trades
+        self._hub_streams: dict[str, tuple[int, Instrument]] = {}  # instruments on the hub's tape, by symbol
+        self.is_apart = False  # true: an account at each venue, not one for all
+        self.counted: list[int] = []  # numbers of the money that makes up the equity
+        self.counts: Callable[[str], bool] = bool  # tells whether money of the currency is part of the equity
+        self.accounts: dict[str, str] = {}  # account name -> venue of its symbols, "": all venues
+        self.shares_exchange = False  # several accounts of the run are at one exchange; read for each order
+        self._venues_at: list[str] = []  # by gateway: its venue name in instruments
+        self.leverages: dict[str, float] = {}  # by venue, of its account
+        self.new_instrument: Callable[[], None] | None = None  # called for instruments that appear during the run
+        # Called with number and instrument, for all once the run's journal is open.
         self.note_instrument: Callable[[int, Instrument], None] | None = None
-        # The same for a venue's instruments that share a volume: the venue, the core's number.
+        # Called for instruments of a venue that share a volume: venue, the core's number.
         self.new_volume_group: Callable[[str, int], None] | None = None
         self.memory: dict[str, Any] = {}
-        self.kept: dict[str, Any] = {}  # by strategy: what its desk has under way; on the tape with memory, live
-        self.missed: list[_core.Fill] = []  # while on_start runs: what its orders filled while no process of it ran
+        self.kept: dict[str, Any] = {}  # by strategy: state of its desks; live, on the tape with memory
+        self.missed: list[_core.Fill] = []  # while on_start runs: fills of its orders from the time no process ran
         self.bars = BarFeeds(self, bar_sources, inventory)
         self.scans = Scans(self)
         self.failures: list[Failed] = []
         self.random: random.Random | None = None  # the strategy's
-        # Of a compiled strategy: what its callback raised, and its own close().
+        # Of a compiled strategy: the exception of its callback, and its own close().
         self.take_problem: Callable[[], BaseException] | None = None
         self.close: Callable[[str], _core.Order | None] | None = None
         self.instruments: dict[str, Instrument] = {}
@@ -151,21 +150,21 @@ class Host:
         self._wanted = wanted
         self._progress = progress
         self._index: dict[str, int] = {}
-        self._owners: dict[str, int] = {}  # by symbol: the source whose instrument it is
+        self._owners: dict[str, int] = {}  # by symbol: the source that defines its instrument
         self._venues: dict[str, int] = {}
         self._volume_groups: dict[tuple[str, bool, str], int] = {}
         self._memory_last = b""
-        self._fee_currencies: dict[tuple[int, str], int] = {}  # gateways' numbers, in fills
-        self._gateway_accounts: list[str] = []  # whose money each gateway's is
+        self._fee_currencies: dict[tuple[int, str], int] = {}  # by gateway's number for it, as in fills
+        self._gateway_accounts: list[str] = []  # account of each gateway
         self._live: dict[str, LiveMoney] = {}  # by account
-        self._order_base = 0  # where its orders begin at a gateway
+        self._order_base = 0  # its orders at a gateway are numbered after this
         self._notes: Notes | None = None
         self._handlers: Handlers | None = None
 
     # --- instruments -----------------------------------------------------------------------------
 
     def add_instrument(self, instrument: Instrument) -> int:
-        """Returns the instrument's index in the run: new, or a new version of a known one."""
+        """Returns the instrument's index in the run, new or of an earlier version."""
         instrument = self._override_fees(instrument)
         symbol = instrument.symbol
         listed = self._index.get(symbol)
@@ -190,7 +189,7 @@ class Host:
         self.loop.set_terms(index, self._terms(instrument))
         self.instruments[symbol] = instrument
         self._index[symbol] = index
-        for (gateway, currency), number in self._fee_currencies.items():  # it may be ours from here on
+        for (gateway, currency), number in self._fee_currencies.items():  # the symbol may be ours from here on
             self.name_fee_currency(gateway, currency, number)
         if self.new_instrument is not None:
             self.new_instrument()
@@ -211,17 +210,17 @@ class Host:
         return _core.InstrumentTerms(**terms)
 
     def venue_number(self, venue: str) -> int:
-        """Returns the number, from 1, that the core knows a venue by."""
+        """Returns the core's number of a venue, from 1."""
         return self._venues.setdefault(venue, len(self._venues) + 1)
 
     @property
     def venues(self) -> Mapping[str, int]:
-        """Returns the numbers of the venues that were seen or named."""
+        """Returns the numbers of the venues seen or named."""
         return self._venues
 
     @property
     def volume_groups(self) -> Mapping[tuple[str, bool, str], int]:
-        """Returns the core's number of what shares one volume for the fee tiers (Instrument's)."""
+        """Returns the core's number of the group of instruments that share one volume for fee tiers."""
         return self._volume_groups
 
     def account_of(self, venue: str) -> str:
@@ -229,39 +228,39 @@ class Host:
         return venue if self.is_apart else SHARED
 
     def venue_of(self, account: str) -> str:
-        """Returns the venue of what is traded on an account, "": of all. Raises UnknownSymbol for no account."""
+        """Returns the venue of an account's symbols, "": all venues. Raises UnknownSymbol for an unknown account."""
         if account not in self.accounts:
             there = ", ".join(filter(None, self.accounts)) or "one without a name"
             raise UnknownSymbol(f"no account {account!r}", location="strategy", todo=f"the run's: {there}")
         return self.accounts[account]
 
     def equity_of(self, account: str) -> float:
-        """Returns an account's part of the equity. Raises UnknownSymbol for no account."""
+        """Returns an account's part of the equity. Raises UnknownSymbol for an unknown account."""
         owner = self.account_of(self.venue_of(account))
         return sum(float(self.loop.equity_of_text(n)) for n in self.counted if self.money[n][0] == owner)
 
     def money_index(self, account: str, currency: str) -> int:
-        """Returns the number that the core knows a currency of an account by."""
+        """Returns the core's number of a currency of an account."""
         if (account, currency) not in self.money:
             self.money.append((account, currency))
         return self.money.index((account, currency))
 
     def name_fee_currency(self, gateway: int, currency: str, number: int) -> None:
-        """What a gateway's number of a fee's currency means. A fee in money that the robot's
-        account has nothing of (coins that only pay fees) is shown, and taken off nothing."""
+        """Map a gateway's number of a fee currency. A fee in money that the robot's account does not have (coins
+        that only pay fees) is shown, but deducted from nothing."""
         self._fee_currencies[gateway, currency] = number
         money = self._gateway_accounts[gateway], currency
         ours = self.money.index(money) if money in self.money else -1
         self.loop.set_fee_currency(gateway, number, ours, currency)
 
     def params_frame(self, gateway: int, payload: bytes) -> None:
-        """A gateway's frame, of a live run."""
+        """Process a `params` frame of a gateway, in a live run."""
         record = msgspec.msgpack.decode(payload)
         if isinstance(record, dict) and "currency" in record:
             self.name_fee_currency(gateway, record["name"], record["currency"])
 
     def _follow_ledger(self, gateway: int, seat: Seat) -> None:
-        """The robot's money is its sub-account's at the gateway, by the entries on its tape."""
+        """Take the robot's money from its sub-account's entries on the gateway's tape."""
         account = self._gateway_accounts[gateway]
         index = partial(self.live_money_index, gateway)
         self._live[account] = LiveMoney(self.loop, gateway, seat, self.instruments, index)
@@ -273,22 +272,22 @@ class Host:
         count = len(self.money)
         index = self.money_index(self._gateway_accounts[gateway], currency)
         number = self._fee_currencies.get((gateway, currency))
-        if index == count and number is not None:  # fees are taken off it from here
+        if index == count and number is not None:  # fees are deducted from it from here on
             self.name_fee_currency(gateway, currency, number)
         return index
 
     def entry_frame(self, gateway: int, payload: bytes) -> None:
-        """An entry of a gateway's ledger, of a live run."""
+        """Process a ledger entry of a gateway, in a live run."""
         self._live[self._gateway_accounts[gateway]].entry(payload)
 
     @property
     def currencies(self) -> list[str]:
-        """Returns the names of all money, each once."""
+        """Returns all currencies, each once."""
         return list(dict.fromkeys(currency for _, currency in self.money))
 
     def instrument_frame(self, source: int, stream: int, payload: bytes) -> int:
-        """Takes in an instrument frame on a tape: its index in the run, -1 when the run does not want it, or has it
-        from another tape, whose facts its orders go by."""
+        """Process an instrument frame of a tape; returns its index in the run, -1 when the run does not use it or
+        has it from another tape, whose facts its orders follow."""
         instrument = self.instrument_on(source, payload)
         if not self._wanted(instrument.symbol):
             return -1
@@ -298,14 +297,15 @@ class Host:
         if self.keeps_owners and owner != source:
             return -1
         index = self.add_instrument(instrument)
-        if not self._venues_at:  # a recorded market is there once
+        if not self._venues_at:  # a recorded market exists once
             for symbol in self._further(instrument.symbol):
                 self.add_instrument(_renamed(instrument, symbol))
             self._share(source, stream, instrument.symbol)
         return self._map_hub(instrument.symbol, index)
 
     def instrument_on(self, source: int, payload: bytes) -> Instrument:
-        """Returns an instrument of a tape. On that of a further account at one exchange it has a name of its own."""
+        """Returns an instrument of a tape. On the tape of a further account at one exchange its venue names the
+        account."""
         instrument = Instrument.from_msgpack(payload)
         venue = self._venues_at[source] if source < len(self._venues_at) else ""
         if "@" not in venue or instrument.venue != at_exchange(venue):
@@ -313,42 +313,43 @@ class Host:
         return _renamed(instrument, f"{venue}:{instrument.symbol.partition(':')[2]}")
 
     def _further(self, symbol: str) -> list[str]:
-        """Returns what a symbol is called on further accounts at its exchange."""
+        """Returns the names of a symbol on further accounts at its exchange."""
         exchange, name = symbol.split(":", 1)
         further = (venue for venue in self.accounts.values() if "@" in venue)
         return [f"{venue}:{name}" for venue in further if at_exchange(venue) == exchange]
 
     def _share(self, source: int, stream: int, symbol: str) -> None:
-        """The market of a stream is that of a symbol on all accounts that have it by now."""
+        """Share a stream's market with the symbol's names on all accounts that are present by now."""
         for each in self._further(symbol):
             if each in self._index:
                 self.loop.share_stream(source, stream, self._index[symbol], self._index[each])
 
     def trade_on(self, accounts: dict[str, str]) -> None:
-        """Sets the accounts of the run. accounts: by name the venue of what is traded on it, "": all."""
+        """Sets the accounts of the run. accounts: name -> venue of the account's symbols, "": all."""
         self.accounts = accounts
         self.shares_exchange = any("@" in venue for venue in accounts.values())
 
     def on_account(self, symbol: str, account: str) -> str:
-        """Returns the symbol as it is traded on an account. Raises UnknownSymbol for one that is not."""
+        """Returns the name of the symbol on an account. Raises UnknownSymbol when it is not traded there."""
         venue, (exchange, _, name) = self.venue_of(account), symbol.partition(":")
         if venue not in ("", exchange) and at_exchange(venue) != exchange:
             raise UnknownSymbol(f"{symbol} is not traded on account {account}", location="strategy")
         return f"{venue or exchange}:{name}"
 
     def on_all(self, symbol: str) -> list[str]:
-        """Returns what is the same at its exchange, on each account of the run there."""
+        """Returns the names of the same instrument on each account of the run at its exchange."""
         exchange, name = at_exchange(symbol).split(":", 1)
         found = [f"{venue}:{name}" for venue in self.accounts.values() if at_exchange(venue) == exchange]
         return [each for each in found if each in self.instruments] or [symbol]
 
     def self_trade(self, symbol: str, side: int, price: Any) -> Refusal | None:
-        """Why an order may not leave: one of ours on another account at its exchange could meet it."""
+        """Returns why an order may not leave: it could meet an own order of another account at its exchange. None:
+        it may."""
         if not self.shares_exchange:
             return None
         symbols = self.on_all(symbol)
         quote = next(filter(None, map(self.loop.quote, symbols)), None)  # one exchange, one market
-        touch = (None, None) if quote is None else (quote.ask, quote.bid)  # what orders at market meet
+        touch = (None, None) if quote is None else (quote.ask, quote.bid)  # prices that market orders meet
         price = touch[side != BUY] if price is None else price
         for other in symbols:
             for order in self.loop.working(other) if other != symbol else ():
@@ -366,12 +367,12 @@ class Host:
         return len(self._gateway_accounts)
 
     def follow_hub(self, traded: Iterable[str], more: Iterable[str]) -> None:
-        """The tape behind the gateways' is the hub's: of these symbols it has the market, and nobody's else is heard
-        there. traded: by the gateway, whose facts they have."""
+        """Follow a hub's tape, which comes after the gateways'. Only the hub provides the market of these symbols.
+        traded: by the gateway, which provides their instruments."""
         self.market, self._traded = frozenset(traded) | frozenset(more), frozenset(traded)
 
     def _hub_instrument(self, stream: int, instrument: Instrument) -> int:
-        """-1 also until the gateway has named what it trades."""
+        """Returns the index, -1 for an unwanted symbol, for other units, or before the gateway has named the symbol."""
         symbol = instrument.symbol
         if self.market is None or symbol not in self.market:
             return -1
@@ -385,14 +386,15 @@ class Host:
         return self._index[symbol]
 
     def _same_units(self, instrument: Instrument) -> bool:
-        """A hub that counts in other units would bring wrong prices, and is not heard."""
+        """Returns True when the hub's decimals equal the gateway's; other units would give wrong prices, and are
+        ignored."""
         listed = self.instruments.get(instrument.symbol)
         return listed is not None and all(
             getattr(listed, name) == getattr(instrument, name) for name in ("price_decimals", "size_decimals")
         )
 
     def _map_hub(self, symbol: str, index: int) -> int:
-        """The gateway has named a symbol that the hub may have named before."""
+        """Map the hub's stream of a symbol that the gateway has just named."""
         listed = at_exchange(symbol)
         stream, instrument = self._hub_streams.get(listed, (0, None))
         if instrument is not None and self._same_units(instrument):
@@ -401,15 +403,15 @@ class Host:
         return index
 
     def is_traded_live(self, symbol: str) -> bool:
-        """By the gateway of a live robot; others it only follows."""
+        """Returns True when a live robot's gateway trades the symbol; other symbols are only followed."""
         return self.notes_choices and self._owners.get(symbol, self._hub_source) < self._hub_source
 
     def gateway_of(self, symbol: str) -> int:
-        """Returns the number of the tape of the gateway that trades it."""
+        """Returns the number of the tape of the gateway that trades the symbol."""
         return self._owners.get(symbol, 0)
 
     def check_conflation(self, symbol: str) -> None:
-        """Says where a live robot has a symbol from its gateway, whose frames are all its own."""
+        """Warn when a live robot has a symbol from its gateway: such frames are never conflated."""
         if self.is_traded_live(symbol) and symbol not in (self.market or ()):
             self.log(f"{symbol}: conflate is for the market of a hub; each update of its gateway comes", "warning", {})
 
@@ -419,15 +421,15 @@ class Host:
         return ExternalEvent({"time": time, **(record if isinstance(record, dict) else {"value": record})})
 
     def make_scan(self, request: bytes) -> None:
-        """A scan that the strategy has asked for, when that is repeated without calling it."""
+        """Start a scan that the strategy requested, when the request is replayed without calling it."""
         self.scans.repeat(request)
 
     def scan_event(self, number: int, symbol: str, matched: bool, ts: int, values: list[float]) -> ScanEvent:
-        """Returns a change of scan `number`, as on_event hears it."""
+        """Returns a change of scan `number`, as passed to on_event."""
         return self.scans.event(number, symbol, matched, ts, values)
 
     def health_frame(self, source: int, payload: bytes) -> tuple[str, str, str] | None:
-        """Returns what a process says of its feed, as kind, subject and state; None: nothing for robots."""
+        """Returns kind, subject and state of a feed's health frame; None: not meant for robots."""
         record = msgspec.msgpack.decode(payload)
         if not isinstance(record, dict) or record.get("kind") not in HEARD:
             return None
@@ -436,7 +438,7 @@ class Host:
         return record["kind"], str(record.get("subject", "")), str(record.get("state", ""))
 
     def instrument_of(self, symbol: str) -> Instrument:
-        """Raises UnknownSymbol naming what there is."""
+        """Returns the instrument of a symbol. Raises UnknownSymbol with the symbols there are."""
         found = self.instruments.get(symbol)
         if found is None:
             self.unknown_symbol(symbol)
@@ -448,14 +450,14 @@ class Host:
         return self._index[symbol]
 
     def unknown_symbol(self, symbol: object) -> None:
-        """Raises."""
+        """Raises UnknownSymbol."""
         there = ", ".join(self.instruments) or "no instrument"
         raise UnknownSymbol(f"{symbol} is not in the data", location="strategy", todo=f"the data has: {there}")
 
     # --- compiled strategies ---------------------------------------------------------------------
 
     def compiled_random(self, what: int, a: float, b: float) -> float:
-        """random, uniform, gauss, randint of the strategy's own source."""
+        """Returns random, uniform, gauss, randint of the strategy's own random source."""
         assert self.random is not None
         match what:
             case 0:
@@ -468,7 +470,7 @@ class Host:
                 return self.random.randint(int(a), int(b))
 
     def compiled_problem(self) -> BaseException:
-        """Returns what the machine code's callback raised."""
+        """Returns the exception raised by a compiled callback."""
         assert self.take_problem is not None
         problem = self.loop.compiled_error
         return problem if isinstance(problem, BaseException) else self.take_problem()
@@ -476,8 +478,8 @@ class Host:
     # --- orders ----------------------------------------------------------------------------------
 
     def to_units(self, value: object, decimals: int, step: int, rounding: int) -> int | None:
-        """Decimal, text and numpy numbers as units on a multiple of step; None: not a number that
-        an order can carry. rounding: the core's."""
+        """Convert Decimal, text and numpy numbers to units, a multiple of step; None: not a number that an order can
+        carry. rounding: the core's."""
         try:
             exact = to_fraction(value) * 10**decimals / step
         except ValueError:
@@ -499,8 +501,8 @@ class Host:
         *terms: Any,
         refusal: tuple[int, str] | None = None,
     ) -> _core.Order:
-        """Returns an order with a request key or a signal behind it. terms: what `place` takes; refusal: it is denied
-        for this, and never leaves."""
+        """Place and return an order with a request key or a signal. terms: arguments of `place`; refusal: the order
+        is denied for this reason, and never leaves."""
         notes = self.notes
         key = request_key(once) if once is not None else None
         if refusal is None and key is not None:
@@ -514,14 +516,15 @@ class Host:
         return order
 
     def place_for(self, owner: str, *terms: Any) -> _core.Order:
-        """Returns an order that a desk places by itself. owner: where its strategy is, "": the run's own."""
+        """Place and return an order of a desk. owner: location of its strategy, "": the run's own."""
         if not owner:
             return self.loop.place(*terms)
         with self.notes.at(owner):
             return self.loop.place_with(self.notes.more(None, 0), 0, "", *terms)
 
     def place_attached(self, owner: str, attached: tuple[int, int, int], *terms: Any) -> _core.Order:
-        """Returns a leg that is sent together with its entry. attached: as the core's `place_with` takes it."""
+        """Place and return a leg that is sent together with its entry. attached: as the core's `place_with` takes
+        it."""
         with self.notes.at(owner):
             arguments: tuple[Any, ...] = (self.notes.attached(attached[0]), 0, "", *terms, attached)
             return self.loop.place_with(*arguments)
@@ -529,7 +532,7 @@ class Host:
     def target_for(
         self, signal: Signal | int, symbol: str, qty: Any, reduce_only: bool = False, side: str | None = None
     ) -> _core.Order | None:
-        """set_target, for a signal."""
+        """Set the target of a signal (set_target)."""
         self.instrument_of(symbol)
         target, more = self.notes.target(symbol, qty, number_of(signal))
         order = self.loop.set_target(symbol, qty, reduce_only, more, side)
@@ -544,12 +547,12 @@ class Host:
 
     @property
     def may_have_plots(self) -> bool:
-        """Tells whether the run's journal is worth a look for `plot` frames: in this life, or one before it."""
+        """Returns whether the run's journal may have `plot` frames, of this incarnation or an earlier one."""
         return self._notes is not None or bool(self.robot_numbers)
 
     @property
     def notes(self) -> Notes:
-        """Made when first needed: most strategies say nothing beside their orders."""
+        """Notes of the strategy, created on first use: most strategies only place orders."""
         if self._notes is None:
             self._notes = Notes(self.loop, self.sources, _or_text)
             self._notes.gateway_decides = bool(self.robot_numbers)
@@ -557,7 +560,7 @@ class Host:
         return self._notes
 
     def name_gateways(self, robot: LiveRobot) -> None:
-        """Their tapes are the run's first. A symbol is the tape's that named it first."""
+        """Sets the gateways, whose tapes are the run's first. A symbol belongs to the first tape that names it."""
         self.keeps_owners = True
         self.trade_on({seat.account: seat.venue for seat in robot.seats})
         self._gateway_accounts = [seat.venue if self.is_apart else SHARED for seat in robot.seats]
@@ -565,7 +568,7 @@ class Host:
         self.leverages = {seat.venue: seat.leverage for seat in robot.seats}
 
     def go_live(self, robot: LiveRobot) -> None:
-        """Its orders go to gateways, as those of the robot of its seat's number there."""
+        """Send orders to gateways, as the robot whose number the seat has there."""
         self.robot_numbers, self._order_base = [seat.number for seat in robot.seats if seat.number], robot.order_base
         for gateway, seat in enumerate(robot.seats):
             for currency, number in seat.currencies.items():
@@ -574,7 +577,7 @@ class Host:
                 self._follow_ledger(gateway, seat)
 
     def reply_frame(self, gateway: int, payload: bytes) -> None:
-        """Why the gateway refuses an order, of a live run."""
+        """Process a gateway's reason for refusing an order, in a live run."""
         record = msgspec.msgpack.decode(payload)
         if isinstance(record, dict) and record.get("robot") == self.robot_numbers[gateway] and "order" in record:
             self.loop.note_reason(record["order"], str(record["reason"]))
@@ -582,7 +585,7 @@ class Host:
     # --- handlers --------------------------------------------------------------------------------
 
     def handlers_of(self, base: type) -> Handlers:
-        """Made when first needed: from then on the strategy's callbacks go by them."""
+        """Returns the handlers, created on first use; from then on the strategy's callbacks go through them."""
         if self._handlers is None:
             robot = self.robot
             own = {
@@ -595,7 +598,7 @@ class Host:
 
     @property
     def handlers(self) -> Handlers | None:
-        """None where nothing was ever registered."""
+        """The registered handlers; None: nothing was ever registered."""
         return self._handlers
 
     def make_child(self, parent: Any, base: type, kind: type[S], name: str, params: dict[str, Any]) -> S:
@@ -606,13 +609,13 @@ class Host:
         self._child_locations.add(location)
         on = self.handlers_of(base).on
         number = len(self.children) + 1
-        self.children.append(None)  # its number, while it makes children of its own
+        self.children.append(None)  # its own number, while it creates children
         made = make_child(parent, base, kind, name, params, number, on)
         self.children[number - 1] = made
         return made
 
     def tell(self, kind: str, event: Any) -> bool:
-        """Handlers of what no frame of a tape says. False: there are none."""
+        """Dispatch an event that is in no tape's frame to handlers. Returns False when there are none."""
         if self._handlers is None:
             return False
         self._handlers.tell(kind, event)
@@ -621,8 +624,8 @@ class Host:
     # --- account ---------------------------------------------------------------------------------
 
     def balance(self, currency: str, venue: str | None = None) -> Balance:
-        """Of the account that a venue's orders draw on, of all accounts together without one. Zero
-        where there is none of it. Raises UnknownSymbol for a venue that the data has not."""
+        """Returns the balance of the account that a venue's orders use; without a venue, of all accounts together.
+        Zero for an unknown currency. Raises UnknownSymbol for a venue that the data do not have."""
         if venue is not None and all(each.venue != venue for each in self.instruments.values()):
             there = ", ".join(sorted({each.venue for each in self.instruments.values()}))
             raise UnknownSymbol(
@@ -638,14 +641,14 @@ class Host:
 
     @property
     def balances(self) -> list[tuple[str, ExactBalance]]:
-        """(account, balance) of all money."""
+        """Returns (account, balance) of all money."""
         return [
             (account, ExactBalance(currency, *self._exact(currency, [number])))
             for number, (account, currency) in enumerate(self.money)
         ]
 
     def _exact(self, currency: str, numbers: list[int]) -> tuple[Fraction, Fraction, Fraction]:
-        """Total, available, locked."""
+        """Returns total, available and locked of a currency."""
         total = _exact_sum(map(self.loop.balance_text, numbers))
         if self._live:
             owners = {self.money[number][0] for number in numbers} & self._live.keys()
@@ -658,24 +661,23 @@ class Host:
         )
 
     def profit(self, symbol: str) -> float:
-        """Returns what fills, fees, funding and the open position of one symbol have made, in the money that it settles
-        in."""
+        """Returns the profit of one symbol from fills, fees, funding and its open position, in its settle currency."""
         return float(self.loop.gained_text(self.index_of(symbol)))
 
     # --- records ---------------------------------------------------------------------------------
 
     def append(self, type_id: int, record: Mapping[str, Any] | msgspec.Struct) -> None:
-        """A MessagePack frame into the run's journal, at the loop's time."""
+        """Append a MessagePack frame to the run's journal, at the loop's time."""
         self.loop.append_cold(type_id, msgspec.msgpack.encode(record, enc_hook=_or_text))
 
     def log(self, text: str, level: str, fields: Mapping[str, Any]) -> None:
-        """A log frame; warnings and errors are also shown."""
+        """Append a log frame; warnings and errors are also shown."""
         self.append(_LOG, {"level": level, "text": text, "fields": dict(fields)})
         if level in ("warning", "error"):
             print(f"{format_time(self.loop.now)} {level}: {text}", file=sys.stderr)
 
     def settle_memory(self) -> None:
-        """After a callback: changed memory goes to the tape before the orders leave."""
+        """Write changed memory to the tape after a callback, before its orders leave."""
         try:
             kept = {KEPT: self.kept} if self.kept else {}
             encoded = msgspec.msgpack.encode(self.memory | kept, enc_hook=_number)
@@ -691,24 +693,25 @@ class Host:
         self.loop.append_cold(_MEMORY, encoded)
 
     def restore_memory(self, encoded: bytes) -> None:
-        """What an earlier life has left; it is on the tape already."""
+        """Restore the memory of an earlier incarnation, which is on the tape already."""
         self.memory, self._memory_last = msgspec.msgpack.decode(encoded), encoded
         self.kept = self.memory.pop(KEPT, {})
 
     @property
     def memory_bytes(self) -> bytes:
-        """Returns the memory as last written."""
+        """Returns the memory as last written, MessagePack."""
         return self._memory_last
 
     def note_state(self) -> str:
-        """Returns the state hash now, also on the tape."""
+        """Write the current state hash to the tape and return it."""
         said = self._notes.digest if self._notes is not None else b""
         digest = self.loop.state_hash(self._memory_last + said).hex()
         self.append(_HEALTH, {"kind": "state", "subject": "robot", "state": digest})
         return digest
 
     def callback_failed(self, callback: str, problem: BaseException) -> bool:
-        """The strategy raised: journal it and follow on_error. True: the run goes on."""
+        """Journal an exception of the strategy and halt it unless on_error is "continue". Returns True: the run goes
+        on."""
         if isinstance(problem, InvariantViolation):
             raise problem
         words = problem_text(problem)
@@ -719,8 +722,8 @@ class Host:
         return True
 
     def refusal_storm(self, order: _core.Order) -> None:
-        """The same order was refused more often within a second than a strategy is told: it is
-        halted, also where `on_error` is `continue`, for it would go on so for ever."""
+        """Halt a strategy whose same order was refused more often within a second than the robot reports, also with
+        `on_error` "continue": it would repeat the order forever."""
         words = (
             f"{OrderRate.name}({OrderRate.code}): the same order, {order.side} {order.symbol}, was "
             f"refused more than {_core.REFUSALS_MAX} times within a second with {order.code}"
@@ -730,7 +733,7 @@ class Host:
         self._halt()
 
     def _halt(self) -> None:
-        """By on_error. What is flattened is wanted no more, in the next life neither."""
+        """Halt as on_error says. A flattened position's targets are dropped, for the next incarnation too."""
         flattens = self._on_error == "flatten"
         if flattens and self.kept:
             self.kept.clear()
@@ -738,7 +741,7 @@ class Host:
         self.loop.halt(flattens)
 
     def below_lot(self, service: str, symbol: str) -> None:
-        """Said once a service: a wish of less than one lot comes to nothing. The run counts all."""
+        """Report once a service that less than one lot was requested, which does nothing. The run counts every case."""
         lot = decimal_text(self.instruments[symbol].lot)
         words = f"{service}: less than one lot ({lot} for {symbol}) is nothing"
         self.log(words, "warning", {"symbol": symbol})
@@ -751,7 +754,7 @@ class Host:
         self.append(_ALERT, {**kind, **said, "traceback": trace})
 
     def pulse(self, frames: int, now: int) -> None:
-        """Progress, a few times a second at most."""
+        """Report progress, a few times a second at most."""
         if self._progress is not None:
             self._progress(frames, now)
 
@@ -761,14 +764,14 @@ def _exact_sum(texts: Iterable[str]) -> Fraction:
 
 
 def _number(value: Any) -> Any:
-    """Returns a numpy scalar as the plain number it stands for: means and maxima are common."""
+    """Returns a numpy scalar as a plain number: means and maxima are common."""
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
         return value.item()
     raise TypeError(f"not {type(value).__name__}")
 
 
 def _or_text(value: Any) -> Any:
-    """Returns what a log line says of anything: a line must not stop a strategy."""
+    """Returns any value as text for a log line: a log line must not stop a strategy."""
     try:
         return _number(value)
     except TypeError:
@@ -776,7 +779,7 @@ def _or_text(value: Any) -> Any:
 
 
 def _renamed(instrument: Instrument, symbol: str) -> Instrument:
-    """Returns the same instrument as it is called on another account."""
+    """Returns the instrument with the name that it has on another account."""
     return msgspec.structs.replace(instrument, symbol=symbol, venue=symbol.partition(":")[0])
 
 

@@ -1,11 +1,11 @@
-"""Own impact as an option: what a run's own takers do to the recorded market, by the square-root law.
+"""Parse the impact option: how a run's own takers move the recorded market, by the square-root law.
 
-    off                                      they move nothing: the default
+    off                                      no impact: the default
     sqrt                                     the law with the values below
     coefficient=0.7,halflife=5m,...          the law with these, and the others below
-    FILE.toml                                what `journal impact` fitted to a run
+    FILE.toml                                the law that `journal impact` fitted to a run
 
-The law itself is the core's (core/exchange/impact.hpp); docs/concepts/fills.md says it in words.
+The law itself is the core's (core/exchange/impact.hpp); docs/concepts/fills.md explains it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ __all__ = ["Impact", "check_volume", "parse_impact", "read_impact"]
 
 COEFFICIENT_MAX: Final = 100.0
 SPAN_MAX: Final = 366 * DAY
-# Samples that volatility and volume are made of; the core has the same number.
+# Samples for volatility and volume; the core has the same number.
 SAMPLES: Final = 60
-# Beside these a bar fills nothing, and its volume counts for nothing.
+# With these event types present a bar fills nothing, and its volume counts for nothing.
 _FINER: Final = (EventType.QUOTE, EventType.BOOK, EventType.MBO)
 _FORM: Final = "write sqrt, or coefficient=0.7,halflife=5m with permanent=0.2 or window=1h beside it"
 
@@ -33,10 +33,10 @@ _FORM: Final = "write sqrt, or coefficient=0.7,halflife=5m with permanent=0.2 or
 class Impact(NamedTuple):
     """displacement = coefficient * volatility * sqrt(own size / volume), in price units."""
 
-    coefficient: float = 1.0  # of order one in what has been measured (Tóth et al. 2011)
-    half_life: int = 30 * MINUTE  # ns in which the transient part of it halves
-    permanent: float = 0.0  # share of it that follows what is held, and does not decay
-    window: int = HOUR  # ns of volatility and volume; with bars longer than a 60th of it: 60 bars
+    coefficient: float = 1.0  # of order one in measurements (Tóth et al. 2011)
+    half_life: int = 30 * MINUTE  # ns in which the transient part halves
+    permanent: float = 0.0  # share that follows the position, and does not decay
+    window: int = HOUR  # window of volatility and volume, ns; with bars longer than a 60th of it: 60 bars
 
     def __str__(self) -> str:
         text = f"coefficient={self.coefficient!r},halflife={format_duration(self.half_life)}"
@@ -44,13 +44,13 @@ class Impact(NamedTuple):
 
     @property
     def core(self) -> tuple[float, float, int, int]:
-        """Returns what the core's RecordedVenue takes."""
+        """Returns the arguments of the core's RecordedVenue."""
         return self.coefficient, self.permanent, self.half_life, self.window
 
 
 def read_impact(text: str) -> tuple[Impact | None, str]:
-    """Returns the law that `--impact` says, or that of a file that `journal impact` wrote, and what that file says of
-    the fit and its error. Raises as parse_impact, and BadInput for a file that is none."""
+    """Returns the law of `--impact`, or that of a file written by `journal impact`, and what that file records of
+    the fit and its error. Raises as parse_impact, and BadInput for an invalid file."""
     path = Path(text.strip())
     if path.suffix != ".toml":
         return parse_impact(text), ""
@@ -63,7 +63,7 @@ def read_impact(text: str) -> tuple[Impact | None, str]:
 
 
 def parse_impact(text: str) -> Impact | None:
-    """Returns the law, None for `off`. Raises BadConfig for what is neither."""
+    """Returns the law, None for `off`. Raises BadConfig for other text."""
     if (name := text.strip()) in ("off", "sqrt"):
         return Impact() if name == "sqrt" else None
     fields: dict[str, str] = {}
@@ -104,7 +104,8 @@ def _span(fields: Mapping[str, str], key: str, usual: int, *, least: int) -> int
 
 
 def check_volume(fills_on: Mapping[str, Mapping[int, int]]) -> None:
-    """Raises BadConfig for an instrument whose data say no volume. fills_on: {type id: count} of what orders meet."""
+    """Raises BadConfig for an instrument whose data have no volume. fills_on: {type id: count} of the events that
+    orders fill on."""
     without = [
         symbol
         for symbol, types in fills_on.items()

@@ -1,9 +1,9 @@
-"""The lives of a run: one process of a robot after another, on one journal.
+"""Read the incarnations of a live run: one robot process after another, on one journal.
 
-A live robot that is killed goes on in the same run. Each of its lives begins with a `params` frame
-{"life": number, ...} that says all that this life began with, and ends with an `input` frame, which
-names the last frame that it took. One that was killed has none: how far it had come its control
-page says, and what it did last its own last frame.
+A live robot that is killed continues in the same run. Each incarnation begins with a `params` frame
+{"life": number, ...} that records its initial state, and ends with an `input` frame, which names the last input
+frame it took.
+A killed one has no such frame: its control page shows how far it came, its own last frame its last action.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ ENDING = "ending"
 BROKEN_OFF = "broken off"
 IN_ORDER = 1  # flag of an input frame: input_in_order of core/journal/events.hpp
 NEVER_LEFT = 1  # flag of an order_event frame: order_never_left there
-# Of a LiveRobot, what the frame that begins a life has under the same name.
+# Fields of a LiveRobot that the frame beginning an incarnation has under the same name.
 _LIVE = (
     "order_base", "account", "venue", "currencies", "since", "run_from", "heard", "restart", "stopped", "slot",
     "leverage", "entries_after", "others", "memory",
 )  # fmt: skip
 _OF_HUB = ("market", "market_more", "market_from")
-REPLAY = "replay"  # a restart: the strategy is rebuilt from the tape
+REPLAY = "replay"  # after a restart: the strategy is rebuilt from the tape
 
 
 class BrokenOff(NamedTuple):
-    """A callback that hung until it was broken off. since: when it began, ns; sequence: of the frame that says so."""
+    """A hung callback that was aborted. since: when it began, ns; sequence: of the frame that records it."""
 
     since: int
     sequence: int
@@ -64,14 +64,14 @@ class BrokenOff(NamedTuple):
 
 @dataclass(slots=True)
 class Life:
-    """One life of a live run. number: from 1. start: when it began, ns. position: the frame of the tape that it had
-    come to then. cash: money at its beginning. first, last: its frames on the run's journal, `first` the one that
-    begins it. taken, crc: the last frame of the tape that it took, 0: it was killed. reached: up to which it had
-    done everything, as far as is known. time: of its last own frame, or before the callback that was broken off.
-    params, on_error: what it was started with. tapes: identities of its inputs, the gateway's first; came_to: of
-    that one, by the order of inputs so far; ends: of the others, by identity, the last frame that it took and its
-    chain value. news: order news and fills that it was told, of each gateway. memory: as it left it. accounts:
-    money at its beginning, where venues have accounts of their own. broken_off: the callback that was, if one was."""
+    """One incarnation of a live run. number: from 1. start: ns. position: frame of the first tape reached at its
+    start. cash: money at its beginning. first, last: its frames on the run's journal, `first` begins it. taken,
+    crc: last frame of the first tape that it took, 0: it was killed. reached: frame up to which all is known to
+    be processed. time: of its last own frame, or before the aborted callback. params, on_error: start options.
+    tapes: identities of its inputs, the gateway's first; came_to: frame of the first tape, by the order of inputs
+    so far; ends: of the other tapes, by identity, last frame taken and its chain value. news: order events and
+    fills received, by gateway. memory: at its end. accounts: money at its beginning, where venues have accounts
+    of their own. broken_off: the aborted callback, if any."""
 
     number: int
     start: int
@@ -99,17 +99,17 @@ class Life:
 
     @property
     def has_ended(self) -> bool:
-        """In good order, with closing records: all that it did can be done again."""
+        """True when it ended in good order, with closing records: all its actions can be repeated."""
         return self.taken > 0 and self.broken_off is None
 
     @property
     def frames(self) -> tuple[int, int]:
-        """Returns the frames between which lies what can be done again."""
+        """First and last frame between which its actions can be repeated."""
         return self.first, self.last if self.broken_off is None else self.broken_off.sequence
 
 
 def life_record(plan: RunPlan, *, start: int, position: int, reached: int, tapes: list[bytes]) -> dict[str, Any]:
-    """Returns what the frame that begins a life says. reached: by the life before. tapes: identities."""
+    """Returns the record of the frame that begins an incarnation. reached: by the one before. tapes: identities."""
     live = plan.live
     assert live is not None
     return {
@@ -140,17 +140,18 @@ def _amounts(cash: Mapping[str, str]) -> dict[str, Decimal]:
 
 
 def ending_record(after: list[int]) -> dict[str, Any]:
-    """A life was told to end after these frames of its tapes."""
+    """Returns the record of a requested end of an incarnation, after these frames of its tapes."""
     return {"kind": ENDING, "subject": "robot", "state": "asked for", "after": after[0], "others": after[1:]}
 
 
 def broken_off_record(moment: int) -> dict[str, Any]:
-    """A callback that began at this time (ns) hung and was broken off: nobody can repeat what it did until then."""
+    """Returns the record of an aborted callback that began at this time (ns): its actions until then cannot be
+    repeated."""
     return {"kind": BROKEN_OFF, "subject": "robot", "since": moment}
 
 
 def broken_off_of(journal: Path) -> BrokenOff | None:
-    """Returns the callback of a run with one life that was broken off, None: none was."""
+    """Returns the aborted callback of a run with one incarnation; None: there was none."""
     with JournalReader(journal) as reader:
         for frame in reader.frames(("health",)):
             record = msgspec.msgpack.decode(frame.payload)
@@ -160,12 +161,12 @@ def broken_off_of(journal: Path) -> BrokenOff | None:
 
 
 def incarnations_of(journal: Path) -> list[Life]:
-    """Returns those that the journal tells of, oldest first; none for a run that is not live."""
+    """Returns the incarnations on the journal, oldest first; none for a run that is not live."""
     incarnations: list[Life] = []
     wanted = ("instrument", "params", "input", "command", "health", "memory", "order_event", "fill")
     venues: dict[int, str] = {}  # by stream
     with JournalReader(journal) as reader:
-        # In this order: what it says that it has dealt with is then on its journal.
+        # Read the control page first: the frames it counts as processed are then on the journal.
         control = reader.control
         end = reader.last_sequence
         for frame in reader.frames(wanted):
@@ -193,7 +194,7 @@ def incarnations_of(journal: Path) -> list[Life]:
                     _took(life, frame)
                 case EventType.MEMORY.id:
                     life.memory = frame.payload
-                case EventType.COMMAND.id:  # what stands before it was dealt with
+                case EventType.COMMAND.id:  # frames before a command were processed
                     after = msgspec.msgpack.decode(frame.payload)["after"]
                     life.reached = max(life.reached, after[0])
                 case EventType.HEALTH.id:
@@ -205,7 +206,7 @@ def incarnations_of(journal: Path) -> list[Life]:
                     elif record.get("kind") == BROKEN_OFF:
                         life.broken_off = BrokenOff(record["since"], frame.sequence)
                 case EventType.ORDER_EVENT.id if frame.flags & NEVER_LEFT:
-                    pass  # no gateway said it
+                    pass  # no gateway sent it
                 case _:
                     life.news[life.live.gateway_of(venues.get(frame.stream, ""))] += 1
     if incarnations:
@@ -263,7 +264,7 @@ def _time_of(journal: Path, sequence: int) -> int:
 
 
 def plan_of(plan: RunPlan, life: Life) -> RunPlan:
-    """Returns the plan of one life of the run. Its inputs end where it ended, as far as is known."""
+    """Returns the plan of one incarnation. Its inputs end where the incarnation ended, as far as is known."""
     ends = [(life.taken or life.reached, life.crc)]
     ends += [_end_of(life, number) for number in range(1, len(plan.inputs))]
     return replace(
@@ -285,8 +286,8 @@ def plan_of(plan: RunPlan, life: Life) -> RunPlan:
 
 
 def _end_of(life: Life, number: int) -> tuple[int, int]:
-    """Returns the last frame of a tape beside the gateway's of which it is known that it was dealt with. Of a life that
-    was killed the last one that it took may not have been."""
+    """Returns (last frame of a tape beside the gateway's that is known to be processed, its chain value). The last
+    frame that a killed incarnation took may not have been processed."""
     if (end := life.ends.get(life.tapes[number])) is not None:
         return end
     order = life.live.order
@@ -296,7 +297,7 @@ def _end_of(life: Life, number: int) -> tuple[int, int]:
 
 
 def actions_of(journal: Path, last: int) -> Iterator[tuple[str, int, bytes]]:
-    """(symbol, time, payload) of the order requests up to frame `last`."""
+    """Yields (symbol, time, payload) of the order requests up to frame `last`."""
     symbols: dict[int, str] = {}
     with JournalReader(journal) as reader:
         for frame in reader.frames(("instrument", "order_request")):
@@ -309,12 +310,13 @@ def actions_of(journal: Path, last: int) -> Iterator[tuple[str, int, bytes]]:
 
 
 def seed_of(plan: RunPlan) -> int:
-    """Of the strategy's randomness: a life does not draw again what the one before has drawn."""
+    """Returns the seed of an incarnation's random source: it must not repeat the draws of the one before."""
     return plan.seed + (plan.live.life - 1) * SEED_SPAN if plan.live else plan.seed
 
 
 def with_orders(value: Any, working: Mapping[int, _core.Order]) -> Any:
-    """Returns the same with each order of the life before as this one knows it, where it still works."""
+    """Returns the value with each order of the previous incarnation replaced by this one's object, where it still
+    works."""
     match value:
         case _core.Order():
             return working.get(value.id, value)

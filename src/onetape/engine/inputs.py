@@ -1,7 +1,7 @@
-"""The tapes of a run: what is taken of them before it starts, and what it says of them at its end.
+"""Prepare a run's tapes before the start, and record at its end which frames were taken.
 
-A live robot may follow more than its gateway's tape. What of each is there when it begins counts
-before the start; from there on frames are taken as they come, and the order is on its tape.
+A live robot may follow more tapes than its gateway's. Frames present when it begins count as before the start; later
+frames are taken as they arrive, and their order is recorded on the robot's tape.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ __all__ = [
 AsksHistory = Callable[[Mapping[tuple[str, int], int], int], Sequence[History]]
 
 _INPUT: Final = fields("input")
-_JOIN_NS: Final = 10 * SECOND  # by how much less a stream may be behind its venue
-WARM_NS: Final = MINUTE  # of the hub's tape before the start: the newest values of what trades
+_JOIN_NS: Final = 10 * SECOND  # how much less a stream may lag behind its venue
+WARM_NS: Final = MINUTE  # of the hub's tape before the start: the newest values of the instruments
 
 
 @dataclass(slots=True)
@@ -45,11 +45,11 @@ class Source:
     path: Path
     reader: JournalReader
     number: int
-    is_detail: bool  # only the exchange sees it
+    is_detail: bool  # visible only to the simulated exchange
 
 
 class Reads(Protocol):
-    """Shows a session and the tapes that it reads."""
+    """Gives access to a session and its tapes."""
 
     loop: _core.TradingLoop
     host: Host
@@ -62,7 +62,7 @@ class Reads(Protocol):
 
 
 def seek_hub(reader: JournalReader, plan: RunPlan) -> int:
-    """Where the hub's tape is read from: a replay begins with the same frame. Gives its number."""
+    """Move to the first frame read of the hub's tape, and return its number: a replay begins with the same frame."""
     live = plan.live
     assert live is not None and plan.start is not None
     if live.market_from:
@@ -73,17 +73,18 @@ def seek_hub(reader: JournalReader, plan: RunPlan) -> int:
 
 
 def hold_streams(session: Reads, live: LiveRobot) -> None:
-    """Before the warm-up: a replay warms up on the same frames."""
+    """Limit the streams before the warm-up: a replay warms up on the same frames."""
     if live.positions and len(session.sources) > 1:
         session.loop.order_inputs([(after, source, each, each) for after, source, each in live.order])
-    # One tape alone says by its market where the robot's time begins.
+    # A single tape's own market defines when the robot's time begins.
     for source in session.sources if len(session.sources) > 1 else ():
         there = live.positions[source.number] if live.positions else source.reader.last_sequence
         session.loop.limit_source(source.number, there)
 
 
 def release_streams(session: Reads, live: LiveRobot) -> None:
-    """After it. A replay is told how far by whoever steps it, and looks ahead on the gateway's tape."""
+    """Release the streams after the warm-up. A replay is limited by its driver, and looks ahead on the gateway's
+    tape."""
     if live.positions:
         if len(session.sources) > 1:
             session.loop.limit_source(0, session.spec.limits[0] if session.spec.limits else SEQUENCE_NEVER)
@@ -95,7 +96,7 @@ def release_streams(session: Reads, live: LiveRobot) -> None:
 
 
 def note_inputs(session: Reads) -> None:
-    """Which frames were taken of each source: the run can be repeated from exactly these."""
+    """Record which frames of each source were taken: the run can be repeated from exactly these."""
     inputs = []
     live = session.plan.live
     for each, source in zip(session.plan.inputs, session.sources, strict=True):
@@ -103,7 +104,7 @@ def note_inputs(session: Reads) -> None:
         uuid, epoch = bytes(source.reader.core.uuid), source.reader.core.epoch
         seal = next(reversed(seals_within(Path(each.path), last)), "")
         first = live.market_from if live is not None and live.is_of_hub(source.number) else 1
-        first = min(first, last + 1)  # of which nothing was taken
+        first = min(first, last + 1)  # where none was taken
         taken = {"first_sequence": first, "last_sequence": last, "crc": crc, "hash": seal}
         inputs.append(replace(each, uuid=uuid.hex(), epoch=epoch, **taken))
         if session.writer is not None:
@@ -112,8 +113,8 @@ def note_inputs(session: Reads) -> None:
 
 
 def take_history(session: Reads) -> None:
-    """Bars from before the start that the venue tells a live robot of, once they are looked at, and
-    at the latest after on_start. What it has reported is part of the run: a replay reads it where it lies."""
+    """Process bars from before the start that the venue reports to a live robot, on first use and at the latest
+    after on_start. The reports are part of the run: a replay reads them from its tapes."""
     bars = session.host.bars
     pending, bars.pending = bars.pending, {}
     if not pending:
@@ -134,9 +135,8 @@ def take_history(session: Reads) -> None:
 
 
 def preload(session: Reads) -> None:
-    """Bars from before the start, and the part of the first bar that lies before it; what windows of
-    scans cover. Where the venue has told of the bars, the tape adds what came between its answer's
-    last trade and the start."""
+    """Load bars from before the start, the part of the first bar before it, and the windows of scans. To bars
+    reported by the venue the tape adds trades between the report's last trade and the start."""
     bars, scans = session.host.bars, session.host.scans
     start = session.started_at
     assert start is not None
@@ -147,7 +147,7 @@ def preload(session: Reads) -> None:
     if min(begin, scans_from) >= start:
         return
     with ExitStack() as opened:
-        # Readers of their own: those of the run stand behind the start already.
+        # Separate readers: those of the run are past the start already.
         readers = [opened.enter_context(JournalReader(each.path)) for each in session.sources]
         outcome = session.loop.preload([r.core for r in readers], begin, start, scans_from)
         if outcome == _core.RunOutcome.FAILED:
@@ -155,7 +155,7 @@ def preload(session: Reads) -> None:
 
 
 def _first_bar(session: Reads, start: int) -> int:
-    """When the first bar opened that the subscribed feeds want, ns."""
+    """Returns when the first bar opens that the subscribed feeds need, ns."""
     bars = session.host.bars
     if bars.from_first:
         return 0

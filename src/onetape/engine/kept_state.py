@@ -1,12 +1,12 @@
-"""The Python half of a robot at one place of its run, as bytes and back.
+"""Save and restore the Python half of a robot at one moment of its run, as bytes.
 
-The core's half is repeated from the tapes and the log of what the strategy asked for; what only
-Python has is kept here: the attributes of the strategy and its children, their randomness, their
-handlers, the memory, what the host noted of them. One pickle has it all, so that what is shared
-stays shared. What belongs to the loop (orders, books, positions, the strategy itself) is named in
-it, and on the way back is that of the session which it comes back into.
+The core's half is repeated from the tapes and the log of the strategy's requests; this module keeps
+the rest: attributes of the strategy and its children, random sources, handlers, memory, and the
+host's state of them. It is one pickle, so that shared objects stay shared. Objects of the loop
+(orders, books, positions, the strategy itself) are stored as names, and restored as objects of
+the new session.
 
-Reading it runs what is in it: only bytes that this user has written may come here.
+Reading a pickle runs code: only bytes that this user has written may be restored.
 """
 
 from __future__ import annotations
@@ -46,23 +46,23 @@ _EVENTS: Final = (
     _core.Liquidation,
     _core.MarketByOrder,
 )
-# Of the host: what follows from what the strategy did.
+# Attributes of the host that depend on the strategy's actions.
 _HOST: Final = ("memory", "kept", "_memory_last", "failures", "subscriptions", "_notes")
 _BARS: Final = ("sources", "keys", "history", "longest_period")  # of its bars
 _LENT: Final = ("_loop", "_host")
 
 
 class CannotKeepError(Exception):
-    """Says in words what of the robot no file can hold."""
+    """The robot has state that no file can hold; the text names it."""
 
 
 class StateKeeper:
-    """Keeps and restores the state of one session that has started and taken nothing yet."""
+    """Keeps and restores the state of one session that has started and processed nothing yet."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._robots = [session.robot, *session.host.children]
-        # Handlers are often functions without a name; on_start makes the same ones each time.
+        # Handlers are often functions without a name; on_start creates the same ones each time.
         self._functions: dict[tuple[str, int], FunctionType] = {
             (kind, number): function
             for kind, entries in self._handlers().items()
@@ -79,7 +79,7 @@ class StateKeeper:
             except CannotKeepError as problem:
                 self._trouble = str(problem)
 
-    # --- there --------------------------------------------------------------------------------
+    # --- save ---------------------------------------------------------------------------------
 
     def keep(self) -> tuple[bytes, list[int]]:
         """Returns the state, and the ids of the orders that it names. Raises CannotKeepError."""
@@ -120,7 +120,7 @@ class StateKeeper:
         return target.getvalue()
 
     def _named(self, problem: Exception) -> str:
-        """Which attribute it was."""
+        """Returns the name of the attribute with this value."""
         for robot in self._robots:
             for name, value in _attributes(robot).items():
                 try:
@@ -129,11 +129,11 @@ class StateKeeper:
                     return f"its attribute {name!r} cannot be kept ({_words(own)})"
         return f"it cannot be kept ({_words(problem)})"
 
-    # --- and back -----------------------------------------------------------------------------
+    # --- restore ------------------------------------------------------------------------------
 
     def restore(self, kept: bytes) -> None:
-        """Into the session, whose core stands where that one's stood. Raises CannotKeepError, and
-        whatever a damaged pickle raises: the session is of no use then."""
+        """Restore the state into a session whose core is at the same frame. Raises CannotKeepError, and any
+        exception of a damaged pickle: the session must not be used then."""
         if self._trouble:
             raise CannotKeepError(self._trouble)
         host, loop = self._session.host, self._session.loop
@@ -149,16 +149,17 @@ class StateKeeper:
             setattr(host, name, value)
         for name, value in found["bars"].items():
             setattr(host.bars, name, value)
-        if host.memory_bytes:  # else nothing has asked for it yet
+        if host.memory_bytes:  # else it has not been used yet
             loop.touch_memory()
         if found["entries"] or found["through"]:
             host.handlers_of(Strategy).restore(found["entries"], found["through"])
         loop.settle_ladders(found["ladders"])
 
-    # --- what is named and not kept -------------------------------------------------------------
+    # --- objects stored by name -----------------------------------------------------------------
 
     def named(self, value: Any, orders: set[int]) -> Any:
-        """Returns how a pickle names it; NotImplemented: it is kept as it is. See `_Pickler`."""
+        """Returns the name under which a pickle stores the object; NotImplemented: it is pickled itself. See
+        `_Pickler`."""
         host, loop = self._session.host, self._session.loop
         kind = type(value)
         if value is loop:
@@ -178,7 +179,7 @@ class StateKeeper:
                     return _of_loop, ("robot", number)
             raise CannotKeepError("it has a strategy that is not in the run")
         if kind.__module__ in self._own:
-            if _pickles_itself(kind, self._own):  # it may leave out what it counts as unimportant
+            if _pickles_itself(kind, self._own):  # a digest may omit parts that it counts as unimportant
                 raise CannotKeepError(f"{kind.__name__} says itself how it is pickled")
             return NotImplemented
         if kind.__module__ != "onetape._core":
@@ -199,7 +200,7 @@ class StateKeeper:
         raise CannotKeepError(f"a {kind.__name__} cannot be kept")
 
     def found(self, kind: str, *name: Any) -> Any:
-        """Returns what a name stands for here."""
+        """Returns the object that a name stands for in this session."""
         host, loop = self._session.host, self._session.loop
         match kind:
             case "sim":
@@ -227,7 +228,7 @@ class StateKeeper:
                 return _core.event_of(name)
         raise CannotKeepError(f"no {kind} here")
 
-    # --- whether it can be ------------------------------------------------------------------------
+    # --- what can be saved ------------------------------------------------------------------------
 
     def _unfit(self) -> str:
         if is_compiled(self._session.strategy_class) and not self._session.plan.interpret:
@@ -247,7 +248,7 @@ class StateKeeper:
         return handlers.entries if handlers is not None else {}
 
     def _shared_state(self) -> bytes:
-        """Returns a digest of what its modules and classes hold: state there belongs to no robot."""
+        """Returns a digest of the data in its modules and classes, as such state belongs to no single robot."""
         classes = [klass for robot in self._robots for klass in type(robot).__mro__]
         digest = hashlib.sha256()
         for name, value in _shared_values(own_modules(type(self._session.robot)), classes):
@@ -280,7 +281,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _of_loop(*_: Any) -> Any:
-    """Stands in a pickle for `StateKeeper.found` of the session that it comes back into."""
+    """Represents in a pickle a call of `StateKeeper.found` of the restoring session."""
     raise CannotKeepError("a robot's state is read into a session only")
 
 
@@ -294,7 +295,7 @@ def _pickles_itself(kind: type[Any], own: set[str]) -> bool:
 
 
 def _cells_of(function: FunctionType) -> tuple[Any, ...]:
-    """Returns what a function has closed over, which it may change."""
+    """Returns the values of a function's closure, which it may change."""
     return tuple(cell.cell_contents for cell in function.__closure__ or ())
 
 
@@ -308,7 +309,7 @@ def _attributes(robot: Any) -> dict[str, Any]:
 
 
 def _shared_values(modules: list[ModuleType], classes: list[type[Any]]) -> Iterator[tuple[str, Any]]:
-    """(name, value) of the data that modules, their classes and functions hold."""
+    """Yields (name, value) of the data of modules, their classes and functions."""
     names = {module.__name__ for module in modules}
     spaces: list[tuple[str, dict[str, Any]]] = [(each.__name__, vars(each)) for each in modules]
     seen: set[int] = set()

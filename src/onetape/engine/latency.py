@@ -1,4 +1,4 @@
-"""How long orders and answers are on their way: what `--latency` says, and curves from files.
+"""Parse `--latency`: how long orders and answers travel, and curves from files.
 
     10ms                        each way
     4ms,6ms                     to the exchange, and back
@@ -6,15 +6,15 @@
     ...,burst=20us@100ms        20 us more for each market event received in the last 100 ms
     ...,feed=2ms                market events are 2 ms old when they are received
     kraken=...                  any of these, for one venue alone
-    ...,feed=recorded[+1ms]     as old as their stamps say, the youngest of the tape 0 (or 1 ms)
+    ...,feed=recorded[+1ms]     as old as their stamps show, the youngest of the tape 0 (or 1 ms)
 
-Without `feed` an order meets the market as far as it was received when the order arrives: as if
-news came at once. With it the exchange has a clock of its own, and an order meets what had happened
-there by then, heard of or not. That is the honest way for anything faster than the feed.
+Without `feed` an order meets the market as received when the order arrives, as if market data had
+no delay. With it the exchange has a clock of its own, and an order meets all that had happened
+there by then, received or not. That is the honest way for anything faster than the feed.
 
-A venue that is named has a way of its own: what travels there keeps its order, and waits for
-nothing that is on the way to another. Several are given one after another, or with `;` between
-them; what names no venue is for all the others.
+A named venue has a route of its own: its messages keep their order, and do not wait for those of
+other venues. Several are repeated options, or one text with `;` between them; a value without
+a venue is for all the others.
 
 A curve's time is `HH:MM[:SS]` (UTC, every day alike, going on over midnight) or a full time;
 between two points both ways are interpolated, outside a dated curve the nearest point holds.
@@ -40,7 +40,7 @@ __all__ = ["DEFAULT_LATENCY_NS", "FITTED_HEADER", "Latencies", "Latency", "parse
 # A round trip of 10 ms: what a machine in the venue's region sees over the internet.
 DEFAULT_LATENCY_NS: Final = 5 * MS
 CURVE_POINTS_MAX: Final = 1_000_000
-DELAY_MAX: Final = HOUR  # an order that takes longer is no latency but an outage
+DELAY_MAX: Final = HOUR  # a longer delay is no latency but an outage
 HOW_TO: Final = "write 10ms, 4ms,6ms or curve.csv, then burst=20us@100ms or feed=2ms; kraken=10ms for a venue"
 RECEIPT, CONSTANT, RECORDED = "receipt", "constant", "recorded"
 _CLOCKS: Final = {RECEIPT: 0, CONSTANT: 1, RECORDED: 2}  # FeedClock of core/engine/latency.hpp
@@ -50,20 +50,19 @@ FITTED_HEADER: Final = (*_HEADER, "request_error", "reply_error")  # as `journal
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """The latencies of requests, replies and data, all in ns. `text` is what was asked for."""
+    """The latencies of requests, replies and data, all in ns. `text` is the option as written."""
 
     request: int = DEFAULT_LATENCY_NS
     reply: int = DEFAULT_LATENCY_NS
     curve: tuple[tuple[int, int, int], ...] = ()  # time, request, reply; replaces the constants
     daily: bool = False
-    burst: int = 0  # for each market event received within ...
+    burst: int = 0  # added for each market event received within ...
     burst_window: int = 0
     clock: str = RECEIPT
-    # constant: age of every event; recorded: added to the venue's stamps, None until the tapes
-    # were looked at
+    # constant: age of every event; recorded: added to the venue's stamps, None until the tapes were read
     feed: int | None = 0
     feed_age_min: int = 0  # recorded: age of the youngest event
-    error: tuple[int, int] | None = None  # by how much a fitted curve is off for an order, request and reply
+    error: tuple[int, int] | None = None  # error of a fitted curve for an order, request and reply
 
     def __str__(self) -> str:
         if self.curve:
@@ -86,13 +85,13 @@ class Latency:
 
     @property
     def longest(self) -> tuple[int, int]:
-        """Returns the most that request and reply take, bursts left out."""
+        """Returns the longest request and the longest reply, without bursts."""
         if not self.curve:
             return self.request, self.reply
         return max(r for _, r, _ in self.curve), max(b for _, _, b in self.curve)
 
     def request_at(self, time: int) -> int:
-        """Returns what a request sent at `time` takes, bursts left out (core/engine/latency.cpp's way)."""
+        """Returns the latency of a request sent at `time`, without bursts (as core/engine/latency.cpp)."""
         if not self.curve:
             return self.request
         at = time % DAY if self.daily else time
@@ -108,8 +107,8 @@ class Latency:
         return before[1] + int((after[1] - before[1]) * share)
 
     def scaled(self, request: float, reply: float | None = None, burst: float | None = None) -> Latency:
-        """Every way so many times as long, reply and bursts as the request where they are not said; the age of events
-        stays what it was."""
+        """Returns all latencies multiplied; reply and bursts by the request's factor unless set. The age of events
+        is unchanged."""
         back, more = (request if each is None else each for each in (reply, burst))
         return replace(
             self,
@@ -120,7 +119,7 @@ class Latency:
         )
 
     def core(self) -> _core.LatencyOptions:
-        """As the loop takes it."""
+        """Returns the latency in the loop's form."""
         from onetape import _core
 
         return _core.LatencyOptions(
@@ -139,8 +138,8 @@ Latencies = dict[str, Latency]  # by venue
 
 
 def parse_latencies(options: ByVenue) -> tuple[Latency, Latencies]:
-    """`10ms` and `kraken=20ms,80ms`: of all venues that are not named, and of those that are.
-    Raises what split_by_venue and parse_latency raise."""
+    """Parse `10ms` and `kraken=20ms,80ms`: the latency of all venues that are not named, and of those that are.
+    Raises as split_by_venue and parse_latency."""
     # `feed=2ms` and `burst=..` begin the options of a latency.
     reserved = frozenset({"burst", "feed"})
     common, named = split_by_venue(options, location="--latency", todo=HOW_TO, reserved=reserved)
@@ -151,7 +150,7 @@ def parse_latencies(options: ByVenue) -> tuple[Latency, Latencies]:
 
 
 def parse_latency(text: str) -> Latency:
-    """One latency. Raises BadConfig for what cannot be meant, BadInput for a bad file."""
+    """Parse one latency. Raises BadConfig for invalid text, BadInput for a bad file."""
     ways: list[str] = []
     options: dict[str, str] = {}
     for part in (each.strip() for each in text.split(",")):
@@ -172,7 +171,7 @@ def parse_latency(text: str) -> Latency:
 
 
 def curve_file(text: str) -> Path | None:
-    """Returns the file that a latency's text names, if it names one."""
+    """Returns the curve file that a latency's text names; None: it names none."""
     first = text.split(",")[0].strip()
     return Path(first) if first and "=" not in first and _is_file(first) else None
 

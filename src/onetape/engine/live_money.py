@@ -1,8 +1,8 @@
-"""A live robot's money at one gateway: its sub-account there, by the entries on the gateway's tape.
+"""Follow a live robot's money at one gateway: its sub-account, by the entries on the gateway's tape.
 
-What the sub-account has is the ledger's. What of it is locked is reckoned here by the gateway's own
+The ledger defines the sub-account's total. The locked part is computed here by the gateway's own
 rule (`accounts/reserves.py`) from the robot's orders and positions, so that an order counts at once,
-before the gateway has heard of it.
+before the gateway has received it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _SIDES: Final = PositionSide.by_id()
 
 
 class LiveMoney:
-    """Keeps a live robot's money at one gateway. gateway: the number of its tape. money_index: the loop's number of a
-    currency, a new one where it has none yet."""
+    """Keeps a live robot's money at one gateway. gateway: number of its tape. money_index: returns the loop's number
+    of a currency, creating it if needed."""
 
     def __init__(
         self,
@@ -49,13 +49,13 @@ class LiveMoney:
         self._locked_at = -1  # the loop's count of orders and fills
 
     def entry(self, payload: bytes) -> None:
-        """An entry of the ledger. Those that move nothing of the slot are passed over."""
+        """Apply an entry of the ledger. Entries that move nothing of the slot are ignored."""
         entry = unpack(payload)
         amounts: dict[str, int] = {}
         for holder, currency, amount, wallet in entry.legs:
             if holder == self._slot and not wallet:
                 amounts[currency] = amounts.get(currency, 0) + amount
-        # An own fill that has moved nothing says so: what was reckoned for it goes.
+        # An own fill without a money movement ends the estimate made for it.
         if not amounts and entry.cause is not Cause.FILL:
             return
         legs = [(self._money_index(name), amount) for name, amount in amounts.items()]
@@ -70,7 +70,7 @@ class LiveMoney:
         return self._numbers[symbol]
 
     def locked(self, currency: str) -> int:
-        """Returns what of it the robot's orders and positions hold, 1e-18."""
+        """Returns the money locked by the robot's orders and positions, 1e-18."""
         return self._held().held(currency, self._slot)
 
     def _held(self) -> Reserves:
@@ -93,11 +93,11 @@ class LiveMoney:
         return reserves
 
     def _is_there(self, symbol: str) -> bool:
-        """Tells whether it is traded at this gateway."""
+        """Returns True when the symbol is traded at this gateway."""
         return self._venue in ("", self._instruments[symbol].venue)
 
     def _touch(self, spec: OrderSpec) -> int:
-        """Returns what an order without a price of its own would meet; 0: no quote yet."""
+        """Returns the opposite best price, which an order without a price would meet; 0: no quote yet."""
         quote = self._loop.quote(spec.symbol)
         if quote is None:
             return 0

@@ -1,4 +1,4 @@
-"""Finds a strategy class by `file.py[:Class]` or `module:Class`, and keeps its source."""
+"""Find a strategy class by `file.py[:Class]` or `module:Class`, and keep its source."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from onetape.model.errors import BadConfig, OnetapeError, PermissionDenied, Stra
 
 __all__ = ["keep_source", "load_strategy", "own_modules", "source_files"]
 
-# Libraries that we import where they are needed.
+# Our libraries that are imported on use.
 IMPORTED_LATE: Final = (
     "aiohttp",
     "apprise",
@@ -39,8 +39,8 @@ IMPORTED_LATE: Final = (
 
 
 def load_strategy(reference: str) -> type[Strategy]:
-    """Returns the class that `reference` names, or that of the file of a portfolio or a pair. Raises BadConfig (not
-    there) or StrategyError (broken)."""
+    """Returns the class that `reference` names, or that of a portfolio's or pair's file. Raises BadConfig (missing)
+    or StrategyError (broken)."""
     np.set_printoptions(legacy="1.25")  # a list that a strategy prints reads [0.6], not [np.float64(0.6)]
     path_text, _, class_name = reference.rpartition(":")
     if not path_text:
@@ -61,7 +61,7 @@ def _load_file(path: Path) -> ModuleType:
         raise BadConfig(f"no strategy file {path}", location="STRATEGY", todo="name an existing file.py[:Class]")
     _check_writers(path)
     name = path.stem if path.stem.isidentifier() else "strategy"
-    # An own name, so that a strategy called `random.py` hides nothing that others import.
+    # A private name, so that a strategy called `random.py` hides no module of others.
     spec = importlib.util.spec_from_file_location(f"onetape_strategy_{name}", path)
     loader = spec.loader if spec is not None else None
     if spec is None or loader is None:
@@ -79,13 +79,13 @@ def _load_file(path: Path) -> ModuleType:
 
 
 def _check_writers(path: Path) -> None:
-    """Raises PermissionDenied for a file that anybody may write, or that lies in a folder where
-    anybody may put another in its place: it is run with the rights, and the keys, of its user. A
-    group's right to write is what umask 002 gives, and a group is chosen."""
+    """Raises PermissionDenied for a file that anybody may write, or in a folder where anybody may replace it: the
+    file runs with the rights, and the keys, of its user. A group's right to write is accepted: umask 002 sets it,
+    and group members are chosen."""
     folder = path.resolve().parent
     for place in (path, folder):
         mode = place.stat().st_mode
-        is_sticky = place is folder and mode & stat.S_ISVTX  # as /tmp: others' files stay theirs
+        is_sticky = place is folder and mode & stat.S_ISVTX  # as /tmp: its sticky bit protects others' files
         if mode & stat.S_IWOTH and not is_sticky:
             raise PermissionDenied(
                 f"anybody may write it (mode {stat.S_IMODE(mode):04o})", location=str(place), todo=f"chmod o-w {place}"
@@ -93,8 +93,8 @@ def _check_writers(path: Path) -> None:
 
 
 def _see_neighbours(folder: Path) -> None:
-    """Strategies may import them. One that is called like a library of ours must not be taken for
-    it: then the library is there before."""
+    """Make the files beside the strategy importable. Our own library of the same name is imported first, so that
+    such a file does not replace it."""
     if str(folder) in sys.path:
         return
     for library in IMPORTED_LATE:
@@ -161,7 +161,7 @@ def keep_source(strategy: type[Strategy], folder: Path) -> str:
     """Copies the source that `strategy` ran from into `folder`; returns its reference there.
 
     Local modules that the file imported (same folder or below) are kept beside it, so that a
-    replay does not depend on what the working copy has become.
+    replay does not depend on later changes to the working copy.
     """
     folder.mkdir(parents=True, exist_ok=True)
     module = sys.modules.get(strategy.__module__)
@@ -185,7 +185,7 @@ def keep_source(strategy: type[Strategy], folder: Path) -> str:
 
 
 def source_files(folder: Path) -> list[Path]:
-    """Returns what `keep_source` has put there, in order."""
+    """Returns the files that `keep_source` has written there, in order."""
     return sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".toml"))
 
 
@@ -200,15 +200,15 @@ def _resolved_text(file: str) -> str:
 
 
 def _is_beside(path: Path, own: Path) -> bool:
-    """A module of the strategy in `own`: itself, or another that is nobody's library."""
+    """Returns True for the strategy's module or another of `own`, when it is no library."""
     if (path.suffix != ".py" and path != own) or not path.is_relative_to(own.parent):
         return False
     return path == own or not ("site-packages" in path.parts or path.is_relative_to(Path(__file__).parent.parent))
 
 
 def own_modules(strategy: type[Strategy]) -> list[ModuleType]:
-    """Returns the module that `strategy` is from, and those beside it or below that were imported; of a strategy that
-    has no file its module alone."""
+    """Returns the strategy's module and the imported modules beside or below it; only its module when the strategy
+    has no file."""
     module = sys.modules.get(strategy.__module__)
     if module is None:
         return []
@@ -216,7 +216,7 @@ def own_modules(strategy: type[Strategy]) -> list[ModuleType]:
     if main is None:
         return [module]
     own = _resolved(main)
-    folder = str(own.parent)  # looked at as text first: of a thousand modules a few are there
+    folder = str(own.parent)  # compared as text first: of a thousand modules few lie there
     files = [(each, getattr(each, "__file__", None)) for each in list(sys.modules.values())]
     near = [(each, file) for each, file in files if file is not None and _resolved_text(file).startswith(folder)]
     return [each for each, file in near if _is_beside(_resolved(file), own)]

@@ -1,4 +1,4 @@
-"""Numbers that strategies and the core share: sides, subscriptions, and states in which an order changes."""
+"""Number the sides, subscriptions, and changing order states shared by strategies and the core."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a strategy says beside its orders: signals, targets, request keys, and how they are linked.
+"""Record a strategy's signals, targets and request keys, and link them to orders.
 
-Market -> Signal -> Target -> Order -> Fill: a signal's frame says which frame of each input had
+Market -> Signal -> Target -> Order -> Fill: a signal's frame records which frame of each input had
 been taken by then; a target names its signal; an order request is followed by a map with the
 numbers of both, and a fill names its order. Signals and targets are numbered from 1, of a live
 robot from the first number of its life's orders.
@@ -31,8 +31,8 @@ PLOT_NAME_MAX: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """What a strategy sees in the market. time: ns UTC, when it said so; after: the last frame of
-    each input that it had taken; facts: its own words and numbers."""
+    """A strategy's view of the market. time: ns UTC, when it was made; after: the last frame of each input taken by
+    then; facts: the strategy's own data."""
 
     id: int
     symbol: str
@@ -44,7 +44,7 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The position that is wanted (`qty` signed), and for which signal."""
+    """The wanted position (`qty` signed), and the signal behind it."""
 
     id: int
     symbol: str
@@ -54,22 +54,22 @@ class Target:
 
 
 class Notes:
-    """Writes the signals, targets and requests of one life of a strategy. sources: how many inputs it has. enc: makes
-    plain values of numpy's. gateway_decides: whether a request key is another process's to give."""
+    """Writes the signals, targets and requests of one incarnation. sources: number of inputs. enc: converts numpy
+    values to plain ones. gateway_decides: whether another process grants request keys."""
 
     def __init__(self, loop: _core.TradingLoop, sources: int, enc: Callable[[Any], Any]) -> None:
         self._loop, self._sources = loop, sources
         self._enc = enc
-        self.base = 0  # of the numbers
+        self.base = 0  # numbers begin after it
         self.gateway_decides = False
-        self.location = ""  # of the child that asks, while it does
+        self.location = ""  # of the calling child, during its call
         self._signals = self._targets = 0
         self._first: FirstRequests[_core.Order] = FirstRequests(_status)
         self._sha = _core.RunningSha256()
         self._is_silent = True
 
     def signal(self, symbol: str, direction: Direction, facts: dict[str, Any]) -> Signal:
-        """On the tape at once, before the orders of this callback."""
+        """Write a signal to the tape at once, before the orders of this callback."""
         if direction not in DIRECTIONS:
             raise ValueError(f"direction is {', '.join(DIRECTIONS)}, not {direction!r}")
         self._signals += 1
@@ -80,7 +80,7 @@ class Notes:
         return made
 
     def plot(self, name: str, value: Any) -> None:
-        """On the tape at once."""
+        """Write a plotted value to the tape at once."""
         if not isinstance(name, str) or not 0 < len(name) <= PLOT_NAME_MAX:
             raise ValueError(f"plot: the name of a series has 1 to {PLOT_NAME_MAX} letters, not {name!r}")
         try:
@@ -93,7 +93,8 @@ class Notes:
         self._loop.append_cold(EventType.PLOT.id, self._encoded(self._placed({"name": name, "value": shown})))
 
     def target(self, symbol: str, qty: Any, signal: int, **facts: Any) -> tuple[Target, bytes]:
-        """On the tape at once; and what its orders carry. facts: what else the tape says of it."""
+        """Write a target to the tape at once; returns it and the data that its orders carry. facts: further fields
+        for the tape."""
         self._targets += 1
         made = Target(self.base + self._targets, symbol, float(qty), self._loop.now, signal)
         record = {"id": made.id, "symbol": symbol, "qty": str(qty), "signal": signal, **facts}
@@ -102,7 +103,7 @@ class Notes:
 
     @contextmanager
     def at(self, location: str) -> Iterator[None]:
-        """What is said inside is said by the strategy at that place, "": by the run's own."""
+        """Attribute everything written inside to the strategy at that location, "": the run's own."""
         before, self.location = self.location, location
         try:
             yield
@@ -110,18 +111,18 @@ class Notes:
             self.location = before
 
     def more(self, key: RequestKey | None, signal: int) -> bytes:
-        """Returns what an order's request carries."""
+        """Returns the data that an order's request carries."""
         record: dict[str, Any] = key.as_record() if key is not None else {}
         if signal:
             record["signal"] = signal
         return self._encoded(self._placed(record))
 
     def attached(self, entry: int) -> bytes:
-        """Returns what the request of a leg carries that is sent together with its entry."""
+        """Returns the data carried by the request of a leg that is sent together with its entry."""
         return self._encoded(self._placed({"entry": entry}))
 
     def refusal(self, key: RequestKey) -> Refusal | None:
-        """Another order has the key, as far as this process has to know."""
+        """Returns a refusal when another order has the key, as far as this process must decide."""
         if self.gateway_decides:
             return None
         return self._first.refusal(key, 0, self._loop.now)
@@ -131,7 +132,7 @@ class Notes:
             self._first.claim(key, 0, order, 0, self._loop.now)
 
     def end_cycle(self, key: RequestKey) -> None:
-        """In its place between the orders of this callback."""
+        """Free a request key, in sequence with the orders of this callback."""
         record = {"end": key.key, "within": key.within}
         self._loop.append_with_actions(EventType.CYCLE.id, self._encoded(record))
         if not self.gateway_decides:
@@ -139,7 +140,7 @@ class Notes:
 
     @property
     def digest(self) -> bytes:
-        """Of all that was said, b"" where nothing was: part of the state that a replay compares."""
+        """Returns a digest of everything written, b"" when nothing was: part of the state that a replay compares."""
         return b"" if self._is_silent else self._sha.digest()
 
     def _placed(self, record: dict[str, Any]) -> dict[str, Any]:
@@ -153,7 +154,7 @@ class Notes:
 
 
 def number_of(signal: Signal | int | None) -> int:
-    """Returns what a tape calls it; 0: there is none. Raises TypeError for what is neither."""
+    """Returns the number of a signal or target on a tape; 0: None. Raises TypeError for other types."""
     if isinstance(signal, Signal):
         return signal.id
     number = 0 if signal is None else signal

@@ -1,7 +1,7 @@
-"""What coins are worth that an account begins with: the first price that the data has of them.
+"""Value the coins that an account begins with at the first price in the data.
 
 The equity at the start stands before the first event, and profit is counted from it. Without this
-the coins would come to it with their first price, as if they had been earned. Records alone see
+the coins would be added at their first price, as if they had been earned. Only records see
 this price: the strategy's own equity has it from its event on.
 """
 
@@ -19,13 +19,12 @@ from onetape.tape.payloads import fields
 
 __all__ = ["set_opening_prices"]
 
-# Of a frame's 64-bit words, those whose mean is a price: bid and ask, a trade's, a bar's open, a
-# mark (core/journal/events.hpp).
+# Frame words (64 bits) whose mean is a price: bid and ask, a trade's, a bar's open, a mark (core/journal/events.hpp).
 _PRICES = {"quote": ("bid", "ask"), "trade": ("price",), "bar": ("open",), "mark": ("mark",)}
 
 
 def set_opening_prices(plan: RunPlan, host: Host, tapes: Iterable[Path]) -> None:
-    """Before the run begins, where it begins with its first event: else the prices are known."""
+    """Set opening prices before a run that begins with its first event; otherwise prices are available already."""
     funded = {(account, name) for account, cash in plan.money.items() for name in cash if cash[name]}
     wanted = {
         symbol: index
@@ -56,7 +55,7 @@ def _first_prices(path: Path, wanted: set[str]) -> dict[str, tuple[int, int]]:
             event = reader.schemas.of(frame.type).name
             layout = fields(event, *_PRICES[event])
             if len(frame.payload) < layout.size:
-                continue  # not that event's layout: the run itself says so
+                continue  # not that event's layout: the run itself reports it
             prices = layout.unpack_from(frame.payload)
             if all(prices):
                 missing.remove(symbol)

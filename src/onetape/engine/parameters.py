@@ -1,4 +1,4 @@
-"""A strategy's parameters: its annotated class attributes, and how text becomes their values."""
+"""Read a strategy's parameters, its annotated class attributes, and parse their values."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _WORDS = {int: "int", float: "float", bool: "bool", str: "str", Decimal: "decima
 
 @lru_cache(maxsize=64)
 def comments_of(strategy: type) -> Mapping[str, str]:
-    """Name -> the comment on the line of its annotation, of the class and those that it inherits
-    from. Empty where there is no source. Looked up once."""
+    """Returns name -> comment on the line of its annotation, of the class and its base classes. Empty where there is
+    no source. Cached."""
     found: dict[str, str] = {}
     for klass in reversed(strategy.__mro__):
         if klass is object:
@@ -68,8 +68,8 @@ class Param:
 
         shift: Annotated[int, Param(min=1, max=50, help="ticks from the mid")] = 5
 
-    min, max: the bounds, included; of a list, of each of its items. step: by how much a form moves
-    it; any value between the bounds may be given. help: one line; default: the comment behind it.
+    min, max: the bounds, included; of a list, of each of its items. step: step of a form's field;
+    any value between the bounds is allowed. help: one line; default: the comment behind it.
     """
 
     min: Bound | None = None
@@ -80,7 +80,7 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One annotated class attribute. `default` is `required` when the class gives none."""
+    """One annotated class attribute. `default` is `required` when the class sets none."""
 
     name: str
     kind: Any
@@ -93,18 +93,18 @@ class Parameter:
 
 
 def parameters_of(strategy: type) -> dict[str, Parameter]:
-    """Parameters of a strategy class, base classes first, in the order of their definition."""
+    """Returns the parameters of a strategy class, base classes first, in definition order."""
     found: dict[str, Parameter] = {}
     for klass in reversed(strategy.__mro__):
         if klass.__module__ == "onetape.engine.strategy":
-            continue  # what the base class annotates are services
+            continue  # annotations of the base class are services
         notes = inspect.get_annotations(klass)
         for name, note in notes.items():
             if name.startswith("_") or _is_class_var(note):
                 continue
             default = getattr(strategy, name, inspect.Parameter.empty)
             found[name] = Parameter(name, *_declaration(_resolved(note, klass), default))
-        # A subclass may give a new default without repeating the annotation.
+        # A subclass may set a new default without repeating the annotation.
         for name in klass.__dict__:
             if name in found:
                 found[name] = replace(found[name], default=getattr(strategy, name))
@@ -112,7 +112,7 @@ def parameters_of(strategy: type) -> dict[str, Parameter]:
 
 
 def _declaration(kind: Any, default: Any) -> tuple[Any, Any, Param]:
-    """Annotated[int, Param(...)] in its parts."""
+    """Returns the parts of Annotated[int, Param(...)]."""
     if typing.get_origin(kind) is not Annotated:
         return kind, default, Param()
     kind, *more = typing.get_args(kind)
@@ -126,7 +126,7 @@ def _is_class_var(note: Any) -> bool:
 
 
 def _resolved(note: Any, klass: type) -> Any:
-    """Returns the annotation as a type; an unreadable one accepts whatever comes."""
+    """Returns the annotation as a type; an unreadable one accepts any value."""
     if not isinstance(note, str):
         return note
     scope = vars(inspect.getmodule(klass) or types.SimpleNamespace())
@@ -158,7 +158,7 @@ def resolve(strategy: type, chosen: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def coerced(strategy: type, chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the given ones with their values. Raises as `resolve`."""
+    """Returns the chosen parameters with their values. Raises as `resolve`."""
     declared = parameters_of(strategy)
     for name in chosen:
         if name not in declared:
@@ -171,9 +171,8 @@ def coerced(strategy: type, chosen: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def described(strategy: type, values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Returns each parameter as a form needs it: `value`, `default` (None: it has none), `type` (int float bool str
-    decimal choice list dict any), `optional`, `min`, `max`, `step`, `choices`, `help`. Numbers that are decimals are
-    text."""
+    """Returns each parameter for a form: `value`, `default` (None: it has none), `type` (int float bool str decimal
+    choice list dict any), `optional`, `min`, `max`, `step`, `choices`, `help`. Decimal values are text."""
     helps = comments_of(strategy)
     found = {}
     for name, parameter in parameters_of(strategy).items():
@@ -214,7 +213,7 @@ def _word_of(kind: Any) -> tuple[str, list[Any] | None]:
 
 
 def _shown(value: Any) -> Any:
-    """As JSON has it."""
+    """Returns a value in JSON form."""
     if isinstance(value, enum.Enum):
         return str(value.value)
     if isinstance(value, Mapping):
@@ -225,7 +224,7 @@ def _shown(value: Any) -> Any:
 
 
 def coerce(value: Any, parameter: Parameter, owner: str) -> Any:
-    """`value` as the parameter's type; numbers widen (int to float), text is parsed."""
+    """Convert `value` to the parameter's type; numbers widen (int to float), text is parsed."""
     kind = parameter.kind
     options = typing.get_args(kind) if _is_union(kind) else (kind,)
     is_none = value is None or (isinstance(value, str) and value.strip().lower() == "none")
@@ -250,8 +249,9 @@ def _is_union(kind: Any) -> bool:
 
 
 def _bounded(value: Any, parameter: Parameter, owner: str) -> Any:
-    """`value`, if it and all of its items keep the bounds: NaN keeps none, and a whole number has 64 bits as the tape
-    has it. What can be changed is a copy: a default is the class's, and one run must not leave its list to the next."""
+    """Returns `value` when it and all of its items are within the bounds: NaN never is, and an integer has 64 bits
+    as on the tape. Mutable values are copied: a default belongs to the class, and a run must not pass its list to
+    the next."""
     low, high = parameter.facts.min, parameter.facts.max
     for each in value if isinstance(value, (list, tuple, set, frozenset)) else (value,):
         if isinstance(each, bool) or not isinstance(each, (int, float, Decimal)):

@@ -1,4 +1,4 @@
-"""What a parent order is made with: the options that all execution algorithms have, read by instrument and price."""
+"""Parse the terms of parent orders: the options common to all execution algorithms, read by instrument and price."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ MINUTES_MAX = 1_000_000  # two years
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What any parent order may say, by no price and no instrument. deadline: ns UTC; slippage: a number or a share."""
+    """Terms of any parent order, independent of price and instrument. deadline: ns UTC; slippage: a number or a
+    share."""
 
     deadline: int | None
     limit: Decimal | None
@@ -35,7 +36,7 @@ class Terms:
 
 
 def terms_of(options: dict[str, Any], now: int) -> Terms:
-    """Takes them out of `options`. Raises ValueError for what none can be."""
+    """Remove the common terms from `options` and return them. Raises ValueError for invalid ones."""
     deadline, slippage = _deadline(options, now), options.pop("slippage", None)
     limit, clip, share = (
         None if (value := options.pop(name, None)) is None else finite_of(name, value)
@@ -70,7 +71,7 @@ def _deadline(options: dict[str, Any], now: int) -> int | None:
 
 @contextmanager
 def _blames_program(symbol: str, name: str) -> Iterator[None]:
-    """Raises StrategyError for what no parent order can be made with."""
+    """Raises StrategyError for terms that no parent order can have."""
     try:
         yield
     except (ValueError, TypeError) as problem:
@@ -84,7 +85,7 @@ class ParentTerms:
         self._host, self._loop = host, host.loop
 
     def parent(self, symbol: str, side: int, lots: int, options: dict[str, Any]) -> Parent:
-        """Takes the options that all algorithms have out of `options`."""
+        """Remove the common options from `options` and return the parent's fields."""
         instrument, now = self._host.instrument_of(symbol), self._loop.now
         terms = terms_of(options, now)
         worst = self._limit(symbol, side, terms)
@@ -96,15 +97,15 @@ class ParentTerms:
         return Parent(side, lots, now, terms.deadline, worst, clip_lots, terms.participation, least)
 
     def tried(self, symbol: str, side: int, lots: int, name: str, options: dict[str, Any]) -> Parent:
-        """As `parent`, of an algorithm that can be made with what is left. Raises StrategyError."""
+        """As `parent`, and create the algorithm with the remaining options. Raises StrategyError."""
         with _blames_program(symbol, name):
             parent = self.parent(symbol, side, lots, options)
             make_algorithm(name, parent, Random(0).random, options)
         return parent
 
     def check_words(self, symbol: str, name: str, options: dict[str, Any]) -> None:
-        """Raises StrategyError for an algorithm and for options that there are not, where nothing is left to trade: by
-        no price, and a deadline may have passed."""
+        """Raises StrategyError for an unknown algorithm or option when nothing is left to trade: no price is needed,
+        and a deadline may have passed."""
         left, now = dict(options), self._loop.now
         if left.pop("deadline", None) is not None:
             left["minutes"] = 1
@@ -114,11 +115,11 @@ class ParentTerms:
             make_algorithm(name, parent, Random(0).random, left)
 
     def deadline(self, options: dict[str, Any]) -> int | None:
-        """Takes it out of `options`, as a time in ns."""
+        """Remove the deadline from `options` and return it in ns."""
         return _deadline(options, self._loop.now)
 
     def _limit(self, symbol: str, side: int, terms: Terms) -> int | None:
-        """Returns the worst price in ticks: as said, or so far from the price at the start."""
+        """Returns the worst price in ticks: as set, or by slippage from the price at the start."""
         tick = self._host.instrument_of(symbol).tick
         worst: list[int] = []
         if terms.limit is not None:
@@ -134,7 +135,7 @@ class ParentTerms:
         return min(worst) if side > 0 else max(worst)
 
     def _least_by_value(self, symbol: str) -> int:
-        """Lots of the least order that the venue takes, by its value."""
+        """Returns lots of the smallest order that the venue accepts by value."""
         instrument, price = self._host.instrument_of(symbol), self.price(symbol)
         if not instrument.notional_min or price is None or price <= 0:
             return 1
@@ -142,7 +143,7 @@ class ParentTerms:
         return int(-(-instrument.notional_min // per_lot)) + 1
 
     def price(self, symbol: str) -> Decimal | None:
-        """At which positions are valued now."""
+        """Returns the price that currently values positions."""
         doubled = self._loop.value_doubled(symbol)
         decimals = self._host.instrument_of(symbol).price_decimals
         return Decimal(doubled).scaleb(-decimals) / 2 if doubled else None

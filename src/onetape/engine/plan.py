@@ -1,4 +1,4 @@
-"""What a run was: everything that decides it, as run.toml keeps it."""
+"""Describe a run in run.toml: everything that decides its result."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ Fee = tuple[Decimal, Decimal]
 T = TypeVar("T")
 MARKET, DETAIL = "market", "detail"  # seen by the robot; only by the exchange (--detail-data)
 SEQUENCE_NEVER = 2**63 - 1
-BAR_VOLUME_SHARE = 500_000  # 1e-6 of a bar's volume: half, for more would be the market
-AT_OPEN, AT_LIMIT = "open", "at-limit"  # where a resting limit fills that a bar opens beyond
+BAR_VOLUME_SHARE = 500_000  # 1e-6 of a bar's volume: half, as more would be the market itself
+AT_OPEN, AT_LIMIT = "open", "at-limit"  # fill price of a resting limit when a bar opens beyond it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class TapeInput:
     epoch: int = 0
     first_sequence: int = 0
     last_sequence: int = 0
-    crc: int = 0  # chain value of the last frame taken: what the range must end with
+    crc: int = 0  # chain value of the last frame taken, to verify the range
     hash: str = ""  # seal (SHA-256) of the last sealed segment within the range, if there is one
     role: str = MARKET
 
@@ -64,9 +64,9 @@ class TapeInput:
 
 
 class History(NamedTuple):
-    """Bars of a subscription from before a live robot's start, as its venue told them: frames first
-    to last of the gateway's tape. period: ns; bars: completed ones; reason: why these are fewer
-    than was asked for, or none, "": they are not."""
+    """Bars of a subscription from before a live robot's start, as its venue reported them: frames first to last of
+    the gateway's tape. period: ns; bars: completed ones; reason: why there are fewer than requested, "": there
+    are not."""
 
     symbol: str
     period: int
@@ -77,26 +77,26 @@ class History(NamedTuple):
 
     @property
     def is_reported(self) -> bool:
-        """The venue has told at least how the bar that runs stands."""
+        """True when the venue has reported at least the running bar."""
         return self.last >= self.first
 
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A robot at one gateway, or with the number 0 on paper beside it: its number there.
+    """A robot's registration at one gateway, or with number 0 on paper beside it.
 
-    venue: of the symbols that it trades there, "": of all, it has no other seat. since: frame of the
-    tape from which its orders and fills are its own; run_from, heard: those after this frame are of
-    this run, whose journal has so many of them."""
+    number: its number there. venue: of the symbols it trades there, "": all, it has no other seat. since: frame of
+    the tape from which orders and fills are its own; run_from: orders and fills after this frame belong to this run;
+    heard: how many of them the run's journal has."""
 
     number: int = 0
     account: str = ""
     venue: str = ""
-    currencies: dict[str, int] = field(default_factory=dict)  # numbers of fees' currencies so far
-    slot: int = 0  # the sub-account whose money it sees; 0: a run of before that was known
-    leverage: float = 1.0  # at which sub-accounts are reckoned
-    entries_after: int = 0  # frame of the tape: what the ledger booked until then is in the cash
-    others: dict[str, str] = field(default_factory=dict)  # money of no instrument, to begin with
+    currencies: dict[str, int] = field(default_factory=dict)  # numbers of fee currencies so far
+    slot: int = 0  # sub-account whose money it sees; 0: a run from before this was recorded
+    leverage: float = 1.0  # used for sub-accounts' margin
+    entries_after: int = 0  # frame of the tape: ledger entries up to it are in the cash
+    others: dict[str, str] = field(default_factory=dict)  # money of no instrument, at the beginning
     since: int = 0
     run_from: int = SEQUENCE_NEVER
     heard: int = 0
@@ -104,20 +104,18 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class LiveRobot(Seat):
-    """A robot at gateways: its seat at the one whose tape is the run's first, and what its order ids begin after.
+    """A robot at gateways: its seat at the first tape's gateway, and the base of its order ids.
 
-    more: its seats at further gateways, whose tapes come next. life: which one of its run, from 1. memory:
-    MessagePack, what it begins with. positions: the frame of each tape that the
-    life had come to when it began, [] before that is known. order: frames of the tapes beside the
-    first as they were taken: (frame of the first, number of the tape, its frame).
-    halted_at: as halted_after, of each tape. market: symbols of its gateways whose market is the
-    hub's, whose tape comes behind theirs; market_more: others that it follows there; market_from: its
-    first frame that is read. run.toml has the first life's; what later ones began with is on the run's
-    journal (engine/incarnations.py)."""
+    more: seats at further gateways, whose tapes come next. life: number of its incarnation, from 1. memory:
+    MessagePack, at its start. positions: frame of each tape reached at its start, [] before this is known. order:
+    frames of the tapes beside the first in the order taken: (frame of the first, number of the tape, its frame).
+    halted_at: halted_after for each tape. market: symbols of its gateways whose market comes from the hub, whose
+    tape is the last; market_more: further symbols followed there; market_from: first frame read of it. run.toml has
+    the first incarnation's; those of later ones are on the run's journal (engine/incarnations.py)."""
 
     order_base: int = 0
     more: list[Seat] = field(default_factory=list)
-    halted_after: int = 0  # frame of the first tape, after which it was told to end; 0: never
+    halted_after: int = 0  # frame of the first tape after which its end was requested; 0: never
     stopped: bool = False  # by the operator, before it began
     life: int = 1
     restart: str = ""  # memory, replay or fresh: how it was restarted; "": it was not
@@ -130,12 +128,12 @@ class LiveRobot(Seat):
     market_from: int = 0
 
     def is_of_hub(self, source: int) -> bool:
-        """Tells whether the tape of that number is the hub's."""
+        """Returns True when the tape with that number is the hub's."""
         return source == len(self.seats) and bool(self.market)
 
     @property
     def seats(self) -> list[Seat]:
-        """Returns its seats, by the number of the tape."""
+        """Its seats, by the number of the tape."""
         return [self, *self.more]
 
     def gateway_of(self, venue: str) -> int:
@@ -145,8 +143,8 @@ class LiveRobot(Seat):
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """All that decides a run, beside the tapes and the strategy's source. What a session finds out on its way is in
-    the plan that it then has; nobody else's changes."""
+    """Everything that decides a run, beside the tapes and the strategy's source. A session adds its findings to its
+    own copy."""
 
     strategy: str  # file.py:Class, relative to the run's source folder once it is kept
     params: dict[str, Any] = field(default_factory=dict)
@@ -154,85 +152,85 @@ class RunPlan:
     start: int | None = None  # ns, inclusive
     end: int | None = None  # ns, exclusive
     cash: dict[str, Decimal] = field(default_factory=dict)  # of one account for all venues
-    accounts: Accounts = field(default_factory=dict)  # at each venue, where they are apart
-    account_names: dict[str, str] = field(default_factory=dict)  # of these by venue, where they have one
-    fee: Fee | None = None  # maker, taker: over the instruments' own
-    fees: dict[str, Fee] = field(default_factory=dict)  # the same at venues that are named
+    accounts: Accounts = field(default_factory=dict)  # by venue, where accounts are separate
+    account_names: dict[str, str] = field(default_factory=dict)  # by venue, where it differs
+    fee: Fee | None = None  # maker, taker: replace the instruments' own
+    fees: dict[str, Fee] = field(default_factory=dict)  # by named venue
     fee_volume: Decimal = Decimal(0)  # traded in the thirty days before the start, quote currency
-    fee_volumes: dict[str, Decimal] = field(default_factory=dict)  # the same at venues of their own
+    fee_volumes: dict[str, Decimal] = field(default_factory=dict)  # by named venue
     leverage: int = 1
     margin: str = "cross"
     hedge: bool = False
     latency: Latency = field(default_factory=Latency)
-    latencies: dict[str, Latency] = field(default_factory=dict)  # of venues that are named
+    latencies: dict[str, Latency] = field(default_factory=dict)  # by named venue
     venue: VenueOptions = field(default_factory=VenueOptions)
     hours: TradingHours | Sessions | None = None  # when the robot trades; None: always
     queue: str = CONSERVATIVE
-    queue_fit: str = ""  # of a model from a file: to what it was fitted, and how far off it is
-    fuse: bool = False  # quotes move the exchange's book between messages of depth
-    filter: bool = False  # bad ticks are kept back from exchange and robot
+    queue_fit: str = ""  # of a model from a file: the fit's data and its error
+    fuse: bool = False  # quotes change the exchange's book between depth messages
+    filter: bool = False  # bad ticks are hidden from exchange and robot
     bar_volume_share: int = BAR_VOLUME_SHARE
     limit_fills: str = AT_OPEN
-    # Against bars protective orders leave together with their entry; a run from before they did is replayed without.
+    # Against bars protective orders leave together with their entry; older runs are replayed without.
     legs_with_entry: bool = True
     impact: Impact | None = None  # own takers move the market; None: they do not
-    impact_fit: str = ""  # of a law from a file: to what it was fitted, and how sure it is
+    impact_fit: str = ""  # of a law from a file: the fit's data and its error
     interpret: bool = False  # run a @compiled strategy as Python
     seed: int = 1
     on_error: str = "halt"
     kind: str = "backtest"  # backtest | paper | live
-    live: LiveRobot | None = None  # orders go to a gateway, and their news come with its tape
+    live: LiveRobot | None = None  # orders go to a gateway, and their events come with its tape
     inputs: list[TapeInput] = field(default_factory=list)
     sample_every: int = 0  # ns between equity samples
-    bar_sources: dict[str, str] = field(default_factory=dict)  # "symbol period" -> where from
-    history: list[History] = field(default_factory=list)  # of a live robot: what the venue told
+    bar_sources: dict[str, str] = field(default_factory=dict)  # "symbol period" -> source of the bars
+    history: list[History] = field(default_factory=list)  # of a live robot: bars reported by the venue
 
     @property
     def is_at_gateway(self) -> bool:
-        """Its orders go to a venue; else the run has an exchange of its own."""
+        """True when orders go to a venue; else the run has a simulated exchange."""
         return self.live is not None and self.live.number > 0
 
     @property
     def money(self) -> Accounts:
-        """Returns the cash of each account; the one that all venues share is called SHARED."""
+        """Returns the cash of each account; the one shared by all venues is called SHARED."""
         return self.accounts or {SHARED: self.cash}
 
     @property
     def currency(self) -> str:
-        """That of the run's equity: the first that was given."""
+        """The equity's currency: the first one of the cash."""
         return next(iter(next(iter(self.money.values()))))
 
     def counts(self, currency: str) -> bool:
-        """Money of this currency is part of the run's equity and profit."""
+        """Returns True when money of this currency is part of the run's equity and profit."""
         return currency == self.currency or (bool(self.accounts) and at_par(currency, self.currency))
 
     @property
     def named_accounts(self) -> dict[str, str]:
-        """Returns the run's accounts by name, each with the venue of what is traded on it; those without are called as
-        their venues."""
+        """Returns the run's accounts by name, each with the venue of its symbols; an account without a name has its
+        venue's."""
         return {self.account_names.get(venue, venue): venue for venue in self.money}
 
     def own_of(self, options: Mapping[str, T], venue: str) -> T | None:
-        """Returns what an option by venue says of the account of a venue alone, None: nothing."""
+        """Returns the value that an option by venue has for this account's venue alone; None: none."""
         return options.get(f"{at_exchange(venue)}@{self.account_names.get(venue, '')}", options.get(venue))
 
     def option_of(self, options: Mapping[str, T], venue: str) -> T | None:
-        """Returns the same, or what it says of the venue's exchange."""
+        """Returns the value for the account's venue, else for its exchange."""
         own = self.own_of(options, venue)
         return options.get(at_exchange(venue)) if own is None else own
 
     def fee_of(self, venue: str) -> Fee | None:
-        """Returns what replaces the fees and tiers of a venue's instruments; None: they are its own."""
+        """Returns the fees and tiers that replace those of a venue's instruments; None: the instruments' own apply."""
         return self.option_of(self.fees, venue) or self.fee
 
     def latency_of(self, venue: str) -> Latency:
-        """Returns how long orders and answers take to and from a venue."""
+        """Returns the latency of orders and answers to and from a venue."""
         return self.option_of(self.latencies, venue) or self.latency
 
 
 def parse_fees(options: ByVenue) -> tuple[Fee | None, dict[str, Fee]]:
-    """`0.0002,0.0005` and `kraken=0.0016,0.0026`: of all venues that are not named, and of those
-    that are."""
+    """Parse `0.0002,0.0005` and `kraken=0.0016,0.0026`: fees of all venues that are not named, and of those that
+    are."""
     todo = "write MAKER,TAKER as 0.0002,0.0005, or kraken=0.0016,0.0026 for one venue"
     common, named = split_by_venue(options, location="--fee", todo=todo)
     fees = {venue: parse_fee(text) for venue, text in named.items()}
@@ -240,7 +238,7 @@ def parse_fees(options: ByVenue) -> tuple[Fee | None, dict[str, Fee]]:
 
 
 def parse_fee(text: str) -> Fee:
-    """`0.0002,0.0005`: maker and taker share of notional; one number serves both."""
+    """Parse `0.0002,0.0005`: maker and taker share of notional; one number serves both."""
     try:
         values = [Decimal(part.strip()) for part in text.split(",")]
     except ArithmeticError:
@@ -251,8 +249,8 @@ def parse_fee(text: str) -> Fee:
 
 
 def parse_volumes(text: str) -> tuple[Decimal, dict[str, Decimal]]:
-    """`5000000` or `binance=5000000,kraken=20000,1000`: what was traded before, in the quote
-    currency, at every venue that is not named and at those that are."""
+    """Parse `5000000` or `binance=5000000,kraken=20000,1000`: the volume traded before, in quote currency, at every
+    venue that is not named and at those that are."""
     common: Decimal | None = None
     named: dict[str, Decimal] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -276,7 +274,7 @@ def parse_volumes(text: str) -> tuple[Decimal, dict[str, Decimal]]:
 
 
 def parse_bar_volume(text: str) -> int:
-    """`5%` or `0.05`: what own fills may take of a bar's volume, in millionths."""
+    """Parse `5%` or `0.05`: the share of a bar's volume that own fills may take, in millionths."""
     try:
         share = Decimal(text.strip().removesuffix("%").strip())
         if text.strip().endswith("%"):
@@ -301,7 +299,7 @@ def parse_limit_fills(text: str) -> str:
 
 
 def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
-    """run.toml: the plan, then what was found out on the way (`facts`, nested tables)."""
+    """Write run.toml: the plan, then the facts found during the run (`facts`, nested tables)."""
     document: dict[str, Any] = {
         "run": {
             "kind": plan.kind,
@@ -357,7 +355,7 @@ def _model_table(plan: RunPlan) -> dict[str, Any]:
 
 
 def _live_table(live: LiveRobot) -> dict[str, Any]:
-    """Of the first life; each begins its part of the run's journal with its own."""
+    """Returns the table of the first incarnation; later ones are recorded on the run's journal."""
     names = ("number", "order_base", "account", "halted_after", "stopped", "slot", "leverage", "entries_after")
     lists = ("currencies", "others", "market", "market_more", "market_from")
     named = {name: getattr(live, name) for name in lists if getattr(live, name)}
@@ -367,17 +365,17 @@ def _live_table(live: LiveRobot) -> dict[str, Any]:
 
 
 def seat_record(seat: Seat) -> dict[str, Any]:
-    """Returns a seat beside the first, as run.toml and the run's journal have it."""
+    """Returns a seat beside the first in the form of run.toml and the run's journal."""
     return {each.name: getattr(seat, each.name) for each in fields(Seat)}
 
 
 def live_robot_of(table: Mapping[str, Any]) -> LiveRobot:
-    """Returns the robot of such a table."""
+    """Returns the robot from its table."""
     return LiveRobot(**{**table, "more": [Seat(**each) for each in table.get("more", ())]})
 
 
 def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
-    """Returns the plan of a run and the whole document. Raises BadConfig for what is not a run."""
+    """Returns a run's plan and the whole document. Raises BadConfig for a file that is no run."""
     file = path / "run.toml"
     if not file.is_file():
         raise BadConfig(f"{path} is not a run", location="run.toml", todo="name a run or its folder")
@@ -462,7 +460,7 @@ def toml_value(value: Any) -> Any:
 
 
 def to_toml(document: Mapping[str, Any]) -> str:
-    """Plain values, lists of them, tables and lists of tables; enough for run.toml."""
+    """Format plain values, lists of them, tables and lists of tables as TOML; enough for run.toml."""
     lines: list[str] = []
     _table(document, (), lines)
     return "\n".join(lines).strip() + "\n"

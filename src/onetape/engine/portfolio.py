@@ -1,10 +1,10 @@
-"""The robot of a portfolio: many strategies that share positions, each with a position of its own on paper.
+"""Trade a portfolio as one robot: strategies that share positions, each with a position of its own on paper.
 
-Members say targets. What they say at one moment is sized by weights or lots, cut to the portfolio's limits, netted by
-symbol and crossed inside at the middle of the market; what is left becomes targets of the account, reductions first.
-Each fill of these belongs to the members that lacked it. So members' positions add up to the account's, whatever
-fills, and their profits to its profit. Several accounts at one exchange are one account here: targets are divided among
-them, and what they hold is added up.
+Members set targets. Targets of one moment are sized by weights or lots, cut to the portfolio's limits, netted by
+symbol and crossed inside at the mid price; the rest becomes targets of the account, reductions first. Each fill of
+these is assigned to the members whose position was short of its target. So members' positions add up to the
+account's whatever fills, and their profits to its profit. Several accounts at one exchange count as one account:
+targets are divided among them, and their positions are summed.
 """
 
 from __future__ import annotations
@@ -61,18 +61,18 @@ _SUBSCRIBED: Final = {
     "liquidation": "liquidations",
     "mbo": "mbo",
 }
-POSITIONS_MAX: Final = 1000  # of members of a live portfolio: a robot's memory keeps them
+POSITIONS_MAX: Final = 1000  # of members of a live portfolio: kept in the robot's memory
 _NET: Final = f"{PRIVATE_TIMER}portfolio"
 _REBALANCE: Final = f"{PRIVATE_TIMER}rebalance"
 _LOOK: Final = f"{PRIVATE_TIMER}volatility"
 _LATE: Final = f"{PRIVATE_TIMER}bars"
-BARS_WITHIN: Final = 10 * 10**9  # ns, of a bar that the data or the venue brings, from its end on
+BARS_WITHIN: Final = 10 * 10**9  # ns after its end within which the data or the venue must bring a bar
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One instance of a strategy in a portfolio. entry: its section in the file; name: that and, of several, its
-    number; share: of the equity."""
+    """One instance of a strategy in a portfolio. entry: its section in the file; name: the section's, with a number
+    when there are several; share: of the equity."""
 
     name: str
     entry: str
@@ -86,7 +86,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class MemberFill:
-    """A member's part of a fill. order: of the account; None: another member was the other side. liquidity is
+    """A member's part of a fill. order: of the account; None: another member was the counterparty. liquidity is
     "internal" then, and there is no fee."""
 
     order: _core.Order | None
@@ -105,7 +105,7 @@ class MemberFill:
 
 
 class MemberPosition:
-    """The part of the shared position that a member holds, a live view."""
+    """The part of the shared position that belongs to a member, a live view."""
 
     side = "both"
 
@@ -142,11 +142,11 @@ class MemberPosition:
 
 
 class MemberFace(Child):
-    """Makes a member of a strategy class: it says targets, and sees its own part of fills and positions."""
+    """Makes a member from a strategy class: it sets targets, and sees its own part of fills and positions."""
 
     _portfolio: Portfolio
     _member: int
-    _heard: list[str]  # kinds that it has callbacks for
+    _heard: list[str]  # kinds for which it has callbacks
 
     def _hears(self, kind: str, on: Callable[[str, Callable[..., Any]], None]) -> None:
         if kind in ("timer", "health", "event"):
@@ -155,7 +155,7 @@ class MemberFace(Child):
             self._heard.append(kind)
 
     def subscribe(self, symbol: str, *arguments: Any, **options: Any) -> None:
-        """Raises StrategyError for what the portfolio's file does not say."""
+        """Subscribe as the portfolio's file allows; raises StrategyError for anything else."""
         options |= dict(zip(_SUBSCRIBES, arguments, strict=False))
         bars = options.get("bars") or ()
         periods = [_period(text) for text in ((bars,) if isinstance(bars, str) else bars)]
@@ -176,7 +176,7 @@ class MemberFace(Child):
         account: str | None = None,
         **options: Any,
     ) -> None:
-        """A multiple of its lots, or of its share of the equity in the symbol."""
+        """Set a target: a multiple of its lots, or of its share of the equity in the symbol."""
         if account not in (None, ALL):
             self._refuse_account("a target")
         self._portfolio._want(self._member, symbol, float(qty), algo, options)
@@ -206,7 +206,7 @@ class MemberFace(Child):
         return [each for each in self._portfolio._positions[self._member].values() if each.qty_int]
 
     def orders(self, symbol: str | None = None) -> list[_core.Order]:
-        """None: orders are the portfolio's."""
+        """Returns None: orders belong to the portfolio."""
         return []
 
     def profit(self, symbol: str) -> float:
@@ -231,7 +231,7 @@ class MemberFace(Child):
 
 
 class Portfolio(Strategy):
-    """Trades a portfolio's members as one strategy. Made of a file by engine/portfolio_file.py."""
+    """Trades a portfolio's members as one strategy. Created from a file by engine/portfolio_file.py."""
 
     _config: ClassVar[PortfolioConfig]
     _instances: ClassVar[list[Member]]
@@ -262,9 +262,9 @@ class Portfolio(Strategy):
         self._hearers: dict[str, dict[Any, list[tuple[str, Callable[[Any], None]]]]] = {}
         self._targets: dict[str, int] = {}
         self._sizes: dict[str, dict[int, float]] = {symbol: {} for symbol in self._traded}  # units, not rounded
-        self._changed: dict[str, set[int]] = {}  # members whose sizes are to be made anew
-        self._volatilities: np.ndarray[Any, Any] | None = None  # of the returns that weights are of
-        self._awaited = 0  # end of the bars that a rebalance waits for, ns UTC; 0: of none
+        self._changed: dict[str, set[int]] = {}  # members whose sizes must be computed anew
+        self._volatilities: np.ndarray[Any, Any] | None = None  # returns for the weights
+        self._awaited = 0  # end of the bars that a rebalance waits for, ns UTC; 0: none
         self._children: list[Any] = []
         shares_equity = bool(config.weights or config.band) or self._caps != Caps()
         handlers = self._host.handlers_of(Strategy)
@@ -314,10 +314,10 @@ class Portfolio(Strategy):
     def _measures(self) -> bool:
         return isinstance(self._config.weights, str) and self._config.weights not in ("", "equal")
 
-    # --- what members hear --------------------------------------------------------------------------
+    # --- events of members --------------------------------------------------------------------------
 
     def _route(self, kind: str, keys: list[Any], child: Any) -> None:
-        """Events of these symbols, or of these bars, are heard by the member, once."""
+        """Pass events of these symbols, or of these bars, to the member, once each."""
         if kind not in self._hearers:
             hearers = self._hearers[kind] = {}
             key = _bar_key if kind == "bar" else _symbol_key
@@ -353,10 +353,11 @@ class Portfolio(Strategy):
                     f"{wanted} {text}, and {said} {', '.join(each.periods)}", location=each.kind.__name__
                 )
 
-    # --- what members want --------------------------------------------------------------------------
+    # --- targets of members -------------------------------------------------------------------------
 
     def _check_target(self, command: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """As Strategy's. `member` says whose target it is; what works of a symbol works for all of them."""
+        """Check a target command as Strategy does. `member` names whose target it is; orders of a symbol work for
+        all members."""
         left = dict(fields)
         named = left.pop("member", None)
         check_target(self._host, self._works, command, left)
@@ -372,8 +373,8 @@ class Portfolio(Strategy):
         return any(map(self._execution_desk().works, self._host.on_all(symbol)))
 
     def _obey_target(self, command: str, fields: Mapping[str, Any]) -> None:
-        """Members say the target, or give it up and keep what they hold; what that makes of the account's is said at
-        once."""
+        """Carry out a target command: members set the target, or give it up and keep their position; the account's
+        target follows at once."""
         symbol, qty, algo, options = target_of(fields)
         if command not in (TARGET, CANCEL_TARGET):
             for each in self._host.on_all(symbol):
@@ -404,10 +405,10 @@ class Portfolio(Strategy):
             return
         self._signals[symbol][member] = signal
         self._changed.setdefault(symbol, set()).add(member)
-        self._loop.set_timer(_NET, 0, self._loop.now)  # when all have been heard of what there is now
+        self._loop.set_timer(_NET, 0, self._loop.now)  # after all members got the events of this moment
 
     def _move_member(self, member: int, old: str, new: str) -> None:
-        """Its target of a contract becomes one of the next; after a restart it has said none, and holds one."""
+        """Move a member's target to the next contract; after a restart it has a position but no target yet."""
         signal = self._signals[old].get(member)
         if signal is None and (held := self._position(member, old).qty_int):
             unit = self._unit_value(old)
@@ -419,7 +420,7 @@ class Portfolio(Strategy):
 
     def _on_own_timer(self, name: str) -> None:
         if name == _NET:
-            if not (self._awaited and self._has_bars(self._awaited)):  # else all is sized anew at this moment
+            if not (self._awaited and self._has_bars(self._awaited)):  # else everything is sized anew at this moment
                 self._net(set(self._changed))
             return
         if name == _REBALANCE and self._measures and self._lacks_bars():
@@ -433,8 +434,8 @@ class Portfolio(Strategy):
             self._net(said)
 
     def _lacks_bars(self) -> bool:
-        """Tells whether bars of `returns` end now that the data or the venue has yet to bring: then the rebalance comes
-        with the last of them, or without those that there are not."""
+        """Returns True while bars of `returns` that end now are missing: the rebalance comes with the last of them,
+        or after a wait without the missing ones."""
         now, period = self._loop.now, parse_period(self._config.returns)
         end = now // period * period
         if now - end >= BARS_WITHIN or self._has_bars(end):
@@ -456,15 +457,15 @@ class Portfolio(Strategy):
             self._loop.set_timer(_LATE, 0, self._loop.now)
 
     def _is_otherwise_volatile(self) -> bool:
-        """A symbol's volatility is so far from that which the weights are of that they are made anew, or there are no
-        weights yet."""
+        """Returns True when a symbol's volatility differs enough from that behind the weights to recompute them, or
+        there are no weights yet."""
         was, returns = self._volatilities, self._returns()
         if was is None or returns is None:
             return returns is not None
         return bool((np.abs(returns.std(axis=0) - was) > self._config.volatility_change * was).any())
 
     def _returns(self) -> np.ndarray[Any, Any] | None:
-        """Log returns of the window until now; None: too few."""
+        """Returns log returns of the window until now; None: too few."""
         config = self._config
         bars = [self.bars(symbol, config.returns, config.window + 1) for symbol in self._traded]
         if min(map(len, bars)) <= config.window:
@@ -472,7 +473,7 @@ class Portfolio(Strategy):
         return log_returns([each.ts_close for each in bars], [each.close for each in bars])
 
     def _measure(self) -> None:
-        """Weights by the returns until now; what cannot be reckoned leaves those that there were."""
+        """Compute weights from the returns until now; on failure the previous weights stay."""
         config, returns = self._config, self._returns()
         if returns is None:
             return
@@ -493,14 +494,14 @@ class Portfolio(Strategy):
         self.log("weights", symbols=self._weights)
 
     def _net(self, said: set[str], repeat: str | None = None) -> None:
-        """From wishes to targets of the account. said: symbols of which members want something else; what works for
-        others keeps its deadline. repeat: one whose target is said anew, though it is the one that works."""
+        """Turn members' targets into targets of the account. said: symbols with changed targets; the working orders
+        of others keep their deadline. repeat: a symbol whose unchanged target is set again."""
         if self._measures and not self._weights:
             self._measure()
         if self._config.weights == "equal":
             self._weights = dict.fromkeys(self._traded, 1 / len(self._traded))
         if self._config.weights and not self._weights:
-            return  # until there are
+            return  # until there are prices
         has_caps = self._caps != Caps()
         equity = self.equity
         wants: dict[str, dict[int, float]] = {}
@@ -520,7 +521,7 @@ class Portfolio(Strategy):
             if all(shared.wanted.get(member) == units for member, units in members.items()):
                 continue
             shared.wanted.update(members)
-            if self._host.robot_numbers:  # live: it may have another life
+            if self._host.robot_numbers:  # live: it may be restarted
                 names = {self._active[member].name: units for member, units in members.items()}
                 self._host.kept.setdefault("wanted", {}).setdefault(symbol, {}).update(names)
                 self._loop.touch_memory()
@@ -528,7 +529,7 @@ class Portfolio(Strategy):
         self._send(terms, said, repeat)
 
     def _quantity(self, member: int, symbol: str, signal: float, unit: float, equity: float) -> float:
-        """Units of the instrument, not rounded."""
+        """Returns the quantity in units of the instrument, not rounded."""
         each: Member = self._active[member]
         if self._config.weights:
             return signal * each.share * self._weights[symbol] * equity / unit
@@ -537,13 +538,13 @@ class Portfolio(Strategy):
         return signal * float(lots[symbol] if isinstance(lots, dict) else lots) * float(10**decimals)
 
     def _unit_value(self, symbol: str) -> float | None:
-        """Worth of one unit; None: no price is known."""
+        """Returns the value of one unit; None: no price yet."""
         doubled = self._loop.value_doubled(symbol)
         if doubled <= 0:
             return None
         instrument = self.instrument(symbol)
         price = doubled / 2 / float(10**instrument.price_decimals)
-        if instrument.kind == "inverse":  # in the coin that the equity is in
+        if instrument.kind == "inverse":  # in the coin of the equity
             price = 1 / price
         return float(instrument.multiplier) * price / float(10**instrument.size_decimals)
 
@@ -576,7 +577,7 @@ class Portfolio(Strategy):
         if targets:
             desk.reach(targets)
 
-    # --- what becomes of it -------------------------------------------------------------------------
+    # --- fills and positions ------------------------------------------------------------------------
 
     def _cross(self, symbol: str) -> None:
         trades = self._shared[symbol].cross()
@@ -585,7 +586,7 @@ class Portfolio(Strategy):
             self._give(member, symbol, qty, price, 0, None)
 
     def _account_position(self, symbol: str) -> int:
-        """Returns what is held of a symbol, on all accounts at its exchange."""
+        """Returns the position in a symbol, on all accounts at its exchange."""
         return sum(self.position(each).qty_int for each in self._host.on_all(symbol))
 
     def _on_account_fill(self, fill: _core.Fill) -> None:
@@ -604,7 +605,7 @@ class Portfolio(Strategy):
         self._keep_lacks(symbol)
         fee = fill.fee_int
         if fill.fee_currency != self.instrument(symbol).settle:
-            fee = 0  # other money is no part of their profit: the account's fill has it
+            fee = 0  # money in another currency is no part of their profit: the account's fill has it
         fees = shares(fee, {member: abs(each) for member, each in parts.items()}, rest_to=next(iter(parts)))
         for member, each in parts.items():
             self._give(member, symbol, each, fill.price_int, fees.get(member, 0), fill)
@@ -634,7 +635,7 @@ class Portfolio(Strategy):
         self.log(
             f"{name} {made.side} {instrument.size(abs(qty))} {symbol}",
             member=name,
-            symbol=symbol if fill is None else fill.symbol,  # with the account whose fill it is
+            symbol=symbol if fill is None else fill.symbol,  # with the account of the fill
             qty=str(instrument.size(qty)),
             price=str(instrument.price(price)),
             fee=str(Decimal(fee).scaleb(-MONEY_DECIMALS)),
@@ -659,7 +660,7 @@ class Portfolio(Strategy):
     # --- restarts -----------------------------------------------------------------------------------
 
     def _keep(self, name: str, symbol: str, position: MemberPosition) -> None:
-        if self._host.robot_numbers:  # live: it may have another life
+        if self._host.robot_numbers:  # live: it may be restarted
             held = self.memory.setdefault("members", {}).setdefault(symbol, {})
             held[name] = [_packed(each) for each in (*position.holding.state, position.fees)]
 
@@ -670,8 +671,8 @@ class Portfolio(Strategy):
             self._loop.touch_memory()
 
     def _restore(self) -> None:
-        """Positions of an earlier life, and what is on its way; fills since then are whose orders these were, and what
-        the account has beside them is nobody's."""
+        """Restore an earlier incarnation's positions and pending orders; later fills are assigned by their orders,
+        and the account's other position belongs to no member."""
         desk, kept = self._execution_desk(), self._host.kept.get("wanted", {})
         lacks, names = self._host.kept.get("lacks", {}), {name: number for number, name in self._names.items()}
         for symbol, members in self.memory.get("members", {}).items() if self.resumed else ():
@@ -704,7 +705,7 @@ class Portfolio(Strategy):
             shared.target(order.id for each in self._host.on_all(symbol) for order in self._loop.working(each))
 
     def _price_int(self, symbol: str) -> int:
-        """Returns the middle of the market, before it is there what the account's position cost."""
+        """Returns the mid price; before the first quote the account's entry price."""
         if doubled := self._loop.value_doubled(symbol):
             return int(doubled) // 2
         held = next((each for each in map(self.position, self._host.on_all(symbol)) if each.qty_int), None)
@@ -712,7 +713,7 @@ class Portfolio(Strategy):
 
 
 def _packed(value: int) -> bytes:
-    """Exact, and shorter than its digits: memory has room for POSITIONS_MAX of them."""
+    """Pack an amount exactly, and shorter than its digits: memory has room for POSITIONS_MAX of them."""
     return value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
 
 
@@ -730,7 +731,7 @@ def _bar_key(bar: Any) -> tuple[str, Any]:
 
 @lru_cache(maxsize=256)
 def _period(text: str) -> int | str:
-    """ns, or the text of bars by amount."""
+    """Returns ns, or the text of bars by amount."""
     name = text.partition("@")[0]
     try:
         return parse_period(name)

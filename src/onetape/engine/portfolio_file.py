@@ -1,5 +1,5 @@
-"""A portfolio's file as a strategy class: its members are found, checked against what the file says of them, and
-counted out over symbols, periods and parameters."""
+"""Build a strategy class from a portfolio's file: find its members, check the file's entries against them, and
+expand them over symbols, periods and parameters."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ CLASS: Final = "Portfolio"
 
 
 def portfolio_class(path: Path, load: Load) -> type[Strategy]:
-    """Returns the strategy that trades the portfolio of a file. load: a strategy class by its reference. Raises
-    BadConfig naming the line and both sides of what does not fit."""
+    """Returns the strategy that trades a portfolio's file. load: returns a strategy class by its reference. Raises
+    BadConfig naming the line and both sides of a contradiction."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -78,7 +78,7 @@ Bad = Callable[[str, str, str, str], BadConfig]
 def _members(config: PortfolioConfig, path: Path, load: Load, bad: Bad) -> Iterator[Member]:
     files: dict[str, Path] = {}
     seen: dict[str, str] = {}
-    names: dict[str, str] = {}  # of members, and whose they are
+    names: dict[str, str] = {}  # of members, with their owner
     silent = [each for each in config.strategies.values() if not each.share]
     rest = max(1 - sum(each.share for each in config.strategies.values()), 0.0)
     for name, each in config.strategies.items():
@@ -105,7 +105,7 @@ def _members(config: PortfolioConfig, path: Path, load: Load, bad: Bad) -> Itera
 
 
 def _check_options(name: str, each: MemberConfig, bad: Bad) -> None:
-    """What is wrong with them by any price and instrument, long before the first target."""
+    """Check algorithm options without price and instrument, long before the first target."""
     if each.options and each.algo == "touch" and not {"limit", "slippage"} & set(each.options):
         raise bad(name, "options", "options of no algorithm", 'algo = "twap", or leave them out')
     left = dict(each.options)
@@ -142,7 +142,7 @@ def _kind(name: str, each: MemberConfig, path: Path, load: Load, bad: Bad, files
 def _instances(
     name: str, each: MemberConfig, kind: type[Strategy], declared: dict[str, Parameter], bad: Bad
 ) -> Iterator[tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]]:
-    """(parameters, symbols, periods) of each."""
+    """Returns (parameters, symbols, periods) of each instance."""
     for key in each.params:
         if key not in declared:
             todo = f"{kind.__name__} has {', '.join(declared) or 'none'}"

@@ -1,12 +1,12 @@
-"""Protective orders that are attached to an entry: stop, take-profits and trailing stop follow what it has filled.
+"""Attach protective orders to an entry: stop, take-profits and trailing stop that follow its fills.
 
-Each leg is an order at the venue, conditional, reduce-only and never larger than what of the entry is still held. A
-leg that ends the position cancels the others. A leg whose price or place changes is there before the old one is
-canceled: what has filled is not without its stop because of a change.
+Each leg is an order at the venue, conditional, reduce-only and never larger than the part of the entry still held. A
+leg that ends the position cancels the others. To change a leg's price or size, the new order is placed before the
+old one is canceled: filled quantity is never without its stop.
 
-A leg leaves when the robot hears of the entry's first fill. Where orders meet bars alone that is the end of the bar,
-too late for what happens inside it: there the legs leave together with the entry, and the simulated exchange wakes them
-by its fills.
+A leg leaves when the robot receives the entry's first fill. Where orders fill only on bars this would be the end of
+the bar, too late for events inside it: there the legs leave together with the entry, and the simulated exchange
+activates them by its fills.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 __all__ = ["Attached", "Protections"]
 
 WOULD_TRIGGER: Final = 4109
-REFUSALS_MAX: Final = 10  # of one leg, before it is given up loudly
-SHARE_DECIMALS: Final = 9  # of a share, as the core takes it
-SHARE_LEAST: Final = 100  # a price that is so many times smaller than the market's is a share, written as a number
+REFUSALS_MAX: Final = 10  # of one leg, before an error ends it
+SHARE_DECIMALS: Final = 9  # units of a share, in the core's form
+SHARE_LEAST: Final = 100  # a price this many times smaller than the market's is taken as a share written as a number
 SHARE_ROUNDING: Final = Decimal("1e-9")  # three times 1/3 is the whole
 TAKE_PROFIT: Final = "take_profit"
 
 
 @dataclass(slots=True)
 class Leg:
-    """One leg of a protection, a stop or a take-profit. name: of all the entry's legs; order: what works now; retired:
-    those that it replaced and that are not gone yet; filled: size units of the ones that are."""
+    """One leg of a protection, a stop or a take-profit. name: unique within the entry; order: the working one;
+    retired: replaced orders that are not closed yet; filled: size units filled by closed orders."""
 
     kind: str
     name: str
@@ -58,8 +58,8 @@ class Leg:
 
 
 class Stand(NamedTuple):
-    """Where a leg stands. share, distance: how far from the entry's average price; both 0: at a price of its own.
-    begins, ends: its part of the entry, as shares of it; all legs that have none of their own have the whole."""
+    """Price of a leg. share, distance: from the entry's average price; both 0: a fixed price. begins, ends: its part
+    of the entry, as shares of it; a leg without a part covers the whole."""
 
     price: Decimal
     share: Decimal = Decimal(0)
@@ -74,9 +74,9 @@ class Stand(NamedTuple):
 
 @dataclass(slots=True)
 class Attached:
-    """The protection of one entry. stop, trail: as the strategy said them, a price or a distance, or "2%"; takes: each
-    take-profit's level and up to which share of the entry it goes, as `levels_of` has them; closed: size units of its
-    fills that something else than its legs has ended."""
+    """The protection of one entry. stop, trail: as the strategy passed them, a price or a distance, or "2%"; takes:
+    level of each take-profit and its cumulative share of the entry, as from `levels_of`; closed: size units of
+    the entry's fills closed by other orders."""
 
     entry: _core.Order
     stop: Any
@@ -88,13 +88,13 @@ class Attached:
 
 
 class Protections:
-    """Keeps the protections of one strategy's entries at work."""
+    """Keeps the protective orders of one strategy's entries working."""
 
     def __init__(self, host: Host, base: type, withdrawals: Withdrawals, owner: str) -> None:
-        """owner: where the strategy is among those of the run."""
+        """owner: location of the strategy in the run."""
         self._host, self._loop, self._owner, self._withdrawals = host, host.loop, owner, withdrawals
         self._attached: dict[int, Attached] = {}
-        self._traded: set[str] = set()  # symbols whose trades are heard
+        self._traded: set[str] = set()  # symbols whose trades are followed
         self._terms = ParentTerms(host)
         self._away = AwayVenues(host)
         handlers = self._host.handlers_of(base)
@@ -108,8 +108,8 @@ class Protections:
     def check(
         self, symbol: str, side: int, qty: Any, price: Any, stop: Any, take: Any, trail: Any
     ) -> tuple[int, str] | None:
-        """Returns why the entry is denied, its code and the reason: none is to stand without what protects it. Raises
-        ValueError for what is neither a price nor a share, and NotAvailable."""
+        """Returns code and reason when the entry must be denied: no entry may stand without its protection. Raises
+        ValueError for a level that is neither a price nor a share, and NotAvailable."""
         takes = levels_of(take)
         named = [("stop_loss", stop), *(("take_profit", value) for value, _ in takes), ("trail", trail)]
         for name, value in named:
@@ -133,7 +133,7 @@ class Protections:
         return (OrderInvalid.code, reason) if reason else None
 
     def _no_level(self, instrument: Instrument, price: Any, levels: list[tuple[str, Any]]) -> str:
-        """Returns which level is a share of the price that was written as a price, or none on the tick; "": none is."""
+        """Returns why a level is refused: it looks like a share written as a price, or is below a tick; "": none is."""
         near = amount_of(price, Decimal(1)) if price is not None else self._terms.price(instrument.symbol)
         for name, value in levels:
             if value is None or _is_share(value):
@@ -147,7 +147,7 @@ class Protections:
         return ""
 
     def attach(self, entry: _core.Order, stop: Any, take: Any, trail: Any) -> None:
-        """From its first fill on; check() has found nothing against it."""
+        """Attach the protection from the entry's first fill on; check() has accepted it."""
         if entry.is_closed and not entry.filled_int:
             return
         each = self._attached[entry.id] = Attached(entry, stop, levels_of(take), trail)
@@ -157,8 +157,8 @@ class Protections:
             self._send_ahead(each)
 
     def _send_ahead(self, each: Attached) -> None:
-        """Sends the legs together with their entry. Until the entry fills, a leg that follows its price is placed by
-        the limit, else by the price of now; where neither is known the leg waits for the fill."""
+        """Send the legs together with their entry. Until the entry fills, a leg relative to its price uses the
+        limit, else the current price; without either it waits for the fill."""
         entry = each.entry
         price = Decimal(repr(entry.price)) if entry.price else self._terms.price(entry.symbol)
         qty = entry.qty_int - entry.filled_int
@@ -169,7 +169,7 @@ class Protections:
                 self._place(each, leg, part, stand.price, stand)
         entry.children = [order for leg in each.legs.values() for order in self._orders(leg)]
 
-    # --- what happens -----------------------------------------------------------------------------
+    # --- events -----------------------------------------------------------------------------------
 
     def _on_fill(self, fill: _core.Fill) -> None:
         for each in self._of(fill.symbol):
@@ -184,7 +184,7 @@ class Protections:
                 self._settle(each)
 
     def _answered(self, order: _core.Order) -> None:
-        """What the venue says of a leg or of its new size: it may have refused that, and more may have filled
+        """Handle the venue's answer about a leg or its new size: it may have refused it, and more may have filled
         meanwhile."""
         for each in self._of(order.symbol):
             for leg in each.legs.values():
@@ -195,7 +195,7 @@ class Protections:
                 self._settle(each)
 
     def _ended(self, each: Attached, leg: Leg, order: _core.Order) -> bool:
-        """A leg's order is gone. False: it is none of this leg's."""
+        """Handle the end of a leg's order. Returns False when the order is not this leg's."""
         if leg.order is not None and leg.order.id == order.id:
             leg.order = None
             leg.filled += order.filled_int
@@ -209,9 +209,9 @@ class Protections:
         return False
 
     def _refused(self, each: Attached, leg: Leg, order: _core.Order) -> None:
-        """Its price is reached already: what it protects is closed at market. Else it is said."""
+        """Handle a refused leg: close at market when its price is reached already, else report it."""
         if order.code == ProcessDown.code:
-            return  # it is tried again when its gateway is back
+            return  # it is retried when its gateway is back
         leg.refusals += 1
         if order.code == WOULD_TRIGGER and leg.refusals < REFUSALS_MAX:
             leg.fires = True
@@ -228,7 +228,7 @@ class Protections:
                 self._trail(each, price)
 
     def _on_trade(self, trade: _core.Trade) -> None:
-        # Stops fire by the last trade: one that follows quotes ahead of it would stand beyond it, and fire at once.
+        # Stops fire on the last trade: one moved by quotes ahead of it would be beyond it, and fire at once.
         self._traded.add(trade.symbol)
         for each in self._of(trade.symbol):
             if each.trail is not None:
@@ -259,15 +259,15 @@ class Protections:
             each.best = exact
             self._settle(each)
 
-    # --- what is to stand -------------------------------------------------------------------------
+    # --- target state of legs ---------------------------------------------------------------------
 
     def _settle(self, each: Attached) -> None:
-        """Brings all legs to what of the entry is held: a take-profit to its part of it, the first ones first."""
+        """Bring all legs to the held part of the entry: each take-profit to its part, the first ones first."""
         entry = each.entry
         exits = sum(leg.filled + sum(order.filled_int for order in self._orders(leg)) for leg in each.legs.values())
         left = entry.filled_int - exits - each.closed
         wanted = max(min(left, self._held(entry)), 0)
-        each.closed += max(left - wanted, 0)  # a later entry of the symbol is not its own
+        each.closed += max(left - wanted, 0)  # a later entry of the symbol is not protected by it
         if entry.filled_int:
             average, free = Decimal(repr(entry.average_price)), wanted
             instrument = self._host.instrument_of(entry.symbol)
@@ -286,13 +286,13 @@ class Protections:
             del self._attached[entry.id]
 
     def _held(self, entry: _core.Order) -> int:
-        """Size units of the position on the entry's side."""
+        """Returns size units of the position on the entry's side."""
         side = entry.position_side if entry.position_side in ("long", "short") else None
         qty = self._loop.position(entry.symbol, side).qty_int
         return qty if entry.side == "buy" else -qty
 
     def _stands(self, each: Attached, average: Decimal) -> dict[str, Stand]:
-        """Returns where each leg stands behind an entry of that average price, on the tick."""
+        """Returns the price of each leg for an entry with that average price, on the tick."""
         entry, found = each.entry, {}
         away = 1 if entry.side == "buy" else -1
         begins = Decimal(0)
@@ -326,11 +326,11 @@ class Protections:
             self._withdrawals.cancel(order)
             return
         if order.state in CHANGING or order.state == OrderState.SUBMITTED:
-            return  # its news comes here: fills of one moment replace it once, not each time
+            return  # its event comes here: fills of one moment cause one replacement, not several
         if leg.attached:
-            leg.trigger = Decimal(repr(order.trigger))  # by the entry's fills, as the exchange has it
+            leg.trigger = Decimal(repr(order.trigger))  # by the entry's fills, as the exchange applies them
             if not each.entry.is_closed and not each.closed and not self._moves(each, leg.trigger, price):
-                return  # what more of the entry fills wakes more of it
+                return  # further fills of the entry activate more of it
         if leg.trigger is not None and self._moves(each, leg.trigger, price):
             self._replace(each, leg, wanted, price)
         elif order.qty_int - order.filled_int != wanted:
@@ -341,7 +341,7 @@ class Protections:
                 self._replace(each, leg, wanted, price)
 
     def _replace(self, each: Attached, leg: Leg, wanted: int, price: Decimal) -> None:
-        """What is there stays where the new one is denied."""
+        """Replace a leg's order; the old one stays when the new one is denied."""
         if leg.refusals >= REFUSALS_MAX:
             return
         old, trigger = leg.order, leg.trigger
@@ -354,14 +354,14 @@ class Protections:
             self._withdrawals.cancel(old)
 
     def _moves(self, each: Attached, now: Decimal, to: Decimal) -> bool:
-        """A trailing stop goes on in steps; every other price is where it is said to be."""
+        """Returns True when the price must move: a trailing stop moves in steps, other prices exactly."""
         if each.trail is None or each.best is None:
             return now != to
         away = 1 if each.entry.side == "buy" else -1
         return (to - now) * away > STEP * _positive(each.trail, each.best)
 
     def _place(self, each: Attached, leg: Leg, wanted: int, price: Decimal, ahead: Stand | None = None) -> None:
-        """ahead: it leaves together with its entry."""
+        """Place a leg's order. ahead: together with its entry."""
         entry, fires, leg.fires = each.entry, leg.fires, False
         leg.resized = leg.fixed = False
         leg.attached = ahead is not None
@@ -399,8 +399,8 @@ class Protections:
 
 
 def levels_of(take: Any) -> list[tuple[Any, Decimal]]:
-    """Returns each take-profit's level, and up to which share of the entry it goes. take: one level, or several with
-    the share that each closes. Raises ValueError."""
+    """Returns each take-profit's level and its cumulative share of the entry. take: one level, or several with the
+    share that each closes. Raises ValueError."""
     if take is None:
         return []
     if not isinstance(take, (list, tuple)):
@@ -420,7 +420,7 @@ def levels_of(take: Any) -> list[tuple[Any, Decimal]]:
 
 
 def _part(instrument: Instrument, size: int, stand: Stand) -> int:
-    """Returns a leg's part of so much of the entry, in whole lots, the last one with what is left; size units."""
+    """Returns a leg's part of a quantity of the entry, in whole lots, the last part with the remainder; size units."""
 
     def up_to(share: Decimal) -> int:
         return size if share == 1 else int(size * share) // instrument.lot_int * instrument.lot_int
@@ -429,11 +429,11 @@ def _part(instrument: Instrument, size: int, stand: Stand) -> int:
 
 
 def _no_part(instrument: Instrument, qty: Any, takes: list[tuple[Any, Decimal]]) -> str:
-    """Returns which take-profit would close less than one lot of the whole entry; "": none would."""
+    """Returns why a take-profit is refused: it would close less than one lot of the whole entry; "": none is."""
     begins = Decimal(0)
     for level, ends in takes:
         if not begins and ends == 1:
-            break  # all of it: a quantity below a lot is denied as that
+            break  # a single part: a quantity below a lot is denied as such
         size = int(finite_of("qty", qty).scaleb(instrument.size_decimals))
         if not _part(instrument, size, Stand(Decimal(0), begins=begins, ends=ends)):
             return f"take_profit={level}: its share of {qty} is less than one lot ({instrument.lot:f})"
@@ -446,7 +446,7 @@ def _leg_of(name: str) -> Leg:
 
 
 def _stand_of(value: Any, average: Decimal, away: int) -> Stand:
-    """Returns a price, or a share of the entry's average away from it."""
+    """Returns the stand of a fixed price, or of a share away from the entry's average price."""
     if not _is_share(value):
         return Stand(_positive(value, Decimal(1)))
     share = _positive(value, Decimal(1))

@@ -1,7 +1,7 @@
-"""Finds in a strategy's source what breaks its replay: whatever a second run would see differently.
+"""Find code in a strategy's source that a replay cannot repeat: values that differ in a second run.
 
-Reads the syntax tree only; nothing is imported or run. It warns about what it can name, and is no
-proof: a replay that differs is the proof.
+Reads the syntax tree only; nothing is imported or run. It warns about known patterns, and proves
+nothing: only a differing replay is proof.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ADVICE = {
     SHARED: "keep it in an attribute or in self.memory",
 }
 
-# Dotted names, and everything below them.
+# Dotted names, with everything below them.
 _TABLE = {
     CLOCK: """
         time.time time.time_ns time.monotonic time.monotonic_ns time.perf_counter
@@ -70,13 +70,13 @@ _TABLE = {
     ORDER: "id hash weakref gc sys.getrefcount object.__hash__",
 }
 NAMES = {name: kind for kind, names in _TABLE.items() for name in names.split()}
-# Modules whose import alone says enough: they are of no use without what they do.
+# Modules whose import alone is a finding: their only use is impure.
 IMPORTS = frozenset(name for name, kind in NAMES.items() if kind in (NETWORK, THREADS))
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
-    """One place that a replay may not repeat."""
+    """One line of the source that a replay may not repeat."""
 
     line: int
     kind: str
@@ -91,7 +91,7 @@ class Finding:
 
 
 def impurities(source: str) -> list[Finding]:
-    """Findings by line. Raises SyntaxError where the source is not Python."""
+    """Returns findings by line. Raises SyntaxError where the source is not Python."""
     tree = ast.parse(source)
     names = _bound_names(tree)
     shadowed = {
@@ -103,7 +103,7 @@ def impurities(source: str) -> list[Finding]:
         if isinstance(node, ast.Attribute):
             inner.add(node.value)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            continue  # a name that is bound or declared is not used: a field may be called `id`
+            continue  # a bound or declared name is no use: a field may be called `id`
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             found.update(_imports(node))
         elif isinstance(node, (ast.Attribute, ast.Name)) and node not in inner:
@@ -165,7 +165,7 @@ def _kind(dotted: str) -> str | None:
     return None
 
 
-# These make a moment out of text, also of the text "now".
+# These parse a time from text, also from the text "now".
 _MOMENTS = {"numpy.datetime64", "pandas.Timestamp", "pandas.to_datetime"}
 
 
@@ -176,14 +176,14 @@ def _is_now(node: ast.Call, names: dict[str, str]) -> bool:
 
 # --- order of sets --------------------------------------------------------------------------------
 
-# What goes through a set in the order of its hashes: those of texts are others in each process.
+# Functions that iterate over a set in hash order, which differs between processes for texts.
 _WALKS = {"list", "tuple", "iter", "enumerate", "map", "filter", "zip", "sum", "reversed"}
 _SET_METHODS = {"union", "intersection", "difference", "symmetric_difference", "copy"}
 
 
 def _unordered(tree: ast.AST) -> Iterator[Finding]:
     sets = _set_names(tree)
-    # Of a comprehension that is sorted the order does not count.
+    # Of a comprehension that is sorted the order is irrelevant.
     sorted_ones = {
         argument
         for node in ast.walk(tree)
@@ -216,7 +216,7 @@ def _unordered(tree: ast.AST) -> Iterator[Finding]:
 
 
 def _set_names(tree: ast.AST) -> set[str]:
-    """Names and attributes of self that are bound to sets, and to nothing else."""
+    """Returns names and attributes of self that are bound to sets, and to nothing else."""
     bound: dict[str, list[bool]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign):
@@ -232,7 +232,7 @@ def _set_names(tree: ast.AST) -> set[str]:
 
 
 def _name(node: ast.expr) -> str:
-    """`x` or `self.x`; else nothing."""
+    """Returns `x` or `self.x`; "" for other expressions."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute) and _name(node.value) == "self":
@@ -252,7 +252,7 @@ def _is_set(node: ast.expr, sets: set[str]) -> bool:
     return _name(node.func) in ("set", "frozenset")
 
 
-# --- state that is not the robot's ----------------------------------------------------------------
+# --- shared state ----------------------------------------------------------------------------------
 
 _CHANGES = {
     "append", "appendleft", "add", "extend", "insert", "update", "setdefault", "pop", "popleft",
@@ -262,8 +262,8 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def _shared(tree: ast.Module) -> Iterator[Finding]:
-    """Variables of the module and of classes that callbacks change: the next life, a variant beside
-    it or a repetition in the same process begins with what the one before has left."""
+    """Returns variables of the module and of classes that callbacks change: the next incarnation, a variant beside
+    it or a repetition in the same process would begin with their changed values."""
     of_module = {
         target.id
         for node in tree.body
@@ -292,7 +292,7 @@ def _shared(tree: ast.Module) -> Iterator[Finding]:
 
 
 def _shared_by_class(node: ast.ClassDef) -> Iterator[Finding]:
-    """A list or dict of the class that is changed through self, and that no robot has alone."""
+    """Returns lists and dicts of the class that are changed through self, shared by all robots."""
     mutable = {
         target.id
         for item in node.body
@@ -316,7 +316,7 @@ def _is_mutable(node: ast.expr) -> bool:
 
 
 def _changed(node: ast.AST) -> str:
-    """Returns the name whose content this changes: `x.append(...)`, `x[...] = ...`, `del x[...]`."""
+    """Returns the name whose content the statement changes: `x.append(...)`, `x[...] = ...`, `del x[...]`."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         return _name(node.func.value) if node.func.attr in _CHANGES else ""
     if isinstance(node, ast.Subscript) and isinstance(node.ctx, (ast.Store, ast.Del)):
@@ -325,7 +325,7 @@ def _changed(node: ast.AST) -> str:
 
 
 def _bound_in(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
-    """Its own names: arguments and what it assigns."""
+    """Returns a function's own names: arguments and assigned names."""
     declared = {name for node in ast.walk(function) if isinstance(node, ast.Global) for name in node.names}
     arguments = function.args
     named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]

@@ -1,7 +1,7 @@
-"""Queue models by name: `--queue conservative`, `power:2`, `log`; or by the file of a fit. The core has their formulas.
+"""Define queue models by name: `--queue conservative`, `power:2`, `log`; or by the file of a fit.
 
-`fifo` is none: the venue's orders are on the tape, and an own order has its exact place among them.
-`auto`, where nothing was chosen, is `fifo` on instruments with such data, else `conservative`.
+The core has their formulas. `fifo` is no model: the venue's orders are on the tape, and an own order has its exact
+place among them. `auto`, the default, is `fifo` on instruments with such data, else `conservative`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["AUTO", "CONSERVATIVE", "FIFO", "QUEUE_MODELS", "Queue", "parse_queue
 CONSERVATIVE: Final = "conservative"
 FIFO: Final = "fifo"
 AUTO: Final = "auto"
-# name -> (QueueModel of core/exchange/queue.hpp, exponent that is meant without one; 0: takes none)
+# name -> (QueueModel of core/exchange/queue.hpp, default exponent; 0: takes none)
 QUEUE_MODELS: Final = {
     CONSERVATIVE: (0, 0.0),
     "power": (1, 2.0),
@@ -34,7 +34,7 @@ EXPONENT_MAX: Final = 100.0
 
 
 class Queue(NamedTuple):
-    """A model of the part of a level that stands before us. See docs/concepts/fills.md."""
+    """A model of the quantity ahead of us at a level. See docs/concepts/fills.md."""
 
     name: str
     number: int
@@ -50,10 +50,10 @@ class Queue(NamedTuple):
 
 
 def settle_queue(text: str, with_orders: Mapping[str, bool]) -> str:
-    """Returns the model of a run: `auto` as what it comes to. with_orders: of each symbol, whether its data say the
-    venue's orders one by one.
+    """Returns a run's queue model, with `auto` resolved. with_orders: for each symbol, whether its data
+    have the venue's single orders.
 
-    Where some have them and others not, `auto` stays what it says. Raises BadConfig for `fifo`
+    Where some symbols have them and others not, `auto` stays what it says. Raises BadConfig for `fifo`
     without such data.
     """
     lacking = sorted(symbol for symbol, has in with_orders.items() if not has)
@@ -72,8 +72,8 @@ def settle_queue(text: str, with_orders: Mapping[str, bool]) -> str:
 
 
 def read_queue(text: str) -> tuple[Queue, str]:
-    """Returns the model that `--queue` says, by its name or by the file that `journal queue` wrote, and what that file
-    says of the fit and its error. Raises as parse_queue, and BadInput for a file that is none."""
+    """Returns the model of `--queue`, by its name or by a file of `journal queue`, and what that file records of the
+    fit and its error. Raises as parse_queue, and BadInput for an invalid file."""
     path = Path(text.strip())
     if path.suffix != ".toml":
         return parse_queue(text), ""
@@ -86,7 +86,7 @@ def read_queue(text: str) -> tuple[Queue, str]:
 
 
 def parse_queue(text: str) -> Queue:
-    """Raises BadConfig for a model or an exponent that is not one."""
+    """Parse a queue model. Raises BadConfig for an unknown model or an invalid exponent."""
     name, has_exponent, exponent_text = text.strip().partition(":")
     todo = f"use one of {', '.join(QUEUE_MODELS)}; power families take an exponent: power:2"
     if name not in QUEUE_MODELS:

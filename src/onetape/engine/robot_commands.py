@@ -1,9 +1,10 @@
-"""What was asked of a robot from outside, as its own tape has it: between which frames of its
-inputs, and what. A replay asks the same at the same place.
+"""Read commands to a robot from its own tape: each command, and between which input frames it came.
+
+A replay repeats each at the same frames.
 
     command  {"command": "params", "fields": {"shift": 8}, "after": [91]}
 
-`after` has the last frame taken of each input. `id`, `actor` and the answer stand in the journal of
+`after` has the last frame taken of each input. `id`, `actor` and the answer are in the journal of
 the robot's process: they decide nothing.
 """
 
@@ -33,16 +34,17 @@ __all__ = [
     "commands_of",
 ]
 
-PARAMS, STOP, START = "params", "stop", "start"  # what changes a robot
+PARAMS, STOP, START = "params", "stop", "start"  # changes of a robot
 TARGET, CANCEL_TARGET, PAUSE_TARGET, RESUME_TARGET = "target", "cancel_target", "pause_target", "resume_target"
-TARGETS = (TARGET, CANCEL_TARGET, PAUSE_TARGET, RESUME_TARGET)  # what it is to hold, and how that is worked
-AWAY, BACK = "away", "back"  # one of its gateways: it takes no orders, or does again
+TARGETS = (TARGET, CANCEL_TARGET, PAUSE_TARGET, RESUME_TARGET)  # target commands
+AWAY, BACK = "away", "back"  # its gateway stops taking orders, or takes them again
 
 
 @dataclass(frozen=True, slots=True)
 class RobotCommand:
-    """Is a command to a robot. command: PARAMS with the new values as fields, STOP or START; one of TARGETS with its
-    symbol, TARGET with what `set_target` takes; AWAY or BACK with the account and the number of its gateway's tape."""
+    """A command to a robot. command: PARAMS with the new values as fields, STOP or START; one of TARGETS with its
+    symbol, TARGET with the arguments of `set_target`; AWAY or BACK with the account and the number of its
+    gateway's tape."""
 
     command: str
     fields: dict[str, Any]
@@ -53,7 +55,7 @@ class RobotCommand:
 
 
 def commands_of(journal: Path, first: int = 0, last: int = TIME_MAX) -> list[RobotCommand]:
-    """Of a run's journal, in order; between two of its frames, for one life of the run."""
+    """Yields the commands of a run's journal, in order; between two of its frames, for one incarnation."""
     with JournalReader(journal) as reader:
         records = [
             msgspec.msgpack.decode(frame.payload)

@@ -1,4 +1,4 @@
-"""Dated contracts of one market in a row: what is held in one that expires goes on in the next."""
+"""Roll positions through dated contracts of one market: from an expiring one into the next."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Roll"]
 
 
 class Roll:
-    """Contracts in a row, the first one to expire before the others. Made by Strategy.roll."""
+    """A series of contracts, by expiry. Created by Strategy.roll."""
 
     def __init__(
         self,
@@ -28,8 +28,8 @@ class Roll:
         before: str,
         move: Callable[[str, str], None],
     ) -> None:
-        """base: Strategy; owner: where it is among the strategies of the run; move: takes what is held from the one
-        to the other. Raises StrategyError, UnknownSymbol."""
+        """base: Strategy; owner: location of the strategy in the run; move: moves a position from one contract to
+        the other. Raises StrategyError, UnknownSymbol."""
         self._loop, self._move = host.loop, move
         self._contracts = tuple(contracts)
         found = [host.instrument_of(each) for each in self._contracts]
@@ -49,7 +49,8 @@ class Roll:
         self._ends = [each.expiry - ahead if each.expiry is not None else None for each in found]
         self._timer = f"{PRIVATE_TIMER}roll{owner}{self._contracts[0]}"
         host.handlers_of(base).on("timer", self._on_timer)
-        if self._front:  # it may have come while no robot ran; what an earlier life has begun goes on first
+        # the roll time may have passed while no robot ran; the roll that an earlier incarnation began continues first
+        if self._front:
             self._loop.set_timer(self._timer, 0, self._loop.now)
         else:
             self._wait()
@@ -61,7 +62,7 @@ class Roll:
 
     @property
     def front(self) -> str:
-        """The contract to trade now: the first one whose roll is ahead."""
+        """The contract to trade now: the first one whose roll time is in the future."""
         return self._contracts[self._front]
 
     def _wait(self) -> None:
@@ -77,7 +78,7 @@ class Roll:
 
 
 def moved(position: int, old: Any, new: Any) -> int:
-    """Returns as much of `new` as a position of `old` is, in whole lots towards zero; both in size units."""
+    """Returns the size in `new` that matches a position in `old`, in whole lots towards zero; both in size units."""
     share = abs(position) * old.multiplier.scaleb(-old.size_decimals) / new.multiplier
     lots: int = int(share / new.lot) * new.lot_int
     return lots if position > 0 else -lots

@@ -1,4 +1,4 @@
-"""What the bars and scans of a run want of its host."""
+"""Define the host interface that a run's bars and scans need."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["RunHost"]
 
 
 class RunHost(Protocol):
-    """Knows the instruments of a run, and writes into its journal."""
+    """Provides the instruments of a run, and writes into its journal."""
 
     loop: _core.TradingLoop
     instruments: dict[str, Instrument]

@@ -1,4 +1,4 @@
-"""What a session is made of, whichever way its run was asked for."""
+"""Describe the parts of a session, however its run was requested."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ __all__ = ["RunSpec"]
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """One run, or one life of a run, before it begins.
+    """One run, or one incarnation of a run, before it begins.
 
-    journal: where what it does is written; None: nowhere, and the process may be forked.
+    journal: where it is recorded; None: nowhere, and the process may be forked.
     uuid: identity of that journal.
-    is_scratch: that journal is read once and removed. Its segments are small: they begin as zeros that are written.
+    is_scratch: that journal is read once and removed. Its segments are small, as they are pre-filled with zeros.
     instruments: facts that replace those of the tapes (--instruments), by symbol.
     is_growing: the tapes may still grow; their end is not the run's end.
     limits: last sequence to take of each input; empty: all.
-    script: another run's journal, which answers in the exchange's place.
-    earlier_actions: of the run's lives before: symbol, time (ns), order request.
-    attributes: of the strategy as the life before had them.
-    reached: frame of the first tape up to which the life before had done everything.
-    began_with: equity with which the run's first life began; None: this is the first.
-    brought: what the money that is not of its own trading was worth then; earned_before: what funding and interest
-    have brought since, by number of the gateway and currency.
-    earlier_fills: of the run's lives before.
+    script: another run's journal, which answers instead of the exchange.
+    earlier_actions: of earlier incarnations: symbol, time (ns), order request.
+    attributes: of the strategy at the end of the previous incarnation.
+    reached: frame of the first tape that the previous incarnation had processed.
+    began_with: equity at the start of the run's first incarnation; None: this is the first.
+    brought: value at that time of the money not earned by its trading; earned_before: funding and interest since, by
+    gateway number and currency.
+    earlier_fills: number of fills of earlier incarnations.
     """
 
     plan: RunPlan

@@ -1,4 +1,4 @@
-"""Conditions that a strategy has followed over the symbols of its run, and the events they cause."""
+"""Follow a strategy's scan conditions over the symbols of its run, and emit their events."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from onetape.model.time import SECOND
 
 __all__ = ["ExternalEvent", "ScanEvent", "Scans"]
 
-SCANS_MAX: Final = 64  # of a run: each event of the market is judged by all of them
+SCANS_MAX: Final = 64  # of a run: each market event is checked against all of them
 
 
 class ExternalEvent(dict[str, Any]):
-    """An external event of the tape, as on_event hears it. Its keys are attributes, too."""
+    """An external event of the tape, as passed to on_event. Its keys are attributes, too."""
 
     def __getattr__(self, name: str) -> Any:
         if name in self:
@@ -31,8 +31,8 @@ class ExternalEvent(dict[str, Any]):
 
 
 class ScanEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="scan"):
-    """A symbol begins (`matched`) or ends to meet a condition, at `ts`, ns UTC. values: what the
-    condition looks at, as it was then; None: not known."""
+    """A symbol begins (`matched`) or ceases to meet a condition, at `ts`, ns UTC. values: inputs of the condition at
+    that time; None: not known."""
 
     ts: int
     symbol: str
@@ -46,7 +46,7 @@ class ScanEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
 
 
 class Scans:
-    """Holds the scans of one run. The core follows them; what they are called is known here."""
+    """Holds the scans of one run. The core evaluates them; their texts are kept here."""
 
     def __init__(self, host: RunHost) -> None:
         self._host = host
@@ -58,12 +58,12 @@ class Scans:
 
     @property
     def history(self) -> int:
-        """Returns how much of what came before the start their windows need, ns."""
+        """Returns how much time before the start their windows need, ns."""
         longest = max((length for each in self._conditions for length in each.windows), default=0)
         return longest + 2 * SECOND if longest else 0
 
     def begin(self, expression: str, symbols: str | Iterable[str]) -> None:
-        """Follow a condition from now on; one that is followed already is not followed twice.
+        """Follow a condition from now on; following it twice has no further effect.
         Raises ConditionError, which is BAD_INPUT, UnknownSymbol."""
         if isinstance(symbols, str):
             wanted = symbols_wanted(symbols, place="scan")
@@ -95,12 +95,12 @@ class Scans:
         host.subscriptions |= {(each, "scan") for each in judged}
 
     def repeat(self, request: bytes) -> None:
-        """As a log of what the strategy asked for has it."""
+        """Start a scan from the log of the strategy's requests."""
         expression, names = msgspec.msgpack.decode(request, type=tuple[str, list[str]])
         self.begin(expression, names or "all")
 
     def event(self, number: int, symbol: str, matched: bool, ts: int, values: list[float]) -> ScanEvent:
-        """A symbol begins or ends to meet condition `number`: on the run's tape, and as an event."""
+        """Record on the run's tape that a symbol began or ceased to meet condition `number`, and return the event."""
         condition = self._conditions[number]
         event = ScanEvent(
             ts=ts, symbol=symbol, expression=condition.text, matched=matched, values=condition.shown(values)

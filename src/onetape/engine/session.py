@@ -1,6 +1,6 @@
-"""One strategy over tapes: set-up, start, step, finish. Backtest, paper and replay are this.
+"""Run one strategy over tapes: set-up, start, step, finish. Backtest, paper and replay use it.
 
-A session reads journals and writes one; it never asks what time it is.
+A session reads journals and writes one; it never reads a clock.
 """
 
 from __future__ import annotations
@@ -78,14 +78,14 @@ _FILLING = (EventType.QUOTE, EventType.TRADE, EventType.BOOK, EventType.MBO)
 READ_AT_START = frozenset({"symbol", "symbols"})  # a gateway follows them before a robot begins
 
 
-# Whether this interpreter bears the reuse of event objects is tried out once. The fast way shows the same object
-# and the same floats again while nobody else holds them, which rests on CPython's reference counts (docs/adr/0008).
-# Where that does not hold, every event gets a fresh object: slower, and equal in what a strategy sees.
+# Whether this interpreter supports the reuse of event objects is tried once. The fast way passes the same object and
+# the same floats again while nobody else holds them, which relies on CPython's reference counts (docs/adr/0008). Where
+# that fails, every event gets a fresh object: slower, with equal values for a strategy.
 _checked = False
 
 
 def check_event_reuse() -> bool:
-    """True when reuse is on. Switches it off for good when a kept value would change."""
+    """Returns True when reuse is on. Switches it off for good when a kept value would change."""
     global _checked
     if not _checked:
         _checked = True
@@ -135,7 +135,7 @@ class Session:
         self.is_finished = False
         self.actions_before_stop = 0
         self.compiled: Compiled | None = None
-        # Asked for bars from before the start, and by when they were complete.
+        # Requested bars from before the start, and the time up to which they were complete.
         self.asks_history: AsksHistory | None = None
         self._contents: dict[Path, TapeContents] = {}
         self._inventories: Inventory | None = None
@@ -149,7 +149,7 @@ class Session:
         )
         self.robot: Strategy
 
-    # --- life ------------------------------------------------------------------------------------
+    # --- start, step, finish ---------------------------------------------------------------------
 
     def open(self) -> None:
         """Opens the tapes, finds the first event and prepares everything up to on_start."""
@@ -193,7 +193,7 @@ class Session:
             self._open_journal(self.spec.journal)
 
     def start(self) -> None:
-        """on_start, and bars from before the start."""
+        """Load bars from before the start and call on_start."""
         assert self.started_at is not None
         if self.plan.live is not None and self.plan.live.stopped:
             self.loop.allow_trading(False)
@@ -256,9 +256,10 @@ class Session:
     def step(
         self, frames_max: int = TIME_MAX, until: int | None = None, *, block: _core.FrameBlock | None = None
     ) -> _core.RunOutcome:
-        """Runs up to `frames_max` frames with time <= until. ENDED: no frame now.
+        """Runs up to `frames_max` frames with time <= until; ENDED: no frame now.
+        ENDED: no frame now.
 
-        block: runs these frames, the next ones of its tape, which are read for several sessions; LIMIT: all of them.
+        block: run these next frames of its tape, read once for several sessions; LIMIT: all of them were run.
         """
         stop = TIME_MAX if self.plan.end is None else self.plan.end - 1
         if until is not None:
@@ -277,27 +278,26 @@ class Session:
 
     @property
     def is_at_end(self) -> bool:
-        """Tells whether the next event lies at --to or behind it."""
+        """Returns True when the next event is at --to or later."""
         return self.plan.end is not None and self.plan.end <= self.loop.next_time() < TIME_MAX
 
     def halt(self) -> None:
-        """A live robot is to end: what works is cancelled, nothing new is sent. A replay does the
-        same after the same frame."""
+        """Halt a live robot: cancel working orders, send nothing new. A replay does the same after the same frame."""
         assert self.plan.live is not None
         places = [self.loop.source_position(each.number)[0] for each in self.sources]
         live = replace(self.plan.live, halted_after=places[0], halted_at=places)
         self.plan = replace(self.plan, live=live)
-        # Before what it does: a life that is killed meanwhile was halted, too.
+        # Recorded before its effects: an incarnation killed meanwhile counts as halted.
         self.host.append(EventType.HEALTH.id, ending_record(places))
         self.loop.halt(False)
         self.loop.leave_callback()
 
     def note_broken_off(self) -> None:
-        """The callback that was under way was broken off."""
+        """Record that the running callback was aborted."""
         self.host.append(EventType.HEALTH.id, broken_off_record(self.loop.now))
 
     def check_change(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the new values of parameters, if a robot that runs can take them. Raises BadConfig, NotAvailable;
+        """Returns the new parameter values when a running robot can take them. Raises BadConfig, NotAvailable;
         nothing has changed then."""
         made = coerced(self.strategy_class, changes)
         if fixed := [name for name in made if name in READ_AT_START]:
@@ -315,8 +315,8 @@ class Session:
         return made
 
     def ask(self, command: str, fields: Mapping[str, Any]) -> None:
-        """What the operator wants of the robot, or what becomes of a gateway, between two frames: on its tape first,
-        then done. Raises as `check_change`."""
+        """Carry out a command of the operator, or a change of a gateway, between two frames: recorded on the tape
+        first. Raises as `check_change`."""
         changed = self.check_change(fields) if command == PARAMS else {}
         after = [self.loop.source_position(each.number)[0] for each in self.sources]
         shown = {name: toml_value(value) for name, value in changed.items()} or dict(fields)
@@ -332,17 +332,17 @@ class Session:
             self.loop.leave_callback()
 
     def check_target(self, command: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns what one of TARGETS is about; raises what speaks against it: an OnetapeError."""
+        """Returns the symbol of a target command; raises an OnetapeError when it cannot be carried out."""
         if self.compiled is not None:
             raise NotAvailable(f"{command} of a {type(self.robot).__name__}", todo="set its parameters")
         return self.robot._check_target(command, fields)
 
     def works(self, symbol: str) -> bool:
-        """Tells whether an algorithm works for a target of a symbol."""
+        """Returns True while an algorithm works for a target of the symbol."""
         return self.robot._works(symbol)
 
     def _direct(self, command: str, fields: Mapping[str, Any]) -> None:
-        """Has the strategy do it, which `check_target` has found nothing against."""
+        """Make the strategy carry out a command that `check_target` has accepted."""
         if self.loop.halted:
             return
         self.loop.enter_callback()
@@ -371,12 +371,13 @@ class Session:
         self.loop.leave_callback()
 
     def attributes(self) -> dict[str, Any]:
-        """Returns the strategy's own, with its randomness: parameters, what the loop lends it and desks apart."""
+        """Returns the strategy's own attributes with its random source, without parameters and objects of loop and
+        desks."""
         lent = {"_loop", "_host", "_desk", "_protections", "_trailing", "resumed", *self.params}
         return {name: value for name, value in vars(self.robot).items() if name not in lent}
 
     def finish(self) -> None:
-        """No frame will follow: what is due happens, on_stop, the closing records."""
+        """Finish after the last frame: due timers, on_stop, the closing records."""
         with self.compiled or nullcontext():
             self.loop.finish_input()
         if self.compiled is not None:
@@ -398,7 +399,7 @@ class Session:
         self.is_finished = True
 
     def close(self) -> None:
-        """Seals the run's journal and lets go of everything."""
+        """Seals the run's journal and releases everything."""
         if self.writer is not None:
             self.writer.close()
             self.writer = None
@@ -408,28 +409,28 @@ class Session:
             self.loop.release()
         self.__dict__.pop("robot", None)
 
-    # --- what came of it -------------------------------------------------------------------------
+    # --- results ---------------------------------------------------------------------------------
 
     @property
     def profit(self) -> Decimal:
-        """Returns what the robot has made since the run began, by its own fills, their funding, fees and interest, with
-        what it holds at its price. Status, snapshots, statistics and attribution show this figure. Not in it are
-        money that was moved, fills of others who trade with the same money, and prices of coins it did not buy."""
+        """Returns the robot's profit since the run began: its own fills, their funding, fees and interest, with its
+        open positions at the mark. Status, snapshots, statistics and attribution show this figure. It excludes
+        transferred money, fills of others with the same money, and price changes of coins it did not buy."""
         began = self.start_equity if self.spec.began_with is None else self.spec.began_with
         return Decimal(self.loop.equity_text) - began - Decimal(self.loop.moved_in_text)
 
     @property
     def fills(self) -> int:
-        """Returns how many there were since the run began."""
+        """Returns the number of fills since the run began."""
         return self.spec.earlier_fills + int(self.loop.counters()["fills"])
 
     @property
     def has_subscribed(self) -> bool:
-        """The strategy asked for anything at all."""
+        """True when the strategy has subscribed to anything."""
         return bool(self.host.subscriptions)
 
     def idle_subscriptions(self) -> list[str]:
-        """Returns what was subscribed to and is not in the data, as `quotes of SYMBOL`."""
+        """Returns subscriptions that the data do not serve, as `quotes of SYMBOL`."""
         inventory = self.inventory()
         missing = []
         for symbol, kind in sorted(self.host.subscriptions):
@@ -447,7 +448,7 @@ class Session:
     # --- set-up ----------------------------------------------------------------------------------
 
     def _exchange(self, account: _core.AccountOptions, queue: Queue) -> _core.ExchangePort:
-        """Returns what the run trades with."""
+        """Returns the exchange that the run trades with."""
         plan, live = self.plan, self.plan.live
         robots = [seat.number for seat in live.seats if seat.number] if live is not None else []
         base = live.order_base if live is not None else 0
@@ -477,7 +478,7 @@ class Session:
         return resolve(self.strategy_class, params)
 
     def _inherit(self, live: LiveRobot) -> None:
-        """What its earlier lives have left."""
+        """Restore the state of earlier incarnations."""
         self.host.notes_choices = True
         for gateway, seat in enumerate(live.seats):
             self.loop.inherit(gateway, seat.since, seat.run_from, seat.heard)
@@ -509,7 +510,7 @@ class Session:
                 self._map_detail(source)
 
     def _set_up_venues(self, start: int) -> None:
-        """Money, rules and hours, once it is known what there is at `start` (ns)."""
+        """Set money, rules and hours once the instruments at `start` (ns) are known."""
         if not self.host.instruments:
             refuse_empty(self.plan)
         check_venues(self.plan, self.host)
@@ -522,7 +523,7 @@ class Session:
         check_symbol(self.plan, self.host, self.params, self.strategy_class.__name__)
 
     def _check_shared_market(self) -> None:
-        """Raises NotAvailable for data whose liquidity several accounts would each take as if it were there twice."""
+        """Raises NotAvailable for data whose liquidity several accounts would each consume in full."""
         what = "detail data" if any(each.is_detail for each in self.sources) else ""
         if any(self._with_orders().values()):
             what = what or "market by order"
@@ -564,7 +565,7 @@ class Session:
         return self.plan.live is not None and self.plan.live.is_of_hub(number)
 
     def _map_hub(self, reader: JournalReader, number: int) -> None:
-        """Its tape is read from shortly before the start on, with the instruments that there were by then."""
+        """Position the hub's tape shortly before the start, with the instruments up to there."""
         assert self.plan.live is not None
         first = seek_hub(reader, self.plan)
         self.host.follow_hub(self.plan.live.market, self.plan.live.market_more)
@@ -583,9 +584,8 @@ class Session:
             self.loop.map_stream(source.number, stream, numbers[symbol])
 
     def _add_first_instruments(self, source: Source) -> None:
-        """What a tape says before its first market event, so that on_start can subscribe to a
-        tape that begins later than the others. A symbol that is known keeps its facts: the frame
-        is taken again when its time comes."""
+        """Add instruments that a tape names before its first market event, so that on_start can subscribe on a tape
+        that begins later than the others. A symbol already present keeps its facts until the frame's time comes."""
         with JournalReader(source.path) as reader:
             while (frame := reader.next_frame()) is not None and frame.type == INSTRUMENT_TYPE:
                 symbol = self.host.instrument_on(source.number, frame.payload).symbol
@@ -593,7 +593,7 @@ class Session:
                     self.host.instrument_frame(source.number, 0, frame.payload)
 
     def _find_start(self) -> int:
-        """When the robot's time begins (ns), and all that was before it is taken."""
+        """Returns when the robot's time begins (ns), after processing everything before it."""
         start = self.plan.start
         outcome = self.loop.warm_up(start if start is not None else -TIME_MAX)
         if outcome == _core.RunOutcome.FAILED:
@@ -601,20 +601,20 @@ class Session:
         if self.plan.live is not None:
             is_repeated = len(self.sources) > 1 and bool(self.plan.live.positions)
             release_streams(self, self.plan.live)
-            if is_repeated and start is not None:  # of what came first, one tape alone does not say
+            if is_repeated and start is not None:  # with several tapes the first one alone does not define it
                 return start
         first = self.loop.next_time()
         is_early = self.spec.is_growing and outcome == _core.RunOutcome.ENDED
         if is_early and self.plan.live is not None and len(self.sources) == 1:
-            first = TIME_MAX  # what has come since may be no market: a repetition warms up on it
+            first = TIME_MAX  # later frames may be no market: a repetition warms up on them
         if first == TIME_MAX:
             if self.spec.is_growing:
                 raise MarketDataUnavailable("the tape has no market event yet", location="data")
             refuse_empty(self.plan)
         if self.plan.end is not None and first >= self.plan.end:
             refuse_empty(self.plan)
-        # With data from before it the run begins at --from itself, so that bars and timers that
-        # are due before the next event are not passed over; without any, at the first event.
+        # With earlier data the run begins at --from itself, so that bars and timers due before the next event are kept;
+        # without, at the first event.
         return start if start is not None and self.loop.counters()["warmed"] else first
 
     def _open_journal(self, path: Path) -> None:
@@ -654,7 +654,7 @@ class Session:
         self.writer.append_instrument(index + 1, time, instrument.to_msgpack())
 
     def _begin_life(self, writer: JournalWriter) -> None:
-        """First on its journal: what a replay of this life begins with."""
+        """Write the first frame of this incarnation: a replay of it begins with this record."""
         assert self.started_at is not None
         position = self.loop.source_position(self.sources[0].number)[0]
         record = life_record(
@@ -668,15 +668,14 @@ class Session:
         writer.progress(position)
 
     def inventory(self) -> Inventory:
-        """Returns what each symbol has: {type id: count} and the periods of its own bars."""
+        """Returns {type id: count} and the periods of its own bars for each symbol."""
         if self._inventories is None:
             tapes = [s.path for s in self.sources if not s.is_detail]
             self._inventories = inventory_of(self.contents(path) for path in tapes)
         return self._inventories
 
     def contents(self, path: Path) -> TapeContents:
-        """Returns what one of the run's tapes holds, which takes a pass over it: asked once, but of one that still
-        grows."""
+        """Returns the contents of one of the run's tapes, from a pass over it: done once, except for a growing tape."""
         if self.spec.is_growing and not self.is_finished:
             return contents_of(path)
         if path not in self._contents:
@@ -684,7 +683,7 @@ class Session:
         return self._contents[path]
 
     def _with_orders(self) -> dict[str, bool]:
-        """Of each symbol that the run fills from more than bars: whether by the venue's orders."""
+        """Returns for each symbol that fills from more than bars whether its data have the venue's single orders."""
         return {
             symbol: bool(types.get(EventType.MBO.id))
             for symbol, types in self._fills_on().items()
@@ -692,12 +691,12 @@ class Session:
         }
 
     def _fills_on(self) -> dict[str, Mapping[int, int]]:
-        """{type id: count} of what orders meet, by symbol of the run."""
+        """Returns {type id: count} of the events that orders fill on, by symbol of the run."""
         shown = {**self.inventory(), **self.detail_inventory()}
         return {symbol: types for symbol, (types, _) in shown.items() if symbol in self.host.instruments}
 
     def detail_inventory(self) -> Inventory:
-        """Returns the same of the data that only the exchange sees."""
+        """Returns the inventory of the data that only the exchange sees."""
         return inventory_of(self.contents(each.path) for each in self.sources if each.is_detail)
 
 
@@ -707,7 +706,7 @@ def _plain(value: Any) -> Any:
 
 @contextmanager
 def started(spec: RunSpec, *, progress: Callable[[int, int], None] | None = None) -> Iterator[Session]:
-    """A session whose strategy has begun, until the block ends. progress: as Session's."""
+    """Provide a session whose strategy has started, until the block ends. progress: as in Session."""
     session = Session(spec, progress=progress)
     try:
         session.open()
@@ -717,12 +716,12 @@ def started(spec: RunSpec, *, progress: Callable[[int, int], None] | None = None
         session.close()
 
 
-_FAILURES: Final = (OnetapeError, OSError, MemoryError)  # of one session, or of the tape: no fault of ours
+_FAILURES: Final = (OnetapeError, OSError, MemoryError)  # of one session, or of the tape: no error of ours
 
 
 def step_all(sessions: Sequence[Session]) -> list[Exception | None]:
-    """Takes sessions over the same frames to the end of their tape, which is read once for all of them. Returns what
-    ended each before that, if anything did."""
+    """Step sessions over the same frames to the end of their tape, which is read once for all. Returns the
+    exceptions that ended sessions early."""
     problems: list[Exception | None] = [None] * len(sessions)
     running = dict(enumerate(sessions))
 

@@ -1,5 +1,5 @@
-"""What a run is given before its first event beside what venue_setup.py has: its hours, and the
-facts that replace a tape's. What cannot be meant is refused here, in words.
+"""Set up a run beside venue_setup.py: its trading hours, and facts that replace a tape's. Impossible values are
+refused here with a clear text.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["check_symbol", "main_instrument", "refuse_empty", "set_trading_hours
 
 
 def with_overrides(plan: RunPlan, overrides: Mapping[str, Instrument], instrument: Instrument) -> Instrument:
-    """Returns a tape's instrument with the facts of --instruments and the fees of --fee over it."""
+    """Returns a tape's instrument with --instruments and --fee applied."""
     own = overrides.get(at_exchange(instrument.symbol))
     if own is not None:
         # The tape's integers are in its own units.
@@ -57,7 +57,7 @@ def _check_leverage(plan: RunPlan, instrument: Instrument) -> None:
 
 
 def main_instrument(host: Host, params: Mapping[str, Any]) -> Instrument:
-    """Returns the one that the strategy's `symbol` names, else the first of the data."""
+    """Returns the instrument of the strategy's `symbol`, else the first of the data."""
     symbol = params.get("symbol")
     if isinstance(symbol, str) and symbol in host.instruments:
         return host.instruments[symbol]
@@ -65,7 +65,7 @@ def main_instrument(host: Host, params: Mapping[str, Any]) -> Instrument:
 
 
 def set_trading_hours(plan: RunPlan, host: Host, start: int, *, grows: bool) -> None:
-    """When the robot may trade, from `start` (ns) to the end of the data, if it has one."""
+    """Set when the robot may trade, from `start` (ns) to the end of the data, if it has trading hours."""
     if plan.hours is None:
         return
     last = start + HORIZON
@@ -75,11 +75,11 @@ def set_trading_hours(plan: RunPlan, host: Host, start: int, *, grows: bool) -> 
     host.loop.set_schedule(plan.hours.switches(start, last))
 
 
-# --- what the data lacks --------------------------------------------------------------------------
+# --- missing data ---------------------------------------------------------------------------------
 
 
 def refuse_empty(plan: RunPlan) -> NoReturn:
-    """There is nothing to run over: says why, and what there is."""
+    """Raise an error for a run without events: why, and what data there are."""
     spans = []
     inputs = [each for each in plan.inputs if not each.is_detail]
     for each in inputs:
@@ -102,7 +102,7 @@ def refuse_empty(plan: RunPlan) -> NoReturn:
 
 
 def check_symbol(plan: RunPlan, host: Host, params: Mapping[str, Any], strategy: str) -> None:
-    """The strategy's own `symbol`, if it has one, is in the data."""
+    """Check that the strategy's `symbol`, if it has one, is in the data."""
     symbol = params.get("symbol")
     if not isinstance(symbol, str) or not symbol or symbol in host.instruments:
         return

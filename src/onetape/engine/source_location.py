@@ -1,4 +1,4 @@
-"""Says which line of a strategy has raised."""
+"""Find the line of a strategy that raised an exception."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STANDARD_LIBRARY: Final = sysconfig.get_paths()["stdlib"] + os.sep
 
 
 def source_location(problem: BaseException) -> str:
-    """`file.py:line in function` of the innermost frame outside this package and the standard library."""
+    """Returns `file.py:line in function` of the innermost frame outside this package and the standard library."""
     if isinstance(problem, SyntaxError) and problem.filename:
         return f"{problem.filename}:{problem.lineno}"
     package = str(Path(__file__).resolve().parent.parent)
@@ -27,5 +27,5 @@ def source_location(problem: BaseException) -> str:
 
 
 def _is_standard(file: str) -> bool:
-    """What is installed beside it (site-packages, dist-packages) may be a strategy."""
+    """Returns True for the standard library; packages beside it (site-packages, dist-packages) may be a strategy."""
     return file.startswith(_STANDARD_LIBRARY) and "-packages" not in file

@@ -1,7 +1,7 @@
-"""The strategy: callbacks that a user overrides, services that a user calls.
+"""Define the strategy class: callbacks that a user overrides, services that a user calls.
 
-The same class runs in a backtest, in paper trading and live; it cannot tell which. Everything here
-is a thin face of the compiled loop: no state of its own beside parameters and memory.
+The same class runs in a backtest, in paper trading and live, and cannot distinguish them. It is a
+thin layer over the compiled loop: its only state is parameters and memory.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ if TYPE_CHECKING:
 __all__ = ["Strategy"]
 
 S = TypeVar("S")
-# Services that came later than strategies which have parameters of these names.
+# Newer services; older strategies may have parameters of these names.
 _MAY_BE_HIDDEN = frozenset({"on", "off", "signal", "end_cycle", "child", "profit", "set_weights", "roll"})
 
 
 class Strategy:
     """The base class of strategies. Annotated class attributes are parameters.
 
-    Nothing here raises for market or risk reasons: a refused order comes back DENIED with `code`
+    No service raises for market or risk reasons: a refused order is returned DENIED with `code`
     and `reason`. A wrong type or an unknown symbol raises, because the program is wrong.
     """
 
     _loop: _core.TradingLoop
     _host: Host
-    _desk: ExecutionDesk | None = None  # made by what needs it
+    _desk: ExecutionDesk | None = None  # created on first use
     _protections: Protections | None = None
     _trailing: TrailingStops | None = None
     _withdrawals: Withdrawals | None = None
@@ -74,76 +74,75 @@ class Strategy:
     # --- callbacks -------------------------------------------------------------------------------
 
     def on_start(self) -> None:
-        """Before the first event. Subscribe here."""
+        """Called before the first event; subscribe here."""
 
     def on_quote(self, quote: _core.Quote) -> None:
-        """A new top of book."""
+        """Called for a new top of book."""
 
     def on_trade(self, trade: _core.Trade) -> None:
-        """A public trade."""
+        """Called for a public trade."""
 
     def on_book(self, book: _core.LiveBook) -> None:
-        """The order book changed."""
+        """Called when the order book changed."""
 
     def on_bar(self, bar: _core.Bar) -> None:
-        """A bar closed. All bars that close at one moment are in `bars()` already."""
+        """Called when a bar closed. All bars that close at the same time are in `bars()` already."""
 
     def on_mark(self, mark: _core.Mark) -> None:
-        """A new mark price."""
+        """Called for a new mark price."""
 
     def on_funding(self, funding: _core.Funding) -> None:
-        """A funding rate."""
+        """Called for a funding rate."""
 
     def on_liquidation(self, liquidation: _core.Liquidation) -> None:
-        """A forced trade of somebody."""
+        """Called for a liquidation of another trader."""
 
     def on_mbo(self, event: _core.MarketByOrder) -> None:
-        """Something happened to one order of the venue's book."""
+        """Called for a change of one order in the venue's book."""
 
     def on_instrument(self, instrument: Instrument) -> None:
-        """An instrument's facts changed, or a new one appeared."""
+        """Called when an instrument's facts changed, or a new one appeared."""
 
     def on_timer(self, name: str) -> None:
-        """A timer is due."""
+        """Called when a timer is due."""
 
     def on_order(self, order: _core.Order) -> None:
-        """An own order changed."""
+        """Called when an own order changed."""
 
     def on_fill(self, fill: _core.Fill) -> None:
-        """An own order was filled, in part or whole."""
+        """Called when an own order was filled, in part or whole."""
 
     def on_position(self, position: _core.Position) -> None:
-        """An own position changed."""
+        """Called when an own position changed."""
 
     def on_event(self, event: ScanEvent | Any) -> None:
-        """An external event from the tape, a mapping, or what a scan has found: `event.kind` is
-        "scan" then."""
+        """Called for an external event from the tape, a mapping, or for a scan event: `event.kind` is "scan" then."""
 
     def on_health(self, health: _core.Health) -> None:
-        """Something about the system: a feed broke or healed."""
+        """Called for a change of the system's health: a feed broke or recovered."""
 
     def on_params(self, changed: Mapping[str, Any]) -> None:
-        """Parameters were changed from outside."""
+        """Called when parameters were changed by a command."""
 
     def on_stop(self) -> None:
-        """After the last event. Orders placed here are denied."""
+        """Called after the last event; orders placed here are denied."""
 
     # --- time ------------------------------------------------------------------------------------
 
     @property
     def now(self) -> int:
-        """Returns the receipt clock, ns UTC. No market event is seen before its receipt."""
+        """Returns the receipt time, ns UTC. No market event is delivered before its receipt."""
         return self._loop.now
 
     @property
     def time(self) -> datetime:
-        """`now` as a UTC datetime (microseconds)."""
+        """Returns `now` as a UTC datetime (microseconds)."""
         return to_datetime(self._loop.now)
 
     def set_timer(self, name: str, *, every: str | None = None, at: int | None = None) -> None:
         """Call on_timer(name) at each UTC multiple of `every`, or once at `at` (ns).
 
-        A timer of the same name is replaced. Ticks that were missed come as one.
+        A timer of the same name is replaced. Missed ticks are delivered as one.
         """
         if (every is None) == (at is None):
             raise TypeError("set_timer takes either every='5s' or at=<ns>")
@@ -151,7 +150,7 @@ class Strategy:
         self._loop.set_timer(name, parse_period(every) if every is not None else 0, at or 0)
 
     def cancel_timer(self, name: str) -> bool:
-        """True when there was such a timer."""
+        """Cancel a timer; returns True when it existed."""
         return self._loop.cancel_timer(name)
 
     # --- market data -----------------------------------------------------------------------------
@@ -170,17 +169,17 @@ class Strategy:
         mbo: bool = False,
         conflate: bool = False,
     ) -> None:
-        """Ask for the events of `symbol`.
+        """Subscribe to the events of `symbol`.
 
         bars: a period or several: "1m" is the tape's own bars where it has them, else from
         trades, else from quotes' mid, else from the tape's shorter bars that divide it;
-        "1m@trade", "1m@mid", "1m@venue" say which, "1h@5m" of which shorter ones.
+        "1m@trade", "1m@mid", "1m@venue" choose the source, "1h@5m" the shorter bars.
         mbo: market by order, the venue's orders one by one. `book` does not need it: where the
-        data have orders, the book is made of them.
-        history: completed bars from before the start that are there when on_start returns: those
-        of the data; live the venue's.
-        conflate: while a live robot is behind a hub, of several quotes or marks that wait only the
-        newest comes; a replay has the same ones. Trades, books and bars all come.
+        data have orders, the book is built from them.
+        history: number of completed bars from before the start, present when on_start returns: from
+        the data; live from the venue.
+        conflate: while a live robot lags behind a hub, only the newest of several waiting quotes or
+        marks is delivered; a replay delivers the same ones. Trades, books and bars are never dropped.
         """
         check_arguments(locals())
         wants = (
@@ -211,28 +210,28 @@ class Strategy:
             self._host.bars.subscribe(symbol, text, history)
 
     def unsubscribe(self, symbol: str) -> None:
-        """No further events of `symbol`; its orders and positions are still reported."""
+        """End all subscriptions of `symbol`; its orders and positions are still reported."""
         self._loop.unsubscribe(symbol)
 
     def scan(self, expression: str, symbols: str | Iterable[str] = "all") -> None:
-        """Hear of each symbol that begins or ends to meet a condition, such as
+        """Follow a condition over symbols and report each symbol that begins or ceases to meet it, such as
         `change("1m") > 1% and spread < 2*tick`: the same text as for `onetape scan`.
 
         on_event gets an event with `kind == "scan"`, `symbol`, `expression`, `matched` (True: it
-        begins), `values` (what the condition looks at, None: not known yet) and `ts` (ns). Judged
-        at each event of a symbol, after its own callback, and each second. symbols: "all", also
-        those that come later, or some by name. In on_start windows begin with what the data have
-        from before. Raises BAD_INPUT with the column where the text is no condition.
+        begins), `values` (inputs of the condition, None: not known yet) and `ts` (ns). Evaluated
+        at each event of a symbol, after its own callback, and each second. symbols: "all", with
+        later ones, or some by name. In on_start windows begin with earlier data. Raises BAD_INPUT with the column
+        for an invalid condition.
         """
         self._host.scans.begin(expression, symbols)
 
     def quote(self, symbol: str) -> _core.Quote | None:
-        """Returns the last quote, None before the first."""
+        """Returns the last quote; None before the first."""
         return self._loop.quote(symbol)
 
     def funding(self, symbol: str) -> FundingRates:
-        """Returns `rate`, `predicted`, `interval` and `next_ts` of a perpetual's funding, as known now; each is None
-        where it is not. Needs no subscription."""
+        """Returns `rate`, `predicted`, `interval` and `next_ts` of a perpetual's funding, as last reported; each is
+        None when unknown. Needs no subscription."""
         return FundingRates(*self._loop.funding(symbol))
 
     def book(self, symbol: str) -> _core.LiveBook:
@@ -241,13 +240,13 @@ class Strategy:
 
     def bars(self, symbol: str, period: str, n: int) -> _core.Bars:
         """Returns the last n completed bars (fewer in the beginning) as numpy columns, oldest first."""
-        if type(n) is not int or not 0 <= n <= BARS_MAX:  # asked at each bar: no call where all is well
+        if type(n) is not int or not 0 <= n <= BARS_MAX:  # called at each bar: no function call in the normal case
             check_bar_count("n", n)
         period_ns, source = self._host.bars.key(symbol, period)
         return self._loop.bars(symbol, period_ns, source, n)
 
     def instrument(self, symbol: str) -> Instrument:
-        """Tick, lot, fees and the other facts, as of now."""
+        """Returns the instrument's current tick, lot, fees and other facts."""
         return self._host.instrument_of(symbol)
 
     # --- orders ----------------------------------------------------------------------------------
@@ -274,25 +273,25 @@ class Strategy:
         trail: Number | str | None = None,
         account: str | None = None,
     ) -> _core.Order:
-        """Buy `qty`; without a price at market. A refused order comes back DENIED.
+        """Buy `qty`; without a price at market. A refused order is returned DENIED.
 
         trigger: the order becomes active when last, mark or index reaches it. kind: "stop" (the
         price rises to a buy's, falls to a sell's), "take_profit" (the other way) or "trailing" (a stop
-        that follows the best price by `trail`, from `trigger` or the price now on: the order is replaced
-        as it moves, `order.children` has the one that works, and canceling it ends all); without it the
-        last price that is known now decides, for good. One that is met when it arrives is refused
+        that follows the best price by `trail`, from `trigger` or the current price: the order is replaced
+        as it moves, `order.children` has the working one, and canceling the order ends all); without kind
+        the last price at the time of the call decides once. A trigger already met on arrival is refused
         (4109) or fires at once, by the venue's rule. expire: ns UTC, makes it good till then.
-        once: first request wins; of all orders asked for under this key, by whichever robot of the
-        account, one leaves and the others are DENIED with its name (4605), until `end_cycle(key)`.
-        signal: what it is sent for; the tape links them.
-        stop_loss, take_profit, trail: protective orders that follow what this one fills, reduce-only,
-        the one cancels the other (`order.children`): a price, or "2%" from the average price of the
+        once: request key; of all orders requested under this key, by any robot of the account, the first
+        leaves and the others are DENIED with its name (4605), until `end_cycle(key)`.
+        signal: the signal behind the order; the tape links them.
+        stop_loss, take_profit, trail: protective orders that follow the fills of this one, reduce-only,
+        one cancels the other (`order.children`): a price, or "2%" from the average price of the
         entry; trail: "1%" or a distance, behind the best price since. take_profit also as a list of
-        (level, share of the entry): [("2%", 0.5), ("4%", 0.5)]. Where one of them cannot stand the
-        entry is DENIED (ORDER_INVALID): a level below a hundredth of the price is a share that lacks
-        its "%".
-        account: which of the robot's, else the one whose venue the symbol names; raises UnknownSymbol
-        for one that does not trade it. An order that could meet one of ours on another account of its
+        (level, share of the entry): [("2%", 0.5), ("4%", 0.5)]. Where one of them is invalid the
+        entry is DENIED (ORDER_INVALID): a level below a hundredth of the price counts as a share that
+        lacks its "%".
+        account: one of the robot's, by default the one whose venue the symbol names; raises UnknownSymbol
+        for an account that does not trade it. An order that could meet an own order on another account of its
         exchange is DENIED (SELF_TRADE).
         """
         is_plain = once is None and signal is None and account is None and kind != "trailing"
@@ -331,7 +330,7 @@ class Strategy:
         trail: Number | str | None = None,
         account: str | None = None,
     ) -> _core.Order:
-        """Sell `qty`; the mirror of buy()."""
+        """Sell `qty`; otherwise as buy()."""
         is_plain = once is None and signal is None and account is None and kind != "trailing"
         if is_plain and stop_loss is None and take_profit is None and trail is None and not self._host.shares_exchange:
             try:
@@ -347,7 +346,7 @@ class Strategy:
         return self._enter(terms, (stop_loss, take_profit, trail), account, once, signal)
 
     def submit(self, specs: Iterable[Mapping[str, Any]]) -> list[_core.Order]:
-        """Several orders in one batch. Each spec: side, symbol, qty and buy()'s other arguments."""
+        """Place several orders in one batch. Each spec: side, symbol, qty and buy()'s other arguments."""
         orders = []
         for spec in specs:
             fields = dict(spec)
@@ -358,12 +357,13 @@ class Strategy:
         return orders
 
     def end_cycle(self, key: str | RequestKey) -> None:
-        """The request key is free: the next order asked for under it leaves. Of a key that another
-        robot's order has, nothing happens, and the gateway's tape says why."""
+        """Free a request key: the next order requested under it leaves. A key held by another robot's order stays,
+        and the gateway's tape records why."""
         self._host.notes.end_cycle(request_key(key))
 
     def cancel(self, order: _core.Order) -> bool:
-        """Ask to cancel. False when there is nothing left to cancel. A target that sent it ends."""
+        """Request the cancellation of an order. Returns False when there is nothing left to cancel. A target that
+        sent the order ends."""
         try:
             is_requested = self._loop.cancel(order)
         except UNCLEAR as error:
@@ -375,7 +375,7 @@ class Strategy:
         return is_requested
 
     def cancel_all(self, symbol: str | None = None) -> int:
-        """Ask to cancel all working orders (of `symbol`); returns how many were asked for. Targets end, too."""
+        """Request the cancellation of all working orders (of `symbol`); returns their number. Targets end, too."""
         if symbol is not None:
             check_arguments({"symbol": symbol})
         count = self._loop.cancel_all(symbol)
@@ -383,7 +383,8 @@ class Strategy:
         return count
 
     def amend(self, order: _core.Order, price: Number | None = None, qty: Number | None = None) -> bool:
-        """Ask for another price or whole quantity. False when it cannot be asked for, as one that is no number."""
+        """Request another price or whole quantity. Returns False when the request is impossible, as for a value that
+        is no number."""
         if price is None and qty is None:
             raise TypeError("amend needs a price or a qty")
         try:
@@ -402,14 +403,14 @@ class Strategy:
         keep_within: int = 0,
         side: str | None = None,
     ) -> None:
-        """The wanted ladder of (price, size), best first; only differences are sent.
+        """Set the wanted ladder of (price, size), best first; only differences are sent.
 
-        Sizes are rounded down to whole lots: less than one is no level, which is said once and
-        counted in the result's `below_lot`. A size of 0 is no level, as it says; raises ValueError for one
-        below zero and for what is no number.
+        Sizes are rounded down to whole lots: less than one lot is no level, which is logged once and
+        counted in the result's `below_lot`. A size of 0 is no level; raises ValueError for a negative
+        size and for a value that is no number.
         keep_within: an order whose price is at most this many ticks from the wanted one stays
         where it is, with its place in the queue.
-        side: "long" or "short" on an account in hedge mode: the position that the ladder's fills change.
+        side: "long" or "short" on an account in hedge mode: the position changed by the ladder's fills.
         """
         if self._host.shares_exchange:
             raise NotAvailable(
@@ -431,18 +432,18 @@ class Strategy:
         side: str | None = None,
         **options: Any,
     ) -> _core.Order | None:
-        """Make `qty` this strategy's own position (absolute, signed). What is on its way counts.
+        """Make `qty` this strategy's own position (absolute, signed). Pending orders count.
 
         algo: "touch" takes the opposite touch at once, "join" and "peg" rest at the best price of
-        their side or in the middle, "iceberg" shows `clip` at a time, "twap", "vwap" and
-        "shortfall" take clips over `minutes`, "pov" its share (`participation`) of what trades.
+        their side or at the mid price, "iceberg" shows `clip` at a time, "twap", "vwap" and
+        "shortfall" take clips over `minutes`, "pov" its share (`participation`) of the traded volume.
         options: `minutes` or `deadline` (ns or "10m"), `limit` (the worst price), `slippage` ("0.2%"
-        from the price now), `participation`, `clip`. At the deadline what is left is taken, no worse
+        from the current price), `participation`, `clip`. At the deadline the rest is taken, no worse
         than the limit. A later target of the symbol replaces it.
 
-        Returns the order sent, None if none was needed yet. signal: what it is wanted for; the tape
-        links signal, target, orders and fills. account: as buy(); "*": all accounts of the robot at the symbol's
-        exchange, among which it is divided. side: "long" or "short" on an account in hedge mode, by "touch" alone: the
+        Returns the order sent, None if none was needed yet. signal: the signal behind it; the tape
+        links signal, target, orders and fills. account: as buy(); "*": divided among all accounts of the robot at
+        the symbol's exchange. side: "long" or "short" on an account in hedge mode, by "touch" alone: the
         position that becomes `qty`, where the sign of a short one may be left out.
         """
         try:
@@ -453,7 +454,7 @@ class Strategy:
             if account is not None:
                 symbol = self._host.on_account(symbol, account)
             desk = self._desk
-            is_shared = self._host.shares_exchange  # what works at another account is looked at
+            is_shared = self._host.shares_exchange  # orders working on another account are included
             if algo != "touch" or options or is_shared or (desk is not None and desk.works(symbol)):
                 return self._execution_desk().set_target(symbol, qty, algo, signal, options)
             if desk is not None:
@@ -494,22 +495,22 @@ class Strategy:
         side: str | None = None,
         **options: Any,
     ) -> dict[str, float]:
-        """Make each symbol's position so much of the equity (1.0 is all of it, negative is short), in
-        whole lots. What gets smaller is sent first, what grows once that is done. A symbol that is
-        not named stays as it is.
+        """Make each symbol's position this share of the equity (1.0 is all of it, negative is short), in
+        whole lots. Reductions are sent first, increases once these are done. A symbol that is not named
+        keeps its position.
 
-        of: instead of the equity, in the run's currency. band: a position whose weight is within
-        so much of the wanted one stays, unless it is to be closed. algo, side, options: as set_target; by side all
-        orders leave at once, those that make a position smaller first.
-        Returns the positions that are wanted now. Raises ValueError for a weight that is no number
-        and where no price is known.
+        of: base amount instead of the equity, in the run's currency. band: a position whose weight differs
+        from the wanted one by at most this stays, unless it is to be closed. algo, side, options: as set_target;
+        with a side all orders leave at once, reductions first.
+        Returns the target positions. Raises ValueError for a weight that is no number and for a symbol
+        without a price yet.
         """
         return self._execution_desk().set_weights(weights, of, band, algo, options, side)
 
     def roll(self, contracts: Sequence[str], before: str = "8h", algo: str = "touch", **options: Any) -> Roll:
-        """Carry what is held in a contract, or is under way to it, over to the next one when the first has so long
-        to go: out of the one, then into the other, each by `algo` and its options as of set_target. Call it in
-        on_start; the result's `front` is the contract to trade at any moment.
+        """Move the position in a contract, or its pending target, to the next contract when the first expires within
+        the set time: out of the one, then into the other, each by `algo` and its options as of set_target. Call it
+        in on_start; the result's `front` is the contract to trade at any moment.
 
         contracts: of one market, by expiry; the last one may have none. Raises StrategyError for others.
         """
@@ -543,16 +544,16 @@ class Strategy:
                 desk.drop(symbol)
 
     def _resume(self) -> None:
-        """Parent orders of an earlier life go on."""
+        """Resume parent orders of an earlier incarnation."""
         if self._location in self._host.kept:
             self._execution_desk().resume()
 
     def _works(self, symbol: str) -> bool:
-        """Tells whether an algorithm works for a target of a symbol."""
+        """Returns True while an algorithm works for a target of a symbol."""
         return self._desk is not None and bool(self._desk.works(symbol))
 
     def _check_target(self, command: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns what a command about targets is about; raises what speaks against it, an OnetapeError."""
+        """Returns the symbol of a target command; raises an OnetapeError when it cannot be carried out."""
         from onetape.engine.target_commands import check_target
 
         check_target(self._host, self._works, command, fields)
@@ -569,7 +570,7 @@ class Strategy:
         once: str | RequestKey | None,
         signal: Signal | int | None,
     ) -> _core.Order:
-        """Places an order of buy() or sell(). terms: as StopTerms; exits: stop loss, take profit, trail."""
+        """Place an order of buy() or sell(). terms: as StopTerms; exits: stop loss, take profit, trail."""
         try:
             if account is not None:
                 terms = (self._host.on_account(terms[0], account), *terms[1:])
@@ -609,7 +610,7 @@ class Strategy:
         return self._protections
 
     def close(self, symbol: str) -> _core.Order | None:
-        """Cancel what works on `symbol` and flatten its position, on all accounts at its exchange."""
+        """Cancel working orders of `symbol` and flatten its position, on all accounts at its exchange."""
         if self._host.shares_exchange:
             accounts = self._host.on_all(symbol)
             for each in accounts:
@@ -637,7 +638,7 @@ class Strategy:
     # --- account ---------------------------------------------------------------------------------
 
     def position(self, symbol: str, side: str | None = None, *, account: str | None = None) -> _core.Position:
-        """Returns the own position (never None; `qty` is signed) as a live view. account: as buy()."""
+        """Returns the own position (never None; `qty` is signed) as a live view. account: as in buy()."""
         if account is not None:
             symbol = self._host.on_account(symbol, account)
         return self._loop.position(symbol, side)
@@ -647,37 +648,35 @@ class Strategy:
         return self._loop.positions()
 
     def orders(self, symbol: str | None = None) -> list[_core.Order]:
-        """Working orders, oldest first."""
+        """Returns working orders, oldest first."""
         return self._loop.working(symbol)
 
     def balance(self, currency: str, venue: str | None = None, *, account: str | None = None) -> Any:
-        """total, available and locked of one currency, as floats; zero when there is none. Live it
-        is what the robot's sub-account has, by the gateway's ledger.
+        """Returns total, available and locked of one currency, as floats; zero when there is none. Live it is the
+        robot's sub-account by the gateway's ledger.
 
-        venue: of the account that this venue's orders draw on. Without one, where venues have
-        accounts of their own, the sum over them: no single order can use all of it. account: one of
-        `accounts`, in place of its venue.
+        venue: of the account that this venue's orders use. Without it, where venues have accounts of their own, the
+        sum over them: no single order can use all of it. account: one of `accounts`, instead of its venue.
         """
         return self._host.balance(currency, venue if account is None else self._host.venue_of(account) or None)
 
     def equity_of(self, account: str | None = None) -> float:
-        """Returns an account's part of `equity`, all of it without one."""
+        """Returns an account's part of `equity`; without an account all of it."""
         return self.equity if account is None else self._host.equity_of(account)
 
     @property
     def accounts(self) -> dict[str, str]:
-        """Returns the run's accounts by name, each with the venue of what is traded on it; "" is of all venues. In
-        a backtest one without a name is called as its venue."""
+        """Returns the run's accounts by name, each with the venue of its symbols; "" is all venues. In a backtest an
+        account without a name has its venue's."""
         return self._host.accounts
 
     def profit(self, symbol: str) -> float:
-        """Returns what fills, fees, funding and the open position of one symbol have made, in the money that it settles
-        in."""
+        """Returns the profit of one symbol from fills, fees, funding and its open position, in its settle currency."""
         return self._host.profit(symbol)
 
     @property
     def equity(self) -> float:
-        """Balance and open profit in the run's currency, of all accounts together."""
+        """Returns balance plus unrealized profit in the run's currency, of all accounts together."""
         return self._loop.equity
 
     # --- events ----------------------------------------------------------------------------------
@@ -687,47 +686,46 @@ class Strategy:
         callbacks' names without `on_`), after the callback, in the order of registration; for
         `"*"` `handler(kind, event)` for all kinds, last. From the next event on.
 
-        An exception of it follows `on_error`. Register in on_start: a restart knows nothing of it.
+        Its exceptions follow `on_error`. Register in on_start: a restart keeps no handlers.
         """
         self._host.handlers_of(Strategy).on(kind, handler)
 
     def off(self, kind: str, handler: Callable[..., Any]) -> bool:
-        """The handler is not called any more, also not for the event that is under way. False:
-        there was none."""
+        """Remove a handler at once, also for the event being dispatched. Returns False when it was not registered."""
         return self._host.handlers_of(Strategy).off(kind, handler)
 
     def signal(self, symbol: str, direction: Direction, **facts: Any) -> Signal:
-        """Says what is seen in the market ("buy", "sell", "flat"): a frame on the run's tape and an
-        event for handlers. Give it to `set_target(..., signal=)` or to an order."""
+        """Record a view of the market ("buy", "sell", "flat"): a frame on the run's tape and an event for handlers.
+        Pass it to `set_target(..., signal=)` or to an order."""
         return self._host.signal(symbol, direction, facts)
 
     def child(self, kind: type[S], name: str, **params: Any) -> S:
-        """Another strategy inside this one, started: it hears of the symbols that it subscribes to
-        and of its timers, trades with this one's account, and its orders carry its location
-        (`/parent/name`). Make it in on_start."""
+        """Start another strategy inside this one: it receives events of the symbols it subscribes to and of its
+        timers, trades with this one's account, and its orders carry its location (`/parent/name`). Create it in
+        on_start."""
         return self._host.make_child(self, Strategy, kind, name, params)
 
-    # --- the rest --------------------------------------------------------------------------------
+    # --- log, plots, memory ----------------------------------------------------------------------
 
     def log(self, text: str, level: str = "info", **fields: Any) -> None:
-        """A line for the log and the tape."""
+        """Write a line to the log and the tape."""
         self._host.log(text, level, fields)
 
     def plot(self, name: str, value: Number | None) -> None:
-        """Puts a value of a series of your own on the tape: report and pages draw each name as a line.
+        """Write a value of your own series to the tape: report and pages draw each name as a line.
 
-        value: a number; None or nan leaves a gap. Raises ValueError for what is neither, and for a name that is empty
+        value: a number; None or nan leaves a gap. Raises ValueError for other values, and for a name that is empty
         or longer than 64 letters."""
         self._host.notes.plot(name, value)
 
     @property
     def memory(self) -> dict[str, Any]:
-        """Plain values (at most 64 kB) that survive a restart: they are on the tape."""
+        """Plain values (at most 64 kB) that survive a restart through the tape."""
         self._loop.touch_memory()
         return self._host.memory
 
 
-# What is called at each event, without a frame of Python where the call is a plain one.
+# Services called at each event, without a Python frame where they pass arguments unchanged.
 Strategy.bars = _core.quick_bars(Strategy.bars)  # type: ignore[method-assign]
 Strategy.set_target = _core.quick_target(Strategy.set_target)  # type: ignore[method-assign]
 Strategy._services = frozenset(name for name in vars(Strategy) if not name.startswith("_")) | {"random", "resumed"}

@@ -1,4 +1,4 @@
-"""What a tape says of itself, asked beside a run: instruments, counts, seals, its last time."""
+"""Read facts of a tape beside a run: instruments, counts, seals, time span."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Inventory = Mapping[str, tuple[Mapping[int, int], list[int]]]
 
 @dataclass(frozen=True, slots=True)
 class TapeContents:
-    """What a tape contains, by stream: {type id: count of frames}, the periods of its own bars (ns), and the latest
+    """The contents of a tape by stream: {type id: count of frames}, the periods of its own bars (ns), and the latest
     version of its instrument."""
 
     counts: Mapping[int, Mapping[int, int]]
@@ -45,7 +45,7 @@ _REMEMBERED_MAX: Final = 64  # tapes
 
 
 def _remembered(read: Callable[[Path], T]) -> Callable[[Path], T]:
-    """Read a tape that is sealed to its end once in a process: each variant of a sweep asks."""
+    """Cache a function of a sealed tape within the process: each variant of a sweep calls it."""
     found: dict[tuple[Any, ...], T] = {}
 
     @wraps(read)
@@ -53,7 +53,7 @@ def _remembered(read: Callable[[Path], T]) -> Callable[[Path], T]:
         try:
             key = _files_of(path)
         except (TornTape, OSError):
-            return read(path)  # which says where
+            return read(path)  # which reports the location
         if key is None:
             return read(path)
         if key not in found:
@@ -66,7 +66,7 @@ def _remembered(read: Callable[[Path], T]) -> Callable[[Path], T]:
 
 
 def _files_of(path: Path) -> tuple[Any, ...] | None:
-    """Returns what tells the files of a tape from others, none of which is expanded for it; None: it may grow."""
+    """Returns a key of a tape's files without decompressing any; None: the tape may grow."""
     files = segment_files(path)
     if not files:
         return None
@@ -94,7 +94,7 @@ def seals_within(path: Path, last_sequence: int) -> list[str]:
 
 @_remembered
 def tape_span(path: Path) -> tuple[int, int] | None:
-    """Times of the first and last frame, ns; None when it is empty."""
+    """Returns the times of the first and last frame, ns; None when the tape is empty."""
     with JournalReader(path) as reader:
         first = reader.next_frame()
         if first is None:
@@ -106,7 +106,7 @@ def tape_span(path: Path) -> tuple[int, int] | None:
 
 @_remembered
 def contents_of(path: Path) -> TapeContents:
-    """One pass over the whole tape. Raises what JournalReader does where it is damaged."""
+    """Returns the contents of a tape, from one pass over it. Raises as JournalReader where it is damaged."""
     with JournalReader(path) as reader:
         streams = _first_instruments(reader)
         counts, periods, _, _, later = _core.inventory(reader.core)
@@ -116,7 +116,7 @@ def contents_of(path: Path) -> TapeContents:
 
 
 def inventory_of(tapes: Iterable[TapeContents]) -> Inventory:
-    """Over whole tapes, together."""
+    """Merge the contents of whole tapes by symbol."""
     found: dict[str, tuple[dict[int, int], list[int]]] = {}
     for tape in tapes:
         for stream, types in tape.counts.items():
@@ -130,7 +130,7 @@ def inventory_of(tapes: Iterable[TapeContents]) -> Inventory:
 
 
 def streams_of(path: Path) -> dict[int, Instrument]:
-    """stream -> instrument over a whole tape, its latest version."""
+    """Returns stream -> instrument over a whole tape, latest version."""
     with JournalReader(path) as reader:
         found = _first_instruments(reader)
         for frame in reader.frames(types=["instrument"]):

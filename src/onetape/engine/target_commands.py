@@ -1,5 +1,4 @@
-"""Commands about targets, as the operator sends them: what they say, what speaks against them, and which members of a
-portfolio they mean."""
+"""Check the operator's target commands and find the portfolio members that they name."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ __all__ = ["check_target", "members_meant", "target_of"]
 
 
 class Named(Protocol):
-    """A member of a portfolio: its name, that of its section in the file, and what it trades."""
+    """A portfolio member: its name, the name of its section in the file, and its symbols."""
 
     @property
     def name(self) -> str: ...
@@ -36,7 +35,8 @@ def target_of(fields: Mapping[str, Any]) -> tuple[str, Any, str, dict[str, Any]]
 
 
 def check_target(host: Host, works: Callable[[str], bool], command: str, fields: Mapping[str, Any]) -> None:
-    """Raises what speaks against one of TARGETS: an OnetapeError. works: an algorithm works for a symbol."""
+    """Raises an OnetapeError for a target command that cannot be carried out. works: returns whether an algorithm
+    works for a symbol."""
     symbol, qty, algo, options = target_of(fields)
     if symbol not in host.instruments:
         traded = ", ".join(list(host.instruments)[:5])
@@ -58,9 +58,9 @@ def check_target(host: Host, works: Callable[[str], bool], command: str, fields:
 
 
 def members_meant(members: Sequence[Named], name: object, symbol: str) -> list[int]:
-    """Returns the numbers of the members that a command names: by a member's name, by a strategy's all of its members,
-    by ALL the whole portfolio; of these those that trade the symbol. None: the only one that does. Raises UsageError
-    where it is not clear which, and UnknownSymbol."""
+    """Returns the numbers of the members that a command names and that trade the symbol: one by a member's name, all
+    members by a strategy's name, everyone by ALL. None: the only member with the symbol. Raises UsageError for an
+    ambiguous name, and UnknownSymbol."""
     trading = {number: each for number, each in enumerate(members) if symbol in each.symbols}
     if not trading:
         raise UnknownSymbol(f"no member of the portfolio trades {symbol!r}")

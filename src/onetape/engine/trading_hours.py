@@ -1,4 +1,4 @@
-"""When a robot trades: `--trade 10:06-13:59,14:06-18:30 --tz Europe/Moscow`, `--trade XNYS`.
+"""Parse when a robot trades: `--trade 10:06-13:59,14:06-18:30 --tz Europe/Moscow`, `--trade XNYS`.
 
 Each day (`Mon-Fri 9:30-16:00`: each of these) has the same spans, by the clocks of the zone: trading starts
 at the first moment of a span and stops at its end. A span whose end is not after its start ends the
@@ -25,7 +25,7 @@ __all__ = ["DAYS", "HORIZON", "Sessions", "TradingHours", "parse_hours"]
 
 DAY_S: Final = 86_400
 SPANS_MAX: Final = 100
-# What follows a tape that grows has no last moment: as far ahead as no process lives.
+# A growing tape has no end: plan further ahead than any process runs.
 HORIZON: Final = 3660 * DAY_S * SECOND
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\Z", re.ASCII)
 DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -37,8 +37,8 @@ _DAYS_MARGIN: Final = 2  # a span and a zone's offset reach over a day's end
 
 @dataclass(frozen=True, slots=True)
 class TradingHours:
-    """Has the same hours each day. spans: (start, stop) in seconds of the local day, stop past 86,400 on the next
-    one. days: on which spans start, 0 is Monday."""
+    """The same hours each day. spans: (start, stop) in seconds of the local day, stop past 86,400 is on the next
+    day. days: on which spans start, 0 is Monday."""
 
     spans: tuple[tuple[int, int], ...]
     tz: str = "UTC"
@@ -56,27 +56,27 @@ class TradingHours:
         return {"hours": str(self), "tz": self.tz}
 
     def switches(self, first: int, last: int) -> list[tuple[int, bool]]:
-        """(ns UTC, trades from then on), alternating, from at or before `first` until `last`."""
+        """Yields (ns UTC, trades from then on), alternating, from at or before `first` until `last`."""
         tz = zone(self.tz)
         return _switches(self._moments(tz, first, last), first, last)
 
     def _moments(self, tz: tzinfo, first: int, last: int) -> Iterator[tuple[int, int]]:
-        """Yields the spans of all days as moments."""
+        """Yields the spans of all days in ns UTC."""
         before = _DAYS_MARGIN if self.days == EVERY_DAY else 7 + _DAYS_MARGIN
         day = to_datetime(first).astimezone(tz).date() - timedelta(days=before)
         end = to_datetime(last).astimezone(tz).date() + timedelta(days=_DAYS_MARGIN)
         while day <= end:
             for span in self.spans if day.weekday() in self.days else ():
                 start, stop = (_moment(day, second, tz) for second in span)
-                if start < stop:  # else all of it was skipped, or its end comes before its start returns
+                if start < stop:  # else the whole span was skipped, or its end precedes the return of its start
                     yield start, stop
             day += timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """Has the sessions of an exchange's calendar, as they were when the run was made: a later edition of the calendar
-    changes nothing in a replay. spans: (start, stop), ns UTC, in order."""
+    """The sessions of an exchange's calendar, as of the run's creation: a later edition of the calendar changes no
+    replay. spans: (start, stop), ns UTC, in order."""
 
     calendar: str
     spans: tuple[tuple[int, int], ...]
@@ -89,12 +89,12 @@ class Sessions:
         return {"calendar": self.calendar, "sessions": [list(span) for span in self.spans]}
 
     def switches(self, first: int, last: int) -> list[tuple[int, bool]]:
-        """As those of `TradingHours`."""
+        """As `TradingHours.switches`."""
         return _switches(self.spans, first, last)
 
 
 def _switches(spans: Iterable[tuple[int, int]], first: int, last: int) -> list[tuple[int, bool]]:
-    """Spans that touch are one: a stop between them would cancel what works."""
+    """Yields switches, merging adjacent spans: a stop between them would cancel working orders."""
     merged: list[tuple[int, int]] = []
     for start, stop in spans:
         if merged and start <= merged[-1][1]:
@@ -106,7 +106,7 @@ def _switches(spans: Iterable[tuple[int, int]], first: int, last: int) -> list[t
     while begin + 1 < len(found) and found[begin + 1][0] <= first:
         begin += 1
     if not found or found[0][0] > first:
-        found.insert(0, (first, False))  # the days before had none
+        found.insert(0, (first, False))  # the days before had no span
     return [each for each in found[begin:] if each[0] <= last or each[0] <= first]
 
 
@@ -144,7 +144,7 @@ def parse_hours(text: str, tz: str = "UTC") -> TradingHours:
 
 
 def _days_of(text: str) -> frozenset[int]:
-    """Returns the days of `Mon-Fri`, `Sat,Sun`, `Fri-Mon`."""
+    """Returns the weekdays of `Mon-Fri`, `Sat,Sun`, `Fri-Mon`."""
     found: set[int] = set()
     for part in text.split(","):
         names = [each.strip().capitalize() for each in part.split("-")]
@@ -174,12 +174,12 @@ def _text(second: int) -> str:
 
 
 def _moment(day: date, second: int, tz: tzinfo) -> int:
-    """ns UTC of a second of a local day."""
+    """Returns a second of a local day as ns UTC."""
     local = datetime.combine(day, clock_time()) + timedelta(seconds=second)
     found = _utc(local, tz, 0)
     if _local(found, tz) == local:
         return _ns(found)
-    # Skipped: the clocks jumped between the two readings of it. Offsets change at whole seconds.
+    # Skipped time: the clock jumped between its two readings. Offsets change at whole seconds.
     low, high = sorted((_utc(local, tz, 1), found))
     before = _local(low, tz) - low.replace(tzinfo=None)
     while high - low > timedelta(seconds=1):

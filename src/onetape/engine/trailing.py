@@ -1,7 +1,8 @@
-"""Trailing stops: stops at the venue that follow the best price at a distance.
+"""Move trailing stops: stops at the venue that follow the best price at a distance.
 
-One order works at a time, so that all of them together never fill more than was wanted: to move a stop it is canceled,
-and the next one leaves when it is gone, of what it has left. What the price has passed meanwhile is taken at market.
+One order works at a time, so that all together never fill more than the wanted quantity: to move a stop it is
+canceled, and the next one, for the remaining quantity, leaves when it is closed. A price already passed by then is
+taken at market.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = ["STEP", "StopTerms", "TrailingStops"]
 
-STEP: Final = Decimal("0.05")  # of its distance: how far a trailing stop lags before it is moved
-REFUSALS_MAX: Final = 10  # of one stop, before it is given up loudly
+STEP: Final = Decimal("0.05")  # of its distance: lag at which a trailing stop is moved
+REFUSALS_MAX: Final = 10  # of one stop, before an error ends it
 
 
 class StopTerms(NamedTuple):
-    """What `place` takes, in its order."""
+    """Arguments of `place`, in its order."""
 
     symbol: str
     side: int
@@ -50,8 +51,9 @@ class StopTerms(NamedTuple):
 
 @dataclass(slots=True)
 class Trailing:
-    """Is one trailing stop. first: the order that the strategy has; order: what works now, None: the last one is gone;
-    left: size units; best: price since the start; moves: the order is being canceled for the next one."""
+    """One trailing stop. first: the order returned to the strategy; order: the working one, None: the last one is
+    closed; left: size units; best: best price since the start; moves: the order is being canceled for the next
+    one."""
 
     first: _core.Order
     order: _core.Order | None
@@ -65,7 +67,7 @@ class Trailing:
 
     @property
     def away(self) -> int:
-        """A sell's stop follows upwards."""
+        """Direction in which the stop follows: up for a sell."""
         return 1 if self.terms.side == SELL else -1
 
 
@@ -73,11 +75,11 @@ class TrailingStops:
     """Moves the trailing stops of one strategy."""
 
     def __init__(self, host: Host, base: type, withdrawals: Withdrawals, owner: str) -> None:
-        """owner: where the strategy is among those of the run."""
+        """owner: location of the strategy in the run."""
         self._host, self._loop, self._prices, self._owner = host, host.loop, ParentTerms(host), owner
         self._withdrawals = withdrawals
-        self._all: dict[int, Trailing] = {}  # by the id of their first order
-        self._traded: set[str] = set()  # symbols whose trades are heard
+        self._all: dict[int, Trailing] = {}  # by the id of the first order
+        self._traded: set[str] = set()  # symbols whose trades are followed
         self._away = AwayVenues(host)
         handlers = self._host.handlers_of(base)
         handlers.on("order", self._on_order)
@@ -90,8 +92,8 @@ class TrailingStops:
     def begin(
         self, terms: StopTerms, trail: Any, once: str | RequestKey | None, signal: Signal | int | None
     ) -> _core.Order:
-        """Places the first stop, at `trigger` or so far from the price now. Raises ValueError for what is no trailing
-        stop; without a price it comes back denied."""
+        """Place the first stop, at `trigger` or at its distance from the current price. Raises ValueError for an
+        invalid trailing stop; without a price the order is returned denied."""
         symbol, instrument = terms.symbol, self._host.instrument_of(terms.symbol)
         if terms.price is not None or terms.post_only:
             raise ValueError("a trailing stop takes at market: it has no price and no post_only")
@@ -121,7 +123,8 @@ class TrailingStops:
         return order
 
     def canceled(self, order: _core.Order) -> bool:
-        """Ends the stop that an order is, or was, part of. True: another one of it worked, and is canceled."""
+        """End the stop to which an order belongs, or belonged. Returns True when another order of it worked, and is
+        being canceled."""
         for each in self._all.values():
             if order.id in (each.first.id, each.order.id if each.order is not None else 0):
                 working = each.order
@@ -133,15 +136,15 @@ class TrailingStops:
         return False
 
     def drop(self, symbol: str | None) -> None:
-        """Ends all of a symbol, or all, whose orders are canceled by whoever says so."""
+        """Forget the stops of a symbol, or all, whose orders the caller cancels."""
         for each in tuple(self._all.values()):
             if symbol in (None, each.terms.symbol):
                 self._end(each)
 
-    # --- what happens -----------------------------------------------------------------------------
+    # --- events -----------------------------------------------------------------------------------
 
     def _on_trade(self, trade: _core.Trade) -> None:
-        # Stops fire by the last trade: one that follows quotes ahead of it would stand beyond it, and fire at once.
+        # Stops fire on the last trade: one moved by quotes ahead of it would be beyond it, and fire at once.
         self._traded.add(trade.symbol)
         self._follow(trade.symbol, "last", trade.price_int, trade.price_int)
 
@@ -175,7 +178,7 @@ class TrailingStops:
         each.left -= order.filled_int
         moved, each.moves, each.order = each.moves, False, None
         is_refused = order.state in (OrderState.REJECTED, OrderState.DENIED)
-        is_first = order.id == each.first.id  # which the strategy hears of, as of any stop
+        is_first = order.id == each.first.id  # the strategy receives it, as for any stop
         goes_on = (is_refused and not is_first) or (moved and order.state == OrderState.CANCELED)
         if each.left <= 0 or not goes_on:
             self._end(each)
@@ -188,10 +191,10 @@ class TrailingStops:
         else:
             self._settle(each)
 
-    # --- where it stands --------------------------------------------------------------------------
+    # --- following the price ----------------------------------------------------------------------
 
     def _follow(self, symbol: str, by: str, sold_at: int, bought_at: int) -> None:
-        """Takes a price in. sold_at, bought_at: units; what a sell and a buy would get now."""
+        """Apply a price. sold_at, bought_at: units; what a sell and a buy would get now."""
         for each in tuple(self._all.values()):
             price = sold_at if each.terms.side == SELL else bought_at
             if each.terms.symbol != symbol or each.terms.trigger_by != by or price <= 0:
@@ -204,7 +207,7 @@ class TrailingStops:
                 self._settle(each)
 
     def _settle(self, each: Trailing) -> None:
-        """Has the stop where it belongs: cancels one that lags, places the next one of one that is gone."""
+        """Move the stop to its price: cancel a lagging order, place the next one after a closed one."""
         if self._away.has(each.terms.symbol):
             return
         distance = amount_of(each.trail, each.best)
@@ -232,9 +235,9 @@ class TrailingStops:
             self._refused(each, order)
 
     def _refused(self, each: Trailing, order: _core.Order) -> None:
-        """Its price is reached already: what is left is taken. Else it is tried again with the next price."""
+        """Handle a refused stop: take the rest when its price is reached already, else retry with the next price."""
         if order.code == ProcessDown.code:
-            return  # again when its gateway is back
+            return  # retried when its gateway is back
         each.refusals += 1
         if order.code == OrderWouldTrigger.code and order.kind is not None:
             self._place(each, each.terms._replace(kind=None, trigger=None))

@@ -1,7 +1,6 @@
-"""What a run's venues do by the clock and by the count: the options of a plan, as text and as the
-core's VenueRules.
+"""Parse the options for a run's simulated venues by time and count, and convert them to the core's VenueRules.
 
-    closed        [VENUE@]FROM..TO[,cancel]     orders refused; resting ones wait, or are canceled
+    closed        [VENUE@]FROM..TO[,cancel]     orders are refused; resting ones wait, or are canceled
     order rate    [VENUE=]N/DURATION            orders and amendments a venue takes in a time
     borrow        CUR=RATE[,CUR=RATE]           share of a negative balance, each full hour UTC
     trigger delay DURATION                      from trigger to live order
@@ -30,7 +29,7 @@ SPANS_MAX: Final = 1000
 
 
 class Closed(NamedTuple):
-    """Hours in which a venue takes nothing: ns UTC, the end exclusive. venue "": every one."""
+    """Hours in which a venue takes no requests: ns UTC, the end exclusive. venue "": all venues."""
 
     start: int
     end: int
@@ -45,18 +44,18 @@ class Closed(NamedTuple):
 
 @dataclass(slots=True)
 class VenueOptions:
-    """The rules that every venue of a run is held to."""
+    """The rules for all venues of a run."""
 
     order_rate: tuple[int, int] | None = None  # orders, ns
-    order_rates: dict[str, tuple[int, int]] = field(default_factory=dict)  # of venues named
+    order_rates: dict[str, tuple[int, int]] = field(default_factory=dict)  # by named venue
     trigger_delay: int = 0  # ns
     closed: list[Closed] = field(default_factory=list)
-    borrow: dict[str, Decimal] = field(default_factory=dict)  # rate an hour by currency
+    borrow: dict[str, Decimal] = field(default_factory=dict)  # hourly rate by currency
     loans: LoanLevels | None = None  # None: the default, where something may be borrowed
     adl: list[Adl] = field(default_factory=list)  # by time
 
     def as_table(self) -> dict[str, Any]:
-        """For run.toml."""
+        """Returns the table for run.toml."""
         return {
             "order_rate": list(self.order_rate or ()),
             "order_rates": {venue: list(rate) for venue, rate in self.order_rates.items()},
@@ -69,7 +68,7 @@ class VenueOptions:
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> VenueOptions:
-        """Back from run.toml; runs from before these existed have no such table."""
+        """Parse the table of run.toml; older runs have none."""
         rate = table.get("order_rate") or None
         rules = rules_of(table, location="venue")
         return cls(
@@ -78,7 +77,7 @@ class VenueOptions:
             trigger_delay=table.get("trigger_delay", 0),
             closed=[parse_closed(text) for text in table.get("closed", ())],
             borrow=parse_borrow(",".join(table.get("borrow", ()))),
-            # Runs from before loans were called in had them stand for ever.
+            # Before loans could be called in, they stayed forever.
             loans=rules.loans or (NEVER_CALLED if table.get("borrow") else None),
             adl=list(rules.adl),
         )
@@ -91,7 +90,7 @@ class VenueOptions:
     ) -> dict[str, object]:
         """Returns the keyword arguments of the core's VenueRules. money: the core's number of a currency in each
         account, and the account. instruments: those of the run, in the core's order. Raises BadConfig for a position
-        that they cannot have."""
+        that is impossible on them."""
         limit, window = self.order_rate or (0, 0)
         loans = self.loans or NEVER_CALLED
         numbers = {symbol: number for number, symbol in enumerate(instruments)}
@@ -147,7 +146,7 @@ def _price(adl: Adl, instrument: Instrument) -> int:
 
 
 def parse_order_rates(options: ByVenue) -> tuple[tuple[int, int] | None, dict[str, tuple[int, int]]]:
-    """`300/10s` and `kraken=60/1s`: of all venues that are not named, and of those that are."""
+    """Parse `300/10s` and `kraken=60/1s`: the order rate of all venues that are not named, and of those that are."""
     todo = "write 300/10s, or kraken=60/1s for one venue"
     common, named = split_by_venue(options, location="--order-rate", todo=todo)
     rates = {venue: parse_order_rate(text) for venue, text in named.items()}
@@ -155,7 +154,7 @@ def parse_order_rates(options: ByVenue) -> tuple[tuple[int, int] | None, dict[st
 
 
 def parse_order_rate(text: str) -> tuple[int, int]:
-    """`300/10s`."""
+    """Parse `300/10s` into (orders, ns)."""
     count, slash, length = text.partition("/")
     try:
         window = parse_duration(length.strip()) if slash else 0
@@ -168,7 +167,7 @@ def parse_order_rate(text: str) -> tuple[int, int]:
 
 
 def parse_delay(text: str) -> int:
-    """`2ms`, `0`."""
+    """Parse `2ms` or `0` into ns."""
     try:
         delay = 0 if text.strip() == "0" else parse_duration(text.strip())
     except UsageError as problem:
@@ -179,7 +178,7 @@ def parse_delay(text: str) -> int:
 
 
 def parse_closed(text: str) -> Closed:
-    """`binance@2024-08-08T02:00:00Z..2024-08-08T03:00:00Z,cancel`."""
+    """Parse `binance@2024-08-08T02:00:00Z..2024-08-08T03:00:00Z,cancel`."""
     body, comma, mode = text.strip().partition(",")
     venue, at, span = body.rpartition("@")
     first, dots, last = span.partition("..")
@@ -198,14 +197,14 @@ def parse_closed(text: str) -> Closed:
 
 
 def parse_closed_all(texts: Sequence[str]) -> list[Closed]:
-    """Repeated options, by their start."""
+    """Parse repeated options, sorted by their start."""
     if len(texts) > SPANS_MAX:
         raise BadConfig(f"{len(texts)} spans, at most {SPANS_MAX}", location="--closed")
     return sorted(map(parse_closed, texts))
 
 
 def parse_borrow(text: str) -> dict[str, Decimal]:
-    """`USDT=0.00001,BTC=0.000002`: a share of the loan each hour."""
+    """Parse `USDT=0.00001,BTC=0.000002`: a share of the loan each hour."""
     rates: dict[str, Decimal] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         currency, _, number = part.partition("=")

@@ -1,5 +1,5 @@
-"""What a session tells the loop about its venues: the money at each, how long the way to it is, its
-rules. Each checks that it is about venues that the run has."""
+"""Set up a session's venues in the loop: money, latency, rules. Each function checks that the run has the venues it
+names."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["check_venues", "fund", "prepare_venues", "set_venue_rules", "with_ve
 
 
 def with_venue_clocks(plan: RunPlan) -> RunPlan:
-    """`feed=recorded`: how far a venue's clock is from ours, once for the run."""
+    """Returns the latency with `feed=recorded` resolved: the offset of a venue's clock from ours, once for the run."""
     return replace(
         plan,
         latency=_with_clock(plan.latency, plan, None),
@@ -36,7 +36,7 @@ def with_venue_clocks(plan: RunPlan) -> RunPlan:
 
 
 def _with_clock(latency: Latency, plan: RunPlan, venue: str | None) -> Latency:
-    """venue: only what comes from there says how its clock goes; None: all that was recorded."""
+    """Resolve one latency. venue: only its data define its clock; None: all recorded data."""
     if latency.clock != RECORDED or latency.feed is not None:
         return latency
     offsets = []
@@ -61,14 +61,14 @@ def _with_clock(latency: Latency, plan: RunPlan, venue: str | None) -> Latency:
 
 
 def prepare_venues(plan: RunPlan, host: Host) -> None:
-    """Before instruments are added: the currency of the run's equity comes first."""
+    """Prepare venues before instruments are added: the currency of the run's equity comes first."""
     host.is_apart = bool(plan.accounts)
     host.trade_on(plan.named_accounts)
     host.leverages = dict.fromkeys(plan.money, float(plan.leverage))
     for account, cash in plan.money.items():
         for currency in cash:
             host.money_index(account, currency)
-    if plan.latencies:  # each account has a way of its own
+    if plan.latencies:  # each account has a route of its own
         further = [venue for venue in plan.accounts if plan.option_of(plan.latencies, venue) is not None]
         for venue in dict.fromkeys([*(each for each in plan.latencies if "@" not in each), *further]):
             host.loop.set_latency(host.venue_number(venue), plan.latency_of(venue).core())
@@ -79,7 +79,7 @@ def _venues(instruments: Iterable[Instrument]) -> list[str]:
 
 
 def check_venues(plan: RunPlan, host: Host) -> None:
-    """Every venue that an option names is in the data. Raises BadConfig."""
+    """Check that every venue named by an option is in the data. Raises BadConfig."""
     venues = _venues(host.instruments.values())
     listed = {*venues, *(f"{at_exchange(venue)}@{name}" for venue, name in plan.account_names.items())}
     named: list[tuple[str, Iterable[str]]] = [
@@ -99,7 +99,7 @@ def check_venues(plan: RunPlan, host: Host) -> None:
                     todo=f"name one of {', '.join(venues)}",
                 )
     for venue in venues:
-        if plan.accounts and venue not in plan.accounts and plan.live is None:  # else it is only heard
+        if plan.accounts and venue not in plan.accounts and plan.live is None:  # else the venue is only followed
             settle = next(i.settle for i in host.instruments.values() if i.venue == venue)
             raise BadConfig(
                 f"no cash at {venue}, and other venues have an account of their own",
@@ -109,7 +109,8 @@ def check_venues(plan: RunPlan, host: Host) -> None:
 
 
 def fund(plan: RunPlan, host: Host, wanted: Instrument) -> RunPlan:
-    """Deposits the run's money; the plan that names it. wanted: whose money it is where nothing was said."""
+    """Deposit the run's money; returns the plan that names it. wanted: the instrument whose money is used by
+    default."""
     if not plan.cash and not plan.accounts:
         amount = Decimal(10) if wanted.kind is Kind.INVERSE else DEFAULT_CASH
         plan = replace(plan, cash={wanted.settle: amount})
@@ -128,13 +129,13 @@ def fund(plan: RunPlan, host: Host, wanted: Instrument) -> RunPlan:
                 )
             host.loop.deposit(host.money_index(account, currency), decimal_text(Decimal(amount)))
     _count_money(plan, host)
-    if plan.accounts:  # an instrument may come later that settles in something else
+    if plan.accounts:  # a later instrument may settle in another currency
         host.new_instrument = lambda: _count_money(plan, host)
     return plan
 
 
 def _count_money(plan: RunPlan, host: Host) -> None:
-    """What the run's equity is the sum of, and of what a balance goes on the tape."""
+    """Set the currencies that the run's equity sums, and whose balances go on the tape."""
     host.counted, host.counts = _counted(plan, host), plan.counts
     host.loop.set_report_currencies(host.counted)
     if not plan.accounts:
@@ -152,14 +153,14 @@ def _count_money(plan: RunPlan, host: Host) -> None:
 
 
 def _useful(instruments: Iterable[Instrument]) -> set[str]:
-    """Returns what an account that trades these can hold: a contract's base is never in it."""
+    """Returns the currencies that an account with these instruments can hold: never a contract's base."""
     found = list(instruments)
     return {i.settle for i in found} | {i.base for i in found if i.kind is Kind.SPOT}
 
 
 def _counted(plan: RunPlan, host: Host) -> list[int]:
-    """Returns the numbers of the money that the run's equity is the sum of. What one of them values as a spot holding
-    is not counted a second time as money."""
+    """Returns the numbers of the currencies that the run's equity sums. A currency valued as a spot holding is not
+    counted again as money."""
     first = host.money_index(next(iter(plan.money)), plan.currency)
     pairs = {
         tuple(host.money_index(host.account_of(each.venue), name) for name in (each.base, each.settle))
@@ -172,7 +173,8 @@ def _counted(plan: RunPlan, host: Host) -> list[int]:
 
 
 def set_venue_rules(plan: RunPlan, host: Host) -> RunPlan:
-    """Closed hours, order rates, loans, and what was traded before the start; the plan with the loans' levels."""
+    """Set closed hours, order rates, loans, and the volume before the start; returns the plan with the loans'
+    levels."""
     for currency in plan.venue.borrow:
         if currency not in host.currencies:
             raise BadConfig(
@@ -198,12 +200,12 @@ def set_venue_rules(plan: RunPlan, host: Host) -> RunPlan:
 
     for (venue, _, _), group in host.volume_groups.items():
         traded_before(venue, group)
-    host.new_volume_group = traded_before  # a schedule may come with a later version
+    host.new_volume_group = traded_before  # a later version may bring a fee schedule
     return plan
 
 
 def _order_rates(plan: RunPlan) -> dict[str, tuple[int, int]]:
-    """An exchange's rate is that of each account there."""
+    """Returns order rates; an exchange's rate applies to each account there."""
     found = {venue: rate for venue, rate in plan.venue.order_rates.items() if "@" not in venue}
     return found | {
         venue: rate for venue in plan.accounts if (rate := plan.option_of(plan.venue.order_rates, venue)) is not None
@@ -211,7 +213,7 @@ def _order_rates(plan: RunPlan) -> dict[str, tuple[int, int]]:
 
 
 def _closed(plan: RunPlan) -> list[Closed]:
-    """An exchange that is closed is so for all accounts there."""
+    """Returns closed hours; a closed exchange is closed for all accounts there."""
     further = [venue for venue in plan.accounts if "@" in venue]
     found = [
         each._replace(venue=venue)

@@ -1,8 +1,8 @@
-"""Cancels the orders that a strategy's desks no longer want until each is closed: a refused cancel is sent once more.
+"""Cancel orders that a strategy's desks no longer want until they are closed: a refused cancel is repeated.
 
-Else an algorithm would wait for such an order without end, a stop that another one has replaced would stay at the
-venue, and whoever asks with each quote would send a cancel with each. So the tries are made here, one at a time, each
-twice as long after a refusal as the one before.
+Otherwise an algorithm would wait for such an order forever, a replaced stop would stay at the venue, and a caller at
+each quote would send a cancel with each. Retries happen here, one at a time, with a delay that doubles after each
+refusal.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RESUMED", "Withdrawals"]
 
-# What is said of health when that is possible again which was refused meanwhile.
+# Health states after which refused requests are possible again.
 RESUMED: Final = frozenset({("gateway", "live"), ("account stream", "live"), ("trading", "started")})
 
 RETRY_NS: Final = SECOND // 4  # after a refusal, doubled with each
@@ -33,15 +33,15 @@ SAID_AT: Final = 3  # refusals: one or two are usual for an order that fills mea
 class _Withdrawal:
     order: _core.Order
     refusals: int = 0
-    retry_at: int = 0  # ns, 0: its answer is awaited
+    retry_at: int = 0  # ns, 0: an answer is awaited
 
 
 class Withdrawals:
-    """Cancels orders of one strategy until they are closed. Made before the desks that use it, it hears of an order
-    before they do."""
+    """Cancels orders of one strategy until they are closed. Created before the desks that use it, it handles order
+    events before they do."""
 
     def __init__(self, host: Host, base: type, owner: str) -> None:
-        """owner: where the strategy is among those of the run."""
+        """owner: location of the strategy in the run."""
         self._host, self._loop = host, host.loop
         self._timer = f"{PRIVATE_TIMER}withdraw{owner}"
         self._orders: dict[int, _Withdrawal] = {}
@@ -51,15 +51,15 @@ class Withdrawals:
         handlers.on("health", self._on_health)
 
     def has(self, order: _core.Order) -> bool:
-        """The order is on its way out."""
+        """Returns True while the order is being canceled."""
         return order.id in self._orders
 
     def of(self, symbol: str) -> list[_core.Order]:
-        """Returns the orders of a symbol that are on their way out."""
+        """Returns the orders of a symbol that are being canceled."""
         return [each.order for each in self._orders.values() if each.order.symbol == symbol]
 
     def cancel(self, order: _core.Order) -> None:
-        """Cancels an order; one that is on its way out keeps its turn."""
+        """Cancel an order; one being canceled keeps its retry time."""
         if order.is_closed or order.id in self._orders:
             return
         self._orders[order.id] = each = _Withdrawal(order)

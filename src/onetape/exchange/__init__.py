@@ -1,1 +1,1 @@
-"""Simulated exchanges: the matching engine behind each venue's own dialect, and their process."""
+"""Simulated exchanges: the matching engine behind each venue's own API, and their process."""

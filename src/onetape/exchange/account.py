@@ -1,7 +1,7 @@
-"""One customer of a simulated exchange: keys, money, orders and history.
+"""A customer of a simulated exchange: keys, money, orders and history.
 
-The money is the core's (`CoreAccount`), the same arithmetic that backtests settle by. Histories are
-bounded by age and by number: what falls out is forgotten, as real venues forget it.
+The core's `CoreAccount` does the arithmetic, the same as in backtests. Histories are bounded by age and by number;
+older rows are dropped, as real venues drop them.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ __all__ = [
     "since",
 ]
 
-# Orders that ended and can still be asked for, and for how long. The times are Binance's ("Query
-# Order"); the numbers bound what a maker that quotes anew ten times a second takes of memory.
-UNFILLED_MAX, UNFILLED_NS = 10_000, 3 * DAY  # cancelled, expired or refused without a fill
+# Bounds of ended orders that can still be queried, by number and age. The times are Binance's ("Query Order"); the
+# numbers bound the memory for a maker that requotes ten times a second.
+UNFILLED_MAX, UNFILLED_NS = 10_000, 3 * DAY  # canceled, expired or refused without a fill
 FILLED_MAX, FILLED_NS = 20_000, 90 * DAY
 TRADES_MAX: Final = 50_000
 INCOME_MAX: Final = 100_000
@@ -58,8 +58,8 @@ Row = TypeVar("Row")
 
 
 def since(rows: Sequence[Row], start: int, time: Callable[[Row], int]) -> list[Row]:
-    """Of rows in the order of their times those from `start` on, oldest first. Only these are
-    looked at: a history is long, and what is asked for is its end."""
+    """Returns the rows, sorted by time, from `start` on, oldest first. Reads only these: a history is long, and
+    mostly its end is requested."""
     found = list(takewhile(lambda row: time(row) >= start, reversed(rows)))
     found.reverse()
     return found
@@ -67,7 +67,7 @@ def since(rows: Sequence[Row], start: int, time: Callable[[Row], int]) -> list[R
 
 @dataclass(slots=True, eq=False)
 class SimOrder:
-    """An order at the exchange. `id` is the venue's own and counts over the whole exchange."""
+    """An order at the exchange. `id` is the venue's own, unique in the exchange."""
 
     id: int
     client_id: str
@@ -90,13 +90,13 @@ class SimOrder:
     state: OrderState = OrderState.INITIALIZED
     filled: int = 0
     cost: int = 0  # sum of price * size over the fills
-    value: int = 0  # of the fills, 1e-18 of the settle currency: what an inverse average needs
+    value: int = 0  # of the fills, 1e-18 of the settle currency: for the average price of an inverse contract
     fee: int = 0
     fee_base: int = 0  # the part of the fees that was charged in the base currency
     code: int = 0  # why it was refused or ended
     origin: str = "client"  # or liquidation, adl, settlement
-    reserved: int = 0  # the price at which what is left counts as a working order, 0: it does not
-    extra: dict[str, Any] = field(default_factory=dict)  # what only the dialect knows
+    reserved: int = 0  # the price at which its unfilled part counts as a working order, 0: it does not
+    extra: dict[str, Any] = field(default_factory=dict)  # facts that only the dialect uses
 
     @property
     def reference(self) -> dict[str, int]:
@@ -112,7 +112,7 @@ class SimOrder:
 
     @property
     def is_closing(self) -> bool:
-        """In hedge mode: takes off the side that it names."""
+        """Tells whether, in hedge mode, it reduces the position side that it names."""
         return self.position_side is (PositionSide.LONG if self.side is Side.SELL else PositionSide.SHORT)
 
 
@@ -126,7 +126,7 @@ class SimFill(NamedTuple):
     fee: int
     is_maker: bool
     realized: int
-    held: int = 0  # of the position, before it
+    held: int = 0  # the position before it
 
 
 class Trade(NamedTuple):
@@ -153,7 +153,7 @@ class Income(NamedTuple):
 
 
 class AccountTransfer(NamedTuple):
-    """Money that one account gave to another. wallets: "" is the one that is traded from."""
+    """Money that one account gave to another. wallets: "" is the trading wallet."""
 
     id: int
     time: int
@@ -166,7 +166,7 @@ class AccountTransfer(NamedTuple):
 
 
 class MarginMove(NamedTuple):
-    """Margin that an owner gave to an isolated position, or took back (negative)."""
+    """Margin that an owner added to an isolated position, or removed (negative)."""
 
     time: int
     at: int
@@ -188,30 +188,30 @@ class SimAccount:
     hedge: bool = False
     isolates: bool = True  # isolated positions have margin of their own
     can_trade: bool = True
-    self_trade: str = ""  # its own rule for orders that would meet its own; "": the exchange's
+    self_trade: str = ""  # its own rule for orders that would match its own; "": the exchange's
     can_withdraw: bool = False
     parent: str = ""  # the key of the account whose sub-account this is
     money: Any = field(init=False)  # a CoreAccount; its amounts are int, 1e-18
     leverage: dict[int, int] = field(default_factory=dict)  # by instrument
     isolated: set[int] = field(default_factory=set)
-    joint: Callable[[int], Rates] | None = None  # of a currency: all are one margin
+    joint: Callable[[int], Rates] | None = None  # set by currency if all are one margin
     open_orders: dict[int, SimOrder] = field(default_factory=dict)
-    open_count: dict[int, int] = field(default_factory=dict)  # of each instrument
+    open_count: dict[int, int] = field(default_factory=dict)  # by instrument
     by_client_id: dict[str, SimOrder] = field(default_factory=dict)  # the newest of each id
-    unfilled: deque[SimOrder] = field(default_factory=deque)  # that ended so, and
-    filled: deque[SimOrder] = field(default_factory=deque)  # not so; both as they ended
+    unfilled: deque[SimOrder] = field(default_factory=deque)  # ended without a fill, and
+    filled: deque[SimOrder] = field(default_factory=deque)  # with fills; both in the order of ending
     by_id: dict[int, SimOrder] = field(default_factory=dict)  # open, and closed ones kept
     trades: deque[Trade] = field(default_factory=lambda: deque(maxlen=TRADES_MAX))
-    # In the other wallet: of Binance that of spot, of Kraken that of futures; 1e-18.
+    # The other wallet: of Binance that of spot, of Kraken that of futures; 1e-18.
     beside: dict[int, int] = field(default_factory=dict)
     income: deque[Income] = field(default_factory=lambda: deque(maxlen=INCOME_MAX))
-    # What came and went and nothing tells of: (time, currency, amount). Balances have it.
+    # Unreported balance changes: (time, currency, amount). Balances include them.
     silent: list[tuple[int, int, int]] = field(default_factory=list)
     margin_moves: deque[MarginMove] = field(default_factory=lambda: deque(maxlen=INCOME_MAX))
-    # Of what little margin was told: currencies, and isolated positions.
+    # Margin calls sent: currencies, and isolated positions.
     called: set[int | tuple[int, PositionSide]] = field(default_factory=set)
-    touched: dict[tuple[int, PositionSide], int] = field(default_factory=dict)  # when it changed
-    # What was paid in fees for what is held of a position, 1e-18.
+    touched: dict[tuple[int, PositionSide], int] = field(default_factory=dict)  # time of the last change
+    # Fees paid for the open part of a position, 1e-18.
     entry_fees: dict[tuple[int, PositionSide], int] = field(default_factory=dict)
     specs: tuple[_core.InstrumentSpec, ...] = ()
 
@@ -246,7 +246,7 @@ class SimAccount:
         return self.leverage.get(index, min(usual, most or usual))
 
     def silent_by(self, currency: int, time: int) -> int:
-        """Returns what of a balance has come until then without a word."""
+        """Returns the unreported changes of a balance up to `time`."""
         return sum(units for at, of, units in self.silent if of == currency and at <= time)
 
     def set_leverage(self, index: int, leverage: int) -> None:
@@ -254,7 +254,7 @@ class SimAccount:
         self.money.set_terms(index, self._terms(index))
 
     def set_brackets(self, index: int, brackets: tuple[MarginBracket, ...]) -> None:
-        """Leverage that the new table does not allow comes down to what it does."""
+        """Sets brackets and lowers leverage that the new table does not allow."""
         instruments = list(self.instruments)
         instruments[index] = structs.replace(instruments[index], brackets=brackets)
         self.instruments = tuple(instruments)
@@ -264,7 +264,7 @@ class SimAccount:
         self.money.set_terms(index, self._terms(index))
 
     def set_hedge(self, hedge: bool) -> None:
-        """Without positions and orders: nothing but the balances is carried over."""
+        """Only without positions and orders: nothing but the balances is kept."""
         if self.joint is not None:
             rates = self.joint
             self.set_joint(None)
@@ -278,15 +278,14 @@ class SimAccount:
             self.money.deposit(at, before.balance(at))
 
     def set_isolated(self, index: int, isolated: bool) -> None:
-        """Whether positions of an instrument have margin of their own. Without one, and without
-        orders."""
+        """Sets whether positions of an instrument have isolated margin. Only without a position or orders."""
         (self.isolated.add if isolated else self.isolated.discard)(index)
         if self.isolates:
             self.money.set_isolated(index, isolated)
 
     def set_joint(self, rates: Callable[[int], Rates] | None) -> None:
-        """Whether all currencies are the margin of all positions (None: each of its own). Without
-        isolated positions and without orders."""
+        """Sets whether all currencies are the margin of all positions (None: each of its own). Only without isolated
+        positions and without orders."""
         if (rates is None) == (self.joint is None):
             return
         self.joint = rates
@@ -298,12 +297,12 @@ class SimAccount:
         self.money = JointFunds(self.money, settle, len(self.currencies), rates)
 
     def wallet(self, index: int, side: PositionSide) -> int:
-        """Returns what is set apart for an isolated position, 1e-18."""
+        """Returns the margin of an isolated position, 1e-18."""
         return int(self.money.allotted(index, side.value))
 
     def note_fee(self, index: int, side: PositionSide, before: int, fee: int) -> None:
-        """A fill that changed a position, of `before` until then, cost a fee: what it opened has
-        its part, what it closed takes its part of the fees before."""
+        """Assigns the fee of a fill to the position, which was `before`: the opened part adds its share, the closed
+        part removes its share of the earlier fees."""
         after, key = self.qty(index, side), (index, side)
         turned = before * after < 0
         kept = 0 if turned else min(abs(before), abs(after))
@@ -315,11 +314,11 @@ class SimAccount:
             self.entry_fees.pop(key, None)
 
     def cross_balance(self, currency: int) -> int:
-        """Returns the wallet without what is set apart, 1e-18."""
+        """Returns the balance without isolated margin, 1e-18."""
         return int(self.money.free_of_isolated(currency))
 
     def cross_equity(self, currency: int) -> int:
-        """Returns the wallet without what is set apart, and the profit of what shares it, 1e-18."""
+        """Returns the balance without isolated margin, plus the profit of cross positions, 1e-18."""
         return int(self.money.covered(currency))
 
     @property
@@ -337,7 +336,7 @@ class SimAccount:
         return any(map(self.has_position, range(len(self.instruments))))
 
     def remember(self, order: SimOrder) -> None:
-        """A new order, open or refused at the door."""
+        """Stores a new order, open or refused on arrival."""
         self.by_id[order.id] = order
         if order.client_id:
             self.by_client_id[order.client_id] = order
@@ -347,11 +346,11 @@ class SimAccount:
 
     @property
     def closed(self) -> Iterator[SimOrder]:
-        """In the order in which they ended."""
+        """Yields closed orders in the order of ending."""
         return merge(self.unfilled, self.filled, key=lambda order: order.updated)
 
     def forget_open(self, order: SimOrder) -> None:
-        """It has ended; it stays in the history until it is too old, or that is full."""
+        """Moves an ended order to the history, which keeps it until it is too old, or the history is full."""
         if not self._close(order):
             return
         rows, most, kept_ns = self.unfilled, UNFILLED_MAX, UNFILLED_NS
@@ -365,14 +364,14 @@ class SimAccount:
                 del self.by_client_id[gone.client_id]
 
     def _close(self, order: SimOrder) -> bool:
-        """Tells whether it was open."""
+        """Closes an order; tells whether it was open."""
         if self.open_orders.pop(order.id, None) is None:
             return False
         self.open_count[order.index] -= 1
         return True
 
     def rename(self, order: SimOrder, client_id: str) -> None:
-        """Another client id for an order that works."""
+        """Gives a working order another client id."""
         if client_id == order.client_id:
             return
         if self.by_client_id.get(order.client_id) is order:
@@ -382,7 +381,7 @@ class SimAccount:
             self.by_client_id[client_id] = order
 
     def drop(self, order: SimOrder) -> None:
-        """As if it had never been: what was refused at the door of a venue that keeps no record."""
+        """Removes an order without a trace: for orders refused on arrival by a venue that keeps no record."""
         self._close(order)
         self.by_id.pop(order.id, None)
         if self.unfilled and self.unfilled[-1] is order:

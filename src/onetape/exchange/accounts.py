@@ -1,6 +1,7 @@
-"""The accounts of a simulated exchange: who has one, with which keys, how its margin works, and money that moves.
+"""The accounts of a simulated exchange: owners, keys, margin settings, and transfers of money.
 
-What moves is in the account's history and said (`credit`), unless it happens beside what is traded from.
+Money movements enter the account's history and are reported (`credit`), unless they happen in another wallet than
+the trading one.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from onetape.model.money import MONEY_DECIMALS, money_units
 
 __all__ = ["Accounts", "SpotTrade"]
 
-_DOLLARS: Final = ("USD", "USDT", "USDC")  # one each: no market of theirs is here
+_DOLLARS: Final = ("USD", "USDT", "USDC")  # worth one each: they have no market here
 _NOTHING: Final = Rates(0, 0, 0, 0, 0)
 
 
 class SpotTrade(CallTerms, frozen=True, kw_only=True):
-    """A coin that an account bought beside its market. base, quote: currencies; amounts are decimal text, the fee in
-    what was bought."""
+    """A coin that an account bought besides its market. base, quote: currencies; amounts are decimal text, the fee
+    in the bought coin."""
 
     symbol: str
     base: int
@@ -40,10 +41,10 @@ class SpotTrade(CallTerms, frozen=True, kw_only=True):
 
 
 class Accounts(Sequence[SimAccount]):
-    """All accounts of an exchange, in the order in which they were opened.
+    """All accounts of an exchange, in the order of opening.
 
-    keyring: seed and kind of venue, from which secrets follow. isolates: isolated positions have margin of their own,
-    and end alone. collateral: what counts as joint margin.
+    keyring: seed and kind of venue, from which secrets follow. isolates: isolated positions have margin of their
+    own, and are liquidated alone. collateral: rates of joint margin.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Accounts(Sequence[SimAccount]):
         self.account_transfers: list[AccountTransfer] = []  # oldest first
         self.spot_trades: dict[tuple[int, str], tuple[int, SpotTrade]] = {}  # by account and client id
         self.by_key: dict[str, SimAccount] = {}
-        self.keys: dict[str, ApiKey] = {}  # the same names: what each may do
+        self.keys: dict[str, ApiKey] = {}  # by key: its permissions
         self._all: list[SimAccount] = []
         self._next_income = 1
 
@@ -126,7 +127,7 @@ class Accounts(Sequence[SimAccount]):
         addresses: list[str] | None = None,
         terms: dict[str, str] | None = None,
     ) -> None:
-        """What a key may do, and from where (empty: anywhere); None leaves it."""
+        """Sets a key's permissions, and its allowed addresses (empty: all); None leaves it unchanged."""
         found = self.keys[key]
         if can_trade is not None:
             found.can_trade = can_trade
@@ -139,7 +140,7 @@ class Accounts(Sequence[SimAccount]):
 
     @recorded("withdraw_key")
     def revoke_key(self, key: str) -> None:
-        """It is as if it had never been."""
+        """Deletes a key."""
         del self.keys[key], self.by_key[key]
 
     # --- money ------------------------------------------------------------------------------------
@@ -156,7 +157,7 @@ class Accounts(Sequence[SimAccount]):
         trade_id: int = 0,
         fee: int = 0,
     ) -> None:
-        """Enters a change of a balance into the account's history. amount, fee: 1e-18."""
+        """Adds a balance change to the account's history. amount, fee: 1e-18."""
         account.income.append(Income(self._next_income, now, kind, currency, amount, index, trade_id, fee))
         self._next_income += 1
 
@@ -172,8 +173,8 @@ class Accounts(Sequence[SimAccount]):
         index: int = -1,
         fee: int = 0,
     ) -> None:
-        """Books money (1e-18, negative: it goes) into the account, notes it and says it. reason: what is said, if it
-        is not the kind."""
+        """Books money (1e-18, negative: out) into the account, adds it to the history and reports it. reason: the
+        reported reason, if it is not the kind."""
         account.money.deposit(currency, amount)
         self.note_income(account, now, kind, currency, amount, index=index, fee=fee)
         self.timeline.say(CashReport(now, account, reason or kind, (currency,), (), amount, index))
@@ -181,8 +182,8 @@ class Accounts(Sequence[SimAccount]):
     def move(
         self, account: SimAccount, wallet: str, now: int, kind: str, currency: int, amount: int, *, fee: int = 0
     ) -> int:
-        """Books money into a wallet of the account, "" being the one that is traded from: what happens in another is
-        not said. Gives its number."""
+        """Books money into a wallet of the account, "" being the trading wallet: movements in others are not
+        reported. Returns its number."""
         number = self._next_income
         if wallet:
             account.beside[currency] = account.beside.get(currency, 0) + amount
@@ -203,8 +204,7 @@ class Accounts(Sequence[SimAccount]):
         reason: str = "deposit",
         silent: bool = False,
     ) -> None:
-        """Money that comes (or goes, negative) from outside. silent: the balance is another one,
-        and nothing tells why."""
+        """Deposits money from outside (negative: withdraws). silent: the balance changes without a report."""
         at = self.board.currencies.index(currency)
         units = money_units(Decimal(amount))
         if silent:
@@ -215,8 +215,8 @@ class Accounts(Sequence[SimAccount]):
 
     @recorded("buy_spot", SpotTrade)
     def buy_spot(self, account: SimAccount, name: str, trade: SpotTrade) -> int:
-        """Books a purchase in the wallet beside the one that is traded from. name: the customer's id. The caller has
-        seen to it that the money is there. Gives its number."""
+        """Books a purchase in the other wallet. name: the customer's id. The caller has checked the funds. Returns
+        its number."""
         bought, spent, fee = (money_units(each) for each in (trade.bought, trade.spent, trade.fee))
         for currency, change in ((trade.quote, -spent), (trade.base, bought - fee)):
             account.beside[currency] = account.beside.get(currency, 0) + change
@@ -226,8 +226,8 @@ class Accounts(Sequence[SimAccount]):
 
     @recorded("transfer")
     def transfer(self, account: SimAccount, currency: str, amount: str, now: int, name: str = "") -> int:
-        """From the other wallet to the one that is traded from; back where it is negative. The
-        caller has seen to it that it is there. name: the customer's id. Gives its id."""
+        """Moves money from the other wallet to the trading wallet; back if negative. The caller has checked the
+        funds. name: the customer's id. Returns its id."""
         at = self.board.currencies.index(currency)
         units = money_units(Decimal(amount))
         account.beside[at] = account.beside.get(at, 0) - units
@@ -246,8 +246,8 @@ class Accounts(Sequence[SimAccount]):
         name: str,
         now: int,
     ) -> int:
-        """From one account to another, by name; wallets: of both, "" is the one that is traded
-        from. The caller has seen to it that it is there. Gives its id."""
+        """Moves money from one account to another, by name; wallets: of both, "" is the trading wallet. The caller
+        has checked the funds. Returns its id."""
         at = self.board.currencies.index(currency)
         units = money_units(Decimal(amount))
         other = next(each for each in self._all if each.name == target)
@@ -277,16 +277,16 @@ class Accounts(Sequence[SimAccount]):
 
     @recorded("set_joint")
     def set_joint(self, account: SimAccount, joint: bool, now: int) -> None:
-        """Whether all currencies are the margin of all positions. The caller has seen to it that
-        there are no orders and nothing isolated."""
+        """Sets whether all currencies are the margin of all positions. The caller has checked that there are no
+        orders and no isolated positions."""
         account.set_joint(self.rates if joint else None)
         account.called.clear()
         self.timeline.say(ModeReport(now, account, "joint"))
 
     @recorded("move_margin")
     def move_margin(self, account: SimAccount, index: int, side: PositionSide | str, amount: int, now: int) -> None:
-        """To an isolated position, or from it where negative; the caller has checked that it is
-        there. amount: 1e-18."""
+        """Moves margin to an isolated position, or from it if negative; the caller has checked the funds. amount:
+        1e-18."""
         side = PositionSide(side)
         account.money.move_margin(index, side.value, amount)
         account.margin_moves.append(MarginMove(now, index, side, amount))
@@ -295,7 +295,7 @@ class Accounts(Sequence[SimAccount]):
 
     @recorded("set_hedge")
     def set_hedge(self, account: SimAccount, hedge: bool, now: int) -> None:
-        """The caller has seen to it that there are no positions and no orders."""
+        """Sets hedge mode. The caller has checked that there are no positions and no orders."""
         account.set_hedge(hedge)
         self._set_marks(account)
         self.timeline.say(ModeReport(now, account, "hedge"))
@@ -311,13 +311,13 @@ class Accounts(Sequence[SimAccount]):
 
     @recorded("change_brackets")
     def change_brackets(self, index: int, rows: list[dict[str, Any]]) -> None:
-        """Another table of leverage and maintenance margin. Raises BadInput."""
+        """Sets another table of leverage and maintenance margin. Raises BadInput."""
         self.board.replace(index, changed_brackets(self.board.instruments[index], rows))
         for account in self._all:
             account.set_brackets(index, self.board.instruments[index].brackets)
 
     def rates(self, currency: int) -> Rates:
-        """Returns what a unit of a currency is as joint margin, at the index of now."""
+        """Returns the value of a unit of a currency as joint margin, at the current index."""
         name = self.board.currencies[currency]
         terms = self.collateral.get(name)
         if terms is None:

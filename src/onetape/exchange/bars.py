@@ -1,4 +1,4 @@
-"""Bars of a simulated exchange: minutes of trades and of prices, and what is made of them."""
+"""Bars of a simulated exchange: minute bars of trades and prices, and longer bars made of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def flat_bar(time: int, at: int, start: int, price: int) -> BarReport:
 
 
 def one_of(bars: Sequence[BarReport], start: int, end: int) -> BarReport:
-    """Makes one of bars that follow each other."""
+    """Joins consecutive bars into one."""
     traded = [bar for bar in bars if bar.trades]
     return bars[-1]._replace(
         open_time=start,
@@ -42,20 +42,20 @@ def one_of(bars: Sequence[BarReport], start: int, end: int) -> BarReport:
 
 
 def merged(bars: Iterable[BarReport], span: Span) -> list[BarReport]:
-    """Makes longer bars of minutes, oldest first. span: (open, close) of the one that a time lies in."""
+    """Joins minutes into longer bars, oldest first. span: (open, close) of the bar that contains a time."""
     spans = groupby(bars, key=lambda bar: span(bar.open_time))
     return [one_of(list(found), *at) for at, found in spans]
 
 
 def aligned(minutes: int) -> Span:
-    """Spans at multiples of their length since the epoch."""
+    """Returns spans at multiples of their length since the epoch."""
     length = minutes * MINUTE
     return lambda time: (time - time % length, time - time % length + length)
 
 
 class PriceBars:
-    """Makes one-minute bars of a price that nobody traded at, a mark, an index or a premium, the running one last. What
-    is counted as trades are the prices."""
+    """Makes one-minute bars of a price without trades, a mark, an index or a premium, the current one last. The
+    trade count is the number of prices."""
 
     def __init__(self) -> None:
         self.bars: deque[BarReport] = deque(maxlen=BARS_KEPT)
@@ -71,7 +71,7 @@ class PriceBars:
         )
 
     def add_all(self, points: Iterable[tuple[int, int]]) -> None:
-        """Takes in many, as `add` does one after the other: (time, price)."""
+        """Adds many points like `add`: (time, price)."""
         for _, found in groupby(points, lambda point: point[0] - point[0] % MINUTE):
             rows = list(found)
             self.add(*rows[0])

@@ -1,4 +1,4 @@
-"""What anybody sees of a simulated exchange: its instruments, their prices, books and trades."""
+"""The public data of a simulated exchange: its instruments, their prices, books and trades."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MARK_FIELDS: Final = fields("mark", "mark", "index")
 _RATE: Final = fields("funding", "rate")
 
 
-Minute = tuple[int, Sequence[tuple[int, int, int, int, int]]]  # as `Listing.add_minute` has it
+Minute = tuple[int, Sequence[tuple[int, int, int, int, int]]]  # in the form of `Listing.add_minute`
 
 
 class Listed(Protocol):
@@ -33,8 +33,7 @@ class Listed(Protocol):
 
 
 class Market(Protocol):
-    """The market that an exchange is opened with: a generated market, or a recorded one. `core` has the methods of
-    `_core.OrderFlow`."""
+    """The market of an exchange: generated, or recorded. `core` has the methods of `_core.OrderFlow`."""
 
     start: int
     core: Any
@@ -44,8 +43,7 @@ class Market(Protocol):
 
 
 class Board:
-    """Lists instruments in the order of the market. currencies: that accounts hold besides those of the
-    instruments."""
+    """Lists instruments in the order of the market. currencies: of accounts, besides those of the instruments."""
 
     def __init__(self, timeline: Timeline, market: Market, currencies: tuple[str, ...]) -> None:
         self.timeline = timeline
@@ -54,22 +52,22 @@ class Board:
         self.listings = tuple(Listing(i, at) for at, i in enumerate(self.instruments))
         own = (currency for i in self.instruments for currency in (i.settle, i.quote, i.base))
         self.currencies = tuple(dict.fromkeys((*own, *currencies)))
-        self.maintenance = (0, "")  # until when, and the purpose that is let through
-        self.is_heard = True  # what is said of books and quotes
+        self.maintenance = (0, "")  # until when, and the purpose that is exempt
+        self.is_heard = True  # whether books and quotes are reported
 
     def price(self, index: int, by: TriggerBy) -> int:
-        """Returns what a trigger goes by, 0: not known yet."""
+        """Returns the price that a trigger watches, 0: unknown."""
         listing = self.listings[index]
         return {TriggerBy.MARK: listing.mark, TriggerBy.INDEX: listing.index}.get(by, listing.last)
 
     def levels(self, index: int, side: Side, count: int) -> list[tuple[int, int]]:
-        """(price, size) of the book, best first."""
+        """Returns (price, size) of the book, best first."""
         book = self.flow.bids if side is Side.BUY else self.flow.asks
         found: list[tuple[int, int]] = book(index, count)
         return found
 
     def take(self, kind: int, flags: int, index: int, time: int, payload: bytes) -> None:
-        """Takes in one event of the market, all but a mark, and says it."""
+        """Applies one event of the market, except marks, and reports it."""
         listing, say = self.listings[index], self.timeline.say
         if kind == BOOK:
             first, last, bids, asks = _BOOK_FIELDS.unpack_from(payload)
@@ -98,7 +96,7 @@ class Board:
             self._close_bar(listing, time)
 
     def take_history(self, history: Sequence[tuple[Sequence[Minute], Sequence[tuple[int, int, int]]]]) -> None:
-        """Takes in trades and marks of each instrument (`_core.OrderFlow.history`), and says nothing."""
+        """Applies trades and marks of each instrument (`_core.OrderFlow.history`) without reports."""
         for listing, (minutes, marks) in zip(self.listings, history, strict=True):
             for end, rows in minutes:
                 listing.add_minute(end, rows)
@@ -110,7 +108,7 @@ class Board:
 
     @staticmethod
     def mark_of(payload: bytes) -> tuple[int, int]:
-        """(mark, index price) of an event of the market."""
+        """Returns (mark, index price) of a market event."""
         mark, index_price = _MARK_FIELDS.unpack_from(payload)
         return mark, index_price
 
@@ -120,24 +118,23 @@ class Board:
 
     @recorded("set_open")
     def set_open(self, index: int, is_open: bool, now: int) -> None:
-        """Halts an instrument, or opens it again. What works stays in the book."""
+        """Halts or reopens an instrument. Working orders stay in the book."""
         self.listings[index].is_open = is_open
 
     @recorded("set_listed")
     def set_listed(self, index: int, is_listed: bool, now: int) -> None:
-        """Whether the venue knows of an instrument at all."""
+        """Sets whether the venue lists an instrument at all."""
         self.listings[index].is_listed = is_listed
 
     @recorded("set_maintenance")
     def set_maintenance(self, until: int, allowed: str) -> None:
-        """Until a time (ns UTC, 0: it is over) only requests of the purpose are taken."""
+        """Accepts only requests of the purpose until a time (ns UTC, 0: normal operation)."""
         self.maintenance = (until, allowed)
 
     @recorded("change_instrument")
     def change_instrument(self, index: int, changes: dict[str, str]) -> None:
-        """Lists another version of an instrument's filters, from decimals as text. They may only grow
-        coarser than what the matching engine has: it goes on with the first version. Raises
-        BadInput."""
+        """Lists another version of an instrument's filters, from decimals as text. They may only become coarser than
+        the matching engine's, which keeps the first version. Raises BadInput."""
         self.replace(index, changed_filters(self.instruments[index], changes))
 
     def replace(self, index: int, instrument: Instrument) -> None:

@@ -1,9 +1,8 @@
-"""What carries money from one simulated exchange to another: a folder that both know.
+"""Carries money from one simulated exchange to another, through a folder that both know.
 
-Each transaction is a file of its own, named after it, written whole by the exchange that sent it
-and never changed or removed. Whoever owns the address takes it up, once by transaction and
-address: an exchange that was killed before it had written, or before it had taken up, does so when
-it is there again.
+Each transaction is a file of its own, named after it, written completely by the sending exchange and never changed
+or removed. The exchange that owns the address credits it, once by transaction and address: an exchange killed before
+writing or crediting does so after its restart.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _NAME: Final = re.compile(r"[0-9a-f]{64}\.json\Z")
 
 
 class Transaction(msgspec.Struct, frozen=True, kw_only=True):
-    """A transfer on the chain. amount: a decimal, what arrives."""
+    """A transfer on the chain. amount: a decimal, on arrival."""
 
     txid: str
     currency: str
@@ -39,7 +38,7 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Chain:
-    """Passes withdrawals of one exchange on to others, and takes theirs. Raises IoFailed for a folder that cannot be
+    """Passes withdrawals of one exchange to others, and receives theirs. Raises IoFailed if the folder cannot be
     made."""
 
     def __init__(self, folder: Path, exchange: SimExchange) -> None:
@@ -49,12 +48,12 @@ class Chain:
             raise IoFailed(f"no folder: {error.strerror}", location=str(folder)) from None
         self._folder = folder
         self._exchange = exchange
-        self._written = 0  # of what the exchange has sent
+        self._written = 0  # number of written transactions
         self._seen: set[str] = set()
         self._next = 0
 
     def tick(self, now: int) -> None:
-        """At the exchange's time."""
+        """Called with the exchange's time."""
         if now < self._next:
             return
         self._next = now + LOOK_NS
@@ -73,7 +72,7 @@ class Chain:
                     write_durably(path, msgspec.json.encode(made))
                 except OSError as error:
                     sys.stderr.write(f"{path}: not written: {error.strerror}\n")
-                    return  # the next time
+                    return  # retried next time
             self._written += 1
         for path in sorted(self._folder.iterdir()):
             if path.name not in self._seen and _NAME.match(path.name):

@@ -1,4 +1,4 @@
-"""What a simulated venue does by itself: funding, liquidation, closing by force."""
+"""Settlements that a simulated venue makes by itself: funding, liquidation, forced closing."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from onetape.model.time import MINUTE
 
 __all__ = ["Clearing"]
 
-CALL_RATIO: Final = (8, 10)  # an owner is told when the maintenance margin is this part of what is
+CALL_RATIO: Final = (8, 10)  # margin call when maintenance exceeds this part of the margin
 
-JOINT: Final = -1  # in what an account was told of: the margin of all its currencies
+JOINT: Final = -1  # key of a margin call for joint margin of all currencies
 _FORCED: Final = {"liquidation": "autoclose-", "adl": "adl_autoclose-", "settlement": "settlement_autoclose-"}
 
 
 class Clearing:
-    """Settles what accounts hold: at each mark, when funding is due, when an instrument ends. parts: as in Rules."""
+    """Settles positions: at each mark, when funding is due, when an instrument ends. parts: as in Rules."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Clearing:
         self.instruments = board.instruments
         self.listings = board.listings
         self.currencies = board.currencies
-        self.insurance: dict[int, int] = {}  # what the venue put in, by currency
+        self.insurance: dict[int, int] = {}  # the venue's payments, by currency
         for index, listing in enumerate(self.listings):
             if listing.instrument.perpetual:
                 self._schedule_funding(index, timeline.now)
@@ -60,7 +60,7 @@ class Clearing:
 
     @recorded("fund")
     def fund(self, index: int, now: int, rate: int | None = None) -> None:
-        """Funding at once, at a rate in 1e-12 if one is given."""
+        """Settles funding at once, at a rate in 1e-12 if set."""
         if rate is not None:
             self.listings[index].funding_rate = rate
         self._settle_funding(index, now)
@@ -93,7 +93,7 @@ class Clearing:
     # --- marks ------------------------------------------------------------------------------------
 
     def on_mark(self, index: int, mark: int, now: int) -> None:
-        """Values what accounts hold by a new mark, and closes what they no longer carry."""
+        """Values positions at a new mark, and liquidates those without sufficient margin."""
         is_spot = self.listings[index].instrument.kind is Kind.SPOT
         for account in self.accounts:
             account.money.set_mark(index, mark)
@@ -107,8 +107,8 @@ class Clearing:
                 self._check_margin(account, index, now)
 
     def _check_isolated(self, account: SimAccount, index: int, now: int) -> None:
-        """Closes what its own margin no longer carries. A part of it that is closed gives its share of the margin
-        back, and what it cost more than that share is the venue's loss: the rest of the wallet never falls by it."""
+        """Liquidates a position that its isolated margin no longer covers. A closed part returns its share of the
+        margin, and a loss beyond that share is the venue's: the rest of the wallet never falls by it."""
         settle = self.currencies.index(self.instruments[index].settle)
         for side in account.sides:
             if not account.qty(index, side):
@@ -125,7 +125,7 @@ class Clearing:
             self._insure(account, settle, before - account.cross_balance(settle), index, now)
 
     def _isolated_margin(self, account: SimAccount, index: int, side: PositionSide) -> tuple[int, int]:
-        """(what there is, what has to be kept) of an isolated position at the mark, 1e-18."""
+        """Returns (present margin, required margin) of an isolated position at the mark, 1e-18."""
         i, mark, position = (
             self.instruments[index],
             self.listings[index].valuation,
@@ -139,7 +139,7 @@ class Clearing:
         return bool(account.qty(index, side)) and margin <= owed
 
     def _call(self, account: SimAccount, index: int, side: PositionSide, margin: int, owed: int, now: int) -> None:
-        """Tells an owner once that little is left."""
+        """Sends an owner one margin call."""
         key = (index, side)
         if margin > 0 and owed * CALL_RATIO[1] < margin * CALL_RATIO[0]:
             account.called.discard(key)
@@ -167,8 +167,8 @@ class Clearing:
             self._insure(account, settle, -account.cross_balance(settle), index, now)
 
     def _check_joint(self, account: SimAccount, index: int, now: int) -> None:
-        """An account whose currencies stand for each other: debts that grew too large are paid,
-        and where the sum no longer carries the positions, all of them are closed."""
+        """For an account with joint margin: repays debts that grew too large, and liquidates all positions if the
+        total no longer covers them."""
         for at, name in enumerate(self.currencies):
             terms = self.accounts.collateral.get(name)
             if terms is not None and int(account.money.balance(at)) < -money_units(terms.debt_max):
@@ -197,7 +197,7 @@ class Clearing:
                 self._insure(account, at, -int(account.money.balance(at)), index, now)
 
     def _pay_debt(self, account: SimAccount, debt: int, now: int) -> None:
-        """Exchanges what there is of other currencies against what is owed of one."""
+        """Exchanges other currencies to repay a debt."""
         ask = self.accounts.rates(debt).exchange_ask
         for at in range(len(self.currencies)):
             owed, has = -int(account.money.balance(debt)), int(account.money.balance(at))
@@ -221,8 +221,7 @@ class Clearing:
             self.timeline.say(CallReport(now, account, tuple(self._held(account, settle))))
 
     def _held(self, account: SimAccount, settle: int | None) -> Iterator[tuple[int, PositionSide]]:
-        """What settles in a currency (None: in any) and shares its wallet, the largest notional
-        first."""
+        """Yields the cross positions that settle in a currency (None: in any), the largest notional first."""
         found = [
             (abs(i.notional_units(self.listings[at].mark or 1, account.qty(at, side))), at, side)
             for at, i in enumerate(self.instruments)
@@ -239,12 +238,12 @@ class Clearing:
 
     @recorded("force_close")
     def force_close(self, account: SimAccount, index: int, side: PositionSide | str, now: int, origin: str) -> None:
-        """Liquidation or adl at the market, settlement at the mark, when somebody wants to see one."""
+        """Closes a position on request: liquidation or adl at the market, settlement at the mark."""
         self._close_by_force(account, index, PositionSide(side), now, origin)
 
     @recorded("delist")
     def delist(self, index: int, now: int) -> None:
-        """No trading any more: what works is cancelled, what is held is settled."""
+        """Ends trading: cancels orders and settles positions."""
         for account in self.accounts:
             self.orders.cancel_all(account, now, index)
             for waiting in self.conditionals.open_of(account, index):
@@ -257,7 +256,7 @@ class Clearing:
     def _liquidate(
         self, account: SimAccount, index: int, side: PositionSide, now: int, is_short: Callable[[], bool]
     ) -> None:
-        """Closes what is held as long as its margin is too little: at once, or a large position part by part."""
+        """Closes a position while its margin is insufficient: at once, or a large one part by part."""
         i, held = self.instruments[index], abs(account.qty(index, side))
         above, count = self.parts
         lot = i.lot_int

@@ -1,10 +1,10 @@
-"""Orders that wait for a price outside the book, and send a child order when it comes.
+"""Orders that wait for a price outside the book, and send a child order when it is reached.
 
-A service of its own, as Binance has it since 2025-12-09: the waiting order has its own id and
-states, holds no margin, and is in no list of working orders. When its price is met it is
-TRIGGERING; after a moment a child order is placed, which may still be refused. Other venues keep
-their triggers in the matching engine; what trails is followed here for them, too (`hold`): there
-the order is one of the account's from the first, and the same one is sent when its price comes.
+A separate service, as Binance has it since 2025-12-09: the waiting order has its own id and states, reserves no
+margin, and is in no list of working orders. When its price is reached it is TRIGGERING; a moment later a child order
+is placed, which may still be refused. Other venues have triggers in the matching engine; their trailing stops are
+followed here (`hold`): such an order belongs to the account from the beginning, and is sent itself when its price is
+reached.
 
     NEW -> TRIGGERING -> TRIGGERED -> FINISHED
      |         +-> REJECTED (the child was refused)
@@ -33,8 +33,8 @@ from onetape.model.errors import BY_CODE
 
 __all__ = ["OPEN_MAX", "Conditional", "ConditionalBook", "NewConditional"]
 
-OPEN_MAX: Final = 200  # of an account, all symbols (Binance, 2025-12-29)
-CLOSED_MAX: Final = 10_000  # that ended and can still be asked for
+OPEN_MAX: Final = 200  # per account, all symbols (Binance, 2025-12-29)
+CLOSED_MAX: Final = 10_000  # ended orders that can still be queried
 FINISH_LAG: Final = (2_000_000, 40_000_000)  # ns, seeded
 WAITING: Final = frozenset({"NEW", "TRIGGERING"})
 
@@ -58,16 +58,16 @@ class NewConditional(CallTerms, frozen=True, kw_only=True):
     reduce_only: bool = False
     post_only: bool = False
     close_position: bool = False
-    activate: int = 0  # trailing: the price from which it follows, 0: at once
+    activate: int = 0  # trailing: the activation price, 0: at once
     callback: int = 0  # trailing: in 1e-4 of the price (0.1 % is 10)
-    protect: int = 0  # it waits while mark and last trade are farther apart, in 1e-4 of the mark; 0: it never does
+    protect: int = 0  # it waits while mark and last trade differ by more, in 1e-4 of the mark; 0: it never does
     expire: int = 0
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
 class Conditional:
-    """One waiting order: its terms (see NewConditional), and what became of it."""
+    """One waiting order: its terms (see NewConditional), and its state."""
 
     id: int
     client_id: str
@@ -92,9 +92,9 @@ class Conditional:
     expire: int = 0
     state: str = "NEW"
     activated: bool = False
-    extreme: int = 0  # trailing: the best price since it follows
+    extreme: int = 0  # trailing: the best price since activation
     child: SimOrder | None = None
-    is_held: bool = False  # the child was there from the first
+    is_held: bool = False  # the child existed from the beginning
     triggered: int = 0
     reason: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
@@ -123,7 +123,7 @@ class Conditional:
         return (self.side is Side.BUY) != self.type.startswith("TAKE_PROFIT")
 
     def meets(self, price: int) -> bool:
-        """Follows a trailing stop's price, and says whether the trigger is met."""
+        """Moves a trailing stop's trigger, and returns whether the trigger is met."""
         if self.type != "TRAILING_STOP_MARKET":
             return price >= self.trigger if self.rises else price <= self.trigger
         sells = self.side is Side.SELL
@@ -140,7 +140,7 @@ class Conditional:
 
 
 class ConditionalBook:
-    """The conditional orders of an exchange. seed: of how long news of a child takes. delay: ns, from trigger to
+    """The conditional orders of an exchange. seed: for the delay of reports on a child. delay: ns, from trigger to
     child."""
 
     def __init__(self, timeline: Timeline, board: Board, orders: OrderEntry, *, seed: int, delay: int) -> None:
@@ -156,7 +156,7 @@ class ConditionalBook:
         orders.watch(self)
 
     def only(self, orders: Iterable[Conditional]) -> ConditionalBook:
-        """Returns a book of these alone, to be read."""
+        """Returns a read-only book of these alone."""
         book = copy.copy(self)
         book.by_id, book.by_client_id, book._waiting = {}, {}, {}
         for order in orders:
@@ -164,7 +164,7 @@ class ConditionalBook:
         return book
 
     def open_of(self, account: SimAccount, index: int | None = None) -> list[Conditional]:
-        """In the order of their ids."""
+        """Returns open orders by id."""
         return [
             order
             for at in (self._waiting if index is None else (index,))
@@ -181,13 +181,13 @@ class ConditionalBook:
 
     @recorded("place_conditional", NewConditional)
     def place(self, account: SimAccount, now: int, wanted: NewConditional) -> Conditional:
-        """Takes in an order whose terms the caller has checked."""
+        """Enters an order whose terms the caller has checked."""
         fields = structs.asdict(wanted)
         order = Conditional(id=self.orders.take_id(), account=account, created=now, updated=now, **fields)
         self._enter(order)
         price = self.board.price(order.index, order.by) if order.type == "TRAILING_STOP_MARKET" else 0
         if price:
-            order.meets(price)  # one that follows the price from the beginning is active in its first report
+            order.meets(price)  # a trailing stop without activation price is active in its first report
         self._say(order, order.created)
         if order.expire:
             self.timeline.at(order.expire, lambda now: self._expire(order, now))
@@ -197,11 +197,11 @@ class ConditionalBook:
 
     @recorded("hold_conditional", NewConditional)
     def hold(self, account: SimAccount, now: int, wanted: NewConditional) -> SimOrder:
-        """Takes in one that is itself an order of the account; its end there ends it here."""
+        """Enters a waiting order that is itself an order of the account; its end there ends it here."""
         fields = structs.asdict(wanted)
         order = Conditional(id=0, account=account, created=now, updated=now, is_held=True, **fields)
         price = self.board.price(order.index, order.by)
-        order.trigger = order.trigger or order.activate or price  # where a trailing one begins
+        order.trigger = order.trigger or order.activate or price  # initial trigger of a trailing one
         terms = structs.replace(
             self._child_terms(order, order.size),
             trigger=order.trigger,
@@ -232,13 +232,13 @@ class ConditionalBook:
                 self._look(order, price, now)
 
     def on_flat(self, account: SimAccount, index: int, side: PositionSide, now: int) -> None:
-        """A position is gone: what was to close all of it has nothing to do."""
+        """Cancels orders that were to close a whole position, which is gone."""
         for order in self.open_of(account, index):
             if order.close_position and order.position_side is side and order.state == "NEW" and not order.is_held:
                 self._end(order, now, "EXPIRED")
 
     def on_ended(self, child: SimOrder, now: int) -> None:
-        """An order has ended, which may be the child of one of these."""
+        """Notes the end of an order, which may be a child of a conditional one."""
         order = child.extra.get("parent")
         if not isinstance(order, Conditional):
             return
@@ -258,7 +258,7 @@ class ConditionalBook:
             self._say(order, now)
 
     def _is_kept_back(self, order: Conditional) -> bool:
-        """Tells whether mark and last trade are too far apart for it."""
+        """Tells whether mark and last trade differ too much for it."""
         listing = self.board.listings[order.index]
         return bool(order.protect) and abs(listing.mark - listing.last) * 10_000 > order.protect * listing.mark
 
@@ -303,7 +303,7 @@ class ConditionalBook:
         )
 
     def _finish(self, order: Conditional, now: int) -> None:
-        """The service hears of the child's end from the matching engine, later than its owner."""
+        """Ends the conditional order: the service is notified of the child's end later than its owner."""
         lag = random.Random(f"{self.seed}/{order.id}").randrange(*FINISH_LAG)
         self.timeline.at(now + lag, lambda due: self._finished(order, due))
 
@@ -325,13 +325,13 @@ class ConditionalBook:
             gone = self._closed.popleft()
             self.by_id.pop(gone.id, None)
             name = (gone.account.number, gone.client_id)
-            if self.by_client_id.get(name) is gone:  # not one that came later by the same name
+            if self.by_client_id.get(name) is gone:  # not a later one of the same name
                 del self.by_client_id[name]
         self._say(order, now)
 
     def _say(self, order: Conditional, now: int) -> None:
         if order.is_held:
-            return  # its order's owner hears of that
+            return  # the order's own owner is notified
         child = order.child
         filled, cost = (child.filled, child.cost) if child else (0, 0)
         self.timeline.say(ConditionalReport(now, order, order.state, order.activated, child, filled, cost))

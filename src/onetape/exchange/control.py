@@ -1,7 +1,7 @@
-"""The control endpoint of a simulated exchange: its own ledger, what it received, and its faults.
+"""The control endpoint of a simulated exchange: its own ledger, received requests, and faults.
 
-No I/O: a request in, a reply out. What an exchange says of itself here is read from its core and
-not from a venue's dialect, so that a test can hold the one against the other.
+No I/O: a request in, a reply out. Its data comes from the core and not from a venue's dialect, so that tests can
+compare both.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ RATE_DECIMALS: Final = 12
 
 
 def check_keys(params: Params, *names: str) -> None:
-    """Raises BadConfig for a name that says nothing."""
+    """Raises BadConfig for an unknown name."""
     for name in params:
         if name not in names:
             raise BadConfig(f"unknown key `{name}`", todo=f"keys are {', '.join(names) or 'none'}")
 
 
 class Control:
-    """Answers the control endpoint of one exchange."""
+    """Serves the control endpoint of one exchange."""
 
     def __init__(self, faulty: Faulty) -> None:
         self.faulty = faulty
@@ -76,7 +76,7 @@ class Control:
         }
 
     def answer(self, method: str, path: str, query: str, body: bytes, now: int) -> Reply:
-        """JSON; an error is one line in `error`."""
+        """Returns JSON; an error is one line in `error`."""
         try:
             table = {"GET": self._gets, "POST": self._posts}.get(method, {})
             handler = table.get(path)
@@ -128,7 +128,7 @@ class Control:
         }
 
     def _tape(self) -> dict[str, Any] | None:
-        """Of a recorded market: whether it is over, and how often it began again."""
+        """Returns the state of a recorded market: whether it has ended, and how often it restarted."""
         market = self.exchange.market
         if not isinstance(market, RecordedMarket):
             return None
@@ -203,11 +203,10 @@ class Control:
         check_keys(params)
         return {"keys": [self._key_row(key) for key in self.exchange.accounts.keys.values()]}
 
-    # --- steering ---------------------------------------------------------------------------------
+    # --- actions ----------------------------------------------------------------------------------
 
     def _add_faults(self, params: Params, now: int) -> dict[str, Any]:
-        """{"fault": [...]} or {"toml": "..."} adds; {"clear": true} takes away what is there
-        first."""
+        """Adds faults: {"fault": [...]} or {"toml": "..."}; {"clear": true} first removes existing ones."""
         check_keys(params, "clear", "fault", "toml")
         rules = rules_of(params.get("fault", []))
         if text := params.get("toml"):
@@ -244,7 +243,7 @@ class Control:
         return {"funded": self.exchange.instruments[index].symbol}
 
     def _close(self, params: Params, now: int) -> dict[str, Any]:
-        """Closes a position by force, as a liquidation unless `origin` says otherwise."""
+        """Closes a position by force, as a liquidation unless `origin` differs."""
         check_keys(params, "account", "symbol", "side", "origin")
         account = account_of(self.exchange, params.get("account"))
         index = self._index(params)
@@ -270,7 +269,7 @@ class Control:
         return self._account(account)
 
     def _trade(self, params: Params, now: int) -> dict[str, Any]:
-        """Places a market order that no program sent. amount: signed, in units of the instrument."""
+        """Places a market order outside any program. amount: signed, in units of the instrument."""
         check_keys(params, "account", "symbol", "amount")
         account = account_of(self.exchange, params.get("account"))
         index = self._index(params)
@@ -287,7 +286,7 @@ class Control:
     # --- instruments ------------------------------------------------------------------------------
 
     def _delist(self, params: Params, now: int) -> dict[str, Any]:
-        """Cancels, settles and closes; with `gone` the symbol is no longer known."""
+        """Cancels, settles and closes; with `gone` the symbol is no longer listed."""
         check_keys(params, "symbol", "gone")
         index = self._index(params)
         gone = _flag(params, "gone", usual=False)
@@ -308,17 +307,17 @@ class Control:
         index, changes = self._index(params), params.get("changes")
         if not isinstance(changes, dict) or not changes:
             raise BadConfig('changes is an object, such as {"tick": "0.5"}')
-        changed_filters(self.exchange.instruments[index], changes)  # before the call is noted
+        changed_filters(self.exchange.instruments[index], changes)  # raises before the call is recorded
         self.exchange.board.change_instrument(index, changes)
         return self._instrument(index)
 
     def _brackets(self, params: Params, now: int) -> dict[str, Any]:
-        """rows: of notional_max, maintenance_rate and leverage_max, by rising notional."""
+        """Sets brackets. rows: of notional_max, maintenance_rate and leverage_max, by rising notional."""
         check_keys(params, "symbol", "rows")
         index, rows = self._index(params), params.get("rows")
         if not isinstance(rows, list):
             raise BadConfig("rows is a list of brackets")
-        changed_brackets(self.exchange.instruments[index], rows)  # before the call is noted
+        changed_brackets(self.exchange.instruments[index], rows)  # raises before the call is recorded
         self.exchange.accounts.change_brackets(index, rows)
         return self._instrument(index)
 
@@ -337,7 +336,8 @@ class Control:
     # --- maintenance ------------------------------------------------------------------------------
 
     def _maintenance(self, params: Params, now: int) -> dict[str, Any]:
-        """Requests are refused as the venue does it, sockets close; `lasting`: else until told."""
+        """Begins maintenance: requests are refused in the venue's way, sockets close; `lasting`: its duration, else
+        until ended by a call."""
         check_keys(params, "on", "lasting", "allow", "cancel_orders")
         is_on = _flag(params, "on", usual=True)
         allow, lasting = params.get("allow", ""), params.get("lasting")
@@ -360,8 +360,8 @@ class Control:
     # --- withdrawals and deposits -----------------------------------------------------------------
 
     def _outside(self, params: Params, now: int) -> dict[str, Any]:
-        """delay: until a withdrawal is sent on, and until a deposit is credited. fail: the number
-        of a withdrawal that is under way."""
+        """Sets delays and failures. delay: until a withdrawal is sent on, and until a deposit is credited. fail: the
+        number of a pending withdrawal."""
         check_keys(params, "delay", "fail")
         delay, number = params.get("delay"), params.get("fail")
         if delay is not None and not isinstance(delay, str):
@@ -395,7 +395,7 @@ class Control:
         }
 
     def _make_key(self, params: Params, now: int) -> dict[str, Any]:
-        """Makes a further key of an account; the answer has its secret, unless its owner brought a public key."""
+        """Makes a further key of an account; the answer has its secret, unless its owner supplied a public key."""
         check_keys(params, "account", "label", "kind", "public", "trade", "withdraw", "addresses")
         account = account_of(self.exchange, params.get("account"))
         label, kind = params.get("label"), params.get("kind", HMAC)

@@ -1,7 +1,7 @@
-"""What a venue's dialect is to the shell that serves it: requests in, replies and messages out.
+"""The interface between a venue's dialect and the server: requests in, replies and messages out.
 
-No I/O and no clock: the shell hands in the time with every call, and carries out what was said. The
-same dialect runs behind a socket, under a virtual clock, and in tests.
+No I/O and no clock: the server passes the time with every call, and sends the results. The same dialect runs behind
+a socket, under a virtual clock, and in tests.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from onetape.exchange.reports import Report
 __all__ = ["ABORT", "Close", "Connection", "Dialect", "Pending", "Reply", "Request", "Streamed", "encode", "fields"]
 
 encode: Final = msgspec.json.encode
-OUT_MAX: Final = 100_000  # messages that wait for a client; one that is slower is disconnected
+OUT_MAX: Final = 100_000  # messages queued for a client; a slower one is disconnected
 
 
 class Request(NamedTuple):
@@ -31,7 +31,7 @@ class Request(NamedTuple):
     query: str
     body: bytes
     headers: dict[str, str]
-    peer: str  # the address it came from
+    peer: str  # the client's address
 
 
 class Reply(NamedTuple):
@@ -46,12 +46,12 @@ class Reply(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Pending:
-    """An answer that is not there yet; a later `tick` or `publish` of the dialect finishes it. One
-    that is done without a reply never comes: the shell cuts the connection."""
+    """An answer that comes later, from a `tick` or `publish` of the dialect. If it ends without a reply, the server
+    cuts the connection."""
 
     is_done: bool = False
     reply: Reply | None = None
-    then: Callable[[], None] | None = None  # the shell's, called once when it is done
+    then: Callable[[], None] | None = None  # set by the server, called once when it is done
 
     def finish(self, reply: Reply | None) -> None:
         if self.is_done:
@@ -61,7 +61,7 @@ class Pending:
             self.then()
 
 
-ABORT: Final = 1006  # a code that is never sent: the connection is cut without a word
+ABORT: Final = 1006  # a code that is never sent: the connection is cut without a closing frame
 
 
 class Close(NamedTuple):
@@ -73,7 +73,7 @@ class Close(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Connection:
-    """One WebSocket client. `state` is the dialect's, `out` what the shell has to send."""
+    """One WebSocket client. `state` is the dialect's, `out` the messages to send."""
 
     id: int
     path: str
@@ -84,8 +84,8 @@ class Connection:
     out: list[bytes | Close] = field(default_factory=list)
     state: Any = None
     closed: bool = False
-    silent: bool = False  # open, and nothing is said or answered any more, not even a ping
-    heard: Callable[[], None] | None = None  # the shell's, called when something begins to wait
+    silent: bool = False  # open, but nothing is sent or answered any more, not even a ping
+    heard: Callable[[], None] | None = None  # set by the server, called when the queue becomes non-empty
 
     def send(self, message: bytes) -> None:
         if self.closed:
@@ -113,44 +113,45 @@ class Dialect(Protocol):
     """A venue's protocol in front of a SimExchange."""
 
     exchange: SimExchange
-    skew: int  # ns, how far the venue's clock, as it is shown and checked, is ahead of the time
+    skew: int  # ns, how far the venue's shown and checked clock is ahead of the time
 
     @property
     def vocabulary(self) -> Callable[[str, Dialect], Any]:
-        """Makes, of a kind and this, what reads its requests and messages for faults: a `VenueWords`."""
+        """Returns a function that, for a kind and this dialect, makes the reader of its requests and messages for
+        faults: a `VenueWords`."""
         ...
 
     def http(self, request: Request, now: int) -> Reply | Pending:
-        """Answers one request; the exchange stands at `now`."""
+        """Answers one request at time `now`."""
         ...
 
     def connect(self, connection: Connection, now: int) -> bool:
-        """A WebSocket client is there; False: no such path."""
+        """Accepts a WebSocket client; False: no such path."""
         ...
 
     def message(self, connection: Connection, data: bytes, now: int) -> None:
-        """A text message of a client."""
+        """Handles a text message of a client."""
         ...
 
     def disconnect(self, connection: Connection) -> None:
-        """The client is gone."""
+        """Handles the end of a connection."""
         ...
 
     def publish(self, reports: list[Report], now: int) -> None:
-        """Turns what the exchange said into messages."""
+        """Converts the exchange's reports to messages."""
         ...
 
     def tick(self, now: int) -> None:
-        """Some time has passed: heartbeats, batches that are due, keys that expire."""
+        """Handles the passing of time: heartbeats, batches that are due, keys that expire."""
         ...
 
     def addresses(self, host: str, port: int) -> tuple[str, str]:
-        """Base URLs of REST and WebSocket."""
+        """Returns the base URLs of REST and WebSocket."""
         ...
 
 
 class Streamed:
-    """A base of `Dialect`s whose WebSocket side is one object, which has these methods, too."""
+    """A base of `Dialect`s whose WebSocket side is one object with the same methods."""
 
     streams: Any
 
@@ -171,10 +172,10 @@ class Streamed:
 
 
 def fields(text: str) -> dict[str, str]:
-    """`a=1&b=2` as a dict; of a name that comes twice the last."""
+    """Parses `a=1&b=2` to a dict; the last of equal names counts."""
     plain: Any = plain_fields(text)
     found: dict[str, str] = plain
-    if plain is not None:  # nearly always, and a fraction of the time
+    if plain is not None:  # the usual case, and much faster
         return found
     found = {}
     for part in text.split("&"):

@@ -1,14 +1,13 @@
-"""A simulated exchange: the matching engine, accounts with money, and everything that is said.
+"""A simulated exchange: the matching engine, accounts with money, and all its reports.
 
-A pure core: time is handed in, must not go back, and nothing here reads a clock. The same object
-stands behind the servers of all venues, under a virtual clock in simulation, and in tests. What a
-venue calls things is the business of its dialect.
+A pure core: time is passed in, must not decrease, and nothing here reads a clock. The same object is behind the
+servers of all venues, under a virtual clock in simulation, and in tests. The venue's names are its dialect's task.
 
     exchange.advance(now)                  # the market moves to `now`
     order = exchange.orders.place(account, 0, now, NewOrder(side=Side.BUY, ...))
-    for report in exchange.take(): ...     # all that came of it, in order
+    for report in exchange.take(): ...     # all results, in order
 
-Its parts own what they change, and each is made of those before it:
+Each part owns the state that it changes, and uses only the parts before it:
 
     timeline       now, timers, reports, and the recorder of calls
     board          instruments, prices, books
@@ -18,8 +17,8 @@ Its parts own what they change, and each is made of those before it:
     clearing       funding, liquidation, settlement
     transfers      withdrawals and deposits
 
-Every call that changes something can be recorded and replayed (`recorder`), so that an exchange
-that was killed comes back as it was: equal seed, equal calls, equal state.
+Every call that changes something can be recorded and replayed (`recorder`), which restores an exchange that was
+killed: equal seed, equal calls, equal state.
 """
 
 from __future__ import annotations
@@ -51,21 +50,22 @@ TRIGGER_DELAY: Final = 5_000_000  # ns
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Says how a kind of exchange goes about orders and money."""
+    """The rules of a kind of exchange for orders and money."""
 
     first_order_id: int = 1_000_000_001
     self_trade: str = "cancel_resting"
     isolates: bool = False  # isolated positions have margin of their own
-    collateral: dict[str, Collateral] = field(default_factory=dict)  # what is joint margin
-    # A position worth so much (of its currency, times its most leverage) is liquidated in so many parts; 0: never.
+    collateral: dict[str, Collateral] = field(default_factory=dict)  # rates of joint margin
+    # A position worth the first number (of its currency, times its maximum leverage) is liquidated in as many parts as
+    # the second; 0: never.
     liquidation_parts: tuple[int, int] = (0, 1)
-    # That a fee is charged with, of what an order settles in and of its base coin.
+    # Decimals of a fee in the settle currency and in the base coin.
     fee_decimals: tuple[int, int] = (MONEY_DECIMALS, MONEY_DECIMALS)
-    outside_wallet: str = ""  # that deposits come to, if it is not the one that is traded from
+    outside_wallet: str = ""  # for deposits, if it is not the trading wallet
 
 
 class SimExchange:
-    """A simulated exchange. keyring: seed and kind of venue. currencies: that accounts hold besides those of the
+    """A simulated exchange. keyring: seed and kind of venue. currencies: of accounts, besides those of the
     instruments."""
 
     def __init__(
@@ -93,7 +93,7 @@ class SimExchange:
             self.timeline, self.board, self.accounts, self.orders, self.conditionals, parts=rules.liquidation_parts
         )
         self.transfers = Transfers(self.timeline, self.accounts, wallet=rules.outside_wallet)
-        # What most readers ask for.
+        # A shortcut for most readers.
         self.instruments = self.board.instruments
         self.listings = self.board.listings
         self.currencies = self.board.currencies
@@ -106,22 +106,22 @@ class SimExchange:
         return self.timeline.now
 
     def take(self) -> list[Report]:
-        """Returns what was said since the last call."""
+        """Returns the reports since the last call."""
         return self.timeline.take()
 
     def open_interest(self, index: int, now: int) -> int:
-        """Sizes that are held long. The generated crowd's, and a tape's, are not known: as much as
-        if half of what was traded within a day had opened; what accounts hold is on top of it."""
+        """Returns the sum of long positions. That of the generated crowd, or of a tape, is unknown: half of the
+        day's volume is assumed, plus the accounts' positions."""
         traded = self.listings[index].day(now).volume
         held = sum(max(a.qty(index, side), 0) for a in self.accounts for side in a.sides)
         return traded // 2 + held
 
     def advance(self, now: int) -> None:
-        """Everything until `now`, inclusive: the market, triggers, funding, expiries."""
+        """Processes everything until `now`, inclusive: the market, triggers, funding, expiries."""
         timeline, flow = self.timeline, self.flow
         if now < timeline.now:
             raise InvariantViolation(f"time goes back: {now} after {timeline.now}")
-        timeline.is_inside = True  # what time brings is no call from outside
+        timeline.is_inside = True  # effects of time are not recorded as calls
         try:
             while True:
                 due = min(flow.next_expiry, timeline.next_due)
@@ -143,13 +143,13 @@ class SimExchange:
             timeline.is_inside = False
 
     def advance_unheard(self, now: int) -> None:
-        """As `advance`, and nothing is said of books and quotes: three quarters of the market's
-        words, which take most of the time to make."""
+        """Advances like `advance`, without reports of books and quotes: three quarters of the market's reports,
+        which take most of the time to make."""
         with self._unheard():
             self.advance(now)
 
     def begin(self, now: int) -> None:
-        """A generated market until `now`, in which nobody else takes part and of which nothing is said: as
+        """Runs a generated market until `now`, without other participants and without reports: like
         `advance_unheard`, eight times as fast."""
         timeline, board, flow = self.timeline, self.board, self.flow
         with self._unheard():
@@ -162,7 +162,7 @@ class SimExchange:
 
     @contextmanager
     def _unheard(self) -> Generator[None]:
-        """Says nothing of books and quotes meanwhile; then the last ones of each symbol are taken in."""
+        """Suppresses reports of books and quotes meanwhile; then applies the last ones of each symbol."""
         self.board.is_heard = False
         try:
             yield
@@ -181,18 +181,17 @@ class SimExchange:
             self.conditionals.on_price(index, TriggerBy.LAST, self.listings[index].last, time)
 
     def set_mark(self, index: int, mark: int, index_price: int, now: int) -> None:
-        """A new mark: what waits for it fires, what it no longer carries is closed."""
+        """Sets a new mark: fires triggers, liquidates positions."""
         self.board.set_mark(index, mark, index_price, now)
         self.orders.hear(self.flow.set_prices(index, now, mark, index_price))
         self.clearing.on_mark(index, mark, now)
         self.conditionals.on_price(index, TriggerBy.MARK, mark, now)
 
     def replay(self, calls: Iterable[tuple[int, str, list[Any], dict[str, Any]]]) -> None:
-        """Makes recorded calls again: (now, name, arguments, keywords) as the recorder had
-        them."""
+        """Repeats recorded calls: (now, name, arguments, keywords), as from the recorder."""
         for now, name, args, kwargs in calls:
             self.advance_unheard(max(now, self.now))
-            # What was refused then is refused again: the caller was told, and went on.
+            # A call that was refused then is refused again.
             with suppress(ValueError, TypeError, msgspec.ValidationError, OnetapeError):
                 self._calls[name](*[self._object(a) for a in args], **kwargs)
             self.take()

@@ -1,8 +1,7 @@
-"""What a simulated exchange leaves in its home for the runs there: where it listens, and its keys.
+"""The file that a simulated exchange leaves in its home for runs there: its address and its keys.
 
-`<home>/run/exchange-<address>.json`, its owner's alone to read: the ready line of `onetape sim`,
-and which exchange it is. Its process holds a lock on the file as long as it serves, so what one
-that was killed left behind counts for nothing.
+`<home>/run/exchange-<address>.json`, readable by its owner alone: the ready line of `onetape sim`, and the
+exchange's identity. Its process holds a lock on the file while it serves, so a killed one's file is ignored.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from onetape.security.secrets import read_secret
 __all__ = ["exchange_at", "left_for_runs", "simulated", "simulated_kind"]
 
 LOCALHOST: Final = "127.0.0.1"
-# Who listens everywhere does so here, too.
+# A server that listens everywhere also listens here.
 NAMES: Final = ("localhost", "0.0.0.0", "::", "")  # noqa: S104 - nothing is bound
 
 
@@ -35,12 +34,12 @@ def _file(home: Path, host: str, port: int) -> Path:
 
 @contextmanager
 def left_for_runs(home: Path, host: str, port: int, ready_line: str, *, exchange: str) -> Iterator[None]:
-    """Until the block ends, runs of this home find the exchange that listens there. exchange: its
-    identity, the same as long as its accounts and orders are. Raises OSError."""
+    """Lets runs of this home find the exchange that listens there, until the block ends. exchange: its identity, the
+    same as long as its accounts and orders are. Raises OSError."""
     path = _file(home, host, port)
     private_folder(path.parent)
     ready = {**msgspec.json.decode(ready_line), "exchange": exchange}
-    # It has its name once it is whole and locked. mkstemp makes it its owner's alone.
+    # It gets its name once it is complete and locked. mkstemp restricts it to its owner.
     file, beside = tempfile.mkstemp(dir=path.parent, prefix=".exchange-")
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -55,15 +54,15 @@ def left_for_runs(home: Path, host: str, port: int, ready_line: str, *, exchange
             yield
         finally:
             with suppress(FileNotFoundError):
-                if os.path.samestat(path.stat(), os.fstat(file)):  # not that of who came after us
+                if os.path.samestat(path.stat(), os.fstat(file)):  # not a successor's
                     path.unlink()
     finally:
         os.close(file)
 
 
 def exchange_at(home: Path, host: str, port: int) -> dict[str, Any] | None:
-    """Returns what the exchange that listens there has left, None: none of this home does. Raises PermissionDenied for
-    a file that others may read, BadConfig."""
+    """Returns the content of the file for the exchange that listens there, None: none of this home does. Raises
+    PermissionDenied for a file that others may read, BadConfig."""
     path = _file(home, host, port)
     if not _is_held(path):
         return None
@@ -72,12 +71,12 @@ def exchange_at(home: Path, host: str, port: int) -> dict[str, Any] | None:
 
 
 def simulated(kind: str) -> dict[str, str]:
-    """Returns what a simulated exchange answers at `/`, where no venue has anything."""
+    """Returns a simulated exchange's answer to `/`, a path that no venue uses."""
     return {"simulated": kind}
 
 
 def simulated_kind(body: bytes) -> str:
-    """Returns the kind of exchange that answers `/` so, "" if it is none of ours."""
+    """Returns the kind of a simulated exchange from its answer to `/`, "" if it is none."""
     try:
         return msgspec.json.decode(body, type=dict[str, str]).get("simulated", "")
     except msgspec.DecodeError:

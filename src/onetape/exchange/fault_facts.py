@@ -1,6 +1,6 @@
-"""What a request or a message of a venue is about, for rules that choose by it; and how a venue says its errors.
+"""The facts of a venue's requests and messages that fault rules match; and the venue's errors.
 
-Purposes are those of `onetape.orders.calls.Purpose`, and `other`. What differs between venues is in their folders,
+Purposes are those of `onetape.orders.calls.Purpose`, and `other`. Differences between venues are in their folders,
 `words.py`.
 """
 
@@ -24,14 +24,14 @@ __all__ = ["Facts", "Said", "StreamMessage", "VenueWords", "is_number", "object_
 READS: Final = frozenset(
     {Purpose.QUERY, Purpose.OPEN_ORDERS, Purpose.OPEN_CONDITIONALS, Purpose.FILLS, Purpose.BALANCES, Purpose.POSITIONS}
 )
-PATHS_KEPT: Final = 256  # more than there are; others are looked up each time
+PATHS_KEPT: Final = 256  # bound of the cache; others are looked up each time
 
 Ways = dict[tuple[str, str], Purpose]
-Said = tuple[Reply, bool]  # what is answered, and whether the request may have been carried out
+Said = tuple[Reply, bool]  # the answer, and whether the request may have been carried out
 
 
 def ways(text: str) -> Ways:
-    """Reads lines of `purpose: METHOD path | METHOD path`; by a socket the method is WS, the path its name there."""
+    """Parses lines of `purpose: METHOD path | METHOD path`; for a socket the method is WS, the path the call's name."""
     found: Ways = {}
     for line in text.strip().splitlines():
         purpose, _, each = line.partition(": ")
@@ -42,12 +42,12 @@ def ways(text: str) -> Ways:
 
 
 class Facts(NamedTuple):
-    """The facts of a request, by HTTP or a socket (`method` is then WS, `path` its name of the call)."""
+    """The facts of a request, by HTTP or a socket (`method` is then WS, `path` the call's name)."""
 
     method: str
     path: str
     purpose: str
-    account: str  # "": nobody's, or a key that there is not
+    account: str  # "": none, or an unknown key
     symbols: tuple[str, ...] = ()
 
     @property
@@ -56,7 +56,7 @@ class Facts(NamedTuple):
 
 
 class StreamMessage(NamedTuple):
-    """The facts of a message of a stream. event "": an answer, or nothing that has a name."""
+    """The facts of a stream's message. event "": an answer, or a message without a name."""
 
     event: str
     symbols: tuple[str, ...]
@@ -64,10 +64,10 @@ class StreamMessage(NamedTuple):
 
 
 class VenueWords(ABC):
-    """Reads and writes the words of one kind of exchange.
+    """Reads requests and writes errors of one kind of exchange.
 
     ways: purposes of its calls. root: of its paths, "": the last part of a path names the call. key: the header that
-    names an account. errors: what it refuses with, by code or text.
+    names an account. errors: its refusals, by code or text.
     """
 
     ways: ClassVar[Ways]
@@ -80,13 +80,13 @@ class VenueWords(ABC):
         self.kind = kind
         self.dialect = dialect
         self.exchange = dialect.exchange
-        self._purposes: dict[tuple[str, str], str] = {}  # by method and path, of those seen first
+        self._purposes: dict[tuple[str, str], str] = {}  # by method and path, a cache
         self.public: Any = getattr(dialect, "public", None)
 
     # --- requests ---------------------------------------------------------------------------------
 
     def request(self, request: Request, *, with_symbols: bool = True) -> Facts:
-        """with_symbols: read what it is about, too, which only rules want to know."""
+        """Returns a request's facts. with_symbols: including its symbols, which only rules need."""
         name = self.name_of(self.caller_key(request))
         way = (request.method, request.path)
         purpose = self._purposes.get(way)
@@ -105,11 +105,11 @@ class VenueWords(ABC):
         return Facts(*way, purpose, name, _symbols(named))
 
     def caller_key(self, request: Request) -> str:
-        """Returns the key of who calls, "": nobody is named."""
+        """Returns the caller's key, "": none."""
         return request.headers.get(self.key, "")
 
     def name_of(self, key: object) -> str:
-        """Returns the name of a key's account, "" where there is none."""
+        """Returns the name of a key's account, "" if there is none."""
         account = self.exchange.accounts.by_key.get(str(key))
         return account.name if account else ""
 
@@ -124,15 +124,14 @@ class VenueWords(ABC):
         return Facts("WS", name, self._purpose("WS", name), account, _symbols(named))
 
     def socket_query(self, connection: Connection, request: Mapping[str, Any]) -> tuple[str, dict[str, Any], str]:
-        """Returns name and parameters of what a socket's message asks for, and the account that it is for, "" if
-        none."""
+        """Returns name and parameters of a socket's request, and its account, "" if none."""
         name, params = str(request.get("method") or request.get("op") or ""), request.get("params")
         return name, params if isinstance(params, dict) else {}, self.account_of(connection)
 
     # --- streams ----------------------------------------------------------------------------------
 
     def account_of(self, connection: Connection) -> str:
-        """Whose private messages a connection carries, "" if none."""
+        """Returns the account of a connection's private messages, "" if none."""
         account = getattr(connection.state, "account", None)
         return account.name if account else ""
 
@@ -151,7 +150,7 @@ class VenueWords(ABC):
         return event, event in ("executions", "balances") or event.startswith("account_")
 
     def spellings(self, symbol: str) -> frozenset[str]:
-        """Every way in which the venue writes a symbol. Raises BadConfig for one it has not."""
+        """Returns all of the venue's spellings of a symbol. Raises BadConfig for an unknown one."""
         i = self.exchange.instruments[self.index(symbol)]
         return frozenset({symbol, i.symbol, i.raw_symbol})
 
@@ -165,8 +164,8 @@ class VenueWords(ABC):
     # --- errors -----------------------------------------------------------------------------------
 
     def error(self, rule: ActiveRule) -> Said:
-        """(what is answered, whether the request may have been carried out). Raises BadConfig for
-        an error that the venue has not."""
+        """Returns (the answer, whether the request may have been carried out). Raises BadConfig for an unknown
+        error."""
         name, status = rule.rule.error, rule.rule.status
         if not name:
             return Reply(status, rule.rule.body.encode()), True
@@ -181,11 +180,11 @@ class VenueWords(ABC):
 
     @abstractmethod
     def named_error(self, name: str, status: int) -> Said | None:
-        """Says an error by its code or text; None: the venue has none of it. status: of HTTP, 0: the usual one."""
+        """Returns an error by its code or text; None: unknown. status: of HTTP, 0: the default."""
 
     def socket_error(self, reply: Reply, request: bytes) -> bytes | None:
-        """Returns the answer to a message that asked for something, out of what HTTP would have said; None where the
-        venue has no such answer: nothing was asked, or the error is none of its own."""
+        """Converts an HTTP error to a socket's answer; None if the venue has no such answer: the message was no
+        request, or the error is not its own."""
         try:
             value: dict[str, Any] = read_json(request)
             said: dict[str, Any] = msgspec.json.decode(reply.body)
@@ -194,16 +193,16 @@ class VenueWords(ABC):
             return None
 
     def said_by_socket(self, request: dict[str, Any], said: dict[str, Any], status: int) -> bytes | None:
-        """Raises LookupError, TypeError for what has not the form of its own."""
+        """Raises LookupError, TypeError for an error not in the venue's form."""
         return None
 
     def ambiguous(self) -> list[str]:
-        """Returns the errors after which nobody knows whether a request was carried out."""
+        """Returns the errors after which it is unknown whether a request was carried out."""
         return [str(row.code) for row in self.errors.values() if row.outcome is Outcome.AMBIGUOUS]
 
     @abstractmethod
     def maintenance(self) -> Reply:
-        """Says that the venue is closed for a while."""
+        """Returns the answer during maintenance."""
 
 
 def object_of(data: bytes) -> dict[str, Any]:

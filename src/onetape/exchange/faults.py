@@ -1,12 +1,12 @@
-"""What shall go wrong at a simulated exchange: rules, read from TOML, and when each is met.
+"""Fault rules of a simulated exchange, read from TOML, and their triggers.
 
     [[fault]]
     purpose = "place"          # of orders that are placed,
     nth = [3, 5]               # the third and the fifth
-    action = "drop_answer"     # are carried out, and nobody says so
+    action = "drop_answer"     # are carried out, without an answer
 
-Pure: time is handed in, and chance is seeded for each rule apart, so that a rule more or less does
-not change what another does. `onetape.exchange.faulty` does what a rule says.
+Pure: time is passed in, and each rule has its own random seed, so that adding or removing a rule does not change the
+others. `onetape.exchange.faulty` carries the rules out.
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """One `[[fault]]`. Durations are text, such as "2s"; globs are those of file names."""
 
     action: str
-    name: str = ""  # as it is called in GET /requests; default: the action
-    # which requests
+    name: str = ""  # its name in GET /requests; default: the action
+    # Which requests:
     path: str = ""  # glob
     method: str = ""
     purpose: str = ""  # place, cancel, amend, query, open_orders, ...; see fault_facts
-    # which messages of a stream
+    # Which messages of a stream:
     event: str = ""  # glob: the venue's own name, such as ORDER_TRADE_UPDATE or depthUpdate
-    # and of these
+    # Which of these:
     symbol: str = ""  # the venue's or ours
     account: str = ""
     nth: int | list[int] = []  # only these, counted from 1
     probability: float = 1.0
-    count: int = 0  # at most so often; 0: no bound
-    from_: str = ""  # counted from when the rule was given
+    count: int = 0  # maximum number; 0: unlimited
+    from_: str = ""  # from the time when the rule was added
     to: str = ""
-    # how
+    # How:
     wait: str = ""
-    spread: str = ""  # seeded, added to `wait`: from nothing to this
+    spread: str = ""  # random addition to `wait`: from zero to this
     lasting: str = ""  # default: until the faults are cleared
     error: str = ""  # one of the venue's, by its code or text
     status: int = 0
     body: str = ""
-    done: bool | None = None  # error: carried out all the same; default: by chance if ambiguous
+    done: bool | None = None  # error: carried out all the same; default: random if ambiguous
     side: Literal["", "rest", "stream"] = ""
     until: Literal["any", "fill", "cancel"] = "any"
     fills: bool = False
@@ -74,7 +74,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Action(NamedTuple):
-    """Describes what a rule may be about, and which keys it may and must have."""
+    """Describes an action: what its rules may match, and their permitted and required keys."""
 
     on: frozenset[str]
     keys: frozenset[str] = frozenset()
@@ -176,7 +176,7 @@ def _numbers(nth: int | list[int]) -> list[int]:
 
 
 def rules_of(values: object, *, location: str = "faults", lines: dict[Any, int] | None = None) -> list[Rule]:
-    """Rules from plain values, a list of tables. Raises BadConfig naming rule, key and line."""
+    """Makes rules from plain values, a list of tables. Raises BadConfig naming rule, key and line."""
     if not isinstance(values, list):
         raise BadConfig("faults are tables [[fault]]", location=location)
     if len(values) > RULES_MAX:
@@ -207,7 +207,7 @@ def rules_of(values: object, *, location: str = "faults", lines: dict[Any, int] 
 
 
 def parse_faults(text: str, *, name: str = "faults.toml") -> list[Rule]:
-    """Raises BadConfig naming the line."""
+    """Parses rules. Raises BadConfig naming the line."""
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -221,7 +221,7 @@ def parse_faults(text: str, *, name: str = "faults.toml") -> list[Rule]:
 
 
 class ActiveRule:
-    """A rule that counts. since: ns UTC, from when its `from` and `to` are counted."""
+    """A rule in force. since: ns UTC, the base of its `from` and `to`."""
 
     def __init__(self, rule: Rule, *, number: int, seed: int, since: int) -> None:
         self.rule = rule
@@ -236,19 +236,19 @@ class ActiveRule:
         self.spread = parse_duration(rule.spread) if rule.spread else 0
         self.lasting = parse_duration(rule.lasting) if rule.lasting else FOR_EVER
         self.numbers = frozenset(_numbers(rule.nth))
-        self.symbols: frozenset[str] = frozenset()  # every way to write it; set by who knows
+        self.symbols: frozenset[str] = frozenset()  # all its spellings; set by the caller
         self.met = 0
         self.hits = 0
 
     def pause(self) -> int:
-        """`wait` and the chance in it, ns."""
+        """Returns `wait` plus its random part, ns."""
         return self.wait + (self.random.randrange(self.spread + 1) if self.spread else 0)
 
     def is_open(self, now: int) -> bool:
         return self.begins <= now < self.ends and not (self.rule.count and self.hits >= self.rule.count)
 
     def takes(self, now: int) -> bool:
-        """Counts one more that fits, and says whether this is one to act on."""
+        """Counts a match, and returns whether to act on it."""
         if not self.is_open(now):
             return False
         self.met += 1

@@ -1,8 +1,7 @@
-"""A dialect that misbehaves by rules: between the shell and the venue's own, and one like it.
+"""A dialect that misbehaves by rules: between the server and the venue's own dialect, with the same interface.
 
-No I/O and no clock, as in a dialect: what is to happen later happens in a `tick`. The venue behind
-never knows: requests reach it or do not, late or twice, and what it says is dropped, held back or
-changed on its way.
+No I/O and no clock, as in a dialect: delayed effects happen in a `tick`. The venue behind is not aware of it:
+requests reach it or do not, late or twice, and its messages are dropped, delayed or changed.
 """
 
 from __future__ import annotations
@@ -33,13 +32,13 @@ from onetape.model.time import parse_duration
 __all__ = ["Faulty", "Received"]
 
 REQUESTS_KEPT: Final = 10_000
-REORDER_NS: Final = 5_000_000_000  # the longest that an answer waits for its news
+REORDER_NS: Final = 5_000_000_000  # the longest that an answer waits for its stream message
 SECRETS: Final = ("signature=", "listenKey=")
 _LASTING: Final = frozenset({"halt", "maintenance", "clock_skew"})
 
 
 class Received(NamedTuple):
-    """One request as it came in. fault: what was done to it, "" if nothing."""
+    """One received request. fault: applied to it, "" if none."""
 
     number: int
     time: int  # ns UTC
@@ -58,7 +57,7 @@ def _received(number: int, time: int, facts: Facts, query: str, fault: str) -> R
 
 @dataclass(slots=True, eq=False)
 class _Link:
-    """A client's connection, and the one that the venue has for it."""
+    """A client's connection, and the venue's connection for it."""
 
     outer: Connection
     inner: Connection
@@ -68,7 +67,7 @@ class _Link:
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """An answer that waits for news of its account."""
+    """An answer that waits for a message about its account."""
 
     pending: Pending
     reply: Reply
@@ -78,7 +77,7 @@ class _Waiting:
 
 @dataclass(slots=True, eq=False)
 class _Stale:
-    """The stream of an account, held back; "" is every account."""
+    """The delayed stream of an account; "" is every account."""
 
     account: str
     until: int
@@ -89,7 +88,7 @@ SpeedBump = Callable[[str, bytes], tuple[int, int]]
 
 
 class Faulty:
-    """Implements `Dialect` in front of another one, and adds faults. seed: of every chance in the rules."""
+    """Implements `Dialect` in front of another one, and adds faults. seed: for the randomness of the rules."""
 
     def __init__(self, inner: Dialect, kind: str, *, seed: int = 1) -> None:
         self.inner = inner
@@ -102,21 +101,21 @@ class Faulty:
         self.rules: list[ActiveRule] = []  # those about requests and messages
         self._requests: deque[Received | tuple[int, int, Request]] = deque(maxlen=REQUESTS_KEPT)
         self._links: dict[int, _Link] = {}
-        self._speaking: list[_Link] = []  # those that the venue has said something to
+        self._speaking: list[_Link] = []  # connections with pending messages of the venue
         self._silenced: list[_Link] = []
         self._due: list[tuple[int, int, Callable[[int], None]]] = []
         self._count = 0
         self._number = 0
         self._rule_count = 0  # rules so far
-        self._generation = 0  # of rules: what those before `clear` had planned is not done
+        self._generation = 0  # increased by `clear`, which voids the plans of earlier rules
         self._waiting: list[_Waiting] = []
         self._stale: list[_Stale] = []
-        self._views: list[tuple[int, View]] = []  # (until, an account as it was)
-        self._read_at: dict[str, int] = {}  # of accounts whose requests are read slowly
+        self._views: list[tuple[int, View]] = []  # (until, an earlier state of an account)
+        self._read_at: dict[str, int] = {}  # for accounts whose requests are read slowly
         self._maintenance: tuple[int, str] = (0, "")
         self._halted: set[int] = set()
         self._random = Random(seed)
-        # Of a venue that lets orders wait before it takes them: (least, most) ns, by path ("": a message) and body.
+        # For a venue with a speed bump before orders: (least, most) ns, by path ("": a message) and body.
         self.speed_bump: SpeedBump | None = None
 
     @property
@@ -133,8 +132,8 @@ class Faulty:
     # --- rules ------------------------------------------------------------------------------------
 
     def add(self, rules: Iterable[Rule], now: int, *, since: int | None = None) -> None:
-        """since: from when their times count, default now. What was due before now by time alone is
-        taken as done: a restart does not do it again. Raises BadConfig, and then adds none."""
+        """Adds rules. since: the base of their times, default now. Timed actions due before now count as done: a
+        restart does not repeat them. Raises BadConfig, and then adds none."""
         made = self.check(rules, now, since=now if since is None else since)
         self._rule_count += len(made)
         self.active_rules += made
@@ -142,11 +141,11 @@ class Faulty:
             if active.about != "time":
                 self.rules.append(active)
             elif active.begins >= now or active.action in _LASTING:
-                # What lasted when the exchange was killed goes on, or ends, after a restart.
+                # Lasting effects continue, or end, after a restart of the exchange.
                 self._at_rule(max(active.begins, now), partial(self._by_time, active))
 
     def check(self, rules: Iterable[Rule], now: int, *, since: int | None = None) -> list[ActiveRule]:
-        """Whether the exchange has what the rules name. Raises BadConfig."""
+        """Checks that the exchange has everything that the rules name. Raises BadConfig."""
         made = []
         for number, rule in enumerate(rules, self._rule_count):
             active = ActiveRule(rule, number=number, seed=self.seed, since=now if since is None else since)
@@ -163,8 +162,8 @@ class Faulty:
         return made
 
     def clear(self, now: int) -> None:
-        """No rules any more, and nothing of theirs that lasts: what was held back is said, what
-        was halted opens. Answers that were on their way still come."""
+        """Removes all rules and their lasting effects: delayed messages are sent, halted instruments reopen. Answers
+        on their way still come."""
         self.rules.clear()
         self.active_rules.clear()
         self._generation += 1
@@ -185,7 +184,7 @@ class Faulty:
         heapq.heappush(self._due, (when, self._count, what))
 
     def _at_rule(self, when: int, what: Callable[[int], None]) -> None:
-        """As `at`, unless the rules are cleared before."""
+        """Schedules an action, unless the rules are cleared before."""
         generation = self._generation
 
         def fire(due: int) -> None:
@@ -196,7 +195,7 @@ class Faulty:
 
     @property
     def next_due(self) -> int:
-        """When `tick` has something to do, ns UTC; far away if never."""
+        """Returns when `tick` is needed next, ns UTC; far in the future if never."""
         return self._due[0][0] if self._due else FOR_EVER
 
     # --- requests ---------------------------------------------------------------------------------
@@ -222,7 +221,7 @@ class Faulty:
         return pending
 
     def _wait_of(self, path: str, body: bytes) -> int:
-        """Returns how long an order waits at a speed bump, ns; whatever else the venue takes passes it."""
+        """Returns an order's delay at a speed bump, ns; other requests pass it."""
         if self.speed_bump is None or not body:
             return 0
         least, most = self.speed_bump(path, body)
@@ -230,7 +229,7 @@ class Faulty:
 
     def _judged(self, request: Request, now: int) -> Reply | Pending:
         is_judged = self.rules or self._views or self._maintenance[0] or self.exchange.board.maintenance[0]
-        if not is_judged:  # nearly always
+        if not is_judged:  # the usual case
             self._number += 1
             self._requests.append((self._number, now, request))
             return self._inner_http(request, now)
@@ -342,7 +341,7 @@ class Faulty:
         return None
 
     def _in_maintenance(self, facts: Facts, now: int) -> bool:
-        # By a rule, or by hand: the exchange itself knows the second.
+        # By a rule, or by hand: only the exchange knows the latter.
         return any(
             now < until and facts.purpose != allowed
             for until, allowed in (self._maintenance, self.exchange.board.maintenance)
@@ -354,7 +353,7 @@ class Faulty:
 
     @property
     def received(self) -> list[Received]:
-        """Returns the newest requests, in the order in which they came."""
+        """Returns the newest requests, in order of receipt."""
         return [each if isinstance(each, Received) else self._received(*each) for each in list(self._requests)]
 
     def _received(self, number: int, time: int, request: Request) -> Received:
@@ -427,7 +426,7 @@ class Faulty:
                 self._by_time(rule, now)
 
     def _hand_in(self, link: _Link, data: bytes, now: int, *, is_answered: bool = True) -> None:
-        """To the venue; what it says at once to this client is its answer."""
+        """Passes a message to the venue; its immediate output to this client is the answer."""
         if link.outer.id not in self._links:
             return
         self._sweep(now)
@@ -444,7 +443,7 @@ class Faulty:
             self._sweep(now)
         for waiting in list(self._waiting) if self._waiting else ():
             if any(_is_news(waiting, report) for report in reports):
-                # One step later, so that the stream has said it before the answer goes out.
+                # One step later, so that the stream's message leaves before the answer.
                 self.at(now + 1, partial(self._answer, waiting))
 
     def tick(self, now: int) -> None:
@@ -462,7 +461,7 @@ class Faulty:
             self._silenced = [link for link in self._silenced if link.outer.silent]
 
     def _sweep(self, now: int) -> None:
-        """What the venue has said, to the clients."""
+        """Sends the venue's messages to the clients."""
         if not self._speaking:
             return
         stream_rules = [r for r in self.rules if r.about == "stream"]
@@ -532,10 +531,10 @@ class Faulty:
         link.outer.silent, link.silent_until = True, until
         self._silenced.append(link)
 
-    # --- what happens to the whole exchange -------------------------------------------------------
+    # --- effects on the whole exchange --------------------------------------------------------------
 
     def _by_time(self, active: ActiveRule, now: int) -> None:
-        """What does not hang on one request or message; `lasting` begins now."""
+        """Applies rules that concern no single request or message; `lasting` begins now."""
         rule = active.rule
         until = (active.begins if active.about == "time" else now) + active.lasting
         if active.about == "time" and not active.takes(now):
@@ -597,7 +596,7 @@ class Faulty:
 
 
 def _ignore(_reply: Reply) -> None:
-    """The answer to the second of two equal requests goes to nobody."""
+    """Drops the answer to the second of two equal requests."""
 
 
 def _send(link: _Link, message: bytes) -> None:
@@ -617,13 +616,13 @@ def _is_news(waiting: _Waiting, report: Report) -> bool:
             return True
 
 
-# Each venue's names of the two sides; swapped, the best bid is above the best ask.
+# The venues' names of the two sides; swapped, the best bid is above the best ask.
 PAIRS: Final = (("b", "a"), ("bids", "asks"), ("bid", "ask"), ("bidPrice", "askPrice"))
 SIDES: Final = {"Buy": "Sell", "Sell": "Buy"}
 
 
 def crossed(message: bytes) -> bytes:
-    """Bids and asks exchanged, wherever they stand in the message."""
+    """Swaps bids and asks wherever they are in the message."""
     return msgspec.json.encode(_crossed(msgspec.json.decode(message)))
 
 
@@ -642,7 +641,7 @@ def _crossed(value: Any) -> Any:
 
 
 def shuffled(body: bytes, chance: Random) -> bytes:
-    """Returns the rows of an answer, a list or what Kraken has under names in `result`, in another order."""
+    """Returns the rows of an answer in another order: a list, or Kraken's named rows in `result`."""
     value = msgspec.json.decode(body)
     if isinstance(value, list):
         chance.shuffle(value)
@@ -654,7 +653,7 @@ def shuffled(body: bytes, chance: Random) -> bytes:
 
 
 def bad_checksum(message: bytes) -> bytes:
-    """Each checksum is one that does not fit; a message without any is as it was."""
+    """Replaces each checksum by a wrong one; a message without any is unchanged."""
     value = msgspec.json.decode(message)
     rows = value.get("data") if isinstance(value, dict) else None
     found = False

@@ -1,7 +1,7 @@
 """A generated market as events or as a tape.
 
-The flow itself is compiled (`core/exchange/flow.hpp`): seeded, the same bytes everywhere. This
-module gives it instruments, starting prices and sizes, and writes what it makes into a journal.
+The flow itself is compiled (`core/exchange/flow.hpp`): seeded, the same bytes everywhere. This module supplies
+instruments, starting prices and sizes, and writes the events into a journal.
 
     market = GeneratedMarket([flow_market("binance:BTC/USDT:USDT")], seed=7, start=0)
     with JournalWriter(path) as writer:
@@ -32,7 +32,7 @@ CROWD: Final = "crowd"
 RANDOM_WALK: Final = "random-walk"
 FLOWS: Final = (CROWD, RANDOM_WALK)  # the default first
 
-# Near life in 2026, by base currency: price in dollars and volatility a year.
+# Realistic values of 2026, by base currency: price in dollars and volatility per year.
 _NEAR_LIFE: dict[str, tuple[str, float]] = {
     "BTC": ("60000", 0.45),
     "ETH": ("2500", 0.6),
@@ -46,18 +46,18 @@ _NEAR_LIFE: dict[str, tuple[str, float]] = {
     "AVAX": ("28", 0.85),
 }
 _ELSE = ("10", 0.9)
-CHUNK: Final = 1 << 16  # events: then Ctrl-C is heard, and who watches
+CHUNK: Final = 1 << 16  # events: after each chunk Ctrl-C and progress are handled
 _ORDER_VALUE = Decimal(3000)  # dollars, of a typical order
 
 
 @dataclass(frozen=True, slots=True)
 class FlowMarket:
-    """One symbol of a generated market. price: where it begins; size: of a typical order."""
+    """One symbol of a generated market. price: its start; size: of a typical order."""
 
     instrument: Instrument
     price: Decimal
     size: Decimal
-    volatility: float = 0.5  # a year
+    volatility: float = 0.5  # per year
     correlation: float = 0.6  # share of the common factor in its variance
 
 
@@ -76,10 +76,10 @@ _WALK_RANGES: Final[dict[str, tuple[float, float]]] = {
 @dataclass(frozen=True, slots=True)
 class RandomWalk:
     """The flow `random-walk`: each step the price moves by int(N(drift, deviation)) ticks, and with
-    `trade_probability` an order takes what rests up to int(N(0, offset_deviation)) ticks from it.
+    `trade_probability` an order takes all resting orders up to int(N(0, offset_deviation)) ticks from it.
 
-    Sizes are in typical orders of the market, `step` in ns. The first five defaults are those of
-    the walk in the public repository semenmsu/yard (as of 2026-11). Raises UsageError.
+    Sizes are in typical orders of the market, `step` in ns. The first five defaults are those of the walk in the
+    public repository semenmsu/yard (as of 2026-11). Raises UsageError.
     """
 
     drift: float = 0.501
@@ -88,7 +88,7 @@ class RandomWalk:
     offset_deviation: float = 6.0
     size: int = 1
     depth_size: int = 10  # of each quoted level
-    levels: int = 10  # quoted a side, one tick apart
+    levels: int = 10  # quoted per side, one tick apart
     step: int = SECOND  # at rate 1
 
     def __post_init__(self) -> None:
@@ -105,7 +105,7 @@ class RandomWalk:
 
     @classmethod
     def parse(cls, params: Mapping[str, str]) -> RandomWalk:
-        """From text, as `{"drift": "0", "step": "250ms"}`."""
+        """Parses text, as `{"drift": "0", "step": "250ms"}`."""
         usual = cls()
         kinds: dict[str, type] = {name: type(getattr(usual, name)) for name in _WALK_RANGES}
         values: dict[str, Any] = {}
@@ -126,13 +126,13 @@ class RandomWalk:
         return cls(**values)
 
     def core(self) -> _core.RandomWalk:
-        """As the flow takes it."""
+        """Returns the walk in the core's form."""
         values = {name: getattr(self, name) for name in _WALK_RANGES if name != "step"}
         return _core.RandomWalk(**values, step_ns=self.step)
 
 
 def flow_of(name: str, params: Mapping[str, str]) -> RandomWalk | None:
-    """`--flow` and its parameters; None is the crowd, which has none. Raises UsageError."""
+    """Parses `--flow` and its parameters; None is the crowd, which has none. Raises UsageError."""
     if name == RANDOM_WALK:
         return RandomWalk.parse(params)
     if name != CROWD:
@@ -154,7 +154,7 @@ class FlowEvent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What one call appended. Times are ns UTC, 0 when nothing was."""
+    """The events appended by one call. Times are ns UTC, 0 if there are none."""
 
     first_ts: int
     last_ts: int
@@ -174,7 +174,7 @@ class Written:
 
 
 def flow_market(symbol: str, instrument: Instrument | None = None) -> FlowMarket:
-    """Returns a market near life for a symbol of the catalogue, or for the instrument given."""
+    """Returns a market with realistic values for a symbol of the catalogue, or for the instrument."""
     found = instrument or catalogue.find(symbol)
     if found is None:
         raise UnknownSymbol(
@@ -189,7 +189,7 @@ def flow_market(symbol: str, instrument: Instrument | None = None) -> FlowMarket
     value = found.multiplier if found.kind.name == "INVERSE" else price * found.multiplier
     size = max(_on_step(_ORDER_VALUE / value, found.lot), found.lot, found.size_min)
     if found.notional_min:
-        # A crowd whose smallest orders the venue would refuse stands still.
+        # If the venue refused the crowd's smallest orders, the market would stand still.
         smallest = found.notional_min / value * 4
         size = max(size, _on_step(smallest, found.lot, up=True))
     return FlowMarket(found, price, size, volatility)
@@ -198,9 +198,8 @@ def flow_market(symbol: str, instrument: Instrument | None = None) -> FlowMarket
 class GeneratedMarket:
     """Seeded order flow in a matching engine for each symbol.
 
-    start: ns UTC. rate: 1 is about thirty events a second and symbol; of a walk, a step in its own
-    time. walk: instead of the crowd. by_order: depth is told order by order (mbo), not by levels.
-    Never ends.
+    start: ns UTC. rate: 1 is about thirty events per second and symbol; for a walk, a step in its own time. walk:
+    replaces the crowd. by_order: publishes depth as single orders (mbo) instead of levels. Never ends.
     """
 
     def __init__(
@@ -228,7 +227,7 @@ class GeneratedMarket:
         )
 
     def open(self, writer: JournalWriter) -> None:
-        """Write the instruments: streams 1, 2, ... in the order of the markets."""
+        """Writes the instruments: streams 1, 2, ... in the order of the markets."""
         for stream, market in enumerate(self.markets, start=1):
             writer.append_instrument(stream, self.start, market.instrument.to_msgpack())
 
@@ -240,8 +239,8 @@ class GeneratedMarket:
         until: int | None = None,
         progress: Callable[[float, float | None], None] | None = None,
     ) -> Written:
-        """Append `count` events, fewer when the next would not be before `until` (ns UTC).
-        progress: called with (events written, count)."""
+        """Appends `count` events, fewer if the next one is not before `until` (ns UTC). progress: called with
+        (events written, count)."""
         streams = list(range(1, len(self.markets) + 1))
         counts: dict[str, dict[str, int]] = {m.instrument.symbol: {} for m in self.markets}
         first = last = done = 0
@@ -262,18 +261,18 @@ class GeneratedMarket:
         return Written(first, last, counts)
 
     def next(self, until: int | None = None) -> FlowEvent | None:
-        """Returns the next event, or None when it would not be before `until`."""
+        """Returns the next event, or None if it is not before `until`."""
         event: Any = self.core.next(until)
         return None if event is None else FlowEvent(*event)
 
     def events(self, until: int) -> Iterator[FlowEvent]:
-        """All events before `until`; call again with a later time to go on."""
+        """Yields all events before `until`; call again with a later time to continue."""
         while (event := self.next(until)) is not None:
             yield event
 
     @property
     def next_time(self) -> int:
-        """No event comes earlier than this."""
+        """Returns a lower bound for the time of the next event."""
         return int(self.core.next_time)
 
 

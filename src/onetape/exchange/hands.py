@@ -1,4 +1,4 @@
-"""What the venue, or its customer in a browser, does to accounts and instruments by hand."""
+"""Manual actions on accounts and instruments, by the venue or by its customer in a browser."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["account_of", "amount_of", "by_hand", "deposit", "trade_by_hand"]
 
 
 def account_of(exchange: SimExchange, name: object) -> SimAccount:
-    """Raises BadConfig."""
+    """Returns an account by its name. Raises BadConfig."""
     for account in exchange.accounts:
         if account.name == name:
             return account
@@ -47,8 +47,7 @@ def deposit(
     reason: str,
     silent: bool = False,
 ) -> None:
-    """Money that comes, or goes where it is negative. silent: neither stream nor history tell of
-    it. Raises BadConfig."""
+    """Deposits money, or withdraws it if negative. silent: neither stream nor history report it. Raises BadConfig."""
     if currency not in exchange.currencies:
         names = ", ".join(exchange.currencies)
         raise BadConfig(f"no currency {currency!r}", todo=f"one of {names}")
@@ -59,8 +58,8 @@ def deposit(
 
 
 def trade_by_hand(exchange: SimExchange, account: SimAccount, index: int, amount: Decimal, now: int) -> SimOrder:
-    """Places a market order from the venue's own page: its client id is nobody's. amount: signed, in units of the
-    instrument. In hedge mode it opens the side that it names. Raises BadConfig."""
+    """Places a market order as from the venue's own page: its client id belongs to no program. amount: signed, in
+    units of the instrument. In hedge mode it opens the side that it names. Raises BadConfig."""
     instrument = exchange.instruments[index]
     if abs(amount) % instrument.lot:
         raise BadConfig(f"{amount} is no multiple of the lot {instrument.lot} of {instrument.symbol}")
@@ -78,7 +77,7 @@ def trade_by_hand(exchange: SimExchange, account: SimAccount, index: int, amount
 def by_hand(
     exchange: SimExchange, words: VenueWords, active: ActiveRule, now: int, *, only_check: bool = False
 ) -> None:
-    """Does what a rule of delist, filter, balance or position says. Raises BadConfig."""
+    """Performs a rule of delist, filter, balance or position. Raises BadConfig."""
     rule = active.rule
     match active.action:
         case "delist":

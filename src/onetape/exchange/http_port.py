@@ -1,9 +1,8 @@
-"""The port of a simulated exchange: plain requests answered at once, the rest by aiohttp.
+"""The port of a simulated exchange: plain requests are answered at once, all others by aiohttp.
 
-A connection begins here. As long as it carries requests in their plain form they are read and
-answered in the callback of the socket, without a task or an object of a web framework between. The
-first that is not plain (an upgrade to WebSocket above all) hands the connection over to aiohttp,
-with all that has not been read yet.
+Every connection begins here. While it carries requests in their plain form they are parsed and answered in the
+socket's callback, without a task or an object of a web framework. The first other request (usually an upgrade to
+WebSocket) passes the connection to aiohttp, with all unread bytes.
 """
 
 from __future__ import annotations
@@ -46,8 +45,8 @@ def response(reply: Reply, now_s: int) -> bytes:
 
 
 class PlainHttp(asyncio.Protocol):
-    """Serves one connection. answer: what the exchange says to a request; clock: s UTC; others: makes the protocol that
-    takes over; open_: where connections are kept while they are here."""
+    """Serves one connection. answer: the exchange's answer to a request; clock: s UTC; others: makes the protocol
+    that takes over; open_: the set of connections served here."""
 
     def __init__(
         self,
@@ -66,7 +65,7 @@ class PlainHttp(asyncio.Protocol):
         self._transport: Any = None
         self._peer = ""
         self.used = 0  # s UTC
-        self._begun = 0  # s UTC, when a request began that is not all there; 0: none is
+        self._begun = 0  # s UTC, begin of an incomplete request; 0: none
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -83,7 +82,7 @@ class PlainHttp(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if not self._buffer and self._pending is None and not self._is_full:
-            # Nearly always one whole request and no more: it is read where it came.
+            # Usually exactly one whole request: it is parsed in place.
             found: Any = read_http(data)
             if found and found[5] == len(data):
                 method, path, query, headers, body, _ = found
@@ -108,19 +107,19 @@ class PlainHttp(asyncio.Protocol):
             self._work()
 
     def close(self) -> None:
-        """Nothing more is answered."""
+        """Closes the connection without further answers."""
         if self._transport is not None:
             self._transport.abort()
 
     def close_idle(self, now_s: int) -> None:
-        """Who says nothing, and who never comes to the end of a request."""
+        """Closes a connection that is silent, or whose request never ends."""
         if self._pending is not None:
             return
         if now_s - self.used > IDLE_S or (self._begun and now_s - self._begun > REQUEST_S):
             self.close()
 
     def _work(self) -> None:
-        """Answers what is there; one answer may have to be waited for, and keeps the others."""
+        """Answers complete requests; a delayed answer holds up the later ones."""
         at, out = 0, []
         now = self.used = self._clock()
         begun, self._begun = self._begun, 0
@@ -148,7 +147,7 @@ class PlainHttp(asyncio.Protocol):
             self._transport.write(b"".join(out))
 
     def _wait_for(self, pending: Pending) -> None:
-        soon = asyncio.get_running_loop().call_soon  # whoever finishes it is in the exchange
+        soon = asyncio.get_running_loop().call_soon  # it is finished by code inside the exchange
         if pending.is_done:
             soon(self._said, pending)
         else:
@@ -178,14 +177,13 @@ class PlainHttp(asyncio.Protocol):
 
 
 class NoHttp(logging.Filter):
-    """Counts what was no HTTP where aiohttp would write a traceback for each; all else it lets
-    through."""
+    """Counts invalid HTTP, for each of which aiohttp would log a traceback; passes all other records."""
 
     def __init__(self) -> None:
         super().__init__()
         self.count = 0
         self._said = 0
-        self._due = 0  # s UTC, when it is said; 0: there is nothing to say
+        self._due = 0  # s UTC, time of the next line; 0: nothing to report
 
     def logger(self) -> logging.Logger:
         made = logging.Logger("onetape.venue")
@@ -200,7 +198,7 @@ class NoHttp(logging.Filter):
         return False
 
     def line(self, now_s: int, *, at_once: bool = False) -> str:
-        """Returns what is to be said now of all that came since the last time, "" for nothing."""
+        """Returns the line that reports the invalid requests since the last one, "" if none is due."""
         new = self.count - self._said
         if not new:
             return ""
@@ -212,4 +210,4 @@ class NoHttp(logging.Filter):
 
 
 def _ignore(_handle: asyncio.Handle) -> None:
-    """It will come."""
+    """Does nothing: the answer comes later."""

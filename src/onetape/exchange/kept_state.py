@@ -1,8 +1,8 @@
-"""What a simulated exchange has been told, kept so that one that was killed comes back as it was.
+"""The journal of a simulated exchange's calls, from which a killed one is restored.
 
-A journal: first how the exchange was opened, then every call that changed it, before it was carried
-out. Opening it again makes the same market from the seed, and the same calls in it. A call of which
-only the journal knows is made, too: to its client the answer was lost.
+It contains the opening parameters, then every changing call, written before it was carried out. Opening it again
+makes the same market from the seed, and repeats the calls. A call that only the journal has is repeated, too: its
+client lost the answer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Call = tuple[int, str, list[Any], dict[str, Any]]
 
 
 class VenueState:
-    """Keeps the journal of one exchange. start: ns UTC, when it was opened for the first time."""
+    """Keeps the journal of one exchange. start: ns UTC, of its first opening."""
 
     def __init__(self, writer: JournalWriter, dialect: Dialect, start: int) -> None:
         self.writer = writer
@@ -41,8 +41,8 @@ class VenueState:
     def open(
         cls, directory: Path, *, kind: str, seed: int, now: int, limits: bool, tape: VenueTape | None = None
     ) -> tuple[Self, Dialect]:
-        """Returns the exchange as the journal has it, or a new one. Raises UsageError where the journal is of another
-        kind, seed or tape, JournalLocked where it is in use."""
+        """Returns the exchange of the journal, or a new one. Raises UsageError if the journal is of another kind,
+        seed or tape, JournalLocked if it is in use."""
         writer = JournalWriter(directory, process=f"sim:{kind}", heartbeat=True)
         try:
             opened, calls = _read(directory)

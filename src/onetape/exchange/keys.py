@@ -1,7 +1,7 @@
-"""API keys of a simulated exchange: which account, what they may do, and how they sign.
+"""API keys of a simulated exchange: their accounts, permissions and signatures.
 
-An account has the key it was opened with, and as many more as are made for it. Secrets follow from
-the seed and the key's label: only labels and public keys are ever written down.
+An account has the key it was opened with, and any number of further ones. Secrets follow from the seed and the key's
+label: only labels and public keys are ever written down.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ KINDS: Final = (HMAC, ED25519, RSA)
 AGENT: Final = "agent"  # a wallet that may trade for an account; its label is its address
 BUILDER: Final = "builder"  # takes a fee of the orders that name it, and signs nothing
 CONFIG: Final = "config"  # names an account and signs nothing
-MAIN: Final = "main"  # the label of the key that an account was opened with
-# What stands before the 32 bytes of a key in PKCS #8 and in SubjectPublicKeyInfo (RFC 8410).
+MAIN: Final = "main"  # label of the key that an account was opened with
+# The prefix of the 32 bytes of a key in PKCS #8 and in SubjectPublicKeyInfo (RFC 8410).
 _PRIVATE: Final = bytes.fromhex("302e020100300506032b657004220420")
 _PUBLIC: Final = bytes.fromhex("302a300506032b6570032100")
-RSA_BITS: Final = (2048, 4096)  # least, most, of a key that is taken
+RSA_BITS: Final = (2048, 4096)  # minimum, maximum, for accepted keys
 
 
 @dataclass(slots=True, eq=False)
 class ApiKey:
-    """A key of an account. secret: of HMAC; of Ed25519 the private key as clients read it, where the exchange made it.
-    An RSA key is made by its owner, as at the venue: nothing follows from a seed there. addresses: empty, or the only
-    ones that it works from. terms: what else its owner has said of it."""
+    """A key of an account. secret: of HMAC; of Ed25519 the private key in the clients' form, if the exchange made
+    it. An RSA key is made by its owner, as at the venue: it cannot follow from a seed. addresses: empty, or the only
+    permitted ones. terms: further facts from its owner."""
 
     key: str
     account: SimAccount
@@ -69,14 +69,14 @@ class ApiKey:
 
     @property
     def code(self) -> HmacSha256:
-        """Returns what HMAC-SHA256 signatures are checked with."""
+        """Returns the object that checks HMAC-SHA256 signatures."""
         if self._code is None:
             self._code = HmacSha256(self.secret.encode())
         return self._code
 
     @property
     def public(self) -> bytes:
-        """Returns what signatures are checked with: 32 bytes of Ed25519, of RSA the DER."""
+        """Returns the public key: 32 bytes of Ed25519, of RSA the DER."""
         if not self._public:
             self._public = ed25519_public(self._seed)
         return self._public
@@ -86,13 +86,13 @@ class ApiKey:
 
 
 def key_pair(seed: int, name: str, *, length: int = 64) -> tuple[str, str]:
-    """Returns a key and a secret of letters and digits, the same for the same seed: what protects nothing but play
-    money can be known beforehand."""
+    """Returns a key and a secret of letters and digits, the same for the same seed: they only protect play money and
+    may be predictable."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
     state = zlib.crc32(f"{seed}/{name}".encode()) or 1
     letters = []
     for _ in range(2 * length):
-        # xorshift32: no secret, only spread.
+        # xorshift32: for spread, not for secrecy.
         state ^= (state << 13) & 0xFFFFFFFF
         state ^= state >> 17
         state ^= (state << 5) & 0xFFFFFFFF
@@ -101,13 +101,13 @@ def key_pair(seed: int, name: str, *, length: int = 64) -> tuple[str, str]:
 
 
 def agent_key(account: SimAccount, agent: str) -> str:
-    """Returns the key by which an agent's address trades for an account; it may have an account of its own."""
+    """Returns the key by which an agent's address trades for an account; the address may have an account of its own."""
     return f"{account.key}/{agent}"
 
 
 def new_key(keyring: tuple[int, str], account: SimAccount, label: str, *, kind: str, public: str = "") -> ApiKey:
-    """Another key of an account, the same for the same seed and label. public: PEM of a key that
-    its owner made, not of HMAC. Raises BadConfig."""
+    """Makes another key of an account, the same for the same seed and label. public: PEM of the owner's key, not for
+    HMAC. Raises BadConfig."""
     seed, venue = keyring
     name = f"{venue}/{account.name}/{label}"
     key, secret = key_pair(seed, name)
@@ -165,14 +165,14 @@ def _rsa_of(body: bytes, todo: str) -> bytes:
 
 
 def ed25519_public(seed: bytes) -> bytes:
-    # Imported late: what signs by HMAC only should not pay for it.
+    # Imported late: users of HMAC only need not load it.
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
 
 
 def signed_by(kind: str, public: bytes, payload: bytes, signature: str) -> bool:
-    """Tells whether the base64 signature of a payload is that of a key. RSA: PKCS #1 v1.5 over SHA-256."""
+    """Tells whether the base64 signature of a payload belongs to a key. RSA: PKCS #1 v1.5 over SHA-256."""
     from cryptography.exceptions import InvalidSignature
 
     try:

@@ -1,4 +1,4 @@
-"""What the public knows of one instrument of a simulated exchange."""
+"""The public data of one instrument of a simulated exchange."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ PREMIUM_DECIMALS: Final = 8
 QUOTES_KEPT: Final = 1000
 TRADES_KEPT: Final = 50_000  # more than an hour of a generated market
 BARS_KEPT: Final = 3000
-SIDES: Final = (Side.NONE, Side.BUY, Side.SELL)  # by their numbers in an event of the market
+SIDES: Final = (Side.NONE, Side.BUY, Side.SELL)  # by their numbers in market events
 FUNDING_RATE: Final = 100_000_000  # 0.0001 in 1e-12: the base rate of a balanced market,
-FUNDING_SPAN: Final = 480 * MINUTE  # for so long
+FUNDING_SPAN: Final = 480 * MINUTE  # for this span
 
 
 @dataclass(slots=True)
 class Listing:
-    """The public facts of one instrument."""
+    """The public data of one instrument."""
 
     instrument: Instrument
-    at: int = 0  # its place among those of the exchange
+    at: int = 0  # its index in the exchange
     bid: int = 0
     bid_size: int = 0
     ask: int = 0
@@ -57,13 +57,13 @@ class Listing:
     index: int = 0
     depth_id: int = 0  # of the last depth message
     funding_rate: int = FUNDING_RATE  # 1e-12
-    funding_time: int = 0  # the next one
+    funding_time: int = 0  # of the next payment
     is_open: bool = True
-    is_listed: bool = True  # False: the venue knows of no such symbol
+    is_listed: bool = True  # False: the venue lists no such symbol
     quotes: deque[QuoteReport] = field(default_factory=lambda: deque(maxlen=QUOTES_KEPT))
     trades: deque[TradeReport] = field(default_factory=lambda: deque(maxlen=TRADES_KEPT))
     bars: deque[BarReport] = field(default_factory=lambda: deque(maxlen=BARS_KEPT))
-    bar: BarReport | None = None  # the minute that runs, once it has a trade
+    bar: BarReport | None = None  # the current minute, once it has a trade
     mark_bars: PriceBars = field(default_factory=PriceBars)
     index_bars: PriceBars = field(default_factory=PriceBars)
     premium_bars: PriceBars = field(default_factory=PriceBars)  # of mark over index, 1e-8
@@ -75,11 +75,11 @@ class Listing:
 
     @property
     def valuation(self) -> int:
-        """Returns the price that positions are valued at, 0: not known yet."""
+        """Returns the price for the valuation of positions, 0: unknown."""
         return self.mark or self.last
 
     def trades_from(self, number: int) -> list[TradeReport]:
-        """Returns those with this number or a later one."""
+        """Returns the trades from this number on."""
         if not number:
             return list(self.trades)
         found = list(takewhile(lambda trade: trade.trade_id >= number, reversed(self.trades)))
@@ -94,7 +94,7 @@ class Listing:
             self.premium_bars.add(time, (mark - index) * 10**PREMIUM_DECIMALS // index)
 
     def add_marks(self, marks: Sequence[tuple[int, int, int]]) -> None:
-        """Takes in many, as `add_mark` does one after the other: (time, mark, index)."""
+        """Adds many marks like `add_mark`: (time, mark, index)."""
         if not marks:
             return
         _, self.mark, self.index = marks[-1]
@@ -105,8 +105,8 @@ class Listing:
         self.premium_bars.add_all(premium)
 
     def add_minute(self, end: int, rows: Sequence[tuple[int, int, int, int, int]]) -> None:
-        """Takes in the trades until the end of a minute, 0: it runs, as `add_trade` does one after the other. A row is
-        (time, price, size, id, number of the side)."""
+        """Adds the trades of a minute that ends at `end` (0: still running) like `add_trade`. A row is (time, price,
+        size, id, number of the side)."""
         at = self.at
         trades = [TradeReport(time, at, price, size, SIDES[side], id_) for time, price, size, id_, side in rows]
         for start, found in groupby(trades, lambda trade: trade.time - trade.time % MINUTE):
@@ -159,7 +159,7 @@ class Listing:
             self.bar = self._bar_of((trade,), start)
             return
         _, at, _, end, first, high, low, _, volume, total, trades, buy_volume, buy_total, first_trade, _ = bar
-        self.bar = BarReport(  # whole: `_replace` takes four times as long, of each trade
+        self.bar = BarReport(  # a new object: `_replace` takes four times as long, for each trade
             trade.time,
             at,
             start,
@@ -178,13 +178,13 @@ class Listing:
         )
 
     def running(self, now: int) -> BarReport | None:
-        """Returns the minute of `now`; None where nothing was ever traded."""
+        """Returns the minute of `now`; None if there was never a trade."""
         if self.bar is not None or not self.last:
             return self.bar
         return flat_bar(now, self.at, now - now % MINUTE, self.last)
 
     def close_bar(self, end: int) -> BarReport | None:
-        """Returns the minute that ends at `end` is history; None where it was so before."""
+        """Moves the minute that ends at `end` to the history and returns it; None if it was there before."""
         bar = self.running(end - 1)
         if bar is None or bar.close_time > end:
             return None
@@ -194,18 +194,18 @@ class Listing:
 
     @property
     def minutes(self) -> list[BarReport]:
-        """Returns those that have ended, and the running one once it has a trade."""
+        """Returns the completed minutes, and the current one once it has a trade."""
         return [*self.bars, self.bar] if self.bar is not None else list(self.bars)
 
     def day(self, now: int, since: int = 0) -> BarReport:
-        """Returns the last 24 hours as one bar, or what began at `since` (ns UTC) or later."""
+        """Returns the last 24 hours as one bar, at most since `since` (ns UTC)."""
         since = since or now - DAY + 1
         bars = [bar for bar in self.minutes if bar.open_time >= since]
         return one_of(bars or [flat_bar(now, self.at, since, self.last)], since, now)
 
 
 def changed_filters(instrument: Instrument, changes: dict[str, str]) -> Instrument:
-    """Another version of an instrument, from decimals as text. Raises BadInput."""
+    """Returns an instrument with other filters, from decimals as text. Raises BadInput."""
     values = {}
     for name, text in changes.items():
         if name not in FILTERS:
@@ -223,8 +223,8 @@ def changed_filters(instrument: Instrument, changes: dict[str, str]) -> Instrume
 
 
 def changed_brackets(instrument: Instrument, rows: object) -> Instrument:
-    """Another version of an instrument with these margin brackets: objects of notional_max,
-    maintenance_rate and leverage_max, by rising notional. Raises BadInput."""
+    """Returns an instrument with these margin brackets: objects of notional_max, maintenance_rate and leverage_max,
+    by rising notional. Raises BadInput."""
     try:
         brackets = convert(rows, tuple[MarginBracket, ...], strict=False)
     except ValidationError as error:

@@ -1,6 +1,5 @@
-"""A simulated exchange's process, of a run's own or under the supervisor: `python -m
-onetape.exchange.main`, its options as JSON on standard input. The first line that it writes
-is that of `onetape sim`."""
+"""A simulated exchange's process, of a single run or under the supervisor: `python -m onetape.exchange.main`, its
+options as JSON on standard input. Its first output line is that of `onetape sim`."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ def _run(options: VenueOptions) -> None:
     except IoFailed:
         if not options.port:
             raise
-        run_venue(msgspec.structs.replace(options, port=0), say)  # somebody else has taken it meanwhile
+        run_venue(msgspec.structs.replace(options, port=0), say)  # another process has taken the port meanwhile
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a simulated exchange is started with. Light to import."""
+"""The start options of a simulated exchange. Light to import."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import msgspec
 
 __all__ = ["ACCOUNTS", "VenueOptions", "simulated_account"]
 
-ACCOUNTS: Final = ("main", "second")  # that each exchange begins with
+ACCOUNTS: Final = ("main", "second")  # the accounts of each new exchange
 
 
 def simulated_account(name: str, names: Sequence[str] = ACCOUNTS) -> str:
-    """Returns what an exchange calls the account that a configuration has by this name: so, else its first. names: of
-    its accounts."""
+    """Returns the exchange's account for a configured account name: the same name, else its first. names: of its
+    accounts."""
     return name if name in names else names[0]
 
 
 class VenueOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Holds what a simulated exchange is started with; paths as text, "": none.
+    """The start options of a simulated exchange; paths as text, "": none.
 
-    port: 0: a free one. state: where the exchange keeps what it has been told, so that it comes back as it was. chain:
-    the folder by which withdrawals go to other exchanges. withdraw: the keys that accounts are opened with may. hedged:
-    accounts that begin in hedge mode. limits: who asks too much is refused. faults: a file of rules. tape: a recorded
-    market, at `speed` times life, begun again (`loop`) when it is over. control: the port of the control endpoint,
-    None: there is none. unrouted: stream addresses without a category carry every stream (Binance). speed_bumps: orders
-    that may take wait (Pacifica). home: whose runs find its keys.
+    port: 0: a free one. state: directory of its journal, from which it is restored. chain: the folder by which
+    withdrawals go to other exchanges. withdraw: the initial keys may withdraw. hedged: accounts that begin in hedge
+    mode. limits: refuse excess requests. faults: a file of rules. tape: a recorded market, at `speed` times real
+    time, restarted (`loop`) at its end. control: the port of the control endpoint, None: there is none. unrouted:
+    stream addresses without a category carry every stream (Binance). speed_bumps: delay orders that may take
+    (Pacifica). home: its runs find the exchange's keys.
     """
 
     kind: str

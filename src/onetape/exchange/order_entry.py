@@ -1,4 +1,4 @@
-"""Orders of a simulated exchange: the door, the matching engines' news, fills and their money."""
+"""Orders of a simulated exchange: checks on arrival, the matching engines' reports, fills and their money."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from onetape.model.money import MONEY_DECIMALS, divide_half_even
 __all__ = ["NewOrder", "OrderEntry", "Watcher"]
 
 STOP_ROOM: Final = 20  # market stops on spot trade up to a twentieth behind their trigger
-SETTLEMENTS: Final = 1 << 51  # ids of trades from there on are of no market, and fit a float
+SETTLEMENTS: Final = 1 << 51  # first trade id outside any market; fits a float
 
 _NEWS = {
     "canceled": (OrderNews.CANCELED, OrderState.CANCELED),
@@ -40,7 +40,7 @@ _NEWS = {
 
 class NewOrder(CallTerms, frozen=True, kw_only=True):
     """The terms of an order. price, trigger: at the instrument's decimals, 0: none. expire: ns UTC, 0: never. extra:
-    what only the dialect knows."""
+    facts that only the dialect uses."""
 
     side: Side
     type: OrderType
@@ -59,24 +59,24 @@ class NewOrder(CallTerms, frozen=True, kw_only=True):
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def made(self, number: int, account: SimAccount, index: int, now: int) -> SimOrder:
-        """Returns the order that an exchange keeps of it. number: its id."""
+        """Returns the exchange's order. number: its id."""
         return SimOrder(id=number, account=account, index=index, created=now, updated=now, **structs.asdict(self))
 
 
 class Watcher(Protocol):
-    """Learns what becomes of orders and positions."""
+    """Is notified of changes of orders and positions."""
 
     def on_ended(self, order: SimOrder, now: int) -> None: ...
 
     def on_flat(self, account: SimAccount, index: int, side: PositionSide, now: int) -> None:
-        """A position is gone."""
+        """Called when a position is closed."""
         ...
 
 
 class OrderEntry:
-    """Carries out the orders of an exchange, from their terms to their end. first_id: of its first order. self_trade:
-    what becomes of orders that would meet their owner's own, where they do not say. fee_decimals: that a fee is charged
-    with, in what an order settles in and in its base coin."""
+    """Carries out the orders of an exchange, from request to end. first_id: of its first order. self_trade: default
+    rule for orders that would match their owner's own. fee_decimals: of fees in the settle currency and in the base
+    coin."""
 
     def __init__(
         self,
@@ -99,14 +99,14 @@ class OrderEntry:
         self.dead_men: dict[tuple[int, int | None], int] = {}  # how often each was armed
         self._next_id = first_id
         self._watchers: list[Watcher] = []
-        self._has_hidden = False  # an order that nobody is shown was sent once
+        self._has_hidden = False  # whether a hidden order was ever sent
 
     def watch(self, watcher: Watcher) -> None:
         self._watchers.append(watcher)
 
     @property
     def next_id(self) -> int:
-        """Of the next order."""
+        """Returns the next order's id."""
         return self._next_id
 
     def take_id(self) -> int:
@@ -117,7 +117,7 @@ class OrderEntry:
 
     @recorded("place", NewOrder)
     def place(self, account: SimAccount, index: int, now: int, wanted: NewOrder) -> SimOrder:
-        """Enters a new order. One that is refused is REJECTED."""
+        """Enters a new order. A refused one is REJECTED."""
         order = wanted.made(self.take_id(), account, index, now)
         account.remember(order)
         code = self._admit(order)
@@ -132,7 +132,7 @@ class OrderEntry:
         return order
 
     def hold(self, account: SimAccount, index: int, now: int, wanted: NewOrder) -> SimOrder:
-        """Enters an order that the matching engine does not know until `release`; its trigger moves outside."""
+        """Enters an order that is kept from the matching engine until `release`; its trigger is watched outside."""
         order = wanted.made(self.take_id(), account, index, now)
         account.remember(order)
         order.extra["held"] = True
@@ -140,7 +140,7 @@ class OrderEntry:
         return order
 
     def release(self, order: SimOrder, now: int) -> None:
-        """Sends an order that was held; one that is not taken any more has expired."""
+        """Sends a held order; if the engine refuses it, it has expired."""
         del order.extra["held"]
         self.hear([self._own_news(order, "triggered", now)])
         held = order.account.qty(order.index) * order.side.sign
@@ -152,24 +152,24 @@ class OrderEntry:
 
     @staticmethod
     def _own_news(order: SimOrder, word: str, now: int, *, code: int = 0) -> dict[str, Any]:
-        """As the matching engine says it."""
+        """Returns a report in the matching engine's form."""
         said = {"event": "order", "news": word, "owner": order.account.number, "order_id": order.id, "ts_event": now}
         return said | {"size": order.size, "code": code}
 
     def settle(self, account: SimAccount, index: int, now: int, wanted: NewOrder, price: int) -> None:
-        """Carries out an order of the venue's own at its price and without a fee, whatever the book has."""
+        """Carries out an order of the venue's own at its price and without a fee, whatever the book."""
         order = wanted.made(self.take_id(), account, index, now)
         account.remember(order)
         said = {"owner": account.number, "order_id": order.id, "ts_event": now, "size": order.size}
         fill = said | {"price": price, "fee": 0, "trade_id": SETTLEMENTS + order.id, "liquidity": "taker"}
         self.hear([said | {"event": "order", "news": "accepted"}, fill | {"event": "fill"}])
-        side = order.position_side  # the engine, which has seen no trade, holds later reductions to what is held now
+        side = order.position_side  # the engine has seen no trade; it limits later reductions to the present position
         self.flow.set_position(index, account.number, account.qty(index, side), side)
 
     def _send(self, order: SimOrder, now: int) -> list[Any]:
-        """Gives what the matching engine says to it."""
+        """Sends the order, and returns the matching engine's reports."""
         is_capped = self._is_capped(order)
-        more: dict[str, Any] = {}  # what most orders have none of
+        more: dict[str, Any] = {}  # absent from most orders
         if order.trigger:
             more |= {"trigger": order.trigger, "trigger_kind": order.trigger_kind, "trigger_by": order.trigger_by}
         if order.expire:
@@ -178,7 +178,7 @@ class OrderEntry:
             more["post_only"] = True
         if order.extra.get("hidden"):
             more["hidden"] = self._has_hidden = True
-        # In hedge mode what closes a side may not turn it, also where a stop closes that in the same step.
+        # In hedge mode a closing order may not reverse its side, even if a stop closes that in the same step.
         if order.reduce_only or order.is_closing:
             more["reduce_only"] = True
         return self._request(
@@ -210,12 +210,12 @@ class OrderEntry:
         trigger: int = 0,
         client_id: str = "",
     ) -> int:
-        """0 leaves a value as it is. Gives 0, or the number of the error. client_id: the order's
-        new one, at venues where an amendment may rename it; free, as the caller has checked."""
+        """Amends an order; 0 leaves a value unchanged. Returns 0, or the error number. client_id: the order's new
+        one, at venues where an amendment may rename it; unused, as the caller has checked."""
         if not order.is_open:
             return OrderUnknown.code
         closes = account.hedge and order.is_closing and not order.trigger
-        # What is closed may not be more than there is: the side would turn.
+        # A closing order may not exceed the position: the side would reverse.
         if closes and size and size - order.filled > self._closable(order):
             return ReduceOnlyViolated.code
         if order.reserved:
@@ -233,7 +233,7 @@ class OrderEntry:
         if client_id:
             order.account.rename(order, client_id)
         if trigger and order.trigger:
-            order.trigger = trigger  # before the request: it may fire at once
+            order.trigger = trigger  # set before the request: it may fire at once
         if trigger and self._is_capped(order):
             price = self._cap(order)
         code = self.hear(self._request(order, now, kind="amend", price=price, size=size, trigger=trigger))
@@ -244,12 +244,12 @@ class OrderEntry:
 
     @recorded("cancel")
     def cancel(self, account: SimAccount, order: SimOrder, now: int) -> int:
-        """Gives 0, or the number of the error."""
+        """Cancels an order. Returns 0, or the error number."""
         return self.cancel_now(order, now)
 
     @recorded("cancel_all")
     def cancel_all(self, account: SimAccount, now: int, index: int | None = None) -> list[SimOrder]:
-        """In the order they were placed; what was cancelled."""
+        """Cancels orders in the order of placing, and returns them."""
         chosen = [o for o in account.open_orders.values() if index is None or o.index == index]
         for order in chosen:
             self.cancel_now(order, now)
@@ -257,7 +257,7 @@ class OrderEntry:
 
     @recorded("dead_man")
     def dead_man(self, account: SimAccount, after: int, now: int, index: int | None = None) -> None:
-        """Cancels what works, of an instrument or all of it, when nobody has called again within
+        """Arms the dead man's switch: cancels working orders, of an instrument or all, unless called again within
         `after` ns; 0 disarms. It acts once."""
         armed = self.dead_men.get((account.number, index), 0) + 1
         self.dead_men[account.number, index] = armed
@@ -273,20 +273,19 @@ class OrderEntry:
 
     @recorded("drop")
     def drop(self, account: SimAccount, order: SimOrder) -> None:
-        """As if an order had never been: what was refused at the door of a venue that keeps no
-        record of such."""
+        """Removes an order without a trace: for orders refused on arrival by a venue that keeps no record."""
         account.drop(order)
 
     @recorded("note")
     def note(self, order: SimOrder, values: dict[str, Any]) -> None:
-        """What only the dialect knows of an order; None takes a value away."""
+        """Sets facts that only the dialect uses; None removes a value."""
         for name, value in values.items():
             if value is None:
                 order.extra.pop(name, None)
             else:
                 order.extra[name] = value
 
-    # --- the door ---------------------------------------------------------------------------------
+    # --- checks on arrival ------------------------------------------------------------------------
 
     def _admit(self, order: SimOrder) -> int:
         account, listing = order.account, self.listings[order.index]
@@ -295,7 +294,7 @@ class OrderEntry:
         if account.hedge != (order.position_side is not PositionSide.BOTH):
             return AccountMode.code
         if account.hedge and order.is_closing:
-            # One that waits for its price is cut to what is held then.
+            # A waiting order is cut to the position when it triggers.
             return ReduceOnlyViolated.code if not order.trigger and order.size > self._closable(order) else 0
         is_spot = listing.instrument.kind is Kind.SPOT
         if order.reduce_only or (order.trigger and not is_spot):
@@ -308,8 +307,8 @@ class OrderEntry:
         return int(account.money.check_funds(order.index, order.side, worst, order.size, False, order.position_side))
 
     def _closable(self, order: SimOrder) -> int:
-        """Returns what is held of its side in hedge mode, less what other orders already close. The venue's own order
-        goes before these."""
+        """Returns the position of its side in hedge mode, less the part that other orders already close. The venue's
+        own order takes precedence over these."""
         account = order.account
         held = abs(account.qty(order.index, order.position_side))
         if order.origin != "client":
@@ -326,13 +325,13 @@ class OrderEntry:
         return held - working
 
     def _is_capped(self, order: SimOrder) -> bool:
-        """A market order of spot that waits for its price: what it will cost nobody knows."""
+        """Tells whether it is a spot market order waiting for its price, whose cost is unknown."""
         spot = self.instruments[order.index].kind is Kind.SPOT
         return spot and bool(order.trigger) and order.type is OrderType.MARKET
 
     def _cap(self, order: SimOrder, trigger: int = 0) -> int:
-        """Returns the worst price at which an order may trade, 0: any. Where `_is_capped`, it is some way behind the
-        trigger; money is held back at it, so that nothing can be overdrawn."""
+        """Returns the worst price at which an order may trade, 0: any. If `_is_capped`, it is some distance behind
+        the trigger; money is reserved at it, so that the balance cannot be overdrawn."""
         if not self._is_capped(order):
             return order.price
         trigger = trigger or order.trigger
@@ -348,8 +347,8 @@ class OrderEntry:
         return listing.ask if order.side is Side.BUY else listing.bid
 
     def _market_price(self, order: SimOrder) -> int:
-        """Returns what a market order costs on average if it trades now, rounded up: on spot nothing may be bought that
-        cannot be paid, and the touch alone would let a large order overdraw."""
+        """Returns the average cost of a market order that trades now, rounded up: on spot a purchase must be
+        payable, and with the touch alone a large order could overdraw."""
         left, cost = order.size, 0
         side = Side.SELL if order.side is Side.BUY else Side.BUY
         for price, size in self.board.levels(order.index, side, 1 << 30):
@@ -362,7 +361,8 @@ class OrderEntry:
         return -(-cost // (order.size - left))
 
     def _meets_own(self, order: SimOrder, now: int) -> bool:
-        """Own resting orders that it would trade with; by the venue's rule they go, or it does."""
+        """Handles own resting orders that it would match; by the venue's rule they are canceled, or it is. Tells
+        whether it is."""
         if order.post_only or not self._may_trade(order):
             return False
         account = order.account
@@ -382,7 +382,7 @@ class OrderEntry:
         meets = [other for other in meets if self._reaches(order, other.price)]
         if not meets:
             return False
-        # At some venues each order says, or its account.
+        # At some venues each order, or its account, sets the rule.
         rule = order.extra.get("self_trade") or account.self_trade or self.self_trade
         if rule != "cancel_incoming":
             for other in meets:
@@ -390,15 +390,15 @@ class OrderEntry:
         return bool(rule != "cancel_resting")
 
     def _reaches(self, order: SimOrder, price: int) -> bool:
-        """Tells whether what stands at better prices leaves something of it."""
+        """Tells whether better prices leave a part of it unfilled."""
         side = order.side.opposite
         levels = self.board.levels(order.index, side, 1 << 30)
         better = sum(size for at, size in levels if (at - price) * side.sign > 0)
         return better < order.size
 
     def _may_trade(self, order: SimOrder) -> bool:
-        """Tells whether it reaches the best price of the other side at all. Own orders rest in the same book, so that
-        one which does not need not be held against each of them."""
+        """Tells whether it reaches the best price of the other side at all. Own orders rest in the same book, so
+        otherwise it need not be compared with each of them."""
         if order.type is OrderType.MARKET or self._has_hidden:
             return True
         is_buy = order.side is Side.BUY
@@ -418,7 +418,7 @@ class OrderEntry:
 
     def _reserve(self, order: SimOrder) -> None:
         if order.trigger and self.instruments[order.index].kind is Kind.SPOT:
-            # What waits for its price holds its money back, too: there is no margin to fall on.
+            # A waiting order reserves its money, too: there is no margin.
             order.reserved = self._cap(order)
             order.account.money.add_working(order.index, order.side, order.reserved, order.left, order.position_side)
             return
@@ -442,13 +442,13 @@ class OrderEntry:
     def _ended(self, order: SimOrder, now: int) -> None:
         order.account.forget_open(order)
         opened = order.filled and order.account.qty(order.index)
-        if order.extra.get("exits") and not opened:  # that were to close what it did not open
+        if order.extra.get("exits") and not opened:  # exits of a position that was never opened
             for other in [o for o in order.account.open_orders.values() if o.extra.get("parent") == order.id]:
                 self.cancel_now(other, now)
         for watcher in self._watchers:
             watcher.on_ended(order, now)
 
-    # --- what becomes of it -----------------------------------------------------------------------
+    # --- reports of the engine --------------------------------------------------------------------
 
     def _report(
         self, order: SimOrder, now: int, news: OrderNews | None, *, fill: SimFill | None = None, code: int = 0
@@ -457,7 +457,7 @@ class OrderEntry:
         self.timeline.say(OrderReport(now, order, news, order.state, order.filled, order.cost, fill, code, *paid))
 
     def hear(self, news: list[Any]) -> int:
-        """Takes in what was said to participants; gives the code of a refused request, 0: none."""
+        """Applies the engine's reports to participants; returns the code of a refused request, 0: none."""
         refused = 0
         changed: list[tuple[SimOrder, int]] = []
         for said in news:
@@ -475,7 +475,7 @@ class OrderEntry:
     def _order_news(self, order: SimOrder, said: dict[str, Any]) -> int:
         now, word = said["ts_event"], said["news"]
         if word == "rejected" and order.state is OrderState.TRIGGERED:
-            word = "expired"  # it had been taken long before
+            word = "expired"  # it had been accepted long before
         if word == "accepted":
             if said["size"] != order.size:  # reduce-only: cut to the position
                 order.size = said["size"]
@@ -512,8 +512,8 @@ class OrderEntry:
 
     @staticmethod
     def _cut_to_position(order: SimOrder) -> None:
-        """A reduce-only order that was triggered is cut to what is held, as the engine does then
-        without a word. One with nothing to reduce is cancelled, and keeps its size."""
+        """Cuts a triggered reduce-only order to the position, as the engine does without a report. One with nothing
+        to reduce is canceled, and keeps its size."""
         if not (order.reduce_only or order.is_closing):
             return
         held = order.account.qty(order.index, order.position_side)
@@ -581,13 +581,12 @@ class OrderEntry:
     @staticmethod
     def _is_bound(order: SimOrder) -> bool:
         """Tells whether a reduce-only order ends with its position. At some venues stops of a position do, but not
-        those that came with an order which may still fill."""
+        those sent with an order that may still fill."""
         parent = order.account.by_id.get(order.extra.get("parent", 0))
         return not order.trigger or ("exit" in order.extra and not (parent is not None and parent.is_open))
 
     def _after_fill(self, order: SimOrder, before: int) -> None:
-        """Orders that may only reduce go with the position that they reduce, also where it has turned. before: what was
-        held."""
+        """Cancels reduce-only orders whose position is closed or reversed. before: the former position."""
         account, index, now = order.account, order.index, order.updated
         if self.instruments[index].kind is Kind.SPOT:
             return

@@ -1,4 +1,4 @@
-"""The tape that a simulated exchange plays: which of its symbols, from where, how fast."""
+"""The tape that a simulated exchange plays: its symbols, start and speed."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ LOOK_S = 0.1
 
 
 class VenueTape:
-    """Plays a recorded tape as a venue's market. speed: times life. Raises BadInput where there is no tape,
-    UnknownSymbol where it has nothing that the venue lists."""
+    """Plays a recorded tape as a venue's market. speed: times real time. Raises BadInput if there is no tape,
+    UnknownSymbol if it has nothing that the venue lists."""
 
     def __init__(self, path: Path, kind: str, *, speed: float, loop: bool) -> None:
         if not is_tape(path):
@@ -40,7 +40,7 @@ class VenueTape:
             self.uuid = str(reader.uuid)
             for frame in reader.frames((INSTRUMENT_TYPE,)):
                 instrument = Instrument.from_msgpack(frame.payload)
-                # The exchange goes on with the first version, as its matching engine does.
+                # The exchange keeps the first version, as its matching engine does.
                 found.setdefault(instrument.symbol, instrument)
                 streams.setdefault(instrument.symbol, set()).add(frame.stream)
         self.symbols = [
@@ -56,7 +56,7 @@ class VenueTape:
             )
 
     def facts(self) -> dict[str, Any]:
-        """Returns what a state must agree with."""
+        """Returns the facts that a saved state must match."""
         return {"uuid": self.uuid, "speed": self.speed, "loop": self.loop}
 
     def frames(self) -> Iterator[Frame]:
@@ -69,8 +69,8 @@ class VenueTape:
 
 
 def _named(kind: str, instrument: Instrument) -> Instrument:
-    """Returns the instrument with the venue's name of it. Imported tapes may have none: the catalogue's, else the rule
-    by which the venue names."""
+    """Returns the instrument with the venue's raw symbol. Imported tapes may lack it: then from the catalogue, else
+    by the venue's naming rule."""
     if instrument.raw_symbol:
         return instrument
     listed = catalogue.find(instrument.symbol)
@@ -81,7 +81,7 @@ def _named(kind: str, instrument: Instrument) -> Instrument:
 
 
 async def say_end(market: RecordedMarket, say: Callable[[str], None]) -> None:
-    """One line when the tape is over: from here on the books stand still."""
+    """Prints a line at the end of the tape: from there on the books stand still."""
     while not market.core.ended:
         await asyncio.sleep(LOOK_S)
     say('{"tape":"ended"}')

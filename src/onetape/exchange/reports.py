@@ -1,7 +1,6 @@
-"""What a simulated exchange says: values that its dialects turn into messages.
+"""The reports of a simulated exchange: values that its dialects convert to messages.
 
-Prices and sizes are int64 at the instrument's decimals, money is 1e-18 of its currency, times are
-ns UTC.
+Prices and sizes are int64 at the instrument's decimals, money is 1e-18 of its currency, times are ns UTC.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ __all__ = [
 
 
 class OrderReport(NamedTuple):
-    """One change of an order, with what stood after it: later ones do not change this value."""
+    """One change of an order, with its state after it, which later changes do not affect."""
 
     time: int
     order: SimOrder
@@ -42,7 +41,7 @@ class OrderReport(NamedTuple):
 
 
 class CashReport(NamedTuple):
-    """Reports that balances and positions of an account changed. reason: order, funding, deposit, liquidation, adl,
+    """A change of balances and positions of an account. reason: order, funding, deposit, liquidation, adl,
     settlement, adjust, margin."""
 
     time: int
@@ -51,11 +50,11 @@ class CashReport(NamedTuple):
     currencies: tuple[int, ...]
     positions: tuple[tuple[int, PositionSide], ...] = ()
     amount: int = 0
-    at: int = -1  # the instrument it is about
+    at: int = -1  # the instrument concerned
 
 
 class CallReport(NamedTuple):
-    """A margin call: little margin is left for these positions, which share it or have one of their own."""
+    """A margin call: little margin is left for these positions, which share it or have their own."""
 
     time: int
     account: SimAccount
@@ -63,7 +62,7 @@ class CallReport(NamedTuple):
 
 
 class ModeReport(NamedTuple):
-    """Reports that a setting of an account changed: leverage, margin, hedge."""
+    """A change of an account's setting: leverage, margin, hedge."""
 
     time: int
     account: SimAccount
@@ -72,7 +71,7 @@ class ModeReport(NamedTuple):
 
 
 class ConditionalReport(NamedTuple):
-    """One change of a conditional order, with what it and the order that it sent were then."""
+    """One change of a conditional order, with the state of it and of its child then."""
 
     time: int
     order: Any  # onetape.exchange.conditional.Conditional
@@ -84,7 +83,7 @@ class ConditionalReport(NamedTuple):
 
 
 class QuoteReport(NamedTuple):
-    """The best of the book; `at` is the number of the instrument, here and below."""
+    """The best bid and ask; `at` is the number of the instrument, here and below."""
 
     time: int
     at: int
@@ -126,9 +125,9 @@ class MarkReport(NamedTuple):
 
 
 class BarReport(NamedTuple):
-    """A bar of a minute, from `open_time` to `close_time` (exclusive); reported when it has ended. Turnover is the sum
-    of price * size; of inverse contracts their value, in 1e-18 of the settle currency. Without trades all prices are
-    the last one of before, and the ids -1."""
+    """A minute bar, from `open_time` to `close_time` (exclusive); reported at its end. Turnover is the sum of price
+    * size; of inverse contracts their value, in 1e-18 of the settle currency. Without trades all prices are the last
+    one before, and the ids -1."""
 
     time: int
     at: int

@@ -1,8 +1,7 @@
 """A simulated exchange as a process: sockets and the clock around a dialect.
 
-REST and WebSocket share one port: plain requests are read here, the rest is aiohttp's. Everything
-that is decided is decided in the dialect; this shell moves the exchange's time with the wall clock,
-hands in what arrives, and carries out what is said.
+REST and WebSocket share one port: plain requests are parsed here, all others by aiohttp. The dialect decides
+everything; this shell moves the exchange's time with the wall clock, passes input in, and sends the output.
 """
 
 from __future__ import annotations
@@ -46,16 +45,15 @@ from onetape.venues.hosts import is_loopback
 __all__ = ["VenueServer", "opened", "ready_line", "run_venue"]
 
 TICK_S: Final = 0.01
-STOP_S: Final = 1.0  # for what is being answered when the exchange closes
+STOP_S: Final = 1.0  # for answers in progress when the exchange closes
 MESSAGE_MAX: Final = 1 << 20
-CATCH_UP_NS: Final = 60_000_000_000  # of the market, between two looks at what was said
+CATCH_UP_NS: Final = 60_000_000_000  # of the market, between two reads of the reports
 JSON: Final = "application/json"
 LOOPBACK: Final = "127.0.0.1"
 
 
 class VenueServer:
-    """Serves one dialect on one address. `clock` gives ns UTC. chain: carries money to other
-    exchanges and from them."""
+    """Serves one dialect on one address. `clock` returns ns UTC. chain: carries money to and from other exchanges."""
 
     def __init__(
         self, dialect: Dialect, *, clock: Callable[[], int] = time.time_ns, chain: Chain | None = None
@@ -73,7 +71,7 @@ class VenueServer:
         self.ticking: asyncio.Task[None] | None = None  # since `start`
 
     async def start(self, host: str, port: int) -> int:
-        """Listens; gives the port. Raises OSError where it cannot."""
+        """Listens; returns the port. Raises OSError."""
         others = self._web = self.web_server(self._handle)
 
         def connection() -> PlainHttp:
@@ -85,8 +83,7 @@ class VenueServer:
         return int(self._listening.sockets[0].getsockname()[1])
 
     def web_server(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> web.Server:
-        """Of all that is not read here. A head has to be there before a connection counts as
-        idle."""
+        """Makes the server for requests not parsed here. Idle time counts from a complete head on."""
         logger = self._no_http.logger()
         return web.Server(handler, access_log=None, logger=logger, keepalive_timeout=IDLE_S)
 
@@ -109,7 +106,7 @@ class VenueServer:
     # --- the market -------------------------------------------------------------------------------
 
     def _now(self) -> int:
-        """Returns the exchange's time, moved to now. A wall clock that goes back stands still here."""
+        """Moves the exchange's time to now and returns it. It stands still if the wall clock goes back."""
         exchange = self.dialect.exchange
         now = max(self.clock(), exchange.now)
         exchange.advance(now)
@@ -151,7 +148,7 @@ class VenueServer:
             return web.Response(status=408)
         if len(body) > BODY_MAX:
             return web.Response(status=413)
-        # As it was sent: signatures are over the escapes that the client chose.
+        # As sent: signatures cover the escapes that the client chose.
         path, _, query = request.raw_path.partition("?")
         reply: Reply | Pending | None = self.answer(
             Request(
@@ -168,12 +165,12 @@ class VenueServer:
         if reply is None:
             if request.transport is not None:
                 request.transport.abort()
-            return web.Response(status=500)  # to nobody
+            return web.Response(status=500)  # to no client
         return web.Response(status=reply.status, body=reply.body, headers={"Content-Type": JSON, **reply.headers})
 
     @staticmethod
     async def _body(request: web.BaseRequest) -> bytes | None:
-        """None: it did not come to its end in time, and the connection is cut."""
+        """Returns the body; None: it was not complete in time, and the connection is cut."""
         if not request.body_exists:
             return b""
         try:
@@ -185,7 +182,7 @@ class VenueServer:
             return None
 
     async def _reply_of(self, pending: Pending) -> Reply | None:
-        """Returns what it comes to, None: the connection is to be cut."""
+        """Returns the reply, None: the connection is to be cut."""
         done = asyncio.Event()
         pending.then = done.set
         self._pending.add(pending)
@@ -204,7 +201,7 @@ class VenueServer:
         return reply
 
     def ask(self, control: Control, method: str, path: str, query: str, body: bytes) -> Reply:
-        """One request to the control endpoint."""
+        """Sends one request to the control endpoint."""
         now = self._now()
         reply = control.answer(method, path, query, body, now)
         self._spread(now)
@@ -217,7 +214,7 @@ class VenueServer:
         self._next_connection += 1
         if not self.dialect.connect(connection, connection.opened):
             return web.Response(status=404, text="no such stream\n")
-        # Pings are answered here: a connection that is half open answers none.
+        # Pings are answered here: a half-open connection must not answer.
         socket = web.WebSocketResponse(autoping=False, max_msg_size=MESSAGE_MAX, compress=False)
         await socket.prepare(request)
         wake = asyncio.Event()
@@ -262,7 +259,7 @@ async def _send(
         if request.transport is None or request.transport.is_closing():
             return
         if said := _frames(m for m in out if isinstance(m, bytes)):
-            # All that waits in one write; the payloads are shared between those who listen.
+            # All waiting messages in one write; subscribers share the payloads.
             request.transport.write(said)
             try:
                 await request.writer.drain()
@@ -277,7 +274,7 @@ async def _send(
 
 
 def _frames(messages: Iterable[bytes]) -> bytes:
-    """Text messages as a server sends them (RFC 6455): whole, without a mask."""
+    """Encodes text messages as a server sends them (RFC 6455): whole, without a mask."""
     parts = []
     for message in messages:
         size = len(message)
@@ -292,9 +289,9 @@ def _frames(messages: Iterable[bytes]) -> bytes:
 
 
 def _is_of_a_page(headers: Mapping[str, str]) -> bool:
-    """Tells whether a page in somebody's browser has asked. It says so itself, by where it comes from; or it came by a
-    name of its own that was made to mean this machine (DNS rebinding): then it asks as if it were ours, and only the
-    name tells."""
+    """Tells whether a page in a browser sent the request. Browsers name the page's origin; or the page used a name
+    of its own that resolves to this machine (DNS rebinding): then the request looks like ours, and only the name
+    reveals it."""
     if "Origin" in headers or "Sec-Fetch-Site" in headers:
         return True
     try:
@@ -305,7 +302,7 @@ def _is_of_a_page(headers: Mapping[str, str]) -> bool:
 
 
 class ControlServer:
-    """The control endpoint of an exchange, on a port of its own of the loopback address."""
+    """The control endpoint of an exchange, on a separate port of the loopback address."""
 
     def __init__(self, control: Control, server: VenueServer) -> None:
         self.control = control
@@ -313,7 +310,7 @@ class ControlServer:
         self._runner: web.ServerRunner | None = None
 
     async def start(self, port: int) -> int:
-        """Listens; gives the port. Raises OSError where it cannot."""
+        """Listens; returns the port. Raises OSError."""
         self._runner = web.ServerRunner(self.server.web_server(self._handle))
         await self._runner.setup()
         site = web.TCPSite(self._runner, LOOPBACK, port)
@@ -344,9 +341,9 @@ async def serve(
     control_port: int = 0,
     beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
 ) -> None:
-    """Until SIGINT or SIGTERM; `ready` is told the ports, the second that of the control. beside:
-    runs meanwhile. Raises what the market's clock or that raises: an exchange whose time stands
-    still must not look as if it ran."""
+    """Serves until SIGINT or SIGTERM; `ready` gets the ports, the second that of the control. beside: runs in
+    parallel. Raises the errors of the market's clock and of `beside`: an exchange whose time stands still must not
+    look as if it ran."""
     stopping = asyncio.Event()
     raised: list[BaseException] = []
 
@@ -378,8 +375,8 @@ async def serve(
 
 
 def run_venue(options: VenueOptions, say: Callable[[str], None]) -> None:
-    """Serves until a signal asks to stop; `say` gets the line of JSON when ready. Raises UsageError, BadInput or
-    BadConfig for what the options name, IoFailed where it cannot listen."""
+    """Serves until a signal; `say` gets the line of JSON when ready. Raises UsageError, BadInput or BadConfig for
+    invalid options, IoFailed if it cannot listen."""
     dialect, kept = opened(options)
     with ExitStack() as left:
         if kept is not None:
@@ -411,7 +408,7 @@ def run_venue(options: VenueOptions, say: Callable[[str], None]) -> None:
 
 
 def _leave(left: ExitStack, options: VenueOptions, port: int, line: str, exchange: str) -> None:
-    """An exchange that cannot write to its home serves all the same."""
+    """Writes the file for runs; an exchange that cannot write to its home serves all the same."""
     home = Path(options.home)
     try:
         left.enter_context(left_for_runs(home, options.host, port, line, exchange=exchange))
@@ -423,7 +420,7 @@ def _leave(left: ExitStack, options: VenueOptions, port: int, line: str, exchang
 
 
 def let_withdraw(dialect: Dialect) -> None:
-    """The keys that accounts were opened with may withdraw."""
+    """Lets the keys that accounts were opened with withdraw."""
     exchange = dialect.exchange
     for account in exchange.accounts:
         if not exchange.accounts.keys[account.key].can_withdraw:
@@ -431,7 +428,7 @@ def let_withdraw(dialect: Dialect) -> None:
 
 
 def begin_hedged(dialect: Dialect, names: Collection[str], now: int) -> None:
-    """Puts accounts into hedge mode, as their holders would. One that has a position or an order stays as it is."""
+    """Puts accounts into hedge mode, as their holders would, unless they have a position or an order."""
     exchange = dialect.exchange
     for account in exchange.accounts:
         if account.name not in names or account.hedge:
@@ -441,7 +438,7 @@ def begin_hedged(dialect: Dialect, names: Collection[str], now: int) -> None:
 
 
 def push_unrouted(dialect: Faulty) -> None:
-    """For clients that know nothing of categories. Raises UsageError where there are none."""
+    """Sends all streams to clients without a category. Raises UsageError for a venue without categories."""
     streams: Any = getattr(dialect.inner, "streams", None)
     if getattr(streams, "is_unrouted", True):
         raise UsageError(f"{dialect.kind} has no categories of streams", location="--unrouted")
@@ -449,8 +446,8 @@ def push_unrouted(dialect: Faulty) -> None:
 
 
 def opened(options: VenueOptions) -> tuple[Faulty, VenueState | None]:
-    """Returns an exchange whose time is now, as its state has it; whoever gets the state closes it. Raises UsageError,
-    BadInput or BadConfig for what the options name."""
+    """Returns an exchange at the current time, restored from its state; the receiver of the state closes it. Raises
+    UsageError, BadInput or BadConfig for invalid options."""
     kind, seed, limits = options.kind, options.seed, options.limits
     tape = VenueTape(Path(options.tape), kind, speed=options.speed, loop=options.loop) if options.tape else None
     rules = read_faults(Path(options.faults)) if options.faults else []
@@ -476,7 +473,7 @@ def opened(options: VenueOptions) -> tuple[Faulty, VenueState | None]:
 
 
 def ready_line(dialect: Dialect, kind: str, host: str, listening: int, steering: int | None = None) -> str:
-    """Returns what an exchange says of itself when it is ready, as JSON: its ports, its accounts."""
+    """Returns the line that an exchange prints when ready, as JSON: its ports, its accounts."""
     rest, stream = dialect.addresses(host, listening)
     exchange = dialect.exchange
     accounts = [
@@ -489,11 +486,11 @@ def ready_line(dialect: Dialect, kind: str, host: str, listening: int, steering:
                 for at, name in enumerate(exchange.currencies)
                 if account.money.balance(at)
             },
-            # Where deposits come to.
+            # Deposit addresses.
             "addresses": {
                 name: exchange.transfers.address_of(account, name) for name in exchange.currencies if name in TERMS
             },
-            # Further keys, by label: one of Ed25519 where the venue has them.
+            # Further keys, by label: one of Ed25519 if the venue supports it.
             "keys": {
                 key.label: {"kind": key.kind, "key": key.key, "secret": key.secret}
                 for key in exchange.accounts.keys.values()
@@ -513,8 +510,8 @@ def ready_line(dialect: Dialect, kind: str, host: str, listening: int, steering:
 
 
 def catch_up(dialect: Dialect, now: int) -> None:
-    """Makes the market of the time that the exchange was away, a little at a time: what is said
-    meanwhile is heard by nobody and need not be kept."""
+    """Runs the market through the time that the exchange was down, in steps: reports meanwhile have no receiver and
+    are dropped."""
     exchange = dialect.exchange
     while exchange.now < now:
         exchange.advance(min(exchange.now + CATCH_UP_NS, now))

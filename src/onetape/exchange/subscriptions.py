@@ -1,4 +1,4 @@
-"""Which connections of a simulated exchange listen to which topics."""
+"""Subscriptions: the topics of a simulated exchange's connections."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Topic = TypeVar("Topic", bound=Hashable)
 
 
 class Subscriptions(Generic[Topic]):
-    """Keeps connections by topic, in the order in which they came to it, and topics by connection. A topic to which
-    nobody listens is not there. `topic in subscriptions`: somebody listens to it; iterated: such topics."""
+    """Keeps connections by topic, in the order of subscribing, and topics by connection. A topic without subscribers
+    is not contained. `topic in subscriptions`: it has a subscriber; iterated: such topics."""
 
     def __init__(self) -> None:
         self._connections: dict[Topic, dict[int, Connection]] = {}
@@ -30,11 +30,11 @@ class Subscriptions(Generic[Topic]):
         return bool(self._connections)
 
     def has_any(self, *topics: Topic) -> bool:
-        """Tells whether somebody listens to one of them."""
+        """Tells whether any of the topics has a subscriber."""
         return not self._connections.keys().isdisjoint(topics)
 
     def add(self, connection: Connection, topic: Topic, *, is_heard: bool = True) -> bool:
-        """Takes in a subscription. False: it is there already. is_heard: else the venue takes it, and sends nothing."""
+        """Adds a subscription. False: it exists. is_heard: False: it is accepted, but gets no messages."""
         topics = self._topics.setdefault(connection.id, {})
         if topic in topics:
             return False
@@ -63,11 +63,11 @@ class Subscriptions(Generic[Topic]):
             self.drop(connection, topic)
 
     def of(self, connection: Connection) -> Collection[Topic]:
-        """Returns the topics of a connection, in the order in which it subscribed to them."""
+        """Returns the topics of a connection, in the order of subscribing."""
         return self._topics.get(connection.id, ())
 
     def to(self, *topics: Topic) -> Collection[Connection]:
-        """Returns who listens to any of the topics, each once: of several in the order of their numbers."""
+        """Returns the subscribers of any of the topics, each once: for several topics in the order of their numbers."""
         if len(topics) == 1:
             there = self._connections.get(topics[0])
             return there.values() if there is not None else ()

@@ -1,9 +1,9 @@
-"""One instrument of a recorded market: a matching engine in which the tape has orders like anybody.
+"""One instrument of a recorded market: a matching engine in which the tape's orders are those of a participant.
 
-What the tape says of the book becomes orders of a participant of its own, one or more at a level;
-what it says was traded comes as an order that takes. So own orders queue behind what stood when
-they came, are met by the trades that reach them, and take what is displayed. What a client took is
-displayed again when the tape speaks of that level again.
+The tape's book becomes orders of that participant, one or more for each level; a trade on the tape becomes an order
+that takes. So clients' orders queue behind the orders that were there before, are filled by trades that reach them,
+and take displayed liquidity. Liquidity that a client took is displayed again when the tape mentions that level
+again.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from onetape.model.instrument import Instrument
 
 __all__ = ["TapeBook"]
 
-TAPE: Final = 0  # the participant that is the tape: its book, and those who traded in it
-UNSIZED_LOTS: Final = 1000  # what a quote without sizes stands for
-LEVELS_MAX: Final = 1000  # a side; deeper ones of the tape are left out
+TAPE: Final = 0  # the tape's participant: its book, and its traders
+UNSIZED_LOTS: Final = 1000  # size of a quote without sizes
+LEVELS_MAX: Final = 1000  # per side; deeper ones of the tape are left out
 
 Levels = Iterable[tuple[int, int]]
 News = list[dict[str, Any]]
@@ -30,14 +30,13 @@ News = list[dict[str, Any]]
 
 class TapeBook:
     """The matching engine of one instrument of a recorded market. Prices and sizes in units of the instrument. Each
-    method gives what clients were told."""
+    method returns the reports for clients."""
 
     def __init__(self, instrument: Instrument, index: int) -> None:
         self.instrument = instrument
         self.index = index
         self.spec = _core.InstrumentSpec(**instrument.spec())
-        # The tape is taken as it is: its levels are not held to the rules for new orders. Those of
-        # clients are checked before they come here.
+        # The rules for new orders do not apply to the tape's levels. Clients' orders are checked before they come here.
         free = structs.replace(
             instrument,
             tick=Decimal(1).scaleb(-instrument.price_decimals),
@@ -61,19 +60,19 @@ class TapeBook:
         self.tick = int(instrument.tick.scaleb(instrument.price_decimals))
         self.has_depth = False
         self.has_quotes = False
-        self.said: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}  # by the tape
+        self.said: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}  # on the tape
         self.dirty: dict[Side, set[int]] = {Side.BUY: set(), Side.SELL: set()}  # traded since
-        # Of the tape's orders: [id, size, left], oldest first, by side and price; where each is.
+        # The tape's orders: [id, size, left], oldest first, by side and price; and the location of each.
         self._orders: dict[tuple[Side, int], list[list[int]]] = {}
         self._level_of: dict[int, tuple[Side, int]] = {}
         self._next = 1
-        # What the public is to hear, collected by `_do`.
+        # Changes to publish, collected by `_do`.
         self.changed: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}
         self.touch: tuple[int, int, int, int] | None = None
         self.trades: list[tuple[int, int, Side, int]] = []  # price, size, side, the engine's id
         self.last = 0
 
-    # --- what the tape says -----------------------------------------------------------------------
+    # --- events of the tape -----------------------------------------------------------------------
 
     def on_depth(self, bids: Levels, asks: Levels, now: int, *, snapshot: bool) -> News:
         self.has_depth = True
@@ -89,7 +88,7 @@ class TapeBook:
         return self._set(wanted, now)
 
     def on_quote(self, bid: int, bid_size: int, ask: int, ask_size: int, now: int) -> News:
-        """Takes in the best of the book; the book itself where the tape has no depth."""
+        """Applies the best bid and ask, which are the whole book if the tape has no depth."""
         self.has_quotes = True
         if self.has_depth:
             return []
@@ -102,8 +101,7 @@ class TapeBook:
         return self._set(wanted, now)
 
     def on_trade(self, price: int, size: int, side: Side, now: int) -> News:
-        """Takes what stands up to the price; with neither quotes nor depth the book is a level on
-        each side of it."""
+        """Takes all orders up to the price; with neither quotes nor depth the book is a level on each side of it."""
         news: News = []
         if self.has_depth or self.has_quotes:
             taker = self._taker(price, side)
@@ -127,12 +125,12 @@ class TapeBook:
         return news
 
     def clear(self, now: int) -> News:
-        """Takes the tape's orders out, as before it begins again."""
+        """Removes the tape's orders, as before a restart of the tape."""
         self.has_depth = self.has_quotes = False
         return self._set({side: dict.fromkeys(said, 0) for side, said in self.said.items()}, now)
 
     def _taker(self, price: int, side: Side) -> Side:
-        """Who took, where the tape does not say: whoever the price is the worse for."""
+        """Returns the taker's side, if the tape has none: the one for which the price is worse."""
         if side is not Side.NONE:
             return side
         bids, asks = self.engine.bids(1), self.engine.asks(1)
@@ -150,12 +148,11 @@ class TapeBook:
                 TAPE, now, order_id=self._next, side=taker.value, type="limit", tif="IOC", price=price, size=size
             )
         )
-        del self.trades[trades:]  # the public hears of it as the tape has it
+        del self.trades[trades:]  # the public sees the tape's own trade
         return news
 
     def _set(self, wanted: dict[Side, dict[int, int]], now: int) -> News:
-        """Sizes of levels, 0: gone. What shrinks comes first, so that a book that moves does not
-        trade with itself."""
+        """Sets sizes of levels, 0: gone. Decreases come first, so that a moving book does not trade with itself."""
         news: News = []
         grows = []
         for side, levels in wanted.items():
@@ -184,7 +181,7 @@ class TapeBook:
         return news
 
     def _shrink(self, side: Side, price: int, less: int, now: int) -> News:
-        """Takes the newest of the tape's orders out first: nobody who waits gets ahead by it."""
+        """Removes the newest of the tape's orders first, so that no waiting order advances by it."""
         news: News = []
         while less and (orders := self._orders.get((side, price))):
             number, size, left = orders[-1]
@@ -202,10 +199,10 @@ class TapeBook:
                 less = 0
         return news
 
-    # --- what clients do --------------------------------------------------------------------------
+    # --- requests of clients ----------------------------------------------------------------------
 
     def request(self, participant: int, now: int, **request: Any) -> News:
-        """Takes in a client's request. One that breaks the instrument's rules is refused as the engine does it."""
+        """Carries out a client's request. One that breaks the instrument's rules is refused like the engine does."""
         if request.get("kind", "place") == "place" and (code := self._broken(request)):
             refused = {
                 "event": "order",
@@ -229,7 +226,7 @@ class TapeBook:
 
     @property
     def mid(self) -> int:
-        """0: there is none."""
+        """Returns the mid, 0: none."""
         bids, asks = self.engine.bids(1), self.engine.asks(1)
         return (bids[0][0] + asks[0][0]) // 2 if bids and asks else 0
 

@@ -1,10 +1,8 @@
-"""A recorded tape as the market of a simulated exchange: what it says happens again, and clients
-trade in it.
+"""A recorded tape as the market of a simulated exchange: its events happen again, and clients trade among them.
 
-It has the face of the generated market's core (`_core.OrderFlow`), so that the exchange, its
-accounts and its venues are the same. No I/O: frames come from a function that opens the tape at its
-beginning. Time of the tape becomes time of the exchange at `speed`; equal tapes and equal requests
-give equal markets.
+It has the interface of the generated market's core (`_core.OrderFlow`), so that the exchange, its accounts and its
+venues are the same. No I/O: frames come from a function that opens the tape at its beginning. Time of the tape
+becomes time of the exchange at `speed`; equal tapes and equal requests give equal markets.
 """
 
 from __future__ import annotations
@@ -24,9 +22,9 @@ from onetape.tape.payloads import LEVEL, fields
 __all__ = ["TAPE_TYPES", "RecordedMarket", "TapeFlow"]
 
 SPEED_SCALE: Final = 1_000_000
-LOOP_GAP: Final = SECOND  # between the end of the tape and its beginning, in time of the tape
+LOOP_GAP: Final = SECOND  # between the end of the tape and its restart, in time of the tape
 WARM_UP_MAX: Final = MINUTE  # of the tape
-MARK_SILENCE: Final = 10 * SECOND  # after which the mid stands for the mark
+MARK_SILENCE: Final = 10 * SECOND  # after which the mid replaces the mark
 
 _QUOTE, _TRADE, _BOOK = EventType.QUOTE.id, EventType.TRADE.id, EventType.BOOK.id
 _MARK, _FUNDING, _BAR = EventType.MARK.id, EventType.FUNDING.id, EventType.BAR.id
@@ -43,15 +41,15 @@ Event = tuple[int, int, int, int, bytes]
 
 
 class TapeSymbol(NamedTuple):
-    """One instrument, and the streams of the tape that are about it."""
+    """One instrument, and its streams on the tape."""
 
     instrument: Instrument
     streams: frozenset[int]
 
 
 class TapeFlow:
-    """Plays the tape as the flow of a market. `ended`: the tape has been played, and is not begun again; the books stay
-    as they stood."""
+    """Plays the tape as the flow of a market. `ended`: the tape has ended, and is not restarted; the books stand
+    still."""
 
     def __init__(
         self,
@@ -68,21 +66,21 @@ class TapeFlow:
         self.speed = speed
         self.loop = loop
         self.ended = False
-        self.rounds = 0  # how often it has begun again
+        self.rounds = 0  # number of restarts
         self._is_new_round = False
         self._open = frames
         self._frames: Iterator[Frame] = iter(())
         self._next: Frame | None = None
-        self._origin = start  # of the exchange, where this round of the tape began
-        self._first = -1  # time of the tape at which it did, -1: not yet known
-        self._last = 0  # the latest that it has shown
+        self._origin = start  # of the exchange, at the beginning of this round
+        self._first = -1  # time of the tape then, -1: unknown
+        self._last = 0  # latest time of the tape so far
         self._due = start
         self._next_second = start - start % SECOND + SECOND
         self._pending: deque[Event] = deque()
         self._news: list[dict[str, Any]] = []
         self._trade_id = 0
         self._book_id = [0] * len(self.books)
-        self._marked = [start - MARK_SILENCE] * len(self.books)  # when the tape last said a mark
+        self._marked = [start - MARK_SILENCE] * len(self.books)  # time of the tape's last mark
         self._begin(start)
         self._warm_up()
 
@@ -94,7 +92,7 @@ class TapeFlow:
         self._advance()
 
     def _advance(self) -> None:
-        """To the next frame that is about a symbol of ours. A tape that goes back stands still."""
+        """Moves to the next frame of a symbol of ours. Time stands still while the tape's goes back."""
         for frame in self._frames:
             if frame.stream in self.at_stream:
                 if self._first < 0:
@@ -107,8 +105,7 @@ class TapeFlow:
         self._next = None
 
     def _warm_up(self) -> None:
-        """What the tape says before every book has two sides, at once: the exchange opens with
-        prices."""
+        """Applies the tape at once until every book has two sides, so that the exchange opens with prices."""
         stands = self._first
         while (frame := self._next) is not None and self._last - self._first < WARM_UP_MAX:
             if all(book.mid for book in self.books):
@@ -123,7 +120,7 @@ class TapeFlow:
                 self._push(_MARK, at, self.start, _MARK_FIELDS.pack(self.start, self.start, mid, mid))
 
     def _turn(self) -> None:
-        """The tape is over."""
+        """Handles the end of the tape."""
         now = self._due
         if not self.loop or self._first < 0:
             self.ended = True
@@ -134,7 +131,7 @@ class TapeFlow:
             self.ended = True
 
     def _step(self) -> None:
-        """Does what is due next: a frame, or a second that is over."""
+        """Performs the next due action: a frame, or the end of a second."""
         due = self._frame_due
         if self._next_second <= due:
             now = self._next_second
@@ -190,10 +187,10 @@ class TapeFlow:
             if now % MINUTE == 0:
                 self._push(_BAR, at, now, b"")
 
-    # --- what is said -----------------------------------------------------------------------------
+    # --- reports ----------------------------------------------------------------------------------
 
     def _take(self, book: TapeBook, news: list[dict[str, Any]], now: int) -> None:
-        """News of clients, and for the public what changed in a book."""
+        """Collects clients' reports, and publishes the changes of a book."""
         self._news += news
         at = book.index
         for price, size, side, _ in book.trades:
@@ -225,7 +222,7 @@ class TapeFlow:
     def _push(self, kind: int, at: int, now: int, payload: bytes) -> None:
         self._pending.append((kind, 0, at, now, payload))
 
-    # --- as the generated market ------------------------------------------------------------------
+    # --- the generated market's interface ---------------------------------------------------------
 
     @property
     def next_time(self) -> int:
@@ -242,7 +239,7 @@ class TapeFlow:
         return None
 
     def take_unheard(self) -> list[Event]:
-        return []  # nothing of a tape is passed over
+        return []  # a tape has no history to skip
 
     def request(self, symbol: int, participant: int, now: int, **request: Any) -> list[Any]:
         book = self.books[symbol]
@@ -278,7 +275,7 @@ class TapeFlow:
 
 
 class RecordedMarket:
-    """A recorded market that an exchange is opened with, as `GeneratedMarket`. speed: times life, in millionths."""
+    """A recorded market for an exchange, like `GeneratedMarket`. speed: times real time, in millionths."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The time of a simulated exchange: what is due, what it has reported, and which calls changed it."""
+"""The time of a simulated exchange: due timers, reports, and the recorder of changing calls."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ Recorder = Callable[[str, list[Any], dict[str, Any]], None]
 
 
 class Timeline:
-    """The time and the calls of an exchange; each of its parts has the same one.
+    """The time and the calls of an exchange, shared by all its parts.
 
-    now: ns UTC, where the exchange stands. next_due: when the first timer is. recorder: takes each call from outside,
-    before it is carried out, as (name, arguments, keywords).
+    now: ns UTC, of the exchange. next_due: of the first timer. recorder: receives each external call, before it is
+    carried out, as (name, arguments, keywords).
     """
 
     def __init__(self, start: int) -> None:
         self.now = start
         self.next_due = NEVER
         self.recorder: Recorder | None = None
-        self.is_inside = False  # a recorded call is being carried out: what it calls is part of it
+        self.is_inside = False  # a recorded call is running: calls that it makes are part of it
         self._reports: list[Report] = []
         self._timers: list[tuple[int, int, Callable[[int], None]]] = []
         self._timer_count = 0
 
     def at(self, when: int, what: Callable[[int], None]) -> None:
-        """Calls `what(now)` when the exchange's time comes to `when`."""
+        """Calls `what(now)` when the exchange's time reaches `when`."""
         self._timer_count += 1
         heapq.heappush(self._timers, (when, self._timer_count, what))
         self.next_due = self._timers[0][0]
 
     def run_next(self) -> None:
-        """Does what is due first."""
+        """Runs the first due timer."""
         _, _, what = heapq.heappop(self._timers)
         self.next_due = self._timers[0][0] if self._timers else NEVER
         what(self.now)
@@ -52,7 +52,7 @@ class Timeline:
         self._reports.append(report)
 
     def take(self) -> list[Report]:
-        """Gives what was said since the last call."""
+        """Returns the reports since the last call."""
         reports, self._reports = self._reports, []
         return reports
 
@@ -64,17 +64,17 @@ class CallTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 @runtime_checkable
 class Referable(Protocol):
-    """An object that a journal names by its number, such as {"order": 7}."""
+    """An object that a journal refers to by its number, such as {"order": 7}."""
 
     @property
     def reference(self) -> dict[str, int]: ...
 
 
 def recorded(name: str, terms: type[CallTerms] | None = None) -> Callable[[Method], Method]:
-    """Notes each call of a method from outside, so that it can be made again after a restart.
+    """Records each external call of a method, so that it can be repeated after a restart.
 
-    name: what journals call it; it outlives the names of methods. terms: the record that its last argument is. The
-    object that has the method has a `timeline`.
+    name: in journals; it outlives the names of methods. terms: the record type of its last argument. The method's
+    object has a `timeline`.
     """
 
     def decorate(method: Method) -> Method:
@@ -112,8 +112,8 @@ def _plain(value: object) -> object:
 
 
 def recorded_calls(parts: Iterable[object]) -> dict[str, Callable[..., Any]]:
-    """Returns the recorded methods of the parts by their names in a journal, called as it has them: with terms as
-    keywords. Raises msgspec.ValidationError, when called, for terms that are none."""
+    """Returns the recorded methods of the parts by their names in a journal, to be called in its form: with terms as
+    keywords. They raise msgspec.ValidationError for invalid terms."""
     found: dict[str, Callable[..., Any]] = {}
     for part in parts:
         for attribute in vars(type(part)).values():

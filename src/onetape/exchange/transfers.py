@@ -1,8 +1,8 @@
-"""Money that leaves a simulated exchange for an address, and what comes to its own addresses.
+"""Withdrawals from a simulated exchange to an address, and deposits to its own addresses.
 
-A withdrawal takes its money at once; a while later the exchange has sent it on, less its fee, or
-has given it back. What was sent on is in `sent`, for whoever carries it to another exchange; what
-came is credited after as long. How a venue calls all this is its dialect's business.
+A withdrawal takes its money at once; later the exchange has sent it on, less its fee, or has returned it. Transfers
+sent are in `sent`, for the code that carries them to another exchange; received ones are credited after the same
+delay. The venue's names for this are its dialect's task.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ DELAY: Final = SECOND  # ns, until a withdrawal is sent on, and until a deposit 
 
 
 class Terms(NamedTuple):
-    """The terms of withdrawals: the fee, and the least that is asked for, decimals as text."""
+    """The terms of withdrawals: the fee, and the minimum, decimals as text."""
 
     fee: str
     least: str
 
 
-# Made up: venues change theirs with the load of the chains.
+# Invented: venues change theirs with the load of the chains.
 TERMS: Final = {
     "BTC": Terms("0.0001", "0.0005"),
     "ETH": Terms("0.002", "0.01"),
@@ -42,8 +42,8 @@ TERMS: Final = {
 
 
 class Destination(CallTerms, frozen=True, kw_only=True):
-    """The destination of a withdrawal. key: the name by which the address is stored. name: the customer's id of the
-    withdrawal."""
+    """The destination of a withdrawal. key: the name under which the address is stored. name: the customer's id of
+    the withdrawal."""
 
     address: str
     network: str = ""
@@ -54,7 +54,8 @@ class Destination(CallTerms, frozen=True, kw_only=True):
 
 @dataclass(slots=True, eq=False)
 class Withdrawal:
-    """A withdrawal. amount: with the fee, 1e-18. state: `underway`, `sent`, `failed`. txid: "" until it is sent."""
+    """A withdrawal. amount: including the fee, 1e-18. state: `underway`, `sent`, `failed`. txid: "" until it is
+    sent."""
 
     number: int
     account: SimAccount
@@ -70,7 +71,7 @@ class Withdrawal:
 
 @dataclass(slots=True, eq=False)
 class Arrived:
-    """A deposit; credited or not yet."""
+    """A deposit, credited or not yet."""
 
     number: int
     account: SimAccount
@@ -85,8 +86,8 @@ class Arrived:
 
 
 class Transfers:
-    """Carries out withdrawals and deposits of an exchange. wallet: that withdrawals leave and deposits come to, ""
-    being the one that is traded from."""
+    """Carries out withdrawals and deposits of an exchange. wallet: for withdrawals and deposits, "" being the
+    trading wallet."""
 
     def __init__(self, timeline: Timeline, accounts: Accounts, *, wallet: str = "") -> None:
         self.timeline = timeline
@@ -98,10 +99,10 @@ class Transfers:
         self.arrived: list[Arrived] = []
         self.sent: list[Withdrawal] = []
         self.stored: dict[tuple[str, str], str] = {}  # addresses, by account and key
-        self._txids: set[tuple[str, str]] = set()  # and the address that it came to
+        self._txids: set[tuple[str, str]] = set()  # with the receiving address
 
     def address_of(self, account: SimAccount, currency: str) -> str:
-        """Returns the same for the same seed."""
+        """Returns the deposit address, the same for the same seed."""
         seed, kind = self.accounts.keyring
         text = f"{seed}/{kind}/{account.name}/{currency}/deposit"
         return "sim" + hashlib.sha256(text.encode()).hexdigest()[:37]
@@ -116,24 +117,24 @@ class Transfers:
         return (txid, address) in self._txids
 
     def free(self, account: SimAccount, at: int) -> int:
-        """Returns what may be withdrawn of a currency, 1e-18."""
+        """Returns the amount of a currency that may be withdrawn, 1e-18."""
         if self.wallet:
             return account.beside.get(at, 0)
         return int(account.money.available(at))
 
     @recorded("set_outside_delay")
     def set_delay(self, delay: int) -> None:
-        """ns, of what begins from now on."""
+        """Sets the delay in ns, for transfers from now on."""
         self.delay = delay
 
     @recorded("store_address")
     def store_address(self, account: SimAccount, key: str, address: str) -> None:
-        """An address of a customer's, under a name."""
+        """Stores a customer's address under a name."""
         self.stored[account.name, key] = address
 
     @recorded("withdraw", Destination)
     def withdraw(self, account: SimAccount, currency: str, amount: str, now: int, to: Destination) -> int:
-        """The caller has seen to it that it is there, and that it is enough. Gives its number."""
+        """Withdraws money. The caller has checked balance and minimum. Returns its number."""
         at = self.currencies.index(currency)
         units, fee = money_units(Decimal(amount)), money_units(Decimal(TERMS[currency].fee))
         income = self.accounts.move(account, self.wallet, now, "withdrawal", at, -units, fee=fee)
@@ -152,7 +153,7 @@ class Transfers:
 
     @recorded("fail_withdrawal")
     def fail(self, number: int, now: int) -> None:
-        """Its money comes back. Raises BadConfig where it is gone."""
+        """Fails a withdrawal and returns its money. Raises BadConfig if it has been sent."""
         made = next((each for each in self.withdrawals if each.number == number), None)
         if made is None or made.state != "underway":
             raise BadConfig(f"no withdrawal {number} is under way")
@@ -163,7 +164,7 @@ class Transfers:
     def receive(
         self, account: SimAccount, currency: str, amount: str, now: int, *, txid: str, network: str, address: str
     ) -> None:
-        """Once by transaction and address, however often it is told."""
+        """Credits a deposit, once by transaction and address, however often it is called."""
         if self.has_come(txid, address):
             return
         self._txids.add((txid, address))

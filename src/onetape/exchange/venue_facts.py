@@ -1,4 +1,4 @@
-"""What a simulated exchange's folder says of it (`<folder>/facts.py`)."""
+"""The description of a simulated exchange in its folder (`<folder>/facts.py`)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class VenueFacts:
     balances: dict[str, str]
     rules: Rules
     dialect: Callable[..., Dialect]
-    leverage: dict[str, int] = field(default_factory=dict)  # where nobody asked for another
+    leverage: dict[str, int] = field(default_factory=dict)  # the default
     ed25519: bool = False  # every account has such a key, too
     keys: Callable[[int, str], tuple[str, str]] = key_pair  # of an account, by seed and name
-    raw_symbol: Callable[[str, str], str] = operator.add  # by which it names an instrument of a base and a quote
+    raw_symbol: Callable[[str, str], str] = operator.add  # names an instrument from base and quote

@@ -1,8 +1,7 @@
-"""The simulated exchanges there are: what each lists, who has an account, and which dialect it
-speaks.
+"""The available simulated exchanges: instruments, accounts, and dialect of each.
 
-Keys and secrets follow from the seed, so that a client can be configured before the exchange runs:
-they protect play money on a loopback address.
+Keys and secrets follow from the seed, so that a client can be configured before the exchange runs: they protect play
+money on a loopback address.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from onetape.model import catalogue
 from onetape.model.enums import Kind
 from onetape.model.errors import UsageError
 from onetape.model.instrument import Instrument
+from onetape.model.near import did_you_mean
 from onetape.model.venue_kinds import VENUE_KINDS
 
 __all__ = ["VENUES", "Crowd", "facts_of", "listed_market", "lists", "open_venue"]
@@ -34,9 +34,10 @@ VENUES: Final = tuple(VENUE_KINDS)
 
 
 def facts_of(kind: str) -> VenueFacts:
-    """Raises UsageError for a kind that there is not."""
+    """Returns the description of a kind. Raises UsageError for an unknown one."""
     if kind not in VENUE_KINDS:
-        raise UsageError(f"no simulated exchange {kind!r}", location="sim", todo=f"one of {', '.join(VENUES)}")
+        todo = f"{did_you_mean(kind, VENUES)} write one of {', '.join(VENUES)}".strip()
+        raise UsageError(f"there is no simulated exchange {kind!r}", location="onetape sim", todo=todo)
     facts: VenueFacts = import_module(f"onetape.exchange.{VENUE_KINDS[kind].folder}.facts").FACTS
     return facts
 
@@ -60,8 +61,7 @@ def listed_market(symbol: str, leverage: int) -> FlowMarket:
 
 
 class Crowd(NamedTuple):
-    """A generated market: how busy it is, 1 being near life, and how much of it there has been when the exchange opens,
-    ns."""
+    """A generated market: its activity, 1 being realistic, and the length of its history at the opening, ns."""
 
     rate: float = 3.0
     history: int = 3600 * 1_000_000_000
@@ -80,10 +80,10 @@ def open_venue(
     calls: Iterable[Call] = (),
     market: Market | Crowd = _CROWD,
 ) -> Dialect:
-    """Returns a simulated exchange of a kind, with an hour of market behind it, at `now` (ns UTC).
+    """Returns a simulated exchange of a kind, with an hour of market history, at `now` (ns UTC).
 
-    market: a recorded one begins at `now`. calls: what it has been told since, as its recorder had
-    it; it then stands at the last of them. Raises UsageError for a kind that there is not.
+    market: a recorded one begins at `now`. calls: recorded calls to repeat; its time is then that of the last one.
+    Raises UsageError for an unknown kind.
     """
     facts = facts_of(kind)
     if isinstance(market, Crowd):

@@ -1,7 +1,6 @@
-"""An account as it was, or without its newest orders: what a venue answers from that lags behind
-itself.
+"""An account in an earlier state, or without its newest orders, as shown by a venue that lags behind.
 
-Requests that read are answered from such a view; those that change something never see one.
+Reading requests are answered from such a view; changing ones never see one.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ SUMS: Final = (
 
 
 class FrozenMoney:
-    """An account's money as it stood at a moment. Prices go on: margins are those of then, and a price of liquidation
-    is that of the position of now with what there was to spare then."""
+    """An account's money at an earlier time. Prices move on: margins are those of then, and a liquidation price uses
+    the present position with the spare margin of then."""
 
     def __init__(self, account: SimAccount) -> None:
         money = account.money
@@ -67,7 +66,7 @@ class FrozenMoney:
 
 
 class View:
-    """An account as a dialect shows it, with the conditional orders that belong to it."""
+    """An account in the form that a dialect shows, with its conditional orders."""
 
     def __init__(self, exchange: SimExchange, account: SimAccount) -> None:
         self.account = account
@@ -75,7 +74,7 @@ class View:
         self.conditionals = exchange.conditionals
 
     def take_conditionals(self, book: ConditionalBook, born_before: int, *, keep: bool) -> None:
-        """keep: copies, that do not change any more."""
+        """Sets the conditional orders. keep: copies that do not change any more."""
         orders = [o for o in book.by_id.values() if o.account is self.account and o.created < born_before]
         mine = [replace(o, account=self.seen) if keep else copy.copy(o) for o in orders]
         for order in mine:
@@ -84,7 +83,7 @@ class View:
 
 
 def frozen(exchange: SimExchange, account: SimAccount) -> View:
-    """Returns all of an account as it stands now."""
+    """Returns the present state of an account."""
     view = View(exchange, account)
     seen = view.seen
     copies: dict[int, SimOrder] = {}
@@ -110,8 +109,8 @@ def frozen(exchange: SimExchange, account: SimAccount) -> View:
 
 
 def without_new(exchange: SimExchange, account: SimAccount, born_before: int, *, fills: bool) -> View:
-    """Returns an account without the orders that were placed at `born_before` (ns UTC) or later, and without their
-    fills where `fills` is set."""
+    """Returns an account without the orders placed at `born_before` (ns UTC) or later, and without their fills if
+    `fills` is set."""
     view = View(exchange, account)
     seen = view.seen
 
@@ -131,7 +130,7 @@ def without_new(exchange: SimExchange, account: SimAccount, born_before: int, *,
 
 @contextmanager
 def seen_as(exchange: SimExchange, view: View) -> Iterator[None]:
-    """While the block runs the exchange answers about the account from the view."""
+    """Answers requests about the account from the view while the block runs."""
     account, real = view.account, exchange.conditionals
     keys = [key for key, owner in exchange.accounts.by_key.items() if owner is account]
     exchange.accounts.by_key.update(dict.fromkeys(keys, view.seen))

@@ -1,1 +1,2 @@
-"""Execution algorithms: how a wanted position becomes orders. Pure: views in, wishes out."""
+"""Execute targets by algorithms: how a wanted position becomes orders. Pure: views are arguments, wishes are
+returned."""

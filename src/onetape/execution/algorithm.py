@@ -1,7 +1,7 @@
-"""What an execution algorithm is: it says which one order is to work now, and when to ask again.
+"""Define the interface of execution algorithms: an algorithm returns the one order that should work now, and when to
 
-It sees the parent order (what is left, until when, at which worst price) and the market, and answers with a
-wish. Whoever runs it keeps the wish: places, amends and cancels so that never more works than is left. So an
+call it again. It gets the parent order (remaining quantity, deadline, worst price) and the market, and returns a
+wish. The caller places, amends and cancels to match it, never with more working than remains. So an
 algorithm knows neither orders nor venues, and the same one runs in a backtest, live and by hand.
 """
 
@@ -16,10 +16,10 @@ __all__ = ["Algorithm", "Parent", "View", "Wish", "touch_of"]
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """What is wanted. side: 1 buys, -1 sells; lots: of the whole; start, deadline: ns UTC (None: no end);
-    limit: the worst price in ticks; clip: lots of one order; participation: at most this share of what the
-    market trades; least: the fewest lots that one order may have; within, age: what rests is moved when it is
-    more ticks from its price, and has rested so long (ns)."""
+    """A parent order. side: 1 buys, -1 sells; lots: of the whole; start, deadline: ns UTC (None: no end); limit: the
+    worst price in ticks; clip: lots of one order; participation: largest share of the market's volume; least: the
+    fewest lots of one order; within, age: a resting order is moved when it is more ticks from its price, and has
+    rested this long (ns)."""
 
     side: int
     lots: int
@@ -35,9 +35,9 @@ class Parent:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The moment: now in ns; left: lots that are still to be done, working: lots of the order that works and its
-    price in ticks, since: when that was sent; bid, ask: ticks, None where nothing is quoted; traded: lots that
-    the market has traded since the parent began."""
+    """The current state: now in ns; left: remaining lots, working: lots of the working order and its price in ticks,
+    since: when that was sent; bid, ask: ticks, None without a quote; traded: lots traded by the market since the
+    parent began."""
 
     now: int
     left: int
@@ -51,8 +51,8 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The order that is to work. lots: 0 is none; price: ticks, None is at market; wake: ns, when to ask again
-    though nothing has happened."""
+    """The order that should work. lots: 0 is none; price: ticks, None is at market; wake: ns, when to call again
+    without an event."""
 
     lots: int = 0
     price: int | None = None
@@ -61,17 +61,18 @@ class Wish:
 
 
 def touch_of(levels: Iterable[tuple[int, int]], own: Mapping[int, int]) -> int | None:
-    """Returns the best price, in ticks, where others stand: who follows its own order would climb on it. levels: ticks
-    and lots, best first; own: lots of our own orders by ticks."""
+    """Returns the best price, in ticks, of orders of others: following the own order would make it climb. levels:
+    ticks and lots, best first; own: lots of our own orders by ticks."""
     return next((price for price, lots in levels if lots > own.get(price, 0)), None)
 
 
 class Algorithm(Protocol):
-    """follows_quotes, follows_trades: what it has to see beside its own orders and timers."""
+    """An execution algorithm. follows_quotes, follows_trades: market events that it needs beside its own orders and
+    timers."""
 
     follows_quotes: bool
     follows_trades: bool
 
     def wish(self, view: View) -> Wish:
-        """Returns the order that is to work now."""
+        """Returns the order that should work now."""
         ...

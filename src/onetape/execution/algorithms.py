@@ -1,7 +1,7 @@
-"""The algorithms: touch, join, peg, iceberg, and those that follow a schedule or the market's volume.
+"""Implement the algorithms touch, join, peg, iceberg, and those that follow a schedule or the market's volume.
 
-What ends all of them: everything is done, or the deadline, when what is left is taken at the touch, no worse
-than the limit; what the limit does not allow is left, and whoever runs it says so.
+All end when everything is done, or at the deadline, when the rest is taken at the touch, no worse
+than the limit; a rest beyond the limit is left, and reported by the caller.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from onetape.model.time import parse_period
 
 __all__ = ["ALGORITHMS", "make_algorithm"]
 
-SPREAD: Final = 0.5  # how far into its part of the time a clip may be late, drawn by chance
+SPREAD: Final = 0.5  # random delay of a clip, as a share of its interval
 URGENCY: Final = 2.0
 
 
@@ -35,7 +35,7 @@ class Touch:
 
 @dataclass(slots=True)
 class Join:
-    """Rests at the best price of its own side and waits there; goes with it when it moves on."""
+    """Rests at the best price of its own side and follows it when it moves away."""
 
     parent: Parent
     follows_quotes: bool = True
@@ -47,7 +47,7 @@ class Join:
 
 @dataclass(slots=True)
 class Peg:
-    """Rests at the middle of the spread, to the passive side, or joins where the spread is one tick."""
+    """Rests at the mid price, rounded to the passive side, or joins where the spread is one tick."""
 
     parent: Parent
     follows_quotes: bool = True
@@ -93,7 +93,7 @@ class Scheduled:
 
 @dataclass(slots=True)
 class Participating:
-    """Takes its share of what the market trades (POV): a clip whenever so much is due."""
+    """Takes its share of the market's volume (POV): a clip whenever that much is due."""
 
     parent: Parent
     follows_quotes: bool = False
@@ -107,14 +107,14 @@ class Participating:
 
 
 def _capped(parent: Parent, view: View) -> int:
-    """Lots that may be done by now, by the cap on participation; all at the deadline."""
+    """Returns lots allowed by now under the cap on participation; all at the deadline."""
     if parent.participation is None or (parent.deadline is not None and view.now >= parent.deadline):
         return parent.lots
     return min(int(view.traded * parent.participation), parent.lots)
 
 
 def _taking(parent: Parent, view: View, lots: int) -> Wish:
-    """At the opposite touch; at market where nothing is quoted and nothing limits the price."""
+    """Returns a wish at the opposite touch; at market where there is neither quote nor limit."""
     if lots <= 0:
         return Wish()
     touch = view.ask if parent.side > 0 else view.bid
@@ -124,12 +124,12 @@ def _taking(parent: Parent, view: View, lots: int) -> Wish:
     if touch is None:
         return Wish(lots, limit)
     if (touch - limit) * parent.side > 0:
-        return Wish()  # worse than allowed: it waits
+        return Wish()  # worse than the limit: it waits
     return Wish(lots, touch)
 
 
 def _resting(parent: Parent, view: View, price: int | None) -> Wish:
-    """Post-only at `price`, no worse than the limit; what is left is taken at the deadline."""
+    """Returns a post-only wish at `price`, no worse than the limit; at the deadline the rest is taken."""
     if parent.deadline is not None and view.now >= parent.deadline:
         return _taking(parent, view, view.left)
     wake = parent.deadline
@@ -137,7 +137,8 @@ def _resting(parent: Parent, view: View, price: int | None) -> Wish:
         return Wish(wake=wake)
     if parent.limit is not None and (price - parent.limit) * parent.side > 0:
         price = parent.limit
-    if (opposite := view.ask if parent.side > 0 else view.bid) is not None:  # at it or beyond it would be refused
+    # at this price or beyond, post-only would be refused
+    if (opposite := view.ask if parent.side > 0 else view.bid) is not None:
         price = min(price, opposite - 1) if parent.side > 0 else max(price, opposite + 1)
     if view.working and view.working_price is not None and view.working_price != price:
         ripe = view.since + parent.age
@@ -148,7 +149,7 @@ def _resting(parent: Parent, view: View, price: int | None) -> Wish:
             price = view.working_price
     lots = min(parent.clip or view.left, view.left)
     if view.working and view.working_price == price:
-        lots = min(view.working, view.left)  # it keeps its place in the queue until it is filled
+        lots = min(view.working, view.left)  # it keeps its queue position until filled
     return Wish(lots, price, post_only=True, wake=wake)
 
 
@@ -163,9 +164,9 @@ _TIMED: Final = frozenset({"twap", "vwap", "shortfall"})
 
 
 def make_algorithm(name: str, parent: Parent, draw: Callable[[], float], options: Mapping[str, Any]) -> Algorithm:
-    """Returns the algorithm of that name. draw: chance, from 0 to 1. options: `urgency` of shortfall, `profile` of
-    vwap, `spread` of those with a schedule, `within` and `age` of those that rest. Raises ValueError for what it cannot
-    do."""
+    """Returns the algorithm of that name. draw: returns a random number from 0 to 1. options: `urgency` of
+    shortfall, `profile` of vwap, `spread` of those with a schedule, `within` and `age` of those that rest. Raises
+    ValueError for an unknown name or invalid option."""
     left = dict(options)
     made = _made(name, parent, draw, left)
     if left:

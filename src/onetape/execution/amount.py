@@ -1,4 +1,4 @@
-"""A price, a distance or an option as a user says it: a number, or a share of a price."""
+"""Parse a price, distance or option of a user: a number, or a share of a price."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["amount_of", "finite_of", "plain_of", "ticks_of"]
 
 
 def amount_of(value: Any, price: Decimal) -> Decimal:
-    """`"2%"` of a price, or a number as it is. Raises ValueError for anything else, and below zero."""
+    """Returns `"2%"` of a price, or a number unchanged. Raises ValueError for other values, and below zero."""
     text = str(value).strip()
     try:
         amount = Decimal(text[:-1]) / 100 * price if text.endswith("%") else Decimal(text)
@@ -23,7 +23,8 @@ def amount_of(value: Any, price: Decimal) -> Decimal:
 
 
 def finite_of(name: str, value: Any) -> Decimal:
-    """Returns an option that is a number. Raises ValueError that names it for what is none, NaN and infinity too."""
+    """Returns an option that is a finite number. Raises ValueError naming it for other values, NaN and infinity
+    included."""
     try:
         number = Decimal(str(value)) if isinstance(value, (str, int, Decimal)) else Decimal(repr(float(value)))
     except (ArithmeticError, TypeError, ValueError):
@@ -34,7 +35,7 @@ def finite_of(name: str, value: Any) -> Decimal:
 
 
 def plain_of(value: Any) -> Any:
-    """Returns an option as a tape keeps it, and an algorithm takes it again."""
+    """Returns an option in the form for the tape, which an algorithm accepts again."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, (list, tuple)):
@@ -43,5 +44,5 @@ def plain_of(value: Any) -> Any:
 
 
 def ticks_of(price: Decimal, tick: Decimal, side: int) -> int:
-    """Returns a price in whole ticks, towards the better one for the side (1 buys, -1 sells)."""
+    """Returns a price in whole ticks, rounded towards the better one for the side (1 buys, -1 sells)."""
     return to_steps(price, tick, Rounding.DOWN if side > 0 else Rounding.UP, what="price")

@@ -1,4 +1,5 @@
-"""A parent's lots over accounts at one exchange: what closes first, then the cheapest that have room. Pure."""
+"""Divide a parent's lots over accounts at one exchange: closing lots first, then the cheapest accounts with room.
+Pure."""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ __all__ = ["Room", "divided_lots"]
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """An account. closing: lots that the parent's side would close there; free: lots that its free money backs beside
-    these; fee: the taker's share."""
+    """An account's room. closing: lots that the parent's side would close there; free: further lots that its free
+    money covers; fee: the taker's share."""
 
     closing: int
     free: int
@@ -22,8 +23,8 @@ class Room:
 
 
 def divided_lots(lots: int, accounts: Sequence[Room]) -> tuple[list[int], int]:
-    """Returns the lots of each account, and those for which none has room. What closes needs no money and comes first,
-    by what there is to close; what opens goes where fees are lowest, among equal ones by the free money."""
+    """Returns the lots of each account, and those for which none has room. Closing lots need no money and come
+    first, in proportion to the position; opening lots go where fees are lowest, among equal ones by free money."""
     found = [0] * len(accounts)
     stages = [{number: each.closing for number, each in enumerate(accounts)}]
     stages += [

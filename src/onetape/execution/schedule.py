@@ -1,4 +1,4 @@
-"""When how much of a parent order is due: clips with times, cut by a profile of the quantity."""
+"""Schedule a parent order: clips with times, along a profile of the quantity."""
 
 from __future__ import annotations
 
@@ -11,46 +11,46 @@ from onetape.model.time import MINUTE
 
 __all__ = ["Profile", "Schedule", "clips_of", "even", "front_loaded", "make_schedule", "profiled"]
 
-# The share of the whole (0 to 1) that is to be done after a share of the time (0 to 1).
+# The share of the whole (0 to 1) to be done after a share of the time (0 to 1).
 Profile = Callable[[float], float]
-CLIP_NS = MINUTE  # a clip a minute, unless there are too few or too many of them
+CLIP_NS = MINUTE  # a clip a minute, unless these are too few or too many
 CLIPS_LEAST, CLIPS_MOST = 10, 200
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """times: ns, rising, when each clip is due; lots: how many are due in all from then on."""
+    """Clips. times: ns, rising, when each clip is due; lots: total due from then on."""
 
     times: tuple[int, ...]
     lots: tuple[int, ...]
 
     def due(self, now: int) -> int:
-        """Lots that are to be done by `now` (ns)."""
+        """Returns lots to be done by `now` (ns)."""
         reached = bisect_right(self.times, now)
         return self.lots[reached - 1] if reached else 0
 
     def next_after(self, now: int) -> int | None:
-        """When the next clip is due (ns)."""
+        """Returns when the next clip is due (ns)."""
         reached = bisect_right(self.times, now)
         return self.times[reached] if reached < len(self.times) else None
 
 
 def even(done: float) -> float:
-    """Returns the same in each part of the time (TWAP)."""
+    """Returns the uniform profile (TWAP)."""
     return done
 
 
 def front_loaded(urgency: float) -> Profile:
-    """Returns what is left falls as sinh(urgency * (1 - t)): the schedule that trades impact against the risk of
-    waiting (Almgren and Chriss, Optimal Execution of Portfolio Transactions, 2000). urgency > 0: how much earlier than
-    evenly; towards 0 it is even."""
+    """Returns the profile whose remainder falls as sinh(urgency * (1 - t)): the schedule that trades impact against
+    the risk of waiting (Almgren and Chriss, Optimal Execution of Portfolio Transactions, 2000). urgency > 0: how
+    much earlier than uniform; near 0 it is uniform."""
     if not 0 < urgency <= 50:
         raise ValueError(f"urgency lies above 0 and up to 50, not {urgency!r}")
     return lambda done: 1 - math.sinh(urgency * (1 - done)) / math.sinh(urgency)
 
 
 def profiled(volumes: Sequence[float]) -> Profile:
-    """As the market's volume is spread over equal parts of the time (VWAP)."""
+    """Returns the profile of the market's volume over equal parts of the time (VWAP)."""
     if not volumes or any(not math.isfinite(each) or each < 0 for each in volumes) or not sum(volumes) > 0:
         raise ValueError("a profile has volumes that are not below 0, and some above")
     total, sums = float(sum(volumes)), [0.0]
@@ -66,7 +66,7 @@ def profiled(volumes: Sequence[float]) -> Profile:
 
 
 def clips_of(total: int, duration: int, clip: int | None, least: int) -> int:
-    """Returns how many clips. total, clip, least: lots (least: of one order); duration: ns."""
+    """Returns the number of clips. total, clip, least: lots (least: of one order); duration: ns."""
     if clip is not None:
         return max(1, math.ceil(total / max(clip, least)))
     by_time = min(max(round(duration / CLIP_NS), CLIPS_LEAST), CLIPS_MOST)
@@ -76,9 +76,9 @@ def clips_of(total: int, duration: int, clip: int | None, least: int) -> int:
 def make_schedule(
     profile: Profile, total: int, start: int, duration: int, clips: int, draw: Callable[[], float], spread: float
 ) -> Schedule:
-    """Clip k is due within its own part of the time, at its beginning and up to `spread` (0 to 1) of the
-    part later (draw: chance, from 0 to 1); what is due is then what the profile wants by the part's end.
-    Times: ns; total: lots."""
+    """Returns a schedule. Clip k is due within its own part of the time, at its beginning and up to `spread` (0 to
+    1) of the part later (draw: returns a random number from 0 to 1); the quantity due is the profile's at the part's
+    end. Times: ns; total: lots."""
     times, lots = [], []
     for each in range(clips):
         begin = start + duration * each // clips

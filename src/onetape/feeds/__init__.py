@@ -1,1 +1,1 @@
-"""What follows a venue's market for any process: streams, polls, and the address they share."""
+"""Feeds of a venue's market for all processes: streams, polls, and the shared address."""

@@ -1,10 +1,10 @@
-"""How often the processes of a home connect to a venue: it counts the attempts of an address, and
-shuts out one that makes too many.
+"""Limits the connections of a home's processes to a venue, which counts the attempts of an address and blocks one
+that makes too many.
 
-All of them draw on one bucket, a word of a small shared file: the moment at which it would be full
-again. So many attempts may come at once, then one after each step, and no window of the venue, wherever
-it begins, has more than the venue allows. Who finds it empty waits, and a part at random, so that a storm
-of reconnects comes spread. A part of the bucket is for connections that trading needs.
+All processes draw on one bucket, a word of a small shared file: the time at which it would be full again. A burst of
+attempts is allowed, then one after each step, so that no window of the venue, wherever it begins, exceeds the
+venue's limit. A process that finds it empty waits, plus a random part, so that a storm of reconnects is spread. A
+part of the bucket is reserved for connections that trading needs.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from onetape.store.shared_counters import SharedMoment
 
 __all__ = ["Bucket", "ConnectPace", "pace_file"]
 
-PERCENT: Final = 95  # of the venue's limit: other machines may stand behind the same address
-AT_ONCE: Final = 3  # a third of it
-NEEDED: Final = 4  # a fourth of what may come at once is for what trading needs
+PERCENT: Final = 95  # of the venue's limit: other machines may share the address
+AT_ONCE: Final = 3  # a third of the limit may come in a burst
+NEEDED: Final = 4  # a fourth of the burst is reserved for trading
 SPREAD_S: Final = 0.5
 
 
 def pace_file(budget: Path) -> Path:
-    """Of the address whose budget of requests is there."""
+    """Returns the pace file beside an address's request budget."""
     return budget.with_name(budget.name.replace("budget-", "connects-", 1))
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Pure. step: ns between two attempts that are made evenly. burst: attempts that may come at once.
+    """A token bucket. Pure. step: ns between two evenly spaced attempts. burst: attempts that may come at once.
 
-    In a window are `burst` and `window / step` of them at most."""
+    A window has at most `burst` plus `window / step` of them."""
 
     step: int
     burst: int
@@ -49,9 +49,9 @@ class Bucket:
         return cls(-(-rule.window // (most - burst)), burst)
 
     def take(self, full_at: int, now: int, *, is_needed: bool) -> tuple[int, int]:
-        """When it is full again after this attempt, and how long to wait for it, ns: 0, it may be made. Of one
-        that may not the bucket is as it was."""
-        # A moment further away is another boot's: what was drawn then is not known.
+        """Returns when it is full again after this attempt, and the wait for it, ns: 0, it may be made. A refused
+        attempt leaves the bucket unchanged."""
+        # A time further away is from another boot: the draws then are unknown.
         full_at = min(max(full_at, now), now + self.burst * self.step)
         room = self.burst if is_needed else self.burst - self.burst // NEEDED
         wait = full_at + self.step - (now + room * self.step)
@@ -59,19 +59,19 @@ class Bucket:
 
 
 class ConnectPace:
-    """Of one address. rule: so many attempts in a window are allowed, None: any number."""
+    """Paces the connections of one address. rule: attempts allowed in a window, None: any number."""
 
     def __init__(self, path: Path, rule: BudgetRule | None) -> None:
         self._bucket = Bucket.of(rule) if rule is not None else None
         self._full_at = SharedMoment(path) if rule is not None else None
-        self.waited = 0  # attempts that had to
+        self.waited = 0  # attempts that had to wait
 
     def close(self) -> None:
         if self._full_at is not None:
             self._full_at.close()
 
     def take(self, now: int, *, is_needed: bool = False) -> int:
-        """Returns how long to wait, ns; 0: connect now. now: of the machine's steady clock."""
+        """Returns the wait in ns; 0: connect now. now: of the machine's monotonic clock."""
         if self._bucket is None or self._full_at is None:
             return 0
         with self._full_at.changing() as moment:
@@ -79,7 +79,7 @@ class ConnectPace:
         return wait
 
     async def turn(self, *, is_needed: bool = False) -> None:
-        """Until a connection may be made. is_needed: trading needs it."""
+        """Waits until a connection may be made. is_needed: trading needs it."""
         wait = self.take(time.monotonic_ns(), is_needed=is_needed)
         self.waited += wait > 0
         while wait:

@@ -1,4 +1,4 @@
-"""A venue's depth, followed for the instruments whose books somebody wants."""
+"""A venue's depth, followed for instruments whose books are requested."""
 
 from __future__ import annotations
 
@@ -29,15 +29,14 @@ from onetape.venues.depth import DepthStream, Level
 __all__ = ["DepthFeed"]
 
 LEVELS_WANTED: Final = 100
-QUESTION_S: Final = 0.25  # how often it is asked whether there is something to ask
+QUESTION_S: Final = 0.25  # interval of checks for pending requests
 
 
 class DepthFeed:
-    """Writes the books that somebody wants to the tape.
+    """Writes requested books to the tape.
 
-    instruments: as the tape numbers them, from 1; others by `add`.
-    written: called after frames.
-    readers: so many ask for a snapshot at once, each over a connection of its own, and the first that has it counts.
+    instruments: numbered as on the tape, from 1; more by `add`. written: called after frames. readers: this many
+    request a snapshot at once, each over a connection of its own, and the first answer counts.
     """
 
     def __init__(
@@ -67,16 +66,16 @@ class DepthFeed:
         self.is_paused = False  # no room: books are lost, and begin anew with a snapshot
         self._silence = SilenceWatch[str]()
         self._spoke: set[str] = set()  # symbols, since the last look
-        self._ends: dict[str, asyncio.Event] = {}  # of the connection of each
-        self._following: dict[str, Any] = {}  # what `spawn` has given for each
+        self._ends: dict[str, asyncio.Event] = {}  # ends the connection of each
+        self._following: dict[str, Any] = {}  # the results of `spawn`
 
     def add(self, number: int, instrument: Instrument) -> None:
-        """Another that may be wanted; in the place of one of its name, which is dropped."""
+        """Adds an instrument; replaces one of the same name, which is dropped."""
         self.drop(instrument.symbol)
         self._numbers[instrument.symbol], self._instruments[instrument.symbol] = number, instrument
 
     def drop(self, symbol: str) -> None:
-        """It is not followed any more: who reads its book is told so."""
+        """Ends following a symbol, and reports that to readers of its book."""
         self._instruments.pop(symbol, None)
         stream = self._streams.pop(symbol, None)
         if stream is not None:
@@ -86,21 +85,21 @@ class DepthFeed:
             self._written()
 
     def snapshots(self) -> None:
-        """Writes all books as they are, for who begins to read here."""
+        """Writes all present books, for readers that begin here."""
         for stream in self._streams.values():
             stream.snapshot(time.time_ns(), self._writer)
         self._written()
 
     @property
     def synced(self) -> list[str]:
-        """Symbols whose books are known now."""
+        """Returns symbols whose books are synced."""
         return sorted(symbol for symbol, stream in self._streams.items() if stream.book.synced)
 
     def want(self, symbol: str) -> bool:
         """Puts a book on the tape from now on, beginning with a snapshot; False: it cannot."""
         running = self._streams.get(symbol)
         if running is not None:
-            # Others may have followed it for long: who comes now begins with what is known.
+            # It may have been followed for long: a new reader begins with the present book.
             now = time.time_ns()
             running.snapshot(now, self._writer)
             self._written()
@@ -115,7 +114,7 @@ class DepthFeed:
         return True
 
     def levels(self, symbol: str, side: Side) -> list[Level]:
-        """Returns levels of a book that is followed, the best first; none where none is known."""
+        """Returns levels of a followed book, the best first; none if it is not synced."""
         stream = self._streams.get(symbol)
         if stream is None or not stream.book.synced:
             return []
@@ -125,7 +124,7 @@ class DepthFeed:
         return self._line.venue.depth(self._instruments[symbol], self._numbers[symbol])
 
     def look(self, now: int) -> None:
-        """Makes the connection of a book that has fallen silent anew: a snapshot then has all of it.
+        """Reconnects a book that has fallen silent, which begins with a snapshot.
 
         now: attended time, ns.
         """
@@ -137,7 +136,7 @@ class DepthFeed:
             self._ends[change.stream].set()
 
     async def _follow(self, symbol: str) -> None:
-        """For ever, over as many connections as it takes."""
+        """Follows a book for ever, over any number of connections."""
         failures = 0
 
         def opened() -> None:
@@ -191,7 +190,7 @@ class DepthFeed:
             await asyncio.sleep(QUESTION_S)
 
     async def _snapshot(self, call: Call) -> tuple[int, bytes]:
-        """Returns the first answer that is one; of several that are none the last."""
+        """Returns the first valid answer; if all are invalid the last."""
         requests = [asyncio.ensure_future(self._request(call)) for _ in range(self._readers)]
         try:
             for answer in asyncio.as_completed(requests):

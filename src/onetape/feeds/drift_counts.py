@@ -1,8 +1,7 @@
-"""What is seen of a venue that its adapter does not know: counted by name.
+"""Counts differences between a venue's messages and its adapter's facts, by name.
 
-Every message of the account whose fields and words were not seen before, of the market one now and
-then: a field that is new is in all messages of its kind. What is seen for the first time goes to the
-journal, all counts are in the status.
+Checks every message of the account with new fields and words, and a sample of the market's: a new field is in all
+messages of its kind. New differences go to the journal, all counts are in the status.
 """
 
 from __future__ import annotations
@@ -20,19 +19,19 @@ from onetape.venues.fact_tables import errors_of, facts_of
 
 __all__ = ["DriftWatch"]
 
-FIRST: Final = 64  # messages of the market that are all looked at
-EACH: Final = 256  # then one in so many
-OUTLINES_MAX: Final = 4096  # of messages of the account that were as the facts have them
+FIRST: Final = 64  # messages of the market that are all checked
+EACH: Final = 256  # then one in this many
+OUTLINES_MAX: Final = 4096  # of messages of the account without a difference
 
 
 class DriftWatch:
-    """Counts what a venue says otherwise than its facts have it; a kind without facts is not watched."""
+    """Counts differences between a venue's messages and its facts; a kind without facts is not checked."""
 
     def __init__(self, kind: str, say: Callable[[HealthOut], None]) -> None:
         self._say = say
         self._seen = 0
         self._drifts: Drifts | None = None
-        self._outlines: set[int] = set()  # outlines of messages that were as the facts have them
+        self._outlines: set[int] = set()  # outlines of messages without a difference
         try:
             self._errors = errors_of(kind)
             self._drifts = Drifts(facts_of(kind))
@@ -41,18 +40,18 @@ class DriftWatch:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Returns how often each drift was seen, by name."""
+        """Returns the count of each difference, by name."""
         if self._drifts is None:
             return {}
         return {f"{each.what} {each.name}": each.times for each in self._drifts.rows()}
 
     def account(self, message: bytes) -> None:
-        """A message of the account's stream. Raises nothing: what is no JSON others count."""
+        """Checks a message of the account's stream. Raises nothing: invalid JSON is counted elsewhere."""
         if self._drifts is None or (outline := json_outline(message)) in self._outlines:
             return
         before = self._drifts.noted_times
         self._tell(self._compared(message))
-        if self._drifts.noted_times == before:  # and so is the next one of the same fields and words
+        if self._drifts.noted_times == before:  # so is the next one of the same fields and words
             if len(self._outlines) >= OUTLINES_MAX:
                 self._outlines.clear()
             self._outlines.add(outline)
@@ -65,9 +64,9 @@ class DriftWatch:
             self._tell(self._compared(message))
 
     def answer(self, answer: Answer) -> None:
-        """Counts an answer whose error the facts do not list."""
+        """Counts an answer whose error is not in the facts."""
         if self._drifts is None or answer.outcome is not Outcome.AMBIGUOUS:
-            return  # what is in the table of errors as anything else is known
+            return  # codes to which the error table gives another outcome are listed
         code = answer.venue_code
         if code.startswith("-") and code[1:].isdigit():
             is_listed = int(code) in self._errors

@@ -1,15 +1,15 @@
-"""The market that a gateway has from the hub: its journal, followed.
+"""The hub's market for a gateway: follows its journal.
 
-A symbol's market is stale, and nothing but reductions may rely on it, when
+A symbol's market is stale, and only reductions may rely on it, if
 
-    the hub says so: all sources of the symbol are silent or failing
+    the hub reports it: all sources of the symbol are silent or failing
     its newest quote is synthetic
     the hub has not brought a quote since it was started
-    the hub gives no sign of life for half a second, or none since this process began, or its journal is gone
-    what it writes comes late: frames are older than the bound when they are read
+    the hub has had no heartbeat for half a second, or none since this process began, or its journal is gone
+    its frames are late: older than the bound when they are read
 
-A quote that is read again, or a hub that catches up after a restart, makes nothing fresh. What a hub said of its
-sources ends with its process.
+A quote that is read again, or a hub that catches up after a restart, makes nothing fresh. A hub's reports about its
+sources end with its process.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from onetape.venues.live_market import NO_TOP, Top
 
 __all__ = ["HubMarket"]
 
-LOOK_BACK: Final = MINUTE  # at its first look: the newest values of what trades, and who is who
-SILENT_MAX: Final = SECOND // 2  # attended, without a sign of the hub's life
+LOOK_BACK: Final = MINUTE  # at its first look: for the newest values of what trades, and the listings
+SILENT_MAX: Final = SECOND // 2  # attended, without a heartbeat of the hub
 SYNTHETIC: Final = "synthetic"
 
 
 @dataclass(slots=True)
 class _Market:
-    """Keeps the market of one symbol. received: when a collector had the newest quote that is not synthetic, ns UTC.
+    """The market of one symbol. received: when a collector received the newest quote that is not synthetic, ns UTC.
     why: it was stale at the last look, "": it was fresh."""
 
     instrument: Instrument
@@ -51,14 +51,14 @@ class _Market:
     source: int = -1
     is_synthetic: bool = False
     is_late: bool = False
-    silent_bound: int = 0  # the hub says that it is stale: longer silent than this, ns; 0: it does not
+    silent_bound: int = 0  # the hub reports it stale: silent for more than this, ns; 0: it does not
     why: str = "has not spoken"
 
 
 class HubMarket:
-    """Follows the hub's market for a gateway. quoted: gets symbol and middle, in units, of quotes. say: takes what
-    robots and alerts are to hear. wall: the machine's clock, ns UTC. heartbeat: of the hub: another number each time it
-    is seen to live, 0: its process is gone."""
+    """Follows the hub's market for a gateway. quoted: gets symbol and mid, in units, of quotes. say: gets reports
+    for robots and alerts. wall: the machine's clock, ns UTC. heartbeat: of the hub: another number each time it is
+    alive, 0: its process is gone."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class HubMarket:
         self._markets = {i.symbol: _Market(i) for i in instruments if i.symbol in wanted}
         self._streams: dict[int, _Market] = {}
         self._sources: dict[int, str] = {}
-        self._quotes: JournalReader | None = None  # two places on one journal: of quotes, and of what is rare
+        self._quotes: JournalReader | None = None  # two cursors on one journal: for quotes, and for rare frames
         self._news: JournalReader | None = None
         self._hub: Incarnation | None = None
         self._heartbeat = self._beat_at = 0
@@ -94,7 +94,7 @@ class HubMarket:
 
     @property
     def streams(self) -> frozenset[int]:
-        """Returns the numbers that its symbols have on the hub's journal."""
+        """Returns the numbers of its symbols on the hub's journal."""
         return frozenset(self._streams)
 
     @property
@@ -106,21 +106,21 @@ class HubMarket:
         return self._markets[symbol].top
 
     def age_ns(self, symbol: str) -> int:
-        """Returns how old the newest quote is that a venue has made; 0: none has come."""
+        """Returns the age of the newest real quote; 0: none has come."""
         received = self._markets[symbol].received
         return max(self._wall() - received, 0) if received else 0
 
     def received(self, symbol: str) -> int:
-        """Returns when a collector had the newest quote that a venue has made, ns UTC; 0: none has come."""
+        """Returns when a collector received the newest real quote, ns UTC; 0: none has come."""
         return self._markets[symbol].received
 
     def source(self, symbol: str) -> str:
-        """Returns the collector that the newest quote has come from."""
+        """Returns the collector of the newest quote."""
         return self._sources.get(self._markets[symbol].source, "hub")
 
     def silent_ns(self, symbol: str) -> int:
-        """Returns the age of a market that is older than it may be; 0: it is fresh."""
-        # Also by what has been read since the last look.
+        """Returns the age of a stale market; 0: it is fresh."""
+        # Includes frames read since the last look.
         why, _ = self._judge(self._markets[symbol])
         return max(self.age_ns(symbol), 1) if why else 0
 
@@ -130,11 +130,11 @@ class HubMarket:
 
     @property
     def stale(self) -> dict[str, str]:
-        """Returns why symbols are stale."""
+        """Returns the stale symbols with their reasons."""
         return {symbol: each.why for symbol, each in self._markets.items() if each.why}
 
     def take(self) -> None:
-        """Reads what the hub has written since."""
+        """Reads new frames of the hub."""
         if self._quotes is None or self._news is None or self._hub is None:
             return
         try:
@@ -152,12 +152,12 @@ class HubMarket:
                 for stream, market in self._streams.items():
                     if len(found := (streams == stream).nonzero()[0]):
                         self._quote(market, rows[found], self._hub.first)
-        except OnetapeError:  # it was pruned or replaced under the reader: begun anew
+        except OnetapeError:  # pruned or replaced under the reader: begins anew
             self._leave()
 
     def look(self, attended: int) -> None:
-        """Looks for markets that have become stale or fresh; to be called a few dozen times a second. attended: ns of a
-        clock that stands while this process does."""
+        """Finds markets that have become stale or fresh; call it a few dozen times a second. attended: ns of a clock
+        that stands still while this process does."""
         self._attended = attended
         if self._quotes is not None and self._quotes.is_gone:
             self._leave()
@@ -202,7 +202,7 @@ class HubMarket:
                 reader.seek_time(self._wall() - LOOK_BACK)
             for stream, record in self._news.instruments.items():
                 self._map(stream, Instrument.from_msgpack(msgspec.msgpack.encode(record)))
-        except OnetapeError:  # it is being made just now
+        except OnetapeError:  # being created
             self._leave()
 
     def _leave(self) -> None:
@@ -214,7 +214,7 @@ class HubMarket:
         self._heartbeat = 0
 
     def _forget(self, first: int) -> None:
-        """Forgets what a hub said before this sequence: another one has begun. Its prices stay as references."""
+        """Drops a hub's reports before this sequence: another one has begun. Its prices stay as references."""
         for market in self._markets.values():
             market.silent_bound = 0
             if market.sequence < first:
@@ -225,7 +225,7 @@ class HubMarket:
         if not beat:
             return False
         if beat != self._heartbeat:
-            if self._heartbeat:  # the first one may be old, of a hub that stood still before it was looked at
+            if self._heartbeat:  # the first one may be old, of a hub that was stuck before
                 self._beat_at = self._attended
             self._heartbeat = beat
         return self._attended - self._beat_at <= SILENT_MAX
@@ -244,8 +244,8 @@ class HubMarket:
         return "", 0
 
     def _map(self, stream: int, instrument: Instrument) -> None:
-        """Maps a listing of the hub's; one with other units than the gateway's would mean other prices and
-        is left out."""
+        """Maps a listing of the hub's; one with units other than the gateway's would give wrong prices and is left
+        out."""
         market = self._markets.get(instrument.symbol)
         if market is None:
             return
@@ -264,8 +264,8 @@ class HubMarket:
                     market.silent_bound = int(record.get("bound_ns") or self._stale_ns) if state == "stale" else 0
 
     def _quote(self, market: _Market, rows: Any, first: int) -> None:
-        """Takes rows of a symbol's quotes, oldest first; the newest counts. first: sequence from which on they are of
-        the hub that runs."""
+        """Applies rows of a symbol's quotes, oldest first; the newest counts. first: first sequence of the running
+        hub."""
         flags = rows["flags"]
         made = rows[((flags & FLAG_SYNTHETIC) == 0) & (rows["sequence"] >= first)]
         last = rows[-1]

@@ -1,8 +1,7 @@
-"""The hub's market in shared memory: for who comes late, and for who wants the latest alone.
+"""The hub's market in shared memory: for processes that start late, and for readers of the latest values only.
 
-Each group says in `sequence` which frame of the hub's journal it is as of: who reads the table and
-follows the journal from there on misses nothing. Prices and sizes are integers at the listing's
-decimals.
+Each group's `sequence` is the frame of the hub's journal that it includes: a reader of the table that follows the
+journal from there on misses nothing. Prices and sizes are integers at the listing's decimals.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ QUOTE: Final = GroupSpec(
 TRADE: Final = GroupSpec(2, "trade", (*UNITS, ("ts_recv", "i"), ("price", "i"), ("size", "i"), ("side", "u")))
 MARK: Final = GroupSpec(3, "mark", (*UNITS, ("ts_recv", "i"), ("mark", "i"), ("index", "i")))
 FUNDING: Final = GroupSpec(4, "funding", (*UNITS, ("ts_recv", "i"), ("rate", "i")))
-# The key is the symbol, the period and a place: bars of one symbol and period go round.
+# The key is the symbol, the period and a slot: bars of one symbol and period form a ring.
 BAR: Final = GroupSpec(
     5,
     "bar",
@@ -72,20 +71,20 @@ LAYOUT: Final = Layout([QUOTE, TRADE, MARK, FUNDING, BAR, BOOK, OPEN_INTEREST])
 
 
 class MarketReader:
-    """Raises ProcessDown where no hub has run."""
+    """Reads the table. Raises ProcessDown if no hub has run."""
 
     def __init__(self, home: Path) -> None:
         self.state = StateReader(state_of(home), HUB, LAYOUT)
 
     def bars(self, symbol: str, period: int) -> list[Group]:
-        """Returns those that the table has, oldest first. period: ns."""
+        """Returns the bars in the table, oldest first. period: ns."""
         prefix = f"{symbol} {period // 10**9} "
         keys = [key for _, key in self.state.keys(BAR.name) if key.startswith(prefix)]
         found = [group for key in keys if (group := self.state.get(BAR.name, key)) is not None]
         return sorted(found, key=lambda group: group.ts_data)
 
     def past_bars(self, instrument: Instrument, period: int) -> list[PastBar]:
-        """Returns the same; none where the hub counts in other units."""
+        """Returns the same as bars; none if the hub has other units."""
         own = instrument.price_decimals, instrument.size_decimals
         rows = ({name: int(each[name] or 0) for name, _ in BAR.fields} for each in self.bars(instrument.symbol, period))
         return [

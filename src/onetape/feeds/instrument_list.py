@@ -1,4 +1,4 @@
-"""What a venue is asked before anything else: its clock and its instruments."""
+"""The first requests to a venue: its clock and its instruments."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from onetape.model.time import SECOND
 
 __all__ = ["learn_venue"]
 
-LIMITED_S: Final = 20.0  # a process that has waited so long has still to become ready in its time
+LIMITED_S: Final = 20.0  # a process that has waited this long must still become ready in its time
 
 
 async def learn_venue(
@@ -30,10 +30,10 @@ async def learn_venue(
     stopping: asyncio.Event | None = None,
     tell: Callable[[str], None] = lambda words: None,
 ) -> list[Instrument]:
-    """Sets the line's clock. Raises VenueUnavailable, VenueRateLimit, ProxyFailed, UnknownSymbol.
+    """Sets the line's clock, and returns the instruments. Raises VenueUnavailable, VenueRateLimit, ProxyFailed,
+    UnknownSymbol.
 
-    stopping: where given, a venue that counts too many questions is waited for, up to `LIMITED_S` and while that is
-    not set; tell: hears of it."""
+    stopping: if set, waits for a venue that rate limits, up to `LIMITED_S` and until that event; tell: reports it."""
     until = time.monotonic() + LIMITED_S
     while True:
         try:
@@ -52,7 +52,7 @@ async def learn_venue(
 
 
 async def _learn(line: VenueLine, symbols: Sequence[str]) -> list[Instrument]:
-    """Raises BudgetError where it may not be asked now, and what `learn_venue` raises."""
+    """Raises BudgetError if no request may be sent now, and the errors of `learn_venue`."""
     venue = line.venue
     try:
         try:
@@ -62,7 +62,7 @@ async def _learn(line: VenueLine, symbols: Sequence[str]) -> list[Instrument]:
         call = venue.instruments()
         status, headers, body = await line.request(call)
         try:
-            # Megabytes, some hundred instruments: streams that are followed meanwhile do not wait for it.
+            # Megabytes, some hundred instruments: in a thread, so that streams being followed do not wait.
             instruments = await asyncio.to_thread(venue.instruments_of, body, frozenset(symbols))
         except (KeyError, TypeError, ValueError, AttributeError, msgspec.DecodeError) as error:
             check_limited(status, venue.protocol.answer(call, status, headers, body, line.clock.now()))

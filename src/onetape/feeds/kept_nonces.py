@@ -1,6 +1,6 @@
-"""Numbers that count once, over the lives and processes of a home: a word of a small shared file for each signer.
+"""Nonces shared by all processes of a home, over restarts: a word of a small shared file for each signer.
 
-It outlives kill -9. A loss of power may take it, and lasts longer than a venue remembers a number by its time.
+It survives kill -9. A power loss may lose it, but lasts longer than a venue remembers a nonce by its time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["keep_nonces"]
 
 
 def keep_nonces(protocol: OrderProtocol, home: Path) -> None:
-    """Lets a protocol with nonces take them from what its signer has in this home."""
+    """Lets a protocol with nonces draw them from its signer's file in this home."""
     if not isinstance(protocol, Nonces) or not protocol.nonce_owner:
         return
     following, shared = protocol.next_nonce, SharedMoment(home / "run" / f"nonce-{protocol.nonce_owner}")

@@ -1,7 +1,7 @@
-"""What a venue sends that breaks its own contract: counted, and shown on the journal now and then.
+"""Counts a venue's malformed messages, and reports them on the journal now and then.
 
-Nothing of it ends a process. A message on a stream ends that connection, which is opened again; an
-answer that makes no sense leaves its request unknown, and what became of it is asked for.
+None of them ends a process. A malformed stream message ends that connection, which is opened again; a malformed
+answer leaves its request uncertain, and its outcome is queried.
 """
 
 from __future__ import annotations
@@ -17,32 +17,31 @@ from onetape.orders.managed import HealthOut
 
 __all__ = ["Rejects"]
 
-SHOWN_EVERY_S: Final = 10.0  # of one source, on the journal; all are counted
+SHOWN_EVERY_S: Final = 10.0  # per source, on the journal; all are counted
 T = TypeVar("T")
 
 
 class Rejects:
-    """Counts messages of a venue that cannot be read.
+    """Counts unreadable messages of a venue.
 
-    venue: its kind.
-    say: for the journal.
+    venue: its kind. say: for the journal.
     """
 
     def __init__(self, venue: str, say: Callable[[HealthOut], None]) -> None:
-        self.counts: Counter[str] = Counter()  # by source, of which there are a handful
+        self.counts: Counter[str] = Counter()  # by source, of which there are few
         self._venue, self._say = venue, say
         self._shown_at: dict[str, float] = {}
 
     def read(self, source: str, read: Callable[[bytes], T], message: bytes) -> T:
-        """Returns what `read` makes of a message, from which secrets have been taken out. Raises VenueProtocolError:
-        its session is to be ended."""
+        """Returns the result of `read` on a message without secrets. Raises VenueProtocolError: its session must be
+        ended."""
         try:
             return read(message)
         except MALFORMED as error:
             raise self.noted(source, error, message) from error
 
     def noted(self, source: str, error: Exception, message: bytes) -> VenueProtocolError:
-        """Counts a malformed message, and says so unless that was just said of this source."""
+        """Counts a malformed message, and reports it unless this source was just reported."""
         self.counts[source] += 1
         rule = f"a message that can be read: {type(error).__name__} {error}"[:200]
         found = VenueProtocolError(self._venue, rule, ascii(message[:200].decode("latin-1")))

@@ -1,4 +1,4 @@
-"""A venue's market by its streams, onto a tape: of a gateway or of a collector."""
+"""A venue's market streams, written to the tape of a gateway or of a collector."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from onetape.venues.live_market import MarketStream, Top
 
 __all__ = ["MarketFeed", "outlast_overlap", "overlapping"]
 
-LINK: Final = 1 << 16  # connections are numbered in steps of it; between them are the symbols
-RECONNECT_NS: Final = 5 * SECOND  # a connection that stays silent is made anew, doubled each time
+LINK: Final = 1 << 16  # connections are numbered in steps of it; the numbers between are symbols
+RECONNECT_NS: Final = 5 * SECOND  # before a silent connection is replaced, doubled each time
 RECONNECT_NS_MAX: Final = 120 * SECOND
 FIRST_MIN: Final = 10 * SECOND  # for the first message of a stream, however many symbols it carries
 RENEW_S: Final = 23 * 3600.0  # venues end a connection after 24 hours
-RENEW_RETRY_S: Final = 60.0  # where the next connection could not be made
-OVERLAP_S: Final = 2.0  # what one of two connections has and the other does not comes within it
+RENEW_RETRY_S: Final = 60.0  # if the next connection could not be made
+OVERLAP_S: Final = 2.0  # a message on only one of two connections comes on the other within it
 OVERLAP_STEPS: Final = 10
-SILENT_STEPS_MAX: Final = 100  # 20 s: a connection that is stalled has ended by then (pings of `connected`)
-SPREAD: Final = 0.618034  # multiples of it lie evenly in [0, 1), however many there are
+SILENT_STEPS_MAX: Final = 100  # 20 s: a stalled connection has ended by then (pings of `connected`)
+SPREAD: Final = 0.618034  # its multiples are evenly spread in [0, 1), for any number of them
 
 
 async def outlast_overlap(brings: Callable[[], bool] = lambda: True) -> None:
-    """Lasts `OVERLAP_S` of time in which this process runs and messages come: of a pause one step counts, and what
-    lies in its sockets after it is read before the next. brings: whether any came since the call before."""
+    """Waits for `OVERLAP_S` during which this process runs and messages come: a pause counts as one step, and the
+    data in its sockets is read before the next. brings: whether any came since the last call."""
     counted = 0
     for _ in range(SILENT_STEPS_MAX):
         await asyncio.sleep(OVERLAP_S / OVERLAP_STEPS)
@@ -56,15 +56,15 @@ async def outlast_overlap(brings: Callable[[], bool] = lambda: True) -> None:
 async def overlapping(
     overlap: Overlap, reading: Callable[[], Collection[asyncio.Future[Any]]], brings: Callable[[], bool] = lambda: True
 ) -> AsyncIterator[None]:
-    """Compares what two connections bring, until the block has ended one of them and `outlast_overlap` is over.
+    """Compares the messages of two connections, until the block has ended one of them and `outlast_overlap` is over.
 
-    brings: of the one that goes on. reading: all that may carry the same. Where the block raises or is cancelled both
-    still do: they are ended before the comparing is, or the second would write what the first has written.
+    brings: of the remaining one. reading: all tasks that may carry the same. If the block raises or is cancelled
+    both still do: they are ended before the comparison, or the second would write the first one's messages again.
     """
     overlap.begin()
     try:
         yield
-        await outlast_overlap(brings)  # the other may be behind with what the ended one had
+        await outlast_overlap(brings)  # the other may be behind the ended one
     except BaseException:
         await ended(reading())
         raise
@@ -73,17 +73,17 @@ async def overlapping(
 
 
 class _Connection:
-    """One socket of a link. reading: lasts as long as it does."""
+    """One socket of a link. reading: lives as long as it does."""
 
     def __init__(self, stream: MarketStream) -> None:
         self.ends = asyncio.Event()
-        self.is_heard = asyncio.Event()  # all that was subscribed to comes over it
+        self.is_heard = asyncio.Event()  # everything subscribed comes over it
         self.has_spoken = False  # since `brings` was called
         self.reading: asyncio.Future[None]
         self._confirmed_by, self._unconfirmed = stream.confirmed_by, stream.confirmations
 
     def note(self, message: bytes) -> None:
-        """Notes that a message has come. A greeting says nothing of what will follow: subscriptions are confirmed."""
+        """Notes a message. A greeting does not count: subscriptions must be confirmed."""
         self.has_spoken = True
         if self.is_heard.is_set():
             return
@@ -93,13 +93,13 @@ class _Connection:
             self.is_heard.set()
 
     def brings(self) -> bool:
-        """Tells whether it has spoken since the last call, or will not any more."""
+        """Tells whether a message came since the last call, or none will any more."""
         spoke, self.has_spoken = self.has_spoken, False
         return spoke or self.reading.done()
 
 
 class _Link:
-    """One stream of the market, over one connection after another."""
+    """One stream of the market, over successive connections."""
 
     def __init__(self, stream: MarketStream) -> None:
         self.stream = stream
@@ -113,18 +113,18 @@ class _Link:
         self.ends.set()
 
     def reconnect(self, now: int) -> None:
-        """Makes a connection anew that the last time has not helped: later each time."""
+        """Reconnects after the last connection did not help: after growing pauses."""
         if now - self._cut_at > self._wait:
             self._cut_at, self._wait = now, min(2 * self._wait, RECONNECT_NS_MAX)
             self.ends.set()
 
 
 class MarketFeed:
-    """The venue's market reads messages straight to the tape. quoted: gets symbol and middle, in units,
-    of each quote; written: called after each message. numbers: of the instruments on the tape, from
-    1 on without any. renew_s: after so long a connection is replaced by another, made before.
-    overlap: shared with another feed that carries the same for a while; replaces: this one is the later of them,
-    until `replaced`. pace: of connections to its address; egress: by which they go."""
+    """Reads the venue's market messages straight to the tape. quoted: gets symbol and mid, in units, of each quote;
+    written: called after each message. numbers: of the instruments on the tape, default from 1. renew_s: age at
+    which a connection is replaced by another, made before. overlap: shared with another feed that carries the same
+    for a while; replaces: this one is the later of them, until `replaced`. pace: of connections to its address;
+    egress: their network path."""
 
     def __init__(
         self,
@@ -151,21 +151,21 @@ class MarketFeed:
         self._places = {number: place for place, number in enumerate(self._numbers, 1)}
         self._renew_s = renew_s
         self._pace, self._egress = pace, egress
-        # One of many symbols speaks soon: a stream that is acknowledged and says nothing is found out by that.
+        # With many symbols a message comes soon: an acknowledged stream without messages is detected by that.
         self._first = max(FIRST_MIN, UNLEARNED // max(len(self._symbols), 1))
         self._tell_quote = quoted
         self._say = say
         self._watch = watch
         self._rejects = rejects
         self._written = written
-        self.is_paused = False  # what comes is passed over: there is no room for it
+        self.is_paused = False  # messages are dropped: there is no room for them
         self._writer = writer.core
         self._market = venue.market(instruments, self._numbers)
         self.taken = 0  # messages
-        self.renewed = 0  # connections, each made before the one before it ended
+        self.renewed = 0  # connections, each made before the former one ended
         self._overlap = overlap if overlap is not None else Overlap()
-        self._received = 0  # when the message came that is being read
-        self._quoted: dict[str, int] = {}  # when the newest quote of a symbol came
+        self._received = 0  # receipt of the message being read
+        self._quoted: dict[str, int] = {}  # receipt of a symbol's newest quote
         self.stale: dict[str, int] = {}  # symbols whose stream is silent, since when
         self._dropped: set[str] = set()
         self._silence = SilenceWatch[int]()
@@ -179,9 +179,8 @@ class MarketFeed:
         return list(self._market.streams())
 
     def status(self) -> dict[str, Any]:
-        """Whether all that is traded is reported from now on, the period (ns) of the venue's own bars
-        (0: none), messages read, those that were not as they should be, and for how many ms which
-        symbols have been silent."""
+        """Returns whether all traded symbols are reported from now on, the period (ns) of the venue's own bars (0:
+        none), messages read, malformed ones, and for how many ms which symbols have been silent."""
         stale = {symbol: self.silent_ns(symbol) // 10**6 for symbol in self.stale}
         return {
             "hears": self.hears,
@@ -194,18 +193,18 @@ class MarketFeed:
 
     @property
     def hears(self) -> bool:
-        """All streams have spoken over their connections."""
+        """Tells whether all streams have sent messages over their connections."""
         links = self._links.values()
         return bool(links) and all(link.has_spoken for link in links)
 
     @property
     def is_confirmed(self) -> bool:
-        """Tells whether all that was subscribed to comes over the newest connection of each stream."""
+        """Tells whether everything subscribed comes over the newest connection of each stream."""
         connections = self._connections.values()
         return bool(connections) and all(each.is_heard.is_set() for each in connections)
 
     def take(self, message: bytes, link: int = LINK, connection: Hashable = None) -> None:
-        """Takes in one message, as it comes over one of the connections of a link."""
+        """Takes one message from one of the connections of a link."""
         self._spoke.add(link)
         if not self._overlap.is_open or self._overlap.is_new(message, connection):
             self._take(message, link)
@@ -230,7 +229,7 @@ class MarketFeed:
         self._watch.market(message)
 
     def best(self, symbol: str) -> tuple[int, int]:
-        """Bid and ask of the newest quote, (0, 0) where none has come since a stream was lost."""
+        """Returns bid and ask of the newest quote, (0, 0) if none has come since a stream was lost."""
         top = self.top(symbol)
         return top.bid, top.ask
 
@@ -239,26 +238,26 @@ class MarketFeed:
         return self._market.top(self._numbers[self._symbols.index(symbol)])
 
     def next_funding(self, symbol: str) -> tuple[int, int] | None:
-        """Returns rate (1e-12) and time (ns UTC, 0: not given) of the next payment; None: nobody has said."""
+        """Returns rate (1e-12) and time (ns UTC, 0: unknown) of the next payment; None: not reported."""
         return self._market.next_funding(self._numbers[self._symbols.index(symbol)])
 
     def silent_ns(self, symbol: str) -> int:
-        """Returns for how many ns a symbol whose stream fell silent has not been heard, 0: it speaks."""
+        """Returns for how many ns a silent symbol has had no message, 0: it is not silent."""
         since = self.stale.get(symbol)
         return 0 if since is None else self._now - since
 
     def bound_ns(self, symbol: str) -> int:
-        """Returns the longest silence of the symbol that is usual: beyond it its market is stale."""
+        """Returns the longest usual silence of the symbol: beyond it its market is stale."""
         place = self._symbols.index(symbol) + 1
         return min((self._silence.limit(each) for link in self._links for each in (link, link + place)), default=0)
 
     def age_ns(self, symbol: str) -> int:
-        """Returns how old its newest quote is, ns; 0: none has come."""
+        """Returns the age of its newest quote, ns; 0: none has come."""
         quoted = self._quoted.get(symbol)
         return 0 if quoted is None else max(time.time_ns() - quoted, 0)
 
     def drop(self, symbol: str) -> None:
-        """It does not trade any more: its silence says nothing."""
+        """Stops checking a delisted symbol for silence."""
         if symbol not in self._symbols:
             return
         place = self._symbols.index(symbol) + 1
@@ -268,10 +267,9 @@ class MarketFeed:
         self._tell_stale()
 
     def look(self, now: int) -> None:
-        """Says what has fallen silent and what speaks again.
+        """Reports symbols that have fallen silent or resumed.
 
-        A connection that is silent, or one of whose symbols is, is made anew.
-        now: attended time, ns.
+        A connection that is silent, or has a silent symbol, is replaced. now: attended time, ns.
         """
         self._now = now
         spoke, self._spoke = self._spoke, set()
@@ -288,7 +286,7 @@ class MarketFeed:
             self._tell_stale()
 
     def _tell_stale(self) -> None:
-        """Robots hear of each symbol; the alert is one, however many there are."""
+        """Reports stale symbols: each to robots, all of them in one alert."""
         silent = self._silence.silent
         lines = [since for stream, since in silent.items() if not stream % LINK]
         before, self.stale = self.stale, {}
@@ -308,7 +306,7 @@ class MarketFeed:
             self._say(HealthOut("market", self._account, "live"))
 
     async def follow(self, number: int, stream: MarketStream) -> None:
-        """Follows a stream for ever, over as many connections as it takes.
+        """Follows a stream for ever, over any number of connections.
 
         number: of the stream, from 0.
         """
@@ -327,7 +325,7 @@ class MarketFeed:
             await back_off(failures - 1)
 
     async def _carry(self, link: _Link, at: int, renew_s: float) -> None:
-        """Until a connection ends that no other has replaced."""
+        """Carries a link until a connection ends without a replacement."""
         current = self._connect(link, at)
         link.ends = current.ends
         following: _Connection | None = None
@@ -360,8 +358,8 @@ class MarketFeed:
             await ended(reading())
 
     async def _is_heard(self, current: _Connection, following: _Connection) -> bool:
-        """Tells whether what comes over the one comes over the other from now on. Where a venue has not confirmed all
-        of it by `RENEW_RETRY_S` it is enough that something comes: the current one would be ended before long."""
+        """Tells whether the new connection carries what the present one does. If the venue has not confirmed
+        everything by `RENEW_RETRY_S`, any message is enough: the venue would end the present one soon."""
         heard = asyncio.ensure_future(following.is_heard.wait())
         try:
             waits: set[asyncio.Future[Any]] = {current.reading, following.reading, heard}
@@ -378,7 +376,7 @@ class MarketFeed:
             self._take(message, at)
 
     def replaced(self) -> None:
-        """The feed that this one was to replace has ended."""
+        """Called when the feed that this one replaces has ended."""
         self._replaces = False
         for at, connection in self._connections.items():
             self._release(connection, at)
@@ -390,7 +388,7 @@ class MarketFeed:
 
         def opened() -> None:
             if made.ends is link.ends:
-                link.has_spoken = not link.stream.hello  # its address says all that is wanted
+                link.has_spoken = not link.stream.hello  # its address has all subscriptions
             self._say(HealthOut("feed", link.name, "connected"))
             self._silence.expect(at, self._now, int(link.stream.most_s * SECOND), self._first)
 

@@ -1,13 +1,13 @@
-"""When a poller asks what: all that poll a venue from one address share what it may be asked. Pure.
+"""The schedule of pollers: all that poll a venue from one address share its request budget. Pure.
 
-Each second has `TICKS` ticks, and each tick is divided evenly among the pollers: two never ask at
-the same moment, and together they ask at even distances. How many there are follows from leases
-(`Pollers`), so that one that joins or dies moves the others. What is spent comes at an even rate, so
-that nothing is over at the end of a window, nor left; kinds of requests have their shares of it, prices most of it
-while no stream brings them.
-Symbols that are asked for one by one take turns (`Turns`), and busy ones more of them.
+Each second has `TICKS` ticks, and each tick is divided evenly among the pollers: two never send at the same time,
+and together they send at even intervals. Their number follows from leases (`Pollers`), so that one that joins or
+dies shifts the others. The budget is spent at an even rate, so that the end of a window finds neither too little nor
+a rest; kinds of requests have their shares of it, prices most of it while no stream brings them. Symbols requested
+one by one take turns (`Turns`), busy ones more often.
 
-Times are of the machine's steady clock, ns: all pollers of an address go by it, and a clock that is set stops none.
+Times are of the machine's monotonic clock, ns: all pollers of an address use it, and a changed wall clock stops
+none.
 """
 
 from __future__ import annotations
@@ -25,21 +25,22 @@ __all__ = ["BUSY_FOR", "LEASE", "TICK", "Contact", "PollPlan", "Pollers", "Share
 
 TICKS: Final = 8
 TICK: Final = SECOND // TICKS
-LEASE: Final = 3 * SECOND  # of a poller that says nothing any more, and of a symbol without an answer
-# How much oftener it is a busy symbol's turn: of twenty among two hundred, eight times as often as if all were alike.
+LEASE: Final = 3 * SECOND  # of a silent poller, and of a symbol without an answer
+# Factor by which a busy symbol's turn comes more often: of twenty among two hundred, eight times as often as if all
+# were alike.
 FAST: Final = 40
-BUSY_TIMES: Final = 4.0  # as many trades a second as the middle of all
-BUSY_PART: Final = 10  # at most one in so many symbols is busy
+BUSY_TIMES: Final = 4.0  # times the median number of trades per second
+BUSY_PART: Final = 10  # at most one in this many symbols is busy
 LOOK_BACK_MAX: Final = 600 * SECOND
-BUSY_FOR: Final = 180 * SECOND  # an older figure says nothing
+BUSY_FOR: Final = 180 * SECOND  # older figures are ignored
 LEFT: Final = 0.015  # of the limit, at most
-WINDOW_END: Final = 10  # the last part in so many of a window
-URGENT: Final = 0.85  # of what may be spent goes to prices while no stream brings them
-LOST: Final = 2 * SECOND  # without an answer that is one
+WINDOW_END: Final = 10  # the last tenth of a window
+URGENT: Final = 0.85  # of the budget goes to prices while no stream brings them
+LOST: Final = 2 * SECOND  # without a valid answer
 
 
 class Share(NamedTuple):
-    """This poller's place, from 0, among so many."""
+    """This poller's index, from 0, and the number of pollers."""
 
     place: int = 0
     pollers: int = 1
@@ -47,13 +48,13 @@ class Share(NamedTuple):
 
 @dataclass(slots=True)
 class Pollers:
-    """Who polls an address, by leases: (holder, until). holder: a number above 0 of each poller's own."""
+    """The pollers of an address, by leases: (holder, until). holder: a number above 0, unique to each poller."""
 
     leases: list[tuple[int, int]] = field(default_factory=list)
 
     def renew(self, holder: int, now: int) -> Share:
-        """From now on it is one of them, until it has not renewed for `LEASE`. A longer lease is of an earlier start
-        of the machine."""
+        """Extends the lease, which ends `LEASE` after the last renewal. A longer lease is of an earlier start of the
+        machine."""
         living = [each for each in self.leases if now < each[1] <= now + LEASE and each[0] != holder]
         self.leases = sorted([*living, (holder, now + LEASE)])
         return Share([each[0] for each in self.leases].index(holder), len(self.leases))
@@ -64,20 +65,20 @@ class Pollers:
 
 @dataclass(slots=True)
 class Contact:
-    """Whether the venue answers. A failure says something of the moment at which was asked: one of before the last
-    answer is old news, whenever its time ran out."""
+    """Whether the venue answers. A failure concerns the time of its request: one sent before the last answer is
+    outdated, whenever it timed out."""
 
-    is_heard: bool | None = None  # None: not known yet
+    is_heard: bool | None = None  # None: unknown
     _answered_at: int = -LOST
 
     def answered(self, now: int) -> bool:
-        """Returns whether that is news."""
+        """Notes an answer; returns whether the state has changed."""
         self._answered_at = now
         before, self.is_heard = self.is_heard, True
         return not before
 
     def failed(self, requested_at: int, now: int) -> bool:
-        """Returns whether the venue is lost by it, and was not before."""
+        """Notes a failure; returns whether the venue is lost by it, and was not before."""
         if self.is_heard is False or requested_at < self._answered_at or now - self._answered_at < LOST:
             return False
         self.is_heard = False
@@ -85,33 +86,35 @@ class Contact:
 
 
 class PollPlan:
-    """Of one poller. Each kind earns its share of the weight evenly, so that a dear one holds up no cheap one. percent:
-    of the venue's limit, what all pollers may spend; urgent_percent: while no stream brings prices, 0: no more."""
+    """The plan of one poller. Each kind earns its share of the weight evenly, so that an expensive one does not
+    delay cheap ones. percent: of the venue's limit, for all pollers; urgent_percent: while no stream brings prices,
+    0: no more."""
 
     def __init__(
         self, kinds: Sequence[PollKind], rule: BudgetRule, *, percent: int, now: int, urgent_percent: int = 0
     ) -> None:
         self._kinds = tuple(kinds)
-        # What was earned before a window is spent in it: where there is room it is left out, or the end would wait.
+        # Weight earned before a window is spent in it: a margin is left out if possible, or the end would wait.
         self._left = min(sum(kind.weight for kind in kinds), rule.most * LEFT)
         self._rule, self._window = rule, rule.window
         self._percents = percent, max(percent, urgent_percent)
         self._spend(percent)
         self._shares = {kind: kind.share for kind in self._kinds}
-        self._weights = dict.fromkeys(self._kinds, 0.0)  # that may be spent
+        self._weights = dict.fromkeys(self._kinds, 0.0)  # available
         self._at = now
         self._held_until = 0
         self.urgent_since = 0
-        self._aligned: object = None  # to which moment, of which share
+        self._aligned: object = None  # begin of turns, and the share
         self.share = Share()
 
     def _spend(self, percent: int) -> None:
         self._most = self._rule.most * percent / 100
-        self._rate = self._full = (self._most - self._left) / self._window  # weight in a ns, of all pollers
+        self._rate = self._full = (self._most - self._left) / self._window  # weight per ns, of all pollers
 
     def hurry(self, since: int) -> None:
-        """While nobody else brings the market prices come first: the first kind is asked at once and has most of what
-        may be spent; pollers take turns from that moment on. since: by a clock that all have; 0: somebody brings it."""
+        """Gives prices priority while no other source brings them: the first kind is requested at once and gets most
+        of the budget; pollers take turns from that time on. since: by the shared clock; 0: another source brings
+        them."""
         self.urgent_since = since
         self._spend(self._percents[since > 0])
         first, *rest = self._kinds
@@ -120,7 +123,7 @@ class PollPlan:
         self._shares[first] = URGENT if since else first.share
 
     def _align(self, now: int) -> None:
-        """Has the turn that is this poller's; what it lacks the dearest kind lends it."""
+        """Takes this poller's turn; missing weight is lent by the most expensive kind."""
         first, dearest = self._kinds[0], max(self._kinds, key=lambda kind: kind.weight)
         place, pollers = self.share
         span = first.weight / (self._rate * URGENT)
@@ -133,9 +136,9 @@ class PollPlan:
             self._weights[dearest] -= lent
 
     def spent(self, used: int, remaining: int, now: int) -> None:
-        """So much of the window that ends in `remaining` ns by all who ask from the address: what is no poll's is saved
-        evenly until its end, or there would be nothing left then. Several pollers keep their turns by one rate
-        instead."""
+        """Notes the weight used by all requests of the address in the window that ends in `remaining` ns: other
+        requests' weight is saved evenly until its end, or nothing would be left then. Several pollers keep their
+        turns by one rate instead."""
         if self.share.pollers > 1:
             self._rate = self._full
             return
@@ -144,12 +147,12 @@ class PollPlan:
             self._rate = min(self._full, max((self._most - used) / remaining, self._full / WINDOW_END))
 
     def hold(self, until: int) -> None:
-        """The venue, or the budget of the address, takes nothing before."""
+        """The venue, or the address's budget, accepts nothing before."""
         self._held_until = max(self._held_until, until)
         self._aligned = None
 
     def take(self, now: int) -> PollKind | None:
-        """Returns what is to be asked now, None: nothing yet."""
+        """Returns the kind to request now, None: nothing yet."""
         self._earn(now)
         if now < self._held_until:
             return None
@@ -161,17 +164,17 @@ class PollPlan:
         return kind
 
     def give_back(self, kind: PollKind) -> None:
-        """It was not asked."""
+        """Returns the weight of a request that was not sent."""
         self._weights[kind] = min(self._weights[kind] + kind.weight, kind.weight)
 
     def look_back(self, kind: PollKind, names: int) -> int:
-        """Returns how long ago, ns, who served one of so many names before may have asked for it last: it has lost its
-        lease since, or its share. Busy names make the others wait for some five rounds."""
+        """Returns how long ago, ns, a former poller of one of `names` names may have last requested it, before it
+        lost its lease, or its share. Busy names delay the others by about five rounds."""
         round_ns = names * kind.weight / (self._rate * self._shares[kind])
         return min(2 * LEASE + int(6 * round_ns), LOOK_BACK_MAX)
 
     def next_at(self, now: int) -> int:
-        """When `take` is to be tried next."""
+        """Returns when to try `take` next."""
         self._earn(now)
         found = []
         for kind in self._kinds:
@@ -189,7 +192,7 @@ class PollPlan:
         return at if within < ends else at - within + TICK + begins
 
     def _earn(self, now: int) -> None:
-        """What a kind cannot use, because its weight is there already, is the next one's."""
+        """Earns weight; a kind at its maximum passes its part to the next one."""
         span, self._at = max(now - self._at, 0), max(now, self._at)
         rate, over = self._rate / self.share.pollers, 0.0
         for kind in (*self._kinds[1:], self._kinds[0]):
@@ -216,17 +219,17 @@ class PollPlan:
 
 @dataclass(slots=True)
 class _Turn:
-    taken: int = 0  # which turn it had last
+    taken: int = 0  # number of its last turn
     leased_until: int = 0
     served_at: int = 0
-    rate: float = 0.0  # of trades, a second
+    rate: float = 0.0  # of trades, per second
     seen_at: int = 0
 
 
 @dataclass(slots=True)
 class Turns:
-    """Names asked for one after another. Pollers divide them; one that is leased, because its answer is under way, is
-    passed over until the lease ends."""
+    """Names requested one after another. Pollers divide them; one whose answer is under way is leased, and skipped
+    until the lease ends."""
 
     share: Share = field(default_factory=Share)
     _turns: dict[str, _Turn] = field(default_factory=dict)
@@ -235,16 +238,15 @@ class Turns:
     _hot_at: int = 0
 
     def set_hot(self, names: Iterable[str], now: int) -> None:
-        """The busy ones by a condition, from now on instead of by their trades. What is older than `BUSY_FOR` makes
-        nobody busy."""
+        """Sets the busy names by a condition, instead of by their trades. Older than `BUSY_FOR` it is ignored."""
         self._hot, self._hot_at = frozenset(names), now
 
     def set_names(self, names: Iterable[str]) -> None:
-        """Those that are to be asked for from now on."""
+        """Sets the names to request from now on."""
         self._turns = {name: self._turns.get(name) or _Turn() for name in names}
 
     def take(self, now: int) -> str | None:
-        """Whose turn it is, None: nobody's."""
+        """Returns the next name, None: none."""
         self._count += 1
         place, pollers = self.share
         mine = sorted(self._turns)[place::pollers]
@@ -261,7 +263,7 @@ class Turns:
         return name
 
     def done(self, name: str, now: int, trades: int | None) -> None:
-        """Its answer has come, with so many trades since the one before; None: it has not."""
+        """Notes an answer, with the number of trades since the one before; None: there was no answer."""
         turn = self._turns.get(name)
         if turn is None:
             return
@@ -273,7 +275,7 @@ class Turns:
         turn.served_at = now
 
     def _busy(self, now: int) -> frozenset[str]:
-        """By what a condition or their last answers have said, of late."""
+        """Returns the busy names by a recent condition or their recent answers."""
         if self._hot_at:
             return self._hot if now - self._hot_at <= BUSY_FOR else frozenset()
         rates = {name: turn.rate for name, turn in self._turns.items() if now - turn.seen_at <= BUSY_FOR}

@@ -1,4 +1,4 @@
-"""Questions to a venue: one request, one answer read by the protocol."""
+"""Requests to a venue: one request, one answer parsed by the protocol."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from onetape.venues.http_response import Response
 __all__ = ["Sent", "VenueLine"]
 
 CALL_TIMEOUT_S: Final = 4.0
-Sent = asyncio.Future[Response]  # a request's answer to come
+Sent = asyncio.Future[Response]  # a request's future answer
 
-LINE_S: Final = 1.0  # how long a request keeps the next one waiting, where they go in order
+LINE_S: Final = 1.0  # how long a request delays the next one, if they must be in order
 
 
 class VenueLine:
-    """Sends the requests of one account over HTTP. `open` comes first."""
+    """Sends the requests of one account over HTTP. Call `open` first."""
 
     def __init__(
         self,
@@ -54,8 +54,8 @@ class VenueLine:
         pace: ConnectPace | None = None,
         egress: Egress | None = None,
     ) -> None:
-        """keeps: connections for orders are kept open. out: for each call that is in the kernel's
-        hands. pace: of connections for streams, to whoever makes them; egress: by which they go, as all others."""
+        """keeps: connections for orders are kept open. out: called when a request is in the kernel's hands. pace: of
+        stream connections, for their makers; egress: the network path of all connections."""
         self.egress = egress
         self.budget = budget
         self.pace = pace
@@ -63,8 +63,8 @@ class VenueLine:
         self.venue = venue
         self.rest = rest
         self.clock = clock
-        self.hide = hide or Redactor()  # what a venue must not tell anybody behind us
-        self._in_order = asyncio.Lock()  # where requests have to arrive in their order
+        self.hide = hide or Redactor()  # secrets in a venue's answers
+        self._in_order = asyncio.Lock()  # for requests that must arrive in order
         self._http: aiohttp.ClientSession
         self._kept = KeptConnections(rest, egress=egress)  # for orders
         self._keeps = keeps
@@ -91,7 +91,7 @@ class VenueLine:
             try:
                 yield
             finally:
-                await ended([keeper])  # what it has raised has been heard
+                await ended([keeper])  # its exceptions were handled
 
     def _traced(self) -> aiohttp.TraceConfig:
         async def headers_sent(session: object, context: SimpleNamespace, sent: object) -> None:
@@ -102,8 +102,7 @@ class VenueLine:
         return trace
 
     def begin(self, call: Call) -> Sent | None:
-        """Writes an order's request now, where a connection is free for it; None: nothing was
-        sent, and `answer` will."""
+        """Writes an order's request now, if a connection is free; None: nothing was sent, and `answer` will send it."""
         if self.venue.in_order or call.purpose not in ORDER_PURPOSES or not self._kept.is_free:
             return None
         if self.budget is not None:
@@ -122,7 +121,7 @@ class VenueLine:
         return sent
 
     async def answer(self, call: Call, sent: Sent | None = None) -> Answer:
-        """Returns what became of a call; that nobody knows, where no answer came. sent: by `begin`."""
+        """Returns the outcome of a call; unknown if no answer came. sent: by `begin`."""
         try:
             return await self.ask(call, sent)
         except BudgetError as spent:
@@ -131,11 +130,10 @@ class VenueLine:
             return Answer(Outcome.AMBIGUOUS, text=type(error).__name__)
 
     async def ask(self, call: Call, sent: Sent | None = None) -> Answer:
-        """Raises aiohttp.ClientError, OSError and TimeoutError where no answer came."""
+        """Raises aiohttp.ClientError, OSError and TimeoutError if no answer came."""
         if self.venue.in_order:
             async with self._in_order:
-                # One that is lost does not stop the others for long; should it arrive after them,
-                # it is refused.
+                # A lost one does not delay the others for long; if it arrives after them, it is refused.
                 request = asyncio.ensure_future(self.request(call))
                 await asyncio.wait({request}, timeout=LINE_S)
             status, headers, body = await request
@@ -160,8 +158,8 @@ class VenueLine:
         return answer
 
     async def request(self, call: Call, sent: Sent | None = None) -> tuple[int, dict[str, str], bytes]:
-        """Returns what a venue says is cleaned here, whichever way it came. sent: by `begin`. Raises BudgetError, an
-        OSError, where it must not be sent now."""
+        """Returns the venue's answer without secrets, from any path. sent: by `begin`. Raises BudgetError, an
+        OSError, if it must not be sent now."""
         if self.budget is not None and sent is None:
             self.budget.take(call)
         status, headers, body = await self._request(call, sent)
@@ -173,7 +171,7 @@ class VenueLine:
         return status, headers, self.hide.hidden(body, *signatures(call))
 
     def _is_of_address(self, call: Call, status: int, headers: dict[str, str], body: bytes) -> bool:
-        """Tells whether HTTP 429 is said of the address: of too many orders it is said of the account."""
+        """Tells whether HTTP 429 concerns the address: for too many orders it concerns the account."""
         if status != 429 or not call.orders:
             return True
         answer = self._read(call, status, headers, body)

@@ -1,5 +1,5 @@
-"""A process's share of what its address may ask: the counts lie in a file of the home, and every
-process of the home that asks the same venue spends of them."""
+"""A process's share of its address's request budget: the counts are in a file of the home, and every process of the
+home that calls the same venue draws on them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAUSED: Final = "the venue counts too many questions with this key"
 
 
 def budget_file(home: Path, rest: str, config_key: str = "") -> Path:
-    """Returns the file with the budget of a venue's address: its host names it, and its port. config_key: for which
+    """Returns the file with the budget of a venue's address: named by its host and port. config_key: the key that
     the venue counts in place of the address; the file's name has eight digits of its hash."""
     host = urlsplit(rest).netloc.rpartition("@")[2].replace(":", "-") or "bridge"
     spender = f"-{hashlib.sha256(config_key.encode()).hexdigest()[:8]}" if config_key else ""
@@ -34,9 +34,8 @@ def budget_file(home: Path, rest: str, config_key: str = "") -> Path:
 
 
 class BudgetError(OSError):
-    """A request that was not sent, or not looked at by a venue that counts too many. `answer` is
-    what is to be made of it: an order is refused at once, because the price it was meant for goes
-    on; what else there is may be asked later."""
+    """A request that was not sent, or was refused by a venue's rate limit. `answer` is its result: an order is
+    refused at once, because its price becomes outdated; other requests may be sent later."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.text)
@@ -44,21 +43,19 @@ class BudgetError(OSError):
 
 
 def check_limited(status: int, answer: Answer) -> None:
-    """Raises BudgetError for an answer that refuses a question because there were too many."""
+    """Raises BudgetError for an answer that refuses a request for rate limits."""
     if answer.code == VenueRateLimit.code:
         raise BudgetError(answer)
-    if status in (418, 429):  # said by something before the venue, in words of its own
+    if status in (418, 429):  # from a proxy of the venue, in its own format
         raise BudgetError(Answer(Outcome.SAFE, code=VenueRateLimit.code, venue_code=str(status)))
 
 
 class AddressBudget:
-    """Spends the budget of requests that a venue gives an address.
+    """Draws on the request budget that a venue gives an address.
 
-    say: for what an operator should know.
-    now: gives the venue's time, ns UTC, by which the venue's windows begin; steady: of a clock of this machine that is
-    never set, by which everything lasts.
-    Where a venue counts what a key reads, one pause holds for all that this process reads with its
-    key (`pause`); other keys of the address are not concerned.
+    say: reports to the operator. now: the venue's time, ns UTC, by which the venue's windows begin; steady: the
+    machine's monotonic clock, for durations. If a venue counts by key, one pause applies to all requests of this
+    process with its key (`pause`), not to other keys of the address.
     """
 
     def __init__(
@@ -77,7 +74,7 @@ class AddressBudget:
         self._budget = Budget(rules, self._counts, usual_percent=usual_percent)
         self._venue_now, self._steady = now, steady
         self._counts.begin(steady())
-        self._apart = 0  # the venue's time less the steady clock, as this process noted it last
+        self._apart = 0  # the venue's time minus the monotonic clock, as last noted by this process
         name = path.name.removeprefix("budget-")
         self._state = BudgetState(name, say)
         self.pause = ReadPause()
@@ -87,8 +84,8 @@ class AddressBudget:
         self._counts.close()
 
     def _now(self) -> int:
-        """Returns the steady clock's time. Where this process's clock of the venue was set, the windows of all
-        processes follow; one that has not asked the venue since changes nothing."""
+        """Returns the monotonic clock's time. If this process's clock of the venue was set, the windows of all
+        processes follow; a process without a newer reading changes nothing."""
         now = self._steady()
         apart = self._venue_now() - now
         if abs(apart - self._apart) >= CLOCK_STEP:
@@ -97,8 +94,7 @@ class AddressBudget:
         return now
 
     def allow(self, usual_percent: int = 0) -> None:
-        """Sets what may be spent from now on, of the venue's limit, on all that is not essential; 0: what it was at the
-        start."""
+        """Sets the part of the venue's limit that non-essential requests may use from now on; 0: the initial one."""
         self._budget.usual_percent = usual_percent or self._usual_percent
 
     def take(self, call: Call) -> None:
@@ -118,32 +114,31 @@ class AddressBudget:
         raise BudgetError(held_back(outcome, verdict, now))
 
     def look(self) -> None:
-        """Now and then: says that it is there again."""
+        """Called now and then: reports that the budget is available again."""
         self._state.look(self._now())
         self._reads.look(self._now())
 
     @property
     def is_shut_out(self) -> bool:
-        """The venue does not want to hear from this address, whichever way."""
+        """Tells whether the venue has banned this address."""
         return self._counts.banned_until() > self._steady()
 
     def shut_out(self, wait: int) -> None:
-        """The venue has said so otherwise than by a status of HTTP. wait: ns, 0 where it did
-        not say how long."""
+        """Notes a ban reported otherwise than by an HTTP status. wait: ns, 0: unknown."""
         self._counts.ban(self._steady() + (wait or BAN_UNTOLD))
 
     def heard(self, status: int, headers: Mapping[str, str], *, is_limited: bool = True) -> None:
-        """Takes in the headers of an answer, in lower case.
+        """Reads the headers of an answer, in lower case.
 
-        is_limited: false where 429 is not about the address.
+        is_limited: false if 429 is not about the address.
         """
         self._budget.heard(status, headers, self._now(), is_limited=is_limited)
 
     def answered(self, call: Call, status: int, answer: Answer) -> None:
-        """What a request came to, after `heard`: a refusal of the key is told in the answer alone.
-        HTTP 429 and 418 have said it of the address."""
+        """Notes a request's result, after `heard`: a refusal for the key is only in the answer. HTTP 429 and 418
+        concern the address."""
         now = self._now()
-        if answer.venue_code == LATE:  # the bridge's own word: the venue has not heard of it
+        if answer.venue_code == LATE:  # from the bridge itself: the venue has not received it
             return
         if answer.code == VenueRateLimit.code and status not in (418, 429):
             if self.pause.refused(now, answer.retry_after):

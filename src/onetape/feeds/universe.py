@@ -1,9 +1,8 @@
-"""Which instruments of a venue are followed, and under which numbers of a tape. Pure.
+"""The followed instruments of a venue, and their numbers on a tape. Pure.
 
-A number stands for one instrument in one kind of units, for ever: what is listed again after it was
-gone, or counts its prices in other decimals, has a new one, so that no price can come to stand
-under another instrument, nor one in other units. Facts that change nothing of how numbers are read
-make a new version under the same number.
+A number belongs to one instrument in one kind of units, for ever: an instrument that is listed again, or with other
+price decimals, gets a new one, so that prices of different instruments or units are never mixed. Other changes of
+its facts make a new version under the same number.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ LISTED: Final = "listed"
 DELISTED: Final = "delisted"
 DROPPED: Final = "dropped"  # others have more turnover: it trades on, and its number stays
 CHANGED: Final = "changed"  # in other facts: the number stays
-REDENOMINATED: Final = "redenominated"  # in its units, or the venue's name: it has a new number
+REDENOMINATED: Final = "redenominated"  # in its units, or the venue's name: it gets a new number
 
-_OWN: Final = ("version", "valid_from", "origin")  # what a list of instruments does not say
+_OWN: Final = ("version", "valid_from", "origin")  # fields that a listing does not contain
 
 
 class Listing(NamedTuple):
@@ -38,22 +37,22 @@ class Change(NamedTuple):
 
 
 class Universe:
-    """recovered: numbers that a tape has already, with the instruments that they stand for. needed: symbols that stay
-    among those with the most turnover once they have been there."""
+    """Keeps the universe. recovered: numbers already on a tape, with their instruments. needed: symbols that stay
+    followed by turnover once they were."""
 
     def __init__(
         self, wanted: Wanted, recovered: Mapping[int, Instrument] | None = None, needed: Collection[str] = ()
     ) -> None:
         self.wanted, self._needed = wanted, frozenset(needed)
-        self.epoch = 0  # of the choice by turnover: one more with each that changes who is followed
+        self.epoch = 0  # of the choice by turnover: increased when the followed ones change
         self.listings: dict[str, Listing] = {}  # by symbol, of those that trade now
         self._last = {i.symbol: Listing(number, i) for number, i in sorted((recovered or {}).items())}
         self._next = max(recovered or {}, default=0) + 1
-        self._gone: set[str] = set()  # seen to end, in this life
+        self._gone: set[str] = set()  # seen to end, in this incarnation
 
     def update(self, listed: Sequence[Instrument], turnovers: Mapping[str, float], now: int) -> list[Change]:
-        """Returns what has changed, those first that go. listed: all that trade now. turnovers: of 24 hours, by
-        `raw_symbol`; without any, those with the most are who they were. now: ns UTC."""
+        """Returns the changes, removals first. listed: all that trade now. turnovers: of 24 hours, by `raw_symbol`;
+        without any, the choice by turnover stays. now: ns UTC."""
         by_symbol = {i.symbol: i for i in listed}
         chosen = self._chosen(by_symbol, turnovers)
         going = [(symbol, each) for symbol, each in self.listings.items() if symbol not in chosen]
@@ -70,7 +69,7 @@ class Universe:
         return changes
 
     def missing(self) -> list[str]:
-        """Symbols that are wanted by name and do not trade."""
+        """Returns the symbols configured by name that do not trade."""
         return sorted(self.wanted.names - self.listings.keys())
 
     def _chosen(self, by_symbol: Mapping[str, Instrument], turnovers: Mapping[str, float]) -> Collection[str]:
@@ -96,7 +95,7 @@ class Universe:
             what = REDENOMINATED if current is not None else LISTED
             self._gone.discard(symbol)
             return Change(what, self._new(instrument, last.instrument.version + 1, now))
-        if is_same:  # an earlier life of this process followed it
+        if is_same:  # an earlier incarnation of this process followed it
             return Change(LISTED, last)
         made = structs.replace(instrument, version=last.instrument.version + 1, valid_from=now)
         return Change(CHANGED if current is not None else LISTED, Listing(last.number, made))
@@ -113,5 +112,5 @@ def _facts(instrument: Instrument) -> dict[str, object]:
 
 
 def _units(i: Instrument) -> tuple[object, ...]:
-    """Returns what a number of it means."""
+    """Returns the facts that its numbers depend on."""
     return i.raw_symbol, i.kind, i.price_decimals, i.size_decimals, i.multiplier

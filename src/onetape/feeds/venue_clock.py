@@ -1,8 +1,8 @@
-"""The venue's time, as far as we know it: what requests are signed with.
+"""Our estimate of the venue's time, for signing requests.
 
-It goes on by the machine's steady clock from the last time that the venue told, so that a jump of
-the wall clock moves no signature. The venue is asked again every few minutes, when it refuses a
-request for its time, and when the wall clock jumped. How far ours is off is said, never hidden.
+It runs by the machine's monotonic clock from the last reading, so that a jump of the wall clock affects no
+signature. The venue's time is requested every few minutes, when it refuses a request for its time, and when the wall
+clock jumped. The deviation of our clock is reported, never hidden.
 """
 
 from __future__ import annotations
@@ -25,41 +25,41 @@ from onetape.venues.contract import TradingVenue
 __all__ = ["VenueClock", "ask_time", "keep_clock"]
 
 ASK_EVERY_S: Final = 180.0
-QUERY_EVERY_S: Final = 1.0  # at most so often, whatever is refused meanwhile
+QUERY_EVERY_S: Final = 1.0  # minimum interval, whatever is refused meanwhile
 LOOK_EVERY_S: Final = 0.5
-JUMP_NS: Final = 100_000_000  # wall and steady clock part by this: it was set, or it slept
-SAID_NS: Final = 250_000_000  # a correction that is worth a word
+JUMP_NS: Final = 100_000_000  # a larger deviation between wall and monotonic clock: it was set, or the machine slept
+SAID_NS: Final = 250_000_000  # a larger correction is reported
 CRITICAL_NS: Final = 5_000_000_000
 
 
 class VenueClock:
-    """ns UTC. wall, steady: the machine's clocks, ns."""
+    """The venue's clock, ns UTC. wall, steady: the machine's clocks, ns."""
 
     def __init__(self, wall: Callable[[], int] = time.time_ns, steady: Callable[[], int] = time.monotonic_ns) -> None:
         self._wall = wall
         self._steady = steady
-        self._base = self._venue = 0  # the venue's time when the steady clock stood at `base`
+        self._base = self._venue = 0  # the venue's time when the monotonic clock was at `base`
         self._apart = wall() - steady()
         self.doubts = asyncio.Event()
-        self.readings = 0  # how often the venue told its time
+        self.readings = 0  # number of readings of the venue's time
 
     @property
     def offset(self) -> int:
-        """Returns the venue's clock less our wall clock, ns."""
+        """Returns the venue's clock minus our wall clock, ns."""
         return self.now() - self._wall()
 
     def now(self) -> int:
-        """Returns the venue's time; ours until it has told."""
+        """Returns the venue's time; ours until the first reading."""
         if not self.readings:
             return self._wall()
         return self._venue + self._steady() - self._base
 
     def distrust(self) -> None:
-        """Asks for the venue's time soon: something says that this clock is off."""
+        """Requests the venue's time soon: this clock may be off."""
         self.doubts.set()
 
     def set(self, venue_time: int, step: int, sent: int, received: int) -> int:
-        """Takes in the venue's time. sent, received: of this clock's `now`. Gives the correction."""
+        """Sets the venue's time. sent, received: of this clock's `now`. Returns the correction."""
         change = clock_offset(venue_time, step, sent, received)
         now = self.now() + change
         self._base, self._venue = self._steady(), now
@@ -67,17 +67,17 @@ class VenueClock:
         return change
 
     def jumped(self) -> int:
-        """Returns by how much the wall clock was set since the last call, ns; 0: it was not."""
+        """Returns the change of the wall clock since the last call, ns; 0: it was not set."""
         apart = self._wall() - self._steady()
         jump = apart - self._apart
         if abs(jump) < JUMP_NS:
-            return 0  # slewed: small steps add up to a jump that is said once
+            return 0  # slewed: small steps add up to a jump that is reported once
         self._apart = apart
         return jump
 
 
 class Line(Protocol):
-    """Asks one venue, whose time its clock keeps."""
+    """A line to one venue, whose time its clock keeps."""
 
     clock: VenueClock
     venue: TradingVenue
@@ -86,7 +86,7 @@ class Line(Protocol):
 
 
 async def keep_clock(line: Line, say: Callable[[HealthOut], None]) -> None:
-    """Keeps the clock for ever: asks when there is reason to, and says what it finds."""
+    """Keeps the clock for ever: requests the time when needed, and reports corrections."""
     clock = line.clock
     due = time.monotonic() + ASK_EVERY_S
     while True:
@@ -101,7 +101,7 @@ async def keep_clock(line: Line, say: Callable[[HealthOut], None]) -> None:
         try:
             change = await ask_time(line)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
-            change = 0  # nobody answers: others say so
+            change = 0  # no answer: reported elsewhere
         due = time.monotonic() + ASK_EVERY_S
         if abs(change) >= SAID_NS:
             severity = "critical" if abs(change) >= CRITICAL_NS else "warning"
@@ -111,8 +111,8 @@ async def keep_clock(line: Line, say: Callable[[HealthOut], None]) -> None:
 
 
 async def ask_time(line: Line) -> int:
-    """Sets the line's clock; the correction in ns. Raises ValueError for an answer that is none, BudgetError where it
-    may not be asked now, aiohttp.ClientError, OSError and TimeoutError where none came."""
+    """Sets the line's clock; returns the correction in ns. Raises ValueError for an invalid answer, BudgetError if
+    no request may be sent now, aiohttp.ClientError, OSError and TimeoutError if no answer came."""
     call, clock = line.venue.time(), line.clock
     sent = clock.now()
     status, headers, body = await line.request(call)

@@ -1,1 +1,1 @@
-"""Figures of all accounts and their markets as of one moment, for control plane and pages."""
+"""Figures of all accounts and their markets at one time, for control plane and pages."""

@@ -1,4 +1,4 @@
-"""Where prices come from: the hub's sources, and gateways' own feeds of what no hub brings; and which one is taken."""
+"""Sources of prices: the hub's sources, and gateways' own feeds of symbols without a hub; and the selected one."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ FAILOVER: Final = "failover"  # as a record
 AUTO: Final = "auto"  # as a feed: the freshest of all
 ANSWER_WITHIN_S: Final = 5.0
 WATCH_EVERY_S: Final = 1.0
-KEPT_MAX: Final = 10  # records of failovers in as many minutes; of more the last one
-FAILING: Final = 5  # times the bound of a price's age, of a feed that is no hub's
+KEPT_MAX: Final = 10  # records of failovers in as many minutes; of further ones only the last
+FAILING: Final = 5  # times the maximum age of a price, for a feed outside the hub
 _STATES: Final[tuple[FeedState, ...]] = ("healthy", "degraded", "failing")
 
 Rows = Sequence[Mapping[str, Any]]
@@ -38,19 +38,18 @@ def feed_of_gateway(account: str) -> str:
 
 
 class Market:
-    """Says how feeds are, and which one prices come from. moved: called when another source is taken than before:
-    deltas are to be looked at then; keep: has the record of that, which `restore` takes in the next run of the
-    process."""
+    """The states of the feeds, and the source of prices. moved: called when the source changes, so that deltas are
+    checked; keep: writes the record of that, which `restore` reads in the next run of the process."""
 
     def __init__(self, views: Views, commands: IPCCommandSystem) -> None:
         self._views, self._commands = views, commands
         self.keep: Callable[[dict[str, Any]], object] = lambda _record: None
         self.moved: Callable[[], None] = lambda: None
         self._unkept: dict[str, Any] | None = None
-        self._kept: deque[float] = deque(maxlen=KEPT_MAX)  # when, s
-        self._failures: Counter[str] = Counter()  # of each feed, how often it has begun to fail
+        self._kept: deque[float] = deque(maxlen=KEPT_MAX)  # times, s
+        self._failures: Counter[str] = Counter()  # of each feed, number of failures
         self._failing: set[str] = set()
-        self.active: str | None = None  # the last one there was
+        self.active: str | None = None  # the last known one
         self.last_failover: int | None = None  # ms UTC
 
     def restore(self, records: Iterable[Mapping[str, Any]]) -> None:
@@ -59,8 +58,8 @@ class Market:
                 self.last_failover = record["at"]
 
     async def feeds(self) -> FeedsReply:
-        """Returns how each feed is now, and which one most prices come from. Raises MarketDataUnavailable where the hub
-        does not answer."""
+        """Returns the state of each feed, and the one that most prices come from. Raises MarketDataUnavailable if
+        the hub does not answer."""
         views = self._views
         views.refresh()
         feeds, active = [self._own(account) for account in views.accounts() if views.has_own_market(account)], None
@@ -73,7 +72,7 @@ class Market:
         return FeedsReply(feeds=self._counted(feeds), active_feed=active, last_failover=self.last_failover)
 
     def _counted(self, feeds: Sequence[Feed]) -> list[Feed]:
-        """Returns feeds with the times that they began to fail among their errors: one that is silent says none."""
+        """Returns feeds with their failures added to their errors: a silent one reports none."""
         failing = {each.feed_id for each in feeds if each.status == "failing"}
         self._failures.update(failing - self._failing)
         self._failing = failing
@@ -83,20 +82,20 @@ class Market:
         before = self.active
         if active is not None and active != before:
             self.active = active
-        if before not in (None, self.active):  # the first source that there is takes nobody's place
+        if before not in (None, self.active):  # the first source replaces none
             self.last_failover = time.time_ns() // MS
             self._unkept = {"kind": FAILOVER, "previous": before, "active": active, "at": self.last_failover}
             self.moved()
         now = time.monotonic()
         if self._unkept is not None and (len(self._kept) < KEPT_MAX or now - self._kept[0] >= 60 * KEPT_MAX):
-            with suppress(OnetapeError, OSError):  # the next look has it kept, and nothing waits for it
+            with suppress(OnetapeError, OSError):  # the next look writes it, and nothing waits for it
                 self.keep(self._unkept)
                 self._unkept = None
                 self._kept.append(now)
 
     async def failover(self, request: Failover, operation: str = "") -> FailoverReply:
-        """Takes all symbols that a source brings from that source, until another one is named or `auto`. Raises
-        BadInput for one that is not there, MarketDataUnavailable for one that is failing: nothing changes then."""
+        """Takes all symbols of a source from that source, until another one is named or `auto`. Raises BadInput for
+        an unknown one, MarketDataUnavailable for a failing one: then nothing changes."""
         before = await self.feeds()
         target = request.target_feed
         is_auto = target == AUTO and has_hub(self._views.config)
@@ -123,7 +122,7 @@ class Market:
         )
 
     async def watch(self) -> None:
-        """Looks for ever whether another source is taken, by whatever cause, and says so."""
+        """Watches for changes of the source, of any cause, and reports them; never returns."""
         while True:
             with suppress(OnetapeError):
                 await self.feeds()
@@ -138,7 +137,7 @@ class Market:
         return [row for row in rows if row["symbol"] in traded] or rows
 
     async def _pin(self, source: str, operation: str) -> None:
-        """Pins symbols to a source. Each symbol's command has an id of its own, so that a call that is repeated changes
+        """Pins symbols to a source. Each symbol's command has an id of its own, so that a repeated call changes
         nothing."""
         rows = await self._rows()
         symbols = [row["symbol"] for row in rows if source in (AUTO, row["source"])]
@@ -166,7 +165,7 @@ class Market:
 
 
 def _of_hub(rows: Rows, now: int) -> list[Feed]:
-    """Returns each source: as bad as the worst of its symbols, as late as the latest of them."""
+    """Returns each source with the worst state and the largest delay of its symbols."""
     by: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         by.setdefault(row["source"], []).append(row)
@@ -187,7 +186,7 @@ def _of_hub(rows: Rows, now: int) -> list[Feed]:
 
 
 def _most_taken(rows: Rows) -> str | None:
-    """Returns the source that is pinned, else that most of what is taken comes from, None where nothing does."""
+    """Returns the pinned source, else the one with most taken values, None if there is none."""
     shares: dict[str, float] = {}
     for row in rows:
         share = 2.0 if row["pinned"] else row["share"] if row["state"] != "failing" else 0.0

@@ -1,5 +1,5 @@
-"""What a gateway's tape says of late: instruments, its own market, fills, money that came and left. Follows a tape that
-is written, through restarts of its gateway and whatever of it was pruned."""
+"""Recent data of a gateway's tape: instruments, its own market, fills, movements of money. Follows a growing tape,
+through restarts of its gateway and pruning."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from onetape.tape.segments import is_tape
 
 __all__ = ["DoubtedPrice", "GatewayTape", "Seen"]
 
-LOOK_BACK: Final = 100 * SECOND  # what is older is of no use; books are written whole more often
+LOOK_BACK: Final = 100 * SECOND  # older data is useless; complete books are written more often
 BOOK_LEVELS: Final = 25
-FILLS_MAX: Final = 10_000  # that a gateway's table may not have yet
-UNCERTAIN: Final = SECOND  # twice the time between two of a gateway's valuations
+FILLS_MAX: Final = 10_000  # that a gateway's table may not include yet
+UNCERTAIN: Final = SECOND  # twice the interval of a gateway's valuations
 MOVED_MAX: Final = 1000  # transfers, commands and corrections within a move of margin
 _TYPES: Final = ("instrument", "quote", "mark", "trade", "funding", "book", "fill", "health", "entry")
 _MOVED: Final = (Cause.TRANSFER, Cause.COMMAND, Cause.CORRECTION)
@@ -43,14 +43,14 @@ Levels = tuple[list[tuple[int, int]], list[tuple[int, int]]]
 
 
 class DoubtedPrice:
-    """Confirms the price of one symbol, and remembers when it was in doubt last: figures that others have made of such
-    a price are shown for a while longer. ns UTC."""
+    """Confirms the price of one symbol, and remembers its last doubt: figures based on a doubtful price are shown
+    for a while longer. ns UTC."""
 
     def __init__(self) -> None:
         self._confirmed = ConfirmedPrice()
-        self._taken: dict[PriceKind, int] = {}  # when the newest message of a kind came
+        self._taken: dict[PriceKind, int] = {}  # time of the newest message of a kind
         self._doubted_at = 0
-        self._is_valued = False  # a price was confirmed once: there is something to judge it by
+        self._is_valued = False  # a price was confirmed once, as a reference
 
     def take(self, kind: PriceKind, price: int, at: int) -> None:
         if price > 0 and not 0 <= self._taken.get(kind, 0) - at <= SILENT:  # taken in before, or the clock was set back
@@ -59,11 +59,11 @@ class DoubtedPrice:
             self._look(at)
 
     def of(self, kind: PriceKind, now: int) -> int:
-        """Returns the confirmed price of a kind, 0: none is known."""
+        """Returns the confirmed price of a kind, 0: unknown."""
         return self._confirmed.of(kind, now)
 
     def is_uncertain(self, now: int) -> bool:
-        """Tells whether its newest price is not confirmed, or was not a moment ago."""
+        """Tells whether its newest price is not confirmed, or was not until recently."""
         self._look(now)
         return now - self._doubted_at < UNCERTAIN
 
@@ -76,8 +76,8 @@ class DoubtedPrice:
 
 @dataclass(slots=True)
 class Seen:
-    """Holds the newest of one symbol, prices in its units; at: ns UTC, when the newest quote or book came, mark_at: the
-    mark; delay: ns that a quote was under way. rate: 1e-12, of the last payment; interval: ns."""
+    """The newest data of one symbol, prices in its units; at: ns UTC of the newest quote or book, mark_at: of the
+    mark; delay: latency of a quote, ns. rate: 1e-12, of the last payment; interval: ns."""
 
     bid: int = 0
     ask: int = 0
@@ -90,11 +90,11 @@ class Seen:
     rate: int | None = None
     interval: int = 0
     book: Book = field(default_factory=Book)
-    best: Levels | None = None  # of another's book
+    best: Levels | None = None  # from another source's book
     price: DoubtedPrice = field(default_factory=DoubtedPrice)
 
     def levels(self) -> Levels:
-        """Returns bids and asks as price and size, the best first; of a market without depth the best ones alone."""
+        """Returns bids and asks as price and size, the best first; without depth only the best ones."""
         if self.best is not None:
             return self.best
         if self.book.synced:
@@ -103,8 +103,8 @@ class Seen:
 
 
 class GatewayTape:
-    """Follows one gateway's tape. errors: that the gateway's feeds had since it is followed. fills: (sequence, symbol,
-    position side, signed size) of late; booked: entries of money that came or left by no trade."""
+    """Follows one gateway's tape. errors: of the gateway's feeds since the beginning. fills: recent (sequence,
+    symbol, position side, signed size); booked: entries of money moved without a trade."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -119,8 +119,8 @@ class GatewayTape:
         self.version = 0  # of `instruments`
 
     def take(self, now: int) -> None:
-        """Reads what has come since. now: ns UTC."""
-        if self._reader is not None and self._reader.is_gone:  # deleted, or another one is in its place
+        """Reads new frames. now: ns UTC."""
+        if self._reader is not None and self._reader.is_gone:  # deleted or replaced
             self.close()
         try:
             if self._reader is None and not self._open():
@@ -131,7 +131,7 @@ class GatewayTape:
             self._taken = now
             for frame in self._reader.frames(_TYPES):
                 self._take(frame)
-        except OnetapeError:  # it is being made, or damaged, which its gateway says
+        except OnetapeError:  # being created, or damaged, which its gateway reports
             self.close()
 
     def close(self) -> None:
@@ -169,7 +169,7 @@ class GatewayTape:
                 self._list(frame.stream, Instrument.from_msgpack(frame.payload))
             case EventType.FILL.id:
                 fill = fill_of(frame.payload)
-                if fill.trade_id < INTERNAL_TRADES:  # else the account's position stays
+                if fill.trade_id < INTERNAL_TRADES:  # an internal trade does not change the account's position
                     change = fill.size * fill.side.sign
                     self.fills.append((frame.sequence, self._streams[frame.stream], fill.position_side, change))
             case EventType.ENTRY.id:
@@ -198,7 +198,7 @@ class GatewayTape:
                 return
             case EventType.BOOK.id:
                 seen.book.apply_payload(frame.payload, frame.flags)
-                if not seen.book.synced:  # says that a book was lost, and of no price
+                if not seen.book.synced:  # reports a lost book, and no price
                     return
                 bids, asks = seen.book.bids(1), seen.book.asks(1)
                 if bids and asks:

@@ -1,7 +1,7 @@
-"""Neutral symbols: one name for what each account calls by its own. Pure.
+"""Neutral symbols: one name for the instruments of all accounts. Pure.
 
-`BTC-USD` of [symbols] is what is listed there; without a list it is each account's perpetual of that base, in that
-quote or, of USD, in what is worth one. A venue's own name works, too, on the accounts that trade it.
+`BTC-USD` of [symbols] means the instruments listed there; without a list it is each account's perpetual of that
+base, in that quote or, for USD, in a token worth one. A venue's own name works, too, on the accounts that trade it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from onetape.web.control_models import AccountInstrument, NeutralSymbol
 
 __all__ = ["USD", "NeutralSymbols"]
 
-# Quotes that `-USD` stands for, by what is chosen where an account has several. Linear ones come first.
+# Quotes for `-USD`, by preference if an account has several. Linear ones come first.
 USD: Final = ("USDT", "USDC", "USD")
 
 
@@ -33,19 +33,19 @@ class NeutralSymbols:
         self._found: dict[str, dict[str, Instrument | None]] = {}
 
     def of(self, name: str) -> dict[str, Instrument | None]:
-        """Returns each account's instrument, None where it has none. Raises UnknownSymbol where no account has one."""
+        """Returns each account's instrument, None if it has none. Raises UnknownSymbol if no account has one."""
         if (found := self._found.get(name)) is None:
             found = self._all(name)
             if not any(found.values()):
-                names = [each for each in self.names() if each != name]  # one of [symbols] that nobody trades yet
+                names = [each for each in self.names() if each != name]  # one of [symbols] that is not traded yet
                 todo = did_you_mean(name, names) or f"there are {', '.join(names[:8]) or 'none yet'}"
                 raise UnknownSymbol(f"no account trades {name[:80]!r}", todo=todo)
             self._found[name] = found
         return found
 
     def on(self, name: str, accounts: Collection[str]) -> dict[str, Instrument]:
-        """Returns those of these accounts. Raises InvalidAccount for one that is not there, UnknownSymbol for one that
-        does not trade it."""
+        """Returns those of these accounts. Raises InvalidAccount for an unknown one, UnknownSymbol for one that does
+        not trade it."""
         for account in accounts:
             self.check(account)
         found = self.of(name)
@@ -58,13 +58,13 @@ class NeutralSymbols:
         return {account: each for account, each in instruments.items() if each is not None}
 
     def check(self, account: str) -> None:
-        """Raises InvalidAccount for one that is not configured."""
+        """Raises InvalidAccount for an account that is not configured."""
         if account not in self._instruments:
             todo = did_you_mean(account, self._instruments) or f"there are {', '.join(self._instruments) or 'none'}"
             raise InvalidAccount(f"no account `{account[:80]}`", todo=todo)
 
     def names(self) -> list[str]:
-        """Returns those of [symbols], then those that two accounts at least have by default."""
+        """Returns those of [symbols], then those that at least two accounts have by default."""
         counts: dict[str, int] = {}
         for own in self._instruments.values():
             for base in {each.base for each in own.values() if each.perpetual and _rank(each, "USD") is not None}:
@@ -103,8 +103,7 @@ class NeutralSymbols:
 
 
 def _rank(instrument: Instrument, quote: str) -> tuple[bool, int] | None:
-    """Ranks an instrument: of several that a name could mean the least one is meant; None: it does not mean this
-    one."""
+    """Ranks an instrument for a name with several matches, the least is meant; None: no match."""
     quotes = USD if quote == "USD" else (quote,)
     if instrument.quote not in quotes:
         return None

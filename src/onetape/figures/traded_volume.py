@@ -1,4 +1,4 @@
-"""What a market has traded since a moment, by a tape that has its trades."""
+"""The volume of a market since a given time, from a tape with its trades."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _SIZE: Final = fields("trade", "size")
 
 
 class TradedVolume:
-    """Counts what one symbol has traded since a moment (ns UTC) on a tape that is written. It keeps nothing: made anew
-    after a restart it counts the same."""
+    """Counts the volume of one symbol since a given time (ns UTC) on a growing tape. It has no stored state: after a
+    restart it counts the same."""
 
     def __init__(self, path: Path, symbol: str, since: int) -> None:
         self._path, self._symbol, self._since = path, symbol, since
@@ -32,8 +32,8 @@ class TradedVolume:
         self._qty: Decimal | None = None
 
     def take(self) -> Decimal | None:
-        """Returns so much by now, of the instrument's own units; None: the tape has no trade of it."""
-        if self._reader is not None and self._reader.is_gone:  # deleted, or another one is in its place
+        """Returns the volume so far, in the instrument's own units; None: the tape has no trade of it."""
+        if self._reader is not None and self._reader.is_gone:  # deleted or replaced
             self.close()
         try:
             if self._reader is None and not self._open():
@@ -41,7 +41,7 @@ class TradedVolume:
             assert self._reader is not None
             for frame in self._reader.frames(_TYPES):
                 self._take(frame)
-        except OnetapeError:  # it is being made, or damaged, which its writer says
+        except OnetapeError:  # being created, or damaged, which its writer reports
             self.close()
         return self._qty
 

@@ -1,7 +1,8 @@
-"""Reads all accounts as of one moment: positions and money by gateways' state tables, prices by their tapes
-or the hub's table. Each figure with its age; what is older than its bound, or nobody stands by, is said to be so.
+"""Reads all accounts at one time: positions and money from gateways' state tables, prices from their tapes or the
+hub's table. Each figure has its age; one beyond its maximum age, or without confirmation, is marked.
 
-A gateway writes its table some times a second, its tape at once: fills that the table does not have yet are added.
+A gateway writes its table several times a second, its tape at once: fills that the table does not include yet are
+added.
 """
 
 from __future__ import annotations
@@ -41,19 +42,19 @@ from onetape.tape.state import Group
 __all__ = ["AccountFigures", "Views", "main_coin"]
 
 _ZERO: Final = Decimal(0)
-_NEVER: Final = 2**62  # ages of what nobody stands by
-MARKS: Final = 5  # times the bound of a price's age: venues send marks less often
+_NEVER: Final = 2**62  # age of unconfirmed figures
+MARKS: Final = 5  # times the maximum age of a price: venues send marks less often
 TRADED_MAX: Final = 20 * MINUTE  # since when volumes are kept: legs are worked for ten minutes at most
-CHECKS: Final = 1.5  # of the time between two comparisons with the venue, until its word is too old
+CHECKS: Final = 1.5  # times the interval of reconciliations: maximum age of the venue's report
 
 Key = tuple[str, PositionSide]
 
 
 @dataclass(slots=True)
 class AccountFigures:
-    """Holds one account's figures. sides, qty: of its instruments' own units, signed, by position side and in sum; at:
-    ns UTC, when its gateway stood by it last; confirmed_at: when the venue last reported its balances, 0: never; why:
-    the account cannot be relied on, "": it can."""
+    """One account's figures. sides, qty: in its instruments' own units, signed, by position side and in total; at:
+    ns UTC, when its gateway last confirmed them; confirmed_at: when the venue last reported its balances, 0: never;
+    why: the account is not reliable, "": it is."""
 
     at: int = 0
     confirmed_at: int = 0
@@ -63,13 +64,14 @@ class AccountFigures:
     qty: dict[str, Decimal] = field(default_factory=dict)
     margins: dict[str, Margin] = field(default_factory=dict)
     funding: dict[str, tuple[int, int]] = field(default_factory=dict)
-    balances: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)  # total, and what of it is free
+    balances: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)  # total, and its free part
     as_of: dict[str, int] = field(default_factory=dict)  # of balances: their gateway's frame
     worth: dict[str, tuple[Decimal, tuple[str, ...]]] = field(default_factory=dict)  # by currency: `Views._spot_worth`
 
 
 class Views:
-    """Reads all accounts and their markets. `refresh` takes in what has come; all else is as of then. clock: ns UTC."""
+    """Reads all accounts and their markets. `refresh` reads new data; all other methods return its state. clock: ns
+    UTC."""
 
     def __init__(self, config: Config, home: Path, *, clock: Callable[[], int] = time.time_ns) -> None:
         self.config, self.home = config, home
@@ -96,7 +98,7 @@ class Views:
         self._volumes: dict[tuple[str, str, int], TradedVolume] = {}
 
     def refresh(self) -> None:
-        """Reads what tapes have that is new; cheap, to be called before use."""
+        """Reads new frames of the tapes; cheap, call it before use."""
         self.now = self.clock()
         self._figures.clear()
         self._legs.clear()
@@ -133,11 +135,11 @@ class Views:
         return self._symbols[1]
 
     def legs(self, symbol: str, accounts: Sequence[str]) -> list[LegView]:
-        """Raises InvalidAccount, and UnknownSymbol where one of them does not trade it."""
+        """Returns one leg per account. Raises InvalidAccount, and UnknownSymbol if one of them does not trade it."""
         return [self._leg(account, each) for account, each in self.symbols().on(symbol, accounts).items()]
 
     def held(self, account: str) -> list[LegView]:
-        """Returns what an account holds now, one for each instrument. Raises InvalidAccount."""
+        """Returns an account's present positions, one view for each instrument. Raises InvalidAccount."""
         self.symbols().check(account)
         qty = self.figures(account).qty
         own = (
@@ -146,8 +148,8 @@ class Views:
         return [leg for leg in (self._leg(account, each) for each in own) if leg.position]
 
     def booked(self, account: str) -> Sequence[Booked]:
-        """Returns what money came to an account, or left it, by no trade of late: by all of its tape, so that nothing
-        is lacking that figures have."""
+        """Returns recent movements of money without a trade: of the account's whole tape, so that everything
+        included in figures is there."""
         self.tapes[account].take(self.now)
         return self.tapes[account].booked
 
@@ -171,7 +173,7 @@ class Views:
         if (found := self._figures.get(account)) is None:
             try:
                 found = self._read(account)
-            except OnetapeError:  # it ended, or begins, at this moment
+            except OnetapeError:  # it just ended or began
                 self._tables.pop(account, None)
                 found = AccountFigures()
             self._figures[account] = found
@@ -183,7 +185,7 @@ class Views:
         table.state.refresh()
         age = min(table.age_ns, _NEVER)
         found = AccountFigures(at=max(self.now - age, 0), why=self._unfit(table, age))
-        # Margins before positions: what the table has by a margin's frame is in the positions that are read after it.
+        # Margins before positions: positions read later include everything up to a margin's frame.
         for currency in dict.fromkeys(key for _, key in table.state.keys("margin")):
             if (margin := table.margin(currency)) is not None:
                 found.margins[currency] = margin
@@ -282,8 +284,8 @@ class Views:
         )
 
     def _spot_worth(self, account: str, currency: str, found: AccountFigures) -> tuple[Decimal, tuple[str, ...]]:
-        """Returns what an account has in a currency, with each coin that its spot markets lead there from, once, and
-        the coins without a price. A coin goes by a market for the currency itself where there is one."""
+        """Returns an account's worth in a currency, with each coin that its spot markets convert to it, counted
+        once, and the coins without a price. A coin uses a market for the currency itself if there is one."""
         if currency in found.worth:
             return found.worth[currency]
         spot = [each for each in self.tapes[account].instruments.values() if each.kind is Kind.SPOT]
@@ -295,7 +297,7 @@ class Views:
             if not total:
                 continue
             asset, amount = coin, total
-            for _ in markets:  # at most so many; then they go in a circle
+            for _ in markets:  # at most this many steps; more would be a cycle
                 if asset == currency or (market := markets.get(asset)) is None:
                     break
                 asset, amount = market.quote, amount * self._mark(market, self.seen(account, market))
@@ -306,8 +308,8 @@ class Views:
         return found.worth[currency]
 
     def _mark(self, instrument: Instrument, seen: Seen) -> Decimal:
-        """Returns the venue's mark while it is fresh, else the mid price, 0: there is neither. What is not confirmed
-        leaves the price where it was."""
+        """Returns the venue's mark while it is fresh, else the mid price, 0: neither. An unconfirmed price changes
+        nothing."""
         middle = seen.price.of(PriceKind.QUOTE, self.now) if seen.price.is_uncertain(self.now) else 0
         if seen.mark and self.now - seen.mark_at <= MARKS * self.market_age:
             return instrument.price(seen.price.of(PriceKind.MARK, self.now) or middle or seen.mark)
@@ -317,8 +319,8 @@ class Views:
         return instrument.price(2 * middle or bids[0][0] + asks[0][0]) / 2
 
     def _funding(self, account: str, instrument: Instrument, seen: Seen) -> tuple[int | None, int]:
-        """Returns the next payment's rate, 1e-12, and when it is, ns UTC, 0: unknown. Where the gateway does not hear
-        of it, the last one's."""
+        """Returns the next payment's rate, 1e-12, and its time, ns UTC, 0: unknown. If the gateway has no report of
+        it, the last one's."""
         rate, at = seen.rate, 0
         if (found := self.figures(account).funding.get(instrument.symbol)) is not None:
             rate, at = found
@@ -340,8 +342,8 @@ class Views:
     def _in_use(
         self, account: str, found: AccountFigures, currency: str, config: AccountConfig
     ) -> tuple[Decimal, Decimal]:
-        """Returns the notional of all positions that settle in a currency, and the margin that they take: of hedge mode
-        that of each side."""
+        """Returns the notional of all positions that settle in a currency, and their margin: in hedge mode that of
+        each side."""
         gross = initial = _ZERO
         for (symbol, _), qty in found.sides.items():
             instrument = self.tapes[account].instruments.get(symbol)
@@ -355,7 +357,7 @@ class Views:
         return gross, initial
 
     def price_of(self, coin: str, currency: str) -> Decimal:
-        """Returns what a coin is worth in a currency by the mark of any account's market, 0: nobody trades it. Dollars
+        """Returns a coin's price in a currency by the mark of any account's market, 0: no account trades it. Dollars
         and dollar tokens count one for one."""
         alike = USD if currency in USD else (currency,)
         if coin in alike:
@@ -369,8 +371,8 @@ class Views:
         return next(filter(None, marks), _ZERO)
 
     def traded(self, account: str, symbol: str, since: int) -> Decimal | None:
-        """Returns what a symbol's market has traded since a moment (ns UTC), of the instrument's own units; None: no
-        trade of it has come."""
+        """Returns the volume of a symbol's market since a given time (ns UTC), in the instrument's own units; None:
+        no trade of it has come."""
         for key in [each for each in self._volumes if self.now - each[2] > TRADED_MAX]:
             self._volumes.pop(key).close()
         if (found := self._volumes.get((account, symbol, since))) is None:
@@ -379,7 +381,7 @@ class Views:
         return found.take()
 
     def has_own_market(self, account: str) -> bool:
-        """Tells whether its gateway follows something of the venue's market itself."""
+        """Tells whether its gateway follows a part of the venue's market itself."""
         self.symbols()
         return not self._of_hub[account].issuperset(self.tapes[account].instruments) or not self._of_hub[account]
 
@@ -395,7 +397,7 @@ class Views:
         return symbol in self._of_hub.get(account, ())
 
     def seen(self, account: str, instrument: Instrument) -> Seen:
-        """Returns the newest of a symbol's market."""
+        """Returns the newest data of a symbol's market."""
         if not self.is_of_hub(account, instrument.symbol):
             return self.tapes[account].seen.get(instrument.symbol) or Seen()
         try:
@@ -408,7 +410,7 @@ class Views:
 
 
 def _beside(config: Config) -> dict[str, list[str]]:
-    """Returns of each account the others that trade at the same exchange: a simulated one is its venue's own."""
+    """Returns for each account the others at the same exchange: a simulated one is its venue's own."""
 
     def place(account: str) -> tuple[str, ...]:
         venue = config.venues[config.accounts[account].venue]
@@ -421,7 +423,7 @@ def _beside(config: Config) -> dict[str, list[str]]:
 
 
 def _resting(account: str, view: AccountState) -> dict[str, list[Resting]]:
-    """Returns by symbol the orders of an account that stand in its venue's book, or may."""
+    """Returns by symbol the orders of an account that rest, or may rest, in its venue's book."""
     found: dict[str, list[Resting]] = {}
     for row in view.working.values():
         spec, instrument = row.spec, view.instruments[row.spec.symbol]
@@ -435,7 +437,8 @@ def _resting(account: str, view: AccountState) -> dict[str, list[Resting]]:
 
 
 def main_coin(held: Sequence[LegView]) -> tuple[LegView, Decimal] | None:
-    """Returns the largest leg of the coin of which is held most, and the coin's net position; None: nothing is held."""
+    """Returns the largest leg of the coin with the largest position, and the coin's net position; None: there is no
+    position."""
     first = max(held, key=lambda each: abs(each.position) * each.mark, default=None)
     if first is None:
         return None
@@ -444,8 +447,7 @@ def main_coin(held: Sequence[LegView]) -> tuple[LegView, Decimal] | None:
 
 
 def _of_hub(hub: MarketReader, instrument: Instrument, price: DoubtedPrice) -> Seen:
-    """Returns what the hub's table has of a symbol; nothing where it counts in other units. price: of the symbol, takes
-    in what is new."""
+    """Returns the hub table's data of a symbol; empty if its units differ. price: of the symbol, is updated."""
     seen, symbol = Seen(price=price), instrument.symbol
     groups: Mapping[str, Group | None] = {
         each.name: hub.state.get(each.name, symbol) for each in (QUOTE, MARK, TRADE, FUNDING, BOOK)
@@ -492,6 +494,6 @@ def _leverage(instrument: Instrument, config: AccountConfig) -> Decimal:
 
 
 def _entry(found: AccountFigures, symbol: str) -> Decimal:
-    """Returns the price at which a position was opened, 0: there is none, or one on each side."""
+    """Returns the entry price of a position, 0: there is none, or one on each side."""
     entries = [each.entry for (name, _), each in found.positions.items() if name == symbol and each.qty]
     return money(entries[0]) if len(entries) == 1 else _ZERO

@@ -1,4 +1,4 @@
-"""A gateway's account stream: what the venue tells of it, over as many connections as it takes."""
+"""A gateway's account stream: the venue's reports about an account, over any number of connections."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from onetape.venues.key_check import refused
 
 __all__ = ["AccountFeed"]
 
-LIVE_WITHIN_S: Final = 10.0  # from its connection until the account's stream tells
+LIVE_WITHIN_S: Final = 10.0  # from the connection until the stream reports
 
 
 class AccountFeed:
@@ -46,24 +46,24 @@ class AccountFeed:
         rejects: Rejects,
     ) -> None:
         self.is_up = False
-        self.has_begun = False  # once it has told, a refusal may be the venue's bad hour
+        self.has_begun = False  # it has reported once: a later refusal may be temporary
         self._line = line
         self._hear = hear
         self._came = came
         self._went = went
         self._watch = watch
         self._rejects = rejects
-        self._ends = asyncio.Event()  # of the connection that there is
+        self._ends = asyncio.Event()  # ends the current connection
 
     def cut(self) -> None:
-        """Ends a connection that is of no use, so that another one is made."""
+        """Ends a useless connection, so that a new one is made."""
         self._ends.set()
 
     async def follow(self) -> None:
         """Follows the stream until cancelled.
 
-        Raises what the venue refuses this account with from the first: wrong keys, asked again and
-        again, have their owner locked out.
+        Raises the venue's error if it refuses this account from the first connection: repeated attempts with wrong keys
+        can lock out their owner.
         """
         failures = 0
         venue = self._line.venue
@@ -88,7 +88,7 @@ class AccountFeed:
             await back_off(failures)
 
     async def _listen(self, stream: AccountStream) -> None:
-        """Listens until the connection ends, or has missed something."""
+        """Listens until the connection ends, or has missed an event."""
 
         def look() -> None:
             if stream.is_live and not self.is_up:
@@ -123,7 +123,7 @@ class AccountFeed:
             await ended([keeper])
 
     async def _keep_key(self, ends: asyncio.Event) -> None:
-        """Renews the listen key; a stream of an expired key reports nothing, on whatever connection."""
+        """Renews the listen key; the stream of an expired key reports nothing, on any connection."""
         venue = self._line.venue
         while venue.keep_key_s:
             await asyncio.sleep(venue.keep_key_s)

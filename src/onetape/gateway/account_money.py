@@ -1,8 +1,8 @@
-"""An account's money at its gateway: what happens to it becomes entries, on the tape first, then in
-the ledger, then in the table that every process reads.
+"""An account's money at its gateway: events become entries, first on the tape, then in the ledger, then in the table
+that every process reads.
 
-Fills, moves and the venue's statements come in as the gateway hears of them; commands move money
-between the pool and sub-accounts. What a robot may use is what its sub-account has.
+Fills, balance changes and the venue's statements arrive as the gateway receives them; commands move money between the
+pool and sub-accounts. A robot may use what its sub-account has.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from onetape.tape.journal import JournalWriter, type_id
 
 __all__ = ["AccountMoney"]
 
-# Cause and other side of what came or went otherwise than from the world.
+# Cause and counterpart of balance changes that do not come from the outside world.
 _CAUSES: Final = {
     MoveKind.FUNDING: (Cause.FUNDING, Outside.FUNDING),
     MoveKind.INTEREST: (Cause.INTEREST, Outside.INTEREST),
@@ -50,21 +50,21 @@ _CAUSES: Final = {
 _ENTRY: Final = type_id("entry")
 _NO_MARGINS: Final[Mapping[str, BalanceReport]] = MappingProxyType({})
 
-GRACE: Final = SECOND  # for the fill behind a balance that the stream tells
-REPORT_STEP_NS: Final = 1000  # venues tell microseconds, rounded either way: of two times one moment
+GRACE: Final = SECOND  # wait for the fill behind a balance of the stream
+REPORT_STEP_NS: Final = 1000  # resolution of venues' rounded times: two times of one moment may differ by it
 
 Balances = Mapping[str, BalanceReport]  # by currency
 Positions = Mapping[tuple[str, PositionSide], int]
 
 
 class AccountMoney:
-    """Books what happens to the money of an account, and shares it among sub-accounts.
+    """Books events of an account's money, and shares it among sub-accounts.
 
-    kept: what the journal says.
-    slot_of: a robot's sub-account.
-    say: for what people have to know.
-    stop: cancels what robots of these slots have working.
-    wall: ns UTC, what is written is stamped with.
+    kept: the money state recovered from the journal.
+    slot_of: returns a robot's sub-account.
+    say: reports to people.
+    stop: cancels the working orders of these slots' robots.
+    wall: ns UTC, the time stamp of frames.
     """
 
     def __init__(
@@ -97,14 +97,14 @@ class AccountMoney:
         self.statements = kept.statements
         self._books = Bookkeeper(self.ledger, self.statements, self._write)
         self._table_writer = AccountTableWriter(table, self.ledger, self._instruments, self._references, margins)
-        self._heard: dict[str, tuple[BalanceReport, int]] = {}  # and when it is looked at
-        self.changed: set[str] = set()  # currencies, since readers were told
-        self.filled: set[tuple[str, PositionSide]] = set()  # positions, likewise
+        self._heard: dict[str, tuple[BalanceReport, int]] = {}  # the newest report, and when it is compared
+        self.changed: set[str] = set()  # currencies changed since the table was written
+        self.filled: set[tuple[str, PositionSide]] = set()  # positions changed since the table was written
         self.slots_used = kept.slots_used()
         self._sequence = 0  # of the newest entry's frame
-        self.moves_wanted: int | None = None  # since when what moved money is to be read
+        self.moves_wanted: int | None = None  # start time of a required query of balance changes
         self.is_ready = self._has_begun = False
-        self.lacks_price = ""  # symbol of a position that the books cannot begin with yet
+        self.lacks_price = ""  # symbol of a position without a price, which delays the start of the books
 
     @property
     def booking(self) -> Booking:
@@ -114,8 +114,8 @@ class AccountMoney:
     # --- at a start -------------------------------------------------------------------------------
 
     def recover(self) -> None:
-        """Restores the books from the journal, and books what its writer had no time to. Raises BadConfig where a slot
-        with money would be another's."""
+        """Restores the books from the journal, and books fills that the previous writer had not booked. Raises
+        BadConfig if a slot with money would get another owner."""
         kept, slots = self._kept, self.accounts.slots
         away = kept.slots_away()
         slots.take_over(Slots(kept.names), lambda slot: slot in away or self._has_money(slot))
@@ -136,15 +136,15 @@ class AccountMoney:
     def adopt(
         self, positions: Positions, entries: Mapping[tuple[str, PositionSide], Decimal], *, is_other: bool
     ) -> bool:
-        """Takes in what the account held before the books: the pool's, at the venue's entry, by which it pays when that
-        is closed, else at a recent price. False: a price is lacking; nothing has begun, and it is to be tried again.
-        is_other: as `begin`'s."""
+        """Books positions from before the ledger as the pool's, at the venue's entry price, by which it pays when they
+        are closed, else at a recent price. False: a price is missing; nothing was booked, call again. is_other: as in
+        `begin`."""
         if self._has_begun or (self._kept.opened and not is_other):
             return True
         found: list[tuple[str, PositionSide, int, int]] = []
         for (symbol, side), qty in positions.items():
             instrument = self._instruments.get(symbol)
-            # An earlier life may have come so far, and not to its balances.
+            # An earlier incarnation may have adopted positions and died before the balances.
             left = qty if is_other else qty - self.booking.own(MAIN, symbol, side)
             if instrument is None or instrument.kind is Kind.SPOT or not left:
                 continue
@@ -165,8 +165,7 @@ class AccountMoney:
         return True
 
     def adopt_later(self, positions: Positions, entries: Mapping[tuple[str, PositionSide], Decimal]) -> None:
-        """Takes in what the account held, in symbols that are followed for the first time, before its books followed
-        them, likewise."""
+        """Books positions that the account held in newly followed symbols before they were followed, as the pool's."""
         for (symbol, side), qty in positions.items():
             instrument = self._instruments[symbol]
             if instrument.kind is Kind.SPOT:
@@ -188,7 +187,7 @@ class AccountMoney:
         self._say(AccountOut(symbol, side, qty, 0, LEDGER, price=price))
 
     def begin(self, balances: Balances, *, is_other: bool) -> None:
-        """Begins with the venue's first balances, once what `adopt` has said is on the tape. is_other: it is another
+        """Begins with the venue's first balances, after the outputs of `adopt` are on the tape. is_other: it is another
         exchange than the journal's."""
         if self._has_begun:
             return
@@ -201,16 +200,16 @@ class AccountMoney:
                 self._open(currency, report.total, report.time)
 
     def ready(self) -> None:
-        """Lets readers of the table have the balances from here on."""
+        """Writes the balances to the table and marks it as ready for readers."""
         self.publish()
         if not self.is_ready:
             self.is_ready = True
             self._table.ready()
 
-    # --- what happens -----------------------------------------------------------------------------
+    # --- events -----------------------------------------------------------------------------------
 
     def book(self, entry: Entry) -> Entry | None:
-        """Books an entry, on the tape first, then in the ledger. None: that was done before."""
+        """Books an entry, first on the tape, then in the ledger. None: it was booked before."""
         booked = self._books.book(entry)
         if booked is not None:
             self._note(booked)
@@ -232,7 +231,7 @@ class AccountMoney:
                     self.slots_used = max(self.slots_used, leg.holder + 1)
 
     def wrote(self, out: Out, sequence: int) -> None:
-        """Takes in that a record of the manager's stands on the tape, a fill in the frame of this sequence."""
+        """Handles a record of the order manager that was written to the tape. sequence: of a fill's frame."""
         match out:
             case NewsOut():
                 self.order(out.order)
@@ -245,7 +244,7 @@ class AccountMoney:
         """Books a fill.
 
         sequence: of its frame.
-        What came before the ledger began is in what it began with.
+        A fill from before the ledger began is part of its opening.
         """
         fill = out.fill
         if not self._kept.opened:
@@ -259,8 +258,7 @@ class AccountMoney:
             self._say(self._forced_close(out, realized))
 
     def _forced_close(self, out: FillOut, before: int) -> HealthOut:
-        """Returns what people have to know of a position that the venue itself has closed. before: what it had realized
-        by then."""
+        """Returns the report about a position that the venue itself closed. before: its realized profit before that."""
         fill, instrument = out.fill, self._instruments[out.fill.symbol]
         name = fill.client_id or (out.order.client_id if out.order is not None else "")
         why = "auto-deleveraging" if "adl" in name else "settlement" if "settlement" in name else "liquidation"
@@ -274,14 +272,14 @@ class AccountMoney:
         return HealthOut("forced close", f"{fill.symbol}{side}", words, severity)
 
     def _booked(self, fill: FillReport, slot: int, *, is_forced: bool) -> Entry:
-        """Books an entry with what the positions that it changes hold."""
+        """Makes the entry of a fill, and updates the money that the changed positions lock."""
         self.filled.add((fill.symbol, fill.position_side))
         if not is_forced:
             entry = self.booking.fill(fill, slot)
             if self._instruments[fill.symbol].kind is not Kind.SPOT:
                 self._lock(fill.symbol, fill.position_side, slot)
                 self.reductions.position(slot, fill.symbol, fill.position_side, fill.side)
-                for leg in entry.legs:  # a late one changes what others' positions cost
+                for leg in entry.legs:  # a late fill changes the cost of other slots' positions
                     if leg.holder > 0 and leg.holder != slot:
                         self._lock(fill.symbol, fill.position_side, leg.holder)
             return entry
@@ -297,12 +295,12 @@ class AccountMoney:
         self.changed.update(self.reserves.position(slot, symbol, side, held.qty, held.cost))
 
     def order(self, order: Order) -> None:
-        """Takes in that an order may have changed, and so what it holds."""
+        """Updates the money and the reductions that an order reserves, after it may have changed."""
         self.hold(order)
         self.reductions.order(order)
 
     def hold(self, order: Order) -> None:
-        """Updates what an order holds of its sub-account's money."""
+        """Updates the money of its sub-account that an order reserves."""
         self.changed.update(self.reserves.update(order, self._slot_of(order.robot)))
 
     def own(self, slot: int, symbol: str, side: PositionSide) -> int:
@@ -310,27 +308,27 @@ class AccountMoney:
         return self.booking.own(slot, symbol, side)
 
     def heard(self, reports: Iterable[VenueReport], now: int) -> None:
-        """Takes in what the venue reports of money by itself. A balance may come before the fill that made it, so it is
-        looked at when that has had its time."""
+        """Handles the venue's own reports about money. A balance may arrive before the fill that caused it, so it is
+        compared after GRACE."""
         opened = self._kept.opened
         for each in reports:
             if isinstance(each, MoveReport):
                 began = opened.get(each.currency, min(opened.values(), default=0))
-                # What happened by then is in the balance that they began with.
+                # Earlier changes are part of the opening balance.
                 if each.time > began + REPORT_STEP_NS and opened:
                     self.book(self._moved(each))
             elif isinstance(each, BalanceReport) and self.is_ready:
                 self._heard[each.currency] = each, now + GRACE
 
     def tick(self, now: int) -> None:
-        """Looks at balances of the stream whose fills have had their time to come."""
+        """Compares the stream's balances whose GRACE is over."""
         for currency, (report, due) in list(self._heard.items()):
             if due <= now:
                 del self._heard[currency]
                 self._statement(report, now, is_queried=False)
 
     def _moved(self, report: MoveReport) -> Entry:
-        """Books a move: funding is shared by who holds the position, other moves are the pool's."""
+        """Makes the entry of a balance change: funding is shared by the position's holders, others are the pool's."""
         if report.kind is MoveKind.FUNDING and report.symbol in self._instruments:
             side = self.booking.one_side(report.symbol)
             return self.booking.funding(
@@ -344,7 +342,7 @@ class AccountMoney:
         return entry._replace(cause=cause, legs=(pool, world._replace(holder=outside)))
 
     def check(self, balances: Balances, now: int) -> None:
-        """Looks at the venue's balances after the fills until then have been read."""
+        """Compares the venue's balances, after the fills until then have been read."""
         self.moves_wanted = None
         for report in balances.values():
             self._statement(report, now, is_queried=True)
@@ -368,25 +366,25 @@ class AccountMoney:
                 case HealthOut():
                     self._say(effect)
 
-    # --- what may be done -------------------------------------------------------------------------
+    # --- commands and refusals --------------------------------------------------------------------
 
     def arrived(self, currency: str, amount: int, wallet: str, at: int, now: int, *, transfer: str, note: str) -> None:
-        """Books a deposit of a transfer from another venue, credited after `at`. Where the venue has reported it
-        already, it is booked as of then: it is the same money."""
+        """Books a deposit of a transfer from another venue, credited after `at`. If the venue has reported it already,
+        it is booked at that time, because it is the same money."""
         reported = 0 if wallet else self.statements.unexplained.report_time(currency, amount, at)
         entry = self.accounts.adjust(currency, amount, now=reported or now, transfer=transfer, note=note, wallet=wallet)
         if isinstance(entry, Refused) or not entry.legs:
             return
         began = self._kept.opened.get(currency, 0)
-        if not wallet and not reported and at <= began + REPORT_STEP_NS:  # it is in what the ledger began with
+        if not wallet and not reported and at <= began + REPORT_STEP_NS:  # it is part of the ledger's opening
             first = entry.legs[0]._replace(holder=Outside.WORLD)
             entry = entry._replace(legs=(first, *entry.legs[1:]))
         self.book(entry)
         self.publish()
 
     def command(self, actor: str, name: str, fields: Mapping[str, Any], id_: str, now: int) -> Entry | Refused:
-        """Carries a command about money out, or refuses it: what it books before the venue's first balance would be
-        taken for the books' beginning."""
+        """Executes a command about money, or refuses it: an entry before the venue's first balance would count as the
+        books' beginning."""
         found = self.accounts.command(actor, name, fields, id_, now)
         if isinstance(found, Refused):
             return found
@@ -409,7 +407,7 @@ class AccountMoney:
         return booked or found
 
     def _stop_owners(self, currency: str, slots: tuple[int, ...]) -> None:
-        """Stops each owner by its name and cancels its robots' orders."""
+        """Reports each owner as stopped, and cancels its robots' orders."""
         for slot in slots:
             owner = self.accounts.slots.name_of(slot) or str(slot)
             words = f"its {currency} went back to the pool: allocate again"
@@ -417,10 +415,10 @@ class AccountMoney:
         self._stop(slots)
 
     def refusal(self, robot: int, spec: OrderSpec, left: int, old: Order | None = None) -> Refusal | None:
-        """Refuses an order for which the robot's sub-account has not enough; None: it has.
+        """Refuses an order for which the robot's sub-account has too little; None: it has enough.
 
-        left: what of it can be filled.
-        old: the order that it takes the place of.
+        left: the quantity that can be filled.
+        old: the order that this one replaces.
         """
         if not self._is_shared:
             return None
@@ -434,15 +432,15 @@ class AccountMoney:
         if self.statements.is_stopped(currency, slot):
             text = f"the {currency} of sub-account {name} went back to the pool"
             return Refusal.of(InsufficientFunds, f"{text}: allocate again")
-        # Money never bars the way out: not the fee of what only closes, either.
+        # Missing money never blocks an order that only closes, not even for its fee.
         if amount <= free or not self.reserves.opens(spec, left, price, slot=slot):
             return None
         text = f"{money_text(amount)} {currency}, sub-account {name} has"
         return Refusal.of(InsufficientFunds, f"{text} {money_text(max(free, 0))} free")
 
     def measured(self, robot: int, spec: OrderSpec) -> tuple[str | None, str | None]:
-        """Returns what `refusal` looks at: what a new order wants of its sub-account's money and what of that is free,
-        as text. None: nothing is wanted, or sub-accounts are not kept."""
+        """Returns the figures that `refusal` compares: the money that a new order needs of its sub-account, and the
+        free amount, as text. None: it needs nothing, or sub-accounts are not kept."""
         slot = self._slot_of(robot)
         wanted = self.reserves.wanted(spec, spec.size_int, self._price(spec), slot=slot)
         if not self._is_shared or wanted is None:
@@ -453,9 +451,9 @@ class AccountMoney:
         return figure, limit
 
     def lacks(self, robot: int, spec: OrderSpec, left: int) -> Spending | None:
-        """Returns how much more than its sub-account has free an order needs, at least 0.
+        """Returns by how much an order's cost exceeds the free money of its sub-account, at least 0.
 
-        None: it needs nothing, or the sub-account has been stopped from using that currency.
+        None: it needs nothing, or the sub-account may not use that currency.
         """
         slot = self._slot_of(robot)
         wanted = self.reserves.wanted(spec, left, self._price(spec), slot=slot)
@@ -468,20 +466,20 @@ class AccountMoney:
         return spec.price_int or spec.trigger_int or self._references.get(spec.symbol, 0)
 
     def shown_to(self, slot: int) -> dict[str, int]:
-        """Returns what a robot can trade with: its sub-account's, of each currency of the account."""
+        """Returns a robot's balances: those of its sub-account, in each currency of the account."""
         return {name: self.ledger.balance(name, slot) for name in self.ledger.currencies()}
 
-    # --- what readers see -------------------------------------------------------------------------
+    # --- the table for readers --------------------------------------------------------------------
 
     def publish(self, *, has_moved: bool = False) -> None:
-        """Writes what has changed to the table, each currency at once. has_moved: money has come or gone, and who plans
-        with it looks at equity as soon as it hears of that."""
+        """Writes changes to the table, each currency atomically. has_moved: money has come or gone; writes the margin,
+        too, because planners read equity at once."""
         if has_moved and self.is_ready:
             self._table_writer.money(self.booking, self._writer.published, self._wall())
         if not self.changed and not self.filled:
             return
         now = self._wall()
-        if self.filled and self.is_ready:  # else the first tick that is has all
+        if self.filled and self.is_ready:  # else the first tick after `ready` writes all
             self._table_writer.fills(self.filled, self._kept.fills.booking, self._writer.published, now)
             self.filled.clear()
         count = max(self.slots_used, MAIN + 1)
@@ -490,7 +488,7 @@ class AccountMoney:
         self.changed.clear()
 
     def status(self) -> dict[str, Any]:
-        """Returns the figures of `status`, amounts as decimal text."""
+        """Returns the figures for `status`, amounts as decimal text."""
         unexplained = self.statements.unexplained
         open_ = {name: unexplained.open(name) for name in self.ledger.currencies()}
         return {
@@ -501,11 +499,12 @@ class AccountMoney:
         }
 
     def alive(self, lost: str) -> None:
-        """Writes the table's heartbeat; to be called at least each half second. lost: what has become of the stream."""
+        """Writes the table's heartbeat; to be called at least each half second. lost: the state of the stream, "":
+        live."""
         now = self._wall()
         self._table.stream(lost)
         if self.is_ready:
-            # All that the tape has by now is in the books.
+            # The books include all that is on the tape.
             self._table_writer.tick(self.booking, self._writer.published, now)
         self._table.alive(now)
 

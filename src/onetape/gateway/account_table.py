@@ -1,7 +1,7 @@
-"""How an account stands: positions of each slot and margin of each currency, for the table.
+"""Writes positions of each slot and margin of each currency to the account's table.
 
-A fill's positions are written with its balances, after the wire and before robots hear of it. The rest has the
-gateway's tick: margin, and twice a second what prices change. Prices are the middle of the last quotes.
+A fill's positions are written with its balances, after the wire and before robots read it. The gateway's tick writes
+the rest: margin, and twice a second what prices change. Prices are the middle of the last quotes.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from onetape.orders.reports import BalanceReport
 __all__ = ["AccountTableWriter"]
 
 REVALUED_EVERY: Final = SECOND // 2
-REVALUED_AT_ONCE: Final = 4  # a tick does not keep orders waiting; the rest have the next ticks
-_DATED: Final = -2  # from there on a row says of when it is
+REVALUED_AT_ONCE: Final = 4  # per tick, so that it does not delay orders; the rest follow in the next ticks
+_DATED: Final = -2  # from this field on a row has times, which are not compared
 
 
 class AccountTableWriter:
@@ -48,13 +48,13 @@ class AccountTableWriter:
         self._references = references
         self._margins = margins
         self._margin: dict[str, Margin] = {}
-        self._sizes: dict[PositionKey, tuple[int, int, int]] = {}  # costs and entries, as they are shown
+        self._sizes: dict[PositionKey, tuple[int, int, int]] = {}  # size, cost and entry as last written
         self._revalued = 0
-        self._due: dict[PositionKey, None] = {}  # whose price may have changed
+        self._due: dict[PositionKey, None] = {}  # positions whose value may have changed with prices
         self._is_margin_due = True
 
     def fills(self, moved: Collection[tuple[str, PositionSide]], booking: Booking, sequence: int, now: int) -> None:
-        """Writes the positions that fills have changed; the margin is due with the next tick, as which it is called."""
+        """Writes the positions that fills have changed; the margin follows with the next tick."""
         for place in moved:
             for key, held in _shown(booking, *place):
                 if self._has_changed(key, held):
@@ -62,7 +62,7 @@ class AccountTableWriter:
                     self._is_margin_due = True
 
     def tick(self, booking: Booking, sequence: int, now: int) -> None:
-        """Writes what has changed since.
+        """Writes all changes since the last tick.
 
         sequence: of the newest frame that is in the books.
         now: ns UTC.
@@ -72,7 +72,7 @@ class AccountTableWriter:
             self._revalued = now
             self._due = dict.fromkeys(key for key, held in holdings.items() if held.qty)
             self._is_margin_due = True
-        gone = self._sizes.keys() - holdings.keys()  # the exchange has begun anew
+        gone = self._sizes.keys() - holdings.keys()  # the exchange began anew
         for key in gone:
             del self._sizes[key]
             self._table.clear_position(key, ts=now, sequence=sequence)
@@ -90,7 +90,7 @@ class AccountTableWriter:
             self.money(booking, sequence, now)
 
     def money(self, booking: Booking, sequence: int, now: int) -> None:
-        """Writes what the margin of currencies has become."""
+        """Writes the changed margin of currencies."""
         self._is_margin_due = False
         for currency in self._settled():
             margin = self._margin_of(currency, booking, now)
@@ -100,7 +100,7 @@ class AccountTableWriter:
                 self._margin[currency] = margin
 
     def _has_changed(self, key: PositionKey, held: Holding) -> bool:
-        """Tells whether a position has another size or cost than it was shown with, and notes these."""
+        """Tells whether a position's size or cost differs from the last written one, and keeps them."""
         before = self._sizes.get(key)
         if before is not None and before[:2] == (held.qty, held.cost):
             return False
@@ -114,7 +114,7 @@ class AccountTableWriter:
         self._table.put_position(key, held, entry=entry, price=price, ts=now, sequence=sequence)
 
     def _settled(self) -> dict[str, None]:
-        """Returns the currencies that contracts settle in, and those that the venue says have margin."""
+        """Returns the settle currencies of contracts, and those with margin by the venue's reports."""
         contracts = (i for i in self._instruments.values() if i.kind is not Kind.SPOT)
         return dict.fromkeys([*(i.settle for i in contracts), *self._margins])
 
@@ -146,7 +146,8 @@ class AccountTableWriter:
 
 
 def _shown(booking: Booking, symbol: str, side: PositionSide) -> list[tuple[PositionKey, Holding]]:
-    """Returns the positions of slots; as slot 0 what the venue has, and of spot, which has none there, their sum."""
+    """Returns the positions of slots, and as slot 0 the account's: the venue's, or on spot, where it has none, their
+    sum."""
     account = booking.account.get((symbol, side))
     if account is None:
         return []

@@ -1,5 +1,4 @@
-"""A new order at a gateway, whoever asks for it: a robot's and one by hand go the same way. Here is
-what becomes of it; what it has to pass is the list of `pre_trade.rules`."""
+"""Accepts or denies a new order at a gateway, from a robot or by hand, by the list of `pre_trade.rules`."""
 
 from __future__ import annotations
 
@@ -24,10 +23,10 @@ __all__ = ["Admission"]
 
 
 class Admission:
-    """Takes in new orders, or denies them.
+    """Accepts new orders, or denies them.
 
-    crossing: orders that meet those of other sub-accounts trade inside.
-    proceeds: orders that wait for money which others bring.
+    crossing: trades orders inside that match those of other sub-accounts.
+    proceeds: keeps orders that wait for money from others.
     """
 
     def __init__(
@@ -45,15 +44,15 @@ class Admission:
         self._money = money
         self._crossing = crossing
         self._proceeds = proceeds
-        # New orders, of which money knows nothing before they have left.
+        # New orders whose money is reserved only after they have left.
         self.unheld: list[Order] = []
 
     def place(
         self, life: RobotLife, order_id: int, spec: OrderSpec, now: int, *, behind_ns: int = 0, cause: int | None = None
     ) -> Order:
-        """Takes in a new order and returns it as it is then: on its way, waiting, or denied. behind_ns: how much too
-        old the market was that it was decided on. cause: requests of one callback have the same, and one that lacks
-        money may wait for what the others bring; None: it does not wait."""
+        """Accepts or denies a new order and returns it: sent, waiting, or denied. behind_ns: by how much the market
+        data of its decision was too old. cause: the same for all requests of one callback; an order that lacks money
+        may wait for proceeds of the others. None: it does not wait."""
         manager, money = self._manager, self._money
         view, matches = self._view(life, order_id, spec, now, behind_ns)
         refusal = refusal_of(view)
@@ -77,13 +76,12 @@ class Admission:
         return manager.deny(name, request, now, refusal.code, refusal.reason)
 
     def checks(self, life: RobotLife, order_id: int, spec: OrderSpec, now: int) -> list[Check]:
-        """Returns the outcome of each rule that the order would have to pass now. Nothing is done, and
-        nothing counted."""
+        """Returns the outcome of each rule for the order now, without any effect or count."""
         view, _ = self._view(life, order_id, spec, now)
         return checks(view)
 
     def hold_placed(self) -> None:
-        """Counts what new orders hold, before anybody asks what is free."""
+        """Reserves the money of new orders, before free money is read."""
         for order in self.unheld:
             self._money.hold(order)
         self.unheld.clear()
@@ -91,7 +89,7 @@ class Admission:
     def _view(
         self, life: RobotLife, order_id: int, spec: OrderSpec, now: int, behind_ns: int = 0
     ) -> tuple[View, list[Match]]:
-        """Makes the rules' view of the order: as it would go out, and what it would trade inside."""
+        """Makes the rules' view of the order as it would be sent, and its matches inside."""
         gate, netted, matches = self._gate, None, []
         outgoing = self._money.reductions.outgoing(life.number, spec, knows=gate.ready)
         if isinstance(outgoing, Refusal):

@@ -1,8 +1,8 @@
-"""Deposits that a gateway is asked about: of transfers that another one has sent from its venue.
+"""Answers queries of other gateways for deposits that they have sent from their venues.
 
-The sender asks until it hears that the money is booked. Between two questions the venue's list of
-deposits is looked at; what it has credited is booked by the transfer's id, once. Nothing is kept
-but the ledger: after a restart the sender asks again.
+The sender repeats its query until the deposit is booked. Between two queries the venue's list of deposits is read; a
+credited one is booked by the transfer's id, once. The ledger is the only state: after a restart the sender queries
+again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from onetape.orders.reports import TransferReport, TransferState
 __all__ = ["Arrivals"]
 
 PAGES_MAX: Final = 100
-_NOTE: Final = "deposit "  # and the venue's id of it
+_NOTE: Final = "deposit "  # followed by the venue's id of the deposit
 
 Ask = Callable[[Call], Coroutine[Any, Any, Answer]]
 
@@ -30,8 +30,8 @@ Ask = Callable[[Call], Coroutine[Any, Any, Answer]]
 class Arrivals:
     """Looks for deposits that another gateway announces.
 
-    wallet: that deposits come to; None: it is not known.
-    ask: sends a call to the venue; None: it cannot be asked.
+    wallet: that deposits come to; None: unknown.
+    ask: sends a call to the venue; None: there is no connection for it.
     """
 
     def __init__(
@@ -50,12 +50,12 @@ class Arrivals:
         self._ask = ask
         self._now = now
         self._spawn = spawn
-        self._booked: dict[str, int] = {}  # amounts, by transfer
-        self._taken: set[str] = set()  # deposits that are a transfer's
+        self._booked: dict[str, int] = {}  # amounts by transfer
+        self._taken: set[str] = set()  # deposits matched to a transfer
         self._looking: set[str] = set()
 
     def recover(self, entries: Iterable[Entry]) -> None:
-        """Takes in what booked the arrivals of transfers, from the journal."""
+        """Restores booked arrivals from the journal's entries."""
         for entry in entries:
             self._keep(entry.reference.removeprefix(TRANSFER_REPORTED), entry)
 
@@ -65,9 +65,9 @@ class Arrivals:
             self._taken.add(entry.note.removeprefix(_NOTE))
 
     def announced(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns whether it has arrived, and how much.
+        """Returns whether the deposit has arrived, and its amount.
 
-        Raises what says that it cannot be known here.
+        Raises NotAvailable if this gateway cannot know it.
         """
         one = coming(fields)
         if self._money.ledger.has(Cause.COMMAND, TRANSFER_REPORTED + one.name):
@@ -93,7 +93,7 @@ class Arrivals:
         self._taken.add(row.venue_id)
 
     async def _deposits(self, one: Coming) -> list[TransferReport]:
-        """Returns the deposits that could be read; the rest is read the next time."""
+        """Returns the deposits read before the first failure; the next query reads the rest."""
         rows: list[TransferReport] = []
         cursor = ""
         for _ in range(PAGES_MAX):
@@ -110,8 +110,7 @@ class Arrivals:
         return rows
 
     def _row_of(self, one: Coming, rows: Iterable[TransferReport]) -> TransferReport | None:
-        """Finds the deposit of a transfer; one transaction may have paid several, and each deposit is one
-        transfer's."""
+        """Finds the deposit of a transfer. One transaction may have several deposits; each belongs to one transfer."""
         own = [
             row
             for row in rows
@@ -124,5 +123,5 @@ class Arrivals:
 
 
 def _plain(txid: str) -> str:
-    """Venues write one transaction in several ways."""
+    """Normalizes a transaction id, which venues write in several ways."""
     return txid.lower().removeprefix("0x")

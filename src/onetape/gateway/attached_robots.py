@@ -1,4 +1,4 @@
-"""What a robot asks of its gateway before it trades: a number, how it stands, what it left."""
+"""Answers a robot's requests to its gateway before it trades: its number, its status, its earlier incarnations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["AttachedRobots"]
 
 
 class AttachedRobots:
-    """Attaches robots to one gateway, and answers what they ask at their start."""
+    """Attaches robots to one gateway, and answers their requests at the start."""
 
     def __init__(
         self,
@@ -40,13 +40,13 @@ class AttachedRobots:
         *,
         is_single: bool,
     ) -> None:
-        """is_single: its one robot lives in the gateway's process."""
+        """is_single: its one robot runs in the gateway's process."""
         self._options, self._home = options, Path(options.home)
         self._core, self._robots, self._market, self._depth = core, robots, market, depth
         self._instruments, self._is_single = instruments, is_single
 
     def not_granted(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Refuses a robot that `up` has not started on this sub-account. None: it has."""
+        """Refuses a robot that `up` has not started on this sub-account. None: it is permitted."""
         name, subaccount = str(request["name"]), str(request.get("subaccount") or "main")
         wanted = grant_of(self._home, self._options.account, name, subaccount)
         if hmac.compare_digest(str(request.get("grant", "")).encode(), wanted.encode()):
@@ -55,8 +55,8 @@ class AttachedRobots:
         return {"status": "refused", **NotOwner(words).as_json()}
 
     def attach(self, name: str, journal: str, *, subaccount: str, rate: int, epoch: int = 0) -> dict[str, Any]:
-        """Attaches a robot that has started: its number, and where its order ids begin. rate: orders a second, 0: no
-        limit of its own. epoch: of its order ids at least, so that they are new at its other gateways, too."""
+        """Attaches a started robot: its number, and where its order ids begin. rate: orders a second, 0: no limit of
+        its own. epoch: lowest epoch of its order ids, so that they are new at its other gateways, too."""
         options, core = self._options, self._core
         slot = {"main": MAIN, **options.subaccounts}.get(subaccount)
         if slot is None:
@@ -78,7 +78,7 @@ class AttachedRobots:
         }
 
     def last(self, name: str) -> dict[str, Any]:
-        """Returns which journal a robot of this name wrote last, "": none has."""
+        """Returns the last journal of a robot of this name, "": none."""
         tape = self._core.tape
         found = next((r for r in tape.robots.values() if r.name == name), None)
         return {
@@ -89,18 +89,18 @@ class AttachedRobots:
         }
 
     def status(self, robot: int) -> dict[str, Any]:
-        """Returns whether all that a robot's earlier incarnations left is settled, and its money then."""
+        """Returns whether all orders of a robot's earlier incarnations are settled, with its money."""
         waits_for = self._core.waits_for(robot)
         return {"settled": not waits_for, "waits_for": waits_for, **self._shown(self._core.tape.robots[robot])}
 
     def follow(self, robot: int, books: list[str]) -> dict[str, Any]:
-        """Follows the robot's journal, which is there now; books: symbols whose depth it wants on the tape."""
+        """Follows the robot's journal, which exists now; books: symbols whose depth it needs on the tape."""
         self._robots.follow(robot, is_local=self._is_single)
         return {"lacking": [symbol for symbol in books if not self._depth.want(symbol)]}
 
     def _shown(self, life: RobotLife) -> dict[str, Any]:
-        """Returns what its sub-account has, and as of which frame of the ledger. `balances`: all that its instruments
-        settle in, and coins of spot; `others`: what else there is."""
+        """Returns the balances of its sub-account, and their ledger frame. `balances`: settle currencies of its
+        instruments, and base currencies of spot; `others`: the rest."""
         core = self._core
         names = dict.fromkeys(i.settle for i in self._instruments)
         names |= dict.fromkeys(i.base for i in self._instruments if i.kind is Kind.SPOT)

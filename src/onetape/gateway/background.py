@@ -1,4 +1,4 @@
-"""What a gateway does side by side, and what ends it when one of these fails."""
+"""The concurrent tasks of a gateway, and its end when one of them fails."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class GatewayTasks:
     """Runs the tasks of a gateway until one fails.
 
     stopping: set when one has failed.
-    hide: takes secrets out of a text.
+    hide: removes secrets from a text.
     """
 
     def __init__(self, stopping: asyncio.Event, hide: Callable[[str], str]) -> None:
-        self.failure: OnetapeError | None = None  # the first; it ends the process
+        self.failure: OnetapeError | None = None  # the first one; it ends the process
         self._stopping = stopping
         self._hide = hide
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -34,7 +34,7 @@ class GatewayTasks:
         return task
 
     def keep(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Runs work that lasts as long as the gateway; that it ends is a failure."""
+        """Runs a task that lasts as long as the gateway; its end is a failure."""
 
         async def kept() -> None:
             await work
@@ -44,15 +44,15 @@ class GatewayTasks:
         self.spawn(kept())
 
     def fail(self, error: BaseException) -> None:
-        """Ends the process after a fault of ours, or of a disk; its exit status says so. Its journal is what the next
-        one begins with."""
+        """Ends the process after a fault of ours, or of a disk, with its exit status. The next process begins with its
+        journal."""
         if self.failure is None:
             self.failure = error if isinstance(error, OnetapeError) else self._fault(error)
         self._stopping.set()
 
     def callback_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Takes in what a callback raised outside of any task, which only the loop sees. Of a connection's own, which
-        have no handle, that connection ends."""
+        """Handles an exception of a callback outside of any task, which only the loop sees. One of a connection, which
+        has no handle, ends that connection."""
         error = context.get("exception")
         if isinstance(error, Exception) and "handle" in context:
             self.fail(error)

@@ -1,7 +1,7 @@
-"""A gateway's answer to a robot that wants bars from before it: the venue's, put on the tape.
+"""Fetches bars from before a robot's start from the venue and puts them on the gateway's tape.
 
-All of one subscription stand side by side, and a `reply` after them says from which frame to which.
-It comes in any case: where there is less than was wanted, or nothing, it says why.
+The bars of one subscription are contiguous, and a `reply` after them names the first and last frame. It is written in
+any case, with the reason if bars are missing.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from onetape.venues.past_market import Past, PastBar, bars_before
 
 __all__ = ["HistoryDesk", "Wanted"]
 
-PAUSE_S: Final = 0.25  # before a question is asked again
+PAUSE_S: Final = 0.25  # before a query is repeated
 PERIOD_MAX: Final = 366 * DAY
 SIDE_BY_SIDE: Final = 4
 _HISTORY: Final = type_id("history")
 _REPLY: Final = type_id("reply")
 NOTHING: Final = Past([], None, 0)
-# Whatever a venue says instead of what it was asked for.
+# All errors of a venue's answer.
 _UNTOLD: Final = (
     OnetapeError,
     aiohttp.ClientError,
@@ -51,7 +51,7 @@ _UNTOLD: Final = (
 
 
 class Wanted(NamedTuple):
-    """Describes the bars that one subscription wants: how many that were complete, and the one that ran. period: ns."""
+    """The bars that one subscription requests: the number of complete ones, and the running one. period: ns."""
 
     symbol: str
     period: int
@@ -61,9 +61,9 @@ class Wanted(NamedTuple):
 class HistoryDesk:
     """Writes bars from before a robot's start to the tape.
 
-    instruments: as the tape numbers them, from 1.
+    instruments: in the order of their numbers on the tape, from 1.
     written: called after frames.
-    hub: the home of a hub, whose bars need not be asked for.
+    hub: the home of a hub, whose bars need no query.
     """
 
     def __init__(
@@ -83,11 +83,10 @@ class HistoryDesk:
         self._written = written
         self._hub = hub
         self._places = asyncio.Semaphore(SIDE_BY_SIDE)
-        self.is_paused = False  # there is no room for bars
+        self.is_paused = False  # the disk has no room for bars
 
     def ask(self, robot: int, wanted: Sequence[Wanted], now: int) -> dict[str, Any]:
-        """Begins to ask. The replies stand after the frame that is returned. now: by which time the bars
-        were complete."""
+        """Starts the queries. The replies follow the returned frame. now: bars are complete up to this time."""
         if len(wanted) > HISTORY_MAX:
             return {"error": f"history of more than {HISTORY_MAX} subscriptions at a time"}
         if any(not 0 < each.period <= PERIOD_MAX or each.bars < 0 for each in wanted):
@@ -137,7 +136,7 @@ class HistoryDesk:
         def kept(period: int) -> list[PastBar]:
             try:
                 return MarketReader(self._hub).past_bars(instrument, period) if self._hub is not None else []
-            except OnetapeError:  # it has not run, or is another version's
+            except OnetapeError:  # it has not run, or has another version
                 return []
 
         asking = bars_before(past, instrument, wanted.period, wanted.bars, now, kept)
@@ -150,7 +149,7 @@ class HistoryDesk:
             return found
 
     async def _body(self, call: Call) -> bytes:
-        """Requests bars, and tries again where the venue does not answer or may not be asked now."""
+        """Requests bars, and repeats the request if the venue does not answer or the budget refuses it."""
         while True:
             try:
                 status, _, body = await self._line.request(call)
@@ -166,7 +165,7 @@ class HistoryDesk:
 
 
 def _frames(past: Past, period: int) -> list[tuple[bytes, int]]:
-    """Encodes bars as payloads and flags. Raises struct.error for what is beyond 64 bits."""
+    """Encodes bars as payloads and flags. Raises struct.error for values beyond 64 bits."""
     frames = [bar.frame(period) for bar in past.completed]
     if past.running is not None:
         payload, flags = past.running.frame(period, past.last_trade)

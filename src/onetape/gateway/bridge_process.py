@@ -1,9 +1,8 @@
-"""A gateway's bridge to ccxt: a process in another environment, started again when it dies.
+"""A gateway's bridge to ccxt: a process in another environment, restarted when it dies.
 
-The gateway speaks to it as to any venue, over HTTP and WebSocket on this machine; who knows the
-token of this one start is answered. Keys go to it on standard input, which stays open: when it
-ends, so does the bridge. The listening socket is the gateway's: a bridge that was started again
-has the same address, and requests that waited meanwhile carry their time.
+The gateway talks to it as to any venue, over HTTP and WebSocket on this machine; requests need the token of the current
+start. Keys go to its standard input, which stays open: when it closes, the bridge ends. The gateway owns the listening
+socket: a restarted bridge has the same address, and requests that waited meanwhile carry their time.
 """
 
 from __future__ import annotations
@@ -31,16 +30,17 @@ from onetape.venues.error_tables import Outcome
 
 __all__ = ["bridged"]
 
-READY_WITHIN_S: Final = 90.0  # with the markets of a large venue
+READY_WITHIN_S: Final = 90.0  # including the markets of a large venue
 ENDS_WITHIN_S: Final = 5.0
-RETRY_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)  # then the last
+RETRY_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)  # delays; the last one repeats
 FOLDER: Final = Path(onetape.__file__).parent / "bridge"
 
 
 @contextlib.asynccontextmanager
 async def bridged(options: GatewayOptions) -> AsyncIterator[GatewayOptions]:
-    """Returns the options with which the gateway reaches its venue: for `ccxt:` kinds the bridge's address and token in
-    place of the venue's and the keys. Raises NotAvailable, VenueUnavailable and VenueRejected when there is none."""
+    """Returns the options with which the gateway reaches its venue: for `ccxt:` kinds the bridge's address and token
+    replace the venue's address and the keys. Raises NotAvailable, VenueUnavailable and VenueRejected if the bridge
+    cannot start."""
     if options.bridge is None:
         yield options
         return
@@ -69,7 +69,7 @@ async def bridged(options: GatewayOptions) -> AsyncIterator[GatewayOptions]:
 
 
 class _Bridge:
-    """Runs the bridge's process, one after another."""
+    """Runs the bridge's process, and its replacements."""
 
     def __init__(self, options: GatewayOptions, listening: socket.socket, token: str) -> None:
         assert options.bridge is not None
@@ -108,7 +108,7 @@ class _Bridge:
             raise _error_of(said, self._exchange, self._python)
 
     async def keep(self) -> None:
-        """Keeps the bridge running until cancelled: one that ended is started again, later each time."""
+        """Keeps the bridge running until cancelled, restarting it with growing delays."""
         failures = 0
         while True:
             assert self._process is not None

@@ -1,13 +1,12 @@
-"""Orders by hand at a gateway: what its operator may ask for beside its robots.
+"""Orders by hand at a gateway: commands of its operator and its guardian.
 
-They go through the checks of a robot's orders, and belong to lives of their own on the tape, so
-that fills and positions are the operator's and no robot's. What a sub-account holds is in parts: of
-each robot what its orders have brought it, and the rest, which is the operator's. A robot's part is
-closed under the robot's number: what it holds is what the tape says of its orders, now and in its
-next life.
+They pass the checks of a robot's orders, and belong to separate owners on the tape, so that fills and positions are the
+operator's and no robot's. A sub-account's position consists of parts: each robot's, from its own orders, and the rest,
+which is the operator's. A robot's part is closed under the robot's number, because its position is the sum of its
+orders on the tape, in this and its next incarnations.
 
-Each order has a request key made of its command's id. Key and order stand on the tape in one frame,
-so a command that comes again after a crash finds what it has placed.
+Each order has a request key made of its command's id. Key and order are in one frame of the tape, so a command repeated
+after a crash finds the order that it has placed.
 """
 
 from __future__ import annotations
@@ -49,12 +48,12 @@ from onetape.projections.robot_life import RobotLife
 
 __all__ = ["OrdersByHand"]
 
-# A guardian's ids are those of one of its lives, which waits for seconds: its keys must not fill the table.
+# A guardian's ids are those of one incarnation, which waits for seconds: its keys must not fill the table.
 GUARDIAN_KEY_EXPIRES: Final = 10 * MINUTE
 SHARE_KEY_EXPIRES: Final = DAY
 STOPS_FIELDS: Final = ("symbol", "side", "position_side", "trigger_by", "stops")
-LEVERAGE_MAX: Final = 1000  # beyond any venue's, which says by itself what it takes
-STOPS_MAX: Final = 50  # of one command
+LEVERAGE_MAX: Final = 1000  # beyond any venue's limit, which it checks itself
+STOPS_MAX: Final = 50  # per command
 TOO_LATE: Final = "its until_ns had passed, it was not placed"
 PLACE_FIELDS: Final = (
     "symbol",
@@ -81,10 +80,10 @@ _TIFS: Final = {each.value.lower(): each for each in (TimeInForce.GTC, TimeInFor
 
 
 class OrdersByHand:
-    """Carries out orders of people, who trade as one more robot.
+    """Executes people's orders as those of one more robot.
 
-    core: whose account's orders they are.
-    runs: whether a robot of that number is there, or on its way.
+    core: of the account that they trade on.
+    runs: tells whether a robot of that number is running or starting.
     now: the venue's time, ns UTC.
     """
 
@@ -101,7 +100,7 @@ class OrdersByHand:
         self._now = now
         self._carry_out = core.carry_out
         self._core = core
-        if core.options.is_guarded:  # whose it is what a guardian takes off and no robot holds
+        if core.options.is_guarded:  # the operator owns what a guardian reduces and no robot holds
             self._parts.operator(MAIN)
 
     @property
@@ -148,7 +147,7 @@ class OrdersByHand:
 
         def do() -> Any:
             found = [self._placed(spec.once, MAIN) for spec in specs]
-            is_late = until is not None and self._wall() > until  # who sent it has stopped counting on it
+            is_late = until is not None and self._wall() > until  # the sender has stopped waiting for it
             if is_late and not any(found):
                 raise ServiceTimeout(TOO_LATE)
             if is_late or all(found):
@@ -157,7 +156,7 @@ class OrdersByHand:
             life = self._parts.operator(MAIN, is_dry=is_dry)
             orders: list[Order | dict[str, Any]] = []
             checks: list[dict[str, Any]] = []
-            for spec, placed in zip(specs, found, strict=True):  # some were, before a crash
+            for spec, placed in zip(specs, found, strict=True):  # some were placed before a crash
                 if placed is not None:
                     orders.append(placed)
                     continue
@@ -169,7 +168,8 @@ class OrdersByHand:
         return do
 
     def _check_order(self, command: Command) -> Do:
-        """Answers what an order by hand would have to pass now, as a dry run does, and leaves nothing on the tape."""
+        """Returns the checks that an order by hand would have to pass now, as a dry run, and writes nothing to the
+        tape."""
         spec = msgspec.structs.replace(self._spec(command.fields), once=_key(command, ""))
         return lambda: {"checks": self._checks(self._parts.operator(MAIN, is_dry=True), spec, self._now())}
 
@@ -210,7 +210,7 @@ class OrdersByHand:
 
         def parts() -> list[Part]:
             found = self._parts_for(command, instrument.symbol, slot)
-            if most is not None:  # of what the sub-account holds, not of what its robots hold against each other
+            if most is not None:  # of the sub-account's net position, without its robots' offsetting parts
                 total = sum(each.qty for each in found)
                 return [each for each in found if each.qty * total > 0]
             return [each for each in found if named is not None or each.life.is_operator]
@@ -228,7 +228,7 @@ class OrdersByHand:
                 return self._closed(command, parts, is_dry=is_dry)
             before = self._placed_to_close(command, instrument.symbol)
             used = sum(most if isinstance(each, dict) else each.filled + each.worst_left for each in before)
-            if command.actor == GUARDIAN:  # it says how much is too much: what works already is of it
+            if command.actor == GUARDIAN:  # its quantity includes the working orders
                 others = self._working_to_close(parts(), slot)
                 used += sum(each.worst_left for each in others if each not in before)
             return self._closed(command, parts, is_dry=is_dry, most=most - used, before=before)
@@ -294,14 +294,13 @@ class OrdersByHand:
 
         return do
 
-    # --- the guardian's ---------------------------------------------------------------------------
+    # --- commands of the guardian -----------------------------------------------------------------
 
     def _place_stops(self, command: Command) -> Do:
-        """Places stops: of one position, `{qty, trigger}` each; one without `trigger` closes at the market, one whose
-        `kind` is `take_profit` waits for the price on the other side. They pass
-        the list of rules as any order. Each belongs to whoever holds most of what the ones before it in the list do not
-        take off, so that what fires is taken off the part that it protects; stops that stand already are those that
-        these replace."""
+        """Places stops for one position, `{qty, trigger}` each; one without `trigger` closes at the market, one whose
+        `kind` is `take_profit` waits for the price on the other side. They pass the list of rules as any order. Each
+        belongs to the holder of the largest part that the stops before it in the list leave, so that its fill reduces
+        the part that it protects. Existing stops are assumed to be replaced by these."""
         fields = command.fields
         instrument = self._instrument(fields)
         stops = fields.get("stops")
@@ -357,8 +356,8 @@ class OrdersByHand:
         return [self._admission.place(life, self._tape.state.take_by_hand(now), spec, now)]
 
     def _held_by(self, instrument: Instrument, of: PositionSide, side: Side) -> dict[int, int]:
-        """Returns what an order of that side may take off of each part of a position, by the number of its robot; 0: of
-        the operator, where nobody holds anything."""
+        """Returns what an order of that side may reduce of each part of a position, by robot number; 0: the operator,
+        if there is no part."""
         held: dict[int, int] = {}
         for part in self._parts.of(instrument.symbol, of):
             if part.qty * side.sign < 0:
@@ -371,7 +370,7 @@ class OrdersByHand:
             raise UsageError(f"orders is a list of 1 to {STOPS_MAX} names")
         orders = [self._manager.orders.get(str(name)) for name in names]
         found = [each for each in orders if each is not None and each.is_protective]
-        if not found:  # one that is none, or not known any more, does not keep the others
+        if not found:  # an unknown order or one that is no stop does not prevent the others
             raise NotOwner(f"{', '.join(map(str, names))[:80]}: no stop of the guardian's")
 
         def do() -> dict[str, Any]:
@@ -382,9 +381,9 @@ class OrdersByHand:
         return do
 
     def _take_share(self, command: Command) -> Do:
-        """Makes a limit order smaller by `qty` and, once the venue has that, takes so much at `price` or better under
-        the name of its robot; repeated until it says `taken`. Once for an order: a share that is
-        taken before the order has become smaller could be had twice."""
+        """Reduces a limit order by `qty` and, once the venue has confirmed that, takes this quantity at `price` or
+        better under the name of its robot. Repeat the command until it returns `taken`. Works once per order: a share
+        taken before the order is reduced could trade twice."""
         fields = command.fields
         order = self._found(str(fields.get("order", "")))
         instrument = self._gate.instruments[order.spec.symbol]
@@ -406,7 +405,7 @@ class OrdersByHand:
         placed = self._placed(taking.once, life.slot)
         if placed is not None:
             return {"state": "taken", "orders": self._shown([placed])}
-        # What takes would be denied before the books are compared, and by then the order would be smaller.
+        # Before the books are reconciled the taking order would be denied, but the limit order reduced.
         if order.is_open and (order.pending or order.is_unknown or not self._gate.ready):
             return {"state": "reducing", "orders": []}
         size, qty = self._tape.state.shares.pop(order.client_id, (0, 0))
@@ -443,12 +442,11 @@ class OrdersByHand:
         most: int | None = None,
         before: Sequence[Order | dict[str, Any]] = (),
     ) -> dict[str, Any]:
-        """Places a market order for each part, of what nothing works to take off yet. `left`: what is
-        still held, also while those orders are on their way; who asks again with another id closes
-        what is left of it by then. Of a dry run `orders` are those that would be cancelled. nets: parts
-        that make up nothing together are not `left` but `offsetting`: the account holds nothing.
-        is_killed: the kill switch would be on. most: units, of all parts together and beside `before`, the
-        orders that the same command has placed for them; None: all."""
+        """Places a market order for each part, less the working orders that close it. `left`: the positions that
+        remain, also while those orders are unfilled; another command with a new id closes what remains then. In a dry
+        run `orders` are those that would be cancelled. nets: parts that offset each other are not `left` but
+        `offsetting`: the account holds nothing. is_killed: assume that the kill switch is on. most: units, of all parts
+        together, besides `before`, the orders that the same command has placed for them; None: all."""
         orders = list(before)
         checks: list[dict[str, Any]] = []
         for part in parts():
@@ -461,7 +459,7 @@ class OrdersByHand:
             if spec is None:
                 continue
             if (placed := self._placed(spec.once, part.life.slot)) is not None:
-                orders += [placed] if most is None else []  # else it is one of `before`
+                orders += [placed] if most is None else []  # else it is in `before`
                 continue
             most = None if most is None else most - spec.size_int
             life = part.life if is_dry or part.life.number else self._parts.operator(part.life.slot)
@@ -496,26 +494,26 @@ class OrdersByHand:
         return {"symbol": part.symbol, "side": str(part.side), "owner": part.life.name, "qty": qty}
 
     def _least(self, symbol: str) -> int:
-        """Returns the least quantity that can be traded; less than that stays."""
+        """Returns the smallest tradable quantity; a smaller position remains."""
         instrument = self._gate.instruments[symbol]
         return int(max(instrument.lot, instrument.size_min).scaleb(instrument.size_decimals))
 
     def _working_of(self, part: Part, command: Command) -> list[Order]:
-        """Returns what would stand in the way of closing a position, or open it again."""
+        """Returns the working orders that would block closing a position, or open it again."""
         of = part.life.number, part.symbol
         return [each for each in self._works(command) if (each.robot, each.spec.symbol) == of and _yields(each)]
 
     def _works(self, command: Command) -> Iterable[Order]:
-        """Returns the orders that work; of a command that comes again those that worked when it came first, also those
-        that have ended."""
+        """Returns the working orders; for a repeated command those that worked at its first execution, including ended
+        ones."""
         found, manager = self._tape.found_by(command), self._manager
         if found is None:
             return manager.open.values()
         return [manager.orders[name] for name in found.orders if name in manager.orders]
 
     def _parts_for(self, command: Command, symbol: str, slot: int | None = None) -> list[Part]:
-        """Returns the parts of a symbol's positions; of a command that comes again what is left of those that it found
-        when it came first."""
+        """Returns the parts of a symbol's positions; for a repeated command what is left of those at its first
+        execution."""
         parts = [each for side in PositionSide for each in self._parts.of(symbol, side, slot)]
         found = self._tape.found_by(command)
         if found is None:
@@ -524,15 +522,16 @@ class OrdersByHand:
         return [each._replace(qty=qty) for each, qty in left if qty]
 
     def _placed_to_close(self, command: Command, *symbols: str) -> list[Order | dict[str, Any]]:
-        """Returns what the same command has placed before a crash, also for parts that it has closed: those are gone,
-        and what was taken off them is of the command's quantity all the same."""
+        """Returns the orders that the same command placed before a crash, also for parts that are closed by now,
+        because they count toward the command's quantity."""
         robots = self._tape.robots.values()
         of = [(life, symbol, side) for symbol in symbols for life in robots for side in PositionSide]
         found = [self._placed(_closing_key(command, *each), each[0].slot) for each in of]
         return [each for each in found if each is not None]
 
     def _working_to_close(self, parts: Sequence[Part], slot: int) -> list[Order]:
-        """Returns what works to take off any of a sub-account's parts, which are all of one symbol and direction."""
+        """Returns the working orders that close any of a sub-account's parts, which are all of one symbol and
+        direction."""
         of = {(each.symbol, Side.SELL if each.qty > 0 else Side.BUY) for each in parts}
         works = self._manager.open.values()
         return [
@@ -549,7 +548,7 @@ class OrdersByHand:
                 self._manager.cancel_once(order, self._now())
 
     def _closing(self, part: Part, command: Command, most_units: int | None, *, is_killed: bool) -> OrderSpec | None:
-        """Makes the order that takes off a part, as much of it as may be now; None: nothing may."""
+        """Makes the order that closes as much of a part as is allowed now; None: nothing is."""
         instrument = self._gate.instruments[part.symbol]
         is_spot = instrument.kind is Kind.SPOT
         if is_spot and part.qty < 0:
@@ -575,9 +574,9 @@ class OrdersByHand:
         size = abs(part.qty) - working
         if most_units is not None:
             size = min(size, most_units)
-        if is_killed:  # what takes off of a part and not of the account is new risk
+        if is_killed:  # an order that reduces a part but not the account's position is new risk
             size = min(size, reducible(self._manager, spec))
-        if is_spot:  # the fee may have been taken out of what was bought
+        if is_spot:  # the fee may have been taken from the bought amount
             factor = 10 ** (18 - instrument.size_decimals)
             free = self._money.accounts.available(instrument.base, part.life.slot)
             size = min(size, max(free, 0) // factor)
@@ -605,7 +604,7 @@ class OrdersByHand:
 
     def _checks(self, life: RobotLife, spec: OrderSpec, now: int) -> list[dict[str, Any]]:
         order_id = self._tape.state.next_by_hand(now)
-        if not life.number:  # asked about only: whoever has the same sub-account stands for it
+        if not life.number:  # a query only: use a robot of the same sub-account
             robots = self._tape.robots.values()
             life = replace(life, number=next((r.number for r in robots if r.slot == life.slot), 0))
         rules = self._admission.checks(life, order_id, spec, now)
@@ -618,7 +617,7 @@ class OrdersByHand:
         self._money.publish()
 
     def _placed(self, key: RequestKey | None, slot: int) -> Order | dict[str, Any] | None:
-        """Returns the order that the same command has placed before; its row, where it ended too long ago."""
+        """Returns the order that the same command has placed before; its row, if it ended too long ago."""
         name = self._tape.state.first.winner(key, slot) if key is not None else None
         return None if name is None else self._manager.orders.get(name) or {"client_id": name, "state": "ended"}
 
@@ -666,30 +665,30 @@ class OrdersByHand:
             )
         return found
 
-    # --- shown ------------------------------------------------------------------------------------
+    # --- results ----------------------------------------------------------------------------------
 
     def _shown(self, orders: Sequence[Order | dict[str, Any]]) -> list[dict[str, Any]]:
         return [self._row(each) if isinstance(each, Order) else each for each in orders]
 
     def _row(self, order: Order) -> dict[str, Any]:
-        """Renders an order as `onetape orders` has it."""
+        """Renders an order like `onetape orders`."""
         instrument, life = self._gate.instruments[order.spec.symbol], self._tape.robots.get(order.robot)
         return order_row(order, order.client_id, instrument, life)
 
 
 def _late(spec: OrderSpec) -> dict[str, Any]:
-    """Returns the row of an order of a list that was not placed in its time, though others of it were."""
+    """Returns the row of an order that was not placed in time, though others of its list were."""
     why = {"code": ServiceTimeout.code, "reason": TOO_LATE}
     return {"client_id": "", "symbol": spec.symbol, "side": str(spec.side), "state": str(OrderState.DENIED), **why}
 
 
 def _yields(order: Order) -> bool:
-    """Tells whether an order is of ours and is cancelled before a position is closed: a stop stands till the end."""
+    """Tells whether an order is of ours and is cancelled before a position is closed: a stop stays until the end."""
     return bool(order.robot) and not order.is_protective and not _closes(order)
 
 
 def _closes(order: Order) -> bool:
-    """Tells whether an order is by hand and takes off what is held, at once."""
+    """Tells whether an order by hand or of the guardian closes a position at the market."""
     spec = order.spec
     return spec.type is OrderType.MARKET and spec.tag in (OPERATOR, GUARDIAN) and spec.trigger_by is TriggerBy.NONE
 
@@ -723,7 +722,7 @@ def _flag(fields: Mapping[str, Any], name: str) -> bool:
 
 
 def _units(value: Any, decimals: int, *, what: str) -> int:
-    """Converts a decimal to units, exactly: what is typed by hand is not rounded. Raises OrderInvalid, UsageError."""
+    """Converts a decimal to units, exactly: values typed by hand are not rounded. Raises OrderInvalid, UsageError."""
     try:
         scaled = Decimal(str(value)).scaleb(decimals)
         units = int(scaled)

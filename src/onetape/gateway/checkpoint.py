@@ -1,13 +1,12 @@
-"""What a gateway's journal comes to at one of its frames: a start reads only what came after it.
+"""The state of a gateway's journal at one of its frames, so that a restart reads only later frames.
 
-A checkpoint is made by the same code that reads a journal at a start, in a process of its own
-beside the gateway (`gateway_checkpoint_main`), so it costs no order any time and cannot know
-anything that the journal does not say. One that is damaged, of another journal, of another version
-or of other instruments is passed over, and the journal is read from its beginning.
+A checkpoint is made by the code that reads a journal at a start, in a separate process beside the gateway
+(`gateway_checkpoint_main`), so it delays no order and contains only what is on the journal. If it is damaged, or of
+another journal, version or instruments, it is ignored, and the journal is read from its beginning.
 
-The one before is kept, and a pin holds what comes after it against pruning. So the beginning of a
-journal may go, and never what only it knows: of such a journal a checkpoint of another version or
-of other instruments serves, too, and where none fits, the gateway does not start.
+The previous checkpoint is kept, and a pin protects the frames after it against pruning. So a journal's beginning may be
+pruned without loss: for such a journal a checkpoint of another version or of other instruments is used, too, and if
+none fits, the gateway does not start.
 """
 
 from __future__ import annotations
@@ -36,15 +35,15 @@ from onetape.tape.segments import list_segments
 
 __all__ = ["Recovered", "hold_all", "recover", "write_checkpoint"]
 
-_PIN: Final = "books"  # of the frames that no checkpoint has
+_PIN: Final = "books"  # protects the frames that are in no checkpoint
 
 
 class Recovered(msgspec.Struct, frozen=True):
-    """Holds what was read of a gateway's journal.
+    """The state that was read from a gateway's journal.
 
     sequence: of the checkpoint that was used, 0: none.
-    refused: why one that is there was not used; "": it was, or there is none.
-    may_lack_end: what the journal said last may be lost.
+    refused: why an existing one was not used; "": it was, or there is none.
+    may_lack_end: the journal's last frames may be lost.
     """
 
     account: AccountState
@@ -55,20 +54,19 @@ class Recovered(msgspec.Struct, frozen=True):
 
     @classmethod
     def nothing(cls, orders: AccountOrders, kept: KeptMoney) -> Recovered:
-        """Stands for a journal that is not there, or that counts for nothing."""
+        """Returns the state of a journal that does not exist, or is ignored."""
         state = GatewayState(RecoveredOrders(orders), kept)
         return cls(AccountState(keeps_fills=False, keeps_parts=True, gateway=state), state)
 
 
 def hold_all(journal: Path) -> None:
-    """Pins all of a journal that has no checkpoint yet: none of it may be pruned."""
+    """Pins all of a journal that has no checkpoint yet, so that none of it is pruned."""
     pin(journal, _PIN, 1)
 
 
 def recover(journal: Path, file: Path, orders: AccountOrders, kept: KeptMoney, *, until: int = 0) -> Recovered:
-    """Reads a gateway's journal, from the checkpoint on where there is one that fits. until: the first frame that is
-    not read, 0: none. Raises what a damaged journal raises, and TornTape where its beginning has been pruned and no
-    checkpoint fits."""
+    """Reads a gateway's journal, from a matching checkpoint on. until: the first frame that is not read, 0: none.
+    Raises the errors of a damaged journal, and TornTape if its beginning has been pruned and no checkpoint fits."""
     bare = Recovered.nothing(orders, kept)
     account, state = bare.account, bare.state
     segments = list_segments(journal)
@@ -83,7 +81,7 @@ def recover(journal: Path, file: Path, orders: AccountOrders, kept: KeptMoney, *
         )
     sequence = found.sequence if found is not None else 0
     with JournalReader(journal) as reader:
-        # What was written and not synced outlives the process, not the machine.
+        # Frames that were not synced survive the process, but not a power loss.
         control, state.account = reader.control, reader.account
         may_lack_end = not (control.get("closed") or control.get("same_boot"))
         if sequence:
@@ -91,14 +89,14 @@ def recover(journal: Path, file: Path, orders: AccountOrders, kept: KeptMoney, *
         account.list_instruments(reader.instruments)
         if found is not None:
             account.restore(found)
-        gc.disable()  # nearly all that is made here stays: collections would look through it again and again
+        gc.disable()  # nearly all objects made here stay: collections would scan them repeatedly
         try:
             for frame in reader.frames(READ_ALL, sequence_until=until):
                 state.orders.began(frame.time)
                 account.apply(frame)
         finally:
             gc.enable()
-    # A writer that has opened it and not noted that may have been the first one after a loss of power.
+    # A writer that opened it without noting that may have been the first one after a power loss.
     may_lack_end |= not until and state.opened not in (0, control.get("epoch", state.opened))
     state.shares = {name: each for name, each in state.shares.items() if name in orders.open}
     return Recovered(account, state, sequence, refused, may_lack_end)
@@ -108,7 +106,7 @@ def write_checkpoint(journal: Path, file: Path, recovered: Recovered, *, sequenc
     """Writes the checkpoint of a journal that was read up to that frame, inclusive. Raises OSError."""
     with JournalReader(journal) as reader:
         chain = chain_at(reader, sequence)
-        assert chain is not None  # it has been read
+        assert chain is not None  # it was read
         checkpoint = Checkpoint(
             made_by=_made_by(recovered.state.money.instruments.values()),
             journal=reader.uuid.bytes,
@@ -120,7 +118,8 @@ def write_checkpoint(journal: Path, file: Path, recovered: Recovered, *, sequenc
 
 
 def _made_by(instruments: Iterable[Instrument]) -> str:
-    """Names what a checkpoint must have been made by: other code, or another tick, reads the same frames otherwise."""
+    """Returns the versions that a checkpoint must match: other code, or another tick size, reads the same frames
+    differently."""
     terms = sorted(
         (i.symbol, i.kind, i.base, i.quote, i.settle, str(i.multiplier), str(i.lot), i.price_decimals, i.size_decimals)
         for i in instruments

@@ -1,9 +1,8 @@
-"""Makes a gateway's checkpoint in a process of its own: `python -m
-onetape.gateway.checkpoint_process`, what it works on as JSON on standard input. No key and
-no secret is among it.
+"""Makes a gateway's checkpoint in a separate process: `python -m onetape.gateway.checkpoint_process`, with its input as
+JSON on standard input. The input has no key and no secret.
 
-It reads what the gateway has written since the checkpoint before, at the lowest priority; the
-gateway only starts it, and goes on without one where that fails.
+It reads the gateway's frames since the last checkpoint, at the lowest priority; the gateway only starts it, and
+continues without a checkpoint if it fails.
 """
 
 from __future__ import annotations
@@ -34,9 +33,9 @@ from onetape.venues.open import open_trading_venue
 
 __all__ = ["CheckpointProcess", "make"]
 
-FRAMES_EVERY: Final = 2_000_000  # of all: a start reads over ten million a second of the market's
-SECONDS_LEAST: Final = 30.0  # from one to the next, however much is written
-SECONDS_MOST: Final = 600.0  # to the next try, however many have failed
+FRAMES_EVERY: Final = 2_000_000  # all frames: a start reads over ten million market frames a second
+SECONDS_LEAST: Final = 30.0  # between two checkpoints, however much is written
+SECONDS_MOST: Final = 600.0  # to the next attempt, after any number of failures
 
 
 class _Work(msgspec.Struct, frozen=True):
@@ -46,8 +45,8 @@ class _Work(msgspec.Struct, frozen=True):
 
 
 def make(options: GatewayOptions, instruments: Sequence[Instrument], slack: Mapping[str, int]) -> int:
-    """Brings the checkpoint up to what the journal has now; returns the last frame that is in it. slack: what the venue
-    rounds by, by currency, as the gateway has learned it. Raises what a damaged journal raises, and OSError."""
+    """Updates the checkpoint to the journal's current end; returns its last frame. slack: the venue's rounding by
+    currency, as the gateway has learned it. Raises the errors of a damaged journal, and OSError."""
     venue = open_trading_venue(options.kind, "", "", Addresses(options.rest, options.ws, options.ws))
     venue.protocol.set_instruments(instruments)
     home = Path(options.home)
@@ -64,8 +63,8 @@ def make(options: GatewayOptions, instruments: Sequence[Instrument], slack: Mapp
 class CheckpointProcess:
     """Runs the checkpoint process of one gateway: `look` starts one when enough has been written since the last.
 
-    at: the frame of the checkpoint that the gateway has started from, 0: none. refused: why the one
-    that is there was not used.
+    at: the frame of the checkpoint that the gateway has started from, 0: none. refused: why an existing one was not
+    used.
     """
 
     def __init__(
@@ -85,7 +84,7 @@ class CheckpointProcess:
         self._slack = slack
         self._writer = writer
         self._say = say
-        self._alarmed = ""  # by what: said, and not over
+        self._alarmed = ""  # the reported failure that is not over
         self._account = options.account
         self._at, self._records = at, 0
         self._not_before, self._pause = 0.0, SECONDS_LEAST
@@ -96,11 +95,11 @@ class CheckpointProcess:
     def is_due(self, records: int, now: float, *, has_room: bool = True) -> bool:
         """Tells whether enough was written for another checkpoint.
 
-        records: written in all.
-        now: s of a clock that does not jump.
+        records: written in total.
+        now: s of a monotonic clock.
         has_room: whether the disk has room.
         """
-        if not has_room:  # a try would fail; once there is some, none is waited for
+        if not has_room:  # an attempt would fail; once there is room, it starts without delay
             self._not_before, self._pause = now, SECONDS_LEAST
             return False
         if self._process is not None or now < self._not_before:
@@ -109,8 +108,8 @@ class CheckpointProcess:
         return much or records - self._records >= self._options.checkpoint_records
 
     async def make(self, records: int, now: float) -> None:
-        """Runs the process to its end. One that fails reads megabytes each time, for nothing: the next try comes twice
-        as late."""
+        """Runs the process to its end. A failed one has read megabytes for nothing, so the delay of the next attempt
+        doubles."""
         at, self._not_before = self._writer.published, now + self._pause
         self._pause = min(2 * self._pause, SECONDS_MOST)
         name = "onetape.gateway.checkpoint_process"
@@ -138,7 +137,7 @@ class CheckpointProcess:
         self._alarm("not made", why[:200])
 
     def _alarm(self, what: str, why: str) -> None:
-        """Raises an alert once, until a checkpoint is made: the reason has another process or file in it each time."""
+        """Raises an alert once, until a checkpoint is made, because each reason names another process or file."""
         if what != self._alarmed:
             self._alarmed = what
             self._say(HealthOut("checkpoint", self._account, f"{what}: {why}", "warning"))
@@ -154,7 +153,7 @@ def main() -> int:
     os.nice(19)
     os.umask(0o077)
     text = sys.stdin.buffer.read()
-    if not text:  # who started us died before it had said what for
+    if not text:  # the parent died before it sent the input
         return 0
     work = from_json(text, _Work)
     try:

@@ -1,4 +1,4 @@
-"""What may be asked of a gateway from outside: a table of commands behind the door of `ipc`."""
+"""The commands that a gateway accepts from outside, as a table for the command service of `ipc`."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _ALL_FIELDS: Final = tuple(dict.fromkeys((*_FIELDS, *TRANSFER_FIELDS)))
 
 
 class Money(Protocol):
-    """Is the account's ledger, as commands use it. An Entry that it gives is booked; one without legs had been."""
+    """The account's ledger, as commands use it. A returned Entry is booked; one without legs was booked before."""
 
     def command(self, actor: str, name: str, fields: Mapping[str, Any], id_: str, now: int) -> Entry | Refused: ...
 
 
 class Desk(Protocol):
-    """Is the account's transfers, as commands use them. prepare: gives whether it was asked for before, and how it
-    stands; raises an OnetapeError where it cannot be."""
+    """The account's transfers, as commands use them. prepare: returns whether it was requested before, and its state;
+    raises an OnetapeError if it is impossible."""
 
     def prepare(self, actor: str, fields: Mapping[str, Any], command: str = "") -> Callable[[], tuple[bool, Any]]: ...
 
@@ -53,25 +53,25 @@ class Desk(Protocol):
 
 
 def names_of(options: GatewayOptions) -> tuple[str, ...]:
-    """Returns the names that a gateway answers to, its own first; `VENUE_gateway` by the venue's name in the
-    configuration and by its exchange's, `gateway` as one of its kind."""
+    """Returns the names that a gateway answers to, its own first; `VENUE_gateway` by the venue's configured name and by
+    its exchange, `gateway` for any."""
     return (f"gateway:{options.account}", *(f"{venue}_gateway" for venue in venues_of(options)), "gateway")
 
 
 def venues_of(options: GatewayOptions) -> tuple[str, ...]:
-    """Returns what its venue is called: by its name in the configuration, by its kind and its exchange."""
+    """Returns the names of its venue: as configured, by kind and by exchange."""
     names = dict.fromkeys((options.venue, options.kind, exchange_of(options.kind)))
     return tuple(name for name in names if name)
 
 
 class Commands:
-    """Carries out the commands that a gateway takes.
+    """Executes the commands of a gateway.
 
-    core: that trades, None: nothing does.
-    now: gives the venue's time.
-    carry_out: takes the effects of a command.
-    money: who moves it, None where nobody does.
-    wallets: what is in all of the account's.
+    core: the trading core, None: the gateway does not trade.
+    now: returns the venue's time.
+    carry_out: carries out the effects of a command.
+    money: the account's ledger, None: there is none.
+    wallets: the balances of all the account's wallets.
     by_hand: commands about orders.
     wall: ns UTC, for deadlines and frames.
     """
@@ -193,14 +193,14 @@ class Commands:
         return do
 
     def _stops(self) -> dict[str, Handler]:
-        """Carries out halts, and what a guardian says; of both a restart knows from their frames alone."""
+        """Returns the handlers of halts and of the guardian's reports; a restart restores both from their frames."""
         by = (GUARDIAN,)
         return {
             "halt": Handler(self._halt, fields=HALT_FIELDS, actors=by, is_recovered=True),
             "lift_halt": Handler(self._lift_halt, fields=("id", "reason"), actors=by, is_recovered=True),
             "halts": Handler(lambda _: lambda: self._trading().stops.status(), asks=True, anyone=True),
             "unprotected": Handler(self._unprotected, fields=("symbol", "since"), actors=by, is_recovered=True),
-            # A lease is renewed each second: what its end or another holder changes is said on the tape.
+            # A lease is renewed each second, so only its end and a change of holder are written to the tape.
             "guardian_lease": Handler(self._lease, fields=("until_ns", "epoch"), actors=by, asks=True),
         }
 
@@ -209,7 +209,8 @@ class Commands:
         stops = core.stops
         halt = stops.wanted(command.fields, actor=command.actor, time=command.time)
         before = core.gate.halts.find(halt.id)
-        # Who errs in a name believes that it holds. What goes to several gateways, one of them trades.
+        # A misspelled name must be an error, or its sender would believe that the halt holds. Of a command to several
+        # gateways, one trades the symbol.
         if "level" in command.fields or (command.actor != GUARDIAN and command.target in self.door.names[:1]):
             names = {
                 Scope.SYMBOL: [each.symbol for each in core.instruments],
@@ -297,7 +298,7 @@ class Commands:
         return do
 
     def _check_transfer(self, command: Command) -> Do:
-        """Raises what would refuse it now."""
+        """Raises the error that would refuse a transfer now."""
         do = self._transferred(command, command.fields)
         return lambda: {"would_begin": do is not None}
 

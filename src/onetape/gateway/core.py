@@ -1,14 +1,12 @@
-"""The core of a gateway: events in, effects out, and everything that decides between them.
+"""The core of a gateway: events in, effects out, and all decisions between them.
 
-Events are its methods: what a robot asks for, reports of the account's stream, the answer to a
-call, the stream that comes or goes, the time, an operator's command, a disk without room. Each has
-its moment; nothing here asks a clock, a socket or a file, and nothing waits. Effects leave in one
-order: what is said goes to the journal, then calls go to the wire, then the account's table shows
-what has changed, then readers are rung. The request of a usual order, whose intent the core has
-written, leaves before the rest of its round is said. Whoever gives it a journal to write and takes
-its effects trades with it: a gateway's process, and the simulation that its tests run it in.
+Events are its methods: robots' requests, reports of the account's stream, answers to calls, a stream's start or end,
+the time, operator commands, a full disk. Each carries its moment; nothing here reads a clock, a socket or a file, and
+nothing waits. Effects leave in one order: records go to the journal, then calls to the wire, then changes to the
+account's table, then readers are woken. The request of a usual order, whose intent the core has written, leaves before
+the rest of its round is recorded. Two shells drive it: a gateway's process, and the simulation in the tests.
 
-Recovery is the same core, made of what its journal says.
+Recovery runs the same core, built from its journal.
 """
 
 from __future__ import annotations
@@ -59,15 +57,15 @@ from onetape.venues.contract import TradingVenue
 __all__ = ["DeadMan", "GatewayCore", "MarketView", "Moment", "Shell", "open_proceeds"]
 
 RECONCILE_EVERY: Final = 60 * SECOND
-SYNCS: Final = 2  # of what an address may spend comparisons that are asked for take the part of one in so many
+SYNCS: Final = 2  # requested reconciliations may use at most 1/SYNCS of the request budget
 RECHECK_NS: Final = SECOND // 2  # after a balance that differed
-RECOMPARE: Final = 5 * SECOND  # at the soonest, once what a comparison found of unknown outcome is settled
-SPEAKS: Final = SECOND // 2  # a venue that says nothing for so long has to compare anew to be believed
+RECOMPARE: Final = 5 * SECOND  # shortest wait, once the unknown orders of a reconciliation are settled
+SPEAKS: Final = SECOND // 2  # after this silence of the venue a fresh reconciliation is required
 
 
 class Moment(NamedTuple):
-    """Is the time of an event, ns. venue: the venue's time as we know it, UTC; steady: of a clock of this machine that
-    never goes back; wall: UTC of this machine, which frames are stamped with."""
+    """The time of an event, ns. venue: estimate of the venue's time, UTC; steady: of this machine's monotonic clock;
+    wall: this machine's UTC, the time stamp of frames."""
 
     venue: int
     steady: int
@@ -75,14 +73,14 @@ class Moment(NamedTuple):
 
 
 class Shell(Protocol):
-    """Carries out a core's effects. None of these may call the core before it returns, but `wake`."""
+    """Carries out a core's effects. Except for `wake`, none of these may call the core before it returns."""
 
     def send(self, calls: list[Call]) -> None:
-        """Sends calls to the venue, in this order. What was said before is on the journal."""
+        """Sends calls to the venue, in this order. Earlier records are on the journal."""
         ...
 
     def cut_stream(self) -> None:
-        """Ends a stream of the account that is of no use: another connection is made."""
+        """Ends a useless account stream, so that another connection is made."""
         ...
 
     def wake(self) -> None:
@@ -90,19 +88,19 @@ class Shell(Protocol):
         ...
 
     def clock_set(self, step: int) -> None:
-        """Takes in that the clock of the venue's time was set by `step`, ns."""
+        """Called when the clock of the venue's time was set by `step`, ns."""
         ...
 
 
 class MarketView(Protocol):
-    """Shows the market to a core."""
+    """Gives a core the market."""
 
     def best(self, symbol: str) -> tuple[int, int]:
-        """Returns bid and ask, in units, 0 where unknown."""
+        """Returns best bid and best ask, in units, 0 if unknown."""
         ...
 
     def silent_ns(self, symbol: str) -> int:
-        """Returns for how many ns a symbol's market has been silent, 0: it is not."""
+        """Returns for how many ns a symbol's market has been silent, 0: not silent."""
         ...
 
     def silent_max_ns(self, symbol: str) -> int:
@@ -110,41 +108,41 @@ class MarketView(Protocol):
         ...
 
     def in_front(self, symbol: str, side: Side, price: int) -> int:
-        """Returns the quantity that the book has at better prices, 0: none is known."""
+        """Returns the book's quantity at better prices, 0: unknown."""
         ...
 
     def messages(self) -> int:
-        """Counts what has come of it."""
+        """Returns the count of market messages."""
         ...
 
 
 class GatewayCore:
     """Decides for one account what is sent, written and shown.
 
-    `open` has to come before any event.
+    `open` has to be called before any event.
     """
 
     def __init__(self, options: GatewayOptions, venue: TradingVenue, shell: Shell) -> None:
         self.options = options
-        self.now = self.steady = self.wall = 0  # of the event that is being seen to
+        self.now = self.steady = self.wall = 0  # of the current event
         self._venue = venue
         self._shell = shell
         self.orders = OrderBudget(options.account, now=lambda: self.steady, say=self.say)
         self.reset()
 
     def reset(self) -> None:
-        """Forgets all but what its budget of orders has counted: `open` reads it from the journal."""
-        self._outs: list[Out] = []  # the manager's, too, once there is one
+        """Forgets all state except the order budget's counts; `open` reads it again from the journal."""
+        self._outs: list[Out] = []  # shared with the manager
         self._references: dict[str, int] = {}
         self.reference_prices = ReferencePrices(self._references)
-        self._apart = 0  # the venue's time less the steady clock, when it was noted last; 0: never
+        self._apart = 0  # the venue's time less the steady clock, as last set; 0: never
         self._is_open = False
-        self._is_lost = False  # no answer came, and the venue has done nothing since
-        self.is_up = False  # the account's stream is there
-        self.is_reconciled = False  # since it was asked for last: money and orders are the venue's
-        self._heard = 0  # reports and answers
-        self._reused: tuple[int, int] | None = None  # a comparison serves again: since when, and what was heard by then
-        self._refused: list[tuple[Call, Answer]] = []  # for which there was no room
+        self._is_lost = False  # an answer was lost, and the venue has answered nothing since
+        self.is_up = False  # the account's stream is connected
+        self.is_reconciled = False  # money and orders were reconciled since the last request for it
+        self._heard = 0  # count of reports and answers
+        self._reused: tuple[int, int] | None = None  # an earlier round is reused: since when, count of messages then
+        self._refused: list[tuple[Call, Answer]] = []  # orders that the budget refused
 
     def kept_money(self, instruments: Sequence[Instrument]) -> KeptMoney:
         """Makes the ledger that the journal is read into."""
@@ -168,8 +166,8 @@ class GatewayCore:
         *,
         first: Collection[str] = (),
     ) -> None:
-        """Starts the core where its journal ends. recovered: what was read of it; tape: goes on with it. Of another
-        exchange than the journal's only names count (`options.is_new`). first: symbols that it knows nothing of."""
+        """Starts the core where its journal ends. recovered: its state; tape: continues it. Of another exchange's
+        journal only names are kept (`options.is_new`). first: symbols that the journal does not have."""
         self.stamp(moment)
         is_other, state, self.tape = self.options.is_new, recovered.state, tape
         self.market = market
@@ -195,7 +193,7 @@ class GatewayCore:
         self.parts = Parts(self.manager, tape, self.options.subaccounts, lambda: self.wall)
         tape.open(self.wall)
         if recovered.may_lack_end:
-            tape.ensure("disk")  # from where on ids go, before one of them is used
+            tape.ensure("disk")  # the start of new ids is durable before one is used
         unknown = 0 if is_other else state.orders.finish(self.manager, self.wall)
         for order in self.manager.open.values():
             self.money.order(order)
@@ -218,7 +216,7 @@ class GatewayCore:
             self.say(HealthOut("recovered", name, f"{unknown} orders unknown", "warning"))
 
     def _open_admission(self, limits: Limits) -> None:
-        """Makes what a robot's order passes before it leaves."""
+        """Makes the admission of orders and all that it checks against."""
         manager, options, slot_of, market = self.manager, self.options, self.tape.parts.slot_of, self.market
         listed = {i.symbol: i for i in self.instruments}
         names = {slot: name for name, slot in options.subaccounts.items()}
@@ -240,7 +238,7 @@ class GatewayCore:
         self.listening = Listening(
             options.account, manager, gate, probe=int(self._venue.probe_s * SECOND), cut=self._shell.cut_stream
         )
-        if options.cross_internally and options.subaccounts:  # else there is nobody to cross with
+        if options.cross_internally and options.subaccounts:  # else there is no counterpart
             self.crossing = Crossing(manager, listed, slot_of=slot_of, quote=market.best, judge=gate.left)
         self.proceeds = open_proceeds(
             manager, listed, self.money, slot_of=slot_of, quote=market.best, gate=gate, crossing=self.crossing
@@ -253,8 +251,8 @@ class GatewayCore:
         )
 
     def _take_plainly(self) -> None:
-        """Makes what takes in the usual orders, their reports and their fills in one call each. Else the list of rules
-        and the manager see to all: where that is wanted, and where orders of two sub-accounts may meet inside."""
+        """Enables the core's path for usual orders, reports and fills, in one call each. It is not used if the
+        configuration demands the slow path, or if orders of two sub-accounts may trade inside."""
         options, money, manager = self.options, self.money, self.manager
         manager.plain = PlainOrders(
             self.gate,
@@ -266,7 +264,7 @@ class GatewayCore:
             self.tape.append_plain,
             self.tape.streams,
         )
-        if not options.executions_max:  # else they are counted
+        if not options.executions_max:  # else each fill must be counted
             manager.plain_fills = PlainFills(manager.account, self.tape.state.money, money, self.tape)
 
     def _open_money(self, kept: KeptMoney, table: AccountTable, limits: Limits) -> AccountMoney:
@@ -296,19 +294,19 @@ class GatewayCore:
     # --- events: time -----------------------------------------------------------------------------
 
     def stamp(self, moment: Moment) -> int:
-        """Sets the moment of the event that follows; returns the venue's time."""
+        """Sets the moment of the following event; returns the venue's time."""
         self.now, self.steady, self.wall = moment
         apart = self.now - self.steady
         if abs(step := apart - self._apart) >= CLOCK_STEP:
-            is_step, self._apart = bool(self._apart), apart  # not the first moment of all
+            is_step, self._apart = bool(self._apart), apart  # not on the first event
             self.orders.restate(apart)
             if is_step:
                 self._restate(step)
         return self.now
 
     def _restate(self, step: int) -> None:
-        """The clock of the venue's time was set right, by `step` ns: what was noted by the wrong one is due as much
-        later or earlier. What the venue has said has its own times."""
+        """Shifts due times, because the clock of the venue's time was corrected by `step` ns. Times reported by the
+        venue are not changed."""
         if not self._is_open:
             return
         self.manager.restate(step)
@@ -361,14 +359,15 @@ class GatewayCore:
         money.alive("lost" if not self.gate.ready else "stale" if self.gate.is_deaf else "")
 
     def _is_settled(self, now: int) -> bool:
-        """Tells whether nothing is unknown any more of what the last comparison found so."""
+        """Tells whether all orders that were unknown at the last reconciliation are settled."""
         reconciler = self.reconciler
         if not reconciler.had_unknown or self.manager.unknown or reconciler.is_running:
             return False
         return now - reconciler.compared_at >= self._spared(RECOMPARE)
 
     def _look_at_reused(self) -> None:
-        """An earlier comparison serves who asked for one once the venue speaks; one that is silent is asked."""
+        """Completes a requested reconciliation from an earlier one once the venue has sent any message; starts a new
+        one if it is silent."""
         if self._reused is None:
             return
         since, heard = self._reused
@@ -380,8 +379,8 @@ class GatewayCore:
                 self.reconciler.start(self.now, "asked for")
 
     def _end_round(self) -> None:
-        """Ends a reconciliation: orders and positions are as the venue's; then money is looked at, and where it differs
-        once more, with what has moved it."""
+        """Ends a reconciliation: orders and positions agree with the venue; then money is compared, and if it differs,
+        again with the venue's balance changes."""
         self._checked = self.steady
         manager, money = self.manager, self.money
         if self.reconciler.opened:
@@ -392,7 +391,7 @@ class GatewayCore:
             is_other = self.options.is_new
             if not money.adopt(manager.positions, manager.books.entries, is_other=is_other):
                 return
-            self.carry_out()  # or an entry could be on the tape of books whose positions are not
+            self.carry_out()  # else an entry could be on the tape before the positions of its books
             money.begin(manager.balances, is_other=is_other)
         money.check(manager.balances, self.now)
         self.carry_out()
@@ -405,7 +404,7 @@ class GatewayCore:
     # --- events: the venue ------------------------------------------------------------------------
 
     def stream_came(self, moment: Moment) -> None:
-        """Takes in that a connection of the account's stream reports from here on."""
+        """Handles a new connection of the account's stream."""
         now = self.stamp(moment)
         self.is_up = True
         self.listening.came()
@@ -419,7 +418,7 @@ class GatewayCore:
         self.listening.went()
 
     def reports(self, reports: Sequence[VenueReport], moment: Moment) -> None:
-        """Takes in reports of the account's stream."""
+        """Handles reports of the account's stream."""
         now = self.stamp(moment)
         self._heard += 1
         self.listening.reports(reports)
@@ -428,7 +427,7 @@ class GatewayCore:
         self._report_money(reports)
 
     def answered(self, call: Call, answer: Answer, moment: Moment) -> None:
-        """Takes in the answer to a call that was sent; once for each."""
+        """Handles the answer to a call that was sent, once for each."""
         self.stamp(moment)
         self._answered(call, answer)
         self.carry_out()
@@ -451,7 +450,7 @@ class GatewayCore:
             self.manager.answered(call, answer, now, wall=self.wall)
 
     def _report_money(self, reports: Sequence[VenueReport]) -> None:
-        """Reports money to the ledger, once the fills that came with it are booked."""
+        """Passes reports about money to the ledger, after the fills that came with them are booked."""
         if any(isinstance(each, BalanceReport | MoveReport) for each in reports):
             self.money.heard(reports, self.now)
             self.carry_out()
@@ -459,28 +458,28 @@ class GatewayCore:
     # --- events: robots ---------------------------------------------------------------------------
 
     def end_requests(self) -> None:
-        """Carries out a round of all robots' requests, which came since the last `stamp` and were handed to
+        """Carries out a round of all robots' requests, which came since the last `stamp` and were passed to
         `requests`."""
         admission = self.admission
         if self.proceeds.waiting:
-            admission.hold_placed()  # who waits for money finds less, too
-        self.carry_out()  # the wire first
+            admission.hold_placed()  # orders that wait for money see less free money
+        self.carry_out()  # the wire before the table
         if admission.unheld:
             admission.hold_placed()
             self.money.publish()
 
     def robot_began(self, life: RobotLife) -> None:
-        """Takes in that a robot has started; what its earlier lives have left is cancelled, where orphans are."""
+        """Handles a started robot; with orphans="cancel", cancels the orders of its earlier incarnations."""
         if self.options.orphans == "cancel":
             self.requests.cancel_all(life.number, self.now)
         self.carry_out()
 
     def robots_ended(self, numbers: Collection[int], moment: Moment) -> None:
-        """Takes in that robots' processes are gone; said once a second for as long as that is so."""
+        """Handles robots whose processes are gone; to be called once a second while they are."""
         self.requests.ended(numbers, self.stamp(moment), orphans=self.options.orphans)
 
     def waits_for(self, robot: int) -> str:
-        """Returns why not all is known yet of what a robot's earlier lives have left, "": it is."""
+        """Returns why the orders of a robot's earlier incarnations are not settled yet, "": they are."""
         orders = [o for o in self.manager.open.values() if o.robot == robot and not o.is_protective]
         unknown = sum(o.is_unknown for o in orders)
         if not self.gate.ready or self.reconciler.is_running:
@@ -492,18 +491,19 @@ class GatewayCore:
         return ""
 
     def stop_slots(self, slots: tuple[int, ...]) -> None:
-        """Cancels what the robots of sub-accounts have working whose money is gone."""
+        """Cancels the working orders of the robots of sub-accounts that lost their money."""
         self.requests.stop_slots(slots, self.now)
 
     # --- events: the operator, the disk -----------------------------------------------------------
 
     def cancel_all(self, found: Found | None = None) -> int:
-        """found: what works of that only."""
+        """Cancels robots' working orders. found: only those of it."""
         return self.manager.cancel_all(self.now, among=None if found is None else found.orders)
 
     def reconcile(self, within: int = 0) -> None:
-        """Compares all with the venue. within: a round that runs, or ended within so many ns, serves, too, once the
-        venue is heard; or within the time in which rounds spend half of what the address may."""
+        """Reconciles all with the venue. within: a running round, or one that ended within this many ns, is enough,
+        once the venue has sent any message; also one within the time in which rounds use 1/SYNCS of the address's
+        budget."""
         reconciler, is_recent = self.reconciler, self.now - self.reconciler.compared_at < self._spared(within)
         self.is_reconciled = False
         if within and is_recent and self.gate.ready and not reconciler.is_comparing:
@@ -513,19 +513,19 @@ class GatewayCore:
             reconciler.start(self.now, "asked for")
 
     def _spared(self, within: int) -> int:
-        """Returns `within`, or the time in which rounds spend half of what the address may, where that is longer."""
+        """Returns `within`, or the time in which rounds use 1/SYNCS of the address's budget, if longer."""
         rules = self._venue.budget
         return max(within, *(self.reconciler.weight * rule.window * SYNCS // rule.most for rule in rules), 0)
 
     def resolve(self, order: Order, report: OrderStatusReport) -> None:
-        """Takes the operator's word on the state of an unknown order."""
+        """Applies the operator's resolution of an unknown order."""
         self.manager.resolve(order, report, self.now)
 
     def disk(self, *, lacks_room: bool) -> None:
-        """Takes in whether the disk has room for the next segment.
+        """Sets whether the disk lacks room for the next segment.
 
-        Without it nothing that adds risk leaves: what is left of this one is for what works, its
-        fills, cancels and kills.
+        Without room no order that adds risk leaves: the rest of this segment is for working orders, their fills,
+        cancels and kills.
         """
         if lacks_room == self.gate.disk_full:
             return
@@ -540,23 +540,23 @@ class GatewayCore:
     # --- effects ----------------------------------------------------------------------------------
 
     def say(self, out: AccountOut | HealthOut) -> None:
-        """Adds an out to those that are carried out next."""
+        """Adds a record to those that are carried out next."""
         self._outs.append(out)
 
     @property
     def has_effects(self) -> bool:
-        """Tells whether there is anything to carry out."""
+        """Tells whether there are effects to carry out."""
         return bool(self._outs or self.manager.calls or self._refused or not self.tape.is_followed)
 
     def carry_out(self) -> None:
-        """Carries effects out: first the journal, then the wire, then the table, then the bell."""
+        """Carries out effects: first the journal, then the wire, then the table, then waking readers."""
         manager = self.manager
         while self.has_effects:
             has_said = self._record()
             calls, manager.calls = manager.calls, []
             if calls:
                 self._send(calls)
-            self.money.publish()  # the wire first, but before robots hear of it
+            self.money.publish()  # after the wire, but before robots read the fill
             if has_said:
                 self._shell.wake()
             refused, self._refused = self._refused, []
@@ -564,7 +564,7 @@ class GatewayCore:
                 self._answered(call, answer)
 
     def _record(self) -> bool:
-        """Journals what the manager says; tells whether readers have anything new."""
+        """Journals the manager's records; tells whether readers have new frames."""
         tape, money = self.tape, self.money
         while self._outs or not tape.is_followed:
             tape.is_followed = True
@@ -575,31 +575,31 @@ class GatewayCore:
                 if isinstance(out, FillOut) and out.order is not None and not out.fill.is_internal:
                     self.stops.executed(out.order, out.fill.trade_id, self.now)
             self.parts.hand_over(self.now)
-            money.reductions.hold(self.now)  # fills leave less to be taken off
+            money.reductions.hold(self.now)  # after fills less can be reduced
             if tape.has_fills:
                 tape.has_fills = False
                 self.gate.hold_to_stops(self.now)
-            self.proceeds.look(self.now)  # and they bring money
+            self.proceeds.look(self.now)  # and fills bring money
         if tape.has_risk and self.options.intents == "disk":
             tape.ensure("disk")
         has_said, tape.is_new, tape.has_risk = tape.is_new, False, False
         return has_said
 
     def _send_first(self) -> None:
-        """Sends what usual requests have led to, before all else that follows from them: their intents are on the
-        journal already. Where intents have to be on the disk, those of a round wait for one sync together."""
+        """Sends the calls of usual requests before other effects: their intents are on the journal already. If intents
+        must be durable, those of a round wait for one sync together."""
         if self.options.intents != "disk":
             calls, self.manager.calls = self.manager.calls, []
             self._send(calls)
 
     def _send(self, calls: list[Call]) -> None:
-        """Sends calls. What the venue would count as too many orders is refused here."""
+        """Sends calls, except orders beyond the account's order budget, which are refused."""
         sent = []
         for call in calls:
             refusal = self.orders.refusal(call, reduces=self._reduces) if call.orders else None
             if refusal is None:
                 sent.append(call._replace(protects=True) if self._protects(call) else call)
-                if call.purpose is Purpose.CANCEL:  # the others were counted when they were let through
+                if call.purpose is Purpose.CANCEL:  # other messages were counted when they were let through
                     self.gate.rates.message(self.now)
             else:
                 self._refused.append((call, refusal))
@@ -607,18 +607,19 @@ class GatewayCore:
             self._shell.send(sent)
 
     def _protects(self, call: Call) -> bool:
-        """Tells whether a request is about an order that takes off a position whatever else works: a stop, a close."""
+        """Tells whether a request is about an order that only reduces a position, whatever else works: a stop,
+        a close."""
         if call.subject is None or call.purpose not in ORDER_PURPOSES:
             return False
         order = self.manager.orders.get(call.subject.client_id)
         return order is not None and (order.is_protective or order.reduce_only)
 
     def _reduces(self, call: Call) -> bool:
-        """Tells whether the order that a call is about can only take off a position."""
+        """Tells whether the order of a call can only reduce a position."""
         order = self.manager.orders.get(call.subject.client_id) if call.subject else None
         return order is not None and self.gate.reduces(order.spec, order)
 
-    # --- what it says of itself -------------------------------------------------------------------
+    # --- status -----------------------------------------------------------------------------------
 
     def status(self) -> dict[str, Any]:
         manager = self.manager
@@ -641,19 +642,20 @@ class GatewayCore:
 
 
 class DeadMan:
-    """Keeps the venue from canceling what it holds, which it does unless it is called in time.
-    after: of silence, ns; 0: there is no such switch.
+    """The dead-man switch: the venue cancels working orders unless it is called in time. after: of silence, ns; 0:
+    none.
 
-    Where triggers wait among the other orders it would take stops along, so it is off while one rests there. Where
-    they wait in a service of their own it is believed to leave them; if it does not, the guardian places them anew."""
+    If triggers rest among the other orders, the switch would cancel stops, so it is off while a stop rests there. If
+    they wait in a separate service, it is assumed to leave them; if it does not, the guardian places them again.
+    """
 
     def __init__(self, manager: OrderManager, after: int) -> None:
         self._manager, self._after = manager, after
-        self._due = 0  # when it is armed again
-        self._off: set[str] = set()  # symbols, "" the account's, where a stop rests
+        self._due = 0  # when it is next armed
+        self._off: set[str] = set()  # symbols, "" for the account, where a stop rests
 
     def arm(self, now: int) -> None:
-        """Makes the calls that are due, for all that has something open. To be called each second."""
+        """Makes the due calls for symbols with open orders. To be called each second."""
         if not self._after:
             return
         manager, traits = self._manager, self._manager.venue.traits
@@ -672,7 +674,7 @@ class DeadMan:
             self._set(symbol, now, 0 if symbol in off else self._after)
 
     def restate(self, step: int) -> None:
-        """Takes in that the clock was set by `step`, ns."""
+        """Shifts due times because the clock was set by `step`, ns."""
         self._due += step
 
     def _set(self, symbol: str, now: int, after: int) -> None:
@@ -694,7 +696,7 @@ def open_proceeds(
     gate: Gate,
     crossing: Crossing | None,
 ) -> Proceeds:
-    """Makes the desk of orders that wait for money; they are judged as new ones once it is there."""
+    """Makes the table of orders that wait for money, which are checked as new ones once it is there."""
 
     def judge(order: Order, now: int, is_inside: bool) -> Refusal | None:
         refusal = money.refusal(order.robot, order.spec, order.remaining)
@@ -704,11 +706,11 @@ def open_proceeds(
 
 
 def _limits_of(options: GatewayOptions, instruments: Sequence[Instrument]) -> Limits:
-    """Returns the limits of the configuration, whose quantities are as a person writes them."""
+    """Returns the limits of the configuration, whose quantities are decimal, in units."""
     by_symbol = {i.symbol: i for i in instruments}
 
     def sized(key: str, quantities: dict[str, float]) -> dict[str, int]:
-        """Raises BadConfig where a limit is less than can be traded: none of that size is no limit."""
+        """Converts quantities to units. Raises BadConfig for a limit below one lot, because 0 would mean no limit."""
         units = {s: by_symbol[s].size_int(qty) for s, qty in quantities.items() if s in by_symbol}
         for symbol in (s for s, most in units.items() if quantities[s] and not most):
             what = f"{key} of {symbol} is less than a lot, {by_symbol[symbol].lot}"

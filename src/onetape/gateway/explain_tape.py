@@ -1,4 +1,4 @@
-"""A gateway's journal, explained: its entries, fills and marks, between two times."""
+"""Explains a gateway's journal between two times: its entries, fills and marks."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _WANTED: Final = ("instrument", "entry", "fill", "params", "position", "mark")
 
 
 def explain_journal(path: Path, *, since: int, until: int) -> list[Explained]:
-    """Explains what an account's money did in a window of its gateway's journal.
+    """Explains the changes of an account's money in a window of its gateway's journal.
 
-    since, until: ns UTC by the gateway's clock; the window begins with the first frame that is not
-    older than the one, and ends before the first that is not older than the other.
+    since, until: ns UTC by the gateway's clock; the window has the frames from the first one not older than `since` to
+    the last one before the first not older than `until`.
     """
     return _Tape(path).explain(since, until)
 
@@ -38,8 +38,8 @@ class _Tape:
         self._path = path
         self._instruments: dict[str, Instrument] = {}
         self._symbols: dict[int, str] = {}
-        self._slots: dict[int, int] = {}  # of each robot
-        self._forced: set[int] = set()  # fills, by sequence
+        self._slots: dict[int, int] = {}  # by robot
+        self._forced: set[int] = set()  # sequences of fills
         self._marks: dict[str, int] = {}
         self._opening: dict[str, int] = {}
         self._first: int | None = None  # sequence of the window's first frame
@@ -67,7 +67,7 @@ class _Tape:
             for stream, record in reader.instruments.items():
                 self._symbols[stream] = record["symbol"]
             schemas = reader.schemas
-            # A fill counts with its entry; before the first it is in what the ledger begins with.
+            # A fill counts with its entry; an earlier one is part of the ledger's opening.
             waiting: dict[int, Filled] = {}
             has_entries = False
             for frame in reader.frames(_WANTED):
@@ -133,7 +133,7 @@ def _fee(record: dict[str, Any]) -> int:
 
 
 def _adopted(record: dict[str, Any]) -> Adopted | None:
-    """Explains a position with which the ledger begins."""
+    """Explains a position of the ledger's opening."""
     price = record.get("price", 0)
     if record["source"] != LEDGER or not price or not record["qty"]:
         return None

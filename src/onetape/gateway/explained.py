@@ -1,4 +1,4 @@
-"""Where the money of accounts came from and went, between two times: rows for people and JSON."""
+"""Explains the changes of accounts' money between two times, as rows for people and JSON."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ __all__ = ["explained"]
 
 def explained(home: Path, config: Config, subaccount: str, *, since: int, until: int) -> list[dict[str, Any]]:
     """Returns for one sub-account (`total`, `main`, or a name) a row for each account and currency: opening + each part
-    + revaluation = closing, exactly, in decimal text; `frames` names the entries behind each part by their sequence on
-    the gateway's tape. Raises UnknownSubaccount."""
+    + revaluation = closing, exactly, in decimal text; `frames` has the sequences of each part's entries on the
+    gateway's tape. Raises UnknownSubaccount."""
     rows = []
     is_found = False
     for name, account in config.accounts.items():

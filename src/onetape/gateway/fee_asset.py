@@ -1,9 +1,8 @@
-"""Keeps an asset that fees are paid in: what it costs goes to the wallet where it is bought, and all comes back.
+"""Refills an asset that fees are paid in, by transfers to the wallet where it is bought, and back.
 
-A round is: money out, one order that takes at once, what was bought back, what is left back. Each way is a transfer
-with an id of the round, so it is on the tape, in the ledger, and made once; the order has the round's id at the venue,
-which says what became of it. So a round that was cut off at any point is found by its transfers and finished: what was
-not bought comes back as it went.
+A round is: money out, one order that takes immediately, the bought amount back, the rest back. Each transfer has an id
+of the round, so it is on the tape, in the ledger, and made once; the order carries the round's id at the venue, which
+can be queried for its result. So an interrupted round is found by its transfers and finished: unspent money comes back.
 """
 
 from __future__ import annotations
@@ -29,19 +28,19 @@ from onetape.orders.reports import ConversionReport, ConversionTerms
 
 __all__ = ["FeeAsset"]
 
-EVERY: Final = 60 * SECOND  # between two looks
-SLIPPAGE: Final = Decimal("1.005")  # of the best price, at most
+EVERY: Final = 60 * SECOND  # between two checks
+SLIPPAGE: Final = Decimal("1.005")  # of the best ask, at most
 ROUND: Final = "feeasset-"
-AFTER_REFUSAL: Final = HOUR  # what refused one order refuses the next
-TRIES_MAX: Final = 5  # of a way back, each until the deadline of transfers
-PAUSE_S: Final = 3.0  # before the second, longer each time
+AFTER_REFUSAL: Final = HOUR  # the cause of one refusal also refuses the next order
+TRIES_MAX: Final = 5  # of a transfer back, each until the transfers' deadline
+PAUSE_S: Final = 3.0  # before the second attempt, longer each time
 LOOK_S: Final = 0.1
 ASK_S: Final = 1.0
-STEP: Final = 10**10  # amounts at the venue have eight decimals
+STEP: Final = 10**10  # the venue's amounts have eight decimals
 
 
 class FeeAsset:
-    """Keeps an asset that fees are paid in, for the account whose transfers they are."""
+    """Refills an asset that fees are paid in, for the account of these transfers."""
 
     def __init__(
         self,
@@ -56,15 +55,15 @@ class FeeAsset:
         self._steady = steady
         self._options, self._transfers, self._venue, self._wire = options, transfers, venue, wire
         self._money, self._now, self._killed = transfers.money, transfers.now, transfers.killed
-        # Later than any request is taken: an order that is not there then was not placed.
+        # After this time the venue accepts no older request: an order that is not there was not placed.
         self._settled = transfers.options.transfer_settled_ns
         self._next = 0
-        self._over: set[str] = set()  # rounds of this life, and those that an earlier one has finished
+        self._over: set[str] = set()  # finished rounds of this and earlier incarnations
         self._is_busy = False
-        self._reported = ""  # the last that went wrong
+        self._reported = ""  # the last reported problem
 
     def tick(self) -> None:
-        """Begins what is due, once there are balances."""
+        """Starts a check if one is due, once there are balances."""
         if not self._is_busy and self._steady() >= self._next and self._money.is_ready:
             self._is_busy, self._next = True, self._steady() + EVERY
             self._transfers.spawn(self._look())
@@ -81,7 +80,7 @@ class FeeAsset:
             self._is_busy = False
 
     def _unfinished(self) -> str | None:
-        """Returns the newest round, unless it is known to be over."""
+        """Returns the newest round, unless it is finished."""
         outs = [one.name for one in self._transfers.all if one.name.startswith(ROUND) and one.name.endswith("-out")]
         name = outs[-1].removesuffix("-out") if outs else None
         return None if name in self._over else name
@@ -89,7 +88,7 @@ class FeeAsset:
     # --- a round ----------------------------------------------------------------------------------
 
     async def _price_if_short(self) -> tuple[Decimal, Decimal] | None:
-        """(limit price, quantity) of the order, where there is too little of the asset."""
+        """Returns (limit price, quantity) of the order if there is too little of the asset, else None."""
         options, terms = self._options, ConversionTerms()
         for call in self._venue.conversion_terms(options.asset, options.quote):
             answer = await self._wire.answer(call)
@@ -117,13 +116,14 @@ class FeeAsset:
     async def _finish(
         self, name: str, *, order: tuple[Decimal, Decimal] | None = None, is_resumed: bool = False
     ) -> None:
-        """order: to be placed once the money is there. is_resumed: an earlier life may have placed it."""
+        """Finishes a round from its transfer out. order: to be placed once the money is there. is_resumed: an earlier
+        incarnation may have placed it."""
         out = await self._ended(f"{name}-out")
         if out.state is not State.DONE:
             self._over.add(name)
             self._warn(f"{money_text(out.amount)} {out.currency} did not leave: {out.reason or out.state}")
             return
-        absent_from = self._steady() + self._settled  # that it is not found proves nothing before
+        absent_from = self._steady() + self._settled  # before this time "not found" proves nothing
         if order is not None and not self._killed():
             qty, price = order[1], order[0]
             options = self._options
@@ -133,10 +133,10 @@ class FeeAsset:
             if answer.outcome in (Outcome.DEFINITIVE, Outcome.SAFE):
                 self._warn(f"the order was refused: {answer.venue_code} {answer.text}")
                 self._next = self._steady() + AFTER_REFUSAL
-                absent_from = 0  # nothing is on its way
+                absent_from = 0  # no order is under way
         elif not is_resumed:
             absent_from = 0
-        asset = name.removeprefix(ROUND).rpartition("-")[0] or self._options.asset  # what the round is of says its name
+        asset = name.removeprefix(ROUND).rpartition("-")[0] or self._options.asset  # the round's name has the asset
         trade = await self._trade(name, absent_from, asset, out.currency)
         legs = (
             ("asset", asset, (trade.bought - trade.fee) // STEP * STEP),
@@ -146,7 +146,7 @@ class FeeAsset:
         is_new = any(self._transfers.get(f"{leg}-1") is None for leg, _, _ in wanted)
         back = [await self._leg(*each) for each in wanted]
         self._over.add(name)
-        if not all(back):  # whatever keeps it there would keep more
+        if not all(back):  # the cause would also keep the money of the next round there
             self._next = TIME_MAX
         elif trade.bought:
             self._reported = ""
@@ -156,8 +156,8 @@ class FeeAsset:
             self._transfers.say(HealthOut("fee asset", asset, words))
 
     async def _trade(self, name: str, absent_from: int, asset: str, quote: str) -> ConversionReport:
-        """Returns what the venue says of the order, however often it has to be asked. absent_from: not found after
-        that, ns by the steady clock, it was not placed."""
+        """Queries the order until it has ended, and returns the venue's report. absent_from: ns by the steady clock;
+        "not found" after that means that it was not placed."""
         while True:
             answer = await self._wire.answer(self._venue.converted(name, asset, quote, self._now()))
             found = next((each for each in answer.reports if isinstance(each, ConversionReport)), None)
@@ -175,7 +175,7 @@ class FeeAsset:
             await asyncio.sleep(ASK_S)
 
     async def _leg(self, name: str, currency: str, amount: int) -> bool:
-        """Money on its way back; what is known not to have been made is asked for again. False: given up, and said."""
+        """Transfers money back, repeating a transfer that failed. False: given up, with a warning."""
         why = ""
         for attempt in range(1, TRIES_MAX + 1):
             await asyncio.sleep(PAUSE_S * (attempt - 1))  # a balance may lag behind its fill
@@ -194,7 +194,7 @@ class FeeAsset:
     # --- transfers --------------------------------------------------------------------------------
 
     def _ask(self, name: str, currency: str, amount: int, *, is_out: bool = False) -> None:
-        """Raises what refuses it."""
+        """Requests a transfer. Raises the error that refuses it."""
         ways = (TRADING, self._venue.conversion_wallet)
         source, target = ways if is_out else ways[::-1]
         fields = {"id": name, "currency": currency, "amount": money_text(amount), "from": source, "to": target}
@@ -209,7 +209,7 @@ class FeeAsset:
             await asyncio.sleep(LOOK_S)
 
     def _warn(self, words: str) -> None:
-        """Once, until it is another thing."""
+        """Reports a problem once, until another one occurs."""
         if words != self._reported:
             self._reported = words
             self._transfers.say(HealthOut("fee asset", self._options.asset, words[:200], "warning"))

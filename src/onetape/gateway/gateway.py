@@ -1,8 +1,8 @@
 """A gateway: the one process that trades on one account of one venue.
 
-A shell around its core, which decides: here are the sockets, the market, the account's stream, the
-robots, the operator's commands, the clocks and the files. What happens is told to the core with the
-moment at which it came, and the core's effects are carried out.
+A shell around its core, which decides. The shell has the sockets, the market, the account's stream, the robots, the
+operator's commands, the clocks and the files. It passes each event to the core with its moment, and carries out the
+core's effects.
 """
 
 from __future__ import annotations
@@ -75,17 +75,17 @@ from onetape.venues.open import open_trading_venue
 __all__ = ["Gateway"]
 
 TICK_S: Final = 0.02
-SNAPSHOTS_S: Final = 10.0  # between two of each of the books that are always on the tape, for who begins to read there
-FENCE_WITHIN_S: Final = 20.0  # what the guardian has begun is answered by then
-FENCE_READ_S: Final = 1.0  # who takes it has written his name by then
+SNAPSHOTS_S: Final = 10.0  # between two snapshots of each recorded book, for readers that start there
+FENCE_WITHIN_S: Final = 20.0  # longest wait for the guardian's pending calls
+FENCE_READ_S: Final = 1.0  # longest wait for a new owner to write its name
 
 
 class Gateway:
-    """Trades on one account. `run` returns when it was asked to stop, and raises what else ends it."""
+    """Trades on one account. `run` returns when it was stopped, and raises any other cause of its end."""
 
     def __init__(self, options: GatewayOptions, *, is_single: bool = False) -> None:
         self.options = options
-        self.is_single = is_single  # its one robot lives in this process
+        self.is_single = is_single  # its one robot runs in this process
         self.home = Path(options.home)
         addresses = Addresses(
             options.rest, options.ws, options.ws_private or options.ws, options.ws_entry, options.rest_wallet
@@ -97,7 +97,7 @@ class Gateway:
         keep_nonces(self.protocol, self.home)
         self.core = GatewayCore(options, self.venue, self)
         self.clock = VenueClock()
-        self.tell: Callable[[str], None] = lambda words: None  # what is not well, for `status`
+        self.tell: Callable[[str], None] = lambda words: None  # sets the problem shown by `status`
         self._silence_text = ""
         self.budget = AddressBudget(
             budget_file(self.home, options.rest, config_key), self.venue.budget, now=self.clock.now, say=self.core.say
@@ -119,7 +119,7 @@ class Gateway:
             pace=self.pace,
             egress=self.egress,
         )
-        self.wallet_budget: AddressBudget | None = None  # where its address is another one
+        self.wallet_budget: AddressBudget | None = None  # if its address is another one
         self.wallets = self._wallet_line(hide)
         self.entry: EntryLine | None = None
         if options.order_entry == "socket" and self.venue.entry_url:
@@ -129,16 +129,16 @@ class Gateway:
         self.instruments: list[Instrument] = []
         self.stopping = asyncio.Event()
         self.reconciled = asyncio.Event()
-        self._others: list[Instrument] = []  # of symbols that it is to follow, too
+        self._others: list[Instrument] = []  # of symbols to be followed, too
         self._others_found = asyncio.Event()
         self._snapshots = 0.0
-        self._funding: dict[str, tuple[int, int]] = {}  # as the table has it
+        self._funding: dict[str, tuple[int, int]] = {}  # as last written to the table
         self.tasks = GatewayTasks(self.stopping, hide.text)
-        self.listener: Callable[[], None] | None = None  # in this process: the tape has grown
+        self.listener: Callable[[], None] | None = None  # in this process: called when the tape has grown
         self.guardian = GuardianPulse(self.home)
         self.fence = Fence(self.home, options.account, holder="gateway")
 
-    # --- life -------------------------------------------------------------------------------------
+    # --- start and end ----------------------------------------------------------------------------
 
     async def run(self, ready: Callable[[], None]) -> None:
         async with self.line.open(), contextlib.AsyncExitStack() as lines:
@@ -157,7 +157,7 @@ class Gateway:
                 traded = {i.symbol for i in recovered_instruments(path, f"gateway:{self.options.account}").values()}
                 if not traded.issuperset(self.options.symbols):
                     raise
-                # It traded there before: the venue has paused it, or is in maintenance.
+                # It traded there before: the venue has paused the symbol, or is in maintenance.
                 raise VenueUnavailable(error.what, location=error.location, todo="it is tried again") from None
             lines.callback(self.fence.release)
             lines.callback(self.guardian.close)
@@ -173,7 +173,7 @@ class Gateway:
                 self._follow_others()
 
     async def _trade(self, ready: Callable[[], None]) -> None:
-        """Trades from where its journal ends, until it is asked to stop or to follow other symbols, too."""
+        """Trades from where its journal ends, until it is stopped or must follow other symbols, too."""
         self._open_tape()
         try:
             self.tasks.keep("tick", self._tick())
@@ -201,7 +201,7 @@ class Gateway:
             if self.tasks.failure is not None:
                 raise self.tasks.failure
         finally:
-            # Their sockets are closed before the journal is: nothing is heard after it.
+            # Their sockets are closed before the journal, so that nothing is received after it.
             await self.tasks.end()
             self.robots.close()
             if self.market.hub is not None:
@@ -216,10 +216,10 @@ class Gateway:
         self._others_found.set()
 
     def _follow_others(self) -> None:
-        """Prepares to go on with other symbols, too, as a restart with a longer list of them would."""
+        """Prepares to continue with additional symbols, like a restart with a longer list."""
         self.instruments += self._others
         self.protocol.set_instruments(self.instruments)
-        is_new = self.options.is_new and not self.core.money.is_ready  # else that is on the journal by now
+        is_new = self.options.is_new and not self.core.money.is_ready  # else the adoption is on the journal by now
         symbols = [i.symbol for i in self.instruments]
         self.options = self.core.options = msgspec.structs.replace(self.options, symbols=symbols, is_new=is_new)
         self.core.reset()
@@ -230,8 +230,8 @@ class Gateway:
         self.reconciled.clear()
 
     async def _take_fence(self) -> None:
-        """Takes the account's fence. A guardian that acts past a dead gateway ends its work first; another gateway
-        would hold the journal, too."""
+        """Takes the account's fence. Waits for a guardian that acts for a dead gateway to finish; another gateway would
+        also hold the journal."""
         began = time.monotonic()
         while not self.fence.take():
             within = FENCE_WITHIN_S if self.fence.is_of_guardian() else FENCE_READ_S
@@ -244,7 +244,7 @@ class Gateway:
             await asyncio.sleep(TICK_S)
 
     def _wallet_line(self, hide: Redactor) -> VenueLine | None:
-        """Opens the connection over which money is moved between wallets; None: nowhere."""
+        """Opens the connection for transfers between wallets; None: there is none."""
         rest, options = self.options.rest_wallet, self.options
         if not rest or rest == options.rest:
             return self.line if rest else None
@@ -256,11 +256,11 @@ class Gateway:
     def _open_fee_asset(self) -> FeeAsset | None:
         wanted = self.options.fee_asset
         if wanted is None or self.wallets is None or not isinstance(self.protocol, Converter):
-            return None  # the configuration is refused where it cannot be
+            return None  # the configuration check refuses it
         return FeeAsset(wanted, self.transfers, self.protocol, self.wallets)
 
     def _open_tape(self) -> None:
-        """Makes the core, and what surrounds it, from the journal and its checkpoint."""
+        """Makes the core, and its surroundings, from the journal and its checkpoint."""
         options, core = self.options, self.core
         path = gateway_journal(self.home, options.account)
         private_folder(path.parent)
@@ -312,8 +312,8 @@ class Gateway:
         self._open_account(tape, recovered)
 
     def _open_market(self, writer: JournalWriter) -> None:
-        """Opens what the journal has of the market: the venue's streams of what no hub brings, depth and bars that are
-        asked for."""
+        """Opens the market's part of the journal: the venue's streams that no hub provides, requested depth and
+        bars."""
         options, core, say, spawn = self.options, self.core, self.core.say, self.tasks.spawn
 
         def quoted(symbol: str, middle: int) -> None:
@@ -359,7 +359,7 @@ class Gateway:
         )
 
     def _open_account(self, tape: GatewayTape, recovered: Recovered) -> None:
-        """Opens what speaks for the account and who may use it: its stream, robots, transfers, the operator."""
+        """Opens the account and its users: stream, robots, transfers, the operator's commands."""
         options, core, hub = self.options, self.core, self.market.hub
         self.account = AccountFeed(
             self.line,
@@ -420,12 +420,12 @@ class Gateway:
         return Moment(self.clock.now(), time.monotonic_ns(), time.time_ns())
 
     def _request_moment(self) -> Moment:
-        """Returns the moment of robots' requests, which are judged by the market that there is by then."""
+        """Returns the moment of robots' requests, which are checked against the current market."""
         self.market.take()
         return self.moment()
 
     def now(self) -> int:
-        """Returns the venue's time. An event follows, whose moment it is."""
+        """Returns the venue's time, as the moment of the next event."""
         return self.core.stamp(self.moment())
 
     def _answered(self, call: Call, answer: Answer) -> None:
@@ -457,7 +457,7 @@ class Gateway:
             self.now()
             lacks_room = core.tape.writer.lacks_room
             core.disk(lacks_room=lacks_room)
-            # What there is room for is for orders and money.
+            # The remaining room is for orders and money.
             self.history.is_paused = self.depth.is_paused = lacks_room
             self.market.pause(is_paused=lacks_room)
             self.transfers.tick()
@@ -475,7 +475,7 @@ class Gateway:
                 if self.options.books and looked - self._snapshots >= SNAPSHOTS_S:
                     self._snapshots = looked
                     self.depth.snapshots()
-            # What follows from their silence is said with what the tick says.
+            # Before the core's tick, so that consequences of a silent market are part of it.
             self.market.look(core.listening.attended)
             self.depth.look(core.listening.attended)
             if core.stops.is_watched and (lost := self.guardian.lost()):
@@ -499,7 +499,7 @@ class Gateway:
             self.tasks.spawn(self.checkpoints.make(records, now_s))
 
     def _look_at_journal(self) -> None:
-        """Ends the process where its journal is damaged: the next one asks the venue for everything."""
+        """Ends the process if its journal is gone; the next one queries the venue for everything."""
         writer = self.core.tape.writer
         if writer.is_gone and not self.stopping.is_set():
             words = "the journal was deleted, or another is in its place"
@@ -522,7 +522,7 @@ class Gateway:
                 self._out(call)
                 continue
             call = self.protocol.signed(call, self.clock.now())
-            # An order leaves before this returns; its answer is waited for in a task.
+            # An order is sent before this returns; a task waits for its answer.
             sent = self.line.begin(call)
             if sent is None:
                 self.spans.waits(call)
@@ -538,18 +538,18 @@ class Gateway:
         self.account.cut()
 
     def clock_set(self, step: int) -> None:
-        """Takes in that the clock of the venue's time was set by `step`, ns."""
+        """Called when the clock of the venue's time was set by `step`, ns."""
         self.transfers.restate(step)
 
     def wake(self) -> None:
         if self.listener is not None:
             self.listener()
 
-    # --- who asks ---------------------------------------------------------------------------------
+    # --- requests to the gateway ------------------------------------------------------------------
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Answers one request over the gateway's socket. Whoever is of our user may read; a robot shows the token of
-        its name, and what changes anything else is the operator's."""
+        """Answers one request over the gateway's socket. Processes of our user may read; a robot shows the token of its
+        name; all other changes are the operator's."""
         self.now()
         door = self.commands.door
         match request["do"]:
@@ -559,7 +559,7 @@ class Gateway:
                 refused = None
             case "attach" | "life":
                 refused = door.refusal(request, str(request["name"]))
-            case "history" if not request["robot"]:  # a person looks
+            case "history" if not request["robot"]:  # from a person
                 refused = door.refusal(request)
             case "follow" | "standing" | "history":
                 refused = door.refusal(request, self.core.tape.robots[int(request["robot"])].name)
@@ -570,7 +570,7 @@ class Gateway:
         return self.do(request) if refused is None else refused
 
     def do(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Carries out a request that has been let in, or comes from this process."""
+        """Executes a request that is authorized, or comes from this process."""
         self.now()
         match request["do"]:
             case "attach":

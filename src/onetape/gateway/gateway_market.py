@@ -1,4 +1,4 @@
-"""What a gateway sees of its market: the hub's where there is one that brings a symbol, else its own feed's."""
+"""A gateway's view of its market: from the hub if it provides a symbol, else from its own feed."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ __all__ = ["GatewayMarket"]
 
 
 class GatewayMarket:
-    """Shows a gateway its market, the hub's or its own feeds'. own: makes a feed of some instruments, by their numbers
-    on its journal. symbols_max: that a connection of the venue takes. hub: None: there is none."""
+    """The market of a gateway, from the hub or its own feeds. own: makes a feed of some instruments, by their numbers
+    on its journal. symbols_max: per connection of the venue. hub: None: there is none."""
 
     def __init__(
         self,
@@ -41,11 +41,11 @@ class GatewayMarket:
             group = numbered[at : at + symbols_max]
             self._feeds.append(own([i for _, i in group], [n for n, _ in group]))
             self._own |= dict.fromkeys((i.symbol for _, i in group), self._feeds[-1])
-        self._of: dict[str, HubMarket | MarketFeed] = {**self._own, **hubs}  # who brings a symbol
+        self._of: dict[str, HubMarket | MarketFeed] = {**self._own, **hubs}  # the provider of each symbol
         self._ages: dict[str, Histogram] = {}  # of the market at decisions, by feed
 
     def followed(self) -> list[Coroutine[Any, Any, None]]:
-        """Returns what follows each stream of the gateway's own feeds, without end."""
+        """Returns the endless tasks that follow the streams of the gateway's own feeds."""
         return [feed.follow(number, stream) for feed in self._feeds for number, stream in enumerate(feed.streams())]
 
     def pause(self, *, is_paused: bool) -> None:
@@ -53,12 +53,12 @@ class GatewayMarket:
             feed.is_paused = is_paused
 
     def take(self) -> None:
-        """Reads what the hub has written since; to be called before something is decided on it."""
+        """Reads the hub's new frames; to be called before a decision that depends on them."""
         if self.hub is not None:
             self.hub.take()
 
     def look(self, attended: int) -> None:
-        """Reports what has fallen silent, and what speaks again."""
+        """Reports markets that fell silent, and those that speak again."""
         for feed in self._feeds:
             feed.look(attended)
         if self.hub is not None:
@@ -88,13 +88,13 @@ class GatewayMarket:
         return self._of[symbol].top(symbol)
 
     def next_funding(self, symbol: str) -> tuple[int, int] | None:
-        """Returns rate (1e-12) and time (ns UTC, 0: not given) of the next payment; None: nobody has said."""
+        """Returns rate (1e-12) and time (ns UTC, 0: unknown) of the next funding payment; None: not reported."""
         return self._own[symbol].next_funding(symbol)
 
-    # --- what is shown --------------------------------------------------------------------------------
+    # --- status -----------------------------------------------------------------------------------
 
     def decided(self, symbol: str) -> None:
-        """Counts how old the newest quote is on which a robot's request can have been decided."""
+        """Counts the age of the newest quote on which a robot's request can have been decided."""
         feed = self._of.get(symbol)
         age = feed.age_ns(symbol) if feed is not None else 0
         if age:
@@ -107,7 +107,7 @@ class GatewayMarket:
         return own + (list(self.hub.stale) if self.hub is not None else [])
 
     def hub_shown(self) -> dict[str, Any] | None:
-        """Returns for robots the hub's journal, which symbols they have from there, and which from here."""
+        """Returns for robots the hub's journal, and which symbols come from it and which from the gateway."""
         if self.hub is None:
             return None
         return {"journal": str(self.hub.path), "symbols": self.hub.symbols, "own": self.own_symbols}
@@ -117,7 +117,7 @@ class GatewayMarket:
         own: dict[str, Any] = {
             "hears": all(each["hears"] for each in parts),
             **{name: sum(each[name] for each in parts) for name in ("messages", "rejected", "unsubscribed")},
-            "bars": max((each["bars"] for each in parts), default=0),  # the venue's: of all alike
+            "bars": max((each["bars"] for each in parts), default=0),  # of the venue, the same for all
             "stale_ms": {symbol: ms for each in parts for symbol, ms in each["stale_ms"].items()},
         }
         own["decision_age"] = {name: each.summary() for name, each in sorted(self._ages.items())}

@@ -1,12 +1,11 @@
-"""What a gateway writes into its journal.
+"""Writes a gateway's journal.
 
-One journal carries the venue's market and everything about the account's orders, so that a robot
-follows one tape and a replay of it needs no other. Robots are numbered; each life of a robot has an
-epoch, and its order ids begin at `epoch << 32`, so that no order of an earlier life is taken for
-one of this (`model/ids.py`). Orders by hand have ids of their own, which the gateway gives: the
-operator's, who has a number like a robot, and those of a robot whose position is closed for it. A
-fee in another currency than the instrument settles in is told by a number, which a `params` frame
-has given a name before: {"currency": number, "name": "BNB"}.
+One journal carries the venue's market and all events of the account's orders, so that a robot follows one tape and a
+replay of it needs no other. Robots are numbered; each incarnation of a robot has an epoch, and its order ids begin at
+`epoch << 32`, so that no order of an earlier incarnation is confused with one of this (`model/ids.py`). Orders by hand
+have ids of their own, which the gateway assigns: the operator's, who has a number like a robot, and those of a robot
+whose position is closed for it. A fee in another currency than the instrument's settle currency is written as a number,
+which an earlier `params` frame names: {"currency": number, "name": "BNB"}.
 """
 
 from __future__ import annotations
@@ -50,19 +49,19 @@ _FILL: Final = fields("fill")
 
 @dataclass(slots=True)
 class GatewayTape:
-    """Writes the gateway's journal, and keeps the numbers that things have on it."""
+    """Writes the gateway's journal, and keeps the numbers of robots and currencies on it."""
 
     writer: JournalWriter
     instruments: Sequence[Instrument]
     parts: RobotParts
     state: GatewayState
-    currencies: dict[int, str] = field(default_factory=dict)  # by the numbers that fees have, from 1
+    currencies: dict[int, str] = field(default_factory=dict)  # by their numbers on fills, from 1
     streams: dict[str, int] = field(default_factory=dict)
-    records: int = 0  # of orders and money, that were written
-    is_new: bool = False  # there are some that readers have not been woken for,
-    has_risk: bool = False  # some that must survive a loss of power before a call leaves,
-    is_followed: bool = True  # and none of which the core has yet to look at what follows,
-    has_fills: bool = False  # of fills
+    records: int = 0  # count of written records of orders and money
+    is_new: bool = False  # there are frames for which readers were not woken,
+    has_risk: bool = False  # frames that must be durable before a call leaves,
+    is_followed: bool = True  # no frames whose consequences the core has not handled,
+    has_fills: bool = False  # and fills among these
     _settles: dict[str, str] = field(default_factory=dict)  # by symbol
 
     @property
@@ -72,8 +71,8 @@ class GatewayTape:
     # --- writing ----------------------------------------------------------------------------------
 
     def open(self, now: int) -> None:
-        """Writes the instruments, each time the gateway starts, and that it has: a loss of power that this life was
-        begun after must not be the next one's starting point once more."""
+        """Writes the instruments, at each start of the gateway, and the start itself, so that a later start does not
+        count the same power loss again."""
         for stream, instrument in enumerate(self.instruments, 1):
             self.streams[instrument.symbol] = stream
             self._settles[instrument.symbol] = instrument.settle
@@ -81,7 +80,7 @@ class GatewayTape:
         self._cold("params", {"opened": self.writer.epoch}, now)
 
     def write(self, out: Out, now: int) -> int:
-        """Writes a record; returns the sequence of its frame, of a fill; else 0."""
+        """Writes a record; returns the sequence of a fill's frame, else 0."""
         self.records += 1
         self.is_new = True
         self.has_risk = self.has_risk or is_risk(out)
@@ -105,7 +104,7 @@ class GatewayTape:
         return 0
 
     def append_plain(self, kind: int, payload: bytes, stream: int, time: int, is_risk: bool) -> int:
-        """Writes a frame that the core has made: an intent, what became of an order, a fill."""
+        """Writes a frame that the core has made: an intent, an order event, a fill."""
         self.records += 1
         self.is_new, self.is_followed = True, False
         self.has_risk = self.has_risk or is_risk
@@ -129,7 +128,7 @@ class GatewayTape:
         )
 
     def lag(self, life: RobotLife, state: str, behind_ns: int, now: int) -> None:
-        """A robot reads what lies on this tape so much later."""
+        """Records by how much a robot is behind this tape."""
         record = {
             "kind": "lag",
             "subject": life.name,
@@ -140,7 +139,7 @@ class GatewayTape:
         append_health(self.writer, record, "warning" if behind_ns else "", now)
 
     def order_status_in(self, manager: OrderManager) -> Callable[[str], OrderStatus | None]:
-        """Returns the function that says the state of an order of a client id, and whose it is."""
+        """Returns the function that returns the status of an order and its owner by client id."""
 
         def status(name: str) -> OrderStatus | None:
             order = manager.orders.get(name)
@@ -155,8 +154,8 @@ class GatewayTape:
         return status
 
     def found_by(self, command: Command) -> Found | None:
-        """Returns what an earlier incarnation of the gateway was to act on; None: the command is new, or only asks, and
-        is about what there is."""
+        """Returns the orders and positions that an earlier incarnation of the gateway was to act on. None: the command
+        is new or a dry run, and is about the current ones."""
         is_new = not command.is_repeated or is_dry_run(command.fields)
         return None if is_new else self.state.begun.get(command.id, Found([], {}))
 
@@ -167,8 +166,8 @@ class GatewayTape:
         self.state.said(record)
 
     def command(self, record: dict[str, Any], now: int) -> None:
-        """Writes a command before it is done: `id`, `actor`, `target`, `command`, `fields`, and
-        `refused` where it will not be. What it changes of the gateway's state is so from here on."""
+        """Writes a command before it is executed: `id`, `actor`, `target`, `command`, `fields`, and `refused` if it
+        will not be. Its changes of the gateway's state hold from this frame on."""
         self._cold("command", record, now)
         self.state.command(record, now, self.parts)
 
@@ -178,14 +177,14 @@ class GatewayTape:
         self.state.replied(record)
 
     def transfer(self, record: Mapping[str, Any], now: int) -> None:
-        """Writes the state of a transfer, each time that it changes: the last one counts."""
+        """Writes the state of a transfer at each change: the last one counts."""
         self._cold("transfer", dict(record), now)
 
     def ensure(self, level: str) -> None:
         self.writer.ensure(level)
 
     def take(self, life: RobotLife, uuid: bytes, first: int, last: int, crc: int, now: int) -> None:
-        """Writes which frames of a robot's journal were taken next."""
+        """Writes the range of a robot's frames that were processed."""
         life.taken = last
         payload = _INPUT_FIELDS.pack(uuid, life.epoch, first, last - first + 1, crc, life.number)
         self.writer.append_raw(_INPUT, payload, 0, 0, now)
@@ -208,7 +207,7 @@ class GatewayTape:
             return
         payload = order.news_frame(out.news, out.state, out.time, out.code)
         stream = self.streams[order.spec.symbol]
-        if out.reason:  # first: the robot reads it before it hears that the order is refused
+        if out.reason:  # first, so that the robot reads the reason before the refusal
             self._cold(
                 "reply", {"robot": order.robot, "order": order.order_id, "reason": out.reason[:300]}, now, stream
             )
@@ -245,15 +244,15 @@ class GatewayTape:
         return self.writer.append_raw(_FILL_EVENT, payload, FORCED_FLAG * out.is_forced, stream, now)
 
     def _venue_number(self, fill: FillReport) -> int:
-        """Returns the number of the venue's id of its order; of an internal trade the other order, whose id is six bits
-        longer than there is room for."""
+        """Returns the venue's order id as a number, 0 if it is none; for an internal trade the other order, whose id is
+        six bits longer than the field."""
         if not fill.is_internal:
             return int(fill.venue_id) if fill.venue_id.isdigit() else 0
         robot, order_id = self.parts.owner_of(fill.venue_id) or (0, 0)
         return robot << ROBOT_SHIFT | order_id & ((1 << ROBOT_SHIFT) - 1)
 
     def _fee_currency(self, fill: FillReport, now: int) -> int:
-        """Returns the fee currency's number, named on the tape the first time; 0: what the instrument settles in."""
+        """Returns the fee currency's number, named on the tape the first time; 0: the instrument's settle currency."""
         name = fill.fee_currency
         if not name or name == self._settles[fill.symbol]:
             return 0
@@ -289,7 +288,7 @@ class GatewayTape:
 
 def is_risk(out: Out) -> bool:
     """Tells whether a record must be durable: an intent, and a fill that the venue cannot report again. A cancel need
-    not: it is asked for again."""
+    not, because it is requested again."""
     if isinstance(out, FillOut):
         return out.fill.is_internal
     return isinstance(out, IntentOut) and out.kind is not RequestKind.CANCEL

@@ -1,5 +1,5 @@
-"""Whether the guardian's process lives, seen at its journal: it holds the lock for as long as it does, and a thread
-of its own, which no load of the interpreter stops, writes the heartbeat."""
+"""Detects a dead guardian by its journal: its process holds the lock while it runs, and a thread of its own, which no
+load of the interpreter stops, writes the heartbeat."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from onetape.tape.segments import is_tape
 
 __all__ = ["GuardianPulse"]
 
-# Written each 100 ms; on two cores with 18 processes that want them it was 140 ms old at most (2026-11).
+# Written each 100 ms; it was at most 140 ms old with 18 busy processes on two cores (2026-11).
 SILENT_AFTER: Final = SECOND * 4 // 5
 
 
@@ -28,7 +28,7 @@ class GuardianPulse:
         self._reader: JournalReader | None = None
 
     def lost(self) -> str:
-        """Why it cannot be watching, "": it may be. To be asked while it holds a lease."""
+        """Returns why the guardian cannot be watching, "": it may be. Call while it holds a lease."""
         if self._is_free():
             return "its process has ended"
         heartbeat = self._heartbeat()
@@ -36,7 +36,7 @@ class GuardianPulse:
         return f"no heartbeat for {silent / SECOND:.1f} s" if silent > SILENT_AFTER else ""
 
     def _is_free(self) -> bool:
-        """Nobody holds its lock; without a journal nobody can tell."""
+        """Tells whether no process holds the journal's lock; False without a journal."""
         try:
             fd = os.open(self._path / "lock", os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -53,7 +53,7 @@ class GuardianPulse:
         if self._reader is not None and self._reader.is_gone:
             self.close()
         if self._reader is None and is_tape(self._path):
-            with suppress(OnetapeError):  # it is being made just now
+            with suppress(OnetapeError):  # it is being created
                 self._reader = JournalReader(self._path)
         return int(self._reader.control.get("heartbeat", 0)) if self._reader is not None else 0
 

@@ -1,12 +1,12 @@
-"""What an order takes in a gateway: three spans between four stamps, as histograms.
+"""The latency of an order in a gateway: three spans between four stamps, as histograms.
 
     received      the message that the robot decided on was in this process (its frame's time)
-    decided       the robot's request was taken in
-    out           the order's bytes had been given to the kernel
-    acknowledged  the venue's answer had come
+    decided       the gateway accepted the robot's request
+    out           the order's bytes were passed to the kernel
+    acknowledged  the venue's answer arrived
 
-The stamps are of the wall clock, which all processes of a machine share; a span in which it was
-set back is left out. Nothing here is read by what decides.
+The stamps are of the wall clock, which all processes of a machine share; a span in which it was set back is left out.
+No decision reads these figures.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from onetape.orders.outcome import Answer, Outcome
 
 __all__ = ["Histogram", "Spans"]
 
-WAITING_MAX: Final = 10_000  # requests without an answer; the oldest is no longer waited for
+WAITING_MAX: Final = 10_000  # unanswered requests; beyond it the oldest is dropped
 LE_US: Final = tuple(step * 10**power for power in range(6) for step in (10, 25, 50))  # 10 us to 5 s
 SPANS: Final = ("received_to_decided", "decided_to_out", "out_to_acknowledged")
 PERCENTS: Final = ((50.0, "p50_us"), (99.0, "p99_us"), (99.9, "p999_us"))
 
 
 class Histogram(Durations):
-    """Counts durations in the same few hundred buckets, however many there are. The core counts."""
+    """Counts durations in a fixed set of a few hundred buckets. The core counts."""
 
     def summary(self) -> dict[str, Any]:
-        """Returns the count, percentiles and the sum in microseconds, and how many took at most so many: `le_us`."""
+        """Returns the count, percentiles and sum in microseconds, and the cumulative counts `le_us`."""
         row: dict[str, Any] = {"count": self.count}
         for percent, name in PERCENTS:
             row[name] = self.percentile(percent) / 1000
@@ -41,35 +41,35 @@ class Histogram(Durations):
 
 
 class Spans:
-    """Measures the spans of a request, from what it was decided on to its answer: of all, and of each robot, whose
-    tag is in its client ids.
+    """Measures the spans of a request, from its market message to its answer: of all robots, and of each, by the tag in
+    its client ids.
 
-    decided_at: while requests of a robot are carried out, when they were taken in; else 0.
+    decided_at: while requests of a robot are carried out, when they were accepted; else 0.
     """
 
     def __init__(self) -> None:
         self.decided_at = 0
         self._all = Row()
         self._of: dict[str, tuple[str, Row]] = {}  # by tag: a robot's name, and its orders
-        self._unsent: dict[tuple[str, str], int] = {}  # what waits for a connection, when decided
-        self._waiting: dict[tuple[str, str], int] = {}  # what is unanswered, when it went out
+        self._unsent: dict[tuple[str, str], int] = {}  # requests that wait for a connection: when decided
+        self._waiting: dict[tuple[str, str], int] = {}  # unanswered requests: when sent
 
     def follow(self, robot: str) -> None:
-        """Measures a robot's orders apart, too."""
+        """Measures a robot's orders separately, too."""
         self._of.setdefault(robot_tag(robot), (robot, Row()))
 
     def decided(self, received: int, now: int, robot: str) -> None:
-        """Notes that a robot's request was taken in. received: ns UTC, of what it was decided on."""
+        """Notes that a robot's request was accepted. received: ns UTC, of the message that it was decided on."""
         if now >= received:
             self._note(0, robot_tag(robot), now - received)
 
     def waits(self, call: Call) -> None:
-        """Notes that a request finds no connection now, and so waits."""
+        """Notes that a request waits for a connection."""
         if self.decided_at and (key := _key(call)) is not None:
             _keep(self._unsent, key, self.decided_at)
 
     def out(self, call: Call, now: int) -> None:
-        """Notes that a request is in the kernel's hands."""
+        """Notes that a request was passed to the kernel."""
         if (key := _key(call)) is None:
             return
         decided = self._unsent.pop(key, 0) or self.decided_at
@@ -78,10 +78,10 @@ class Spans:
         _keep(self._waiting, key, now)
 
     def answered(self, call: Call, answer: Answer, now: int) -> None:
-        """Notes that its answer has come. One that is not waited for any longer (AMBIGUOUS) is no span."""
+        """Notes the answer to a request. An abandoned one (AMBIGUOUS) gives no span."""
         if (key := _key(call)) is None:
             return
-        self._unsent.pop(key, None)  # it was refused here
+        self._unsent.pop(key, None)  # refused before it was sent
         out = self._waiting.pop(key, 0)
         if out and now >= out and answer.outcome is not Outcome.AMBIGUOUS:
             self._note(2, tag_of(key[1]), now - out)
@@ -95,7 +95,7 @@ class Spans:
         return self._all.summary()
 
     def by_robot(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """Returns the same of each robot."""
+        """Returns the summary of each robot."""
         return {name: row.summary() for name, row in self._of.values()}
 
 
@@ -112,7 +112,7 @@ class Row(tuple[Histogram, Histogram, Histogram]):
 
 
 def _key(call: Call) -> tuple[str, str] | None:
-    """Returns the key of a request for an order; None: the call is none."""
+    """Returns the key of a request about an order; None: the call is none."""
     if call.purpose not in ORDER_PURPOSES or call.subject is None:
         return None
     return call.purpose, call.subject.client_id

@@ -1,7 +1,7 @@
-"""The leverage of contracts at the venue, as the operator sets it: pure, a part of the gateway's core.
+"""The leverage of contracts at the venue, as the operator sets it: a pure part of the gateway's core.
 
-One that the venue refuses for now is sent again, as orders are. A venue takes the same leverage twice as once, so one
-whose answer is lost is said to be unknown, and sent again by whoever wants it.
+A setting that the venue refuses for now is sent again, like orders. Setting the same leverage twice is harmless, so one
+whose answer is lost is reported as unknown, and repeated by the operator.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ _STATES = {Outcome.DONE: "set", Outcome.SETTLED: "set", Outcome.AMBIGUOUS: "unkn
 
 
 class LeverageDesk:
-    """Says it to the venue, and what comes of it to the journal."""
+    """Sends leverage settings to the venue, and reports their outcome to the journal."""
 
     def __init__(self, manager: OrderManager) -> None:
         self._manager = manager
-        self._last: dict[str, dict[str, Any]] = {}  # by symbol: the last that was asked for in this life
-        self._sends: dict[str, int] = {}  # by symbol: how often that was sent
+        self._last: dict[str, dict[str, Any]] = {}  # by symbol: the last request of this incarnation
+        self._sends: dict[str, int] = {}  # by symbol: how often it was sent
         self._due: dict[str, int] = {}  # by symbol: when it is sent again, ns by the steady clock
 
     def check(self, symbol: str) -> None:
-        """Raises NotAvailable where the venue, or this gateway for it, has no such setting."""
+        """Raises NotAvailable if the venue's adapter has no such setting."""
         if not isinstance(self._manager.venue, Leverages):
             raise NotAvailable(f"leverage is not set at {self._manager.venue.name} by us", location=symbol)
 
     def set(self, symbol: str, times: int, now: int, *, command: str) -> dict[str, Any]:
-        """Sends it. command: the id of who wants it. Returns how it stands."""
+        """Sends a leverage setting. command: id of its command. Returns its state."""
         self._last[symbol] = {"command": command, "leverage": times, "state": "sent", "code": 0, "reason": ""}
         self._sends[symbol] = 0
         self._send(symbol, now)
@@ -48,12 +48,12 @@ class LeverageDesk:
         self._manager.calls.append(venue.leverage(symbol, times, now)._replace(number=times))
 
     def tick(self, now: int, steady: int) -> None:
-        """Sends again what is due. now: the venue's time; steady: by the steady clock."""
+        """Sends settings whose retry is due. now: the venue's time; steady: by the steady clock."""
         for symbol in [symbol for symbol, due in self._due.items() if steady >= due]:
             self._send(symbol, now)
 
     def answered(self, call: Call, answer: Answer, steady: int) -> None:
-        """Takes in what the venue says. steady: now by the steady clock."""
+        """Handles the venue's answer. steady: now by the steady clock."""
         is_last = call.number == self._last.get(call.symbol, {}).get("leverage")
         is_soon = answer.retry_after <= DECIDED_WITHIN
         if answer.outcome is Outcome.SAFE and is_last and is_soon and self._sends[call.symbol] < SENDS_MAX:
@@ -68,5 +68,5 @@ class LeverageDesk:
             self._last[call.symbol] |= {"state": state, "code": answer.code, "reason": reason}
 
     def state(self, symbol: str) -> dict[str, Any]:
-        """Returns how the last one stands; {}: none was asked for."""
+        """Returns the state of the last request; {}: there was none."""
         return self._last.get(symbol, {})

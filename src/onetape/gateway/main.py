@@ -1,6 +1,5 @@
-"""A gateway's process: `python -m onetape.gateway.main`, its options as JSON on standard
-input, so that no secret is ever part of an argument list. It says `ready` when the account is
-reconciled."""
+"""A gateway's process: `python -m onetape.gateway.main`, with its options as JSON on standard input, so that no secret
+is ever part of an argument list. It prints `ready` when the account is reconciled."""
 
 from __future__ import annotations
 
@@ -33,7 +32,7 @@ def _run(options: GatewayOptions) -> None:
 async def _trade(options: GatewayOptions) -> None:
     async with bridged(options) as reached:
         gateway = Gateway(reached)
-        # Under a supervisor a file, whose last line is shown; a pipe is read up to the first.
+        # Under a supervisor a file, whose last line is shown; a pipe is read up to the first line.
         if stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode):
             gateway.tell = say
         stop_on_signals(gateway)
@@ -42,7 +41,7 @@ async def _trade(options: GatewayOptions) -> None:
 
 
 def _say_ready() -> None:
-    gc.freeze()  # what is there now stays: it need not be looked through again and again
+    gc.freeze()  # these objects stay: collections need not scan them repeatedly
     say("ready")
 
 

@@ -1,8 +1,8 @@
-"""A gateway's line for orders: one kept-open WebSocket, opened again whenever it ends.
+"""A gateway's order line: one persistent WebSocket, reopened whenever it ends.
 
-What the line does not take (it is down, or the venue has no such request) goes by REST: it was
-never sent, so nothing about it is in doubt. What was sent and not answered when the connection
-ended is told as unknown and is asked for by REST; it is never sent a second time.
+A call that the line does not accept (it is down, or the venue has no such request) goes by REST: it was never sent, so
+its state is certain. A call that was sent and not answered when the connection ended is reported as unknown and queried
+by REST; it is never sent a second time.
 """
 
 from __future__ import annotations
@@ -27,23 +27,22 @@ from onetape.venues.order_entry import EntrySession
 
 __all__ = ["EntryLine"]
 
-READY_WITHIN_S: Final = 10.0  # from the connection until the venue takes orders on it
+READY_WITHIN_S: Final = 10.0  # from the connection until the venue accepts orders on it
 # Binance ends a connection after 24 hours (as of 2026-11): the next one is opened before.
 LIFE_S: Final = 23 * 3600.0
-# Of Binance, said of an address. That orders come too fast (-1015) is said of the account, and the
-# gateway holds back that account's.
+# Binance's code for an address. Its code for too many orders (-1015) is about the account, whose orders the gateway
+# holds back.
 _SHUT_OUT: Final = frozenset({"-1003", "418"})
-REFUSED_S: Final = 60.0  # wrong keys, tried again and again, have their owner locked out
+REFUSED_S: Final = 60.0  # repeated attempts with wrong keys can lock out their owner
 
 
 class EntryLine:
-    """Sends orders over a socket that stays open.
+    """Sends orders over a persistent socket.
 
-    answered: called for each call that `send` took, once.
+    answered: called once for each call that `send` accepted.
     came, went: called for a connection, and its end.
-    life_s: after which the next connection takes over; the old one is closed when its last answer
-    is here.
-    It is owned by one event loop, like everything of a gateway.
+    life_s: age at which the next connection takes over; the old one is closed after its last answer. All calls come
+    from one event loop.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class EntryLine:
         went: Callable[[str], None],
         life_s: float = LIFE_S,
     ) -> None:
-        self.sent = 0  # requests that went this way
+        self.sent = 0  # count of requests sent on the line
         self._line = line
         self._answered = answered
         self._came = came
@@ -64,14 +63,14 @@ class EntryLine:
         self._current: _Connection | None = None
         self._retired: list[_Connection] = []
         self._is_open = True
-        self._failure: Exception | None = None  # of ours, while a message was read
+        self._failure: Exception | None = None  # a fault of ours while a message was read
 
     @property
     def is_up(self) -> bool:
         return self._current is not None and self._current.session.is_ready
 
     def send(self, call: Call) -> bool:
-        """Sends a call; tells whether the line took it, and so will pass its answer on."""
+        """Sends a call; returns whether the line accepted it, and so will pass on its answer."""
         current = self._current
         message = current.session.send(call, self._line.clock.now()) if current is not None else None
         if current is None or message is None:
@@ -81,7 +80,7 @@ class EntryLine:
         return True
 
     def tick(self) -> None:
-        """Gives up on answers that do not come, keeps connections open, and closes what was retired and has ended."""
+        """Gives up overdue answers, keeps connections alive, and closes retired connections that have ended."""
         if self._failure is not None:
             raise self._failure
         now = self._line.clock.now()
@@ -135,7 +134,7 @@ class EntryLine:
                 each.close()
 
     async def _connect(self) -> _Connection | None:
-        """Opens a connection on which orders may be sent; None if the venue refuses it."""
+        """Opens a connection that accepts orders; None if the venue refuses it."""
         venue, clock = self._line.venue, self._line.clock
         key = ""
         ask = venue.entry_key(clock.now())
@@ -170,7 +169,7 @@ class EntryLine:
         return None
 
     def take(self, connection: _Connection, message: bytes) -> None:
-        """Takes in a message of the venue."""
+        """Handles a message of the venue."""
         session = connection.session
         message = self._line.hide.hidden(message)
         answered = session.take(message, self._line.clock.now())
@@ -188,11 +187,11 @@ class EntryLine:
             connection.close()
 
     def fail(self, error: Exception) -> None:
-        """Lets the next `tick` raise: the library of the connection would but close it."""
+        """Makes the next `tick` raise, because the connection's library would only close it."""
         self._failure = self._failure or error
 
     def lost(self, connection: _Connection) -> None:
-        """Takes in that the connection has ended."""
+        """Handles the end of a connection."""
         if self._is_open:
             for call, answer in connection.session.closed():
                 self._answered(call, answer)
@@ -202,18 +201,18 @@ class EntryLine:
 
 
 class _Connection(picows.WSListener):
-    """Keeps one WebSocket, and the session on it."""
+    """One WebSocket, and the session on it."""
 
     def __init__(self, session: EntrySession, line: EntryLine) -> None:
         self.session = session
-        self.settled = asyncio.Event()  # it takes orders, or never will
+        self.settled = asyncio.Event()  # set when it accepts orders, or never will
         self.ended = asyncio.Event()
         self._line = line
         self._transport: picows.WSTransport | None = None
         self._spoke = line.now()
 
     def speak(self, now: int) -> None:
-        """Sends what the venue wants to hear again and again, when it is time."""
+        """Sends the venue's periodic messages when they are due."""
         ping = self.session.dialect.ping
         if ping and now - self._spoke >= PING_EVERY_S * SECOND:
             self._spoke = now
@@ -238,7 +237,7 @@ class _Connection(picows.WSListener):
         if frame.msg_type == picows.WSMsgType.TEXT and not self.session.broken:
             try:
                 self._line.take(self, frame.get_payload_as_bytes())
-            except Exception as error:  # what a venue can say raises nothing
+            except Exception as error:  # a venue's message raises no other error
                 self._line.fail(error)
                 raise
         elif frame.msg_type == picows.WSMsgType.CLOSE:

@@ -1,6 +1,6 @@
-"""What becomes of robots' requests at a gateway, one at a time, and of what a robot leaves behind.
+"""Handles robots' requests at a gateway, one at a time, and the orders that an ended robot leaves.
 
-Part of the gateway's core: who reads robots' journals is the shell's.
+Part of the gateway's core; the shell reads robots' journals.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class OrderRequests:
         self._admission = admission
         self._proceeds = proceeds
         self._send_first = send_first
-        self._beginning: set[int] = set()  # lives of robots whose journals are not there yet
+        self._beginning: set[int] = set()  # incarnations of robots whose journals do not exist yet
         for life in tape.robots.values():
             self._register(life)
 
@@ -68,10 +68,10 @@ class OrderRequests:
         reserved: int = 0,
         epoch: int = 0,
     ) -> RobotLife | None:
-        """Attaches a robot that has started, None: there are too many. taken: what its journal has of earlier lives,
-        which nobody waits for; slot: the sub-account that it trades with; rate: orders a second that it may send, 0:
-        any. reserved: numbers that stay free. epoch: of its order ids, at least; 0: by the time. now: ns UTC, of its
-        frame."""
+        """Attaches a started robot, None: there are too many. taken: frames of its journal by earlier incarnations,
+        whose requests are dropped; slot: the sub-account that it trades with; rate: orders a second that it may send,
+        0: no limit. reserved: numbers that stay free. epoch: of its order ids, at least; 0: by the time. now: ns UTC,
+        of its frame."""
         robots = self._tape.robots
         former = next((robot for robot in robots.values() if robot.name == name), None)
         number = former.number if former else len(robots) + 1
@@ -80,7 +80,7 @@ class OrderRequests:
         before = former or RobotLife(number, name, 0, journal)
         life = before.next_life(journal, taken=taken, slot=slot, rate=rate, epoch=epoch or epoch_of(now))
         self._tape.attach(life, now)
-        self._tape.ensure("disk")  # a life whose number is forgotten would repeat its ids
+        self._tape.ensure("disk")  # an incarnation whose number is forgotten would repeat its ids
         self._beginning.add(number)
         self._register(life)
         return life
@@ -90,14 +90,14 @@ class OrderRequests:
             self._manager.plain.follow(life.number, life.slot, life.rate, robot_tag(life.name))
 
     def attached(self, life: RobotLife) -> None:
-        """Takes in that a robot's journal is there."""
+        """Handles the appearance of a robot's journal."""
         self._beginning.discard(life.number)
         self._manager.outs.append(HealthOut("robot", life.name, "attached"))
 
     def ended(self, numbers: Collection[int], now: int, *, orphans: str) -> None:
-        """Takes in robots whose processes have ended. One that died with orders open loses them, where orphans is
-        "cancel"; also one that turns up late, because nobody knew then what had become of it, and one that the venue
-        would not cancel when it was asked: the robot's next life waits for that."""
+        """Handles robots whose processes have ended. With orphans="cancel", cancels the open orders of a dead robot,
+        including orders discovered later because their state was unknown, and orders whose cancel the venue refused:
+        the robot's next incarnation waits for that."""
         for number in numbers:
             life = self._tape.robots[number]
             left = [o for o in self._manager.open.values() if o.robot == number and not o.is_protective]
@@ -110,20 +110,19 @@ class OrderRequests:
             self.cancel_all(number, now)
 
     def cancel_all(self, number: int, now: int) -> None:
-        """Cancels what the robot has working."""
+        """Cancels the robot's working orders."""
         for order in list(self._manager.open.values()):
             if order.robot == number and not order.is_protective:
                 self._manager.cancel_once(order, now)
 
     def stop_slots(self, slots: tuple[int, ...], now: int) -> None:
-        """Cancels what the robots of sub-accounts have working whose money is gone."""
+        """Cancels the working orders of the robots of sub-accounts that lost their money."""
         for order in list(self._manager.open.values()):
             if order.robot and not order.is_protective and self._tape.parts.slot_of(order.robot) in slots:
                 self._manager.cancel_once(order, now)
 
     def unreadable(self, life: RobotLife, error: Exception) -> None:
-        """Stops following a robot's journal that cannot be read; the others go on. What a journal holds is
-        not trusted."""
+        """Stops following an unreadable robot's journal; the others go on. A journal's contents are not trusted."""
         words = f"its journal cannot be read: {error}"[:200]
         self._manager.outs.append(HealthOut("robot", life.name, words, "critical"))
 
@@ -141,18 +140,18 @@ class OrderRequests:
         may_be_sent: bool = False,
         behind_ns: int = 0,
     ) -> None:
-        """Takes the next request of a round as it stands on its robot's journal. wall: ns UTC, when it was taken; the
-        others as `request` has them. Raises BadInput for what is none."""
+        """Processes the next request of a round from its frame on the robot's journal. wall: ns UTC, when it was read;
+        others: as in `request`. Raises BadInput for a malformed one."""
         if self._admission.unheld:
-            self._admission.hold_placed()  # this one finds less
+            self._admission.hold_placed()  # reduces the money for this one
         manager, plain = self._manager, self._manager.plain
-        # What was said before comes before it on the tape, and who waits for money finds less.
+        # Earlier outputs come first on the tape, and orders that wait for money reserve theirs.
         is_alone = not manager.outs and not self._proceeds.waiting and not life.denied
         if plain is not None and is_alone and not may_be_sent and not behind_ns:
             order, kind = plain.place(payload, symbol, life.number, now, wall), RequestKind.PLACE
             if order is None:
                 order, kind = plain.cancel(payload, life.number, now, wall), RequestKind.CANCEL
-            if order is None and not self._tape.state.shares:  # else it may be a share that it takes
+            if order is None and not self._tape.state.shares:  # else it may be the reduced order of a share
                 order, kind = plain.amend(payload, life.number, now, wall), RequestKind.AMEND
             if order is not None:
                 manager.send(order, kind, now)
@@ -171,9 +170,9 @@ class OrderRequests:
         may_be_sent: bool = False,
         behind_ns: int = 0,
     ) -> None:
-        """Takes the next request of a round, once what was placed before it is held. cause: when what it was decided on
-        had come, the same of all that one callback asks for; may_be_sent: it lay there when a gateway died whose tape
-        may lack its end; behind_ns: how much too old the market was that it was decided on."""
+        """Processes the next request of a round, after the money of earlier ones is reserved. cause: arrival time of
+        the message that it was decided on, the same for all requests of one callback; may_be_sent: it was on the
+        journal when a gateway died whose tape may lack its end; behind_ns: by how much that message was too old."""
         if self._proceeds.waiting:
             self._proceeds.came(life.number, cause)
         if request.is_denied:
@@ -205,7 +204,7 @@ class OrderRequests:
                 self._amend(order, spec, now, behind_ns=behind_ns, rate=life.rate)
 
     def end_cycle(self, key: RequestKey, slot: int, robot: int = 0) -> None:
-        """Frees a request key. robot: who asks for it, 0: the operator, who is not refused."""
+        """Frees a request key. robot: the requester, 0: the operator, who is not refused."""
         if robot:
             refused = self._tape.state.first.end(key, slot, robot)
             self._manager.outs.append(CycleOut(key, slot, robot, refused))
@@ -214,11 +213,11 @@ class OrderRequests:
             self._manager.outs.append(CycleOut(key, slot, 0))
 
     def taken(self, frames: TakenOut) -> None:
-        """Notes which frames of a robot's journal the requests of this round were."""
+        """Records the range of a robot's frames in this round."""
         self._manager.outs.append(frames)
 
     def _place_uncertain(self, life: RobotLife, order_id: int, spec: OrderSpec, now: int) -> bool:
-        """Asks the venue whether it has the order. False: it cannot have it."""
+        """Queries the venue for an order that may have been sent. False: it cannot have it."""
         manager, name = self._manager, life.client_id(order_id)
         if len(name) > manager.venue.client_id_chars:
             return False

@@ -1,5 +1,5 @@
-"""Finds the instruments of symbols that an account trades and that nobody named to its gateway: a person's position,
-one of a robot that was removed. A gateway follows all that its account holds."""
+"""Finds the symbols that an account trades but its gateway does not follow: a person's position, or that of a removed
+robot. A gateway follows all that its account holds."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ RETRY_S: Final = 5.0
 async def find_others(
     protocol: OrderProtocol, line: VenueLine, venue: TradingVenue, say: Callable[[HealthOut], None]
 ) -> list[Instrument]:
-    """Waits until the account trades in other symbols than those that are followed, and returns their instruments.
-    venue: reads the list of instruments, and is not the one that trades: that one must not know more than its gateway
-    does. say: takes what cannot be followed."""
+    """Waits until the account trades in symbols that are not followed, and returns their instruments. venue: reads the
+    list of instruments, and is a separate object, because the trading one must not know more instruments than its
+    gateway. say: reports symbols that cannot be followed."""
     beyond: set[str] = set()
     while True:
         await asyncio.sleep(LOOK_S)
@@ -37,7 +37,7 @@ async def find_others(
         try:
             _, _, body = await line.request(venue.instruments())
             every = await asyncio.to_thread(venue.instruments_of, body, frozenset())
-        except (aiohttp.ClientError, OSError, *MALFORMED):  # its budget is spent, it is away, or in maintenance
+        except (aiohttp.ClientError, OSError, *MALFORMED):  # budget used up, unreachable, or in maintenance
             await asyncio.sleep(RETRY_S)
             continue
         found = [i for i in every if i.raw_symbol in names or i.name in names]

@@ -1,9 +1,9 @@
-"""Whose a position of an account is: each robot's part, and the rest, which is the operator's.
+"""The owners of an account's positions: each robot's part, and the rest, which is the operator's.
 
-What a guardian places protects the position, whoever holds it, and each of its orders has one robot's name. Where
-one takes off more than that robot holds by then, the fill belongs to those who hold it: it is handed over to them
-at its price, with its share of the fee, as trades inside the account. So a position that a stop or a flatten has
-taken off whole leaves no parts that only offset each other.
+A guardian's order protects the position of all its holders, but carries one robot's name. If it reduces more than that
+robot holds by then, the excess fill belongs to the other holders: it is handed over to them at its price, with its
+share of the fee, as trades inside the account. So a position that a stop or a flatten has closed leaves no parts that
+only offset each other.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from onetape.projections.robot_parts import part_of
 __all__ = ["Part", "Parts"]
 
 
-NUMBERS_MAX: Final = 255  # a byte in a frame
+NUMBERS_MAX: Final = 255  # one byte in a frame
 
 
 class Part(NamedTuple):
-    """The part of a position that one robot has, or the operator. qty: signed, in units."""
+    """The part of a position that a robot, or the operator, has. qty: signed, in units."""
 
     life: RobotLife
     symbol: str
@@ -40,8 +40,8 @@ class Part(NamedTuple):
 
 
 class Parts:
-    """Tells which part of one account's positions is whose. slots: of its sub-accounts, by name. wall: this machine's
-    time, ns UTC."""
+    """Splits an account's positions by owner. slots: of its sub-accounts, by name. wall: this machine's time,
+    ns UTC."""
 
     def __init__(
         self, manager: OrderManager, tape: GatewayTape, subaccounts: Mapping[str, int], wall: Callable[[], int]
@@ -50,7 +50,7 @@ class Parts:
         self.slots = {"main": MAIN, **subaccounts}
 
     def of(self, symbol: str, side: PositionSide, slot: int | None = None) -> Iterator[Part]:
-        """Of a position, or of what one sub-account has of it."""
+        """Yields the parts of a position, or of one sub-account's share of it."""
         for at in sorted(set(self.slots.values())) if slot is None else (slot,):
             of_slot = [life for life in self._parts.robots.values() if life.slot == at and not life.is_operator]
             for life in (*of_slot, self.operator(at, is_dry=True)):
@@ -58,7 +58,7 @@ class Parts:
                     yield Part(life, symbol, side, qty)
 
     def operator(self, slot: int, *, is_dry: bool = False) -> RobotLife:
-        """Returns the operator's life at a sub-account. is_dry: as it would be, if it is not there."""
+        """Returns the operator's entry at a sub-account, creating it if needed. is_dry: without creating it."""
         name, robots = self._operator_name(slot), self._parts.robots
         found = next((each for each in robots.values() if each.name == name), None)
         if found is not None:
@@ -69,7 +69,7 @@ class Parts:
             raise RateLimited(f"more than {NUMBERS_MAX} robots on this account's tape")
         life = RobotLife(len(robots) + 1, name, 1, "", slot=slot)
         self._tape.attach(life, self._wall())
-        self._tape.ensure("disk")  # a number that is forgotten would be given to a robot
+        self._tape.ensure("disk")  # a robot could otherwise get a forgotten number
         return life
 
     def _operator_name(self, slot: int) -> str:
@@ -78,14 +78,14 @@ class Parts:
 
     @property
     def operators_to_come(self) -> int:
-        """Counts the sub-accounts whose operator has no number yet: one is free for each, however many robots come, or
-        a position could not be closed by hand and by the guardian."""
+        """Counts the sub-accounts whose operator has no number yet. One number stays free for each, because closing a
+        position by hand or by the guardian may need it."""
         names = {each.name for each in self._parts.robots.values() if each.is_operator}
         return len({self._operator_name(slot) for slot in self.slots.values()} - names)
 
     def hand_over(self, now: int) -> None:
-        """Hands over what is beyond its robot's part, of one fill: whose the rest is follows when this is booked. Of
-        what the venue has closed by itself each robot hears its share, which has no fee: its sub-account has paid."""
+        """Hands over the excess of one fill beyond its robot's part; the excess of the next fill depends on it. Of a
+        close by the venue each robot gets its share, without a fee, which its sub-account has paid."""
         has_traded = False
         for robot, fill in self._parts.forced:
             life = self._parts.robots[robot]
@@ -98,9 +98,9 @@ class Parts:
             left = min(fill.size, self._parts.part(self._parts.robots[robot], symbol, side) * sign)
             whose = [each for each in self.of(symbol, side) if each.qty * sign < 0]
             if left <= 0 or not whose:
-                continue  # books that lag behind the venue have not got it yet
-            # No more than its sub-account holds: of what the venue has closed by force no robot has heard.
-            beyond = {self._parts.slot_of(robot): left}  # what is beyond stands against its own sub-account's others
+                continue  # the books lag behind the venue
+            # At most what its sub-account holds, because no robot has a fill of the venue's forced close.
+            beyond = {self._parts.slot_of(robot): left}  # the excess offsets other parts of its own sub-account
             own = {at: -self._parts.own(at, symbol, side) * sign for at in self.slots.values()}
             rooms = {at: max(qty + beyond.get(at, 0), 0) for at, qty in own.items()}
             for part in sorted(whose, key=lambda each: -abs(each.qty)):
@@ -112,7 +112,7 @@ class Parts:
                 return
 
     def _trade(self, life: RobotLife, to: RobotLife, fill: FillReport, now: int) -> None:
-        """to: whose the fill is."""
+        """Trades between two owners. to: the new owner of the fill."""
         owner = to if to.number else self.operator(to.slot)
         mine, other = self._order(life, fill, fill.side.opposite, now), self._order(owner, fill, fill.side, now)
         trade_id = self._manager.account.trades_inside + 1
@@ -122,7 +122,7 @@ class Parts:
         trade_inside(self._manager, handed, now)
 
     def _order(self, life: RobotLife, fill: FillReport, side: Side, now: int) -> str:
-        """Returns an order that the venue never gets; its client id."""
+        """Adds an order that is never sent to the venue; returns its client id."""
         order_id = self._tape.state.take_by_hand(now)
         spec = OrderSpec(
             symbol=fill.symbol,

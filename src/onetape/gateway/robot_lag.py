@@ -1,7 +1,7 @@
-"""How far behind the gateway's tape robots are.
+"""Measures how far robots are behind the gateway's tape.
 
-A market that stands still makes nobody late: a robot is behind when there was news of the market on
-the tape that it had not read, and for how long is that news's age.
+A silent market makes no robot late: a robot is behind if it has not read market news on the tape, by the age of that
+news.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class RobotLag:
     """Measures how far robots are behind the gateway's tape.
 
     tape: the gateway's.
-    hub: where the market is the hub's: its journal, and the numbers there of what the gateway trades.
-    stale_ns: what is still in time, 0: everything is.
+    hub: if the market is the hub's, its journal, and the stream numbers there of the gateway's instruments.
+    stale_ns: largest age in time, 0: any.
     Times are of the wall clock, ns UTC, as frames of the tape have them.
     """
 
@@ -40,7 +40,7 @@ class RobotLag:
     def of_decision(self, decided: int, now: int) -> int:
         """Returns the age of the oldest news that a decision had not read, ns; 0: none that is too old.
 
-        It was decided when the newest frame that had been read was of that time.
+        decided: time of the newest frame that had been read.
         """
         if not self._stale_ns or now - decided <= self._stale_ns:
             return 0
@@ -77,7 +77,7 @@ class RobotLag:
                 self._hub_reader = JournalReader(path)
             self._hub_reader.seek_time(decided + 1)
             return self._age(self._hub_reader, decided, now, streams())
-        except OnetapeError:  # it is being made anew: what it lacks nobody could read
+        except OnetapeError:  # it is being created: what is missing there, no robot could read
             self._hub_reader = None
             return 0
 
@@ -86,7 +86,7 @@ class RobotLag:
             if streams is not None and frame.stream not in streams:
                 continue
             if frame.time > now - self._stale_ns:
-                return 0  # all that follow are newer
+                return 0  # all later frames are newer
             if frame.time > after:
                 return now - frame.time
         return 0

@@ -1,5 +1,4 @@
-"""The robots of a gateway: whose journals it follows. What becomes of what they ask for is its
-core's."""
+"""Follows the journals of a gateway's robots; its core handles their requests."""
 
 from __future__ import annotations
 
@@ -25,8 +24,8 @@ from onetape.tape.wait import JournalWatch, Waiter
 
 __all__ = ["Robots"]
 
-TURN_FRAMES: Final = 64  # of one robot, before the next one's are looked at
-COMING_S: Final = 30.0  # from its attachment until a robot has a journal, at most
+TURN_FRAMES: Final = 64  # of one robot, before the next one's turn
+COMING_S: Final = 30.0  # longest time from its attachment until a robot has a journal
 UNREADABLE: Final = (BadInput, IoFailed, SchemaMismatch, TornTape)
 _ORDER_REQUEST: Final = type_id("order_request")
 _INSTRUMENT: Final = type_id("instrument")
@@ -35,13 +34,13 @@ _PARAMS: Final = type_id("params")
 
 
 class Robots:
-    """Follows the journals of robots and takes their requests in.
+    """Follows the journals of robots and passes on their requests.
 
-    moment: gives the time, asked for at each event.
-    lag: looks at how far behind they are.
-    decided: hears of each request, once the orders are out.
-    may_lack_end: the gateway's tape may lack its end, so that what robots have requested until now,
-    and the tape does not say was taken, may have left.
+    moment: returns the time, called at each event.
+    lag: measures how far behind they are.
+    decided: called for each request, after the orders are sent.
+    may_lack_end: the gateway's tape may lack its end, so requests on robots' journals that the tape does not record as
+    processed may have been sent.
     """
 
     def __init__(
@@ -64,11 +63,11 @@ class Robots:
         self._lag = lag
         self._decided = decided
         self._followed: dict[int, tuple[RobotLife, JournalReader]] = {}
-        self._coming: dict[int, float] = {}  # attached, when: their journals are not there yet
+        self._coming: dict[int, float] = {}  # attached, when: their journals do not exist yet
         self._uncertain_until: dict[int, int] = {}  # by robot: up to this frame
         self._waiter = Waiter()
         self._loop = loop
-        self._is_due = False  # another look, soon
+        self._is_due = False  # another look is scheduled
         self._watch = JournalWatch(self._waiter, self._take_requests, loop)
         for life in self._tape.robots.values():
             if life.is_operator or not Path(life.journal).is_dir():
@@ -87,10 +86,10 @@ class Robots:
     def attach(
         self, name: str, journal: str, now: int, *, slot: int, rate: int = 0, epoch: int = 0
     ) -> RobotLife | None:
-        """Attaches a robot, as `OrderRequests.attach` does. Its journal is not there yet."""
+        """Attaches a robot, as `OrderRequests.attach` does. Its journal does not exist yet."""
         former = next((r.number for r in self._tape.robots.values() if r.name == name), 0)
         if former in self._followed:
-            self._take_all()  # what the life before has asked for, to its end
+            self._take_all()  # all requests of its earlier incarnation
             self._leave(former)
         taken = _last_sequence(Path(journal))
         reserved = self._core.parts.operators_to_come
@@ -104,34 +103,34 @@ class Robots:
 
     @property
     def count(self) -> int:
-        """Returns how many robots are there, or on their way."""
+        """Returns the number of running and starting robots."""
         late = time.monotonic() - COMING_S
         there = sum(bool(reader.core.writer_alive) for _, reader in self._followed.values())
         return there + sum(since > late for since in self._coming.values())
 
     def runs(self, number: int) -> bool:
-        """Tells whether the robot of that number is there, or on its way."""
+        """Tells whether the robot of that number is running or starting."""
         if number in self._followed:
             return bool(self._followed[number][1].core.writer_alive)
         return self._coming.get(number, 0) > time.monotonic() - COMING_S
 
     def follow(self, number: int, *, is_local: bool = False) -> None:
-        """Follows the robot's journal: from now on its requests are taken. is_local: the robot is in this process and
-        calls `look` when it has asked for something; nobody need ring."""
+        """Follows the robot's journal: from now on its requests are processed. is_local: the robot is in this process
+        and calls `look` after its requests, without waking this process."""
         self._coming.pop(number, None)
         self._core.requests.attached(self._tape.robots[number])
         self._follow(self._tape.robots[number], is_local=is_local)
         self._watch.look()
 
     def look(self) -> None:
-        """Takes what robots have asked for, without waiting to be rung."""
+        """Processes robots' requests, without waiting to be woken."""
         self._is_due = False
-        if self._take_requests() and not self._is_due:  # after what else there is to do
+        if self._take_requests() and not self._is_due:  # after other pending work of the loop
             self._is_due = True
             self._loop.call_soon(self.look)
 
     def ended(self) -> list[int]:
-        """Returns the robots whose processes are gone, and looks at how far behind the others are."""
+        """Returns the robots whose processes are gone, and checks the lag of the others."""
         numbers = []
         for life, reader in self._followed.values():
             if reader.core.writer_alive:
@@ -152,7 +151,7 @@ class Robots:
 
     def _follow(self, life: RobotLife, *, is_local: bool = False) -> None:
         self._spans.follow(life.name)
-        # From its beginning: that is where it names its instruments.
+        # From its beginning, where it names its instruments.
         reader = JournalReader(life.journal)
         life.uuid = _uuid_bytes(reader.core.uuid)
         self._followed[life.number] = (life, reader)
@@ -160,7 +159,7 @@ class Robots:
             self._waiter.add(reader)
 
     def _leave(self, number: int) -> None:
-        """Closes a journal that is read no more."""
+        """Stops following a journal and closes it."""
         _, reader = self._followed.pop(number)
         self._waiter.remove(reader)
         reader.close()
@@ -170,12 +169,12 @@ class Robots:
             pass
 
     def _take_requests(self) -> bool:
-        """Takes a few requests of each robot, so that one without end keeps nobody waiting; tells whether there may be
-        more."""
+        """Processes a few requests of each robot, so that one busy robot does not delay the others; tells whether there
+        may be more."""
         core, requests = self._core, self._core.requests
         now, has_more = 0, False
-        decided = newest = 0  # when the first of them was taken in, and the last
-        # When what each was decided on had come; it was taken in; of what; who.
+        decided = newest = 0  # when the first and the last of them were read
+        # (ts_market_recv, ts_request_recv, symbol, robot)
         came: list[tuple[int, int, str, str]] = []
         for life, reader in list(self._followed.values()):
             first = last = frames = 0
@@ -188,13 +187,13 @@ class Robots:
                     elif kind == _PARAMS:
                         life.sit(msgspec.msgpack.decode(payload), self._account)
                     elif kind == _ORDER_REQUEST and sequence > life.taken and life.trades(stream):
-                        newest = taken = time.time_ns()  # some are written while the first is seen to
+                        newest = taken = time.time_ns()  # some are written while the first is handled
                         if not decided:
                             decided, now = taken, self._begin(taken)
                         first, last = first or sequence, sequence
                         is_sent = sequence <= self._uncertain_until.get(life.number, 0)
                         symbol = at_exchange(life.symbols.get(stream, ""))
-                        if not is_sent:  # else it lay there while no gateway ran
+                        if not is_sent:  # else it was written while no gateway ran
                             came.append((received, taken, symbol, life.name))
                         behind = self._behind(life, received, taken)
                         requests.take_frame(
@@ -217,20 +216,20 @@ class Robots:
                 self._give_up(life, error)
             has_more = has_more or frames == TURN_FRAMES
             if last:
-                # The stamp of when they came, not of when they were seen to.
+                # The time when they arrived, not when they were handled.
                 requests.taken(TakenOut(life.number, first, last, decided))
         if decided or core.has_effects:
             if newest != decided:
-                core.stamp(self._moment())  # some came since: no intent is older than its request
+                core.stamp(self._moment())  # later requests arrived: no intent is older than its request
             core.end_requests()
         self._spans.decided_at = 0
-        for received, taken, symbol, name in came:  # counted once the orders are out
+        for received, taken, symbol, name in came:  # counted after the orders are sent
             self._spans.decided(received, taken, name)
             self._decided(symbol)
         return has_more
 
     def _begin(self, decided: int) -> int:
-        """Begins a round, as of its first request; returns the venue's time."""
+        """Begins a round at the time of its first request; returns the venue's time."""
         self._spans.decided_at = decided
         return self._core.stamp(self._moment())
 
@@ -240,7 +239,7 @@ class Robots:
         self._core.requests.unreadable(life, error)
 
     def _behind(self, life: RobotLife, decided: int, now: int) -> int:
-        """Returns how old the market was that the robot decided on, ns; 0: as new as it may be."""
+        """Returns by how much the market that the robot decided on was too old, ns; 0: not too old."""
         if self._lag is None:
             return 0
         behind = self._lag.of_decision(decided, now)
@@ -250,7 +249,7 @@ class Robots:
 
 
 def _last_sequence(journal: Path) -> int:
-    """Returns the last sequence that earlier lives have written: nobody waits for these frames any more."""
+    """Returns the last sequence written by earlier incarnations, whose requests are dropped."""
     if not journal.is_dir():
         return 0
     with JournalReader(journal) as reader:

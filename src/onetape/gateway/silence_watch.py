@@ -1,5 +1,5 @@
-"""Whether an account's stream still tells what happens while it is connected, and whether its venue
-answers. Pure: times come in."""
+"""Detects a connected account stream that reports nothing, and a venue that does not answer. Pure: times are
+arguments."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ OUTAGE_REPORT_EVERY: Final = SECOND  # also before the first report: most are se
 
 
 class Listening:
-    """Measures the time that a gateway has attended, and tells its gate what follows from silence.
+    """Measures the time that a gateway has attended, and sets its gate's state after silence.
 
-    probe: how often a quiet stream is asked after, ns, 0: never.
-    cut: makes the stream's connection anew.
+    probe: interval of probes of a quiet stream, ns, 0: never.
+    cut: replaces the stream's connection.
     """
 
     def __init__(self, account: str, manager: OrderManager, gate: Gate, *, probe: int, cut: Callable[[], None]) -> None:
@@ -40,17 +40,17 @@ class Listening:
 
     @property
     def attended(self) -> int:
-        """Returns ns since the process began, without what it did not attend."""
+        """Returns ns since the process began, without its stalls."""
         return self._attention.now
 
     @property
     def is_silent(self) -> bool:
-        """Tells whether the stream is connected and does not report what happens."""
+        """Tells whether the stream is connected but reports nothing."""
         return self._probe.is_silent
 
     def look(self, now: int, steady: int) -> None:
-        """Looks after the stream; to be called many times a second. now: the venue's time; steady: of a clock that
-        never goes back."""
+        """Checks the stream and the process for silence; to be called many times a second. now: the venue's time;
+        steady: of a monotonic clock."""
         if stalled := self._attention.look(steady):
             words = f"this process stood still for {stalled / SECOND:.1f} s"
             self._say("stall", words, "warning")
@@ -81,7 +81,7 @@ class Listening:
         self._say("account stream", "lost", "warning")
 
     def reconciled(self, *, is_new: bool) -> None:
-        """Takes in that a reconciliation has ended.
+        """Handles the end of a reconciliation.
 
         is_new: trading may begin.
         """
@@ -90,9 +90,9 @@ class Listening:
             self._say("account stream", "live")
 
     def answered(self, call: Call, answer: Answer) -> bool:
-        """Takes in an answer to a probe. False: the call is no probe.
+        """Handles the answer to a probe, with effect before the next order.
 
-        False: the call is none of ours. What follows holds before the next order.
+        Returns False for a call that is not a probe.
         """
         is_ours = self._probe.answered(call, answer, self._attention.now)
         if is_ours:
@@ -113,17 +113,17 @@ class Listening:
 
 
 class Outage:
-    """Reports orders of unknown outcome as one outage, once, with how many they are. It begins with the first of them
-    and ends when there is none. account: whose."""
+    """Reports orders of unknown outcome as one outage, once, with their count. It begins with the first of them and
+    ends when there is none. account: its name."""
 
     def __init__(self, account: str) -> None:
         self._account = account
         self._names: set[str] = set()  # of all that were unknown in it
-        self._reported = ""  # last, "": nothing
+        self._reported = ""  # the last report, "": none
         self._due = 0
 
     def look(self, unknown: Iterable[str], now: int) -> HealthOut | None:
-        """Reports what has changed. unknown: client ids, now."""
+        """Reports changes. unknown: client ids of the unknown orders now."""
         current = set(unknown)
         if current and not self._names:
             self._due = now + OUTAGE_REPORT_EVERY

@@ -1,5 +1,5 @@
-"""What stops a gateway from opening, as commands say it: halts and bans, positions without protection, and
-a guardian's lease. Each begins and ends on the tape, with its cause and its numbers."""
+"""The commands that stop a gateway from opening: halts and bans, unprotected positions, and a guardian's lease. Each
+begins and ends on the tape, with its cause and its figures."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from onetape.orders.order import Order
 __all__ = ["LEASE_MAX", "Stops"]
 
 _GATEWAY: Final = "gateway"  # as an actor
-LEASE_MAX: Final = 60 * SECOND  # who watches says so more often
-FIRST_LEASE_MAX: Final = 10 * SECOND  # a guardian that starts beside its gateways has taken it by then
+LEASE_MAX: Final = 60 * SECOND  # a guardian renews it more often
+FIRST_LEASE_MAX: Final = 10 * SECOND  # a guardian that starts beside its gateways has its lease by then
 
 
 class Stops:
-    """Begins and ends what stops new risk. say: adds an out to those that the core carries out."""
+    """Begins and ends stops of new risk. say: adds a record to those that the core carries out."""
 
     def __init__(
         self,
@@ -40,12 +40,12 @@ class Stops:
         self._tape = tape
         self._account = options.account
         self._executions = options.executions_max, options.executions_ns
-        self._executed: dict[str, deque[int]] = {}  # when, by sub-account
+        self._executed: dict[str, deque[int]] = {}  # times of fills, by sub-account
         self._say = say
         self._wall = wall
         self._is_watched = False
-        self._lease_due = 0  # by when the first one is to be there, the venue's time; 0: it was
-        self._killed = "on" if tape.state.is_off_unsaid else ""  # as it was said last
+        self._lease_due = 0  # deadline of the first lease, the venue's time; 0: it was taken
+        self._killed = "on" if tape.state.is_off_unsaid else ""  # as last reported
 
     def open(self, now: int) -> None:
         """Reports what still holds after a start. now: the venue's time."""
@@ -53,19 +53,19 @@ class Stops:
         self._halts.expire(now)
         for halt in self._halts:
             self._say(_begun(halt))
-        if not self._gate.around.is_guarded:  # the guardian that has said so is gone, and nobody says when it is over
+        if not self._gate.around.is_guarded:  # the guardian that reported it is gone, and nothing would report its end
             self._halts.unprotected.clear()
         for symbol, since in self._halts.unprotected.items():
             self._say(_bare(symbol, since))
         self._lease_due = now + FIRST_LEASE_MAX if self._gate.around.is_guarded else 0
 
     def restate(self, step: int) -> None:
-        """Takes in that the clock was set by `step`, ns. Halts end at times that were given; a lease lasts as long."""
+        """Shifts the lease's end because the clock was set by `step`, ns. Halts end at absolute times."""
         self._halts.lease_until += step if self._halts.lease_until else 0
         self._lease_due += step if self._lease_due else 0
 
     def look(self, now: int) -> None:
-        """Ends what is over by time, and reports the kill switch."""
+        """Ends what has expired, and reports the kill switch."""
         self._look_at_switch()
         for halt in self._halts.expire(now) if self._halts else ():
             self._say(HealthOut("halt", _about(halt), f"over: {halt.rule}, since {format_time(halt.since)}"))
@@ -86,22 +86,22 @@ class Stops:
     # --- halts ------------------------------------------------------------------------------------
 
     def wanted(self, fields: Mapping[str, Any], *, actor: str, time: int) -> Halt:
-        """Makes the halt that a command asks for. Raises UsageError, RateLimited."""
+        """Makes the halt that a command requests. Raises UsageError, RateLimited."""
         halt = halt_of(fields, actor=actor, account=self._account, time=time)
         if not self._halts.has_room(halt):
             raise RateLimited("too many halts hold", todo="lift some")
         return halt
 
     def found(self, id_: str) -> Halt:
-        """Returns the halt of that id. Raises UsageError where none of that id holds."""
+        """Returns the halt of that id. Raises UsageError if there is none."""
         halt = self._halts.find(id_)
         if halt is None:
             raise UsageError(f"no halt {id_[:80]!r} holds here", todo="onetape halts lists them")
         return halt
 
     def begin(self, halt: Halt, before: Halt | None, now: int) -> dict[str, Any]:
-        """Reports a halt that has begun, and cancels what works and may open what it is about. before: the one of its
-        id whose place it takes."""
+        """Reports a halt that has begun, and cancels the working orders that it forbids. before: the halt of the same
+        id that it replaces."""
         if before is not None and _about(before) != _about(halt):
             self._say(HealthOut("halt", _about(before), f"over: {halt.rule} takes its place"))
         self._say(_begun(halt))
@@ -114,8 +114,8 @@ class Stops:
         return halt.as_json()
 
     def executed(self, order: Order, trade_id: int, now: int) -> None:
-        """Takes in that a robot's order was filled, in whole or in part. A sub-account that is filled more often than
-        it may be is halted until somebody has looked at it."""
+        """Counts a fill of a robot's order. A sub-account with more fills than allowed is halted until an operator
+        lifts it."""
         most, within = self._executions
         if not most or not order.robot:
             return
@@ -146,13 +146,13 @@ class Stops:
     # --- a guardian -------------------------------------------------------------------------------
 
     def protect(self, symbol: str, since: int) -> dict[str, Any]:
-        """Reports since when a position has no verified stop, ns; 0: it has."""
+        """Reports since when a position has no verified stop, ns; 0: it has one."""
         self._say(_bare(symbol, since) if since else HealthOut("protection", symbol, "has a verified stop"))
         return {"unprotected": dict(self._halts.unprotected)}
 
     def lease(self, until: int, epoch: int, *, now: int, wall: int) -> dict[str, Any]:
-        """Takes a guardian's lease until then. until and wall: ns of this machine's clock; now: the venue's. Raises
-        NotOwner for one that another has taken the place of, UsageError."""
+        """Takes a guardian's lease until that time. until and wall: ns of this machine's clock; now: the venue's.
+        Raises NotOwner for the lease of a replaced guardian, UsageError."""
         if epoch < self._halts.epoch:
             raise NotOwner(f"epoch {epoch} of the guardian is over, {self._halts.epoch} holds the lease")
         if until - wall > LEASE_MAX:
@@ -169,7 +169,7 @@ class Stops:
         return self._is_watched
 
     def end_lease(self, why: str, now: int) -> None:
-        """Ends the lease: whoever held it does not watch; one that does takes it anew. now: the venue's time."""
+        """Ends the lease because its holder does not watch; a living guardian takes it again. now: the venue's time."""
         self._halts.lease_until = min(self._halts.lease_until, now)
         self._is_watched, self._lease_due = False, 0
         if self._gate.around.is_guarded:

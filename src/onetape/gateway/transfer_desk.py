@@ -1,7 +1,7 @@
-"""Transfers at a gateway: what `accounts.transfers` decides is put on the tape, booked and sent.
+"""Transfers at a gateway: records, books and sends the decisions of `accounts.transfers`.
 
-Each effect is carried out before the next; what has been decided is as safe as a command before
-anything of it is on the wire. Answers and looks at the venue's history come back as events.
+Effects are carried out one after another; a decision is as durable as a command before its request is on the wire.
+Answers and readings of the venue's history come back as events.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ from onetape.venues.adapter import adapter_of
 
 __all__ = ["Heard", "TransferDesk", "Wire", "tell_gateway"]
 
-PAGES_MAX: Final = 100  # of a history since a transfer; more are looked at the next time
+PAGES_MAX: Final = 100  # of the history since a transfer; the next look reads more
 SHOWN: Final = 100
-TELL_WITHIN_S: Final = 4.0  # an answer of another gateway
+TELL_WITHIN_S: Final = 4.0  # for an answer of another gateway
 
-# What an answer says of a transfer. `settled` is a word of orders.
+# The outcomes of a transfer by its answer. `settled` is used for orders only.
 _OUTCOMES: Final = {
     Answered.DONE: Outcome.DONE,
     Answered.DEFINITIVE: Outcome.REFUSED,
@@ -57,12 +57,12 @@ _OUTCOMES: Final = {
 }
 
 
-# Where the configuration does not say any more where it went: its history is asked all the same.
+# For a target that is no longer configured: its history is queried all the same.
 _FORGOTTEN: Final = Destination()
 
 
 class Heard(NamedTuple):
-    """Carries what another gateway says of money that went to it. why: it could not be asked, or refuses. amount:
+    """The reply of another gateway about money sent to it. why: why it could not be queried, or its refusal. amount:
     1e-18, None: all of it."""
 
     is_booked: bool = False
@@ -77,20 +77,20 @@ class Tape(Protocol):
 
 
 class Wire(Protocol):
-    """Sends one request and returns its answer; none is an ambiguous one."""
+    """Sends one request and returns its answer; no answer is an ambiguous one."""
 
     async def answer(self, call: Call) -> Answer: ...
 
 
 class TransferDesk:
-    """Makes the transfers of one account and looks for how they end.
+    """Makes the transfers of one account and follows them to their end.
 
-    now: gives the venue's time.
-    spawn: runs a task of the gateway's.
-    heard: takes each answer.
-    tell: tells the gateway of another account of what has come to it.
-    venues: what the venue is called, its name in the configuration first.
-    killed: why nothing may begin now, "" where it may.
+    now: returns the venue's time.
+    spawn: runs a task of the gateway.
+    heard: called with each answer.
+    tell: notifies the gateway of another account of an arrival.
+    venues: names of the venue, its configured name first.
+    killed: returns why nothing may begin now, "" if it may.
     """
 
     def __init__(
@@ -134,24 +134,24 @@ class TransferDesk:
         )
         self._looking: set[str] = set()
         self._telling: set[str] = set()
-        self._untold: set[str] = set()  # that it could not be told has been said
+        self._untold: set[str] = set()  # transfers whose failed notification was reported
         self._is_resumed = False
-        self._step = 0  # of the clock, that is not taken in yet
-        self._steps = 0  # how often it was set
-        self.moved_at = 0  # when a transfer last went on, ns UTC
+        self._step = 0  # pending change of the clock
+        self._steps = 0  # count of changes of the clock
+        self.moved_at = 0  # time of the last change of a transfer, ns UTC
 
     def recover(self, records: Sequence[Mapping[str, Any]], entries: Iterable[Entry] = ()) -> None:
-        """Restores the transfers that the journal has, before anything is asked."""
+        """Restores the transfers of the journal, before any query."""
         for record in records:
             self._core.replay(dict(record))
         self._arrivals.recover(entries)
 
-    # --- who asks ---------------------------------------------------------------------------------
+    # --- requests ---------------------------------------------------------------------------------
 
     def prepare(self, actor: str, fields: Mapping[str, Any], command: str = "") -> Callable[[], tuple[bool, Any]]:
-        """Makes what carries the command out, and returns whether it was asked for before and how it stands. command:
-        its id, which names a transfer that has none of its own. Raises what refuses it: an OnetapeError."""
-        # Inside of the venue the control plane moves the pool's money, as the operator does.
+        """Returns the function that executes the command, and returns whether it was requested before, and its state.
+        command: its id, which names a transfer without an id of its own. Raises an OnetapeError that refuses it."""
+        # Inside of the venue the control plane moves the pool's money, like the operator.
         mover = OPERATOR if actor == CONTROL else actor
         request = transfer_request(self.money.accounts, self._commanded, mover, fields)
         if isinstance(request, Refused):
@@ -172,14 +172,14 @@ class TransferDesk:
         return lambda: self._do(request)
 
     def _keyed(self, request: TransferRequest, command: str) -> str:
-        """Names a transfer without an id: as the one that is under way between the same places in that currency, else
-        by its command, so that the command makes it once whatever has become of it since."""
+        """Names a transfer without an id: like the unfinished one between the same places in that currency, else by its
+        command, so that a repeated command makes it once."""
         name = f"{UNNAMED}{hashlib.sha256(command.encode()).hexdigest()[:24]}"
         same = self._core.alike(request.source, request.target, request.currency, request.slot)
         return name if same is None or self._core.get(name) is not None else same.name
 
     def _check_way(self, request: TransferRequest) -> None:
-        """Raises where this venue, or this moment, cannot move money on that route."""
+        """Raises if this venue cannot move money on that route, or not now."""
         source, target = request.source, request.target
         way = f"from {_text(source)} to {_text(target)}"
         if source.venue != target.venue:
@@ -197,7 +197,7 @@ class TransferDesk:
             raise VenueUnavailable("the account's balances are not known yet", todo="try again")
 
     def _check_outside(self, request: TransferRequest) -> None:
-        """Raises where the configuration does not say that money may go there."""
+        """Raises if the configuration does not allow money to go there."""
         source, target = request.source, request.target
         leaves = adapter_of(self.options.kind).outside_wallet
         there = self.options.withdraw.get(target.account)
@@ -236,7 +236,8 @@ class TransferDesk:
         return is_repeated, {"transfer": shown(one)}
 
     def _refusal(self, currency: str, wallet: str, slot: int, amount: int) -> Refused | None:
-        """Refuses what the traded wallet does not have; what other wallets have only the venue knows."""
+        """Refuses an amount that the trading wallet does not have; balances of other wallets are known to the venue
+        only."""
         return None if wallet else self.money.accounts.cannot_leave(currency, slot, amount)
 
     @property
@@ -248,12 +249,12 @@ class TransferDesk:
         return self._core.get(name)
 
     def shown(self, name: str = "") -> list[dict[str, Any]]:
-        """Returns the transfers that this process knows, the newest last; or the one of that id."""
+        """Returns the transfers in memory, the newest last; or the one of that id."""
         all_ = [one for one in self._core.all if name in ("", one.name)]
         return [shown(one) for one in all_[-SHOWN:]]
 
     def arrival(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns whether what another gateway has sent here from its venue is booked."""
+        """Returns whether a deposit of another gateway from its venue is booked."""
         return self._arrivals.announced(fields)
 
     def status(self) -> dict[str, Any]:
@@ -264,15 +265,15 @@ class TransferDesk:
             "in_transit": {n: money_text(a) for n, a in transit.items() if a},
         }
 
-    # --- what is done -----------------------------------------------------------------------------
+    # --- execution --------------------------------------------------------------------------------
 
     def restate(self, step: int) -> None:
-        """Takes in that the clock was set by `step`, ns."""
+        """Notes that the clock was set by `step`, ns."""
         self._step += step
         self._steps += 1
 
     def tick(self) -> None:
-        """Does what is due, once there are balances: first what an earlier incarnation has left."""
+        """Does what is due, once there are balances: first the unfinished transfers of an earlier incarnation."""
         if not self.money.is_ready:
             return
         now = self.now()
@@ -311,8 +312,8 @@ class TransferDesk:
         self.money.publish(has_moved=True)
 
     def _to(self, target: Place, currency: str) -> str | Destination | None:
-        """Returns what the venue calls another account of its, "" for this one. At another venue: where it takes this
-        currency. None where the configuration does not say it, or does no longer."""
+        """Returns the venue's name of another of its accounts, "" for this one; for another venue the deposit address
+        of this currency. None: it is not, or no longer, configured."""
         own = self._commanded.place
         if target.venue == own.venue:
             return "" if target.account == own.account else self.options.siblings.get(target.account)
@@ -333,7 +334,7 @@ class TransferDesk:
         return self._protocol.transfer(route, send.currency, send.amount, self.now(), name=send.name)
 
     async def _send(self, send: Send) -> None:
-        call, why = None, "it cannot be sent any more"  # of an earlier life, which could
+        call, why = None, "it cannot be sent any more"  # of an earlier incarnation with that configuration
         try:
             call = self._call(send)
         except InvalidAmount as error:
@@ -344,15 +345,15 @@ class TransferDesk:
             answer = await self.query(call)
             outcome = _OUTCOMES[answer.outcome]
             if outcome is Outcome.DONE and send.target.venue != send.source.venue:
-                outcome = Outcome.ACCEPTED  # what comes of it stands in the history
+                outcome = Outcome.ACCEPTED  # the history shows its end
             effects = self._core.answered(
                 send.name, outcome, self.now(), _reason(answer), venue_id=answer.value, wait=answer.retry_after
             )
         self._carry_out(effects)
 
     async def _notify(self, tell: Tell) -> None:
-        """Announces what has come to the wallet that another account trades from; of other wallets its gateway keeps no
-        balance, but of what comes from another venue."""
+        """Announces an arrival in the trading wallet of another account; for other wallets its gateway keeps no
+        balance, except for arrivals from another venue."""
         heard = Heard(is_booked=True)
         try:
             if not tell.target.wallet or tell.txid:
@@ -380,12 +381,12 @@ class TransferDesk:
             self._carry_out(self._core.looked(query.name, rows, self.now(), as_of=as_of))
 
     async def _history(self, query: AskHistory) -> list[TransferReport] | None:
-        """Reads the venue's history of transfers. None: it could not be read whole."""
+        """Reads the venue's history of transfers. None: it could not be read completely."""
         rows: list[TransferReport] = []
         cursor = ""
         to = self._to(query.target, query.currency)
         if to is None and query.target.venue == self._commanded.place.venue:
-            return None  # that this account's own history does not have it would not say that it was not made
+            return None  # its absence in this account's own history would not prove that it was not made
         route = TransferRoute(query.source.wallet, query.target.wallet, _FORGOTTEN if to is None else to)
         for _ in range(PAGES_MAX):
             call = self._protocol.transfers(
@@ -404,8 +405,8 @@ class TransferDesk:
 
 
 async def tell_gateway(home: Path, tell: Tell) -> Heard:
-    """Sends a command to the gateway of another account, as its operator would. Its ledger counts what it is told of
-    once by the transfer's id, so each try is a command of its own."""
+    """Sends a command to the gateway of another account, as its operator would. Its ledger counts an arrival once by
+    the transfer's id, so each attempt is a new command."""
     system = IPCCommandSystem(OPERATOR, home=home)
     system.start()
     amount = str(money(tell.amount))
@@ -429,7 +430,7 @@ async def tell_gateway(home: Path, tell: Tell) -> Heard:
 
 
 def shown(one: Transfer) -> dict[str, Any]:
-    """Renders a transfer as people and programs read it."""
+    """Renders a transfer for people and programs."""
     return {
         "id": one.name,
         "state": str(one.state),

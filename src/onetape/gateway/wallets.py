@@ -1,7 +1,7 @@
-"""What an account has in all of its wallets, of one moment as far as it is known.
+"""The balances of an account in all of its wallets, at one moment if possible.
 
-The one that is traded from is the ledger's, with what is on its way; the others are the venue's, which is asked when
-somebody wants to know, once for all who do.
+The trading wallet is the ledger's, with money in transit; the others are queried from the venue on request, once for
+all requesters.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from onetape.orders.reports import WalletReport
 
 __all__ = ["WalletDesk"]
 
-FRESH: Final = 5 * SECOND  # since the venue has answered; nothing was moved since it was asked
+FRESH: Final = 5 * SECOND  # age of the venue's answer, if no transfer has moved since the query
 TRANSIT: Final = "transit"
 HIDDEN: Final = "the venue tells this account's key nothing of it: look there, it is in no sum"
 _KEYS: Final = ("wallet", "currency", "total", "available", "error")
 
 
 class WalletDesk:
-    """Shows the wallets of an account. transfers: of the account; they have its ledger and the way to the side of the
-    venue where wallets are."""
+    """Shows the wallets of an account. transfers: of the account, with its ledger and the connection to the venue's
+    wallet service."""
 
     def __init__(self, transfers: TransferDesk, protocol: OrderProtocol) -> None:
         self._transfers = transfers
@@ -36,12 +36,12 @@ class WalletDesk:
         hidden = protocol.hidden_wallets if isinstance(protocol, HiddenWallets) else ()
         self._hidden = [_without(wallet, f"{NotAvailable.name}({NotAvailable.code}): {HIDDEN}") for wallet in hidden]
         self._rows: list[dict[str, Any]] = []
-        self._queried_at = self._answered_at = 0  # when the venue was asked, and had answered, ns UTC
+        self._queried_at = self._answered_at = 0  # when the venue was queried, and had answered, ns UTC
         self._is_looking = False
 
     def seen(self) -> dict[str, Any]:
-        """Returns what is known; `is_fresh`: of now. Else the venue is being asked, and who repeats the question gets
-        the answer."""
+        """Returns the last known balances; `is_fresh`: they are current. Else a query of the venue is under way, and a
+        repeated call returns its answer."""
         desk = self._transfers
         now = desk.now()
         is_fresh = self._venue is None or (
@@ -79,7 +79,7 @@ class WalletDesk:
 
 
 def _without(wallet: str, why: str) -> dict[str, Any]:
-    """Returns the row of a wallet whose amounts nobody has told."""
+    """Returns the row of a wallet whose amounts are not reported."""
     return dict.fromkeys(_KEYS) | {"wallet": wallet, "error": why}
 
 

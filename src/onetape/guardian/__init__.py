@@ -1,1 +1,1 @@
-"""The guardian: bounds what a position may lose, apart from the robot that opened it."""
+"""The guardian: limits the loss of positions, independently of the robots that opened them."""

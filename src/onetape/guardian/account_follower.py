@@ -1,5 +1,4 @@
-"""One account as its gateway's journal has it: positions, protective stops and prices, as they
-change, for the guardian's core."""
+"""Follows one account in its gateway's journal for the guardian's core: positions, protective stops and prices."""
 
 from __future__ import annotations
 
@@ -40,21 +39,21 @@ from onetape.tape.wait import Waiter
 __all__ = ["AccountFollower"]
 
 LIVE: Final = (*READ_PARTS, "quote", "mark", "trade")
-RECONCILED: Final = "reconciled"  # the record that a comparison ends with
+RECONCILED: Final = "reconciled"  # the record at the end of a reconciliation
 _BID_AND_ASK: Final = fields("quote", "bid", "ask")
 _MARK: Final = fields("mark", "mark")
 _PRICE: Final = fields("trade", "price")
 _ORDER_AND_ROBOT: Final = fields("order_event", "order_id", "robot")
-# What stands for long is judged by the core, by time and by other kinds of messages: not by a count of messages. A book
-# that is locked has a price all the same.
+# Lasting conditions are left to the core, which judges by time and by several kinds of messages, not by their count. A
+# locked book has a price all the same.
 NOT_JUDGED: Final = ("spike", "locked_too_long")
 _GOOD, _DUPLICATE = (TICK_RULES.index(each) for each in ("none", "duplicate"))
 
 
 class AccountFollower:
-    """Follows one account in its gateway's journal, for the guardian's core. follow: from its gateway's checkpoint or
-    the beginning, without prices; then what comes. hub: whose market the gateway reads, None: it has its own on its
-    journal."""
+    """Follows one account in its gateway's journal, for the guardian's core. follow: reads from its gateway's
+    checkpoint or the beginning, without prices, then new frames. hub: the market that the gateway reads, None: it has
+    its own on its journal."""
 
     def __init__(
         self,
@@ -70,27 +69,27 @@ class AccountFollower:
         self._core = core
         self.reader: JournalReader | None = None
         self.view = AccountState(keeps_fills=False, keeps_parts=True)
-        self._stops: dict[Key, tuple[str, Order]] = {}  # protective orders that are open, with their client ids
-        self._closes: dict[Key, Order] = {}  # the guardian's orders that close at the market
+        self._stops: dict[Key, tuple[str, Order]] = {}  # open protective orders, with their client ids
+        self._closes: dict[Key, Order] = {}  # the guardian's market orders that close
         self._others: dict[Key, str] = {}  # symbols of other orders that wait for a trigger
-        self._held: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # quantity and cost that were said
-        self.tops: dict[str, Top] = {}  # by symbol, where the market is confirmed to be there
-        self._hub_quoted: dict[str, int] = {}  # when the hub's newest quote of a symbol came that was taken in
-        self.comparisons = 0  # of the gateway with its venue that were over while it was followed
+        self._held: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # quantity and cost as last reported
+        self.tops: dict[str, Top] = {}  # by symbol, if the quote is confirmed
+        self._hub_quoted: dict[str, int] = {}  # time of the hub's newest quote of a symbol that was used
+        self.comparisons = 0  # count of the gateway's reconciliations that ended while followed
         self._has_parts = True
-        self._ticks = TickFilter(NOT_JUDGED)  # of the gateway's own market; the hub judges its own
+        self._ticks = TickFilter(NOT_JUDGED)  # for the gateway's own market; the hub filters its own
         self._hub_options = hub
         self._hub: HubMarket | None = None
         self._hub_table = HubPrices(home)
 
     def follow(self, waiter: Waiter, now: int, resume: Callable[[], None] = lambda: None) -> bool:
-        """resume: called before the core hears how the account stands. False: there is no journal yet,
-        or it cannot be read now."""
+        """Starts following. resume: called before the core gets the account's state. False: there is no journal yet, or
+        it is unreadable now."""
         if not is_tape(self._path):
             return False
         try:
             reader = JournalReader(self._path)
-        except OnetapeError:  # it is being made just now
+        except OnetapeError:  # it is being created
             return False
         self.reader, self.view = reader, AccountState(keeps_fills=False, keeps_parts=True)
         self._core.forget_parts(self.account)
@@ -104,7 +103,7 @@ class AccountFollower:
         for stream, record in reader.instruments.items():
             self.view.streams[stream] = str(record["symbol"])
             self._instrument(Instrument.from_msgpack(msgspec.msgpack.encode(record)))
-        # Of a journal whose beginning is gone, and without a checkpoint, it cannot be said what sub-accounts hold.
+        # Without a checkpoint and the journal's beginning, sub-accounts' positions are unknown.
         self._has_parts = made is not None or read_pruned(self._path) is None
         if made is not None:
             self.view.restore(made)
@@ -138,7 +137,7 @@ class AccountFollower:
             self._hub = None
 
     def look_at_hub(self, now: int) -> None:
-        """Takes in the market that the gateway has from the hub; that it is stale is the gateway's to say."""
+        """Reads the hub's market; the gateway reports a stale one."""
         if self._hub_options is None or not self.view.instruments:
             return
         if self._hub is None:
@@ -158,7 +157,8 @@ class AccountFollower:
                     self.tops[symbol] = Top(bid, ask, received)
 
     def prices(self, assets: Collection[str], currency: str) -> Iterator[Priced]:
-        """Yields what assets are worth by the hub's market: a gateway that reads it has no marks on its journal."""
+        """Yields prices of assets from the hub's market, because a gateway that reads the hub has no marks on its
+        journal."""
         for symbol in self._hub.symbols if self._hub is not None and assets else ():
             instrument, top = self.view.instruments[symbol], self.tops.get(symbol)
             is_of = instrument.quote == currency and instrument.base in assets
@@ -166,11 +166,11 @@ class AccountFollower:
                 yield Priced(instrument.base, Fraction(top.bid + top.ask, 2 * 10**instrument.price_decimals))
 
     def has_stop(self, name: str) -> bool:
-        """Tells whether the gateway has a protective order of that client id that has not ended."""
+        """Tells whether the gateway has an open protective order of that client id."""
         return any(name == each for each, _ in self._stops.values())
 
     def take(self, now: int) -> None:
-        """What has come since."""
+        """Reads new frames."""
         if self.reader is None:
             return
         for frame in self.reader.frames(LIVE):
@@ -182,7 +182,7 @@ class AccountFollower:
                     self._say(frame, now)
 
     def _price(self, frame: Frame, now: int) -> None:
-        """Takes in a message of the gateway's own market, if it is no bad tick."""
+        """Reads a message of the gateway's own market, unless it is a bad tick."""
         rule = self._ticks.judge(frame.stream, frame.type, frame.time, frame.payload)
         if rule not in (_GOOD, _DUPLICATE):
             return
@@ -200,18 +200,18 @@ class AccountFollower:
                 self._core.priced(self.account, symbol, PriceKind.TRADE, price, now, is_new=is_new)
 
     def _fold(self, frame: Frame) -> Collection[At]:
-        """Returns the positions of which sub-accounts hold another part since."""
+        """Returns the positions in which a sub-account's part has changed since."""
         booking = self.view.subaccounts.booking
         moved = self.view.apply(frame)
         if frame.type == EventType.INSTRUMENT.id:
             self._instrument(self.view.instruments[self.view.streams[frame.stream]])
-        elif self.view.subaccounts.booking is not booking:  # it begins anew at another exchange
+        elif self.view.subaccounts.booking is not booking:  # another exchange begins
             self._core.forget_parts(self.account)
         return moved
 
     def _instrument(self, instrument: Instrument) -> None:
         self.view.instruments[instrument.symbol] = instrument
-        self._leave_hub()  # it reads by the instruments that there are
+        self._leave_hub()  # it must be reopened with the current instruments
         if instrument.kind is not Kind.SPOT:
             self._core.instrument(self.account, instrument)
 
@@ -225,7 +225,7 @@ class AccountFollower:
                 self._say_order((robot, order_id), now)
             case EventType.FILL.id:
                 fill = fill_of(frame.payload)
-                # The position first: what has fired is not missed as protection then.
+                # The position first, so that a fired stop is not reported as missing protection.
                 self._say_position(self.view.streams[frame.stream], fill.position_side, now)
                 self._say_order((fill.robot, fill.order_id), now)
             case EventType.POSITION.id | EventType.HEALTH.id:
@@ -256,7 +256,7 @@ class AccountFollower:
                 self._core.sub_account(self.account, name, symbol, side, own, now, opened=opened)
 
     def _named(self, frame: int) -> str:
-        """Returns what names a frame of this journal and of no other."""
+        """Returns a name of a frame that is unique among journals."""
         return f"{self.reader.uuid} {frame}" if self.reader is not None else ""
 
     def _say_order(self, key: Key, now: int) -> None:

@@ -1,14 +1,14 @@
-"""What the guardian decides: events in, effects out; no clock, no socket, no file.
+"""The guardian's decisions: events in, effects out; no clock, no socket, no file.
 
-For each position a ladder of stops rests at the venue. When the stops that stand are off by more
-than 5 % of the position, new ones are placed, the venue is asked whether it has them, and only then
-the old ones are canceled: protection is not withdrawn before its replacement is verified. A stop is
-verified by a listing of the venue that has it, which was asked for after it was placed; a listing
-without it proves nothing within seconds. Take-profits are a second ladder on the other side of the entry, worked
-the same way while the stops stand; when one side takes off, the other one is off by that, and made anew.
+For each position a ladder of stops rests at the venue. When the working stops differ by more than 5 % from the
+position, new ones are placed and verified by a query of the venue before the old ones are canceled: protection is not
+removed before its replacement is verified. A stop is verified by a listing of the venue that has it and was requested
+after it was placed; a listing without it proves nothing for some seconds. Take-profits are a second ladder on the other
+side of the entry, handled in the same way while the stops work; when one ladder fills, the other is too large by that
+quantity, and replaced.
 
-Beside the ladder stand local rules, which need no stop at the venue: what is beyond a level and
-has no stop is closed at the market, and a position beyond the hard stop is flattened.
+In addition local rules need no stop at the venue: the share of a position beyond a level without a stop is closed at
+the market, and a position beyond the hard stop is flattened.
 """
 
 from __future__ import annotations
@@ -49,28 +49,28 @@ from onetape.risk.stop_ladder import Rung, ladder_of, needs_ladder, pieces
 
 __all__ = ["GuardianCore"]
 
-LOST_AFTER: Final = 2 * SECOND  # without protection, that is an alert
-ANSWER_WITHIN: Final = 5 * SECOND  # a placement that is not whole by then has failed
+LOST_AFTER: Final = 2 * SECOND  # a longer loss of protection raises an alert
+ANSWER_WITHIN: Final = 5 * SECOND  # a placement incomplete after this time has failed
 VERIFY_EVERY: Final = 100 * MS
-STUCK_AFTER: Final = 5 * SECOND  # a stop that has fired, and of which nothing is filled
-BACKOFF: Final = 250 * MS  # after a placement that failed, doubled up to
+STUCK_AFTER: Final = 5 * SECOND  # a fired stop without a fill for this time is stuck
+BACKOFF: Final = 250 * MS  # after a failed placement, doubled up to
 BACKOFF_MAX: Final = 5 * SECOND
-CLOSE_EVERY: Final = SECOND // 2  # a close, or a flatten that left something
+CLOSE_EVERY: Final = SECOND // 2  # between two closes, or two flattens
 POSITIONS_EVERY: Final = 5 * SECOND
 STOPS_EVERY: Final = 30 * SECOND
-READ_RETRY: Final = 250 * MS  # the same question, where an answer is waited for
-SETTLES: Final = SECOND // 2  # a venue's listing may be that much behind what the account's stream said
-REST: Final = 2 * SECOND  # a position that has not changed for so long has stops of just its size
-LOOK_BACK_EVERY: Final = 5 * SECOND  # until the venue has told its bars
-DIFFERS: Final = 2  # listings in a row that say another position than the gateway
+READ_RETRY: Final = 250 * MS  # of a query whose answer is needed
+SETTLES: Final = SECOND // 2  # how far a venue's listing may lag behind the account's stream
+REST: Final = 2 * SECOND  # after this time without a change, the stops must match the position exactly
+LOOK_BACK_EVERY: Final = 5 * SECOND  # until the venue has returned its bars
+DIFFERS: Final = 2  # successive listings with another position than the gateway's
 
 
 class GuardianCore:
-    """Decides for all accounts of one guardian. `effects` is emptied by whoever calls.
+    """Decides for all accounts of one guardian. The caller empties `effects`.
 
-    epoch: of this life, part of the ids of its commands. watched: accounts whose venue can be asked
-    and takes stops; the others have local rules alone. bounds: by account, how many orders with a trigger its venue
-    takes; paces: how often it can be asked while there is no gateway, ns (a second).
+    epoch: of this incarnation, part of the ids of its commands. watched: accounts whose venue can be queried and takes
+    stops; the others have local rules only. bounds: by account, its venue's limits on orders with a trigger; paces:
+    shortest interval of queries without a gateway, ns (default: one second).
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class GuardianCore:
         self.settings = settings
         self.effects: list[Effect] = []
         self.guards: dict[tuple[str, str, PositionSide], PositionGuard] = {}
-        self.unprotected_ms: dict[int, int] = {}  # how long positions were, by powers of two
+        self.unprotected_ms: dict[int, int] = {}  # histogram of unprotected times, by powers of two
         self._total_loss = {name: money_units(each) for name, each in settings.total_loss.items()}
         self.epoch = epoch
         self._count = 0
@@ -96,8 +96,8 @@ class GuardianCore:
         self._alone: set[str] = set()  # accounts whose gateway is dead
         self._ready: set[str] = set()  # accounts whose journal has been read to its end
         self._sent: dict[str, tuple[PositionGuard, LadderState, Placement]] = {}
-        self._closes: dict[str, PositionGuard] = {}  # by command, closes at the market that have no answer yet
-        self._queried: dict[tuple[str, str], int] = {}  # of reads
+        self._closes: dict[str, PositionGuard] = {}  # by command, market closes without an answer
+        self._queried: dict[tuple[str, str], int] = {}  # times of queries
         self._unprotected = UnprotectedSymbols()
 
     # --- events -----------------------------------------------------------------------------------
@@ -119,11 +119,10 @@ class GuardianCore:
         *,
         opened: str = "",
     ) -> None:
-        """Takes in what the account holds, by its gateway. qty: units, signed; entry: units of
-        price, None: nobody knows at what price it was opened; opened: names the frame with which it was, "" where
-        nobody knows."""
+        """Sets the account's position, as its gateway reports it. qty: units, signed; entry: units of price, None:
+        unknown entry price; opened: name of the frame that opened it, "": unknown."""
         guard = self._guard(account, symbol, side)
-        if opened != guard.opened:  # a journal is read in bursts: what was decided of the one before has not left yet
+        if opened != guard.opened:  # a journal is read in bursts: decisions about the last position are still unsent
             of = account, symbol, side
             over = [each for each in self.effects if isinstance(each, PlaceStops) and each[1:4] == of]
             self.effects = [each for each in self.effects if each not in over]
@@ -139,50 +138,50 @@ class GuardianCore:
     def sub_account(
         self, account: str, name: str, symbol: str, side: PositionSide, held: Holding, now: int, *, opened: str
     ) -> None:
-        """Takes in what a sub-account holds, by its gateway's ledger. opened: as of `position`."""
+        """Sets a sub-account's position, by its gateway's ledger. opened: as in `position`."""
         guard = self._guard(account, symbol, side)
         entry = held.entry * 10**guard.instrument.price_decimals
         part = guard.parts.setdefault(name, SubAccountStop())
         had_closed = part.shares.left < 1
         part.hold(held.qty, held.cost, entry, opened)
-        if had_closed and part.shares.left == 1:  # the next life would take levels for closed that close anew
+        if had_closed and part.shares.left == 1:  # else the next incarnation would count these levels as closed
             self._say("local stop", guard, "all levels anew", {"subaccount": name, **part.noted})
         self._look_at_parts(guard, now)
 
     def forget_parts(self, account: str) -> None:
-        """Takes in that what sub-accounts hold is read anew, or not known."""
+        """Clears sub-accounts' positions, which are read again, or unknown."""
         for (of, *_), guard in self.guards.items():
             for part in guard.parts.values() if of == account else ():
-                part.qty = part.cost = 0  # which levels have closed stays, of the same part
+                part.qty = part.cost = 0  # closed levels are kept for the same part
 
     def stop(self, account: str, row: StopRow, now: int) -> None:
-        """Takes in how a protective order stands, by the gateway's journal."""
+        """Sets the state of a protective order, by the gateway's journal."""
         guard = self._guard(account, row.symbol, row.position_side)
         guard.rows[row.client_id] = row
         self._look(guard, now)
 
     def stop_ended(self, account: str, name: str, now: int, *, is_canceled: bool = False) -> None:
-        """Takes in that a protective order is filled, canceled, refused or has expired. name: its
-        client id; is_canceled: and no request of its gateway's was the reason."""
+        """Handles the end of a protective order: filled, canceled, rejected or expired. name: its client id;
+        is_canceled: without a request of its gateway."""
         for guard in self._of(account):
             if name in guard.rows:
                 guard.end(name, now if is_canceled else 0)
                 self._look(guard, now)
 
     def close_works(self, account: str, symbol: str, side: PositionSide, left: int, now: int) -> None:
-        """Takes in that an earlier life's close at the market has so much to take off yet."""
+        """Adds the open quantity of an earlier incarnation's close at the market."""
         self._guard(account, symbol, side).closing.sent(left, now)
 
     def close_ended(self, account: str, symbol: str, side: PositionSide, left: int) -> None:
-        """Takes in that a close at the market has ended. left: what it has not taken off, units."""
+        """Handles the end of a close at the market. left: its unfilled quantity, units."""
         self._guard(account, symbol, side).closing.ended(left)
 
     def others(self, account: str, counts: Mapping[str, int]) -> None:
-        """Takes in how many orders with a trigger the account has of each symbol that are not the guardian's."""
+        """Sets the count by symbol of the account's orders with a trigger that are not the guardian's."""
         self._slots.others(account, counts)
 
     def caught_up(self, account: str, now: int) -> None:
-        """The account's journal has been read: what it says is what is so now."""
+        """Marks the account's journal as read to its end: the state is current."""
         if account in self._ready:
             return
         self._ready.add(account)
@@ -195,11 +194,11 @@ class GuardianCore:
             self._look(guard, now)
 
     def gateway_gone(self, account: str) -> None:
-        """Its journal has another beginning, or cannot be read."""
+        """Marks the account's state as unknown: its journal has another beginning, or is unreadable."""
         self._ready.discard(account)
 
     def gateway_dead(self, account: str) -> None:
-        """What is held and what it is worth the venue alone says from here on."""
+        """Switches an account whose gateway is dead to positions and prices from the venue only."""
         self._alone.add(account)
         for (of, _), prices in self._prices.items():
             if of == account:
@@ -214,7 +213,7 @@ class GuardianCore:
             guard.repeat_cancels()
 
     def quote(self, account: str, symbol: str, bid: int, ask: int, now: int, *, is_new: bool = True) -> bool:
-        """Tells whether the market is where the quote says: its middle is confirmed. is_new: as of `priced`."""
+        """Takes a quote; returns whether its middle is close to the confirmed price. is_new: as in `priced`."""
         if bid <= 0 or ask <= 0:
             return False
         middle = (bid + ask) // 2
@@ -228,7 +227,7 @@ class GuardianCore:
         return found
 
     def priced(self, account: str, symbol: str, kind: PriceKind, price: int, now: int, *, is_new: bool = True) -> None:
-        """Takes in what the market tells. is_new: False where it is a message that was taken in before."""
+        """Takes a market price. is_new: False for a message that was taken before."""
         if price <= 0:
             return
         self._price_of(account, symbol).take(kind, price, now, is_new=is_new)
@@ -240,7 +239,7 @@ class GuardianCore:
                 self._look_at_parts(guard, now)
 
     def stops_read(self, account: str, symbol: str, names: Collection[str], queried_at: int, now: int) -> None:
-        """The venue's listing of the stops of a symbol. names: their client ids."""
+        """Handles the venue's listing of a symbol's stops. names: their client ids."""
         guards = [each for each in self._of(account) if each.instrument.symbol == symbol]
         if is_alone := account in self._alone:
             self._slots.listed(account, symbol, names, guards)
@@ -249,9 +248,9 @@ class GuardianCore:
             self._look(guard, now)
 
     def positions_read(self, account: str, rows: Iterable[PositionReport], queried_at: int, now: int) -> None:
-        """The venue's listing of all positions; what is not in it is flat."""
+        """Handles the venue's listing of all positions; a position that is not in it is flat."""
         by_key = {(row.symbol, row.side): row for row in rows}
-        marks: dict[str, Decimal] = {}  # one a symbol: in hedge mode both sides have the same
+        marks: dict[str, Decimal] = {}  # one per symbol: in hedge mode both sides have the same
         for (symbol, side), listed in by_key.items():
             if symbol in self._instruments.get(account, {}):
                 self._guard(account, symbol, side)
@@ -262,15 +261,15 @@ class GuardianCore:
         for guard in self._of(account):
             row = by_key.get((guard.instrument.symbol, guard.side))
             if queried_at < guard.changed_at + SETTLES and (row.qty if row else 0) != guard.qty:
-                continue  # it may not have seen the last fill
+                continue  # the listing may lack the last fill
             said = guard.venue_says(row, queried_at, now, differs=DIFFERS)
             if said:
                 self._say("position differs", guard, said, {}, severity="warning")
             self._look(guard, now)
 
     def answered(self, id_: str, placed: dict[str, Rung] | None, refused: dict[Rung, int], now: int) -> None:
-        """What became of a command. placed: client ids of the stops that it has placed, None: there
-        was no answer in time; refused: those that were not, with the error's number."""
+        """Handles the answer to a command. placed: client ids of the placed stops, None: there was no answer in time;
+        refused: the refused ones, with the error's number."""
         if (closed := self._closes.pop(id_, None)) is not None:
             closed.closing.ended(sum(rung.size for rung in refused))
         if id_ not in self._sent:
@@ -284,7 +283,7 @@ class GuardianCore:
         self._look(guard, now)
 
     def reset(self, account: str, symbol: str, now: int) -> int:
-        """Places the ladder anew, wherever its levels are then; returns for how many positions."""
+        """Replaces the ladders of a symbol with their default levels; returns for how many positions."""
         found = self.held(account, symbol)
         for guard in found:
             guard.reset()
@@ -337,8 +336,8 @@ class GuardianCore:
         guard.flattening, guard.is_lost, guard.unprotected_since = "", False, 0
 
     def _cancel_orphans(self, guard: PositionGuard, now: int) -> None:
-        """Stops that protect nothing: of the other direction, or of no position. That it is so the venue has to say,
-        too: what a gateway hears late may be over there. And take-profits that nobody wants any more."""
+        """Cancels stops that protect nothing, of the other direction or of no position, and take-profits that are no
+        longer configured. The venue must confirm the position first, because a gateway's reports may be late."""
         rows = list(guard.rows.values())
         orphans = [row for row in rows if not guard.qty or row.closes is not guard.closes]
         if orphans and not guard.is_confirmed:
@@ -360,7 +359,8 @@ class GuardianCore:
             self.effects.append(ReadBars(guard.account, guard.instrument.symbol, window))
         if rules.distances:
             self._look_at_ladder(guard, guard.stops, now)
-        # Stops first: of the orders that a venue takes, and of the budget. Past a dead gateway there are only these.
+        # Stops come first in the venue's order limit and in the request budget. For a dead gateway only stops are
+        # placed.
         has_stops = guard.is_protected and guard.stops.placement is None
         is_free = (has_stops or not rules.distances) and guard.account not in self._alone
         if guard.targets.placement is not None or (self._slots.has_targets(guard) and is_free):
@@ -378,12 +378,12 @@ class GuardianCore:
         if unread and now < ladder.unread_until:
             self._read(guard.account, guard.instrument.symbol, now, every=VERIFY_EVERY)
             return
-        # A stop that has fired makes the position smaller before it is gone itself.
+        # A fired stop reduces the position before it disappears itself.
         is_new = now < guard.changed_at + SETTLES
         stand = guard.stand(ladder)
         is_settling = stand > guard.target and is_new
         is_at_rest = now >= guard.changed_at + REST
-        # Until that is over both what stands with it and what stands without it fit the position.
+        # Until then the ladder must fit the position both with and without the fired stop.
         nearest = min(max(guard.target, stand - guard.firing(ladder)), stand)
         is_off = nearest != guard.target if is_at_rest else needs_ladder(nearest, guard.target)
         if ladder.wants_anew or (is_off and not is_settling):
@@ -392,7 +392,7 @@ class GuardianCore:
             self._fit(guard, now)
 
     def _fit(self, guard: PositionGuard, now: int) -> None:
-        """One ladder after the other makes room, or has more of its levels where there is room again."""
+        """Shortens one ladder after the other to make room, or restores levels when there is room again."""
         shared, ladder = self._slots.shared(guard), guard.stops  # as of this tick
         if not ladder.cut_to and all(slots.free >= slots.reserve for slots in shared):
             return
@@ -405,8 +405,8 @@ class GuardianCore:
             self._place(guard, ladder, now, makes_room=not has_more)
 
     def bars_read(self, account: str, symbol: str, low: int, high: int, now: int) -> None:
-        """The market's range in the window that was asked for, in units; 0: it cannot be told now. The ladder that
-        rests until then is replaced by one that is nowhere farther, once for each position."""
+        """Handles the market's range in the requested window, in units; 0: not available now. The resting ladder is
+        replaced by one whose levels are nowhere farther, once per position."""
         for guard in self.held(account, symbol):
             if guard.has_looked_back:
                 continue
@@ -434,15 +434,15 @@ class GuardianCore:
         if most < (len(rules.targets) if ladder.is_target else 1):
             if not ladder.is_target:
                 self._cancel_surplus(guard, now)
-            return  # one that makes room comes first
+            return  # a shortened ladder comes first
         grows_until = min(guard.changed_at + SETTLES, (guard.unprotected_since or now) + LOST_AFTER // 2)
         if guard.working() and (free := min(each.free for each in shared)) < NO_BOUND:
-            # What took the last slot for a part of what is being filled could not be replaced.
+            # A stop that takes the last slot for a part of a filling position could not be replaced.
             if free <= 1 and now < grows_until:
                 return
             if guard.stand(ladder) < guard.target:
                 most = min(most, max(free - 1, 1))
-        if ladder.is_target:  # where the stops of the other direction would rest; what is no profit is no target
+        if ladder.is_target:  # like the stops of the other direction; a level without profit is no target
             held, entry = -guard.qty, guard.entry
             made = ladder_of(instrument, held, entry, rules.targets, price=price, floors=guard.caps, most=most)
         else:
@@ -466,7 +466,7 @@ class GuardianCore:
                 self._say(ladder.kind, guard, "the market is past all of them: none is placed", {}, severity="warning")
             return
         if makes_room and len(rungs) >= len(guard.working(ladder)):
-            return  # it is as short as the venue takes it
+            return  # it is as short as the venue's order size allows
         guard.is_dust = ladder.wants_anew = ladder.is_passed = False
         if made.moved:
             about = {"distances": [str(rules.distances[rank]) for rank in made.moved]}
@@ -478,7 +478,7 @@ class GuardianCore:
             ladder.floors = {**ladder.floors, **{rung.rank: rung.trigger for rung in rungs}}
         id_, size = self._next_id(), sum(each.size for each in rungs)
         of = guard.account, instrument.symbol, guard.side, guard.closes
-        self._sent[id_] = guard, ladder, ladder.placement  # whose answer is waited for
+        self._sent[id_] = guard, ladder, ladder.placement  # its answer is awaited
         self.effects.append(PlaceStops(id_, *of, rungs, ladder.is_target))
         stops, caps = ({str(k): v for k, v in each.floors.items()} for each in (guard.stops, guard.targets))
         placing = {"levels": stops, "caps": caps, "opened": guard.opened, "looked_back": guard.has_looked_back}
@@ -488,8 +488,8 @@ class GuardianCore:
         )
 
     def _cancel_surplus(self, guard: PositionGuard, now: int) -> None:
-        """Makes room of stops that the others do without: an earlier life may have left two ladders."""
-        # What has made it smaller may be stops that nobody has told of.
+        """Cancels stops that are redundant, to make room: an earlier incarnation may have left two ladders."""
+        # Fills that were not reported yet may have reduced the coverage.
         self._read(guard.account, guard.instrument.symbol, now, every=SECOND)
         self._cancel(guard, guard.surplus, now)
 
@@ -514,8 +514,8 @@ class GuardianCore:
         self._settle(guard, ladder, placement, now)
 
     def _settle(self, guard: PositionGuard, ladder: LadderState, placement: Placement, now: int) -> None:
-        """Nothing of a placement is under way: the better of the new ladder and the old one stays. What has
-        fired takes off what is held, and protects nothing of what will be left."""
+        """Decides after a placement which ladder stays, the new or the old one. A fired stop reduces the position, and
+        does not protect the rest."""
         working = [
             row
             for row in guard.working(ladder)
@@ -523,7 +523,7 @@ class GuardianCore:
         ]
         new = [row for row in working if row.client_id in placement.placed]
         old = [row for row in working if row.client_id not in placement.placed]
-        # What the last listing lacks may yet be there, and is no reason to cancel what it has.
+        # A stop that the last listing lacks may still be there, and is no reason to cancel a listed one.
         stands = {row: row.left for row in working if guard.counts(row) and row.client_id not in guard.missing}
         left, was = (sum(stands.get(row, 0) for row in rows) for rows in (new, old))
         codes = sorted(set(placement.refused.values()))
@@ -538,7 +538,7 @@ class GuardianCore:
         needed, more = guard.target - (left if is_better else was), []
         is_falling = (guard.qty > 0) is not ladder.is_target
         for row in sorted(others, key=lambda each: each.trigger, reverse=is_falling):  # nearest first
-            if needed > 0:  # rather than nothing, until a whole ladder stands
+            if needed > 0:  # kept until a complete ladder works
                 needed -= stands.get(row, 0)
             else:
                 more.append(row)
@@ -561,7 +561,7 @@ class GuardianCore:
     # --- local rules ------------------------------------------------------------------------------
 
     def _look_at_price(self, guard: PositionGuard, now: int) -> None:
-        """What stops at the venue do not do."""
+        """Applies the local rules to a position, beyond its stops at the venue."""
         if guard.account not in self._ready:
             return
         if guard.flattening:
@@ -571,7 +571,7 @@ class GuardianCore:
         gone = guard.worst_distance(now)
         pace = self._paces.get(guard.account, SECOND)
         if guard.qty and guard.is_uncertain(now):
-            self._read(guard.account, "", now, every=pace // 2)  # its mark price confirms, or does not
+            self._read(guard.account, "", now, every=pace // 2)  # its mark price may confirm the price
         if gone is None:
             if guard.qty:
                 self._read(guard.account, "", now, every=pace)
@@ -579,7 +579,7 @@ class GuardianCore:
         if rules.hard_stop and gone >= Fraction(rules.hard_stop):
             self._begin_flatten(guard, f"{float(gone):.2%} beyond its entry, at most {rules.hard_stop:.2%}", now)
             return
-        if guard.is_met(now):  # it has fired, and nobody has told of it: or has it?
+        if guard.is_met(now):  # it should have fired without a report: query the venue
             self._read(guard.account, guard.instrument.symbol, now, every=SECOND)
         passed = guard.passed(rules, now)
         working, closing = guard.working_size, guard.closing.under_way(now)
@@ -588,13 +588,13 @@ class GuardianCore:
         rests = self._slots.has_targets(guard)
         if rules.targets and (rests or guard.account not in self._alone):
             size, passed = guard.gained(rules.targets, guard.price(now), now)
-            if rests:  # the venue takes it
+            if rests:  # the venue executes it
                 guard.gains.leave(guard.qty)
             else:
                 self._close(guard, size, passed, now, is_target=True)
 
     def _close(self, guard: PositionGuard, size: int, passed: int, now: int, *, is_target: bool = False) -> None:
-        """Closes a share at the market, in orders that the venue takes."""
+        """Closes a share at the market, in orders of allowed size."""
         rungs = tuple(Rung(rank, 0, each) for rank, each in enumerate(pieces(guard.instrument, size)))
         if not rungs or now < guard.closed_at + CLOSE_EVERY:
             return
@@ -611,8 +611,8 @@ class GuardianCore:
         self.effects.append(PlaceStops(id_, guard.account, guard.instrument.symbol, guard.side, guard.closes, rungs))
 
     def _look_at_parts(self, guard: PositionGuard, now: int) -> None:
-        """Sub-accounts that hold against each other: at the venue stops can rest for the net alone, so each part has
-        the levels from its own entry here."""
+        """Applies local stops to sub-accounts with opposite positions: at the venue stops can rest for the net position
+        only, so each part has levels from its own entry here."""
         if guard.flattening or guard.account not in self._ready - self._alone:
             return
         rules = self.settings.of(guard.instrument.symbol)
@@ -620,12 +620,12 @@ class GuardianCore:
             part.closed_at = now
             part.closing.sent(size, now)
             about = {"subaccount": name, "size": size, "levels": passed, **part.noted}
-            # The next life reads it there; a close that is tried once more is no new alarm.
+            # The next incarnation reads the record; a repeated close is no new alarm.
             self._say("local stop", guard, "closing", about, severity="" if part.refused else "critical")
             self.effects.append(CloseSubAccount(self._next_id(), guard.account, guard.instrument.symbol, name, size))
 
     def closed(self, effect: CloseSubAccount, refused: str, now: int) -> None:
-        """Takes in what became of a close. refused: why it was not made, "": it was."""
+        """Handles the answer to a close. refused: the reason, "": it was accepted."""
         for (account, symbol, _), guard in self.guards.items():
             part = guard.parts.get(effect.name)
             if part is None or (account, symbol) != (effect.account, effect.symbol):
@@ -646,8 +646,8 @@ class GuardianCore:
         self._say("hard stop", guard, "flattening", about, severity="critical")
 
     def _flatten(self, guard: PositionGuard, now: int) -> None:
-        """Until it is flat: what other orders work to take off is not taken off twice, the gateway
-        sees to that, and so it does to pieces that the venue takes."""
+        """Sends a flatten, repeated until the position is flat. The gateway subtracts working closes, and splits it
+        into orders of allowed size."""
         if now < guard.flattened_at + CLOSE_EVERY or guard.account not in self._ready:
             return
         guard.flattened_at = now
@@ -658,14 +658,14 @@ class GuardianCore:
         for currency, limit in self._total_loss.items():
             held = [g for g in self.guards.values() if g.qty and g.instrument.settle == currency]
             total = sum(guard.unrealized(now) for guard in held)
-            # Those that are held now: each is flattened until it is flat, whatever the others bring meanwhile.
+            # The current positions only: each is flattened until flat, whatever the others earn meanwhile.
             for guard in held if total <= -limit else ():
                 if not guard.flattening:
                     words = f"{total / 10**18:.2f} {currency} unrealised, at most {-limit / 10**18:.2f}"
                     self._begin_flatten(guard, words, now)
 
     def unrealized(self, now: int) -> Iterable[Unrealized]:
-        """Yields what open positions would bring now, of accounts and of each sub-account."""
+        """Yields the unrealized profit of accounts and of each sub-account."""
         return unrealized_of(self.guards.values(), now)
 
     def remember(
@@ -679,24 +679,24 @@ class GuardianCore:
         caps: Mapping[str, int] = {},
         looked_back: bool = False,
     ) -> None:
-        """Levels that an earlier life wrote down last, by rank, and of which position; before the account is
-        caught up. caps: of take-profits."""
+        """Restores the levels of an earlier incarnation, by rank, with the opening frame of their position; to be
+        called before the account is caught up. caps: of take-profits."""
         guard = self._guard(account, symbol, side)
         if guard.qty and guard.opened == opened:
-            # Take-profits that were configured since have not.
+            # Take-profits that were configured later have no look-back yet.
             guard.has_looked_back = looked_back and (bool(caps) or not self.settings.of(symbol).targets)
             guard.stops.floors, guard.targets.floors = ({int(k): v for k, v in each.items()} for each in (levels, caps))
 
     def remember_shares(
         self, account: str, symbol: str, side: PositionSide, kind: str, *, opened: str, base: int, left: str
     ) -> None:
-        """What local rules of an earlier life have closed of a position they do not close again. kind: of its record,
-        with `: NAME` of a sub-account; the others as `LevelShares` has them."""
+        """Restores the shares of a position that local rules of an earlier incarnation have closed, which are not
+        closed twice. kind: of its record, with `: NAME` of a sub-account; the others as in `LevelShares`."""
         self._guard(account, symbol, side).remember_shares(kind, opened=opened, base=base, left=Fraction(left))
 
     def resume_flatten(self, account: str, symbol: str, side: PositionSide, reason: str, *, opened: str = "") -> None:
-        """An earlier life had begun to flatten a position, and had not seen it flat. opened: as of `position`; what
-        was opened since, while nobody watched, is another one."""
+        """Continues the flatten of a position that an earlier incarnation had not seen flat. opened: as in `position`;
+        a position opened since is another one."""
         guard = self._guard(account, symbol, side)
         if not (opened and guard.opened) or guard.opened == opened:
             self._say_flattening(guard, reason)
@@ -704,7 +704,7 @@ class GuardianCore:
     # --- protection, measured ---------------------------------------------------------------------
 
     def _measure(self, guard: PositionGuard, now: int) -> None:
-        """A symbol without a ladder lacks no stops."""
+        """Measures the time without protection. A symbol without a configured ladder counts as protected."""
         if guard.is_protected or not self.settings.of(guard.instrument.symbol).distances:
             if guard.unprotected_since:
                 gap = now - guard.unprotected_since
@@ -726,21 +726,21 @@ class GuardianCore:
             self._say("protection", guard, why, about, severity="critical")
 
     def remember_protection(self, account: str, symbol: str, side: PositionSide, *, is_lost: bool) -> None:
-        """An earlier life has said that protection was lost, or is there anew; its gateway may not have heard."""
+        """Restores an earlier incarnation's report about protection, which its gateway may not have received."""
         guard = self._guard(account, symbol, side)
-        guard.is_lost = guard.says_anew = is_lost  # the alert of that life ended with it
+        guard.is_lost = guard.says_anew = is_lost  # the alert of that incarnation ended with it
         self._unprotected.reported(account, symbol, None)
 
     def protection_reported(self, effect: Unprotected) -> None:
-        """The gateway has taken it in."""
+        """Notes that the gateway has accepted the report."""
         self._unprotected.reported(effect.account, effect.symbol, effect.since > 0)
 
     def protection_listed(self, account: str, symbols: Collection[str]) -> None:
-        """Takes in which symbols the gateway has as unprotected."""
+        """Sets the symbols that the gateway has as unprotected."""
         self._unprotected.listed(account, symbols)
 
     def _look_at_unprotected(self, account: str, now: int) -> None:
-        """Where a venue takes no stops, local ones are all there is, and nothing is refused for it."""
+        """Reports changes of protection to the gateway, except for a venue without stops, where local rules must do."""
         if account not in self._watched:
             return
         lost: dict[str, int] = {}
@@ -754,7 +754,8 @@ class GuardianCore:
     # --- effects ----------------------------------------------------------------------------------
 
     def _cancel(self, guard: PositionGuard, rows: Iterable[StopRow], now: int) -> None:
-        """What nobody knows the outcome of may take the gateway a while to find out."""
+        """Cancels stops; a repeated cancel waits longer, because the gateway may need time to settle an unknown
+        outcome."""
         if names := guard.cancels_due(rows, now):
             self.effects.append(CancelStops(self._next_id(), guard.account, names))
 
@@ -763,7 +764,7 @@ class GuardianCore:
         return f"guardian {self.epoch} {self._count}"
 
     def _read(self, account: str, symbol: str, now: int, *, every: int = 0, after: int = 0) -> None:
-        """after: an answer to what was asked before then does not help."""
+        """Queries the venue unless that was done recently. after: an earlier query does not count."""
         queried = self._queried.get((account, symbol))
         if account not in self._watched or (queried is not None and queried >= after and now < queried + every):
             return
@@ -778,11 +779,11 @@ class GuardianCore:
         return [each for each in self._of(account) if each.instrument.symbol == symbol and each.qty]
 
     def symbols_of(self, account: str, stops: Collection[str]) -> dict[str, str]:
-        """By the client ids of stops that it knows."""
+        """Returns the symbols of known stops, by client id."""
         return {name: each.instrument.symbol for each in self._of(account) for name in each.rows if name in stops}
 
     def shown(self) -> list[PositionGuard]:
-        """Positions that are held, and those that still have stops."""
+        """Returns open positions, and those that still have stops."""
         return [guard for _, guard in sorted(self.guards.items()) if guard.qty or guard.rows]
 
     # --- positions --------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What the guardian's core is told and what it wants done, as values."""
+"""The inputs and effects of the guardian's core, as values."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ __all__ = [
 ]
 
 FIRED: Final = frozenset({OrderState.TRIGGERED, OrderState.PARTIALLY_FILLED})
-WITHDRAWN: Final = frozenset({OrderState.CANCELED, OrderState.EXPIRED})  # as a stop ends that takes nothing off
+WITHDRAWN: Final = frozenset({OrderState.CANCELED, OrderState.EXPIRED})  # end states of a stop without a fill
 
 
 class StopRow(NamedTuple):
-    """A stop or take-profit as its gateway's journal has it. left: units that it may still take off;
-    has_fired: the venue no longer waits for its trigger."""
+    """A stop or take-profit on its gateway's journal. left: its open quantity, units; has_fired: the venue no longer
+    waits for its trigger."""
 
     client_id: str
     venue_id: str
@@ -47,7 +47,7 @@ class StopRow(NamedTuple):
 
 
 class PlaceStops(NamedTuple):
-    """Places stops, or take-profits, at the account's gateway in one command. A rung without a trigger is closed at the
+    """Places stops, or take-profits, at the account's gateway in one command. A rung without a trigger closes at the
     market."""
 
     id: str
@@ -75,8 +75,8 @@ class CancelOrder(NamedTuple):
 
 
 class TakeShare(NamedTuple):
-    """Makes a robot's order smaller by `qty`, which takes at `price` or better; units. Sent anew until it is done:
-    its gateway does it once."""
+    """Reduces a robot's order by `qty`, which takes at `price` or better; units. Repeated until it is done: its gateway
+    does it once."""
 
     id: str
     account: str
@@ -90,7 +90,7 @@ class TakeShare(NamedTuple):
 
 
 class Flatten(NamedTuple):
-    """Closes what the account holds of a symbol, whoever holds it."""
+    """Closes the account's position in a symbol, whoever owns it."""
 
     id: str
     account: str
@@ -99,7 +99,7 @@ class Flatten(NamedTuple):
 
 
 class CloseSubAccount(NamedTuple):
-    """Takes so much off what a sub-account holds, at the market. size: units."""
+    """Closes a quantity of a sub-account's position at the market. size: units."""
 
     id: str
     account: str
@@ -109,14 +109,14 @@ class CloseSubAccount(NamedTuple):
 
 
 class ReadVenue(NamedTuple):
-    """Asks the venue itself: for the stops of a symbol, or where it is "" for all positions."""
+    """Queries the venue for the stops of a symbol, or if it is "" for all positions."""
 
     account: str
     symbol: str = ""
 
 
 class ReadBars(NamedTuple):
-    """Asks the venue for the low and the high of a symbol in the last `window` ns."""
+    """Queries the venue for the low and the high of a symbol in the last `window` ns."""
 
     account: str
     symbol: str
@@ -124,8 +124,8 @@ class ReadBars(NamedTuple):
 
 
 class Unprotected(NamedTuple):
-    """Tells the gateway that positions in a symbol have lost their protection, so that nothing is added to
-    them. since: ns of the core's clock; 0: they have it."""
+    """Reports to the gateway that positions in a symbol have lost their protection, so that they are not increased.
+    since: ns of the core's clock; 0: they are protected."""
 
     id: str
     account: str
@@ -134,7 +134,7 @@ class Unprotected(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A record for the guardian's journal. severity "": nothing is wrong."""
+    """A record for the guardian's journal. severity "": no problem."""
 
     kind: str
     subject: str

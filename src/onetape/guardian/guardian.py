@@ -1,6 +1,5 @@
-"""The guardian's process: a shell around its core, which decides. Here are the journals of the
-gateways, the venues' listings, the commands to gateways, the clock and the guardian's own journal.
-"""
+"""The guardian's process: a shell around its core, which decides. The shell has the gateways' journals, the venues'
+listings, the commands to gateways, the clock and the guardian's own journal."""
 
 from __future__ import annotations
 
@@ -60,15 +59,15 @@ __all__ = ["Guardian", "close_fields", "placed_of", "refusal_in", "stops_fields"
 TICK_S: Final = 0.05
 FOLLOW_EVERY: Final = SECOND // 5
 LEASE_EVERY_S: Final = 1.0
-LEASE_RETRY_S: Final = 0.1  # after a gateway that was not there: its robots wait for the lease
-LOOK_S: Final = 5.0  # whether a checkpoint is due
+LEASE_RETRY_S: Final = 0.1  # after a missing gateway, whose robots wait for the lease
+LOOK_S: Final = 5.0  # between checks for a due checkpoint
 LEASE_NS: Final = 5 * SECOND
-ANSWER_WITHIN_S: Final = 4.0  # of a gateway; the core gives a ladder up a second later
+ANSWER_WITHIN_S: Final = 4.0  # of a gateway; the core gives up a ladder a second later
 _HELD: Final = frozenset({OrderState.REJECTED, OrderState.DENIED})
 
 
 class Guardian:
-    """Guards the accounts. `run` returns when `stopping` is set. Raises JournalLocked where a guardian runs already."""
+    """Guards the accounts. `run` returns when `stopping` is set. Raises JournalLocked if a guardian runs already."""
 
     def __init__(self, options: GuardianOptions, stopping: asyncio.Event) -> None:
         self.stopping = stopping
@@ -79,8 +78,8 @@ class Guardian:
         self._once = Once()
         self._path, self._file = path, checkpoint_file(self._home)
         self._kept, self._checkpoint_at, refused = recover(path, self._file, self._once)
-        # Of its leases: the time, which is a later one also where its journal was lost; and where the clock has
-        # stepped back, one more than the last that its journal has.
+        # The epoch of its leases: the time, which increases even if its journal was lost; after a clock set back, one
+        # more than the last in its journal.
         self._epoch = max(time.time_ns(), self._kept.epoch + 1, self._writer.epoch)
         self._say(Record("epoch", GUARDIAN, "began", {"epoch": self._epoch}))
         if refused:
@@ -96,7 +95,7 @@ class Guardian:
         self._halts = HaltWatch(
             self._home, {name: options.subaccounts.get(name, {}) for name in options.accounts}, options.halts
         )
-        self._sending: set[tuple[str, str]] = set()  # commands of halts that wait for an answer: account and id
+        self._sending: set[tuple[str, str]] = set()  # halt commands without an answer: account and id
         self._followers = {
             name: AccountFollower(name, self._home, self.core, options.subaccounts.get(name, {}), each.hub)
             for name, each in options.accounts.items()
@@ -121,7 +120,7 @@ class Guardian:
         )
 
     async def run(self, ready: Callable[[], None]) -> None:
-        """Raises what one of its tasks has raised."""
+        """Runs until stopped. Raises the error of a failed task."""
         path = process_socket(self._home, GUARDIAN)
         self._commands.start()
         try:
@@ -157,7 +156,7 @@ class Guardian:
     # --- events -----------------------------------------------------------------------------------
 
     def _take(self) -> None:
-        """What gateways' journals have that is new. Called by the loop, which drops what it raises."""
+        """Reads new frames of the gateways' journals. Called by the loop, which drops exceptions."""
         try:
             for follower in self._followers.values():
                 follower.take(time.monotonic_ns())
@@ -225,7 +224,7 @@ class Guardian:
         return account in self._takeovers and self._takeovers[account].is_dead
 
     def _look_at_stale(self) -> None:
-        """Past a gateway that is dead nobody knows which orders work."""
+        """Ends stale orders, except for a dead gateway, whose working orders are unknown."""
         for name, stale in self._stale.items():
             follower = self._followers[name]
             if follower.reader is None or self._is_dead(name):
@@ -246,7 +245,7 @@ class Guardian:
             self._say(record)
 
     async def _renew(self, account: str) -> None:
-        """The account's gateway opens nothing new while nobody renews the lease."""
+        """Renews the lease, without which the account's gateway opens nothing new."""
         refused = ""
         while True:
             fields = {"until_ns": time.time_ns() + LEASE_NS, "epoch": self._epoch}
@@ -264,7 +263,7 @@ class Guardian:
             await asyncio.sleep(LEASE_EVERY_S if is_there else LEASE_RETRY_S)
 
     async def _keep(self) -> None:
-        """Makes a checkpoint of its own journal, so that no start reads more than so much of it."""
+        """Makes a checkpoint of the guardian's own journal, which bounds what a start reads."""
         said = ""
         while True:
             sequence, error = self._writer.published, ""
@@ -276,11 +275,11 @@ class Guardian:
                 if bool(error) is not bool(said):
                     self._say(Record("checkpoint", GUARDIAN, error or "made", {}, "warning" if error else ""))
                 said = error
-                self._checkpoint_at = sequence  # one that fails is tried again as much later
+                self._checkpoint_at = sequence  # a failed one is retried after the same count
             await asyncio.sleep(LOOK_S)
 
     async def _watch_halts(self) -> None:
-        """The first look reads as far back as the longest window, and nothing waits for it."""
+        """Watches income limits. The first look reads as far back as the longest window, in the background."""
         if self._halts.is_idle:
             await asyncio.Event().wait()  # until it is cancelled
         effects = await asyncio.to_thread(self._halts.look, time.time_ns())
@@ -293,7 +292,7 @@ class Guardian:
             effects = self._halts.look(time.time_ns(), self._open_positions(), prices)
 
     def _open_positions(self) -> Iterable[Unrealized] | None:
-        """Returns what they would bring now; None: of an account it is not known which it has."""
+        """Returns the unrealized profit of open positions; None: some account's positions are unknown."""
         if not self._halts.wants_unrealized:
             return ()
         has_all = all(self._followers[account].reader is not None for account in self._halts.accounts)
@@ -316,7 +315,7 @@ class Guardian:
         finally:
             self._sending.discard((send.account, send.id))
         if answer.status == "timeout":
-            return  # the next look gives it anew
+            return  # the next look sends it again
         self._halts.answered(send)
         if send.command == "halt" and answer.error is not None:
             about = f"{send.account} {send.fields['id']}"
@@ -327,7 +326,7 @@ class Guardian:
     def _carry_out(self) -> None:
         effects, self.core.effects = self.core.effects, []
         for effect in effects:
-            if isinstance(effect, Record):  # what is done is on the journal before it is done
+            if isinstance(effect, Record):  # the journal has an action before it is done
                 self._say(effect)
         for effect in effects:
             if not isinstance(effect, Record):
@@ -395,7 +394,7 @@ class Guardian:
         append_health(self._writer, words, record.severity, time.time_ns())
 
     def _reserve(self, account: str, until: int) -> None:
-        """On the disk once this returns."""
+        """Records the reserved order numbers; durable on return."""
         self._say(Record(NUMBERS, account, f"until {until}", {"account": account, "until": until}))
         self._writer.sync()
 
@@ -417,7 +416,7 @@ class Guardian:
         self._failed = self._failed or error
         self.stopping.set()
 
-    # --- who asks ---------------------------------------------------------------------------------
+    # --- requests to the guardian -----------------------------------------------------------------
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         match request["do"]:
@@ -460,7 +459,7 @@ class Guardian:
 
 
 def stops_fields(effect: PlaceStops, instrument: Instrument, trigger_by: TriggerBy) -> dict[str, Any]:
-    """As `place_stops` takes it."""
+    """Returns the fields of a `place_stops` command."""
     kind = {"kind": str(TriggerKind.TAKE_PROFIT)} if effect.is_target else {}
     stops = [
         {"qty": instrument.size_text(each.size)}
@@ -477,12 +476,12 @@ def stops_fields(effect: PlaceStops, instrument: Instrument, trigger_by: Trigger
 
 
 def close_fields(effect: CloseSubAccount, instrument: Instrument) -> dict[str, Any]:
-    """As `close` takes it."""
+    """Returns the fields of a `close` command."""
     return {"symbol": effect.symbol, "subaccount": effect.name, "qty": instrument.size_text(effect.size)}
 
 
 def refusal_in(answer: CommandResult) -> str:
-    """Returns why a gateway has not placed what closes, "": it has, or there was no answer in time."""
+    """Returns why a gateway has not placed the closing orders, "": it has, or there was no answer in time."""
     if answer.error is not None and answer.status != "timeout":
         return str(answer.error.get("message", ""))
     rows = (answer.result or {}).get("orders") or ()
@@ -490,7 +489,7 @@ def refusal_in(answer: CommandResult) -> str:
 
 
 def placed_of(effect: PlaceStops, answer: CommandResult) -> tuple[dict[str, Rung] | None, dict[Rung, int]]:
-    """Returns what a gateway has answered: client ids of stops, and the numbers of refusals."""
+    """Returns a gateway's answer: client ids of stops, and the numbers of refusals."""
     if answer.status == "timeout":
         return None, {}
     rows = (answer.result or {}).get("orders") if answer.error is None else None
@@ -507,13 +506,13 @@ def placed_of(effect: PlaceStops, answer: CommandResult) -> tuple[dict[str, Rung
 
 
 def share_fields(effect: TakeShare, instrument: Instrument) -> dict[str, Any]:
-    """As `take_share` takes it."""
+    """Returns the fields of a `take_share` command."""
     qty, price = instrument.size_text(effect.qty), instrument.price_text(effect.price)
     return {"order": effect.order, "qty": qty, "price": price}
 
 
 def share_state(answer: CommandResult) -> tuple[str, str]:
-    """Returns what a gateway has answered: how it is, and why it refuses, as `StaleOrders.answered` takes it."""
+    """Returns a gateway's answer: the state, and the refusal, for `StaleOrders.answered`."""
     if answer.status == "timeout":
         return "", ""
     if answer.error is not None:

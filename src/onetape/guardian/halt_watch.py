@@ -1,9 +1,8 @@
-"""Income and halts of all accounts of a home, followed on their gateways' tapes: what a guardian's process
-looks at some times a second, and what it has to send then.
+"""Income and halts of all accounts of a home, read from their gateways' tapes: a guardian's process looks some times a
+second, and sends the due commands.
 
-A command that was not answered is given again, until `answered` says otherwise or another one of the same
-halt has taken its place; a gateway does it once. Where a tape has gone and another is in its place,
-everything is read anew.
+An unanswered command is repeated, until `answered` is called or another command of the same halt replaces it; a gateway
+executes it once. If a tape is replaced by another, everything is read again.
 """
 
 from __future__ import annotations
@@ -27,25 +26,25 @@ from onetape.tape.segments import is_tape
 
 __all__ = ["HaltWatch"]
 
-RETRY_NS: Final = SECOND  # after a command that nobody answered
+RETRY_NS: Final = SECOND  # of an unanswered command
 
 
 class HaltWatch:
     """Follows the tapes of `accounts` (name -> its sub-accounts' slots) by the limits of [guardian.halts]."""
 
     def __init__(self, home: Path, accounts: Mapping[str, Mapping[str, int]], config: HaltsConfig) -> None:
-        """Raises UsageError for what is no limit."""
+        """Raises UsageError for an invalid limit."""
         self._home = home
         self._accounts = accounts
         self._config = config
         self._limits = [(Scope(scope), limit) for scope, limit in config.limits]
         self._tapes: dict[str, IncomeTape] = {}
-        self._unanswered: dict[tuple[str, str], tuple[Send, int]] = {}  # by account and halt; when it was given last
+        self._unanswered: dict[tuple[str, str], tuple[Send, int]] = {}  # by account and halt; with its last attempt
         self._begin()
 
     @property
     def is_idle(self) -> bool:
-        """There is no limit, so nothing is followed."""
+        """Tells whether no limit is configured, so that no tape is followed."""
         return not self._limits
 
     def close(self) -> None:
@@ -59,12 +58,12 @@ class HaltWatch:
 
     @property
     def accounts(self) -> Collection[str]:
-        """Returns those whose tapes it follows."""
+        """Returns the followed accounts."""
         return self._tapes.keys()
 
     @property
     def assets(self) -> Collection[str]:
-        """Returns those, beside the limits' currency, in which something came."""
+        """Returns the assets of incomes, beside the limits' currency."""
         return self.decisions.windows.assets
 
     @property
@@ -74,16 +73,16 @@ class HaltWatch:
     def look(
         self, now: int, unrealized: Iterable[Unrealized] | None = None, prices: Iterable[Priced] = ()
     ) -> list[Effect]:
-        """Reads what has come. now: ns UTC; unrealized: of open positions, None: it is not known which there are;
-        prices: of `assets`, that no gateway's tape has. Gives what is to be sent, and what cannot be counted. Raises
-        what a damaged journal raises."""
+        """Reads new frames. now: ns UTC; unrealized: of open positions, None: unknown; prices: of `assets`, which no
+        gateway's tape has. Returns the commands to send, and what cannot be counted. Raises the errors of a damaged
+        journal."""
         if self.is_idle:
             return []
         if any(tape.is_gone for tape in self._tapes.values()):
             self._begin()
         for account in self._accounts:
             self._follow(account, now)
-        # Prices are shared: what one account's tape has from later must not be what another's fee was worth before.
+        # Prices are shared: a later price of one account's tape must not value an earlier fee of another's.
         tapes = (tape.events() for _, tape in sorted(self._tapes.items()))
         for _, event in heapq.merge(*tapes, key=itemgetter(0)):
             self.decisions.handle(event)
@@ -104,7 +103,7 @@ class HaltWatch:
         return effects
 
     def answered(self, send: Send) -> None:
-        """Takes in that its gateway has done it, or refuses it."""
+        """Notes that the gateway has executed or refused the command."""
         key = send.account, send.fields["id"]
         if key in self._unanswered and self._unanswered[key][0] is send:
             del self._unanswered[key]
@@ -122,5 +121,5 @@ class HaltWatch:
             slots = {slot: name for name, slot in self._accounts[account].items()}
             since = now - max((limit.window or DAY + HEARD_WITHIN) for _, limit in self._limits)
             currency = self.decisions.windows.currency
-            with suppress(OnetapeError):  # it is being made just now
+            with suppress(OnetapeError):  # it is being created
                 self._tapes[account] = IncomeTape(path, account, currency, slots, since=since)

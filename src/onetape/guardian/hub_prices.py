@@ -1,4 +1,4 @@
-"""Marks and trades of the hub's market, beside the quotes that `HubMarket` reads: the newest, by the hub's table."""
+"""The newest marks and trades of the hub's market, from the hub's table, beside the quotes that `HubMarket` reads."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _FIELDS: Final = ((PriceKind.MARK, MARK.name, "mark"), (PriceKind.TRADE, TRADE.n
 
 
 class HubPrices:
-    """Reads the table of the hub of a home, as soon as there is one."""
+    """Reads the table of a home's hub, as soon as there is one."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
         self._table: MarketReader | None = None
-        self._taken: dict[tuple[str, str], int] = {}  # when the message came that was given last
+        self._taken: dict[tuple[str, str], int] = {}  # time of the last returned message
 
     def news(self, instruments: Iterable[Instrument], now: int) -> list[tuple[str, PriceKind, int]]:
-        """Returns the newest mark and the newest trade of each symbol, each message once; none where the hub counts in
-        other units. now: ns UTC."""
+        """Returns the newest mark and the newest trade of each symbol, each message once; none if the hub uses other
+        units. now: ns UTC."""
         try:
             if self._table is None:
                 self._table = MarketReader(self._home)
             self._table.state.refresh()
             return [each for instrument in instruments for each in self._news(self._table, instrument, now - FRESH)]
-        except OnetapeError:  # no hub has run, or its table is being made
+        except OnetapeError:  # no hub has run, or its table is being created
             self._table = None
             return []
 

@@ -1,9 +1,8 @@
-"""What a gateway's tape says of income and halts, as events, each once: entries of its ledger, marks, and
-the commands that begin and lift halts.
+"""The income and halts on a gateway's tape, as events, each once: entries of its ledger, marks, and the commands that
+begin and lift halts.
 
-A tape is read from its frame on where the last read ended, so nothing is lost or doubled however
-much came in between. A process that starts anew reads from before the longest window, and comes
-to the same sums.
+A tape is read from the end of the last read, so no event is lost or doubled. A restarted process reads from before the
+longest window, and computes the same sums.
 """
 
 from __future__ import annotations
@@ -41,8 +40,8 @@ _KINDS: Final = {
 class IncomeTape:
     """Follows one gateway's journal.
 
-    currency: that limits are of. slots: the names of the account's sub-accounts, by slot.
-    since: what is older is not needed, ns UTC.
+    currency: of the limits. slots: the names of the account's sub-accounts, by slot.
+    since: older events are not needed, ns UTC.
     """
 
     def __init__(self, path: Path, account: str, currency: str, slots: Mapping[int, str], *, since: int) -> None:
@@ -61,15 +60,15 @@ class IncomeTape:
 
     @property
     def is_gone(self) -> bool:
-        """It was deleted, or another is in its place."""
+        """Tells whether the journal was deleted or replaced."""
         return self._reader.is_gone
 
     def close(self) -> None:
         self._reader.close()
 
     def events(self) -> Iterator[tuple[int, Event]]:
-        """What has come since the last call, with the time of its frame, ns UTC. Raises what a damaged journal
-        raises."""
+        """Returns the events since the last call, with the time of their frames, ns UTC. Raises the errors of a damaged
+        journal."""
         for frame in self._reader.frames(_WANTED):
             for event in self._of(frame):
                 yield frame.time, event
@@ -108,10 +107,10 @@ class IncomeTape:
 
 
 def incomes_of(entry: Entry, account: str, slots: Mapping[int, str], spot: set[str]) -> Iterator[Income]:
-    """What an entry brought by trading: the account's, and each sub-account's, which differ where the venue
-    has netted their positions. On spot only fees are: what was bought is not lost.
+    """Returns the trading income in an entry: the account's, and each sub-account's, which differ if the venue has
+    netted their positions. On spot only fees count: a purchase is no loss.
 
-    slots: names of sub-accounts. spot: symbols of which nothing is realised.
+    slots: names of sub-accounts. spot: symbols without realized profit.
     """
     symbol = _symbol(entry)
     for asset, group in groups_of(entry):

@@ -1,4 +1,4 @@
-"""What a guardian's own journal comes to: what a life has to know of those before it, and its checkpoint."""
+"""The state of a guardian's own journal: what an incarnation needs to know of earlier ones, and its checkpoint."""
 
 from __future__ import annotations
 
@@ -26,17 +26,16 @@ __all__ = ["EVERY", "Checkpoint", "Kept", "Recovered", "checkpoint_file", "recov
 FORMAT: Final = 2  # of the records below; a test holds it to their shape
 MADE_BY: Final = f"{FORMAT} {onetape.__version__}"
 EVERY: Final = 20_000  # frames
-_PIN: Final = "notes"  # of the frames that no checkpoint has
+_PIN: Final = "notes"  # protects the frames that are in no checkpoint
 _ENDS: Final = frozenset(str(each) for each in OrderState if each.is_final) | {NOT_THERE, TAKEN_OVER}
 _OF_POSITIONS: Final = frozenset({"hard stop", "ladder", "local stop", "protection", "take-profits"})
 _FRAMES: Final = ("health", "command", "reply")
 
 
 class PositionNotes(msgspec.Struct):
-    """What was written down last of a position. flattening: why it was being flattened and had not been seen flat, ""
-    else; flattened: which position that was, as `opened` has it; levels: of the last ladder, as `GuardianCore.remember`
-    takes them; shares: by kind of local rule, as `remember_shares` does; is_lost: its protection was, None: nothing was
-    said of it."""
+    """The last records about a position. flattening: the reason of an unfinished flatten, else ""; flattened: its
+    position, like `opened`; levels: of the last ladder, for `GuardianCore.remember`; shares: by kind of local rule, for
+    `remember_shares`; is_lost: its protection was lost, None: not reported."""
 
     account: str
     symbol: str
@@ -76,9 +75,8 @@ class PositionNotes(msgspec.Struct):
 
 
 class Kept(msgspec.Struct):
-    """What earlier lives have written down. By account, of orders that were placed past a gateway: placed: those that
-    have not ended and that no gateway has taken over, by client id; numbers: the last that may be used.
-    epoch: the last."""
+    """The records of earlier incarnations. By account, of orders placed for a dead gateway: placed: those without an
+    end that no gateway has taken over, by client id; numbers: the last reserved order number. epoch: the last."""
 
     positions: dict[str, PositionNotes] = {}
     placed: dict[str, dict[str, dict[str, Any]]] = {}
@@ -86,13 +84,13 @@ class Kept(msgspec.Struct):
     epoch: int = 0
 
     def resume(self, core: GuardianCore, account: str, instruments: Collection[str]) -> None:
-        """Before the core hears how the account stands."""
+        """Restores the core; to be called before it gets the account's state."""
         for key, notes in list(self.positions.items()):
             if notes.account == account and notes.symbol in instruments:
                 self.positions.pop(key).resume(core)
 
     def take(self, record: dict[str, Any]) -> None:
-        """Takes in one health record of the journal."""
+        """Handles one health record of the journal."""
         kind, state, about = record["kind"], record["state"], record["about"]
         if kind == ORDER:
             self._order(state, about)
@@ -120,15 +118,15 @@ class Kept(msgspec.Struct):
 
 
 class Checkpoint(Head, frozen=True, kw_only=True):
-    """Holds what a guardian's journal comes to at one of its frames."""
+    """The state of a guardian's journal at one of its frames."""
 
     kept: Kept
     once: list[tuple[str, Done]]
 
 
 class Recovered(NamedTuple):
-    """Holds what was read of a guardian's journal. sequence: of the checkpoint that was used, 0: none; refused: why one
-    that is there was not."""
+    """The state read from a guardian's journal. sequence: of the checkpoint used, 0: none; refused: why an existing one
+    was not."""
 
     kept: Kept
     sequence: int = 0
@@ -140,9 +138,9 @@ def checkpoint_file(home: Path) -> Path:
 
 
 def recover(journal: Path, file: Path, once: Once, *, until: int = 0) -> Recovered:
-    """Reads a guardian's journal, from the checkpoint on where there is one that fits; its commands go into `once`.
-    until: the first frame that is not read, 0: none. A journal without its beginning is read as far as it is there:
-    protection does not wait for what was before."""
+    """Reads a guardian's journal, from a matching checkpoint on; its commands go into `once`. until: the first frame
+    that is not read, 0: none. A journal without its beginning is read as far as it exists, because protection must not
+    wait for the past."""
     if not is_tape(journal):
         return Recovered(Kept())
     segments = list_segments(journal)
@@ -154,7 +152,7 @@ def recover(journal: Path, file: Path, once: Once, *, until: int = 0) -> Recover
     if found is not None:
         once.restore(found.once)
     if not sequence:
-        pin(journal, _PIN, 1)  # what only the journal knows stays
+        pin(journal, _PIN, 1)  # protects frames that only the journal has
     with JournalReader(journal) as reader:
         if sequence:
             reader.seek_sequence(sequence + 1)
@@ -168,7 +166,7 @@ def recover(journal: Path, file: Path, once: Once, *, until: int = 0) -> Recover
 
 
 def write_checkpoint(journal: Path, file: Path, *, sequence: int) -> None:
-    """Brings the checkpoint up to a frame of the journal, read as a start reads it. Raises OSError, TornTape."""
+    """Updates the checkpoint to a frame of the journal, read as at a start. Raises OSError, TornTape."""
     once = Once()
     kept = recover(journal, file, once, until=sequence + 1).kept
     with JournalReader(journal) as reader:

@@ -1,7 +1,7 @@
-"""The guardian's process under the supervisor: `python -m onetape.guardian.main`, its options as
-JSON on standard input, so that no secret is part of an argument list. It says `ready` when its
-journal is open: a gateway that is away is waited for. Where there is a standby, the one that comes second says it, too,
-and waits: the journal's lock, which ends with the process that holds it, decides which of them acts."""
+"""The guardian's process under the supervisor: `python -m onetape.guardian.main`, with its options as JSON on standard
+input, so that no secret is part of an argument list. It prints `ready` when its journal is open, also if a gateway is
+missing. With a standby, the second process prints it, too, and waits: the lock of the journal, which ends with its
+process, decides which of them acts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from onetape.model.typed import from_json
 from onetape.options.guardian import GuardianOptions
 from onetape.security.confine import confine
 
-LOOK_S: Final = 0.05  # at whether the other one has ended
+LOOK_S: Final = 0.05  # interval of checks whether the other one has ended
 
 
 def _say_ready() -> None:
@@ -29,12 +29,12 @@ def _say_ready() -> None:
 
 
 def _say_nothing() -> None:
-    """It has been said."""
+    """Does nothing: `ready` was printed already."""
 
 
 def main() -> int:
     text = sys.stdin.buffer.read()
-    if not text:  # who started us died before it had said what for
+    if not text:  # the parent died before it sent the input
         return 0
     options = from_json(text, GuardianOptions)
     confine()

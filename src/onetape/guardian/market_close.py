@@ -1,4 +1,4 @@
-"""A close at the market that is under way: its fill takes a while, and what it takes off is not closed twice. Pure."""
+"""A market close under way, whose quantity must not be closed twice. Pure."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from onetape.model.time import SECOND
 
 __all__ = ["MarketClose"]
 
-# By then the venue's own listing of positions has been believed where its fills were not heard of; a close that came
-# to nothing without a word is sent again.
+# By then the venue's own listing of positions has corrected unreported fills; a close that vanished without a report is
+# sent again.
 WITHIN: Final = 10 * SECOND
 
 
 @dataclass(slots=True)
 class MarketClose:
-    """Counts what closes that were sent have yet to take off one position, or one part of it. left: units."""
+    """Counts the open quantity of closes of one position, or one part of it. left: units."""
 
     left: int = 0
     until: int = 0  # ns of the core's clock
@@ -25,12 +25,12 @@ class MarketClose:
         self.left, self.until = self.under_way(now) + size, now + WITHIN
 
     def ended(self, left: int) -> None:
-        """Takes in that so much of what was sent takes nothing off: it was refused, or canceled."""
+        """Subtracts a quantity that will not fill: it was refused, or canceled."""
         self.left = max(self.left - left, 0)
 
     def hold(self, qty: int, was: int) -> None:
-        """Takes in what is held, signed: what has gone was closed by it, for whatever else takes off leaves less to
-        close as well."""
+        """Handles a change of the signed position: a reduction counts as filled by the close, because any other
+        reduction leaves less to close, too."""
         self.left = max(self.left - max(abs(was) - abs(qty), 0), 0) if qty * was > 0 else 0
 
     def under_way(self, now: int) -> int:

@@ -1,9 +1,9 @@
 """The guardian's own orders on an account whose gateway is dead.
 
-It acts only while it holds the account's fence, which a gateway holds for all of its life: never both. What it
-places can only reduce, belongs to whose part of the position it takes off, and is on the guardian's tape
-before it leaves. The order manager is the gateway's: what has no answer is UNKNOWN and asked for by its id.
-The client ids say that a guardian has placed them while no gateway ran; the next gateway takes them over.
+It acts only while it holds the account's fence, which a gateway holds while it runs: never both. Its orders can only
+reduce, belong to the owner of the reduced part, and are on the guardian's tape before they are sent. It uses the
+gateway's order manager: an order without an answer is UNKNOWN and queried by its id. Client ids show that a guardian
+placed the order while no gateway ran; the next gateway takes it over.
 """
 
 from __future__ import annotations
@@ -36,36 +36,36 @@ from onetape.risk.stop_ladder import Rung, pieces
 __all__ = ["NOT_THERE", "NUMBERS", "ORDER", "PLACING", "TAKEN_OVER", "OrderNumbers", "PastGateway", "number_of"]
 
 ORDER: Final = "past gateway"  # the kind of its records,
-NUMBERS: Final = "numbers past gateway"  # that of how far their numbers may go,
-PLACING: Final = "placing"  # the state of the first of an order,
-TAKEN_OVER: Final = "taken over"  # and of the last of a stop that a gateway has,
-NOT_THERE: Final = "not there"  # or does not have once it has compared itself with its venue
-RESERVED: Final = 1 << 30  # ids that one sync of the guardian's tape is for: those of one second
-NOBODY: Final = -1  # in place of a robot's number, where the gateway's tape has no operator
-LIST_EVERY: Final = 10 * SECOND  # what works and would open again, where there is no answer
-RELIST_AFTER: Final = 2 * SECOND  # where the last list had some, or was refused
+NUMBERS: Final = "numbers past gateway"  # the kind of the record of reserved numbers,
+PLACING: Final = "placing"  # the state of the first record of an order,
+TAKEN_OVER: Final = "taken over"  # and of the last record of a stop that a gateway has,
+NOT_THERE: Final = "not there"  # or does not have after it has reconciled with its venue
+RESERVED: Final = 1 << 30  # ids per sync of the guardian's tape: those of one second
+NOBODY: Final = -1  # in place of a robot's number, if the gateway's tape has no operator
+LIST_EVERY: Final = 10 * SECOND  # between listings of orders that would open again, if the last had no answer
+RELIST_AFTER: Final = 2 * SECOND  # if the last listing had some, or was refused
 ASK_AFTER: Final = SECOND // 10
 _WRITES: Final = frozenset({Purpose.PLACE, Purpose.CANCEL})
 
 
 class _Handed(NamedTuple):
-    """A stop that a gateway is to take over. about: as it was placed; compared: how often the gateway had compared
-    itself with its venue before."""
+    """A stop that a gateway is to take over. about: as it was placed; compared: the gateway's count of reconciliations
+    then."""
 
     about: Mapping[str, Any]
     compared: int
 
 
 class OrderNumbers:
-    """Gives orders their ids, each once over incarnations and losses of power. last: that an earlier incarnation may
-    have used; reserve: brings to the disk, before any of them is used, how far they may go."""
+    """Assigns order ids, unique over incarnations and power losses. last: the last that an earlier incarnation may have
+    used; reserve: makes the end of a range durable before any id of it is used."""
 
     def __init__(self, last: int, reserve: Callable[[int], None]) -> None:
         self._last = self._reserved = last
         self._reserve = reserve
 
     def next(self, now: int) -> int:
-        """now: ns UTC."""
+        """Returns the next id. now: ns UTC."""
         self._last = next_by_hand(self._last, now, is_past_gateway=True)
         if self._last > self._reserved:
             self._reserved = self._last + RESERVED - 1
@@ -75,7 +75,7 @@ class OrderNumbers:
 
 class PastGateway:
     """Places the guardian's own orders on one account whose gateway is dead. say: writes a record to the guardian's
-    tape; spawn: runs work beside; ids: of its orders."""
+    tape; spawn: runs a concurrent task; ids: of its orders."""
 
     def __init__(
         self,
@@ -93,8 +93,8 @@ class PastGateway:
         self._line, self._protocol, self._now = reader.line, reader.protocol, reader.clock.now
         self._say, self._spawn, self._steady = say, spawn, reader.steady
         self._fence = Fence(home, account, holder=GUARDIAN)
-        self._under_way = 0  # calls
-        self._began = 0  # when it found its gateway dead, ns of the steady clock
+        self._under_way = 0  # count of calls
+        self._began = 0  # when its gateway was found dead, ns of the steady clock
         self._ids = ids
         self._flattening: set[tuple[str, PositionSide]] = set()
         self._stops: set[str] = set()
@@ -102,20 +102,20 @@ class PastGateway:
         self.begin_anew({})
 
     def begin_anew(self, placed: Mapping[str, Mapping[str, Any]]) -> None:
-        """The gateway takes over all that was placed, from here on. placed: by earlier lives, as in `recall`."""
+        """Hands over all placed orders to the gateway. placed: by earlier incarnations, as in `recall`."""
         stops: dict[str, Mapping[str, Any]] = {name: _about(self._manager.orders[name]) for name in self._stops}
         stops |= {name: about for name, about in placed.items() if about["trigger"]}
         self._handed |= {name: _Handed(about, self._follower.comparisons) for name, about in stops.items()}
         self._stops.clear()
         self._manager: OrderManager = OrderManager(AccountOrders(self._protocol), self, {})
-        self._closings: dict[str, tuple[int, int]] = {}  # when each was sent, ns of a steady clock, and what it filled
-        self._unsure: dict[PositionGuard, tuple[int, int]] = {}  # filled as a listing was on its way: when known, size
+        self._closings: dict[str, tuple[int, int]] = {}  # when sent, ns of a steady clock, and filled quantity
+        self._unsure: dict[PositionGuard, tuple[int, int]] = {}  # fills during a listing: when reported, size
         self._flattening.clear()
-        self._list_at = 0  # when orders that would open them again are listed next; 0: the last list had none
+        self._list_at = 0  # next listing of orders that would open them again; 0: the last one had none
 
     def look_at_handed(self) -> None:
-        """A stop that a gateway does not have once it has compared itself with the venue has ended meanwhile: nobody
-        else says so."""
+        """Completes the handover of stops. A stop that a gateway does not have after a reconciliation with the venue
+        has ended meanwhile, which nothing else reports."""
         for name, handed in list(self._handed.items()):
             if self._follower.has_stop(name):
                 del self._handed[name]
@@ -126,7 +126,7 @@ class PastGateway:
                 self._core.stop_ended(self._account, name, self._steady())
 
     def begin_alone(self, placed: Mapping[str, Mapping[str, Any]]) -> None:
-        """Its gateway is dead, from here on. placed: by earlier lives, as `recall` takes them."""
+        """Starts to act, because its gateway is dead. placed: by earlier incarnations, as in `recall`."""
         self._began = self._steady()
         self.look_at_handed()
         handed, self._handed = self._handed, {}
@@ -136,13 +136,13 @@ class PastGateway:
 
     @property
     def is_alone(self) -> bool:
-        """No gateway lives."""
+        """Tells whether no gateway runs."""
         is_free = self._fence.take()
         self._end()
         return is_free
 
     def begin(self) -> bool:
-        """Tells whether it may act: no gateway lives. It may until nothing of its own is under way."""
+        """Takes the fence until nothing of its own is under way. False: a gateway runs."""
         return self._fence.take()
 
     def _end(self) -> None:
@@ -156,7 +156,7 @@ class PastGateway:
     # --- orders -----------------------------------------------------------------------------------
 
     def place(self, effect: PlaceStops) -> dict[str, Rung]:
-        """Stops, and what is closed at the market; by the client ids that they have."""
+        """Places stops, and market closes; returns them by client id."""
         free = self._parts(effect.symbol, effect.position_side, effect.closes)
         placed = {}
         for rung in effect.rungs:
@@ -182,8 +182,8 @@ class PastGateway:
         )
 
     def flatten(self, guards: list[PositionGuard]) -> None:
-        """Closes positions at the market, what works to close them counted, and cancels what would open them
-        again. The list of that is asked for at the same time: closing does not wait for it."""
+        """Closes positions at the market, less working closes, and cancels orders that would open them again. These are
+        listed at the same time: closing does not wait for the listing."""
         for guard in guards:
             if (of := (guard.instrument.symbol, guard.side)) not in self._flattening:
                 self._flattening.add(of)
@@ -206,7 +206,7 @@ class PastGateway:
         self._look_for_openers()
 
     def _filled_since(self, guard: PositionGuard) -> int:
-        """Returns what may be off the position though its last listing had it."""
+        """Returns fills that the position's last listing may not include."""
         at, size = self._unsure.get(guard, (0, 0))
         if guard.listed_at >= at + SETTLES:
             self._unsure.pop(guard, None)
@@ -214,8 +214,9 @@ class PastGateway:
         return size
 
     def _filled(self, order: Order) -> None:
-        """What a closing has filled is off the position at once: a listing may be long in coming, and nothing is closed
-        twice. Not so where the position is from a listing that was asked for since the order left: it may have it."""
+        """Subtracts a close's fill from the position at once, because listings are slow, and nothing may be closed
+        twice. If the position is from a listing requested after the order was sent, which may include the fill, it is
+        only kept as unsure."""
         sent, counted = self._closings[order.client_id]
         new, now, spec = order.filled - counted, self._steady(), order.spec
         self._closings[order.client_id] = sent, order.filled
@@ -236,7 +237,7 @@ class PastGateway:
             self._submit(robot, self._spec(effect, Rung(0, 0, piece)))
 
     def cancel(self, symbols: Mapping[str, str]) -> None:
-        """Cancels stops, by client id: their symbols."""
+        """Cancels stops. symbols: by client id."""
         for name, symbol in symbols.items():
             order = self._manager.orders.get(name)
             if order is not None and order.is_open:
@@ -248,13 +249,13 @@ class PastGateway:
         self._carry_out()
 
     def _look_for_openers(self) -> None:
-        """Until a list has none of them, in case that a list or a cancel has come to nothing."""
+        """Lists orders that would open again, until a listing has none, in case a listing or a cancel was lost."""
         if self._list_at and self._now() >= self._list_at:
             self._list_at = self._now() + LIST_EVERY
             self._spawn(self._cancel_what_opens())
 
     async def _cancel_what_opens(self) -> None:
-        """Orders of ours in what is being flattened; those of other hands stay."""
+        """Cancels our orders that would open positions being flattened; foreign ones stay."""
         began, is_done = self._list_at, True
         for call in self._protocol.open_orders(self._now()):
             answer = await self._line.answer(call)
@@ -264,14 +265,14 @@ class PastGateway:
                 self._record(row.client_id, "canceling", {"symbol": row.symbol})
                 key = OrderKey(row.symbol, row.client_id, row.conditional)
                 self._send(self._protocol.cancel(key, self._now()))
-        if self._list_at == began:  # nothing else is flattened since
+        if self._list_at == began:  # no other flatten began since
             self._list_at = 0 if is_done else self._now() + RELIST_AFTER
 
     def _opens(self, row: OrderStatusReport) -> bool:
         if (row.symbol, row.position_side) not in self._flattening or row.client_id in self._manager.orders:
             return False
         match row.position_side:
-            case PositionSide.BOTH:  # of either side: it turns what is flat
+            case PositionSide.BOTH:  # either side: it could turn a flat position
                 opens = not row.reduce_only
             case PositionSide.LONG:
                 opens = row.side is Side.BUY
@@ -294,7 +295,7 @@ class PastGateway:
         return client_id_of_order(robot_tag(GUARDIAN), order_id)
 
     def owner_of(self, name: str) -> tuple[int, int] | None:
-        """Returns whose an order is by its client id: the number of a robot of the account's, the order's."""
+        """Returns the owner of an order by its client id: the robot's number on the account, the order's number."""
         parsed = parse_client_id(name)
         if parsed is None:
             return None
@@ -305,12 +306,12 @@ class PastGateway:
         return (NOBODY, order_id) if is_past_gateway(order_id) else None
 
     def is_by_hand(self, robot: int, order_id: int) -> bool:
-        """Tells that it takes over none but its own, whose ids say so."""
+        """Tells that no order is by hand: it takes over only its own, whose ids show it."""
         return False
 
     def _parts(self, symbol: str, side: PositionSide, closes: Side) -> dict[int, int]:
-        """Returns what an order of that side takes off of whom, by the robot's number: as the gateway's tape has it,
-        and the rest is the operator's."""
+        """Returns the quantities that an order of that side reduces, by robot number: as on the gateway's tape, and the
+        rest is the operator's."""
         view = self._follower.view
         parts = {number: life.held.get(symbol, {}).get(side, 0) for number, life in view.robots.items()}
         found = {number: abs(qty) for number, qty in parts.items() if qty * closes.sign < 0}
@@ -322,7 +323,7 @@ class PastGateway:
     # --- the venue --------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        """Asks for what has no answer, and, as no stream says it, for what closings have filled; to be called some
+        """Sends due queries of unanswered orders and of closes' fills, which no stream reports; to be called some
         twenty times a second."""
         now = self._now()
         for order in self._manager.open.values():
@@ -333,7 +334,7 @@ class PastGateway:
         self._look_for_openers()
 
     def recall(self, records: Mapping[str, Mapping[str, Any]]) -> None:
-        """What an earlier life has placed and did not see the end of, by client id: it is asked for."""
+        """Restores orders of an earlier incarnation without a known end, by client id, and queries them."""
         instruments = self._follower.view.instruments
         for name, about in records.items():
             parsed = parse_client_id(name)
@@ -355,13 +356,13 @@ class PastGateway:
         self._carry_out()
 
     def stops_listed(self, rows: list[OrderStatusReport]) -> None:
-        """The venue's listing of stops: those of its own that it has not placed in this life are among them."""
+        """Handles the venue's listing of stops, which may include its own of earlier incarnations."""
         own = [row for row in rows if (of := self.owner_of(row.client_id)) and is_past_gateway(of[1])]
         self._manager.hear(own, self._now(), source="rest")
         self._carry_out()
 
     def _carry_out(self) -> None:
-        """Intents and news to the tape, then calls to the wire, then the core hears of stops."""
+        """Writes intents and news to the tape, then sends calls, then passes stops to the core."""
         manager = self._manager
         while manager.outs or manager.calls:
             outs, manager.outs = manager.outs, []
@@ -380,7 +381,7 @@ class PastGateway:
                         self._record(order.client_id, str(order.state), {"filled": order.filled})
             calls, manager.calls = manager.calls, []
             for call in calls:
-                if call.purpose in _WRITES and not self.begin():  # a gateway has come
+                if call.purpose in _WRITES and not self.begin():  # a gateway has started
                     continue
                 self._send(call)
             for order in changed.values():
@@ -413,7 +414,7 @@ class PastGateway:
             self._under_way -= 1
         name = call.subject.client_id if call.subject is not None else ""
         if call.purpose is Purpose.CANCEL and name not in self._manager.orders:
-            # What was on its way as its gateway died may come yet: it is canceled anew until then.
+            # An order under way when its gateway died may still arrive: cancel it again until then.
             is_absent = answer.not_found and self._steady() >= self._began + ABSENT_AFTER
             if is_absent or (not answer.not_found and answer.outcome in (Outcome.DONE, Outcome.SETTLED)):
                 self._core.stop_ended(self._account, name, self._steady())
@@ -426,7 +427,7 @@ class PastGateway:
 
 
 def _about(order: Order) -> dict[str, Any]:
-    """Returns what another life of the guardian asks the venue by."""
+    """Returns the facts by which another incarnation of the guardian queries the order."""
     spec = order.spec
     return {
         "symbol": spec.symbol,
@@ -453,6 +454,6 @@ def _row(order: Order) -> StopRow:
 
 
 def number_of(name: str) -> int:
-    """Returns the id of an order of that client id; 0: it is none of these."""
+    """Returns the order id in that client id; 0: it is not one of these."""
     parsed = parse_client_id(name)
     return parsed.order_id if parsed is not None and is_past_gateway(parsed.order_id) else 0

@@ -1,4 +1,4 @@
-"""One position as the guardian sees it: what is held, which stops stand, what is under way."""
+"""One position as the guardian sees it: its quantity, its stops, and what is under way."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ __all__ = ["COVERED", "Placement", "PositionGuard", "unrealized_of"]
 
 _PRICED: Final = (PriceKind.QUOTE, PriceKind.MARK)
 _UNANSWERED: Final = frozenset({OrderState.INITIALIZED, OrderState.SUBMITTED})
-REPEAT: Final = SECOND  # a cancel that did nothing, doubled up to
+REPEAT: Final = SECOND  # of a cancel without effect, doubled up to
 REPEAT_MAX: Final = 16 * SECOND
-COVERED: Final = Fraction(95, 100)  # from here on a position is protected
-MISSING_AFTER: Final = 3 * SECOND  # a stop that was verified and that listings have no more
-ADOPT_WITHIN: Final = 2 * SECOND  # the venue says by then which of the stops it still has
+COVERED: Final = Fraction(95, 100)  # the share from which a position is protected
+MISSING_AFTER: Final = 3 * SECOND  # how long listings lack a verified stop before it counts as missing
+ADOPT_WITHIN: Final = 2 * SECOND  # the venue has listed the remaining stops by then
 
 
 class CanceledStops(NamedTuple):
-    """What is said of stops that other hands have canceled. severity "": they are replaced."""
+    """A report about stops that were canceled by others. severity "": they are replaced."""
 
     state: str
     about: dict[str, Any]
@@ -41,15 +41,15 @@ class CanceledStops(NamedTuple):
 
 
 class Placement:
-    """A ladder on its way to the venue. began: ns."""
+    """A ladder that is being placed at the venue. began: ns."""
 
     def __init__(self, rungs: tuple[Rung, ...], began: int) -> None:
         self.rungs, self.began = rungs, began
-        self.ended: set[str] = set()  # of its orders, those that stood and do no more
+        self.ended: set[str] = set()  # orders of it that have ended
         self.placed: dict[str, Rung] = {}  # by client id
         self.refused: dict[Rung, int] = {}  # the error's number
         self.answered_at = 0
-        self.acknowledged_at = 0  # the venue has answered to each: its listing may have them from here on
+        self.acknowledged_at = 0  # the venue has answered for each: later listings must have them
 
     @property
     def is_answered(self) -> bool:
@@ -60,8 +60,8 @@ class Placement:
 
 
 class LadderState:
-    """Holds how the ladder of a position is worked: its stops, or its take-profits. floors: by rank of the level, no
-    trigger is farther from the market."""
+    """The state of a position's ladder, its stops or its take-profits. floors: by rank of the level, the farthest
+    allowed trigger."""
 
     def __init__(self, *, is_target: bool) -> None:
         self.is_target, self.kind = is_target, "take-profits" if is_target else "ladder"
@@ -69,58 +69,58 @@ class LadderState:
         self.begin()
 
     def begin(self) -> None:
-        """Of another position."""
+        """Resets the state for another position."""
         self.floors: dict[int, int] = {}
         self.placement: Placement | None = None
-        self.cut_to = 0  # so many orders were all that it might have; 0: it has all of its levels
+        self.cut_to = 0  # the number of orders that it was cut to; 0: it has all of its levels
         self.wants_anew = self.is_passed = False
         self.retry_at, self.backoff = 0, SECOND // 4
 
 
 class PositionGuard:
-    """Guards one position; changed by the core's events alone. Sizes are units, prices units of price, times ns.
-    prices: of its symbol, shared by the positions of both sides."""
+    """Guards one position; changed by the core's events only. Sizes are units, prices units of price, times ns. prices:
+    of its symbol, shared by the positions of both sides."""
 
     def __init__(self, account: str, instrument: Instrument, side: PositionSide, prices: ConfirmedPrice) -> None:
         self.account, self.instrument, self.side, self.prices = account, instrument, side, prices
         self.qty = 0
-        self.shares, self.gains = LevelShares(), LevelShares()  # of local stops, and local take-profits
+        self.shares, self.gains = LevelShares(), LevelShares()  # of local stops, and of local take-profits
         self.entry: Fraction | None = None
         self.liquidation: Fraction | None = None
-        self._liquidation_listed: Fraction | None = None  # by the venue's last listing
+        self._liquidation_listed: Fraction | None = None  # from the venue's last listing
         self.opened = ""  # the frame of the gateway's journal that opened it
         self.changed_at = 0
-        # When the venue's listing was asked for that was taken last, and when the last one that `qty` is from.
+        # When the last processed listing of the venue was requested, and when the last one that set `qty`.
         self.listed_at = self.believed_at = 0
-        self.is_confirmed = False  # the venue has said so since it is long, short or flat
-        self._differs = 0  # listings in a row
+        self.is_confirmed = False  # the venue has confirmed the direction (long, short or flat)
+        self._differs = 0  # successive listings
         self.parts: dict[str, SubAccountStop] = {}  # by sub-account
-        self._triggers_terms: object = None  # that these triggers follow from
+        self._triggers_terms: object = None  # the inputs from which the triggers below follow
         self._triggers_found: list[int] = []
         # Stops.
         self.stops, self.targets = LadderState(is_target=False), LadderState(is_target=True)
-        self.rows: dict[str, StopRow] = {}  # of both
-        self.verified: dict[str, int] = {}  # when a listing had it last
-        self.missing: dict[str, int] = {}  # since when listings do not have it
-        self.is_missing: set[str] = set()  # for so long that it does not count, or fired and stuck since
-        self._canceled: dict[str, tuple[StopRow, int]] = {}  # by other hands, since when; nothing was said of it
-        self._is_canceled = False  # that was said, and what stands has not been whole since
-        self._fired: dict[str, tuple[int, int]] = {}  # what was left of it, and since when
-        # When each is sent anew, and how long after that; 0: the first time.
+        self.rows: dict[str, StopRow] = {}  # of both ladders
+        self.verified: dict[str, int] = {}  # request time of the last listing that had it
+        self.missing: dict[str, int] = {}  # since when listings lack it
+        self.is_missing: set[str] = set()  # missing for too long to count, or fired and stuck
+        self._canceled: dict[str, tuple[StopRow, int]] = {}  # by others, with the time; not reported yet
+        self._is_canceled = False  # that was reported, and the stops have not been complete since
+        self._fired: dict[str, tuple[int, int]] = {}  # its open quantity, and since when
+        # When each cancel is sent again, and the delay after that; 0: not sent yet.
         self.cancels: dict[str, tuple[int, int]] = {}
         self.is_dust = self.has_looked_back = self.is_blind = False
         self.look_back_at = 0
-        # What is done beside them.
-        self.flattening = ""  # why
+        # Measures beside the stops.
+        self.flattening = ""  # the reason
         self.closing = MarketClose()
         self.flattened_at = self.closed_at = -10 * SECOND
         self.unprotected_since = self.protected_at = 0
         self.is_lost = self.says_anew = False
 
-    # --- what is held -----------------------------------------------------------------------------
+    # --- the position -----------------------------------------------------------------------------
 
     def hold(self, qty: int, entry: Fraction | None, now: int) -> None:
-        """The gateway says what is held."""
+        """Sets the position, as the gateway reports it."""
         if qty != self.qty:
             self.changed_at = now
             self._differs = 0
@@ -141,13 +141,13 @@ class PositionGuard:
             self.look_back_at = 0
             self.stops.begin()
             self.targets.begin()
-            # What still rests has the levels of the one before, and may have just the size of this one.
+            # The remaining stops have the previous position's levels, even if their size fits this one.
             self.stops.wants_anew = self.targets.wants_anew = bool(self.rows)
         self.qty = qty
 
     def venue_says(self, row: PositionReport | None, queried_at: int, now: int, *, differs: int) -> str:
-        """Takes in the venue's own listing; says what is remarkable of it, "" for nothing. differs:
-        so many listings in a row that say another position are believed."""
+        """Handles the venue's own listing; returns a text about a difference, "" without. differs: the number of
+        successive differing listings after which the venue is believed."""
         qty, self.listed_at = 0 if row is None else row.qty, queried_at
         if row is not None:
             self._liquidates(self._units(row.liquidation))
@@ -171,8 +171,8 @@ class PositionGuard:
         return said
 
     def _liquidates(self, listed: Fraction | None) -> None:
-        """Takes in the liquidation price of a listing. One that is nearer to the market is believed when two listings
-        in a row have it: levels move inside of it."""
+        """Sets the liquidation price from a listing. A price nearer to the market needs two listings in a row, because
+        levels move inside of it."""
         before, self._liquidation_listed = self._liquidation_listed, listed
         if listed is not None and before is not None and self.qty:
             sign = 1 if self.qty > 0 else -1
@@ -184,8 +184,8 @@ class PositionGuard:
 
     @property
     def subject(self) -> str:
-        """Returns what records of it are about: in hedge mode a symbol has two positions, and what ends of one of them
-        goes on of the other."""
+        """Returns the subject of its records: in hedge mode a symbol has two positions, and the end of one's problem is
+        not the other's."""
         side = "" if self.side is PositionSide.BOTH else f" {self.side}"
         return f"{self.account} {self.instrument.symbol}{side}"
 
@@ -195,7 +195,7 @@ class PositionGuard:
 
     @property
     def target(self) -> int:
-        """Returns how much of it stops can take off."""
+        """Returns the quantity that stops can protect."""
         return protectable(self.instrument, self.qty)
 
     @property
@@ -204,17 +204,17 @@ class PositionGuard:
         return max(int((instrument.market_lot or instrument.lot).scaleb(instrument.size_decimals)), 1)
 
     def unrealized(self, now: int) -> int:
-        """In 1e-18 of the settle currency; 0 where nobody knows."""
+        """Returns the unrealized profit in 1e-18 of the settle currency; 0 if unknown."""
         price = self.price(now)
         if self.entry is None or not price:
             return 0
         value, near = Terms(self.instrument).value, max(int(self.entry), 1)
-        share = self.entry / near  # an average lies between two prices
+        share = self.entry / near  # an average entry is between two prices
         cost = value(near, self.qty) * (1 / share if self.instrument.kind is Kind.INVERSE else share)
         return self.open_profit(self.qty, round(cost), price)
 
     def open_profit(self, qty: int, cost: int, price: int) -> int:
-        """Returns what closing a part of it at a price would bring. cost: of the part, 1e-18 of the settle currency."""
+        """Returns the profit of closing a part at a price. cost: of the part, 1e-18 of the settle currency."""
         held = Holding(Terms(self.instrument))
         held.fill(qty, cost)
         return held.unrealized_at(price)
@@ -222,32 +222,33 @@ class PositionGuard:
     # --- levels -----------------------------------------------------------------------------------
 
     def reset(self) -> None:
-        """Wants both ladders anew, wherever their levels are then."""
+        """Requests a replacement of both ladders with their default levels."""
         for ladder in (self.stops, self.targets):
             ladder.floors, ladder.wants_anew = {}, True
         self.has_looked_back, self.look_back_at = False, 0
 
     def closes_of(self, ladder: LadderState) -> Side:
-        """Returns the side whose look-back a ladder has: of take-profits the one that stops do not close on."""
+        """Returns the closing side that a ladder's look-back level is for: for take-profits the opposite one."""
         return self.closes.opposite if ladder.is_target else self.closes
 
     def is_beyond(self, ladder: LadderState, level: int, now: int) -> bool:
-        """Tells whether the market has passed a ladder's look-back."""
+        """Tells whether the market has passed a ladder's look-back level."""
         price = self.price(now)
         return price > 0 and (level - price) * self.closes_of(ladder).sign <= 0
 
     def draw_in(self, ladder: LadderState, distances: Sequence[Decimal], level: int, now: int) -> None:
-        """Draws a ladder's levels in to a look-back; none goes farther from the market than it was."""
+        """Moves a ladder's levels toward a look-back level; none moves farther from the market."""
         assert self.entry is not None
         way = -self.closes_of(ladder).sign
-        # Of the entry and the market the one that is nearer to the level: no level is passed already.
+        # The one of entry and market that is nearer to the level, so that no level is passed already.
         near = way * min(way * self.entry, way * Fraction(self.price(now) or self.entry))
         levels = drawn_in(self.instrument, way, self.entry, distances, Fraction(level), near=near)
         nearer = {rank: way * max(way * ladder.floors.get(rank, each), way * each) for rank, each in enumerate(levels)}
         ladder.wants_anew, ladder.floors = ladder.wants_anew or nearer != ladder.floors, nearer
 
     def remember_shares(self, kind: str, *, opened: str, base: int, left: Fraction) -> None:
-        """Takes in what local rules of an earlier life have closed of it. The arguments are `GuardianCore`'s."""
+        """Restores the shares that local rules of an earlier incarnation have closed. The arguments are
+        `GuardianCore`'s."""
         rule, _, name = kind.partition(": ")
         part = self.parts.get(name) if name else self
         if part is not None and part.opened == opened and part.qty:
@@ -257,14 +258,14 @@ class PositionGuard:
 
     @property
     def caps(self) -> dict[int, int]:
-        """Returns the levels beyond which no take-profit is, by rank; what is no profit is none."""
+        """Returns the farthest allowed levels of take-profits, by rank, without those that give no profit."""
         assert self.entry is not None
         sign = 1 if self.qty > 0 else -1
         return {rank: level for rank, level in self.targets.floors.items() if (level - self.entry) * sign > 0}
 
     def gained(self, targets: Sequence[Decimal], price: int, now: int) -> tuple[int, int]:
-        """Returns how much local take-profits close at a price, and how many of their levels it is beyond. Those that
-        rest at the venue take their share themselves. price: 0 where it is not known."""
+        """Returns the quantity that local take-profits close at a price, and the number of passed levels. Those that
+        rest at the venue execute themselves. price: 0: unknown."""
         if not price or not self.entry:
             return 0, 0
         gain, caps, sign = -distance_of(self.entry, price, self.qty), self.caps, 1 if self.qty > 0 else -1
@@ -282,23 +283,23 @@ class PositionGuard:
         return next(iter(self._prices(now)), 0)
 
     def worst_distance(self, now: int, part: SubAccountStop | None = None) -> Fraction | None:
-        """Returns how far the middle or the mark price has gone against it or a part of it, the farther one."""
+        """Returns the larger adverse distance of the middle or the mark price, for the position or a part of it."""
         entry, qty = (self.entry, self.qty) if part is None else (part.entry, part.qty)
         if not entry or not qty:
             return None
         return max((distance_of(entry, each, qty) for each in self._prices(now)), default=None)
 
     def _prices(self, now: int) -> list[int]:
-        """Returns the confirmed middle and mark price, those that are known."""
+        """Returns the confirmed middle and mark price, as far as known."""
         return [price for kind in _PRICED if (price := self.prices.of(kind, now))]
 
     def is_uncertain(self, now: int) -> bool:
-        """Tells whether the middle or the mark price is told otherwise than it is confirmed."""
+        """Tells whether the middle or the mark price differs from its confirmed value."""
         return any(self.prices.is_unconfirmed(kind, now) for kind in _PRICED)
 
     def passed(self, rules: Rules, now: int) -> int:
-        """Returns how many levels of its ladder the middle or the mark price is beyond: where stops would rest, by what
-        it looked back on and before its liquidation price."""
+        """Returns the number of passed levels of its ladder, by the middle or the mark price: at the triggers of its
+        stops, within the look-back and before the liquidation price."""
         if not self.entry or not self.qty:
             return 0
         sign = 1 if self.qty > 0 else -1
@@ -306,7 +307,7 @@ class PositionGuard:
         return sum(worst is not None and worst <= sign * trigger for trigger in self._triggers(rules, sign, self.entry))
 
     def _triggers(self, rules: Rules, sign: int, entry: Fraction) -> list[int]:
-        """Returns the triggers of its levels, which are the same from quote to quote."""
+        """Returns the triggers of its levels, cached between quotes."""
         floors, liquidation = self.stops.floors, self.liquidation
         terms = (self.instrument, sign, entry, liquidation, rules.distances, tuple(floors.items()))
         if terms != self._triggers_terms:
@@ -315,8 +316,8 @@ class PositionGuard:
         return self._triggers_found
 
     def due_of_parts(self, rules: Rules, now: int, *, every: int) -> Iterator[tuple[str, SubAccountStop, int, int]]:
-        """Yields what local stops close now of sub-accounts that hold against each other: each with its name, its
-        quantity, and how many levels the price is beyond. every: ns between two closes."""
+        """Yields the due local stops of sub-accounts with opposite positions: each with its name, its quantity, and the
+        number of passed levels. every: ns between two closes."""
         parts = {name: each for name, each in self.parts.items() if each.qty}
         if len({each.qty > 0 for each in parts.values()}) < 2:
             return
@@ -334,7 +335,8 @@ class PositionGuard:
     # --- stops ------------------------------------------------------------------------------------
 
     def end(self, name: str, canceled: int = 0) -> None:
-        """canceled: when, where its gateway has not asked for it; 0: it was filled, refused or wished away."""
+        """Removes an ended order. canceled: when, if its gateway did not request it; 0: it was filled, rejected or
+        canceled on request."""
         row = self.rows.get(name)
         if canceled and row is not None and self.counts(row) and not (row.has_fired or row.is_target):
             self._canceled[name] = row, canceled
@@ -346,7 +348,7 @@ class PositionGuard:
         self.is_missing.discard(name)
 
     def cancels_due(self, rows: Iterable[StopRow], now: int) -> tuple[str, ...]:
-        """Returns those whose cancel is sent now: not yet, or long enough ago without an end."""
+        """Returns the orders whose cancel is sent now: for the first time, or again after its delay."""
         names = tuple(row.client_id for row in rows if now >= self.cancels.get(row.client_id, (0, 0))[0])
         for name in names:
             wait = self.cancels.get(name, (0, 0))[1] or REPEAT
@@ -354,12 +356,12 @@ class PositionGuard:
         return names
 
     def repeat_cancels(self) -> None:
-        """Another one carries them out from now on: those that did nothing are sent anew at once."""
+        """Makes all cancels due at once, because another process executes them from now on."""
         self.cancels = dict.fromkeys(self.cancels, (0, 0))
 
     def look_at_canceled(self, now: int, *, after: int) -> CanceledStops | None:
-        """Returns what is to be said of stops that other hands have canceled while their position lasts. after: so long
-        it may be that the position has gone as well, and nobody has told of it."""
+        """Returns a report about stops that others have canceled while their position is open. after: how long the end
+        of the position itself may be unreported."""
         due = {name: row for name, (row, since) in self._canceled.items() if now >= since + after}
         self._canceled = {name: each for name, each in self._canceled.items() if name not in due}
         lost = [row for row in due.values() if self.qty and row.closes is self.closes]
@@ -379,8 +381,9 @@ class PositionGuard:
         return None
 
     def adopt(self, levels: int) -> None:
-        """The stops of an earlier life: their levels are never loosened, also where it has left no word of them, and
-        they count once the venue has said that it has them. levels: fewer may have been all that there was room for."""
+        """Takes over the stops of an earlier incarnation: their levels are never loosened, even without its record, and
+        they count once the venue lists them. levels: of a complete ladder; fewer stops may have been all that there was
+        room for."""
         rows = len(self.working())
         self.stops.cut_to = rows if rows < levels else 0
         if self.qty and not self.stops.floors:
@@ -389,8 +392,8 @@ class PositionGuard:
         self.stops.unread_until = self.targets.unread_until = self.changed_at + ADOPT_WITHIN
 
     def listed(self, names: Collection[str], queried_at: int, now: int, *, is_alone: bool) -> None:
-        """Takes in the venue's listing of stops that wait for their trigger. is_alone: the gateway is dead, and does
-        not say what has become of a stop that no listing has had."""
+        """Handles the venue's listing of stops that wait for their trigger. is_alone: the gateway is dead, and cannot
+        report the end of a stop that no listing has had."""
         for name, row in self.rows.items():
             if name in names and not row.has_fired:
                 self.verified[name] = queried_at
@@ -400,12 +403,12 @@ class PositionGuard:
                 after = MISSING_AFTER if name in self.verified else ABSENT_AFTER
                 if now - self.missing.setdefault(name, now) >= after:
                     self.is_missing.add(name)
-        for ladder in (self.stops, self.targets):  # the gateway's journal may be a moment behind its answer
+        for ladder in (self.stops, self.targets):  # the gateway's journal may lag a little behind its answer
             if ladder.placement is not None:
                 self.verified |= {name: queried_at for name in ladder.placement.placed if name in names}
 
     def stuck(self, now: int, *, after: int) -> list[StopRow]:
-        """Returns stops that have fired and of which nothing was filled for so long: they count no more. Each once."""
+        """Returns stops that have fired without a fill for that time, each once: they no longer count."""
         found = []
         for row in [*self.working(), *self.working(self.targets)]:
             if not row.has_fired:
@@ -420,43 +423,44 @@ class PositionGuard:
         return found
 
     def working(self, of: LadderState | None = None) -> list[StopRow]:
-        """Orders of a ladder, by default the stops, that take off what is held."""
+        """Returns the orders of a ladder, by default the stops, that reduce the position."""
         is_target = of is not None and of.is_target
         return [row for row in self.rows.values() if row.closes is self.closes and row.is_target is is_target]
 
     def is_met(self, now: int) -> bool:
-        """The price is beyond the trigger of an order that still waits for it."""
+        """Tells whether the price is beyond the trigger of an order that still waits for it."""
         price, sign = self.price(now), self.closes.sign
         waiting = [row for row in self.rows.values() if row.closes is self.closes and not row.has_fired]
         return price > 0 and any((row.trigger - price) * (-sign if row.is_target else sign) <= 0 for row in waiting)
 
     def is_acknowledged(self, placement: Placement, now: int) -> bool:
-        """The venue has answered to each order of a placement: a listing that is asked for earlier lacks some."""
+        """Tells whether the venue has answered for each order of a placement: an earlier listing lacks some."""
         rows = (self.rows.get(name) for name in placement.placed if name not in placement.ended)
         if not placement.acknowledged_at and all(row is not None and row.state not in _UNANSWERED for row in rows):
             placement.acknowledged_at = now
         return placement.acknowledged_at > 0
 
     def unread(self, of: LadderState) -> list[StopRow]:
-        """Returns orders of a ladder that a listing may have yet, and none has had."""
+        """Returns the orders of a ladder that no listing has had yet."""
         names = self.verified.keys() | self.is_missing
         return [row for row in self.working(of) if row.client_id not in names and not row.has_fired]
 
     def counts(self, row: StopRow) -> bool:
-        """The venue has it, and nobody wants its end."""
+        """Tells whether the venue has an order and its end is not requested."""
         name = row.client_id
         is_there = (row.has_fired or name in self.verified) and name not in self.is_missing
         return is_there and name not in self.cancels
 
     def is_listed(self, row: StopRow) -> bool:
-        """It waits for its trigger, and counts by a listing that was asked for since the position has changed."""
+        """Tells whether an order waits for its trigger, and counts by a listing requested after the position's last
+        change."""
         name = row.client_id
         is_there = name not in self.missing and self.verified.get(name, 0) >= self.changed_at
         return is_there and self.counts(row) and not row.has_fired
 
     @property
     def surplus(self) -> list[StopRow]:
-        """Returns stops that the others do without, the smallest first."""
+        """Returns redundant stops, the smallest first."""
         rows = sorted((row for row in self.working() if self.is_listed(row)), key=lambda each: each.left)
         left, found = sum(row.left for row in rows) - self.target, []
         for row in rows:
@@ -467,19 +471,19 @@ class PositionGuard:
 
     @property
     def protected(self) -> int:
-        """Returns what stops take off that are verified and are not being canceled."""
+        """Returns the quantity of stops that are verified and not being canceled."""
         return self.stand(self.stops)
 
     def stand(self, of: LadderState) -> int:
-        """Returns what orders of a ladder take off that are verified and are not being canceled."""
+        """Returns the quantity of a ladder's orders that are verified and not being canceled."""
         return sum(row.left for row in self.working(of) if self.counts(row)) if self.qty else 0
 
     def firing(self, of: LadderState) -> int:
-        """Returns what orders of a ladder still take off that have fired."""
+        """Returns the open quantity of a ladder's orders that have fired."""
         return sum(row.left for row in self.working(of) if row.has_fired and self.counts(row))
 
     def shown(self, rules: Rules, now: int) -> dict[str, Any]:
-        """As `onetape stops` has it."""
+        """Renders it for `onetape stops`."""
         text, price_text = self.instrument.size_text, self.instrument.price_text
         rows = [row for row in self.rows.values() if not row.is_target]
         ages = [now - self.verified[row.client_id] for row in rows if row.client_id in self.verified]
@@ -498,7 +502,7 @@ class PositionGuard:
         }
 
     def _levels(self, rows: list[StopRow]) -> list[dict[str, Any]]:
-        """As they are shown, the nearest to the entry first. A distance is from there to where each takes off."""
+        """Renders levels, the nearest to the entry first. A distance is from the entry to the trigger."""
         text, price_text, entry = self.instrument.size_text, self.instrument.price_text, self.entry
         way, plus = (-1, "+") if any(row.is_target for row in rows) else (1, "")
         return [
@@ -514,14 +518,14 @@ class PositionGuard:
 
     @property
     def working_size(self) -> int:
-        """Returns what stops may take off that stand or are on their way, verified or not."""
+        """Returns the quantity of stops that work or are under way, verified or not."""
         placement = self.stops.placement
         size = sum(rung.size for rung in placement.rungs) if placement and not placement.is_answered else 0
         return size + sum(row.left for row in self.working() if row.client_id not in self.is_missing)
 
     @property
     def orders(self) -> int:
-        """Returns how many orders that wait for a trigger the venue has of it, or may have soon."""
+        """Returns the number of its orders that wait for a trigger at the venue, or may soon."""
         placements = [each.placement for each in (self.stops, self.targets) if each.placement is not None]
         coming = sum(
             sum(name not in self.rows and name not in each.ended for name in each.placed)
@@ -533,7 +537,7 @@ class PositionGuard:
 
     @property
     def is_placing(self) -> bool:
-        """Stops of it are on their way to the venue, or orders of it are being canceled there."""
+        """Tells whether stops of it are being placed, or orders of it are being canceled."""
         return self.stops.placement is not None or bool(self.cancels)
 
     @property
@@ -547,7 +551,7 @@ class PositionGuard:
 
 
 def unrealized_of(guards: Iterable[PositionGuard], now: int) -> Iterator[Unrealized]:
-    """Yields what open positions would bring now, of accounts and of each sub-account."""
+    """Yields the unrealized profit of accounts and of each sub-account."""
     found: dict[tuple[str, str, str], tuple[str, int | None]] = {}
     for guard in guards:
         account, symbol = guard.account, guard.instrument.symbol

@@ -1,7 +1,7 @@
-"""Which orders of robots have worked for too long, by the purpose that their tag names, and what is done about
-them: they are canceled, or a share of them takes at a price that is bounded. Pure.
+"""Finds robots' orders that have worked for too long, by the purpose in their tag, and cancels them, or lets a share of
+them take at a bounded price. Pure.
 
-What people have placed by hand and what other hands have placed is left alone.
+Orders placed by hand and foreign orders are left alone.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from onetape.projections.account import AccountState
 
 __all__ = ["StaleOrders", "Top"]
 
-RETRY: Final = 2 * SECOND  # what was asked for and has not come, doubled each time
+RETRY: Final = 2 * SECOND  # of a request without effect, doubled each time
 RETRY_MAX: Final = 60 * SECOND
 REDUCING: Final = SECOND // 2
-# A tenth of the 300 orders in ten seconds that Binance takes of an account: a cancel is one, a share that takes two.
+# A tenth of the 300 orders in ten seconds that Binance allows an account: a cancel counts one, a taking share two.
 PACE: Final = SECOND // 3
-AHEAD: Final = SECOND  # so much of it at once
-FRESH: Final = 10 * SECOND  # a price that is older says nothing
+AHEAD: Final = SECOND  # burst allowance
+FRESH: Final = 10 * SECOND  # an older price is ignored
 _WORKS: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
 
 
 class Top(NamedTuple):
-    """Best prices of a symbol, in units, and when they came, ns."""
+    """Best prices of a symbol, in units, and when they arrived, ns."""
 
     bid: int
     ask: int
@@ -38,23 +38,24 @@ class Top(NamedTuple):
 
 
 class StaleOrders:
-    """Ends the stale orders of one account. epoch: of this life of the guardian, part of the ids of its commands."""
+    """Ends the stale orders of one account. epoch: of this incarnation of the guardian, part of the ids of its
+    commands."""
 
     def __init__(self, account: str, rules: StaleRules, *, epoch: str) -> None:
         self._account, self._rules, self._epoch = account, rules, epoch
         self._count = 0
-        self._free_at = 0  # by the pace
-        self._next: dict[Key, tuple[int, int]] = {}  # when it is looked at again, and how long after that
+        self._free_at = 0  # by the rate limit
+        self._next: dict[Key, tuple[int, int]] = {}  # time of its next check, and the delay after that
         self._orphans: dict[Key, int] = {}  # since when
         self._converted: set[Key] = set()  # or refused
-        self._said: set[tuple[Key, bool]] = set()  # what is on the tape already; whether of a cancel
+        self._said: set[tuple[Key, bool]] = set()  # recorded already; whether of a cancel
 
     @property
     def is_idle(self) -> bool:
         return not self._rules.tags and not self._rules.orphans_after
 
     def look(self, view: AccountState, tops: Mapping[str, Top], now: int) -> list[CancelOrder | TakeShare | Record]:
-        """Returns what is to be done now, the oldest orders first. now: ns UTC, as the times of the orders."""
+        """Returns the effects that are due, the oldest orders first. now: ns UTC, like the times of the orders."""
         for kept in (self._next, self._orphans):
             for key in kept.keys() - view.working.keys():
                 del kept[key]
@@ -83,8 +84,8 @@ class StaleOrders:
         return effects
 
     def answered(self, effect: TakeShare, state: str, refused: str) -> list[Record]:
-        """Takes in what a gateway says of a share. state: `taken`, or `reducing` and it is to be asked again;
-        refused: why it is not, "": it is; both "": there was no answer in time."""
+        """Handles a gateway's answer about a share. state: `taken`, or `reducing` and the command is to be repeated;
+        refused: the reason, "": none; both "": there was no answer in time."""
         key = effect.robot, effect.order_id
         if not refused and state != "taken":
             return []
@@ -130,7 +131,7 @@ class StaleOrders:
         return CancelOrder(self._id(), self._account, order, reason)
 
     def _is_orphan(self, view: AccountState, key: Key, row: Order, now: int) -> bool:
-        """It closes, and for so long there was nothing that it could."""
+        """Tells whether a closing order has had no position to close for that time."""
         spec = row.spec
         held = view.held.get((spec.symbol, spec.position_side))
         opens = {PositionSide.LONG: Side.BUY, PositionSide.SHORT: Side.SELL}.get(spec.position_side, spec.side)

@@ -1,8 +1,8 @@
-"""How a venue's bounds of orders with a trigger, of an account and of each symbol, are shared by positions. Pure.
+"""Shares a venue's limits on orders with a trigger, per account and per symbol, among positions. Pure.
 
-Stops come before take-profits, and each position has at least one stop before another has a whole ladder. A part
-stays free, so that a ladder can be placed before the one that it replaces goes: in as many stops as there is room for,
-which take off the whole position, and once the old ones are gone in as many as are its share.
+Stops come before take-profits, and each position gets at least one stop before another gets a complete ladder. A part
+stays free, so that a ladder can be placed before the one that it replaces is canceled: first in as many stops as there
+is room for, which cover the whole position, and after the cancel in as many as its share.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from onetape.orders.calls import TriggerBounds
 
 __all__ = ["NO_BOUND", "SharedSlots", "Slots", "slots_of"]
 
-RESERVE: Final = 10  # a tenth of an account's stays free while ladders rest,
-SPARE: Final = 4 * RESERVE  # and of that a quarter while they are placed, but by those that make room
-RESERVE_OF_SYMBOL: Final = 2  # what a robot attaches at once: a stop and a take-profit
+RESERVE: Final = 10  # a tenth of an account's limit stays free while ladders rest,
+SPARE: Final = 4 * RESERVE  # and a quarter of that during placements, except those that make room
+RESERVE_OF_SYMBOL: Final = 2  # for a robot's attached stop and take-profit
 NO_BOUND: Final = 1 << 30
 
 
 class Slots(NamedTuple):
-    """The slots for orders with a trigger that positions share. each: stops that a position may have; has_targets:
-    take-profits rest at the venue, too; free: orders that the venue still takes; reserve, spare: of them, as above;
-    margin: beside its stops, for a ladder to have more of its levels; positions, others: that share them, orders of
-    robots."""
+    """The shares of positions in the slots for orders with a trigger. each: stops per position; has_targets:
+    take-profits rest at the venue, too; free: orders that the venue still accepts; reserve, spare: of them, as above;
+    margin: slots beyond its stops that must be free before a ladder gets more levels; positions, others: counts of
+    positions, and of robots' orders, that share them."""
 
     each: int = NO_BOUND
     has_targets: bool = True
@@ -37,7 +37,7 @@ class Slots(NamedTuple):
     margin: int = 0
     positions: int = 0
     others: int = 0
-    is_short: bool = False  # some position has fewer than its ladder
+    is_short: bool = False  # some position has fewer stops than its ladder
     is_stuck: bool = False  # no stop can be replaced
 
     @property
@@ -47,18 +47,17 @@ class Slots(NamedTuple):
         return cut + (["none is free: no stop can be replaced"] if self.is_stuck else [])
 
     def most(self, *, is_target: bool, makes_room: bool) -> int:
-        """Returns how many orders a ladder may have that is placed now; where it is short each of those that come has
+        """Returns the maximum number of orders of a ladder that is placed now; if slots are short, each new one gets
         one first."""
         room = self.free - (0 if makes_room else self.spare)
         return room if is_target else min(self.each, room, NO_BOUND if self.free > self.reserve else 1)
 
     def fits_more(self, rows: int) -> bool:
-        """Tells whether a ladder that has so many stops may have more."""
+        """Tells whether a ladder with that many stops may have more."""
         return self.each > rows and self.free >= self.each + self.margin
 
     def said(self, account: str, symbol: str, most: int) -> Record:
-        """Returns what to say of it. symbol: whose bound it is, "": the account's; most: orders that the venue
-        takes."""
+        """Returns the record about cut ladders. symbol: of the limit, "": the account's; most: the venue's limit."""
         who = "1 position has" if self.positions == 1 else f"{self.positions} positions share"
         share = f"{who} {most} orders with a trigger"
         share += f", robots have {self.others} of them" if self.others else ""
@@ -77,9 +76,9 @@ def slots_of(
     had_targets: bool,
     of_symbol: bool = False,
 ) -> Slots:
-    """Returns the shares of the positions of an account, or of a symbol. most: orders that the venue takes;
-    others: orders with a trigger that are not the guardian's; had_targets: take-profits rested at the venue until now.
-    Where they did not, they need more room to come back."""
+    """Returns the shares of the positions of an account, or of a symbol. most: the venue's limit; others: orders with a
+    trigger that are not the guardian's; had_targets: take-profits have rested at the venue so far; else they need more
+    room to return."""
     rules = [settings.of(each.instrument.symbol) for each in guards if each.target]
     tenth = max(most // RESERVE, 1)
     reserve, spare, margin = (RESERVE_OF_SYMBOL, 0, 0) if of_symbol else (tenth, max(most // SPARE, 1), tenth)
@@ -88,7 +87,7 @@ def slots_of(
     wanted = sum(len(each.distances) + len(each.targets) for each in rules)
     is_short = any(len(of.distances) > each for of in rules)
     free = most - others - sum(each.orders for each in guards)
-    # They are replaced whole.
+    # Take-profits are replaced as a whole.
     room = min(shared, most - others - max((len(each.targets) for each in rules), default=0))
     has_targets = wanted <= room - (0 if had_targets else tenth)
     is_stuck = bool(rules) and free <= 0 and not any(each.is_placing for each in guards)
@@ -96,15 +95,15 @@ def slots_of(
 
 
 class SharedSlots:
-    """Keeps how the positions of each account, and of each of its symbols, share their slots. bounds: by account, how
-    many orders with a trigger its venue takes."""
+    """The shares of positions in the slots of each account, and of each symbol. bounds: by account, its venue's limits
+    on orders with a trigger."""
 
     def __init__(self, settings: GuardianSettings, bounds: Mapping[str, TriggerBounds]) -> None:
         self._settings, self._bounds = settings, dict(bounds)
         self._others: dict[str, Mapping[str, int]] = {}  # by account and symbol; orders that are not the guardian's
-        self._listed: dict[tuple[str, str], int] = {}  # of them, at most: by the venue, where the gateway is dead
-        self._shared: dict[tuple[str, str], Slots] = {}  # by account and symbol, "" its own; as of the last tick
-        self._now: dict[str, dict[str, Slots]] = {}  # with what was placed since; not there: positions have changed
+        self._listed: dict[tuple[str, str], int] = {}  # upper bounds of these: from the venue, if the gateway is dead
+        self._shared: dict[tuple[str, str], Slots] = {}  # by account and symbol, "": the account's; as of the last tick
+        self._now: dict[str, dict[str, Slots]] = {}  # with placements since; absent: positions have changed
 
     def is_bound(self, account: str) -> bool:
         return any(self._bounds.get(account, ()))
@@ -114,8 +113,8 @@ class SharedSlots:
         self.changed(account)
 
     def listed(self, account: str, symbol: str, names: Collection[str], guards: Collection[PositionGuard]) -> None:
-        """Takes in which orders of a symbol the venue lists: a dead gateway does not say which of those on its tape
-        have ended. guards: of the symbol's positions."""
+        """Sets which orders of a symbol the venue lists, because a dead gateway does not report the ends of those on
+        its tape. guards: of the symbol's positions."""
         self._listed[account, symbol] = len(set(names).difference(*(each.rows for each in guards)))
         self.changed(account)
 
@@ -124,7 +123,7 @@ class SharedSlots:
         self.changed(account)
 
     def _others_of(self, account: str) -> dict[str, int]:
-        """Returns by symbol how many orders with a trigger are not the guardian's."""
+        """Returns the count of orders with a trigger that are not the guardian's, by symbol."""
         counts = self._others.get(account, {})
         return {symbol: min(count, self._listed.get((account, symbol), count)) for symbol, count in counts.items()}
 
@@ -132,7 +131,7 @@ class SharedSlots:
         self._now.pop(account, None)
 
     def took(self, guard: PositionGuard, orders: int) -> None:
-        """Takes in that so many are placed."""
+        """Counts placed orders."""
         now = self._now[guard.account]
         for symbol in ("", guard.instrument.symbol):
             now[symbol] = now[symbol]._replace(free=now[symbol].free - orders)
@@ -146,7 +145,7 @@ class SharedSlots:
         return [self._shared.get((guard.account, symbol), Slots()) for symbol in ("", guard.instrument.symbol)]
 
     def now(self, guard: PositionGuard, guards: Collection[PositionGuard]) -> list[Slots]:
-        """Returns the shares, with what was placed since the last tick. guards: of the account's positions."""
+        """Returns the shares, with placements since the last tick. guards: of the account's positions."""
         return [self._now_of(guard.account, symbol, guards) for symbol in ("", guard.instrument.symbol)]
 
     def _now_of(self, account: str, symbol: str, guards: Collection[PositionGuard]) -> Slots:
@@ -170,12 +169,12 @@ class SharedSlots:
         return bool(self._settings.of(guard.instrument.symbol).targets) and has_room
 
     def share(self, account: str, guards: Collection[PositionGuard]) -> list[Record]:
-        """Shares anew at each tick. Returns what is to be said where a bound cuts ladders, or no longer does."""
+        """Recomputes the shares at each tick. Returns records where a limit cuts ladders, or no longer does."""
         self.changed(account)
         said = []
         for symbol in dict.fromkeys(("", *(each.instrument.symbol for each in guards))):
             if most := self._most(account, symbol):
-                before = self._shared.get((account, symbol))  # an earlier life may have said another one
+                before = self._shared.get((account, symbol))  # an earlier incarnation may have reported another state
                 slots = self._shared[account, symbol] = self._now_of(account, symbol, guards)
                 said += [slots.said(account, symbol, most)] if before is None or before.cut != slots.cut else []
         return said

@@ -1,5 +1,5 @@
-"""Which stops protect what is held, for whoever looks: by the guardian while it runs, else by the
-gateways' journals, where nobody has asked the venue."""
+"""The stops that protect positions, for display: from the running guardian, else from the gateways' journals, without a
+query of the venue."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ __all__ = ["is_guarded", "stops"]
 
 
 def is_guarded(home: Path, config: Config) -> bool:
-    """Tells whether the guardian of the configuration runs, as far as its socket says."""
+    """Tells whether the configured guardian runs, by its socket."""
     return has_guardian(config) and process_socket(home, GUARDIAN).exists()
 
 
 def stops(home: Path, config: Config) -> list[dict[str, Any]]:
-    """Returns a row for each position that is held or has stops."""
+    """Returns a row for each position that is open or has stops."""
     if is_guarded(home, config):
         try:
             (answer,) = send_command(home, GUARDIAN, "status", {}, uuid.uuid4().hex)
@@ -35,7 +35,7 @@ def stops(home: Path, config: Config) -> list[dict[str, Any]]:
                 found: list[dict[str, Any]] = answer["result"]["stops"]
                 return found
         except OnetapeError:
-            pass  # it has ended, or is being started anew
+            pass  # it has ended, or is restarting
     return _by_journals(home, config)
 
 

@@ -1,4 +1,4 @@
-"""A sub-account's part of a position, which local stops close where sub-accounts hold against each other."""
+"""A sub-account's part of a position, which local stops close if sub-accounts have opposite positions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["SubAccountStop"]
 
 @dataclass(slots=True)
 class SubAccountStop:
-    """One sub-account's part of a position, as the core has it. entry: units of price."""
+    """One sub-account's part of a position. entry: units of price."""
 
     qty: int = 0
     cost: int = 0
@@ -23,16 +23,16 @@ class SubAccountStop:
     shares: LevelShares = field(default_factory=LevelShares)
     closing: MarketClose = field(default_factory=MarketClose)
     closed_at: int = -(10**10)
-    refusals: int = 0  # of its closes, one after the other
-    refused: str = ""  # why the last one was
+    refusals: int = 0  # successive refusals of its closes
+    refused: str = ""  # reason of the last one
 
     @property
     def noted(self) -> dict[str, Any]:
-        """Returns what its next life has to know of the levels that were closed."""
+        """Returns the closed levels, as its next incarnation needs them."""
         return {"opened": self.opened, "base": self.shares.base, "left": str(self.shares.left)}
 
     def hold(self, qty: int, cost: int, entry: Fraction, opened: str) -> None:
         self.shares.hold(qty, qty if opened == self.opened else 0)
-        # A journal that is read anew has told of nothing yet.
+        # While a journal is read again, nothing has been reported yet.
         self.closing.hold(qty, (self.qty or qty) if opened == self.opened else 0)
         self.qty, self.cost, self.entry, self.opened = qty, cost, entry, opened

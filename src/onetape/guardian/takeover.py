@@ -1,4 +1,4 @@
-"""When the guardian acts past one account's gateway, and what it does then by itself: pure."""
+"""Decides when the guardian acts for a dead gateway, and what it does then: pure."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = ["Takeover"]
 
 
 class Takeover:
-    """Watches one gateway. after: it is dead that shows no heartbeat for so long, ns, and does not hold its account's
-    fence; placed: what earlier lives have placed past it and did not see the end of, by client id; steady: ns."""
+    """Watches one gateway. after: ns without a heartbeat after which it is dead, if it does not hold its account's
+    fence; placed: orders of earlier incarnations without a known end, by client id; steady: ns."""
 
     def __init__(
         self,
@@ -31,10 +31,11 @@ class Takeover:
         self._account, self._past, self._core = account, past, core
         self._after, self._placed = after, placed
         self._say, self._steady = say, steady
-        self.is_dead = False  # its gateway is
+        self.is_dead = False  # whether its gateway is dead
 
     def look(self, heartbeat: int, now: int) -> None:
-        """To be called some twenty times a second. heartbeat: the gateway's last, 0: none is known; now: ns UTC."""
+        """Checks the gateway; to be called some twenty times a second. heartbeat: its last one, 0: unknown; now: ns
+        UTC."""
         is_silent = heartbeat > 0 and now - heartbeat > self._after
         if is_silent and not self.is_dead and self._past.is_alone:
             self.is_dead = True
@@ -54,8 +55,8 @@ class Takeover:
             self._past.look_at_handed()
 
     def does(self, effect: Effect) -> bool:
-        """Carries out an effect of the account as its gateway would, were it there. False: it is, or on its way, or it
-        is not for the guardian to do."""
+        """Carries out an effect of the account in place of a dead gateway. False: the gateway runs or is starting, or
+        the effect is not one of these."""
         if not isinstance(effect, PlaceStops | CancelStops | Flatten):
             return False
         if not self.is_dead or (isinstance(effect, PlaceStops) and effect.is_target) or not self._past.begin():
@@ -70,7 +71,7 @@ class Takeover:
         return True
 
     def stops_listed(self, rows: list[OrderStatusReport]) -> None:
-        """Takes in the venue's listing of stops."""
+        """Handles the venue's listing of stops."""
         if self.is_dead:
             self._past.stops_listed(rows)
 

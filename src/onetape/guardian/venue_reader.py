@@ -1,4 +1,4 @@
-"""The guardian's own look at a venue, past the gateway: which stops rest there, what is held."""
+"""The guardian's own queries of a venue, without the gateway: resting stops and positions."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from onetape.venues.past_market import bars_between
 
 __all__ = ["VenueReader", "can_watch", "traits_of"]
 
-FRESH: Final = 5 * SECOND  # a mark price that the venue has not renewed for so long says nothing
+FRESH: Final = 5 * SECOND  # an older mark price of the venue is ignored
 
 
 def can_watch(options: AccountOptions) -> bool:
-    """Its venue takes stops, and can be asked which it has."""
+    """Tells whether the account's venue takes stops, and can list them."""
     return not options.kind.startswith("ccxt:") and traits_of(options).positions
 
 
@@ -53,7 +53,7 @@ def _venue(options: AccountOptions) -> TradingVenue:
 
 
 class VenueReader:
-    """Asks with the account's key, from the budget that the address has in this home."""
+    """Queries with the account's key, from the address's budget in this home."""
 
     def __init__(self, options: AccountOptions, home: Path, say: Callable[[HealthOut], None]) -> None:
         venue = _venue(options)
@@ -67,7 +67,7 @@ class VenueReader:
         self.line = VenueLine(
             venue, options.rest, self.clock, hide, self._budget, keeps=False, egress=egress_of(options.proxy, say)
         )
-        self.weight = 0  # that it has spent
+        self.weight = 0  # spent so far
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -83,11 +83,11 @@ class VenueReader:
         self.protocol.set_instruments(instruments)
 
     def look(self) -> None:
-        """Now and then: says that the budget is there again."""
+        """Reports when the budget is available again; to be called periodically."""
         self._budget.look()
 
     async def stops(self, symbol: str) -> tuple[int, list[OrderStatusReport]] | None:
-        """When it was asked, ns of a steady clock, and a symbol's stops. None: no answer."""
+        """Returns the request time, ns of a steady clock, and a symbol's stops. None: no answer."""
         call = self.protocol.open_stops(symbol, self.clock.now())
         found = await self._rows(call) if call is not None else None
         if found is None:
@@ -97,15 +97,15 @@ class VenueReader:
 
     @property
     def pace(self) -> int:
-        """Returns how often positions, mark prices and stops can be asked for out of half of the address's budget, ns;
-        at most once a second. Stops, which cost no more than positions, are asked for half as often."""
+        """Returns the shortest interval, ns, at which positions, mark prices and stops can be queried with half of the
+        address's budget; at least one second. Stops, which cost no more than positions, are queried half as often."""
         weight = 1.5 * self.protocol.positions(0).weight + (self._marks.call.weight if self._marks is not None else 0)
         allowed = min((rule.most / rule.window for rule in self.line.venue.budget), default=weight) / 2
         return max(ceil(weight / allowed), SECOND)
 
     async def positions(self) -> tuple[int, list[PositionReport]] | None:
-        """When they were asked for, ns of a steady clock, and what is held, with mark prices: those of the market where
-        a venue's positions have none. None: no answer."""
+        """Returns the request time, ns of a steady clock, and positions with mark prices, from the market if the
+        venue's positions have none. None: no answer."""
         found = await self._rows(self.protocol.positions(self.clock.now()))
         if found is None:
             return None
@@ -117,7 +117,7 @@ class VenueReader:
         return queried_at, [row._replace(mark=marks.get(row.symbol)) for row in held]
 
     async def _mark_prices(self, marks: MarkPrices) -> Mapping[str, Decimal]:
-        """By symbol; without those that are not of now, and empty where there is no answer."""
+        """Returns mark prices by symbol, without old ones; empty without an answer."""
         self.weight += marks.call.weight
         try:
             status, _, body = await self.line.request(marks.call)
@@ -126,7 +126,7 @@ class VenueReader:
             return {}
 
     async def extremes(self, instrument: Instrument, window: int) -> tuple[int, int]:
-        """Low and high of the last `window` ns, in units; 0, 0: they cannot be told."""
+        """Returns low and high of the last `window` ns, in units; 0, 0: unavailable."""
         past, now, period = self.line.venue.past, self.clock.now(), period_of(window)
         if past is None or period not in past.intervals:
             return 0, 0

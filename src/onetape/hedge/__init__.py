@@ -1,2 +1,2 @@
-"""Offsetting positions over several accounts: what is planned, and how its legs end together. Pure: views and reports
-in, plans and effects out."""
+"""Hedging over several accounts: planning offsetting positions, and completing their legs. Pure: views and reports in,
+plans and effects out."""

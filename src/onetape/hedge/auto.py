@@ -1,9 +1,8 @@
-"""Automatic mode: holds a net delta for days, and answers why it does something, or nothing.
+"""Automatic mode: keeps a net delta at its target for days, and gives a reason for each action and inaction.
 
-A pure core. Events come in: the accounts as they are, and how an operation ended. One decision comes out for each look,
-with its reason; the same one once more is counted, not repeated, and so are those to hold that take turns. What it
-decides is carried out by others, one operation at a time. It stops itself, and says so, rather than trade where it
-should not.
+A pure core. Events come in: views of the accounts, and the ends of operations. Each look returns one decision with its
+reason; equal consecutive decisions, and alternating decisions to hold, are counted instead of repeated. The caller
+carries decisions out, one operation at a time. Where it must not trade, automatic mode stops and reports it.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ from onetape.model.time import DAY, MINUTE, SECOND
 
 __all__ = ["Auto", "AutoSettings", "Decision", "Ended", "Look", "MarginLimits", "UtilizationBand"]
 
-RECORDS_MAX: Final = 1000  # stretches of one decision that are kept; the tape has all
-INTERRUPTED_MAX: Final = MINUTE  # a decision to hold is the same one still, when others to hold came in between
+RECORDS_MAX: Final = 1000  # distinct decisions in memory; the tape has all
+INTERRUPTED_MAX: Final = MINUTE  # longest gap over which a hold decision is still counted on
 _ZERO: Final = Decimal(0)
 Action = Literal["hold", "control", "trade", "transfer", "stop", "start"]
 
 
 class MarginLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Holds the distances to liquidation, shares of the price: see safety.Limits."""
+    """The permitted distances to liquidation, as shares of the price: see safety.Limits."""
 
     act: Decimal = Decimal("0.08")
     restore: Decimal = Decimal("0.15")
@@ -48,7 +47,7 @@ class MarginLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UtilizationBand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Says where utilisations are kept: shares of 1 around `target`; amount_max: base that one account trades at a
+    """The permitted range of utilisation, shares of 1 around `target`. amount_max: base that one account trades at a
     time, 0: any."""
 
     target: Decimal
@@ -61,9 +60,9 @@ class UtilizationBand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AutoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Holds the settings of automatic mode. target, band: base units; a correction begins beyond the band and goes on
-    until the deviation is within `release` of it. interval: ns between looks; cooldown: ns from the end of an operation
-    to the next one; patience: ns that a venue may be unhealthy before the mode stops. max_cost: quote of a UTC day, 0:
+    """The settings of automatic mode. target, band: base units; a correction begins beyond the band and continues until
+    the deviation is within `release` of it. interval: ns between looks; cooldown: ns from the end of an operation to
+    the next one; patience: ns for which a venue may be unhealthy before the mode stops. max_cost: quote per UTC day, 0:
     any. slippage: share."""
 
     symbol: str
@@ -80,7 +79,7 @@ class AutoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     margin: MarginLimits | None = MarginLimits()
     carry: Carry | None = None
     utilization: UtilizationBand | None = None
-    spared: tuple[str, ...] = ()  # what they hold is hedged by the others: they trade last
+    spared: tuple[str, ...] = ()  # accounts that trade last, because the others hedge their positions
 
     def __post_init__(self) -> None:
         if self.band <= 0 or not self.target.is_finite():
@@ -96,8 +95,8 @@ class AutoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Holds the accounts as of one moment. alerts: critical ones that are open; moving: transfers on their way; busy:
-    the operation that works on the symbol, whoever began it; blocked: why nothing may be traded at all; "": none."""
+    """The accounts at one time. alerts: open critical ones; moving: transfers under way; busy: the running operation on
+    the symbol, whoever began it; blocked: why nothing may be traded at all; "": not blocked."""
 
     now: int
     views: Sequence[LegView]
@@ -110,7 +109,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Says how an operation ended. cost: quote, in fees and against the middle of the market; error: "": none."""
+    """The end of an operation. cost: quote, fees plus slippage against the mid; error: "": none."""
 
     now: int
     cost: Decimal = _ZERO
@@ -118,9 +117,9 @@ class Ended:
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """Says what was decided at a look, and why. at, until: ns UTC of the first and the last look that came to it,
-    count: how many did. code: the reason as a word, which makes two decisions the same. cost: quote, as expected.
-    correcting, balancing: the band was left, and is not yet within the release."""
+    """The decision of a look, with its reason. at, until: ns UTC of the first and the last look that made it, count:
+    their number. code: the reason as a word; decisions with the same code are the same. cost: expected, quote.
+    correcting, balancing: the band was left, and the value is not yet within the release."""
 
     at: int
     until: int
@@ -138,24 +137,24 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def acts(self) -> bool:
-        """Tells whether an operation is to be begun."""
+        """Tells whether the decision begins an operation."""
         return self.action in ("control", "trade", "transfer")
 
 
 class Auto:
-    """Decides for one symbol in automatic mode. Its state is a fold of settings, looks and ends: the same ones make the
-    same."""
+    """Decides for one symbol in automatic mode. Its state is a fold of settings, looks and ends: the same inputs give
+    the same decisions."""
 
     def __init__(self, settings: AutoSettings, now: int) -> None:
         self.settings = settings
         self.enabled = True
         self.records: deque[Decision] = deque(maxlen=RECORDS_MAX)
-        self.spent = _ZERO  # quote, of the day
+        self.spent = _ZERO  # quote, today
         self.total = _ZERO  # of all days
         self.operations = 0
-        self.working: Decision | None = None  # what is carried out
+        self.working: Decision | None = None  # the decision under way
         self._day = now // DAY
-        self._ended_at: int | None = None  # of the last operation
+        self._ended_at: int | None = None  # the last operation's end
         self._correcting = False
         self._balancing = False
         self._failures = 0
@@ -165,8 +164,7 @@ class Auto:
     # --- events -------------------------------------------------------------------------------------------------------
 
     def ended(self, event: Ended) -> Decision | None:
-        """Takes in how the operation ended that was begun last. Returns the decision to stop, where it has failed too
-        often."""
+        """Notes the end of the last operation. Returns the decision to stop if operations have failed too often."""
         self._turn(event.now)
         self.working = None
         self.operations += 1
@@ -179,7 +177,7 @@ class Auto:
         return self.halt(event.now, f"{self._failures} operations in a row failed, last: {event.error}", "failing")
 
     def look(self, event: Look) -> Decision:
-        """Decides. An operation that is to be begun counts as working until `ended`."""
+        """Decides. An operation that is to begin counts as working until `ended`."""
         self._turn(event.now)
         found = self._judge(event)
         self._note(found)
@@ -188,22 +186,22 @@ class Auto:
         return self.records[-1]
 
     def began(self, decision: Decision, operation: str) -> None:
-        """Notes the id of the operation that was begun for a decision."""
+        """Notes the id of a decision's operation."""
         self.working = msgspec.structs.replace(decision, operation=operation)
         for index, each in enumerate(self.records):
             if each.acts and each.at == decision.at:
                 self.records[index] = self.working
 
     def change(self, settings: AutoSettings, now: int) -> Decision:
-        """Goes on with other settings, also where it had stopped. What was spent today stays spent."""
+        """Applies new settings and continues, also after a stop. Today's cost is kept."""
         self.settings, self.enabled = settings, True
         self._correcting, self._balancing, self._failures, self._unhealthy_at = False, False, 0, None
         self._note(self._decision(now, "start", "started", "switched on"))
         return self.records[-1]
 
     def replay(self, decision: Decision) -> None:
-        """Takes in a decision of an earlier run, as it was written. One that was written before with fewer looks moves
-        to the end, as it did when they were counted; what was carried out stays in its place and gets its operation."""
+        """Restores a decision from an earlier run's records. A later record of the same decision with more looks moves
+        it to the end, as counting did; a decision with an operation stays in its place and gets the operation's id."""
         self._turn(decision.until)
         index = next((n for n, each in enumerate(self.records) if each.at == decision.at), None)
         if index is not None and decision.acts:
@@ -217,15 +215,15 @@ class Auto:
         self._correcting, self._balancing = decision.correcting, decision.balancing
 
     def halt(self, now: int, reason: str, code: str = "switched_off") -> Decision:
-        """Stops it."""
+        """Stops automatic mode."""
         self._note(self._stop(now, code, reason))
         return self.records[-1]
 
     def spent_on(self, now: int) -> Decimal:
-        """Returns what was spent on the day of a moment, quote."""
+        """Returns the cost on the day of `now`, quote."""
         return self.spent if now // DAY == self._day else _ZERO
 
-    # --- judgement: the first that applies ----------------------------------------------------------------------------
+    # --- decisions: the first that applies ----------------------------------------------------------------------------
 
     def _judge(self, event: Look) -> Decision:
         now, settings = event.now, self.settings
@@ -263,8 +261,7 @@ class Auto:
         return wants
 
     def _unhealthy(self, event: Look, terms: Terms) -> Decision | None:
-        """Decides to stop once a venue has been unhealthy for longer than the patience; a moment's silence stops
-        nothing."""
+        """Decides to stop if a venue is unhealthy for longer than the patience; a short silence stops nothing."""
         views = {view.account: view for view in event.views}
         reasons = [
             f"{account}: {refusal_of(views[account], terms) if account in views else 'nothing is known of it'}"
@@ -308,14 +305,14 @@ class Auto:
                 return self._stop(event.now, "margin_short", f"{reason}, and no account can bear it: {why}", net)
             return self._decision(event.now, "hold", "no_account", f"{reason}, and no account can trade it: {why}", net)
         trades: dict[str, Decimal] = {}
-        for leg in plan.legs:  # an account may have two: one takes its position off, one opens
+        for leg in plan.legs:  # an account may have two legs: one reduces its position, one opens
             trades[leg.account] = trades.get(leg.account, _ZERO) + leg.change
         return self._decision(
             event.now, "control", "delta_off", reason, net, cost=cost_of_trades(plan.legs), trades=trades
         )
 
     def _held(self, event: Look, net: Decimal, terms: Terms) -> Decision:
-        """Judges a net delta that is where it should be: utilisations, then carry."""
+        """Decides for a net delta at its target: checks utilisations, then carry."""
         balance = self._balance(event, net, terms)
         if balance is not None and balance.acts:
             return balance
@@ -323,8 +320,8 @@ class Auto:
         return carry if carry.acts or balance is None else balance
 
     def _balance(self, event: Look, net: Decimal, terms: Terms) -> Decision | None:
-        """Brings utilisations back that are beyond their band, until well within; None: they are within. What is traded
-        adds up to nothing."""
+        """Brings utilisations beyond their band back until well within it; None: all are within. The trades add up to
+        zero."""
         if (keep := self.settings.utilization) is None:
             return None
         far = max(event.views, key=lambda view: abs(view.utilization - Fraction(keep.target)))
@@ -373,8 +370,9 @@ class Auto:
         return self._decision(now, "stop", code, reason, delta)
 
     def _note(self, found: Decision) -> None:
-        """Keeps a decision as the newest. One that equals the last is counted with it, with its newer figures; one to
-        hold also where others to hold came in between, but not for long: those that take turns are not one a look."""
+        """Stores a decision as the newest. If it equals the last one it is counted with it and updates its figures; a
+        decision to hold also if other decisions to hold came shortly in between, so that alternating ones do not fill
+        the list."""
         for index in () if found.acts else self._open(found.at - INTERRUPTED_MAX):
             same = self.records[index]
             if (same.action, same.code) == (found.action, found.code):
@@ -384,8 +382,8 @@ class Auto:
         self.records.append(found)
 
     def _open(self, since: int) -> Iterator[int]:
-        """Yields where decisions are that may be counted on, newest first: the last, and before it those to hold, with
-        nothing but such behind them, that were made since a moment. As many as there are codes, at most."""
+        """Yields the indices of decisions that may be counted on, newest first: the last one, and before it the
+        decisions to hold made since `since` that only such decisions follow. At most as many as there are codes."""
         for index in reversed(range(len(self.records))):
             is_last = index == len(self.records) - 1
             if not is_last and (self.records[index].action != "hold" or self.records[index].until < since):

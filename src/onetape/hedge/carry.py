@@ -1,8 +1,7 @@
-"""The carry of a pair: which side earns funding, what turning it round costs, and when that pays.
+"""The carry of a pair: which side earns funding, what reversing the pair costs, and when that pays.
 
-A long leg pays its venue's rate and a short one gets it. The pair that is wanted is long where the rate is lowest and
-short where it is highest; it is taken up or turned round when what it earns more over the horizon is worth its
-cost several times.
+A long leg pays its venue's rate and a short one receives it. The best pair is long where the rate is lowest and short
+where it is highest; it is opened or reversed if its additional earnings over the horizon are several times its cost.
 """
 
 from __future__ import annotations
@@ -22,13 +21,12 @@ from onetape.model.time import DAY, HOUR
 __all__ = ["Carry", "Choice", "choose", "cost_of_trades"]
 
 _ZERO: Final = Decimal(0)
-INTERVAL: Final = 8 * HOUR  # of funding, where an instrument does not say its own
+INTERVAL: Final = 8 * HOUR  # of funding, for instruments without one of their own
 
 
 class Carry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Says which pair is wanted, and when turning it round pays. size: base of each side, None: of the pair that is
-    held; horizon_days: how long a pair is counted on to earn what it earns now; times: how often what it earns more has
-    to be worth its cost."""
+    """The size of the pair, and when a reversal pays. size: base of each side, None: of the present pair; horizon_days:
+    time over which the present earnings are extrapolated; times: required ratio of additional earnings to cost."""
 
     size: Decimal | None = None
     horizon_days: Decimal = Decimal(3)
@@ -41,8 +39,8 @@ class Carry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Says whether to change the pair. earns, would_earn: quote a day, now and after; cost: quote, of the trades once.
-    trades: account -> signed base, empty where nothing is better by enough. reason: why, or why not."""
+    """The decision whether to change the pair. earns, would_earn: quote per day, now and after; cost: quote, of the
+    trades. trades: account -> signed base, empty if no pair is better by enough. reason: why, or why not."""
 
     earns: Decimal
     would_earn: Decimal
@@ -52,8 +50,8 @@ class Choice:
 
 
 def choose(views: Sequence[LegView], carry: Carry, target: Decimal, terms: Terms) -> Choice:
-    """Returns whether another pair earns enough more to be traded for. target: the net delta, which the long side has
-    beyond the size."""
+    """Returns whether another pair earns enough more to trade for it. target: the net delta, by which the long side
+    exceeds the size."""
     silent = [view.account for view in views if view.funding_rate is None]
     earns = sum((_earned(view, view.position) for view in views), _ZERO)
     if silent or len(views) < 2:
@@ -84,12 +82,12 @@ def choose(views: Sequence[LegView], carry: Carry, target: Decimal, terms: Terms
 
 
 def cost_of_trades(legs: Iterable[Leg]) -> Decimal:
-    """Returns what legs cost once, in quote: fees and what they take off the book, without funding."""
+    """Returns the cost of legs in quote: fees, spread and depth, without funding."""
     return sum((leg.in_quote(leg.cost.fee + leg.cost.spread + leg.cost.impact) for leg in legs), _ZERO)
 
 
 def _earned(view: LegView, position: Decimal) -> Decimal:
-    """Returns the quote a day that a position earns by funding at the rate of now."""
+    """Returns the quote per day that a position earns at the present funding rate."""
     rate = view.funding_rate or _ZERO
     return -position * price_of(view) * rate * DAY / (view.instrument.funding_interval or INTERVAL)
 
@@ -101,8 +99,8 @@ def _sum(views: Iterable[LegView], side: int) -> Decimal:
 def _candidates(
     views: Sequence[LegView], size: Decimal, target: Decimal
 ) -> Iterator[tuple[str, Mapping[str, Decimal]]]:
-    """Yields positions that could be wanted. None at all is not among them: where that is better, the pair turned round
-    is twice as good."""
+    """Yields candidate positions. The flat position is not among them: if it were better, the reversed pair would be
+    twice as good."""
     nothing = {view.account: _ZERO for view in views}
     for long, short in permutations(nothing, 2):
         yield f"long {long} and short {short}", nothing | {long: size + target, short: -size}

@@ -1,7 +1,8 @@
-"""What an account's margin carries: how far the price may go before the venue closes a leg, what a transfer changes.
+"""Margin of an account: how far the price may move before the venue liquidates a leg, and what a transfer changes.
 
-One leg's loss is the other's profit that cannot be used as margin there, so each leg is judged by its own account. What
-a position has to keep is the core's table of its instrument; the account's other positions keep what they keep now.
+The profit of one leg cannot be used as margin for the loss of the other on another account, so each leg is judged by
+its own account. The maintenance margin of a leg comes from the core's table of its instrument; that of the account's
+other positions is assumed constant.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from onetape.model.money import MONEY_DECIMALS, divide_half_even
 
 __all__ = ["InFlight", "Route", "Transfer", "distance", "in_transit", "shortfall"]
 
-MOVE_MAX: Final = Fraction(10)  # a short leg that bears eleven times the price is called safe
-_STEPS: Final = 24  # halvings of a distance: to less than a millionth
+MOVE_MAX: Final = Fraction(10)  # a short leg that survives eleven times the price counts as safe
+_STEPS: Final = 24  # bisections of a distance: to less than a millionth
 _UNIT: Final = 10**MONEY_DECIMALS
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A way on which margin moves from one account to another. delay: expected ns until it is usable at the target;
-    fee: in the currency, taken off what arrives; least: what the venue sends at least."""
+    """A route for margin from one account to another. delay: expected ns until it is usable at the target; fee: in the
+    currency, deducted from the arriving amount; least: minimum amount of the venue."""
 
     source: str
     target: str
@@ -39,7 +40,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Moves margin on a route. amount: what leaves the source."""
+    """A transfer of margin on a route. amount: leaves the source."""
 
     route: Route
     amount: Decimal
@@ -47,8 +48,8 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """A transfer that has been sent. debited: whether the source's figures show it; credited: how much of it the
-    target's may show. due: ns UTC by when it is expected; later than that nothing is counted on."""
+    """A transfer that has been sent. debited: whether the source's figures include it; credited: the part of it that
+    the target's figures may include. due: ns UTC of its expected arrival; after that it is not counted on."""
 
     transfer: Transfer
     due: int
@@ -57,8 +58,8 @@ class InFlight:
 
 
 def shortfall(view: LegView, move: Fraction, position: Fraction | None = None) -> Fraction:
-    """Returns what the account lacks of margin, in its settle currency, if the price went against a leg by a share of
-    it; below 0: what it has beyond. position: signed base, as if it had been changed to that at the mark."""
+    """Returns the margin that the account would lack, in its settle currency, after the price moved against a leg by
+    this share; negative: its surplus. position: signed base, as if traded to that at the mark."""
     mark = Fraction(price_of(view))
     held = Fraction(view.position)
     base = held if position is None else position
@@ -68,8 +69,8 @@ def shortfall(view: LegView, move: Fraction, position: Fraction | None = None) -
 
 
 def distance(view: LegView, position: Fraction | None = None) -> Fraction | None:
-    """Returns by what share of it the price may go against a leg before its account no longer covers it; 0: it does not
-    now; None: there is no such price."""
+    """Returns the share by which the price may move against a leg before its account no longer covers it; 0: it does
+    not now; None: there is no such price."""
     base = Fraction(view.position) if position is None else position
     if not base or price_of(view) <= 0:
         return None
@@ -98,8 +99,8 @@ def _kept(view: LegView, base: Fraction, mark: Fraction, price: Fraction) -> Fra
 
 
 def in_transit(views: Sequence[LegView], moving: Iterable[InFlight], now: int) -> list[LegView]:
-    """Returns the accounts as they are once what is on its way has arrived: each transfer counts once, off the source
-    and for the target, whichever of both shows it already. What is overdue is not counted on."""
+    """Returns the accounts as they will be after the transfers under way: each counts once, off the source and for the
+    target, whichever already shows it. Overdue transfers are not counted on."""
     change: dict[str, Decimal] = {}
     for each in moving:
         route, amount = each.transfer.route, each.transfer.amount

@@ -1,4 +1,4 @@
-"""What a plan is made from: one account's side of a symbol, as of one moment."""
+"""The inputs of a plan: one account's view of a symbol at one time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One price of a book. price: in the quote currency; base: what rests at it, in units of the base currency."""
+    """One price level of a book. price: in the quote currency; base: its resting size in base currency."""
 
     price: Decimal
     base: Decimal
@@ -23,7 +23,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Resting:
-    """An order of our own that rests in the book on another account of the venue. side: 1 buys, -1 sells."""
+    """An order of ours on another account of the venue that rests in the book. side: 1 buys, -1 sells."""
 
     account: str
     order: str
@@ -33,20 +33,18 @@ class Resting:
 
 @dataclass(frozen=True, slots=True)
 class LegView:
-    """Describes one account and its own instrument of a symbol. Amounts of base are of the coin, whatever a
-    contract is worth: multipliers and inverse contracts are converted where a view is made.
+    """One account with its own instrument of a symbol. Amounts of base are in coins, also for contracts: multipliers
+    and inverse contracts are converted when a view is made.
 
-    position: signed base; entry, mark: prices, 0 where none; bids, asks: best first.
-    equity, available: in the settle currency, what positions are worth included, and what new ones may take of it.
-    gross: notional of all the account's positions; maintenance: what they need lest they be closed.
-    funding_rate: of the next payment, signed as longs pay it, None: unknown; funding_at: ns UTC.
-    maker_fee, taker_fee: of notional, by the account's tier.
-    market_at, account_at: ns UTC of the newest price and of the newest account data; 0: none.
-    refusal: why nothing can be traded on it now; "": nothing speaks against it. unfit: why what it says of position and
-    money is not to be relied on, "": it is. is_shared: by sub-accounts, each with its part of the position. unpriced:
-    coins of a spot account that the equity is without. resting: orders that one of this account must not meet. traded:
-    what its market has traded since an operation began, of the instrument's own units; None: unknown. as_of: frame of
-    its gateway's tape by which the equity is the books'.
+    position: signed base; entry, mark: prices, 0: none; bids, asks: best first. equity, available: in the settle
+    currency, including the worth of positions, and the part of it free for new ones. gross: notional of all the
+    account's positions; maintenance: their maintenance margin. funding_rate: of the next payment, positive: longs pay,
+    None: unknown; funding_at: ns UTC. maker_fee, taker_fee: of notional, by the account's tier. market_at, account_at:
+    ns UTC of the newest price and of the newest account data; 0: none. refusal: why it cannot be traded now; "": it
+    can. unfit: why its position and money are not reliable, "": they are. is_shared: has sub-accounts, each with its
+    part of the position. unpriced: coins of a spot account that the equity leaves out. resting: orders that one of this
+    account must not match. traded: volume of its market since an operation began, in the instrument's units; None:
+    unknown. as_of: frame of its gateway's tape up to which its equity is computed from the books.
     """
 
     account: str

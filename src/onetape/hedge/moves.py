@@ -1,8 +1,9 @@
-"""Margin on its way from an account to another one: the gateways' own transfers, one step after the other.
+"""Moves margin from one account to another by transfers of the gateways, one step after the other.
 
-A move is on the tape before its first step is sent; each step has an id that acts once, so that a move made of its
-records goes on. What a venue has refused before anything left is over; what has left and is refused on its way is
-brought back. Nothing uncertain is guessed: a move without an answer stays on its way, also where a reply has said so.
+A move is on the tape before its first step is sent; each step has an id that acts once, so that a move restored from
+its records continues. A transfer that the venue refuses before anything left ends the move; money that has left and is
+refused on its way is brought back. Nothing uncertain is guessed: a move without an answer stays under way, also if a
+reply reported its end.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from onetape.model.time import SECOND
 
 __all__ = ["NOTHING", "STEP_WITHIN", "Booked", "Books", "Margin", "Move", "Step", "ways"]
 
-STEP_WITHIN: Final = 10 * SECOND  # until the move that has it is late
+STEP_WITHIN: Final = 10 * SECOND  # after which its move is late
 TRADING: Final = "trading"
 State = Literal["moving", "returning", "arrived", "returned", "failed", "stranded"]
 
 
 class Step(msgspec.Struct, frozen=True):
-    """A transfer of one gateway. gateway: an account; source, target: wallets as its command takes them."""
+    """A transfer by one gateway. gateway: an account; source, target: wallets, as in the gateway's command."""
 
     gateway: str
     source: str
@@ -35,8 +36,8 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Margin(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to move. amount: what leaves; way back: of what has left `source`'s trading wallet and not its account.
-    begun, due: ns UTC, of the call and of its expected end."""
+    """A move of margin. amount: leaves the source; way back: for money that has left `source`'s trading wallet but not
+    its account. begun, due: ns UTC, of the call and of its expected end."""
 
     operation: str
     number: int
@@ -54,7 +55,7 @@ class Margin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Booked(NamedTuple):
-    """An entry of a gateway's tape, its frame, and when that was written, ns UTC."""
+    """An entry of a gateway's tape with its frame and its time of writing, ns UTC."""
 
     sequence: int
     at: int
@@ -62,13 +63,13 @@ class Booked(NamedTuple):
 
 
 class Books(NamedTuple):
-    """What an account's gateway has booked of late. as_of: the frame by which the figures that are counted are."""
+    """The recent bookings of an account's gateway. as_of: the last frame included in the figures in use."""
 
     as_of: int
     booked: Sequence[Booked]
 
     def have(self, cause: Cause, reference: str) -> bool:
-        """Tells whether the figures have what an entry names. Where it moved nothing they had it before."""
+        """Tells whether the figures include the named entry. An entry that moved nothing counts as included."""
         return any(
             (each.entry.cause, each.entry.reference) == (cause, reference)
             and (each.sequence <= self.as_of or each.entry.legs[0].holder != MAIN)
@@ -76,8 +77,8 @@ class Books(NamedTuple):
         )
 
     def nameless(self, currency: str, amount: Decimal, since: int) -> Decimal:
-        """Returns how much of an amount the figures may have without its name: a deposit of no less, by the venue's own
-        word, or corrections, which may be what is left of it beside a loss."""
+        """Returns how much of an amount the figures may include without its name: as a deposit of at least that,
+        reported by the venue, or as corrections, which may be its rest beside a loss."""
         whole, found = money_units(amount), 0
         for sequence, at, entry in self.booked:
             if sequence <= self.as_of and at >= since and entry.cause in (Cause.TRANSFER, Cause.CORRECTION):
@@ -93,13 +94,13 @@ NOTHING: Final = Books(0, ())
 
 
 class Move:
-    """How far it is: a fold of its records. is_sent: its first step has left the source. at: ns UTC, of its newest
-    record; is_settled: somebody has moved on what was stranded."""
+    """The state of a move: a fold of its records. is_sent: its first step has left the source. at: ns UTC of its newest
+    record; is_settled: someone has moved the stranded money on."""
 
     def __init__(self, margin: Margin) -> None:
         self.margin = margin
         self.state: State = "moving"
-        self.index = 0  # of the step that is carried out; of the one back: as many as there are steps
+        self.index = 0  # of the present step; while it is brought back: the number of steps
         self.is_sent = self.is_settled = False
         self.at = margin.begun
         self.why = ""
@@ -119,18 +120,18 @@ class Move:
 
     @property
     def ids(self) -> list[str]:
-        """Returns those of the steps that were begun."""
+        """Returns the ids of the steps begun so far."""
         return [f"{self.margin.operation}.t{self.margin.number}.{each + 1}" for each in range(self.index + 1)]
 
     @property
     def record(self) -> dict[str, Any]:
-        """Returns what makes it."""
+        """Returns the record that begins the move."""
         facts = msgspec.to_builtins(self.margin)
         return {"kind": "move_begun", "operation": self.margin.operation, "move": facts}
 
     def stepped(self, now: int, why: str = "") -> dict[str, Any]:
-        """Returns the record that the step's transfer has ended, which is taken once it is on the tape. why: it was not
-        made, "": it was."""
+        """Returns the record that the step's transfer has ended; it takes effect once it is on the tape. why: it was
+        not made, "": it was."""
         record = {"kind": "move_stepped", "operation": self.margin.operation, "number": self.margin.number}
         record |= {"index": self.index, "why": why, "at": now}
         after = copy(self)
@@ -157,20 +158,21 @@ class Move:
         self.index = len(self.margin.steps) if self.state == "returning" else self.index
 
     def settled(self, now: int) -> dict[str, Any]:
-        """What was stranded has left its wallet. Returns the record."""
+        """Notes that the stranded money has left its wallet, and returns the record."""
         facts = {"operation": self.margin.operation, "number": self.margin.number, "at": now}
         self.take(record := {"kind": "move_settled", **facts})
         return record
 
     def is_taken_by(self, row: Mapping[str, Any]) -> bool:
-        """Tells whether a transfer of the gateway where it is stranded has moved it on since."""
+        """Tells whether a later transfer of the gateway where the money is stranded has moved it on."""
         facts, wallet = self.margin, str(row["from"]).rpartition(".")[2]
         is_of_it = (row["state"], row["currency"], wallet) == ("done", facts.currency, self.step.source)
         return is_of_it and Decimal(row["amount"]) >= facts.amount and row["ts_asked"] > self.at
 
     def on_way(self, source: Books, target: Books) -> InFlight | None:
-        """Returns it as it counts in plans; None: what accounts show is all of it. What is brought back, or lies in
-        between, is nobody's margin. Gateways book each half before the control plane hears of it: their books decide.
+        """Returns the move as it counts in plans; None: the accounts' figures are complete. Money that is brought back,
+        or lies in between, is no one's margin. Gateways book each half before the control plane receives the reply, so
+        their books decide.
         """
         if self.is_over:
             return None
@@ -182,8 +184,8 @@ class Move:
         return InFlight(Transfer(route, facts.amount), due, debited=debited, credited=self._arrived(target))
 
     def _arrived(self, target: Books) -> Decimal:
-        """Returns how much of it the target's figures may have. What comes without a name counts as it: money that
-        counts a moment later errs to the safe side."""
+        """Returns the part of the amount that the target's figures may include. A deposit without a name counts as it:
+        counting margin later errs on the safe side."""
         if self.index + 1 != len(self.margin.steps):
             return Decimal(0)
         facts = self.margin
@@ -194,7 +196,7 @@ class Move:
 
     @property
     def words(self) -> str:
-        """Says how it stands, for people."""
+        """Returns the state as text for people."""
         facts = self.margin
         what = f"{facts.amount:f} {facts.currency} from {facts.source} to {facts.target}"
         match self.state:
@@ -211,8 +213,8 @@ class Move:
 
 
 def ways(venue: str, source: str, target: str, wallet: str) -> list[tuple[Step, ...]]:
-    """Returns the ways between the wallets of two accounts of a venue that may be, the shortest first. wallet: which
-    others send to, "": the one that is traded from."""
+    """Returns the possible ways between the wallets of two accounts of a venue, the shortest first. wallet: the one
+    through which others send, "": the trading wallet."""
     into = f"{venue}.{target}"
     direct = (Step(source, TRADING, f"{into}.{TRADING}"),)
     if not wallet:

@@ -1,7 +1,7 @@
-"""Which accounts trade how much of a wanted change, at which limit, and what it is expected to cost.
+"""Splits a change of the net delta over accounts: size, limit and expected cost of each order.
 
-The cheapest account bears a change whole where it can; what it cannot bear goes to the next one. Those that take a
-position off come before those that open one. Deterministic: equal views give an equal plan.
+The cheapest account takes the whole change if it can; the rest goes to the next one. Accounts that reduce a position
+come before those that open one. Deterministic: equal views give an equal plan.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ __all__ = [
 ]
 
 _ZERO: Final = Decimal(0)
-_DIGITS: Final = 50  # of a division: an inverse contract's base
-_SHOWN: Final = 8  # decimals of base in words
+_DIGITS: Final = 50  # of divisions: an inverse contract's base
+_SHOWN: Final = 8  # decimals of base in texts
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """Says what a leg is expected to cost, in its settle currency; funding: of the next payment, None where it is
-    unknown. A gain is negative."""
+    """The expected cost of a leg, in its settle currency; funding: of the next payment, None: unknown. A gain is
+    negative."""
 
     fee: Decimal = _ZERO
     spread: Decimal = _ZERO
@@ -65,8 +65,8 @@ class Cost(msgspec.Struct, frozen=True):
 
 
 class Leg(msgspec.Struct, frozen=True):
-    """One order of a plan. side: 1 buys, -1 sells. qty: the instrument's own, whole lots; base: what it comes to in the
-    base currency at `mid`, > 0; limit, passive: on the tick. reduces: it takes a position off, and no more."""
+    """One order of a plan. side: 1 buys, -1 sells. qty: in the instrument's unit, whole lots; base: its worth in the
+    base currency at `mid`, > 0; limit, passive: on the tick. reduces: it only reduces a position."""
 
     account: str
     venue: str
@@ -76,7 +76,7 @@ class Leg(msgspec.Struct, frozen=True):
     base: Decimal
     lot: Decimal
     limit: Decimal
-    passive: Decimal  # where it would rest
+    passive: Decimal  # the price at which it would rest
     mid: Decimal
     reduces: bool = False
     kind: Kind = Kind.LINEAR
@@ -85,18 +85,18 @@ class Leg(msgspec.Struct, frozen=True):
 
     @property
     def change(self) -> Decimal:
-        """Returns what it changes the net delta by, signed base."""
+        """Returns the change of the net delta, signed base."""
         return self.base * self.side
 
     def in_quote(self, amount: Decimal) -> Decimal:
-        """Returns what an amount of its settle currency is in quote, at the middle of the market."""
+        """Converts an amount of the leg's settle currency to quote at the mid."""
         return amount * self.mid if self.kind is Kind.INVERSE else amount
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """Says which orders make a wanted change. legs: in the order in which they are sent, together where `parallel`.
-    before: the net delta; missing: signed base of the wanted change that no account can bear; considered: accounts that
-    were not chosen, and why; bearers: those that may trade what is missing later."""
+    """The orders for a change of the net delta. legs: in the order of sending, together if `parallel`. before: the net
+    delta; missing: signed base of the change that no account can take; considered: accounts that were not chosen, and
+    why; bearers: accounts that may trade the missing part later."""
 
     legs: tuple[Leg, ...] = ()
     parallel: bool = True
@@ -111,18 +111,18 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def reduces(self) -> bool:
-        """Tells whether all that it trades takes positions off."""
+        """Tells whether all its trades reduce positions."""
         return bool(self.legs) and all(each.reduces for each in self.legs)
 
     @property
     def opposes(self) -> bool:
-        """Tells whether it has legs of both signs: half of such a plan is a bet."""
+        """Tells whether it has legs of both signs: half of such a plan is a directional position."""
         return len({each.side for each in self.legs}) > 1
 
     @property
     def leading(self) -> tuple[int, ...]:
-        """Returns the legs that an algorithm may work: all of one sign. Of both signs those that are more together: the
-        others follow each fill at once."""
+        """Returns the legs that an algorithm may work, all of one sign. If a plan has both, the side with more legs:
+        the others follow each fill at once."""
         if not self.opposes:
             return tuple(range(len(self.legs)))
         side = 1 if self.change > 0 or (not self.change and self.legs[0].side > 0) else -1
@@ -130,14 +130,14 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def expected(self) -> Decimal:
-        """Returns the net delta when all of it has been filled."""
+        """Returns the net delta after all fills."""
         return self.before + self.change
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """Holds the bounds of a plan. now: ns UTC; slippage: share of the middle of the market that a limit may be worse,
-    halved so often for an account; ages: ns, 0: who made the views has looked at them; reduce_only: nothing may be
-    opened."""
+    """The bounds of a plan. now: ns UTC; slippage: how much worse than the mid a limit may be, as a share, with the
+    number of halvings by account; ages: ns, 0: the caller has checked the ages of the views; reduce_only: nothing may
+    be opened."""
 
     now: int
     slippage: Decimal
@@ -154,7 +154,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def base_of(instrument: Instrument, qty: Decimal, price: Decimal) -> Decimal:
-    """Returns what a quantity is of the base currency, signed as it."""
+    """Converts a quantity to base currency, same sign."""
     if instrument.kind is Kind.INVERSE:
         with localcontext(prec=_DIGITS):
             return qty * instrument.multiplier / price if price else _ZERO
@@ -162,7 +162,7 @@ def base_of(instrument: Instrument, qty: Decimal, price: Decimal) -> Decimal:
 
 
 def qty_of(instrument: Instrument, base: Decimal, price: Decimal, rounding: str = ROUND_DOWN) -> Decimal:
-    """Returns the quantity, in whole lots and not more unless `rounding` says so, of an amount of base >= 0."""
+    """Converts base >= 0 to a quantity in whole lots, rounded down unless `rounding` differs."""
     with localcontext(prec=_DIGITS):
         exact = base * price if instrument.kind is Kind.INVERSE else base
         lots = (exact / (instrument.multiplier * instrument.lot)).to_integral_value(rounding)
@@ -175,40 +175,40 @@ def worth(instrument: Instrument, base: Decimal, price: Decimal) -> Decimal:
 
 
 def tradable(view: LegView, *, reduces: bool = False) -> Decimal:
-    """Returns the least amount of base that one order of the account may have."""
+    """Returns the minimum order of the account, in base."""
     instrument, price = view.instrument, middle(view)
     qty = max(instrument.lot, instrument.size_min)
     least = base_of(instrument, qty, price)
     if reduces or not price or not instrument.notional_min:
         return least
-    # Of an inverse contract the quote currency is what the quantity counts.
+    # The quantity of an inverse contract is in quote currency.
     return max(least, instrument.notional_min / price)
 
 
 def least_of(views: Iterable[LegView]) -> Decimal:
-    """Returns the least amount of base that one of the accounts can trade; of an inverse contract without a market it
-    is unknown. 0: of none."""
+    """Returns the smallest of the accounts' minimum orders in base; unknown for an inverse contract without a market.
+    0: none."""
     return min((each for each in map(tradable, views) if each), default=_ZERO)
 
 
 def middle(view: LegView) -> Decimal:
-    """Returns the middle of the market, 0 where a side of it is empty."""
+    """Returns the mid price, 0 if a side is empty."""
     return (view.bids[0].price + view.asks[0].price) / 2 if view.bids and view.asks else _ZERO
 
 
 def price_of(view: LegView) -> Decimal:
-    """Returns the mark, else the middle of the book; 0 where there is neither."""
+    """Returns the mark, else the mid of the book, else 0."""
     return view.mark if view.mark > 0 else middle(view)
 
 
 def lot_of(view: LegView) -> Fraction:
-    """Returns the least step of what is traded, in units of base."""
+    """Returns the lot size in base."""
     return Fraction(base_of(view.instrument, view.instrument.lot, price_of(view)))
 
 
 def common_lot(views: Iterable[LegView]) -> Fraction:
-    """Returns the least amount that all of them trade to the last unit; an inverse contract's lot moves with the price
-    and does not count."""
+    """Returns the least amount that all accounts trade exactly; inverse contracts, whose lot moves with the price, are
+    left out."""
     lots = [lot_of(view) for view in views if view.instrument.kind is not Kind.INVERSE]
     return reduce(_lcm, lots) if lots else Fraction(0)
 
@@ -221,7 +221,7 @@ def _lcm(a: Fraction, b: Fraction) -> Fraction:
 
 
 def refusal_of(view: LegView, terms: Terms) -> str:
-    """Returns why nothing may be traded on an account now, "" where nothing speaks against it."""
+    """Returns why an account may not trade now, "" if it may."""
     if view.refusal:
         return view.refusal
     for what, at, most in (
@@ -238,8 +238,8 @@ def refusal_of(view: LegView, terms: Terms) -> str:
 
 
 def nearest(view: LegView, side: int) -> Resting | None:
-    """Returns the order of our own on another account that an order of that side would meet first; None: there is
-    none. One at or behind the venue's touch has been filled, and its gateway is away and does not say so."""
+    """Returns the order of ours on another account that an order of that side would match first; None: there is none.
+    One at or beyond the venue's touch is ignored: it has been filled, and its gateway is away."""
     touch = view.bids if side > 0 else view.asks
     there = [
         each
@@ -250,8 +250,7 @@ def nearest(view: LegView, side: int) -> Resting | None:
 
 
 def limit_of(view: LegView, side: int, slippage: Decimal) -> Decimal:
-    """Returns the worst price that an order may have, on the tick, within the bound, and before any order of our own
-    on another account."""
+    """Returns the limit price, on the tick: within the slippage, and short of orders of ours on other accounts."""
     instrument = view.instrument
     price = middle(view) * (1 + side * slippage)
     if (met := nearest(view, side)) is not None:
@@ -260,7 +259,7 @@ def limit_of(view: LegView, side: int, slippage: Decimal) -> Decimal:
 
 
 def _walk(levels: Iterable[Level], side: int, limit: Decimal, most: Decimal) -> tuple[Decimal, Decimal]:
-    """Returns how much of `most` stands within the limit, and the average price of it."""
+    """Returns how much of `most` rests within the limit, and its average price."""
     got = spent = _ZERO
     for level in levels:
         if (level.price - limit) * side > 0 or got >= most:
@@ -271,25 +270,25 @@ def _walk(levels: Iterable[Level], side: int, limit: Decimal, most: Decimal) -> 
 
 
 def reducing(view: LegView, side: int) -> Decimal:
-    """Returns how much of the account's position an order of that side takes off."""
+    """Returns by how much an order of that side reduces the account's position."""
     return max(-view.position * side, _ZERO)
 
 
 def depth_of(view: LegView, side: int, terms: Terms) -> Decimal:
-    """Returns how much base stands within the bound."""
+    """Returns how much base rests within the slippage."""
     limit = limit_of(view, side, terms.slippage_of(view))
     return _walk(view.asks if side > 0 else view.bids, side, limit, Decimal("Infinity"))[0]
 
 
 def order_max(view: LegView) -> Decimal | None:
-    """Returns the most base that one order of the account may have; None: its venue has no bound."""
+    """Returns the account's maximum order in base; None: no maximum."""
     most = view.instrument.size_max
     return base_of(view.instrument, most, middle(view)) if most else None
 
 
 def capacity(view: LegView, side: int, terms: Terms, *, reduces: bool) -> tuple[Decimal, str]:
-    """Returns how much base an account can bear of a change, and what bounds it. reduces: by taking its position off,
-    else by opening one beyond what it has, for which it needs margin."""
+    """Returns how much base of a change an account can take, and what limits it. reduces: by reducing its position,
+    else by opening beyond it, for which it needs margin."""
     instrument, limit = view.instrument, limit_of(view, side, terms.slippage_of(view))
     met = nearest(view, side)
     own = f", and before our own order {met.order} of {met.account} at {met.price}" if met is not None else ""
@@ -308,14 +307,14 @@ def capacity(view: LegView, side: int, terms: Terms, *, reduces: bool) -> tuple[
 
 
 def leg_of(view: LegView, change: Decimal, terms: Terms, *, reduces: bool | None = None) -> Leg | None:
-    """Returns the order of a signed change of base, down to the lot; None where so little cannot be traded. What the
-    account can bear is for `capacity` to say. reduces: None: where all of it takes its position off."""
+    """Returns the order for a signed change of base, rounded down to the lot; None if that is too small. Does not check
+    `capacity`. reduces: None: True if the whole order reduces the position."""
     instrument, side = view.instrument, 1 if change > 0 else -1
     mid = middle(view)
     if reduces is None:
         reduces = reducing(view, side) >= abs(change) > 0
     qty = qty_of(instrument, abs(change), mid)
-    if reduces and instrument.kind is Kind.INVERSE:  # the base of its position is that at the mark, not at the middle
+    if reduces and instrument.kind is Kind.INVERSE:  # the base of its position is that at the mark, not at the mid
         qty = min(qty, qty_of(instrument, reducing(view, side), view.mark, ROUND_HALF_EVEN))
     base = base_of(instrument, qty, mid)
     if not qty or base < tradable(view, reduces=reduces):
@@ -341,7 +340,7 @@ def leg_of(view: LegView, change: Decimal, terms: Terms, *, reduces: bool | None
 
 
 def cost_of(view: LegView, side: int, base: Decimal, limit: Decimal) -> Cost:
-    """Returns what taking `base` costs: the fee of its tier, half the spread, depth and the next funding."""
+    """Returns the cost of taking `base`: fee by tier, half the spread, depth and the next funding."""
     instrument, mid = view.instrument, middle(view)
     levels = view.asks if side > 0 else view.bids
     got, average = _walk(levels, side, limit, base)
@@ -371,9 +370,9 @@ def plan_change(
     reductions_first: bool = True,
     spared: Sequence[str] = (),
 ) -> Plan:
-    """Returns the plan of one signed change of the net delta over accounts. allowed: why an account may not bear it,
-    "" where it may; spared: who comes later, the more often the later. reductions_first: what takes positions off comes
-    before what opens, whatever it costs."""
+    """Plans one signed change of the net delta over accounts. allowed: why an account may not trade, "" if it may;
+    spared: accounts that come later, the more often listed the later. reductions_first: reducing trades come before
+    opening ones, whatever they cost."""
     before = sum((each.position for each in views), _ZERO)
     bearers = tuple(each.account for each in views if not allowed(each))
     if not change:
@@ -419,10 +418,10 @@ def plan_change(
 def hedge_plan(
     views: Sequence[LegView], amount: Decimal, terms: Terms, *, strategy: str, side: int = 0, parallel: bool = True
 ) -> Plan:
-    """Returns the plan of a hedge of `amount` base > 0. side: 0: against the net delta, of none a buy.
+    """Plans a hedge of `amount` base > 0. side: 0: against the net delta, a buy if that is zero.
 
-    delta-neutral: wherever it costs least, and not through zero of a net delta. cross-platform: at other venues than
-    those that hold the exposure, where there are such. same-platform: one account, the cheapest that can bear it.
+    delta-neutral: wherever it costs least, without crossing a zero net delta. cross-platform: at other venues than
+    those with the exposure, if there are any. same-platform: one account, the cheapest that can take it.
     """
     net = sum((each.position for each in views), _ZERO)
     side = side or (-1 if net > 0 else 1)
@@ -443,8 +442,8 @@ def hedge_plan(
 
 
 def legs_plan(views: Sequence[LegView], trades: Mapping[str, Decimal], terms: Terms, *, parallel: bool = True) -> Plan:
-    """Returns the plan of signed trades of base by account, all smaller by one share where an account cannot bear its
-    own. Raises HedgeFailed where legs of opposite sign would meet at a venue."""
+    """Plans signed trades of base by account; if an account cannot take its own, all are reduced by the same share.
+    Raises HedgeFailed if legs of opposite sign would match at a venue."""
     by_account = {each.account: each for each in views if trades.get(each.account)}
     reasons = {account: why for account, view in by_account.items() if (why := refusal_of(view, terms))}
     share = Fraction(0 if reasons else 1)
@@ -467,13 +466,13 @@ def legs_plan(views: Sequence[LegView], trades: Mapping[str, Decimal], terms: Te
     before = sum((each.position for each in views), _ZERO)
     missing = _decimal((1 - share) * max((abs(Fraction(each)) for each in trades.values()), default=Fraction(0)))
     names = tuple(each.account for each in views)
-    whole = made if len(made) == len(legs) else ()  # one that is too little to be traded would leave the other naked
+    whole = made if len(made) == len(legs) else ()  # without a leg that is too small to trade the others would be naked
     return Plan(tuple(whole), parallel, before, missing, tuple(sorted(reasons.items())), names)
 
 
 def _smaller(views: Mapping[str, LegView], trades: Mapping[str, Decimal], share: Fraction) -> dict[str, Decimal]:
-    """Returns a share of each trade. Those of both signs are in lots that all have, and add up to that share of what
-    they did: each down to its own lot would change the net delta by the difference."""
+    """Returns a share of each trade. Trades of both signs are in common lots and add up to the same share of their sum:
+    rounding each to its own lot would change the net delta."""
     sizes = {account: Fraction(trades[account]) * share for account in views}
     lot = common_lot(views.values())
     if not lot or len({size > 0 for size in sizes.values()}) == 1:
@@ -484,7 +483,7 @@ def _smaller(views: Mapping[str, LegView], trades: Mapping[str, Decimal], share:
             size = sizes[account]
             sizes[account] = abs(size) // lot * lot * (1 if size > 0 else -1)
     over += sum(sizes.values(), Fraction(0))
-    for account in sorted(views, key=lambda each: (-abs(sizes[each]), each)):  # the largest gives back
+    for account in sorted(views, key=lambda each: (-abs(sizes[each]), each)):  # the largest is reduced
         side = 1 if sizes[account] > 0 else -1
         if over * side >= lot and views[account].instrument.kind is not Kind.INVERSE:
             back = min(over * side // lot * lot, abs(sizes[account])) * side
@@ -502,11 +501,11 @@ def _shown(base: Decimal) -> str:
 
 
 def _price(plan: Plan) -> Decimal:
-    """Returns what a plan costs of each unit of price and base."""
+    """Returns a plan's cost per unit of base and price."""
     return sum((each.cost.total / each.base / each.mid for each in plan.legs), _ZERO)
 
 
 def _bears_beside(view: LegView, side: int, terms: Terms, used: Decimal, *, reduces: bool) -> Decimal:
-    """Returns what an account can bear beside an order of `used` base on the same depth."""
+    """Returns the base that an account can take in addition to an order of `used` base on the same depth."""
     bears, _ = capacity(view, side, terms, reduces=reduces)
     return max(min(bears, depth_of(view, side, terms) - used), _ZERO) if used else bears

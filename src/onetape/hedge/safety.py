@@ -1,8 +1,8 @@
-"""Keeps both legs of a pair away from liquidation: margin is sent to the leg that comes near it, or both are reduced.
+"""Keeps both legs of a pair away from liquidation: margin is sent to the endangered leg, or both legs are reduced.
 
-A transfer keeps the pair, but takes time; a reduction is at once, costs fees, and is made of both sides, so that the
-net delta stays. Which is chosen depends on how far the price may still go: that a transfer is on its way is counted on
-only while the leg is beyond the last distance without it.
+A transfer keeps the pair, but takes time; a reduction is immediate, costs fees, and reduces both sides, so that the net
+delta stays. The remaining distance decides: a transfer under way is counted on only while the leg is beyond the last
+distance without it.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _CENT = Decimal("1e-6")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Holds shares of the price that it may still go against a leg before its venue closes it. act: nearer than this
-    something is done; restore: up to there; last: nearer than this there is no time for a transfer."""
+    """Distances to liquidation, as shares of the price. act: below this, act; restore: the distance to reach; last:
+    below this there is no time for a transfer."""
 
     act: Fraction
     restore: Fraction
@@ -35,8 +35,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class LegMargin:
-    """Says how far one account's leg is from liquidation. distance: as a share of the price, None: no price closes it;
-    arriving: the same with what is on its way."""
+    """One account's distance to liquidation. distance: share of the price, None: no price liquidates it; arriving: the
+    same including transfers under way."""
 
     account: str
     distance: Fraction | None
@@ -45,8 +45,8 @@ class LegMargin:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Says what is to be done now. trades: account -> signed base, which add up to nothing where both sides have
-    enough. reason: "" where all legs are far enough."""
+    """The measure to take now. trades: account -> signed base, which add up to zero if both sides have enough. reason:
+    "" if all legs are far enough."""
 
     legs: tuple[LegMargin, ...]
     transfers: tuple[Transfer, ...] = ()
@@ -55,7 +55,7 @@ class Measure:
 
     @property
     def nearest(self) -> LegMargin | None:
-        """Returns the leg that the price has to go least for."""
+        """Returns the leg with the smallest distance."""
         held = [each for each in self.legs if each.distance is not None]
         return min(held, key=lambda each: each.distance or _ZERO, default=None)
 
@@ -67,8 +67,8 @@ def safety(
     moving: Sequence[InFlight] = (),
     now: int = 0,
 ) -> Measure:
-    """Returns how near the legs are, and what brings them away. moving: transfers on their way, each counted once; one
-    that is overdue is not counted on. Views without a price are left out: they are for others to refuse."""
+    """Returns the distances of the legs, and the measure that restores them. moving: transfers under way, each counted
+    once; overdue ones are not counted on. Views without a price are left out: other checks refuse them."""
     priced = [view for view in views if price_of(view) > 0]
     arrived = {view.account: view for view in in_transit(priced, moving, now)}
     legs = tuple(LegMargin(each.account, distance(each), distance(arrived[each.account])) for each in priced)
@@ -98,7 +98,7 @@ def safety(
 
 
 def _spare(view: LegView, limits: Limits) -> Decimal:
-    """Returns what an account can send and stay as far away itself as it would be brought to."""
+    """Returns how much an account can send and keep its own restore distance."""
     free = max(view.available, Decimal(0))
     if not view.position:
         return free
@@ -107,8 +107,8 @@ def _spare(view: LegView, limits: Limits) -> Decimal:
 
 
 def _sent(view: LegView, limits: Limits, routes: Sequence[Route], spare: dict[str, Decimal]) -> list[Transfer]:
-    """Returns transfers that bring a leg to where it is safe; those that bring it at least away from where something is
-    done; none where they do not."""
+    """Returns transfers that restore a leg's distance, or at least bring it out of the act distance; none if they
+    cannot."""
     settle = view.instrument.settle
     lack = _money(shortfall(view, limits.restore))
     found: list[Transfer] = []
@@ -130,13 +130,13 @@ def _money(value: Fraction) -> Decimal:
 
 
 def _reduction(view: LegView, limits: Limits) -> Fraction:
-    """Returns the least base, in lots, whose closing brings a leg to where it is safe; all of it where nothing less
-    does. Its fees and half the spread are paid out of the same margin."""
+    """Returns the least base, in lots, whose closing restores a leg's distance; all of it if no less does. Its fees and
+    half the spread are paid from the same margin."""
     held, lot = Fraction(view.position), lot_of(view)
     side = 1 if held > 0 else -1
     price = Fraction(price_of(view))
     cost = Fraction(view.taker_fee) * (1 if view.instrument.kind is Kind.INVERSE else price)
-    low, high = 0, abs(held) // lot  # lots; what is less than one stays
+    low, high = 0, abs(held) // lot  # lots; a rest below one stays
     while low < high:
         middle = (low + high) // 2
         size = middle * lot
@@ -147,8 +147,8 @@ def _reduction(view: LegView, limits: Limits) -> Fraction:
 
 
 def _both(views: Sequence[LegView], reduce: dict[str, Fraction]) -> dict[str, Fraction]:
-    """Trades that take so much off the legs named, and as much off those of the other side, the largest ones first; as
-    far as there is one."""
+    """Returns trades that reduce the named legs, and the legs of the other side by the same amount, the largest first,
+    as far as possible."""
     trades: dict[str, Fraction] = {}
     positions = {view.account: Fraction(view.position) for view in views}
     step = common_lot(views)
@@ -159,7 +159,7 @@ def _both(views: Sequence[LegView], reduce: dict[str, Fraction]) -> dict[str, Fr
     for side in (1, -1):
         taken = sum((-trade * side for trade in trades.values() if trade * side < 0), _ZERO)
         back = sum((trade * side for trade in trades.values() if trade * side > 0), _ZERO)
-        lack = taken - back  # of trades with this sign
+        lack = taken - back  # for trades of this sign
         for account in sorted(positions, key=lambda each: (-abs(positions[each]), each)):
             if lack > 0 and positions[account] * side < 0:
                 size = min(lack, abs(positions[account]) - abs(trades.get(account, _ZERO)))

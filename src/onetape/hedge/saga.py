@@ -1,14 +1,15 @@
-"""How the legs of an operation end together: a state machine on the tape, events in, effects out.
+"""Completes the legs of an operation: a state machine on the tape, events in, effects out.
 
 An operation wants one net change of the delta. Its legs are orders that cannot rest; each is an attempt, on the tape
-before its gateway hears of it, and closed by what the gateway's own journal says of it. What is missing of the net
-change, or too much of it, is traded where it costs least: on another account, or back on the one that was filled.
-Completing and undoing are that one rule. Nothing uncertain is guessed: an order that is open counts as filled or
-not, whichever asks for less, so that nothing is traded beyond. Once the time is over nothing more is completed, but
-what is naked is traded until it is gone, and after a while at any price within the emergency bound.
+before it is sent to its gateway, and closed by the reports in the gateway's own journal. A missing or excess part of
+the net change is traded where it costs least: on another account, or back on the filled one. Completing and undoing
+follow this same rule. Nothing uncertain is guessed: an open order counts as filled or unfilled, whichever requires less
+trading, so that there is no overshoot. After the deadline nothing more is completed, but a naked position is traded
+until it is gone, after a while at any price within the emergency bound.
 
-Naked is what lies outside of the way from nothing to the wanted change: of legs of opposite sign each difference, of a
-single sign what is beyond the change. All that is kept follows from the records: a saga made of them goes on.
+Naked is the part of the fills outside the path from zero to the wanted change: with legs of opposite sign every
+difference, with one sign the excess over the change. The state follows from the records: a saga restored from them
+continues.
 """
 
 from __future__ import annotations
@@ -49,30 +50,30 @@ __all__ = [
     "Write",
 ]
 
-EMERGENCY: Final = 30 * SECOND  # no leg is naked for longer where a venue takes an order before our own ones (ADR 0139)
-PATIENCE: Final = 10 * SECOND  # naked for so long: at any price within the emergency bound
+EMERGENCY: Final = 30 * SECOND  # longest naked time, if a venue offers liquidity ahead of our own orders (ADR 0139)
+PATIENCE: Final = 10 * SECOND  # naked for this long: trade at any price within the emergency bound
 EMERGENCY_SLIPPAGE: Final = Decimal("0.05")
 VALID: Final = 3 * SECOND  # of an order: later its gateway does not place it
-FRESH: Final = 2 * SECOND  # of a plan's prices
-FAILURES_MAX: Final = 3  # of an account since its last fill: it comes no later than others that have failed so often
-REFUSED_MAX: Final = 100  # orders of an account in a row, some 30 s of them: from then on it is tried less often
-BANDS_MAX: Final = 6  # halvings of a slippage that venues refuse
-ROUNDS_MAX: Final = 8  # without a fill, of what nobody is naked of
-SETTLES: Final = 3 * SECOND  # until a venue's positions have what was filled
-_PAUSES: Final = (50 * MS, SECOND, SECOND // 4)  # between rounds that fill nothing, doubled; most, naked
-PACE: Final = 250 * MS  # between two orders of a leg that an algorithm works, doubled with each refusal
+FRESH: Final = 2 * SECOND  # maximum age of a plan's prices
+FAILURES_MAX: Final = 3  # of an account since its last fill: more failures do not lower its priority further
+REFUSED_MAX: Final = 100  # refused orders in a row, some 30 s of them: then the account is tried less often
+BANDS_MAX: Final = 6  # halvings of a slippage refused by venues' price bands
+ROUNDS_MAX: Final = 8  # without a fill, while nothing is naked
+SETTLES: Final = 3 * SECOND  # until a venue's positions include a fill
+_PAUSES: Final = (50 * MS, SECOND, SECOND // 4)  # between rounds without a fill, doubled: first, most, most while naked
+PACE: Final = 250 * MS  # between two orders of a leg worked by an algorithm, doubled with each refusal
 PACE_MAX: Final = 16 * SECOND
-LOOK_EVERY: Final = SECOND // 2  # while one does
-SLOW: Final = SECOND  # an order that is open for longer: another account comes first
+LOOK_EVERY: Final = SECOND // 2  # while an algorithm works
+SLOW: Final = SECOND  # an order open for longer: another account comes first
 _ZERO: Final = Decimal(0)
-_DRIFT: Final = Decimal("0.02")  # of a position: the base of an inverse one moves with the price, fees may be of base
-_PART: Final = Decimal("1e-9")  # of what positions differ by rounding
+_DRIFT: Final = Decimal("0.02")  # of a position: the base of an inverse one moves with the price, fees may be in base
+_PART: Final = Decimal("1e-9")  # tolerated rounding difference of positions
 
 
 class Goal(msgspec.Struct, frozen=True, kw_only=True):
-    """Says what an operation is to reach. base: currency; bearers: accounts that may trade of it; positions: what all
-    held, signed base; utilizations: of their margin then; least: of base that can be traded on one of them; times ns
-    UTC."""
+    """The goal of an operation. base: currency; bearers: accounts that may trade; positions: their positions at the
+    beginning, signed base; utilizations: of their margin then; least: smallest tradable amount of base; times ns UTC.
+    """
 
     operation: str
     symbol: str
@@ -84,16 +85,16 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
     slippage: Decimal
     begun: int
     deadline: int
-    cursors: dict[str, int] = {}  # the shell's, by account: where their gateways' journals stood
+    cursors: dict[str, int] = {}  # kept for the caller, by account: ends of their gateways' journals
     work: Work | None = None  # by an algorithm first
     utilizations: dict[str, float] = {}
 
 
 class Fills(msgspec.Struct, frozen=True):
-    """Says what an attempt's order has come to so far. base, price: what was filled and its average; fees: in the
-    settle currency, with the worth of those in other coins; others: these as they were charged, by coin; unpriced:
-    coins of these without a price, whose worth is in no figure; lost: of base, what a spot account paid of it;
-    sequences: of its frames on the gateway's journal."""
+    """The fills of an attempt's order so far. base, price: filled amount and its average price; fees: in the settle
+    currency, including the worth of fees in other coins; others: these as charged, by coin; unpriced: coins of these
+    without a price, whose worth is left out; lost: base that a spot account paid as fees; sequences: of its frames on
+    the gateway's journal."""
 
     order: str = ""
     base: Decimal = _ZERO
@@ -106,8 +107,8 @@ class Fills(msgspec.Struct, frozen=True):
     lost: Decimal = _ZERO
 
     def charged(self, instrument: Instrument, price_of: Callable[[str], Decimal]) -> Fills:
-        """Returns it with the worth of the fees in other coins among its fees. price_of: a coin in the settle currency,
-        0: unknown."""
+        """Returns the fills with the worth of fees in other coins added to `fees`. price_of: a coin in the settle
+        currency, 0: unknown."""
         others = self.others
         prices = {coin: self.price if coin == instrument.base else price_of(coin) for coin in others}
         return msgspec.structs.replace(
@@ -120,8 +121,8 @@ class Fills(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Attempt:
-    """One order of a saga. leg: index in the plan, -1: it completes or undoes. until: ns UTC, it is placed before it or
-    never; rests_until: a passive one is cancelled then, 0: it takes."""
+    """One order of a saga. leg: index in the plan, -1: it completes or undoes. until: ns UTC, it is not placed after
+    it; rests_until: a passive order is canceled then, 0: it takes."""
 
     number: int
     index: int
@@ -132,7 +133,7 @@ class Attempt:
     fills: Fills = field(default_factory=Fills)
     is_closed: bool = False
     closed_at: int = 0
-    why: str = ""  # it was not filled whole
+    why: str = ""  # why it was not filled completely
     code: int = 0
     is_canceling: bool = False
 
@@ -142,14 +143,13 @@ class Attempt:
 
     @property
     def cost(self) -> Decimal:
-        """Returns the cost in quote: fees, and what its fills were worse than the middle of the market when it was
-        planned."""
+        """Returns the cost in quote: fees, and slippage of its fills against the mid at the time of planning."""
         fills, leg = self.fills, self.leg
         return leg.in_quote(fills.fees) + fills.base * (fills.price - leg.mid) * leg.side
 
     @property
     def change_max(self) -> Decimal:
-        """Returns its change when it is filled whole; of an inverse contract a worse price of a sale is more base."""
+        """Returns its change after a complete fill; for an inverse contract, a lower sale price means more base."""
         if self.is_closed:
             return self.change
         leg = self.leg
@@ -157,14 +157,14 @@ class Attempt:
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """Says what happened. change: of the net delta, by fills; positions: the venues' own, at the end; naked: what is
-    outside of the way, 0 where all is well; differs: accounts whose positions are not what fills explain: (expected,
-    reported); unknown: accounts that did not say what they hold, of which `positions` has what fills make."""
+    """The result so far. change: of the net delta, by fills; positions: as reported by the venues at the end; naked:
+    the part outside the path, 0 if all is well; differs: accounts whose positions the fills do not explain: (expected,
+    reported); unknown: accounts without a report, whose entries in `positions` come from fills."""
 
     status: Literal["completed", "partial", "failed"]
     change: Decimal
     naked: Decimal
-    naked_ns: int  # the longest time that anything was
+    naked_ns: int  # the longest time with a naked position
     is_over: bool
     positions: dict[str, Decimal]
     differs: dict[str, tuple[Decimal, Decimal]]
@@ -179,7 +179,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Puts the record on the tape before the next effect."""
+    """Writes the record to the tape before the next effect."""
 
     record: dict[str, Any]
 
@@ -198,7 +198,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Wants views of now."""
+    """Requests current views."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,7 @@ class Wake:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Answers the caller; where the outcome is not final, the saga goes on."""
+    """Answers the caller; if the outcome is not final, the saga continues."""
 
     outcome: Outcome
 
@@ -222,7 +222,7 @@ Effect = Write | Place | Cancel | Look | Wake | Report | End
 
 
 class Saga:
-    """Carries out a goal. Each event gives the effects that the shell carries out in their order."""
+    """Carries out a goal. Each event returns effects, which the caller performs in order."""
 
     def __init__(self, goal: Goal) -> None:
         self.goal = goal
@@ -232,15 +232,15 @@ class Saga:
         self.naked_ns = 0
         self._naked_since = 0
         self._rounds = 0  # without a fill
-        self._due = 0  # of the next look; 0: none is wanted
+        self._due = 0  # of the next look; 0: none
         self._settled_by = 0  # the venues' positions are compared until then
         self._looking = False
         self._reported = False
-        self._is_stopped = False  # by a person
+        self._is_stopped = False  # by the operator
 
     @classmethod
     def of(cls, records: Iterable[Mapping[str, Any]]) -> Saga | None:
-        """Makes a saga of its records; None where the first is not a goal."""
+        """Restores a saga from its records; None if the first is not a goal."""
         made: Saga | None = None
         for record in records:
             if record["kind"] == "saga_begun":
@@ -252,7 +252,7 @@ class Saga:
     # --- records ----------------------------------------------------------------------------------
 
     def take(self, record: Mapping[str, Any]) -> None:
-        """Folds a record: what is kept follows from these alone."""
+        """Applies a record: the state follows from records alone."""
         match record["kind"]:
             case "saga_attempt":
                 leg = from_builtins(record["leg"], Leg)
@@ -275,7 +275,7 @@ class Saga:
         self.take(record)
         return Write(record)
 
-    # --- what is so -------------------------------------------------------------------------------
+    # --- state -----------------------------------------------------------------------------------
 
     @property
     def wanted(self) -> Decimal:
@@ -288,18 +288,18 @@ class Saga:
 
     @property
     def unpriced(self) -> list[str]:
-        """Returns a sentence for each coin of fees that are in no figure."""
+        """Returns a sentence for each coin of fees without a price."""
         coins = dict.fromkeys(coin for each in self.attempts for coin in each.fills.unpriced)
         return [f"fees in {coin} are in no cost: it has no price" for coin in coins]
 
     @property
     def cost(self) -> Decimal:
-        """Returns what it has cost so far, quote."""
+        """Returns the cost so far, quote."""
         return sum((each.cost for each in self.attempts), _ZERO)
 
     @property
     def moved(self) -> dict[str, Decimal]:
-        """Returns what accounts have traded, signed base."""
+        """Returns the trades of the accounts, signed base."""
         found: dict[str, Decimal] = {}
         for each in self.attempts:
             found[each.leg.account] = found.get(each.leg.account, _ZERO) + each.change
@@ -316,7 +316,7 @@ class Saga:
 
     @property
     def _report_by(self) -> int:
-        """Returns the deadline of the answer: a naked position gets the time that it is allowed."""
+        """Returns the deadline of the answer, extended by the allowed time of a naked position."""
         return self.goal.deadline + (EMERGENCY if self.goal.plan.opposes else SECOND)
 
     def _exposed(self, now: int) -> None:
@@ -326,10 +326,10 @@ class Saga:
         self._naked_since = (self._naked_since or now) if is_naked else 0
 
     def _need(self, now: int) -> Decimal:
-        """Returns the signed change that is still to be traded, whatever becomes of the orders that are open."""
+        """Returns the signed change that is still to be traded, whatever the open orders' outcome."""
         is_late = now >= self.goal.deadline or (self._rounds >= ROUNDS_MAX and abs(self.naked) < self.goal.least)
         is_late = is_late or self._works(now)
-        # Else others of its legs come later.
+        # Otherwise more of its legs follow.
         is_begun = not self._open or self._begun == len(self.goal.plan.legs) or self.goal.work is not None
         low, high = (self.wanted, self.wanted) if is_begun and not is_late else sorted((_ZERO, self.wanted))
         spans = [sorted((each.change, each.change_max)) for each in self.attempts]
@@ -350,15 +350,15 @@ class Saga:
         return [Write({"kind": "saga_begun", "operation": self.goal.operation, "goal": goal}), *self._next(now)]
 
     def resume(self, now: int) -> list[Effect]:
-        """Goes on after a restart: what was open is sent once more under its id, which acts once. What rests of an
-        operation that a person has ended is canceled again: no record says that it was."""
+        """Continues after a restart: open orders are sent again under their ids, which act once. Resting orders of an
+        operation that the operator ended are canceled again: no record tells whether they were."""
         self._exposed(now)
         placed = [Place(each) for each in self._open]
         return [*placed, *(self._withdrawn() if self._is_stopped else ()), *self._next(now)]
 
     def stop(self, now: int) -> list[Effect]:
-        """Ends it by a person's wish: nothing more is traded, also of what is naked; what is open is canceled or waited
-        for."""
+        """Ends the operation for the operator: nothing more is traded, even if naked; open orders are canceled or
+        waited for."""
         if self.is_over:
             return []
         made: list[Effect] = [] if self._is_stopped else [self._write("saga_stopped", at=now)]
@@ -366,14 +366,13 @@ class Saga:
         return made if self._open else made + self._look()
 
     def progress(self, number: int, fills: Fills, now: int) -> None:
-        """Takes in that an order that works has been filled in part."""
+        """Notes a partial fill of a working order."""
         if not (attempt := self.attempts[number - 1]).is_closed:
             attempt.fills = fills
             self._exposed(now)
 
     def closed(self, number: int, fills: Fills, now: int, *, why: str = "", code: int = 0) -> list[Effect]:
-        """Takes in that an order has ended, or will never be placed. A fill that comes later still is one, and is
-        reported once more."""
+        """Notes that an order has ended, or will never be placed. A later fill still counts, and is reported again."""
         attempt = self.attempts[number - 1]
         if attempt.is_closed and fills.base <= attempt.fills.base:
             return []
@@ -381,7 +380,7 @@ class Saga:
         return made + self._next(now)
 
     def passed(self, now: int) -> list[Effect]:
-        """Takes in that time has passed."""
+        """Handles the passing of time."""
         made: list[Effect] = []
         for attempt in self._open:
             if attempt.rests_until and now >= attempt.rests_until:
@@ -395,7 +394,7 @@ class Saga:
         return made + self._wake()
 
     def looked(self, views: Sequence[LegView], now: int) -> list[Effect]:
-        """Takes in views of the bearers."""
+        """Handles new views of the bearers."""
         if self.is_over or not self._looking:
             return []
         self._looking = False
@@ -415,7 +414,7 @@ class Saga:
         slippage = max(self.goal.slippage, EMERGENCY_SLIPPAGE) if is_urgent else self.goal.slippage
         made = self._withdrawn() if naked_for >= SLOW else []
         side = 1 if need > 0 else -1
-        meets = {each.leg.venue for each in self._open if each.leg.side != side}  # orders of our own never meet
+        meets = {each.leg.venue for each in self._open if each.leg.side != side}  # no self-trades
         waits = self._waiting(now)
         bearers = [each for each in views if each.account in self.goal.bearers and each.account not in waits]
         plan = plan_change(
@@ -427,7 +426,7 @@ class Saga:
         )
         if not plan.legs:
             self._rounds += 1
-            if not self._need(now):  # so often in vain, and nothing is naked
+            if not self._need(now):  # too many rounds without a fill, and nothing is naked
                 return self._look()
             return self._withdrawn() + self._later(now)
         return made + self._attempts([(-1, leg, 0) for leg in plan.legs], now)
@@ -435,7 +434,8 @@ class Saga:
     # --- steps ------------------------------------------------------------------------------------
 
     def _next(self, now: int) -> list[Effect]:
-        """Goes on: the legs of the plan, then what is missing, then, where nothing is open, the venues' positions."""
+        """Continues with the plan's legs, then the missing part, then, if no order is open, compares the venues'
+        positions."""
         if self.is_over or (self._open and not self._works(now) and not self._need(now)):
             return self._wake()
         legs, begun = self.goal.plan.legs, self._begun
@@ -458,7 +458,7 @@ class Saga:
         return self.goal.work is not None and attempt.index >= 0
 
     def _work(self, views: Sequence[LegView], now: int) -> list[Effect] | None:
-        """Brings the orders of its legs to what their algorithm wishes. None: nothing is left of them."""
+        """Adjusts the orders of its legs to the algorithm's targets. None: nothing is left of them."""
         work, legs, there = self.goal.work, self.goal.plan.legs, {each.account: each for each in views}
         assert work is not None
         until = min(work.until, self.goal.deadline)
@@ -473,7 +473,7 @@ class Saga:
                 continue
             is_left = True
             view, order = there.get(leg.account), next((each for each in sent if not each.is_closed), None)
-            if view is not None and view.traded:  # legs on one book have one share of its volume together
+            if view is not None and view.traded:  # legs on one book share one participation in its volume
                 beside = sum((legs[n].venue, legs[n].symbol) == (leg.venue, leg.symbol) for n in self.goal.plan.leading)
                 view = replace(view, traded=view.traded / beside)
             if view is not None and not refusal_of(view, Terms(now=now, slippage=self.goal.slippage)):
@@ -502,12 +502,12 @@ class Saga:
         return made + self._wake()
 
     def _withdrawn(self) -> list[Effect]:
-        """Cancels what rests: nobody follows its fills, or an account that could is kept from it by these orders."""
+        """Cancels resting orders when no other account can follow their fills, or when they block one that could."""
         return [effect for each in self._open if each.rests_until for effect in self._cancel(each)]
 
     def _resting(self, leg: Leg, now: int) -> list[tuple[Leg, Decimal]]:
-        """Returns the orders of the saga that rest on a leg's side of its venue's book, or did until a moment ago, as
-        views come later, and what was filled of them."""
+        """Returns the saga's orders that rest on a leg's side of its venue's book, including recently ended ones (views
+        are delayed), with their filled amounts."""
         return [
             (each.leg, each.fills.base)
             for each in self.attempts
@@ -517,8 +517,8 @@ class Saga:
         ]
 
     def _clipped(self, index: int) -> Leg | None:
-        """Returns a later leg of a plan that is traded one by one: of opposite legs no more than evens out what the
-        earlier ones have done; None: nothing."""
+        """Returns a later leg of a plan traded one by one, of opposite legs cut to what evens out the earlier ones;
+        None: nothing."""
         legs = self.goal.plan.legs
         leg = legs[index]
         if not self.goal.plan.opposes or not index:
@@ -564,7 +564,7 @@ class Saga:
 
     @property
     def _failed(self) -> list[str]:
-        """Returns the accounts that have failed, as often as they have since they were filled last."""
+        """Returns the accounts with failures, once for each failure since their last fill."""
         found: list[str] = []
         for each in self.attempts:
             if each.fills.base:
@@ -574,8 +574,8 @@ class Saga:
         return found
 
     def _waiting(self, now: int) -> set[str]:
-        """Returns the accounts that have refused for so long that they are tried less often, each by itself: another
-        one that takes orders once more is found at once."""
+        """Returns the accounts that have refused for so long that they are tried less often, each by itself, so that an
+        account that accepts orders again is found at once."""
         last = {each.leg.account: each.closed_at for each in self.attempts}
         beyond = {name: count - REFUSED_MAX for name, count in Counter(self._failed).items() if count > REFUSED_MAX}
         return {name for name, many in beyond.items() if now < last[name] + back_off(_PAUSES[2], many + 1, MINUTE)}
@@ -583,7 +583,7 @@ class Saga:
     @property
     def _beyond_bands(self) -> dict[str, int]:
         """Counts each account's newest orders in a row that were refused for prices too far from the market: its
-        venue's band is narrower, and what is beyond is refused whole."""
+        venue's price band is narrower, and refuses such orders completely."""
         rows: dict[str, int] = {}
         for each in self.attempts:
             if each.is_closed:
@@ -592,27 +592,28 @@ class Saga:
         return rows
 
     def _left(self) -> dict[str, Decimal]:
-        """Returns what accounts have not done of their legs, signed base."""
+        """Returns the undone parts of the accounts' legs, signed base."""
         left = dict.fromkeys(self.goal.bearers, _ZERO)
         for leg in self.goal.plan.legs:
             left[leg.account] = left.get(leg.account, _ZERO) + leg.change
         return {name: each - self.moved.get(name, _ZERO) for name, each in left.items()}
 
     def _spared(self, need: Decimal, now: int) -> list[str]:
-        """Returns who comes later: those that have failed or do not answer, so that a venue that refuses everything
-        does not stand before one that undoes its leg, in turns once they have failed often; then those that have done
-        their part."""
+        """Returns the accounts that come later: those that fail or do not answer, so that a venue that refuses
+        everything does not precede one that can undo its leg, in rotation after many failures; then those whose part is
+        done."""
         done = [name for name, left in self._left().items() if left * need <= 0] if self.goal.plan.opposes else []
         slow = [each.leg.account for each in self._open if now - each.at > SLOW]
         failed = self._failed + slow
-        turns = list(dict.fromkeys(reversed(failed)))[::-1]  # who has failed last comes last
+        turns = list(dict.fromkeys(reversed(failed)))[::-1]  # the account that failed last comes last
         for turn, name in enumerate(turns):
             done += [name] * (2 * (turn + len(turns) * min(failed.count(name), FAILURES_MAX)))
         return done
 
     def _rest(self, views: Sequence[LegView], now: int) -> Leg | None:
-        """Returns the next leg of opposite ones that have been done in part, to the same extent: the other ones follow
-        as what is missing. None: nothing is left, or one of them has failed, and another attempt would be a bet."""
+        """Returns the next leg of opposite ones that are partly done, to the same extent: the others follow as the
+        missing part. None: nothing is left, or one of them has failed, and another attempt would be a directional
+        position."""
         is_vain = bool(self._failed) or self._rounds >= ROUNDS_MAX
         if not self.goal.plan.opposes or is_vain or self._is_stopped or now >= self.goal.deadline:
             return None
@@ -626,8 +627,8 @@ class Saga:
     # --- the end ----------------------------------------------------------------------------------
 
     def _is_evened(self, views: Sequence[LegView], now: int) -> bool:
-        """Tells whether another actor, as a kill switch or a person, has taken off what its fills left naked: to trade
-        that now would leave more than there is. While the time runs, or an account is unfit, it goes by its fills."""
+        """Tells whether another actor, such as a kill switch or the operator, has closed the naked part: trading it now
+        would overshoot. Before the deadline, or while an account is unfit, its fills count."""
         there = {each.account: each for each in views if not each.unfit}
         newest = max((each.fills.at for each in self.attempts), default=0)
         is_settled = not self._open and now >= max(self.goal.deadline, newest + SETTLES)
@@ -643,7 +644,7 @@ class Saga:
         return {name: at + self.moved.get(name, _ZERO) for name, at in self.goal.positions.items()}
 
     def _verify(self, views: Sequence[LegView], now: int) -> list[Effect]:
-        """Compares the venues' own positions with what was filled; others may have traded, too."""
+        """Compares the venues' positions with the fills; others may have traded, too."""
         self._settled_by = self._settled_by or now + SETTLES
         there = {each.account: each for each in views if not each.unfit}
         traded, expected = {each.leg.account for each in self.attempts}, self._expected()
@@ -653,7 +654,7 @@ class Saga:
             for account in sorted(judged & there.keys())
             if not _agrees(there[account], expected[account], self.attempts)
         }
-        unknown = tuple(sorted(traded - there.keys()))  # a gateway that begins anew has its time
+        unknown = tuple(sorted(traded - there.keys()))  # a gateway that restarts is given time
         if (differs and now < self._settled_by) or (unknown and now < max(self._settled_by, self.goal.deadline)):
             self._due = now + 20 * MS
             return self._wake()
@@ -673,8 +674,8 @@ class Saga:
         differs: dict[str, tuple[Decimal, Decimal]] | None = None,
         unknown: tuple[str, ...] = (),
     ) -> Outcome:
-        """Says what has happened by now."""
-        left = self._left().values() if self.goal.plan.opposes else (self.wanted - self.change,)  # whoever has borne it
+        """Returns the result so far."""
+        left = self._left().values() if self.goal.plan.opposes else (self.wanted - self.change,)  # of any account
         short = any(abs(each) >= self.goal.least for each in left)
         moved = {name: at - self.goal.positions.get(name, _ZERO) for name, at in self._expected().items()}
         is_moved = any(abs(each) >= self.goal.least for each in moved.values())
@@ -696,8 +697,8 @@ class Saga:
 
 
 def _agrees(view: LegView, expected: Decimal, attempts: Iterable[Attempt]) -> bool:
-    """Tells whether a position is what fills explain. Of an inverse contract the base moves with the price: as much as
-    it may while an operation runs."""
+    """Tells whether the fills explain a position. The base of an inverse contract moves with the price, by as much as
+    is usual during an operation."""
     traded = sum((each.fills.base for each in attempts if each.leg.account == view.account), abs(expected))
     part = _DRIFT if view.instrument.kind is Kind.INVERSE else _PART
     return abs(view.position - expected) <= traded * part

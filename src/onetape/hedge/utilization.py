@@ -1,8 +1,8 @@
-"""Utilisation of margin, brought to a target: by moving exposure between accounts, and margin where venues allow it.
+"""Brings the utilisation of margin to a target, by moving exposure between accounts, and margin where venues allow it.
 
-utilisation = (total - available) / total. An account beyond the tolerance wants more or less exposure; what accounts
-trade together adds up to nothing, so the net delta stays as it is. Where it is to be repaired as well, it comes first:
-then what they trade adds up to the repair.
+utilisation = (total - available) / total. An account beyond the tolerance needs more or less exposure; the accounts'
+trades add up to zero, so the net delta stays. If it must be repaired as well, that comes first: the trades then add up
+to the repair.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _ZERO = Fraction(0)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Says where utilisation is to be. utilization, tolerance: shares of 1; `==` is within. amount_max: base, of one
-    account; None: any. routes: on which margin may move; none: only exposure does. delta, band: where the net delta is
-    to be, base units; None: where it is."""
+    """The target utilisation. utilization, tolerance: shares of 1; exactly the tolerance is within. amount_max: base,
+    of one account; None: any. routes: for margin; empty: only exposure moves. delta, band: target of the net delta,
+    base units; None: unchanged."""
 
     utilization: Fraction
     tolerance: Fraction
@@ -39,9 +39,8 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Says what one account does. trade: signed base that it trades; amount: by how much that changes its exposure,
-    signed; transfer: margin that it gets, settle currency, below 0 that it sends; wanted: the exposure that it
-    lacks."""
+    """The action of one account. trade: signed base to trade; amount: the resulting change of its exposure, signed;
+    transfer: margin received, settle currency, negative: sent; wanted: the exposure that it lacks."""
 
     account: str
     action: Literal["increase", "decrease", "maintain"]
@@ -54,8 +53,8 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Rebalance:
-    """Says what brings all accounts to the target. actions: one an account, in the order of the views. repair: what
-    trades add up to. reason: what was left out, or came first; "": nothing."""
+    """The actions that bring all accounts to the target. actions: one for each account, in the order of the views.
+    repair: the sum of the trades. reason: what was left out, or came first; "": nothing."""
 
     actions: tuple[Action, ...]
     transfers: tuple[Transfer, ...]
@@ -66,13 +65,13 @@ class Rebalance:
 
     @property
     def trades(self) -> dict[str, Fraction]:
-        """Returns account -> signed base, of those that trade."""
+        """Returns account -> signed base, of the accounts that trade."""
         return {each.account: each.trade for each in self.actions if each.trade}
 
 
 def rebalance(views: Sequence[LegView], target: Target, moving: Sequence[InFlight] = (), now: int = 0) -> Rebalance:
-    """Returns what brings the accounts to the target, as far as it goes. moving: transfers that are on their way, which
-    count as arrived. Views without a price or an equity stay as they are."""
+    """Plans the actions that bring the accounts to the target, as far as possible. moving: transfers under way, which
+    count as arrived. Views without a price or an equity are left alone."""
     arrived = in_transit(views, moving, now)
     transfers = _transfers(arrived, target)
     funded = in_transit(arrived, [InFlight(each, now) for each in transfers], now)
@@ -116,8 +115,8 @@ def _action(view: LegView, target: Target, trade: Fraction, moved: Decimal, want
 
 
 def _wanted(view: LegView, target: Target, edge: Fraction = _ZERO) -> Fraction:
-    """Returns the exposure in base that a leg gains to come to the target, below 0 that it loses; 0 within the
-    tolerance. edge: to the end of the tolerance instead, wherever it is."""
+    """Returns the base by which a leg's exposure must grow to reach the target, negative: shrink; 0 within the
+    tolerance. edge: to the end of the tolerance instead, regardless of the present value."""
     gap = target.utilization - view.utilization
     if view.equity <= 0 or price_of(view) <= 0 or view.refusal or (not edge and abs(gap) <= target.tolerance):
         return _ZERO
@@ -131,8 +130,8 @@ def _wanted(view: LegView, target: Target, edge: Fraction = _ZERO) -> Fraction:
 def _balanced(
     views: Sequence[LegView], target: Target, wants: Mapping[str, Fraction], repair: Fraction
 ) -> dict[str, Fraction]:
-    """Returns signed trades that add up to the repair. Who is farthest from the target is served first; what lacks a
-    counterpart is taken by accounts within their tolerance, and else is left."""
+    """Returns signed trades that add up to the repair. The account farthest from the target is served first; trades
+    without a counterpart go to accounts within their tolerance, and otherwise are dropped."""
     sides = {view.account: (view.position > 0) - (view.position < 0) for view in views}
     trades = {account: wants[account] * sides[account] for account in wants}
     flat = [view for view in views if not sides[view.account]]
@@ -140,10 +139,10 @@ def _balanced(
     def lack() -> Fraction:
         return repair - sum(trades.values(), _ZERO)
 
-    for view in flat:  # what has no position yet takes the side that is lacking
+    for view in flat:  # an account without a position takes the side that is short of trades
         trades[view.account] = _clamp(lack(), wants[view.account])
     room: list[Callable[[LegView, int], Fraction]] = [lambda view, sign: _room(view, target, sides[view.account], sign)]
-    if repair:  # the delta comes before the tolerance, not before the cap
+    if repair:  # the delta comes before the tolerance, not before the maximum
         room.append(lambda view, _sign: _ZERO if view.refusal else _limit(view, target))
     for room_of in room:
         for view in sorted(views, key=lambda each: -each.available):
@@ -162,13 +161,13 @@ def _clamp(value: Fraction, most: Fraction) -> Fraction:
 
 
 def _room(view: LegView, target: Target, side: int, sign: int) -> Fraction:
-    """Returns what an account within its tolerance may trade of a sign and stay within."""
+    """Returns how much an account within its tolerance may trade in a direction and stay within."""
     grows = side in (0, sign)
     return max(_wanted(view, target, target.tolerance if grows else -target.tolerance) * (1 if grows else -1), _ZERO)
 
 
 def _limit(view: LegView, target: Target) -> Fraction:
-    """Returns what an account's margin, or its position, lets it trade at all."""
+    """Returns how much an account's margin, or its position, lets it trade."""
     price = Fraction(price_of(view))
     value = Fraction(max(view.available, Decimal(0)) * max(view.leverage, Decimal(1)))
     if price <= 0:
@@ -178,8 +177,8 @@ def _limit(view: LegView, target: Target) -> Fraction:
 
 
 def _whole(views: Sequence[LegView], trades: dict[str, Fraction], repair: Fraction) -> dict[str, Fraction]:
-    """Returns trades in whole lots, towards zero and none below what is traded; then the side that is more gives back,
-    until they add up."""
+    """Rounds trades to whole lots, towards zero and none below the minimum; then reduces the larger side until they add
+    up."""
     common = common_lot(views)
     found, lots = dict(trades), dict.fromkeys(trades, _ZERO)
     by_account = {view.account: view for view in views if price_of(view) > 0}
@@ -202,8 +201,7 @@ def _whole(views: Sequence[LegView], trades: dict[str, Fraction], repair: Fracti
 
 
 def _transfers(views: Sequence[LegView], target: Target) -> list[Transfer]:
-    """Returns transfers from accounts that use too little to those that use too much, each up to its target, in the
-    order of routes."""
+    """Returns transfers from underused accounts to overused ones, each up to its target, in the order of the routes."""
     need: dict[str, Decimal] = {}
     for view in views:
         used = view.equity - view.available

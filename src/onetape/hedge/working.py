@@ -1,6 +1,6 @@
-"""Legs that an execution algorithm works for a while: which order of a leg is to work now.
+"""Works legs with an execution algorithm: computes the order that a leg should have now.
 
-All follows from the leg, the view of now and what was done of it, so that nothing has to be kept over a restart.
+The result follows from the leg, the current view and the work done, so that no state is needed over a restart.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from onetape.hedge.plan import Leg, qty_of, tradable
 
 __all__ = ["SCHEDULED", "Work", "changed", "order_of", "wish_of"]
 
-AGE: Final = "1s"  # an order that rests is moved at most so often
-SCHEDULED: Final = ("twap", "vwap", "shortfall")  # without chance, which could not be repeated
+AGE: Final = "1s"  # minimum interval between moves of a resting order
+SCHEDULED: Final = ("twap", "vwap", "shortfall")  # deterministic ones: randomness could not be repeated
 _ONE_MILLIONTH: Final = Decimal("1e-6")  # an inverse contract's base is no exact share of its quantity
 _ZERO: Final = Decimal(0)
 
 
 class Work(msgspec.Struct, frozen=True):
-    """Says how legs are worked. algo: a name of `execution.algorithms`; until: ns UTC, what is left is taken then;
-    clip: base of one order, 0: as the algorithm has it; profile: of vwap, volumes of equal parts of its time;
-    participation: at most this share of what the market trades, 0: any."""
+    """How legs are worked. algo: a name of `execution.algorithms`; until: ns UTC, the rest is taken then; clip: base of
+    one order, 0: as the algorithm sets it; profile: for vwap, volumes of equal parts of its time; participation:
+    maximum share of the market's volume, 0: any."""
 
     algo: str
     until: int
@@ -54,16 +54,16 @@ def wish_of(
     working: tuple[Leg, Decimal, int] | None,
     own: Iterable[tuple[Leg, Decimal]] = (),
 ) -> Wish:
-    """Returns the order of a leg that is to work now. begun: ns UTC; done: base; working: the order that works, what
-    was filled of it and when it was sent; own: all of ours that rest on its side of the venue's book, and what was
-    filled of them. Raises ValueError for what the algorithm cannot do."""
+    """Returns the order that a leg should have now. begun: ns UTC; done: base; working: the working order, its filled
+    amount and when it was sent; own: all orders of ours resting on its side of the venue's book, with filled amounts.
+    Raises ValueError if the algorithm does not support the leg."""
     instrument, tick = view.instrument, view.instrument.tick
     total = int(leg.qty / leg.lot)
-    # Also of what reduces: a fill that others cannot follow is undone on this account, which may open.
+    # Also for reducing legs: a fill that others cannot follow is undone on this account, which may open a position.
     least = int(qty_of(instrument, tradable(view), leg.mid, ROUND_UP) / leg.lot)
     clip = max(int(qty_of(instrument, work.clip, leg.mid) / leg.lot), 1) if work.clip else None
     limit = int(leg.limit / tick)
-    # What rests at its limit would cross in this case: the limit is the worst price to take at.
+    # An iceberg resting at its limit would cross: its limit is the worst price to take at.
     bound = None if work.algo == "iceberg" else limit
     share = work.participation or None
     parent = Parent(leg.side, total, begun, work.until, bound, clip, share, max(min(least, total), 1))
@@ -85,7 +85,7 @@ def wish_of(
         for side, levels in ((1, view.bids), (-1, view.asks))
     )
     if working is not None and (bid if leg.side > 0 else ask) is None:
-        return Wish(lots, price, post_only=True, wake=work.until)  # nobody else is to be seen: it stays
+        return Wish(lots, price, post_only=True, wake=work.until)  # no other order is on that side: it stays
     traded = float((view.traded or _ZERO) / leg.lot)
     wish = algorithm.wish(View(now, left, lots, price, bid, ask, traded, since))
     if 0 < wish.lots < parent.least:
@@ -95,13 +95,13 @@ def wish_of(
 
 
 def order_of(leg: Leg, wish: Wish, view: LegView) -> Leg:
-    """Makes the part of a leg that a wish is; its price is where it rests, or the worst that it takes at."""
+    """Makes the part of a leg for a target order; its price is where it rests, or the worst price to take at."""
     qty, price = wish.lots * leg.lot, (wish.price or 0) * view.instrument.tick
     return msgspec.structs.replace(leg, qty=qty, base=leg.base * qty / leg.qty, limit=price, passive=price)
 
 
 def changed(wish: Wish, order: Leg, filled: Decimal, view: LegView) -> bool:
-    """Tells whether an order that rests is not what is wished any more."""
+    """Tells whether a resting order differs from the target."""
     lots = int(order.qty / order.lot) - _lots(order, filled)
     return not wish.lots or wish.price != int(order.passive / view.instrument.tick) or wish.lots < lots
 

@@ -1,6 +1,6 @@
-"""The hub: follows the journals of all collectors and writes one market (hub_tape.py). What is taken
-is decided in the core (core/market/merge.hpp); here is what follows of it: listings, the state of
-each source, pins, and the table for who comes late."""
+"""The hub: follows the journals of all collectors and writes one market (hub_tape.py). The core decides which messages
+are taken (core/market/merge.hpp); this module handles the rest: listings, the state of each source, pins, and the table
+for late readers."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from onetape.tape.wait import JournalWatch
 
 __all__ = ["Hub"]
 
-FRAMES_MAX: Final = 1 << 14  # in one call of the core
+FRAMES_MAX: Final = 1 << 14  # per call of the core
 TURNS_MAX: Final = 64  # calls in one turn of the loop
 TICK_S: Final = 0.05
-LOOK_EVERY: Final = SECOND // 5  # at the states of the sources, for their rhythms
+LOOK_EVERY: Final = SECOND // 5  # interval of checks of the sources' states
 SLOW_EVERY: Final = SECOND
-AWAY: Final = 60 * SECOND  # until a journal that could not be read is looked at anew
-ROWS_MAX: Final = 250  # of the table, in one tick
+AWAY: Final = 60 * SECOND  # until an unreadable journal is tried again
+ROWS_MAX: Final = 250  # of the table, per tick
 PIN, AUTO = "pin", "auto"
 _INSTRUMENT, _HEALTH = type_id(EventType.INSTRUMENT), type_id(EventType.HEALTH)
 _TYPES: Final = {type_id(each): str(each) for each in EventType}
@@ -49,8 +49,8 @@ _TAKEN, _BAD, _CORRECTED = (MERGE_OUTCOMES.index(each) for each in ("taken", "ba
 
 
 class Hub:
-    """Merges the collectors into one market. `run` returns when `stopping` is set. Raises JournalLocked where a hub
-    runs already."""
+    """Merges the collectors into one market. `run` returns when `stopping` is set. Raises JournalLocked if a hub runs
+    already."""
 
     def __init__(self, options: HubOptions) -> None:
         self.options = options
@@ -76,8 +76,8 @@ class Hub:
         self._sources = Sources(options.sources, self._merge, recovered.cursors)
         self._health = SourceHealth(len(options.sources), options.stale_ns)
         self._attention = Attention()
-        self._touched: dict[int, None] = {}  # listings whose row is to be written
-        self._stale: dict[int, int] = {}  # listings without a fresh source: their last synthetic quote, ns
+        self._touched: dict[int, None] = {}  # listings whose row must be written
+        self._stale: dict[int, int] = {}  # listings without a fresh source: time of the last synthetic quote, ns
         self._pins: dict[str, str] = {}
         for past in self._tape.past_commands:
             if past.command == PIN and past.status == "applied":
@@ -94,7 +94,7 @@ class Hub:
         self._marked = time.monotonic_ns()
 
     async def run(self, ready: Callable[[], None]) -> None:
-        """Raises what the hub's own journal raised."""
+        """Runs until stopped. Raises the errors of the hub's own journal."""
         path = process_socket(Path(self.options.home), HUB)
         try:
             self._follow_missing()
@@ -123,7 +123,7 @@ class Hub:
     # --- merging ----------------------------------------------------------------------------------
 
     def _take(self) -> None:
-        """What has come; of a flood the rest in later turns of the loop, so that commands get theirs."""
+        """Merges new frames; a flood is spread over later turns of the loop, so that commands get theirs."""
         try:
             for _ in range(TURNS_MAX):
                 taken = self._merge.take(FRAMES_MAX)
@@ -136,7 +136,7 @@ class Hub:
             self.stopping.set()
 
     def _spun(self) -> bool:
-        """Something came while it was looked for."""
+        """Waits briefly for new frames; returns whether there are any."""
         spin = self.options.spin_s
         return spin > 0 and self._sources.waiter.wait(spin, spin=spin)
 
@@ -178,7 +178,7 @@ class Hub:
         self._merge.map(source, stream, listing.number)
 
     def _end(self, listing: Listing, at: int) -> None:
-        """The tombstone of all its values: no source can bring them back."""
+        """Ends a listing: removes all its values, and no source can bring them back."""
         self._merge.end(listing.number)
         self._health.forget(listing.number)
         self._stale.pop(listing.number, None)
@@ -186,7 +186,8 @@ class Hub:
         self._say("listing", "delisted", subject=listing.symbol, about={"number": listing.number})
 
     def _followed(self, source: int, stream: int, *, is_followed: bool) -> None:
-        """What nobody brings any more has no row; it goes on under its number if it is brought again."""
+        """Handles a source that follows or drops a listing. A listing without sources has no row; it keeps its number
+        if it is followed again."""
         listing = self._listings.followed_by(source, stream, is_followed=is_followed)
         if listing is None:
             return
@@ -206,7 +207,7 @@ class Hub:
             self._health.begun(source.number)
             for stream, placed in self._listings.followed(source.number, instruments):
                 self._placed(source.number, stream, placed, time.time_ns())
-            self._merge.write_cursors(True)  # from here on nothing of it is missed
+            self._merge.write_cursors(True)  # from here on no frame of it is missed
             if self._watch is not None:
                 self._watch.look()
 
@@ -238,7 +239,7 @@ class Hub:
             name = self.options.sources[change.source].name
             is_warned = change.state is FeedState.FAILING
             self._say("source", change.state.word, subject=name, about={"why": change.why}, warned=is_warned)
-            for each in self._sources.all:  # of one moment's values those of the better one are taken
+            for each in self._sources.all:  # of simultaneous values the better source's are taken
                 self._merge.set_rank(each.number, each.number + 1000 * self._health.state(each.number))
         if is_time:
             self._synthesize(now)
@@ -257,8 +258,8 @@ class Hub:
         self._tape.writer.progress(self._tape.writer.published)
 
     def _synthesize(self, now: int) -> None:
-        """A symbol whose sources are all silent or failing is stale. For as long as its last quotes
-        say something, their median stands for it, and says that it does."""
+        """Marks symbols whose sources are all silent or failing as stale, and while their last quotes are usable,
+        writes the median as a synthetic quote."""
         for listing in self._listings.current.values():
             number = listing.number
             covering = [each for each in listing.sources if self._merge.counts(each, number)[0]]
@@ -278,8 +279,8 @@ class Hub:
                     self._merge.write_median(number, now)
 
     def _latencies(self) -> list[float | None]:
-        """Returns how much longer the messages of each are under way than the fastest of its venue, ns; None: nobody
-        knows. What the fastest takes, and the offset of the clocks, cannot be told apart."""
+        """Returns by how much each source is slower than the fastest of its venue, ns; None: unknown. The fastest's own
+        delay cannot be separated from the offset of the clocks."""
         fastest: dict[str, int] = {}
         delays = [self._merge.delay(each.number) for each in self._sources.all]
         venues = [self._venue(each) for each in self._sources.all]
@@ -328,7 +329,7 @@ class Hub:
     ) -> None:
         self._tape.health(kind, state, time.time_ns(), subject=subject, about=about or {}, warned=warned)
 
-    # --- who asks ---------------------------------------------------------------------------------
+    # --- commands and queries ---------------------------------------------------------------------
 
     def _pin(self, command: Command) -> Do:
         symbol, name = command.fields.get("symbol"), command.fields.get("source")
@@ -356,8 +357,8 @@ class Hub:
         return do
 
     def _set_pin(self, symbol: str, name: str) -> None:
-        """A pin is of a name, so that it holds for a symbol that is listed anew, and for a source
-        that is not there for a while."""
+        """Sets a pin by name, so that it also holds for a symbol that is listed again, and for a source that is missing
+        for a while."""
         if name == AUTO:
             self._pins.pop(symbol, None)
         else:
@@ -368,7 +369,7 @@ class Hub:
             self._merge.pin(listing.number, MERGE_NONE if source is None else source.number)
 
     def summary(self) -> dict[str, Any]:
-        """Returns what is shown to who follows: the sources and how much there is."""
+        """Returns the state for followers: the sources and counts."""
         sources = [
             {"source": each.name, "state": self._health.state(number).word, "why": self._health.why(number)}
             for number, each in enumerate(self.options.sources)
@@ -377,7 +378,7 @@ class Hub:
         return {"sources": sources, "symbols": listed, "frames": self._tape.writer.published}
 
     def snapshot(self) -> dict[str, Any]:
-        """Returns each source of each symbol, as `onetape feeds` shows them; what is not merged."""
+        """Returns each source of each symbol, for `onetape feeds`, and what is not merged."""
         latencies = self._latencies()
         now = time.time_ns()
         rows = [

@@ -1,17 +1,16 @@
-"""What the hub writes: one market, and from whom it has it.
+"""Writes the hub's journal: one market, with the source of each message.
 
-quote, trade, mark, funding, bar   as their source's frame, under the number of the listing plus one.
-                                   The upper byte of the flags is the source's number plus one.
+quote, trade, mark, funding, bar   as in their source's frame, under the number of the listing plus one. The upper
+                                   byte of the flags is the source's number plus one.
 quote with flag 64                 synthetic: the median of the last ones, while no source is fresh
-bar with flag 64                   synthetic: made of the trades, where no source has told it
+bar with flag 64                   synthetic: made of the trades, if no source has sent it
 instrument                         before the first frame of a number, and again with changed facts
-input                              how far the journal of a source was read. A restart goes on there
-health                             kind `hub`: which number is which source; `source`: one is
-                                   healthy, degraded or failing; `market`: a symbol is stale or
-                                   fresh; `listing`: listed, delisted, dropped; `quarantine`: a bad
-                                   tick, with its rule and its place in its source's journal;
-                                   `bars`: what its trades say of a bar of a minute
-command, reply                     what was asked of it; pins are folded from these
+input                              how far the journal of a source was read. A restart continues there
+health                             kind `hub`: the number of each source; `source`: one is healthy, degraded or
+                                   failing; `market`: a symbol is stale or fresh; `listing`: listed, delisted,
+                                   dropped; `quarantine`: a bad tick, with its rule and its place in its source's
+                                   journal; `bars`: comparison of a one-minute bar with its trades
+command, reply                     commands; pins are folded from these
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from onetape.tape.segments import is_tape
 
 __all__ = ["CURSORS_EVERY", "Cursor", "HubTape", "Recovered"]
 
-REMEMBERED_NS: Final = 600 * 10**9  # of its own journal a restart reads so much again
+REMEMBERED_NS: Final = 600 * 10**9  # of its own journal, read again at a restart
 CURSORS_EVERY: Final = MINUTE
 _INPUT: Final = EventType.INPUT.id
 _CURSOR: Final = fields("input", "source", "epoch", "first_sequence", "count")
@@ -53,18 +52,18 @@ class Cursor:
 
 @dataclass(slots=True)
 class Recovered:
-    """Holds what was read of the journal of an earlier life. since: ns of the sources' clock, from where its market is
-    known; 0: there is none. instruments: by number of listing. ended: numbers of listings that have."""
+    """The state read from the journal of an earlier incarnation. since: ns of the sources' clock, from where its market
+    is known; 0: there is none. instruments: by number of listing. ended: numbers of ended listings."""
 
     since: int = 0
-    first_sequence: int = 1  # that was written since then
+    first_sequence: int = 1  # of the frames written since then
     instruments: list[Instrument] = field(default_factory=list)
     ended: set[int] = field(default_factory=set)
     cursors: dict[bytes, Cursor] = field(default_factory=dict)  # by the journal's uuid
 
 
 class HubTape(CommandTape):
-    """Raises JournalLocked where a hub runs already."""
+    """Writes the hub's journal. Raises JournalLocked if a hub runs already."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -82,7 +81,7 @@ class HubTape(CommandTape):
         self.writer.close()
 
     def own_frames(self) -> JournalReader:
-        """From `recovered.first_sequence` on."""
+        """Reads its own frames from `recovered.first_sequence` on."""
         reader = JournalReader(self.path)
         reader.seek_sequence(self.recovered.first_sequence)
         return reader
@@ -91,7 +90,7 @@ class HubTape(CommandTape):
         self.writer.append_instrument(number + 1, now, instrument.to_msgpack())
 
     def sources(self, sources: Sequence[Mapping[str, object]], ended: Sequence[int], now: int) -> None:
-        """Who is who, for readers that begin here, and which listings have ended."""
+        """Writes the numbers of the sources, for readers that begin here, and the ended listings."""
         self.health("hub", "sources", now, about={"sources": list(sources), "ended": list(ended)})
 
     def health(
@@ -118,7 +117,7 @@ def _recovered(path: Path, instruments: list[Instrument]) -> Recovered:
             return found
         reader.seek_sequence(last)
         frame = reader.next_frame()
-        # All cursors are written each CURSORS_EVERY, also while nothing comes.
+        # All cursors are written every CURSORS_EVERY, also without new frames.
         reader.seek_time((frame.time if frame is not None else 0) - 2 * CURSORS_EVERY)
         times = [each.time for each in reader.frames(("input",))]
         found.since = max(max(times, default=0) - REMEMBERED_NS, 0)

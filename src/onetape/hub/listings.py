@@ -1,9 +1,9 @@
-"""Which streams of the sources are one listing of one symbol. Pure.
+"""Maps the streams of the sources to listings of symbols. Pure.
 
-A listing is a symbol from when it is listed until it ends, in one kind of units. It has a number of
-the hub's own, which is never used again: a stream belongs to a listing by the instrument that it was
-announced with, never by its place in a list, so a price cannot come to stand under another symbol,
-nor in other units, whatever is listed, delisted or redenominated meanwhile.
+A listing is a symbol from its listing to its delisting, in one kind of units. It has a number of the hub's own, which
+is never reused: a stream belongs to a listing by the instrument that it was announced with, never by its place in a
+list, so a price cannot appear under another symbol, nor in other units, whatever is listed, delisted or redenominated
+meanwhile.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Listing:
 
 
 class Placed(NamedTuple):
-    """The outcome of an announcement. listing: None: it is nobody's. is_new, is_changed: its instrument has to be
-    written. ended: the listing that it took the place of."""
+    """The outcome of an announcement. listing: None: it belongs to none. is_new, is_changed: its instrument has to be
+    written. ended: the listing that it replaced."""
 
     listing: Listing | None
     is_new: bool = False
@@ -46,7 +46,7 @@ class Placed(NamedTuple):
 
 
 class Listings:
-    """Numbers the listings of all sources. instruments: of earlier lives, by number."""
+    """Numbers the listings of all sources. instruments: of earlier incarnations, by number."""
 
     def __init__(self, instruments: Iterable[Instrument] = (), ended: Iterable[int] = ()) -> None:
         self.all: list[Listing] = []
@@ -58,7 +58,7 @@ class Listings:
             self.all[number].is_ended = True
 
     def announced(self, source: int, stream: int, instrument: Instrument) -> Placed:
-        """Takes in a source's instrument frame."""
+        """Handles a source's instrument frame."""
         if (source, stream) in self._streams:
             found = self._streams[source, stream]
             if found is not None and _units(found.instrument) == _units(instrument):
@@ -73,13 +73,13 @@ class Listings:
         if not is_same and not self._is_newer(source, instrument, current):
             self._streams[source, stream] = None
             return Placed(None)
-        # It has had a stream of the current one: the symbol was listed anew, or counts otherwise.
+        # The source already has a stream of the current listing: the symbol was listed again, or has other units.
         current.is_ended = True
         return self._placed(source, stream, self._new(instrument), is_new=True, ended=current)
 
     def followed(self, source: int, instruments: Mapping[int, Instrument]) -> list[tuple[int, Placed]]:
-        """Returns the streams of a source that is followed from now on, at its place. Of several of one symbol the last
-        is the one that goes on."""
+        """Places the streams of a source that is followed from now on. Of several streams of one symbol the last one
+        continues."""
         for key in [key for key in self._streams if key[0] == source]:
             listing = self._streams.pop(key)
             if listing is not None:
@@ -91,7 +91,7 @@ class Listings:
         return self._streams.get((source, stream))
 
     def ended_by(self, source: int, stream: int) -> Listing | None:
-        """A source says that its stream's listing has ended. The listing, where that is news."""
+        """Handles the end of a listing by a source's stream. Returns the listing unless it had ended before."""
         listing = self._streams.get((source, stream))
         if listing is None or listing.is_ended:
             return None
@@ -99,8 +99,8 @@ class Listings:
         return listing
 
     def followed_by(self, source: int, stream: int, *, is_followed: bool) -> Listing | None:
-        """Note whether a source brings its stream's listing, which trades on, from now on. Returns the listing where
-        that is news."""
+        """Notes whether a source follows its stream's active listing from now on. Returns the listing if that has
+        changed."""
         listing = self._streams.get((source, stream))
         if listing is None or listing.is_ended or (source in listing.sources) == is_followed:
             return None
@@ -113,8 +113,7 @@ class Listings:
         return source in current.sources or instrument.version > current.instrument.version
 
     def _changed(self, listing: Listing, instrument: Instrument) -> Placed:
-        """Facts that change nothing of how its numbers are read. What is inferred changes nothing
-        of what a venue says."""
+        """Updates facts that do not change the meaning of its numbers. Inferred facts never replace a venue's."""
         if instrument.version < listing.instrument.version or instrument.inferred:
             return Placed(listing)
         if _facts(instrument) == _facts(listing.instrument):
@@ -140,7 +139,7 @@ class Listings:
 
 
 def _units(i: Instrument) -> tuple[object, ...]:
-    """Returns what a number of it means."""
+    """Returns the facts that give numbers their meaning."""
     return i.raw_symbol, i.kind, i.price_decimals, i.size_decimals, i.multiplier, i.expiry
 
 

@@ -1,6 +1,5 @@
-"""The hub's process under the supervisor: `python -m onetape.hub.main`, its options as JSON on
-standard input. It says `ready` when its journal is open and what an earlier life left is read: a
-collector that is away is waited for."""
+"""The hub's process under the supervisor: `python -m onetape.hub.main`, with its options as JSON on standard input. It
+prints `ready` when its journal is open and the earlier incarnation's is read: a missing collector is waited for."""
 
 from __future__ import annotations
 

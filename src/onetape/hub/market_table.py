@@ -1,4 +1,4 @@
-"""The hub's market in shared memory, as it is written (feeds/hub_table.py)."""
+"""Writes the hub's market to shared memory (feeds/hub_table.py)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ _KEY_BYTES_MAX: Final = 64
 _KINDS: Final = (QUOTE, TRADE, MARK, FUNDING, OPEN_INTEREST)
 
 Values = tuple[int, ...] | None
-Levels = tuple[int, int, int, list[tuple[int, int, int, int]]] | None  # as `Merge.levels` has them
+Levels = tuple[int, int, int, list[tuple[int, int, int, int]]] | None  # as in `Merge.levels`
 
 
 class MarketTable:
-    """Writes the market's table. A second writer is refused with JOURNAL_LOCKED. Bars of an earlier life are still
-    there: what asks for forty-five of them need not wait until they have come again. listings: that its journal knows,
-    by number."""
+    """Writes the market's table. A second writer is refused with JOURNAL_LOCKED. Bars of an earlier incarnation are
+    kept, so that readers of many bars need not wait for new ones. listings: of its journal, by number."""
 
     def __init__(self, home: Path, klines: int, listings: Sequence[Listing] = ()) -> None:
         self._klines = klines
@@ -34,7 +33,7 @@ class MarketTable:
         self.kept: list[tuple[int, list[int]]] = []  # by number of listing, oldest first
         self._writer = StateWriter(state_of(home), HUB, LAYOUT)
         self._writer.publish()
-        self._times: dict[str, dict[str, int]] = {spec.name: {} for spec in (*_KINDS, BOOK, BAR)}  # of what is there
+        self._times: dict[str, dict[str, int]] = {spec.name: {} for spec in (*_KINDS, BOOK, BAR)}  # of present rows
         for each in kept:
             number = int(each["stream"] or 0) - 1
             if not 0 <= number < len(listings) or listings[number].is_ended:
@@ -44,9 +43,9 @@ class MarketTable:
                 self.put_bar(listings[number], self.kept[-1][1], each.sequence)
 
     def put(self, listing: Listing, values: Sequence[Values], sequence: int) -> None:
-        """What stands of a listing, as `Merge.values` has it, after this frame of the journal."""
+        """Writes the values of a listing, as in `Merge.values`, after this frame of the journal."""
         key, instrument = listing.symbol, listing.instrument
-        if len(key.encode()) > _KEY_BYTES_MAX:  # there is no room for its name
+        if len(key.encode()) > _KEY_BYTES_MAX:  # its name does not fit
             return
         for spec, numbers in zip(_KINDS, values, strict=True):
             if numbers is None:
@@ -57,7 +56,7 @@ class MarketTable:
             self._put(spec.name, key, named, max(ts_event, 0), sequence)
 
     def put_book(self, listing: Listing, levels: Levels, sequence: int) -> None:
-        """The best levels; a book of which no chain is whole is not there."""
+        """Writes the best levels, or removes a book without an unbroken chain."""
         key, instrument = listing.symbol, listing.instrument
         if levels is None or len(key.encode()) > _KEY_BYTES_MAX:
             if key in self._times[BOOK.name]:
@@ -70,13 +69,13 @@ class MarketTable:
         self._put(BOOK.name, key, named, max(ts_event, 0), sequence)
 
     def put_bar(self, listing: Listing, bar: Sequence[int], sequence: int) -> None:
-        """A closed bar in place of the oldest: ts_open, period, open, high, low, close, volume, trades,
-        low and high half of the turnover."""
+        """Writes a closed bar over the oldest: ts_open, period, open, high, low, close, volume, trades, low and high
+        half of the turnover."""
         ts_open, period = bar[:2]
         key = f"{listing.symbol} {period // 10**9} {ts_open // period % self._klines}"
         if len(key.encode()) > _KEY_BYTES_MAX:
             return
-        if self._times[BAR.name].get(key, ts_open) > ts_open + period:  # it comes late, and there is no room for it
+        if self._times[BAR.name].get(key, ts_open) > ts_open + period:  # it is late, and there is no room for it
             return
         instrument = listing.instrument
         own = (listing.number + 1, instrument.price_decimals, instrument.size_decimals)
@@ -94,7 +93,7 @@ class MarketTable:
         self._writer.keep_in_place()
 
     def close(self) -> None:
-        """Bars stay for the next life; of a market that nobody follows nothing else is there."""
+        """Removes all but the bars, which stay for the next incarnation."""
         for spec in (*_KINDS, BOOK):
             for key in list(self._times[spec.name]):
                 self._remove(spec.name, key)
@@ -113,10 +112,10 @@ _BAR_FIELDS: Final = tuple(name for name, _ in BAR.fields[len(UNITS) :])
 
 
 def _kept_bars(home: Path) -> list[Group]:
-    """Of the table that an earlier life left, oldest first."""
+    """Returns the bars in the table of an earlier incarnation, oldest first."""
     try:
         state = StateReader(state_of(home), HUB, LAYOUT)
-    except OnetapeError:  # there is none, or another version's, or one that a crash of the machine has torn
+    except OnetapeError:  # there is none, or one of another version, or one torn in a machine crash
         return []
     found = state.groups(BAR.name).values()
     return sorted(found, key=lambda group: group.ts_data)

@@ -1,9 +1,8 @@
-"""Which sources are relied on: healthy, degraded or failing. Pure: times come in.
+"""Judges sources as healthy, degraded or failing. Pure: times are arguments.
 
-    failing    its process is gone, its connection is lost, or it says nothing at all though it used
-               to; at once
-    degraded   it speaks, but of this symbol it is silent, it is late, or it has failed of late
-    healthy    it has been without fault for a while, the longer the oftener it has failed
+    failing    its process is gone, its connection is lost, or it is silent though it used to speak; at once
+    degraded   it speaks, but of this symbol it is silent, it is late, or it has failed recently
+    healthy    it has been without fault for a while, which grows with the number of failures
 
 Silence is measured by each stream's own rhythm, and only in attended time (market/silence.py).
 """
@@ -21,9 +20,9 @@ from onetape.model.time import SECOND
 
 __all__ = ["FeedState", "SourceHealth", "StateChange"]
 
-STEADY: Final = 2 * SECOND  # without fault, until it is healthy again; twice that for each failure more
+STEADY: Final = 2 * SECOND  # without fault, until it is healthy again; doubled for each further failure
 STEADY_MAX: Final = 60 * SECOND
-REMEMBERED: Final = 60 * SECOND  # failures
+REMEMBERED: Final = 60 * SECOND  # age of counted failures
 ALL: Final = -1  # as symbol: the source as a whole
 
 
@@ -47,14 +46,14 @@ class StateChange(NamedTuple):
 class _Source:
     state: FeedState = FeedState.FAILING  # until it speaks
     why: str = "has not spoken"
-    fault: str = "has not spoken"  # that makes it fail now, "": none
+    fault: str = "has not spoken"  # its current fault, "": none
     is_late: bool = False
     good_since: int = 0
     failures: deque[int] = field(default_factory=deque)
 
 
 class SourceHealth:
-    """Judges which sources are relied on. Sources and symbols are numbers. now: attended time, ns."""
+    """Judges which sources are reliable. Sources and symbols are numbers. now: attended time, ns."""
 
     def __init__(self, sources: int, stale_ns: int) -> None:
         self._sources = [_Source() for _ in range(sources)]
@@ -65,7 +64,7 @@ class SourceHealth:
         self._has_spoken = [False] * sources
 
     def state(self, source: int, symbol: int = ALL) -> FeedState:
-        """Of a source, or of what it says of one symbol."""
+        """Returns the state of a source, or of its messages about one symbol."""
         state = self._sources[source].state
         if symbol != ALL and (source, symbol) in self._silence.silent:
             return max(state, FeedState.DEGRADED)
@@ -75,15 +74,15 @@ class SourceHealth:
         return self._sources[source].why
 
     def is_fresh(self, source: int, symbol: int) -> bool:
-        """What it says of the symbol can be relied on now."""
+        """Tells whether its messages about the symbol are reliable now."""
         return self._sources[source].state is not FeedState.FAILING and (source, symbol) not in self._silence.silent
 
     def bound_ns(self, source: int, symbol: int) -> int:
-        """Returns how long it may say nothing of the symbol."""
+        """Returns how long it may be silent about the symbol."""
         return self._silence.limit((source, symbol))
 
     def begun(self, source: int) -> None:
-        """Forgets what the process before has said: another one has begun."""
+        """Resets a source whose process was replaced."""
         self._lost[source] = self._has_spoken[source] = False
 
     def process(self, source: int, *, is_alive: bool) -> None:
@@ -93,13 +92,13 @@ class SourceHealth:
         self._lost[source] = is_lost
 
     def late(self, source: int, delay_ns: float) -> None:
-        """By how much it is slower than the fastest of its venue."""
+        """Sets by how much it is slower than the fastest of its venue."""
         own = self._sources[source]
-        # Half of the bound to be good again: what lies between changes nothing.
+        # Back to normal below half of the bound; in between nothing changes.
         own.is_late = delay_ns > (self._stale_ns / 2 if own.is_late else self._stale_ns)
 
     def heard(self, spoken: Iterable[tuple[int, int]], now: int) -> None:
-        """(source, symbol) of which something has come since the last time."""
+        """Notes messages since the last call. spoken: (source, symbol)."""
         sources = set()
         for source, symbol in spoken:
             sources.add(source)
@@ -109,12 +108,12 @@ class SourceHealth:
             self._has_spoken[source] = True
 
     def forget(self, symbol: int, source: int | None = None) -> None:
-        """Nothing is expected of the symbol any more, of this source or of any."""
+        """Ends the expectation of messages about the symbol, from this source or from any."""
         for each in range(len(self._sources)) if source is None else (source,):
             self._silence.forget((each, symbol))
 
     def look(self, now: int) -> list[StateChange]:
-        """Which sources are otherwise now."""
+        """Returns the sources whose state has changed."""
         self._silence.look(now)
         return [change for number in range(len(self._sources)) if (change := self._judge(number, now)) is not None]
 
@@ -133,7 +132,7 @@ class SourceHealth:
             return self._become(number, FeedState.DEGRADED, "late")
         if own.state is FeedState.FAILING:
             own.good_since = now
-            # A first start is no failure that it would have to make good.
+            # A first start is no failure.
             if own.failures:
                 return self._become(number, FeedState.DEGRADED, "has failed of late")
             return self._become(number, FeedState.HEALTHY, "")

@@ -1,5 +1,5 @@
-"""The journals that are merged: found when they are there, followed from where they were left, and
-found anew when another journal has taken their place."""
+"""The collectors' journals that are merged: found when they exist, followed from their cursors, and found again when
+another journal replaces them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from onetape.tape.wait import Waiter
 
 __all__ = ["Source", "Sources"]
 
-REREAD: Final = 256  # frames before a cursor that are read again: what was merged stays merged once
+REREAD: Final = 256  # frames before a cursor that are read again; merged ones stay merged once
 SINCE: Final = 10 * SECOND  # of a journal that was never followed
-_NO_LINK: Final = ("book ", "instruments")  # what else a collector says of its venue
-HEARTBEAT_MAX: Final = SECOND // 2  # attended, without a sign of life: stopped, or not reaped yet
+_NO_LINK: Final = ("book ", "instruments")  # other subjects of a collector's health records
+HEARTBEAT_MAX: Final = SECOND // 2  # attended time without a heartbeat: stopped, or a zombie
 
 
 @dataclass(slots=True)
@@ -36,26 +36,26 @@ class Source:
     options: SourceOptions
     reader: JournalReader | None = None
     incarnation: Incarnation | None = None
-    links: dict[str, bool] = field(default_factory=dict)  # its connections: whether each is lost
-    errors: int = 0  # of which it spoke
+    links: dict[str, bool] = field(default_factory=dict)  # its connections, with whether each is lost
+    errors: int = 0  # reported errors
     heartbeat: int = 0
     beat_at: int = 0  # attended time
-    away_until: int = 0  # by the machine's clock: it could not be read
+    away_until: int = 0  # by the machine's clock: end of a pause after it was unreadable
 
     @property
     def is_lost(self) -> bool:
         return bool(self.links) and all(self.links.values())
 
     def begins_anew(self) -> bool:
-        """Tells whether another process writes its journal since the last call: connections of the one before are no
-        more."""
+        """Tells whether another process writes its journal since the last call: the connections of the previous one are
+        gone."""
         if self.incarnation is None or not self.incarnation.is_new():
             return False
         self.links.clear()
         return True
 
     def is_alive(self, now: int) -> bool:
-        """now: attended time. Its process is there, and not stopped."""
+        """Tells whether its process runs, and is not stopped. now: attended time."""
         if self.reader is None or not self.reader.writer_alive:
             return False
         beat = int(self.reader.control.get("heartbeat", 0))
@@ -64,7 +64,7 @@ class Source:
         return now - self.beat_at <= HEARTBEAT_MAX
 
     def health(self, record: Mapping[str, Any]) -> None:
-        """A word of its own journal about a connection."""
+        """Handles a record of its own journal about a connection."""
         subject, state = str(record.get("subject", "")), str(record.get("state", ""))
         if subject.startswith(_NO_LINK):
             return
@@ -77,7 +77,7 @@ class Source:
 
 
 class Sources:
-    """Follows the journals that are merged. cursors: of journals by uuid, from an earlier life."""
+    """Follows the journals that are merged. cursors: of journals by uuid, from an earlier incarnation."""
 
     def __init__(self, options: list[SourceOptions], merge: Merge, cursors: Mapping[bytes, Cursor]) -> None:
         self.all = [Source(number, each) for number, each in enumerate(options)]
@@ -87,21 +87,21 @@ class Sources:
         self._cursors = dict(cursors)
 
     def missing(self) -> list[Source]:
-        """Whose journal is not followed, or is not the one at its place any more."""
+        """Returns the sources whose journal is not followed, or was replaced."""
         for each in self.all:
             if each.reader is not None and each.reader.is_gone:
                 self.leave(each)
         return [each for each in self.all if each.reader is None]
 
     def follow(self, source: Source) -> dict[int, Instrument] | None:
-        """Returns the instruments of its streams at the place from which it is read now. None: there is no
-        journal yet."""
+        """Follows a source's journal; returns the instruments of its streams at the place of its cursor. None: there is
+        no journal yet."""
         path = Path(source.options.journal)
         if not is_tape(path):
             return None
         try:
             reader = JournalReader(path)
-        except OnetapeError:  # it is being made just now
+        except OnetapeError:  # it is being created
             return None
         try:
             self._seek(reader)

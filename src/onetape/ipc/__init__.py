@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    """Imported when asked for: who only connects to a socket needs no loop."""
+    """Imports on first use, because a process that only connects to a socket needs no event loop."""
     if name not in __all__:
         raise AttributeError(f"module 'onetape.ipc' has no attribute {name!r}")
     from onetape.ipc import system

@@ -1,9 +1,8 @@
-"""A process's socket beside a loop that is no event loop: a thread keeps it, and what is asked is
-answered by the loop's own thread, between two of its turns. So an answer may touch whatever the
-loop owns, and nothing else does.
+"""A socket for a process whose main loop is no event loop: a thread keeps the socket, and the loop's own thread answers
+the requests between two of its turns. So answers may use all that the loop owns, and nothing else does.
 
-A loop that does not come back answers nothing: senders are told `timeout`, and what is past its
-deadline is not done when it does come back.
+A loop that hangs answers nothing: senders get `timeout`, and requests past their deadline are not executed when it
+continues.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ class _Call:
 
 
 class Beside:
-    """answer, settle: as `listen` has them, called in the owner's thread by `take`. rang: called
-    from the other one when there is something to take; it must return at once. stream: what is
-    shown to whoever follows. is_operator: called in the other thread."""
+    """Serves a socket from a thread. answer, settle: as in `listen`, called in the owner's thread by `take`. rang:
+    called from the socket's thread when there are requests; it must return at once. stream: shown to followers.
+    is_operator: called in the socket's thread."""
 
     def __init__(
         self,
@@ -46,7 +45,7 @@ class Beside:
         stream: Stream | None = None,
         is_operator: Callable[[dict[str, Any]], bool] = lambda request: False,
     ) -> None:
-        """Raises OSError where the socket cannot be made."""
+        """Raises OSError if the socket cannot be made."""
         self._path = path
         self._answer, self._settle, self._rang = answer, settle, rang
         self._stream, self._is_operator = stream, is_operator
@@ -65,7 +64,7 @@ class Beside:
     # --- the owner's thread -----------------------------------------------------------------------
 
     def take(self) -> bool:
-        """Answers all that was asked. Whether there was anything."""
+        """Answers all requests. Returns whether there were any."""
         if not self._calls:
             return False
         taken = []
@@ -82,12 +81,12 @@ class Beside:
         return True
 
     def show(self, shown: dict[str, Any]) -> None:
-        """Shows it to all who follow, and to who will next."""
+        """Shows the state to all current and future followers."""
         if self._stream is not None and self._loop is not None and not self._is_closed:
             self._loop.call_soon_threadsafe(self._stream.show, shown)
 
     def close(self) -> None:
-        """Nobody is answered any more."""
+        """Ends the socket; open requests get no answer."""
         self._is_closed = True
         while self._calls:
             self._give_up(self._calls.popleft())
@@ -98,7 +97,7 @@ class Beside:
         with suppress(FileNotFoundError):
             self._path.unlink()
 
-    # --- the other thread -------------------------------------------------------------------------
+    # --- the socket's thread ----------------------------------------------------------------------
 
     def _serve(self) -> None:
         with suppress(asyncio.CancelledError):

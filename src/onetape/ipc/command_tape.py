@@ -1,4 +1,4 @@
-"""Commands and their answers in a process's journal, written by its Door and read at its start."""
+"""Commands and their answers on a process's journal, written by its Door and read at its start."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COMMAND = EventType.COMMAND.id
 
 
 class PastCommand(NamedTuple):
-    """Holds one command of an earlier life. time: ns UTC. result: of the answer; None where there is none."""
+    """A command of an earlier incarnation. time: ns UTC. result: of the answer; None without one."""
 
     sequence: int
     time: int
@@ -31,18 +31,18 @@ class PastCommand(NamedTuple):
 
 
 class CommandTape:
-    """What a Door writes to, on a journal that may have other frames as well."""
+    """Writes a Door's records to a journal that may have other frames as well."""
 
     def __init__(self, writer: JournalWriter) -> None:
         self.writer = writer
 
     def command(self, record: dict[str, Any], now: int) -> None:
-        """Writes a command before it is done: `id`, `actor`, `target`, `command`, `fields`, and `refused` where it
+        """Writes a command before it is executed: `id`, `actor`, `target`, `command`, `fields`, and `refused` if it
         will not be."""
         self.writer.append("command", msgspec.msgpack.encode(record), time=now)
 
     def command_reply(self, record: dict[str, Any], now: int) -> None:
-        """`id`, `status`, `result`, `error`."""
+        """Writes the answer: `id`, `status`, `result`, `error`."""
         self.writer.append("reply", msgspec.msgpack.encode(record), time=now)
 
     def ensure(self, level: str) -> None:
@@ -50,7 +50,7 @@ class CommandTape:
 
 
 def commands_in(path: Path, once: Once) -> list[PastCommand]:
-    """Returns the commands of a journal that were not refused, in order; their ids go into `once`."""
+    """Returns the commands of a journal that were not refused, in order, and adds their ids to `once`."""
     found: dict[str, PastCommand] = {}
     if not is_tape(path):
         return []
@@ -66,7 +66,7 @@ def commands_in(path: Path, once: Once) -> list[PastCommand]:
 
 
 def note_command(once: Once, frame: Frame, record: dict[str, Any]) -> None:
-    """Takes in a frame of a command, or of its answer."""
+    """Handles a frame of a command, or of its answer."""
     if frame.type == _COMMAND:
         once.commanded(record, frame.time)
     else:

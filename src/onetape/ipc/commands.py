@@ -38,7 +38,7 @@ Amount = str | int | float | Decimal
 
 
 def strategy_balance_cmd(exchange: str | Enum) -> str:
-    """Returns the command of any exchange, by its name."""
+    """Returns the command function of any exchange, by its name."""
     return f"{_word(exchange)}_strategy_balance"
 
 
@@ -51,9 +51,9 @@ def strategy_balance(
     index: int | str | Enum = 0,
     transfer_id: str | None = None,
 ) -> dict[str, Any]:
-    """cmd: allocate, release, adjust, and for the operator set and reset. `amount` or `delta`.
-    index: the slot, by number or name; an adjust's is 0. transfer_id: a transfer that several tell
-    of counts once. What is wrong with it, the gateway says."""
+    """Makes a balance command. cmd: allocate, release, adjust, and for the operator set and reset. `amount` or `delta`.
+    index: the slot, by number or name; an adjust's is 0. transfer_id: counts a transfer reported several times once.
+    The gateway checks the fields."""
     payload: dict[str, Any] = {
         "strategy": _text(strategy),
         "cmd": _word(cmd),
@@ -84,10 +84,10 @@ def transfer(
     strategy: str | Enum | None = None,
     deadline: str | None = None,
 ) -> dict[str, Any]:
-    """Money from one wallet to another, made once by its id; None: by its command, and while one of
-    that way and currency is under way, that is meant. source, target: a wallet of the
-    account (`trading`, `spot`), or `venue.account.wallet`. index: the sub-account whose money it
-    is; a strategy's own if not given, the pool's for the operator. deadline: such as `60s`."""
+    """Makes a transfer from one wallet to another, carried out once by its id; None: by its command's id, and an
+    unfinished one with the same places and currency counts as the same. source, target: a wallet of the account
+    (`trading`, `spot`), or `venue.account.wallet`. index: the sub-account whose money moves; by default a strategy's
+    own, the pool for the operator. deadline: such as `60s`."""
     payload: dict[str, Any] = {
         "currency": _text(currency),
         "amount": _amount(amount),
@@ -106,14 +106,14 @@ def transfer(
 
 
 def _amount(amount: Amount) -> str:
-    """Its digits; the gateway refuses what is no amount."""
+    """Returns the digits of an amount; the gateway refuses an invalid one."""
     if isinstance(amount, bool) or not isinstance(amount, str | int | float | Decimal):
         raise UsageError(f"an amount is a number or its text, not {type(amount).__name__}")
     return str(amount)
 
 
 def _text(value: str | Enum) -> str:
-    """Returns an enum's value where that is a text, else its name."""
+    """Returns an enum's value if it is text, else its name."""
     if isinstance(value, Enum):
         return value.value if isinstance(value.value, str) else value.name
     return value

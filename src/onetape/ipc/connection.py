@@ -1,4 +1,4 @@
-"""A sender's end of a process's socket: questions go out as they come, answers find theirs."""
+"""The sender's end of a process's socket: sends requests as they come, and matches answers to them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from onetape.model.time import SECOND
 
 __all__ = ["Connection", "Gone"]
 
-CONNECT_WITHIN_S: Final = 1.0  # of a local socket: its listener's queue is full for so long
+CONNECT_WITHIN_S: Final = 1.0  # to a local socket; longer means that its listener's queue is full
 
 _Future = asyncio.Future[dict[str, Any]]
 
 
 class Gone(ConnectionError):  # noqa: N818 - as the errors of model
-    """Nobody listens, or whoever did has ended."""
+    """The error that no process listens, or that it has ended."""
 
 
 class Connection:
-    """Connects when something is asked, and again after it was lost."""
+    """Connects at the first request, and again after a lost connection."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -35,8 +35,8 @@ class Connection:
         self._opening = asyncio.Lock()
 
     async def ask(self, request: dict[str, Any], deadline: int, *, by_id: str = "") -> dict[str, Any]:
-        """by_id: the answer carries it. Raises Gone, TimeoutError, and UsageError for a request
-        that is too long or no JSON."""
+        """Sends a request and returns its answer. by_id: the id in the answer. Raises Gone, TimeoutError, and
+        UsageError for a request that is too long or not JSON."""
         try:
             line = msgspec.json.encode(request)
         except (TypeError, ValueError) as error:
@@ -99,12 +99,12 @@ class _Line(asyncio.Protocol):
             try:
                 reply = msgspec.json.decode(line, type=dict[str, Any])
             except msgspec.MsgspecError:
-                self.close()  # no process of ours
+                self.close()  # not a process of ours
                 return
             self._take(reply)
 
     def _take(self, reply: dict[str, Any]) -> None:
-        """An answer to somebody who has stopped waiting still takes its place in the row."""
+        """Passes an answer to its request; one that nobody awaits any more still takes its place in the order."""
         waiting = self._by_id.get(str(reply.get("id", "")))
         if waiting:
             answer = waiting.pop(0)

@@ -1,8 +1,8 @@
-"""The door of a process for commands from outside: who asks is proven, what is asked is on the
-process's journal before it is done, done once however often it is sent, and answered.
+"""The command service of a process: it authenticates the sender, journals a command before it is executed, executes it
+once however often it is sent, and answers it.
 
-Nothing here knows what the commands are. A process declares them as a table of Handlers, hands its
-journal in, and calls `answer` for each request and `settle` before the answers leave.
+It knows no commands. A process declares its commands as a table of Handlers, passes its journal, and calls `answer` for
+each request and `settle` before the answers leave.
 """
 
 from __future__ import annotations
@@ -31,47 +31,47 @@ from onetape.projections.once import Done, Once, digest_of
 
 __all__ = ["ALL", "ID_BYTES_MAX", "OPERATOR", "Command", "Door", "Handler", "Journal", "Repeated"]
 
-ALL: Final = "*"  # as target: whoever is there
-# Who may all: control plane, pages and bot have looked at what their callers may before they send anything.
+ALL: Final = "*"  # as target: all running processes
+# Actors trusted with all commands: control plane, pages and bot check their callers' rights before they send anything.
 TRUSTED: Final = (OPERATOR, CONTROL, DASHBOARD, TELEGRAM)
 ID_BYTES_MAX: Final = 128
 _WIDE: Final = 2**63  # a tape's integers have 64 bits
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that has been let in. fields: as JSON has them, exact numbers as Decimal."""
+    """An accepted request. fields: as in JSON, exact numbers as Decimal."""
 
     id: str
     actor: str
     target: str
     name: str
     fields: dict[str, Any]
-    time: int = 0  # of its frame, ns UTC; of a question 0
-    is_repeated: bool = False  # an earlier life has written its frame and no reply
+    time: int = 0  # of its frame, ns UTC; 0 for a query
+    is_repeated: bool = False  # an earlier incarnation has written its frame and no reply
 
 
 Do = Callable[[], Any]
 
 
 class Repeated(NamedTuple):
-    """What a command gives that had been done by another one: its answer is a duplicate's."""
+    """The result of a command that another command has executed already: it is answered as a duplicate."""
 
     result: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """prepare: looks at a command and gives what carries it out; changes nothing. Both may raise
-    an OnetapeError: refused. What is done gives the answer's `result`.
+    """A command's implementation. prepare: checks a command without any change and returns the function that executes
+    it, whose return value is the answer's `result`. Both may raise an OnetapeError: refused.
 
-    fields: what may be given with it, None: anything. anyone: not the operator's alone.
-    actors: who may send it beside the operator, where not anyone may.
-    asks: a question; it changes nothing, leaves nothing on the tape and is not remembered.
-    reaches_out: it does something outside of this process and its journal, so it is as safe as the
-    door is told before it is done; else before it is answered, with what it has written.
-    is_intent: it is as safe as the intents of the orders that it makes, and waits for no sync of its own.
-    is_recovered: a restart does it again from its frame alone.
-    moves_money: never to several processes at once.
+    fields: the allowed fields, None: any. anyone: open to senders besides the operator.
+    actors: allowed senders besides the operator, if not anyone.
+    asks: a query: it changes nothing, leaves nothing on the tape and is not remembered.
+    reaches_out: it acts outside of this process and its journal, so its record is synced to the service's level before
+    it is executed; else before it is answered, with all that it has written.
+    is_intent: its record is as durable as the intents of its orders, and waits for no sync of its own.
+    is_recovered: a restart executes it again from its frame alone.
+    moves_money: never sent to several processes at once.
     """
 
     prepare: Callable[[Command], Do]
@@ -86,7 +86,7 @@ class Handler:
 
 
 class Journal(Protocol):
-    """Where commands and replies are written. Raises OSError and DataErrors as a journal does."""
+    """The journal of commands and replies. Raises OSError and DataErrors as a journal does."""
 
     def command(self, record: dict[str, Any], now: int) -> None: ...
 
@@ -96,8 +96,8 @@ class Journal(Protocol):
 
 
 class Door:
-    """names: what the process is called, the first is its own. level: `disk` or `process`. now:
-    wall clock, ns UTC. done: called after something was done. once: what its journal tells."""
+    """The command service of one process. names: of the process, its own first. level: `disk` or `process`. now: wall
+    clock, ns UTC. done: called after a command was executed. once: the executed commands of its journal."""
 
     def __init__(
         self,
@@ -122,14 +122,14 @@ class Door:
         self._level = level
         self._now = now
         self._done = done
-        self._unsafe = False  # what was answered is not yet as safe as wanted
+        self._unsafe = False  # records of answered commands are not synced yet
         self._tokens = TokenCache(home)
 
     # --- one request ------------------------------------------------------------------------------
 
     def handle(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Answers a command, or says who is behind this door. Processes that take other requests ask for
-        those by themselves."""
+        """Answers a command, or the query for this process's names. Processes with other requests check for those
+        first."""
         match request["do"]:
             case "command":
                 return self.answer(request)
@@ -139,7 +139,7 @@ class Door:
                 return {"error": f"unknown request {other!r}"}
 
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """`{id, status, result, error}`. It may leave once `settle` has been called."""
+        """Returns `{id, status, result, error}`, which may leave once `settle` has been called."""
         id_ = request.get("id")
         try:
             command, handler = self._let_in(request)
@@ -152,7 +152,7 @@ class Door:
         return reply
 
     def refusal(self, request: Mapping[str, Any], owner: str = OPERATOR) -> dict[str, Any] | None:
-        """Returns the answer to a request that is no command and does not carry the token of `owner` or of the
+        """Returns the refusal of a request that is no command and does not carry the token of `owner` or of the
         operator. None: it does."""
         try:
             actor = request.get("actor")
@@ -167,17 +167,16 @@ class Door:
         return None
 
     def is_operator(self, request: Mapping[str, Any]) -> bool:
-        """A request carries the operator's token."""
+        """Tells whether a request carries the operator's token."""
         return request.get("actor") == OPERATOR and self.refusal(request) is None
 
     def settle(self) -> None:
-        """All that was answered is as safe as it should be: one sync for everything since the last
-        time."""
+        """Makes all answered commands durable at the configured level, with one sync for all since the last time."""
         if self._unsafe:
             self._journal.ensure(self._level)
             self._unsafe = False
 
-    # --- who and what -----------------------------------------------------------------------------
+    # --- authentication ---------------------------------------------------------------------------
 
     def _let_in(self, request: Mapping[str, Any]) -> tuple[Command, Handler]:
         id_, target, name = request.get("id"), request.get("target"), request.get("command")
@@ -212,13 +211,13 @@ class Door:
         return command, handler
 
     def _prove(self, actor: str, token: object) -> None:
-        """The sender can read the file of its own name."""
+        """Raises unless the sender shows the token in the file of its own name."""
         if not isinstance(token, str) or not hmac.compare_digest(
             token.encode("utf-8", "replace"), self._tokens.of(actor).encode()
         ):
             raise PermissionDenied(f"this is not the token of {actor[:80]!r}")
 
-    # --- once -------------------------------------------------------------------------------------
+    # --- once only --------------------------------------------------------------------------------
 
     def _do(self, command: Command, handler: Handler, deadline: object) -> dict[str, Any]:
         if handler.asks:
@@ -263,8 +262,8 @@ class Door:
         return self._carry_out(do, command, handler, done)
 
     def _repeated(self, command: Command, handler: Handler, done: Done) -> dict[str, Any]:
-        """It stands on the tape, and the process ended before it could say what came of it. A
-        handler knows by the id whether it was done; one that is recovered was."""
+        """Handles a command that is on the tape of a process that ended before its reply. A handler knows by the id
+        whether it was executed; a recovered command was."""
         if handler.is_recovered:
             reply = _answer_of(command.id, "applied")
             self._reply(reply, handler, done)
@@ -280,7 +279,7 @@ class Door:
                 self._reply(reply, handler, done)
                 return {**reply, "status": "duplicate"}
             reply = _answer_of(command.id, "applied", result)
-        except DuplicateCommand:  # it was, before this process began
+        except DuplicateCommand:  # it was executed before this process began
             reply = _answer_of(command.id, "applied")
             self._reply(reply, handler, done)
             return {**reply, "status": "duplicate"}
@@ -310,7 +309,7 @@ def _answer_of(id_: object, status: str, result: object = None, *, error: Onetap
 
 
 def _is_trusted(actor: object) -> bool:
-    """Tells whether it is one of them, or speaks for a caller of theirs, as `telegram:CHAT`."""
+    """Tells whether an actor is trusted, or is a caller of a trusted one, as `telegram:CHAT`."""
     return str(actor).partition(":")[0] in TRUSTED
 
 
@@ -323,7 +322,7 @@ def _is_text(value: object) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Makes it plain, as a tape can hold it: an integer of more than 64 bits is its digits."""
+    """Converts a value to what a tape can store: an integer of more than 64 bits becomes text of its digits."""
     if isinstance(value, dict):
         return {k: each if type(each) is str else _plain(each) for k, each in value.items()}
     if isinstance(value, list):

@@ -1,6 +1,5 @@
-"""Who may trade on an account: its gateway, for as long as it lives, or the guardian, while it acts without one.
-Never both: it is one lock, which ends with the process that holds it, however that ends.
-"""
+"""The exclusive right to trade on an account: held by its gateway while it runs, or by the guardian while it acts for a
+dead one. It is one lock, which ends with the process that holds it, however that ends."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ _SUFFIX: Final = ".fence"
 
 
 class Fence:
-    """Locks one account for whoever trades on it. holder: who takes it, for whoever finds it taken."""
+    """The lock of one account. holder: the name written into it, for others that find it taken."""
 
     def __init__(self, home: Path, account: str, *, holder: str) -> None:
         self.path = process_socket(home, f"gateway:{account}").with_suffix(_SUFFIX)
@@ -27,11 +26,11 @@ class Fence:
 
     @property
     def is_held(self) -> bool:
-        """Tells whether it is ours."""
+        """Tells whether this process holds it."""
         return self._fd >= 0
 
     def take(self) -> bool:
-        """Takes it where nobody else has it; tells whether it is ours now."""
+        """Takes it if it is free; returns whether this process holds it now."""
         if self._fd >= 0:
             return True
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

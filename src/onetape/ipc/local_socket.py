@@ -1,4 +1,4 @@
-"""Unix sockets in folders of any depth: the address of one has at most 107 bytes."""
+"""Unix sockets at paths of any length, though a socket address has at most 107 bytes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ ADDRESS_MAX: Final = 107
 
 
 def bound(path: Path) -> socket.socket:
-    """Returns a socket at this path, to listen on. Raises OSError."""
+    """Returns a socket bound to this path, to listen on. Raises OSError."""
     return _opened(path, socket.socket.bind)
 
 
 def connect(path: Path, *, timeout_s: float) -> socket.socket:
-    """Raises OSError."""
+    """Connects to a socket at this path. Raises OSError."""
 
     def reach(made: socket.socket, address: str) -> None:
         made.settimeout(timeout_s)
@@ -42,7 +42,7 @@ def _opened(path: Path, do: Callable[[socket.socket, str], None]) -> socket.sock
 
 @contextmanager
 def _address(path: Path) -> Iterator[str]:
-    """Gives a deep folder a short name: its open descriptor's (Linux)."""
+    """Returns a short path to a deep folder: by its open descriptor (Linux)."""
     if len(os.fsencode(path)) <= ADDRESS_MAX:
         yield str(path)
         return

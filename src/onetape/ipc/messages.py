@@ -1,7 +1,7 @@
-"""Commands as JSON Schema: what is sent to a process's socket, and what it answers.
+"""Commands as JSON Schema: requests to a process's socket, and its answers.
 
-The fields of each command are its handler's; they are named here for readers, and compared with
-what processes that run say of themselves.
+The fields of each command are its handler's; they are listed here for readers, and compared with those of running
+processes.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 _MOVES: Final = ("strategy", "currency", "index", "amount", "delta", "transfer_id")
 
-# Kind of process -> command -> its fields; None: any, as the command says.
+# Kind of process -> command -> its fields; None: any, defined by the command.
 COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
     "robot": {
         **dict.fromkeys(("params", "target", "cancel_target", "pause_target", "resume_target")),
@@ -111,7 +111,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
 
 
 def command_schemas() -> dict[str, dict[str, Any]]:
-    """Lists the schemas by `kind command`: one line to `<home>/run/<process>.sock`."""
+    """Returns the schemas by `kind command`: one line to `<home>/run/<process>.sock`."""
     return {
         f"{kind} {name}": _request(kind, name, fields)
         for kind, commands in COMMANDS.items()
@@ -142,7 +142,7 @@ def _request(kind: str, name: str, fields: tuple[str, ...] | None) -> dict[str, 
 
 
 def answer_schema() -> dict[str, Any]:
-    """Returns what comes back, also from `onetape send --json`."""
+    """Returns the schema of an answer, also of `onetape send --json`."""
     error = {
         "type": "object",
         "properties": {"code": {"type": "integer"}, "name": _TEXT, "message": _TEXT},

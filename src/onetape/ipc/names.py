@@ -1,9 +1,9 @@
-"""Names of processes as names of files: two names never share one, and none leaves its folder.
+"""File names of processes: unique, and never outside of their folder.
 
-A process is `kind:name` (`gateway:main`) or a kind alone (`supervisor`). Its socket is
-`<home>/run/<kind>-<name>.sock`, where letters, digits, `_`, `-` and `.` stand for themselves and
-every other byte as %XX (`file_name`), so that the name can be read back. One that is too long for a file system
-is `%~` and its SHA-256: still its own, but only the process itself can say its name.
+A process is `kind:name` (`gateway:main`) or a kind alone (`supervisor`). Its socket is `<home>/run/<kind>-<name>.sock`,
+where letters, digits, `_`, `-` and `.` stay and every other byte is %XX (`file_name`), so that the name can be decoded.
+A name too long for a file system becomes `%~` and its SHA-256: still unique, but only the process itself knows its
+name.
 """
 
 from __future__ import annotations
@@ -20,20 +20,19 @@ _SUFFIX: Final = ".sock"
 
 
 def process_socket(home: Path, process: str) -> Path:
-    """Where `process` listens. A kind has no `-` or `:` in it."""
+    """Returns the socket path of `process`. A kind has no `-` or `:` in it."""
     kind, colon, name = process.partition(":")
     return home / "run" / f"{encoded(kind)}{'-' if colon else ''}{encoded(name)}{_SUFFIX}"
 
 
 def process_of(path: Path) -> str:
-    """Whose socket it is; of a name that was too long its digest."""
+    """Returns the process of a socket; for a name that was too long its digest."""
     kind, dash, name = path.name.removesuffix(_SUFFIX).partition("-")
     return f"{decoded(kind) or kind}{':' if dash else ''}{decoded(name) or name}"
 
 
 def sockets(home: Path, kind: str = "") -> Iterator[Path]:
-    """Lists all sockets of a home, or those of processes of one kind; whether anybody listens there or
-    not."""
+    """Yields all sockets of a home, or those of processes of one kind, whether or not a process listens there."""
     for path in sorted((home / "run").glob(f"*{_SUFFIX}")):
         found = path.name.removesuffix(_SUFFIX).partition("-")[0]
         if not kind or found == encoded(kind):

@@ -1,4 +1,4 @@
-"""Commands of the operator to processes that run, over their sockets."""
+"""Commands of the operator to running processes, over their sockets."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from onetape.model.sections import Config
 __all__ = ["glance", "robots_now", "send_command", "wallet_balances"]
 
 WITHIN_S: Final = 5.0
-GLANCE_S: Final = 1.0  # who looks does not wait for a robot that is busy
+GLANCE_S: Final = 1.0  # a display does not wait for a busy robot
 
 
 def send_command(
     home: Path, target: str, command: str, fields: dict[str, Any], id_: str, *, actor: str = OPERATOR
 ) -> list[dict[str, Any]]:
-    """Returns the answers, `{id, status, result, error, process}`, one for each process that answers to the target.
-    Raises ProcessDown where there is none, UsageError for what is no command."""
+    """Sends a command and returns the answers, `{id, status, result, error, process}`, one for each process that
+    answers to the target. Raises ProcessDown if there is none, UsageError for an invalid command."""
     answers = asyncio.run(_sent(home, target, command, fields, id_, WITHIN_S, actor=actor))
     if not answers:
         raise ProcessDown(
@@ -41,7 +41,7 @@ async def _sent(
     system = IPCCommandSystem(actor, home=home)
     system.start()
     try:
-        # Several processes may be meant by one word, but money is moved at one.
+        # One word may name several processes, but money is moved at one.
         if command in MONEY or command.endswith("strategy_balance"):
             answers = [await system.send_command(target, command, fields, command_id=id_, timeout=within_s)]
         else:
@@ -52,14 +52,13 @@ async def _sent(
 
 
 def glance(home: Path, target: str, command: str) -> list[dict[str, Any]]:
-    """Asks what answers to the target within a second; answers as `send_command`, none is no error."""
+    """Queries what answers to the target within a second; answers as `send_command`, none is no error."""
     return asyncio.run(_sent(home, target, command, {}, uuid.uuid4().hex, GLANCE_S))
 
 
 def robots_now(home: Path) -> dict[str, dict[str, Any]]:
-    """Asks the robots that answer at once, by process: `status` (started stopped halted), `profit`
-    since the run began (text), `positions` (symbol -> quantity, text), `orders` that work and
-    `fills`."""
+    """Returns the state of robots that answer at once, by process: `status` (started stopped halted), `profit` since
+    the run began (text), `positions` (symbol -> quantity, text), working `orders` and `fills`."""
     found = {}
     for answer in glance(home, "robot", "status"):
         for strategy in (answer["result"] or {}).get("strategies", ()):
@@ -80,7 +79,7 @@ def _row(answer: CommandResult) -> dict[str, Any]:
 
 
 def wallet_balances(home: Path, config: Config) -> list[dict[str, Any]]:
-    """Returns a row for each account, wallet and currency, as gateways that run say. Raises as `get_balances`."""
+    """Returns a row for each account, wallet and currency, from running gateways. Raises as `get_balances`."""
 
     async def found() -> list[dict[str, Any]]:
         system = IPCCommandSystem(OPERATOR, home=home)

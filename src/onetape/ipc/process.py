@@ -1,5 +1,5 @@
-"""How a process of a home begins and ends: its options as JSON on standard input, lines on standard
-output of which the first is `ready...`, and the exit code of the error that ended it."""
+"""Start and end of a home's processes: options as JSON on standard input, lines on standard output of which the first
+is `ready...`, and the exit code of the error that ended it."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class Served(Stopping, Protocol):
 
 
 def run_process(kind: Any, work: Callable[[Any], int | None]) -> int:
-    """Calls `work` with the options, of type `kind`; gives the exit code, 0 where `work` gives none.
-    Files that it makes are the owner's alone."""
+    """Calls `work` with the options, of type `kind`; returns the exit code, 0 if `work` returns none. Files made by the
+    process are readable by its owner only."""
     os.umask(0o077)
     text = sys.stdin.buffer.read()
-    if not text:  # who started it died before the options were written
+    if not text:  # the parent died before it sent the options
         return 0
     try:
         return work(from_json(text, kind)) or 0
@@ -62,20 +62,20 @@ def raise_file_limit() -> None:
 
 
 def say(words: str) -> None:
-    """Writes a line for whoever started this process."""
+    """Writes a line for the parent process."""
     sys.stdout.write(f"{words}\n")
     sys.stdout.flush()
 
 
 def stop_on_signals(process: Stopping) -> None:
-    """Sets its `stopping` on SIGINT and SIGTERM; to be called in the running loop."""
+    """Sets `stopping` on SIGINT and SIGTERM; to be called in the running loop."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, process.stopping.set)
 
 
 async def serve(process: Served) -> None:
-    """Runs a process that listens until a signal ends it; it says `ready` and its address once it does."""
+    """Runs a process that listens until a signal ends it; it prints `ready` and its address once it does."""
     stop_on_signals(process)
     try:
         await process.start()

@@ -1,6 +1,5 @@
-"""Processes by numbers that stay true when the system uses one anew; and those that a command in the foreground has
-started, noted in its home: a command that is killed leaves them, and whoever comes next finds them.
-"""
+"""Identification of processes that survives the reuse of their numbers, and of the children of foreground commands,
+noted in their home: a killed command leaves them running, and the next command finds them."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ _SUFFIX: Final = ".child"
 
 
 class LeftProcess(NamedTuple):
-    """Names a process that runs. started: its start, as `start_time` says it."""
+    """A running process. started: as in `start_time`."""
 
     name: str
     pid: int
@@ -29,7 +28,7 @@ class LeftProcess(NamedTuple):
 
 
 class _Note(msgspec.Struct, frozen=True):
-    """Holds a child of a command and that command; starts as `start_time` says them."""
+    """A child of a command and that command; start times as in `start_time`."""
 
     name: str
     pid: int
@@ -39,8 +38,8 @@ class _Note(msgspec.Struct, frozen=True):
 
 
 def start_time(pid: int) -> int:
-    """Reads when a process started, in the system's own unit since its boot: with the number it
-    names one process. 0: no such."""
+    """Returns when a process started, in the system's own unit since its boot: together with the number it identifies
+    one process. 0: there is no such process."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
@@ -51,7 +50,7 @@ def start_time(pid: int) -> int:
 
 @contextmanager
 def noted_child(home: Path, name: str, pid: int) -> Iterator[None]:
-    """Notes a child of this process until the block ends. name: `kind:name`, as its socket has it."""
+    """Notes a child of this process until the block ends. name: `kind:name`, as in its socket's name."""
     file = process_socket(home, name).with_suffix(_SUFFIX)
     ours = os.getpid()
     note = _Note(name, pid, start_time(pid), ours, start_time(ours))
@@ -66,10 +65,10 @@ def noted_child(home: Path, name: str, pid: int) -> Iterator[None]:
 
 
 def left_by_commands(home: Path) -> list[LeftProcess]:
-    """Returns what runs of commands that have ended otherwise than by their own will."""
+    """Returns the running children of commands that were killed."""
     found = []
     for file in sorted((home / "run").glob(f"*{_SUFFIX}")):
-        with suppress(OSError, msgspec.DecodeError):  # it has just gone, or is none of ours
+        with suppress(OSError, msgspec.DecodeError):  # it has just ended, or is not one of ours
             note = from_json(file.read_bytes(), _Note)
             is_alive = note.started and start_time(note.pid) == note.started
             if is_alive and start_time(note.parent) != note.parent_started:

@@ -1,9 +1,9 @@
-"""How soon the kernel runs a process that is woken, where others compute on the same cores.
+"""How soon the kernel runs a woken process while others compute on the same cores.
 
-Linux picks, of those that may run, the one whose slice ends first, and since 6.12 a process may ask for a slice of its
-own (`sched_setattr(2)`, `Documentation/scheduler/sched-design-EEVDF`). Who works for microseconds and then waits asks
-for the shortest: when news comes it runs at once in place of who computes, instead of after the milliseconds of theirs.
-No process gets more of a core by it, and it needs no rights.
+Of the runnable processes Linux picks the one whose slice ends first, and since 6.12 a process may request a slice of
+its own (`sched_setattr(2)`, `Documentation/scheduler/sched-design-EEVDF`). A process that works for microseconds and
+then waits requests the shortest: when news comes it preempts computing processes at once, instead of after their
+milliseconds. It gets no larger share of a core by it, and needs no rights.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Final
 
 __all__ = ["SLICE_NS", "slice_of", "take_short_slices"]
 
-SLICE_NS: Final = 100_000  # the kernel's least
+SLICE_NS: Final = 100_000  # the kernel's minimum
 _ATTR: Final = struct.Struct("=IIQiIQQQ")  # size, policy, flags, nice, priority, runtime, deadline, period
 _OTHER, _RESET_ON_FORK = 0, 1  # linux/sched.h
 _NUMBERS: Final = {"x86_64": (314, 315), "aarch64": (274, 275)}  # of sched_setattr and sched_getattr
 
 
 def take_short_slices() -> bool:
-    """Asks for the shortest slices for this thread, not for its children. False: the system has no such thing, or
-    somebody has given this process another policy, which stays."""
+    """Requests the shortest slices for this thread, not for its children. False: the system has no such thing, or this
+    process has another policy, which stays."""
     attr = _attr(0)
     if attr is None:
         return False
@@ -36,7 +36,7 @@ def take_short_slices() -> bool:
 
 
 def slice_of(pid: int) -> int:
-    """Returns the slice of a thread in ns, 0: the system does not say. pid: 0 for the caller's."""
+    """Returns the slice of a thread in ns, 0: not reported. pid: 0 for the caller's."""
     attr = _attr(pid)
     return 0 if attr is None else attr[5]
 

@@ -1,13 +1,12 @@
 """The socket of a process: one line of JSON in, one line of answer out.
 
-Only processes of the same user are heard. A line has at most 64 kB, must be whole within ten
-seconds, and at most 64 requests of one sender wait; what comes beyond is refused at once, and who
-sends many more is hung up on. A sender that is silent for a minute is hung up on, and where all
-places are taken the one that has been silent longest yields its own. A few places more are the
-operator's: who takes one proves it with the first line.
+Only processes of the same user are served. A line has at most 64 kB and must be complete within ten seconds, and at
+most 64 requests of one sender wait; further requests are refused at once, and a sender of many more is disconnected. A
+sender silent for a minute is disconnected, and if all places are taken, the one silent for longest. A few more places
+are reserved for the operator, who proves it with the first line.
 
-In one turn of the event loop each sender gets one answer, and one call of `settle` covers them all:
-a sender that floods waits for itself, and what else the process does goes on.
+In one turn of the event loop each sender gets one answer, and one call of `settle` covers them all: a flooding sender
+only delays itself, and the process continues its other work.
 """
 
 from __future__ import annotations
@@ -45,16 +44,16 @@ __all__ = [
 LINE_BYTES_MAX: Final = 1 << 16
 WAITING_MAX: Final = 64
 SENDERS_MAX: Final = 256
-RESERVED: Final = 16  # places beyond them, the operator's
-IDLE_S: Final = 60.0  # without a request; who follows the stream may be silent
-PROVEN_WITHIN_S: Final = 2.0  # on a place that is the operator's
+RESERVED: Final = 16  # additional places for the operator
+IDLE_S: Final = 60.0  # without a request; a follower of the stream may be silent
+PROVEN_WITHIN_S: Final = 2.0  # on a place for the operator
 WHOLE_WITHIN_S: Final = 10.0
-LINGER_S: Final = 1.0  # until who was refused is hung up on for good
-TURN_MAX: Final = 16  # answers in one turn of the loop
+LINGER_S: Final = 1.0  # until a refused sender is disconnected
+TURN_MAX: Final = 16  # answers per turn of the loop
 FOLLOW: Final = "follow_snapshots"
 _PEER: Final = struct.Struct("3i")  # pid, uid, gid
 
-# What an answer raises for words that are none of its own.
+# Errors that a request of a foreign process may cause in an answer.
 NOT_A_REQUEST: Final = (
     msgspec.MsgspecError,
     LookupError,
@@ -71,11 +70,12 @@ _encode = msgspec.json.encode
 
 
 class Stream:
-    """What a process shows of itself, again and again: each time the whole of it. Who asks to
-    follow (`{"do": "follow_snapshots"}`) is given the last one at once and every next one as a line
-    of its own. Who reads slowly misses some, and the next one is whole again: nothing piles up.
+    """The state that a process shows, completely each time. A follower (`{"do": "follow_snapshots"}`) gets the last one
+    at once and every next one as a line of its own. A slow reader misses some, and the next one is complete again:
+    nothing piles up.
 
-    Of the server's thread alone."""
+    Of the server's thread alone.
+    """
 
     def __init__(self) -> None:
         self._followers: set[_Sender] = set()
@@ -87,7 +87,7 @@ class Stream:
             each.show(self._last)
 
     def follow(self, sender: _Sender) -> bytes:
-        """b"": there is none yet."""
+        """Adds a follower; returns the last state, b"": there is none yet."""
         self._followers.add(sender)
         sender.is_following = True
         return self._last
@@ -104,8 +104,8 @@ async def listen(
     *,
     is_operator: Callable[[dict[str, Any]], bool] = lambda request: False,
 ) -> Coroutine[Any, Any, None]:
-    """Opens the socket; gives what serves it. settle: called once before answers leave.
-    is_operator: a request proves that it is the operator's."""
+    """Opens the socket; returns the coroutine that serves it. settle: called once before answers leave. is_operator:
+    tells whether a request proves that it is the operator's."""
     private_folder(path.parent)
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
@@ -115,7 +115,7 @@ async def listen(
     path.chmod(0o600)
 
     async def serve() -> None:
-        """Serves until cancelled; nobody is answered afterwards. Ends with what an answer raised."""
+        """Serves until cancelled, or until an answer raises."""
         looking = asyncio.ensure_future(_hang_up_on_the_silent(table))
         try:
             await table.serve()
@@ -135,7 +135,7 @@ async def _hang_up_on_the_silent(table: _Table) -> None:
 
 
 class _Table:
-    """Keeps all senders, and whose turn it is."""
+    """Keeps all senders, and the order of their turns."""
 
     def __init__(
         self,
@@ -148,16 +148,16 @@ class _Table:
         self.settle = settle
         self.stream = stream
         self.is_operator = is_operator
-        # The one that has been silent longest is the first.
+        # In the order of silence, the longest first.
         self.senders: dict[_Sender, None] = {}
         self._is_closed = False
         self._waiting: deque[_Sender] = deque()
-        self._wanted: asyncio.Future[None] | None = None  # while nobody waits
+        self._wanted: asyncio.Future[None] | None = None  # while no sender waits
 
     def enter(self, sender: _Sender) -> None:
-        """Takes a place, if need be that of the one which has been silent longest; the sender is
-        refused where there is none, and where it has to prove that it is the operator. One that was accepted while the
-        server ended is hung up on: nobody would answer it."""
+        """Adds a sender, disconnecting the one silent for longest if all places are taken. The sender is refused if
+        none is free, and must prove to be the operator on a reserved place. One that was accepted while the server
+        ended is disconnected, because nobody would answer it."""
         if self._is_closed:
             sender.close()
             return
@@ -173,12 +173,12 @@ class _Table:
         self.senders[sender] = None
 
     def heard(self, sender: _Sender) -> None:
-        """It is not the one that has been silent longest."""
+        """Moves a sender to the end of the order of silence."""
         if self.senders.pop(sender, sender) is None:
             self.senders[sender] = None
 
     def hang_up(self, before: float) -> None:
-        """Hangs up on those that have said nothing since."""
+        """Disconnects senders that are silent since that time."""
         for each in [each for each in self.senders if each.is_silent and each.heard_at < before]:
             each.close()
 
@@ -188,11 +188,11 @@ class _Table:
             self._wanted.set_result(None)
 
     async def serve(self) -> None:
-        """A turn at a time, until cancelled or an answer raises."""
+        """Answers turn by turn, until cancelled or an answer raises."""
         loop = asyncio.get_running_loop()
         while True:
             if self._waiting:
-                await asyncio.sleep(0)  # what else the process has to do
+                await asyncio.sleep(0)  # lets the process do its other work
             else:
                 self._wanted = loop.create_future()
                 await self._wanted
@@ -235,13 +235,13 @@ class _Sender(asyncio.Protocol):
         self.is_closed = False
         self._table = table
         self._transport: asyncio.Transport | None = None
-        self._part = bytearray()  # of a line
+        self._part = bytearray()  # of an incomplete line
         self._late: asyncio.TimerHandle | None = None
-        self.heard_at = 0.0  # of the loop's clock
-        self.is_unproven = False  # on a place of the operator's
+        self.heard_at = 0.0  # by the loop's clock
+        self.is_unproven = False  # on a place for the operator
         self.is_following = False
-        self._is_due = False  # a turn has been asked for
-        self._is_slow = False  # it does not read what it is told
+        self._is_due = False  # a turn was requested
+        self._is_slow = False  # it does not read its answers
 
     # --- the connection ---------------------------------------------------------------------------
 
@@ -254,7 +254,7 @@ class _Sender(asyncio.Protocol):
             self._table.enter(self)
 
     def has_to_prove(self, within_s: float) -> None:
-        """That it is the operator, with its first line."""
+        """Requires the operator's token in the first line."""
         self.is_unproven = True
         asyncio.get_running_loop().call_later(within_s, self._not_proven)
 
@@ -264,7 +264,7 @@ class _Sender(asyncio.Protocol):
 
     @property
     def is_silent(self) -> bool:
-        """It waits for no answer and is not shown anything, or does not read what it is told."""
+        """Tells whether it waits for no answer and follows nothing, or does not read its answers."""
         return self._is_slow or not (self.lines or self._is_due or self.is_following)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -325,7 +325,7 @@ class _Sender(asyncio.Protocol):
         self.go_on()
 
     def go_on(self) -> None:
-        """Asks for a turn if there is something to answer, and somebody who reads it."""
+        """Requests a turn if there is something to answer, and the sender reads."""
         if self.lines and not (self._is_due or self._is_slow or self.is_closed):
             self._is_due = True
             self._table.wants(self)
@@ -337,7 +337,7 @@ class _Sender(asyncio.Protocol):
             self._write(line)
 
     def show(self, line: bytes) -> None:
-        """Unasked; lost where nobody reads."""
+        """Sends a line without a request; dropped if the sender does not read."""
         if not self._is_slow:
             self._write(line)
 
@@ -346,7 +346,7 @@ class _Sender(asyncio.Protocol):
             self._transport.write(line + b"\n")
 
     def _too_many(self, line: bytes) -> None:
-        """It is answered at once, before those that wait."""
+        """Refuses a request at once, before those that wait."""
         try:
             id_ = str(_decode(line).get("id", ""))
         except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -357,8 +357,8 @@ class _Sender(asyncio.Protocol):
             self._transport.write(_encode(reply) + b"\n")
 
     def refuse(self, error: OnetapeError) -> None:
-        """Refuses and hangs up: at once for what it says, a little later for what it hears. A socket that
-        is closed with words unread takes its own last ones back."""
+        """Refuses and disconnects: the sending side at once, the receiving side a little later, because closing a
+        socket with unread data discards its last answers."""
         self.is_closed = True
         self._not_late()
         self._table.senders.pop(self, None)
@@ -378,8 +378,8 @@ class _Sender(asyncio.Protocol):
 
 
 def not_a_request(error: Exception) -> dict[str, Any]:
-    """Returns the answer to a request that cannot be carried out. Raises InvariantViolation: that is no fault of who
-    asks."""
+    """Returns the answer to a request that cannot be carried out. Raises InvariantViolation, which is not the sender's
+    fault."""
     if isinstance(error, InvariantViolation):
         raise error
     if isinstance(error, OnetapeError):
@@ -392,8 +392,8 @@ def _too_long() -> OnetapeError:
 
 
 def _is_own(peer: Any) -> bool:
-    """The process at the other end is of our user. Where the system does not say it (macOS), the
-    folder's mode is what keeps others out."""
+    """Tells whether the process at the other end is of our user. If the system does not report it (macOS), the folder's
+    mode keeps others out."""
     option = getattr(socket, "SO_PEERCRED", None)
     if option is None:
         return True

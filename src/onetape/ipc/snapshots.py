@@ -1,4 +1,4 @@
-"""What a process shows of itself, followed.
+"""Follows the state that a process shows.
 
     async for shown in snapshots("robot:mm"):
         shown["strategies"][0]["position"]
@@ -27,7 +27,7 @@ CONNECT_WITHIN_S: Final = 1.0
 
 
 async def snapshots(process: str, *, home: StrPath | None = None) -> AsyncIterator[dict[str, Any]]:
-    """Follows it until the process ends: then ProcessDown is raised."""
+    """Follows a process until it ends: then ProcessDown is raised."""
     path = process_socket(home_of(home), process)
     try:
         made = connect(path, timeout_s=CONNECT_WITHIN_S)

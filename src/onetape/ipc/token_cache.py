@@ -1,5 +1,5 @@
-"""Tokens by name, read again when their file is another one: a look at it costs a tenth of reading
-it, and every command looks."""
+"""A cache of tokens by name, reloaded when their file changes: checking the file costs a tenth of reading it, and every
+command checks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class TokenCache:
         self._cache: dict[str, tuple[str, int, int, str]] = {}  # file, its inode and time, token
 
     def of(self, name: str) -> str:
-        """Raises as `read_token`."""
+        """Returns a token. Raises as `read_token`."""
         cached = self._cache.get(name)
         if cached is not None:
             path, inode, time, token = cached
@@ -30,9 +30,9 @@ class TokenCache:
                     return token
         file = token_file(self._home, name)
         try:
-            there = file.stat()  # before it is read: one that changes in between is read again
+            there = file.stat()  # before it is read: a change in between is detected next time
         except FileNotFoundError:
-            return read_token(self._home, name)  # says so
+            return read_token(self._home, name)  # raises the error
         token = read_token(self._home, name)
         self._cache[name] = str(file), there.st_ino, there.st_mtime_ns, token
         return token

@@ -1,4 +1,4 @@
-"""Conditions on a market, as text: `change("1m") > 1% and spread < 2*tick`.
+"""Parse conditions on a market: `change("1m") > 1% and spread < 2*tick`.
 
     condition   := negation (("and" | "or") negation)*          `and` binds closer than `or`
     negation    := "not" negation | comparison
@@ -9,7 +9,7 @@
                  | ("min" | "max") "(" sum ("," sum)+ ")" | value
     value       := FIELD ["(" SYMBOL ")"] | FIGURE "(" DURATION ["," SYMBOL] ")" | "spread_to" "(" SYMBOL ")"
 
-What is not known yet makes no comparison true, nor the negation of one. Nothing here is run as
+A comparison with an unknown value is not true, nor is its negation. Nothing is evaluated as
 Python: the text becomes a list of steps that the core checks and runs.
 """
 
@@ -50,7 +50,7 @@ Step = tuple[int, int, int, int, float]
 
 
 class ConditionError(BadInput):
-    """A text that is no condition. column: from 1, of `text`, where it stops being one."""
+    """The error of a text that is no condition. column: from 1, of `text`, where the error is."""
 
     def __init__(self, what: str, text: str, column: int) -> None:
         figures = ", ".join(f"{name}('1m')" for name in FIGURES)
@@ -61,7 +61,7 @@ class ConditionError(BadInput):
 
 
 class Program(NamedTuple):
-    """The program of one value: its steps, symbols by their place among those that are scanned."""
+    """The program of one value: its steps, symbols by their index among those scanned."""
 
     name: str
     steps: list[Step]
@@ -82,7 +82,7 @@ class _Step:
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """Something of the market that the text names, by one step or several."""
+    """A market value named in the text, by one step or several."""
 
     name: str
     steps: tuple[_Step, ...]
@@ -90,8 +90,8 @@ class _Value:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition of the market. text: as it was given. windows: lengths in ns. symbols: those it names, each of which
-    has to be among the scanned ones."""
+    """A parsed condition. text: as written. windows: lengths in ns. symbols: those it names, which must all be
+    scanned."""
 
     text: str
     windows: tuple[int, ...]
@@ -99,16 +99,16 @@ class Condition:
     _program: tuple[_Value | _Step, ...] = field(repr=False)
 
     def steps(self, symbols: Sequence[str]) -> list[Step]:
-        """For a scan of these symbols. Raises ValueError where it names another one."""
+        """Returns the steps for a scan of these symbols. Raises ValueError where it names another one."""
         return [step.for_core(symbols) for step in _flat(self._program)]
 
     def values(self, symbols: Sequence[str]) -> list[Program]:
-        """Returns what it looks at, each once, in the order of the text."""
+        """Returns the values that it uses, each once, in the order of the text."""
         return [Program(each.name, [step.for_core(symbols) for step in each.steps]) for each in self._values()]
 
     def shown(self, values: Sequence[float]) -> dict[str, float | None]:
-        """Returns what those programs came to, by name. Of doubles twelve digits: what they add beyond them says
-        nothing. None: not known."""
+        """Returns the results of those programs by name, with twelve digits: further digits of doubles are noise.
+        None: unknown."""
         pairs = zip(self._values(), values, strict=True)
         return {each.name: None if math.isnan(value) else float(f"{value:.12g}") for each, value in pairs}
 
@@ -131,7 +131,7 @@ class _Token(NamedTuple):
 
 
 class _Parser:
-    """Parses a condition. Each `_`-method takes what its rule of the grammar says, and tells whether it is a truth
+    """Parses a condition. Each `_` method parses its rule of the grammar, and returns whether it is a truth value
     (else a number)."""
 
     def __init__(self, text: str) -> None:
@@ -171,7 +171,7 @@ class _Parser:
         return self._tokens[self._next]
 
     def _takes(self, *words: str) -> str:
-        """Returns the word, if it comes next as one that is not quoted; it is passed then."""
+        """Consumes and returns the word if it comes next, not quoted."""
         token = self._token
         if token.kind not in ("sign", "name") or token.word not in words:
             return ""
@@ -228,7 +228,7 @@ class _Parser:
         while word := self._takes(*_COMPARE):
             if is_truth:
                 self._fail("conditions are not compared", start)
-            if count:  # a < b < c: the middle one once more
+            if count:  # a < b < c: the middle value is used twice
                 self._program += middle
             began = len(self._program)
             start = self._token
@@ -374,7 +374,7 @@ WINDOW_MAX: Final = 7 * 86_400 * 1_000_000_000
 
 
 def parse_condition(text: str) -> Condition:
-    """Raises ConditionError, which is BAD_INPUT, with the column."""
+    """Parse a condition. Raises ConditionError, which is BAD_INPUT, with the column."""
     if len(text) > TEXT_MAX:
         raise ConditionError(f"longer than {TEXT_MAX} characters", text[:40], 1)
     if not text.isprintable():

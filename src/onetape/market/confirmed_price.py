@@ -1,15 +1,14 @@
-"""The price of a symbol that a single wrong message does not move. Pure: times come in.
+"""Compute a symbol's price that a single wrong message cannot move. Pure: times are arguments.
 
-Quotes, trades and marks are three kinds of message that tell one price. What a kind told last is confirmed when
+Quotes, trades and marks are three kinds of message that report one price. The last report of a kind is confirmed when
 
-    another kind tells a price within 1 % of it
-    the kind has told it more than once for as long as `settles`, and no other kind disagrees
-    the kind has told it for ten times as long: more than once, or once and no other kind disagrees
+    another kind reports a price within 1 % of it
+    the kind has reported it more than once for as long as `settles`, and no other kind disagrees
+    the kind has reported it for ten times as long: more than once, or once and no other kind disagrees
 
-Messages that come at one moment tell it once.
-
-Until then the price that was confirmed before stands. Moves within 1 % of that need no confirmation: no bad tick is
-told from the market's own noise there. Trades confirm what others tell, and are no price of their own here.
+Messages of the same time count as one report. Until then the previously confirmed price stays. Moves within 1 % of
+it need no confirmation: a bad tick is indistinguishable from the market's own noise there. Trades confirm other
+kinds, and are no price of their own here.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from onetape.model.time import MS, SECOND
 __all__ = ["FRESH", "NEAR", "SETTLES", "SILENT", "ConfirmedPrice", "PriceKind"]
 
 SETTLES: Final = 300 * MS
-ALONE: Final = 10  # times as long for what one message, or one kind against another, tells
-NEAR: Final = 100  # of two prices that agree the difference is at most such a part: as `share_ppm` of the tick filter
-SILENT: Final = 10 * SECOND  # a kind that has told nothing for longer tells no price
-FRESH: Final = 3 * SECOND  # a word that is older neither confirms nor disputes: venues send marks each second to third
-SLOTS: Final = 4  # in which messages are kept together, in one `settles`
+ALONE: Final = 10  # multiple for a single message, or one kind against another
+NEAR: Final = 100  # two prices agree when they differ by at most this share: as `share_ppm` of the tick filter
+SILENT: Final = 10 * SECOND  # a kind silent for longer reports no price
+FRESH: Final = 3 * SECOND  # older reports neither confirm nor dispute: venues send marks each second to third
+SLOTS: Final = 4  # time in which messages are kept together, per `settles`
 
 
 class PriceKind(StrEnum):
@@ -39,7 +38,7 @@ class PriceKind(StrEnum):
 
 @dataclass(slots=True)
 class _Slot:
-    """Keeps messages of one kind that came close together. begin, end: when the first and the last came, ns."""
+    """Messages of one kind that came close together. begin, end: when the first and the last came, ns."""
 
     begin: int
     end: int
@@ -49,7 +48,7 @@ class _Slot:
 
 
 class _Reports:
-    """What one kind has told of late."""
+    """The recent reports of one kind."""
 
     def __init__(self) -> None:
         self.price = self.at = 0  # of the last message
@@ -57,10 +56,10 @@ class _Reports:
         self._slots: deque[_Slot] = deque()
 
     def take(self, price: int, now: int, settles: int) -> None:
-        if now - self.at > SILENT:  # where the market was then says nothing of now
+        if now - self.at > SILENT:  # after this pause the earlier price is no evidence
             self.confirmed = 0
         slots = self._slots
-        if now < self.at:  # the clock was set back: what was told before has no time on it
+        if now < self.at:  # the clock was set back: earlier reports have no valid time
             slots.clear()
         self.price, self.at = price, now
         if slots and now - slots[-1].begin < settles // SLOTS:
@@ -76,9 +75,8 @@ class _Reports:
         return abs(self.price - price) * NEAR <= self.price
 
     def stood(self, sign: int, since: int, least: int) -> int:
-        """Returns the lowest price that nothing it told since a moment was above, with what it had told before then; 0:
-        it has told nothing for so long. sign: -1 for the highest price that nothing was below; least: slots that are
-        looked at."""
+        """Returns the highest price reported since a time, the last report before it included; with sign -1 the
+        lowest; 0: the reports do not reach back that far. least: number of slots to check."""
         worst, is_covered = 0, False
         for count, slot in enumerate(reversed(self._slots), 1):
             is_before = slot.end <= since
@@ -91,15 +89,15 @@ class _Reports:
 
 
 class ConfirmedPrice:
-    """Judges the price of one symbol. settles: ns; prices in units, above 0, times ns of one clock. Where that is set
-    back, the confirmed price stands, and another has to settle from then on."""
+    """Confirms the price of one symbol. settles: ns; prices in units, above 0, times ns of one clock. When the clock
+    is set back, the confirmed price stays, and another must settle from then on."""
 
     def __init__(self, settles: int = SETTLES) -> None:
         self._settles = settles
         self._reports: dict[PriceKind, _Reports] = {}
 
     def take(self, kind: PriceKind, price: int, now: int, *, is_new: bool = True) -> None:
-        """Takes in a message. is_new: False where it is the one before once more, which confirms nothing."""
+        """Process a message. is_new: False for a repetition of the last one, which confirms nothing."""
         reports = self._reports.setdefault(kind, _Reports())
         if is_new or price != reports.price:
             reports.take(price, now, self._settles)
@@ -108,11 +106,11 @@ class ConfirmedPrice:
         self.of(kind, now)
 
     def forget(self) -> None:
-        """Takes in that what was told so far says nothing of now."""
+        """Forget all earlier reports."""
         self._reports.clear()
 
     def of(self, kind: PriceKind, now: int) -> int:
-        """Returns the confirmed price of a kind, 0: none is known."""
+        """Returns the confirmed price of a kind, 0: none."""
         own = self._reports.get(kind)
         if own is None or now - own.at > SILENT:
             return 0
@@ -123,12 +121,12 @@ class ConfirmedPrice:
         return own.confirmed
 
     def is_unconfirmed(self, kind: PriceKind, now: int) -> bool:
-        """Tells whether what a kind told last is not confirmed yet."""
+        """Returns True when the last report of a kind is not confirmed yet."""
         own = self._reports.get(kind)
         return own is not None and now - own.at <= SILENT and self.of(kind, now) != own.price
 
     def _confirm(self, own: _Reports, now: int) -> None:
-        """Looks for what confirms that the price is no longer where it was."""
+        """Look for confirmation that the price has moved."""
         others = [each.price for each in self._reports.values() if each is not own and now - each.at <= FRESH]
         if any(own.is_near(other) for other in others):
             own.confirmed = own.price
@@ -141,8 +139,7 @@ class ConfirmedPrice:
             own.confirmed = own.price
 
     def _bound(self, own: _Reports, sign: int, others: list[int], now: int) -> int:
-        """Returns the lowest price that a kind confirms by what it has told, with sign -1 the highest; 0: it confirms
-        none."""
+        """Returns the lowest price confirmed by a kind's reports, with sign -1 the highest; 0: none."""
         found = 0
         for spans, least, yields in ((1, 2, True), (ALONE, 1, True), (ALONE, 2, False)):
             price = own.stood(sign, now - spans * self._settles, least)

@@ -1,4 +1,4 @@
-"""What a book displays at a price."""
+"""Look up the size that a book displays at a price."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["displayed"]
 
 
 def displayed(book: Book, price: int, *, buys: bool) -> int | None:
-    """Returns units displayed at a price on one side, None: deeper than what is displayed."""
+    """Returns units displayed at a price on one side, None: deeper than the displayed levels."""
     units = book.bid_size_at(price) if buys else book.ask_size_at(price)
     if units:
         return units

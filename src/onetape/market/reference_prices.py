@@ -1,8 +1,8 @@
-"""A recent price of each symbol, by its quotes: what orders are measured and valued by. Pure: times come in.
+"""Keep a recent price of each symbol, from its quotes, to check and value orders. Pure: times are arguments.
 
 One wrong quote does not move it. A quote within 1 % of the price counts at once; one that is farther off counts when
-`ConfirmedPrice` has it confirmed, which for quotes alone takes 0.3 s, and until then the price before it stands. The
-first quote of a symbol, and the first after 10 s without any, counts at once: nothing says that it is wrong.
+`ConfirmedPrice` has confirmed it, which for quotes alone takes 0.3 s, and until then the previous price stays. The
+first quote of a symbol, and the first after 10 s without any, counts at once: nothing contradicts it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from onetape.market.confirmed_price import NEAR, SETTLES, SLOTS, ConfirmedPrice,
 __all__ = ["ReferencePrices"]
 
 _QUOTE: Final = PriceKind.QUOTE
-_SLOT: Final = SETTLES // SLOTS  # within it `ConfirmedPrice` keeps near prices as one
+_SLOT: Final = SETTLES // SLOTS  # within it `ConfirmedPrice` treats prices as one
 
 
 class _Symbol:
-    """at: when `confirmed` was found by a quote, ns. newest: the quote since then that `prices` has not heard, and when
-    it came; 0: there is none."""
+    """State of a symbol. at: when `confirmed` was last set by a quote, ns. newest: a later quote not yet passed to
+    `prices`, and when it came; 0: none."""
 
     __slots__ = ("at", "confirmed", "newest", "newest_at", "prices")
 
@@ -29,15 +29,15 @@ class _Symbol:
 
 
 class ReferencePrices:
-    """Writes the prices to `prices`, in units, by symbol."""
+    """Writes the reference prices to `prices`, in units, by symbol."""
 
     def __init__(self, prices: dict[str, int]) -> None:
         self._prices = prices
         self._symbols: dict[str, _Symbol] = {}
-        self._doubted: dict[str, _Symbol] = {}  # whose newest quote does not count yet
+        self._doubted: dict[str, _Symbol] = {}  # symbols whose newest quote does not count yet
 
     def quoted(self, symbol: str, middle: int, now: int) -> None:
-        """Takes in a quote. middle: of bid and ask, above 0; now: ns of one clock."""
+        """Process a quote. middle: of bid and ask, above 0; now: ns of one clock."""
         own = self._symbols.get(symbol)
         if own is None:
             own = self._symbols[symbol] = _Symbol()
@@ -55,7 +55,7 @@ class ReferencePrices:
             self._doubted[symbol] = own
 
     def look(self, now: int) -> None:
-        """Takes in that time has passed: what no other quote disputes counts after a while."""
+        """Process the passage of time: an undisputed quote counts after a while."""
         for symbol, own in list(self._doubted.items()):
             found = own.prices.of(_QUOTE, now)
             if found:

@@ -1,9 +1,9 @@
-"""Which streams of a market have fallen silent though they are connected. Pure: times come in.
+"""Detect streams of a market that have fallen silent though connected. Pure: times are arguments.
 
-Each stream is measured by its own rhythm: a symbol that speaks ten times a second is silent after
-two seconds, one that speaks twice a minute after some minutes. Only attended time counts, in which
-this process ran and would have heard something: a machine that was stopped, starved or asleep
-concludes nothing from what it missed.
+Each stream is measured by its own rhythm: a symbol with ten messages a second is silent after
+two seconds, one with two a minute after some minutes. Only attended time counts, in which
+this process ran and would have received messages: a machine that was stopped, starved or asleep
+concludes nothing from missed messages.
 
 Times are ns of a clock that never goes back.
 """
@@ -21,22 +21,22 @@ __all__ = ["UNLEARNED", "Attention", "Change", "Rhythm", "SilenceWatch"]
 
 Name = TypeVar("Name", bound=Hashable)
 
-STEP_MAX: Final = SECOND // 10  # between two looks; what is beyond it was not attended
-STALLED: Final = SECOND  # a pause of this process that is worth a word
-# The least silence: below it a pause of the network is nothing to act on.
+STEP_MAX: Final = SECOND // 10  # between two looks; a longer time was not attended
+STALLED: Final = SECOND  # a pause of this process that is worth reporting
+# The shortest silence: below it a network pause needs no action.
 FLOOR: Final = 3 * SECOND // 2
-PROMISED: Final = 1.75  # times what the venue says that it leaves between two messages at most
-UNLEARNED: Final = 120 * SECOND  # of a stream that has spoken at most once
+PROMISED: Final = 1.75  # multiple of the longest gap that the venue guarantees
+UNLEARNED: Final = 120 * SECOND  # of a stream with at most one message
 # A flow at random passes its mean gap thirteen times once in 440,000 gaps (e^-13).
 DEVIATIONS: Final = 12
-LONGEST: Final = 1.5  # times the longest gap of late
-MEMORY: Final = 256  # gaps over which is averaged
-NEW: Final = 16  # a limit of n gaps is longer, by this / n
+LONGEST: Final = 1.5  # multiple of the longest recent gap
+MEMORY: Final = 256  # number of gaps averaged
+NEW: Final = 16  # with n gaps the limit is longer, by this / n
 DOUBTED: Final = 4  # and so is their deviation, by this / n of the mean
 
 
 class Attention:
-    """Measures how much time this process has attended. `look` often: a few times each STEP_MAX."""
+    """Measures how much time this process has attended. Call `look` a few times each STEP_MAX."""
 
     def __init__(self) -> None:
         self.now = 0
@@ -45,7 +45,8 @@ class Attention:
         self._last: int | None = None
 
     def look(self, steady: int) -> int:
-        """steady: of the machine's clock. Gives the length of a stall that has just ended, 0."""
+        """Process the time. steady: of the machine's clock. Returns the length of a stall that has just ended, else
+        0."""
         step = steady - (steady if self._last is None else self._last)
         self._last = steady
         self.now += min(step, STEP_MAX)
@@ -58,19 +59,19 @@ class Attention:
 
 @dataclass(slots=True)
 class Rhythm:
-    """Learns how far apart a stream's messages usually are, averaged over the last of them."""
+    """Learns the usual gap between a stream's messages, averaged over the last ones."""
 
     last: int
     gaps: int = 0
     mean: float = 0.0
     variance: float = 0.0
     longest: float = 0.0
-    most: int = 0  # that the venue leaves between two messages, ns; 0: it promises nothing
-    first: int = UNLEARNED  # by when it has to have spoken, ns
+    most: int = 0  # longest gap guaranteed by the venue, ns; 0: none
+    first: int = UNLEARNED  # deadline of the next message, ns
 
     def heard(self, now: int) -> None:
-        # A silence counts as the longest usual gap: a market that has become quiet is learned
-        # within a few of them, and after a breakdown the limit is soon what it was.
+        # A silence counts as the longest usual gap: a quieter market is learned within a few of them, and after a
+        # breakdown the limit soon returns.
         gap = min(now - self.last, self.limit)
         self.last = now
         self.gaps += 1
@@ -87,14 +88,14 @@ class Rhythm:
             return max(FLOOR, int(PROMISED * self.most))
         if not self.gaps:
             return self.first
-        # The deviation of few gaps says little.
+        # The deviation of few gaps is unreliable.
         deviation = math.sqrt(self.variance) + self.mean * min(DOUBTED / self.gaps, 1)
         usual = max(self.mean + DEVIATIONS * deviation, LONGEST * self.longest)
         return max(FLOOR, int(usual * (1 + NEW / self.gaps)))
 
 
 class Change(NamedTuple, Generic[Name]):
-    """Says that a stream fell silent, or speaks again. since: when it was heard last before."""
+    """A stream fell silent, or has messages again. since: time of the last message before."""
 
     stream: Name
     is_silent: bool
@@ -109,12 +110,12 @@ class SilenceWatch(Generic[Name]):
     _rhythms: dict[Name, Rhythm] = field(default_factory=dict)
 
     def expect(self, stream: Name, now: int, most: int, first: int = UNLEARNED) -> None:
-        """From now on it is to speak. most: ns that the venue leaves between two messages, 0: that
-        is learned. first: ns until the first of them. One that is known already stays as it is."""
+        """Start to watch a stream. most: longest gap in ns guaranteed by the venue, 0: learn it. first: ns until the
+        first message. A stream already watched stays unchanged."""
         self._rhythms.setdefault(stream, Rhythm(now, most=most, first=first))
 
     def heard(self, stream: Name, now: int) -> Change[Name] | None:
-        """It spoke: once or more since it was looked at last."""
+        """Note that the stream had messages since the last look."""
         rhythm = self._rhythms.get(stream)
         if rhythm is None:
             self._rhythms[stream] = Rhythm(now)
@@ -129,12 +130,12 @@ class SilenceWatch(Generic[Name]):
         return UNLEARNED if rhythm is None else rhythm.limit
 
     def forget(self, stream: Name) -> None:
-        """Nothing is expected of it any more."""
+        """Stop watching the stream."""
         self._rhythms.pop(stream, None)
         self.silent.pop(stream, None)
 
     def look(self, now: int) -> list[Change[Name]]:
-        """Which have just fallen silent."""
+        """Returns the streams that have just fallen silent."""
         found = [
             Change(stream, True, rhythm.last)
             for stream, rhythm in self._rhythms.items()

@@ -1,10 +1,10 @@
-"""A feed of messages from outside as events: what they say, and what of them is missing.
+"""Parse an external feed's messages into events, and detect missing ones.
 
-    [topic, {"symbol": "kraken:BTC/USD", "bid": 60000.1, "ask": 60000.2}]   -> a quote
+[topic, {"symbol": "kraken:BTC/USD", "bid": 60000.1, "ask": 60000.2}]   -> a quote
     [topic, anything else that is JSON]                                    -> an external event
 
-Pure: messages and what becomes of the connection come with the time at which they came; events are
-given back. A message that makes no sense is one of them, and never the end of anything.
+Pure: messages and changes of the connection are arguments with their times; events are
+returned. An invalid message is one of the events, and never ends the feed.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from onetape.model.time import MS, parse_time
 
 __all__ = ["BadOut", "ExternalOut", "FeedOut", "HealthOut", "QuoteOut", "StreamFeed", "StreamRules"]
 
-# Words that messages use, the first one found counts.
+# Keys in messages, the first one present counts.
 TIME_KEYS: Final = ("ts_event", "timestamp", "ts", "time")
 SEQUENCE_KEYS: Final = ("sequence", "seq")
 TOPIC_KEYS: Final = ("topic", "channel", "stream")
-HEAD_CHARS: Final = 80  # of a bad message, on the tape
+HEAD_CHARS: Final = 80  # length of a bad message's head on the tape
 TOPIC_CHARS: Final = 200
-TOPICS_MAX: Final = 10_000  # whose sequence numbers are known; beyond it gaps are not looked for
-BAD_EVERY_NS: Final = 1_000 * MS  # bad messages of one reason: one frame for all of a second
+TOPICS_MAX: Final = 10_000  # topics with tracked sequence numbers; gaps of others are not detected
+BAD_EVERY_NS: Final = 1_000 * MS  # bad messages of one reason: one frame per second for all
 
 _exact = msgspec.json.Decoder(float_hook=Decimal).decode
 _plain = msgspec.json.Decoder().decode
@@ -40,9 +40,9 @@ _plain = msgspec.json.Decoder().decode
 
 @dataclass(frozen=True, slots=True)
 class StreamRules:
-    """The rules of one feed. name: of the feed, as `on_health` has it. names: what the feed calls a symbol -> the
-    symbol. bytes_max: of a message. stale_ns: a silence that is told, 0: none is. published: an event's time is that of
-    the message, else that of its receipt. numbered: a sequence number counts messages."""
+    """The rules of one feed. name: of the feed, as in `on_health`. names: the feed's name of a symbol -> the symbol.
+    bytes_max: of a message. stale_ns: a silence that is reported, 0: none is. published: an event's time is the
+    message's, else its receipt. numbered: a sequence number counts messages."""
 
     name: str
     names: Mapping[str, str] = field(default_factory=dict)
@@ -67,8 +67,8 @@ class QuoteOut:
 
 @dataclass(frozen=True, slots=True)
 class ExternalOut:
-    """An external event of the feed. record: type, topic, ts_event (publish time), ts_recv, sequence (where there are
-    such), and the message's own value as `data`."""
+    """An external event of the feed. record: type, topic, ts_event (publish time), ts_recv, sequence (if any), and
+    the message's own value as `data`."""
 
     time: int
     record: dict[str, Any]
@@ -76,7 +76,7 @@ class ExternalOut:
 
 @dataclass(frozen=True, slots=True)
 class HealthOut:
-    """Reports what became of the feed. state: connected, lost, stale or gap. about: what else is known."""
+    """A change of the feed's state: connected, lost, stale or gap. about: further facts."""
 
     time: int
     state: str
@@ -85,8 +85,8 @@ class HealthOut:
 
 @dataclass(frozen=True, slots=True)
 class BadOut:
-    """Messages that made no sense for one reason, the last one's topic and head; count: since the
-    last frame of this reason."""
+    """Invalid messages of one reason, with the last one's topic and head; count: since the last frame of this
+    reason."""
 
     time: int
     reason: str
@@ -99,8 +99,7 @@ FeedOut = QuoteOut | ExternalOut | HealthOut | BadOut
 
 
 class _MessageError(Exception):
-    """Says why a message is refused. reason: few words, the same for all of a kind; the message's own text is no part
-    of it."""
+    """The reason why a message is refused: few words, the same for all of a kind, without the message's text."""
 
 
 class StreamFeed:
@@ -126,7 +125,7 @@ class StreamFeed:
         return [HealthOut(now, "connected", {})]
 
     def closed(self, now: int, why: str) -> list[FeedOut]:
-        """Also a connection that could not be made: told once."""
+        """Note a closed connection, or one that could not be made: reported once."""
         was_away = self._away_since != 0 and not self.is_connected
         self.is_connected = False
         if was_away:
@@ -135,12 +134,12 @@ class StreamFeed:
         return [HealthOut(now, "lost", {"why": why[:HEAD_CHARS]})]
 
     def dropped(self, now: int, why: str) -> list[FeedOut]:
-        """Messages came faster than they were taken, and some are gone: how many nobody knows."""
+        """Note that messages came faster than they were processed, and an unknown number was dropped."""
         self.counts["gaps"] += 1
         return [HealthOut(now, "gap", {"why": why[:HEAD_CHARS]})]
 
     def tick(self, now: int) -> list[FeedOut]:
-        """Does what is due; to be called a few times a second."""
+        """Process the time; call it a few times a second."""
         found: list[FeedOut] = self._tell_bad(now)
         stale = self.rules.stale_ns
         if (
@@ -157,7 +156,7 @@ class StreamFeed:
     # --- messages ---------------------------------------------------------------------------------
 
     def message(self, topic: str, body: bytes, now: int) -> list[FeedOut]:
-        """One message as it came."""
+        """Process one message."""
         self.last_message, since = now, self._away_since
         found: list[FeedOut] = []
         if since:
@@ -184,16 +183,16 @@ class StreamFeed:
         return found
 
     def refuse(self, out: QuoteOut, reason: str) -> list[FeedOut]:
-        """Notes a quote that no instrument holds."""
+        """Note a quote that does not fit its instrument."""
         self.counts["quotes"] -= 1
         return self._bad(reason, out.symbol, b"", out.time)
 
     def bad_value(self, out: ExternalOut) -> list[FeedOut]:
-        """Notes an event that no frame holds."""
+        """Note an event that does not fit a frame."""
         return self._bad("a number beyond 64 bits", str(out.record["topic"]), b"", out.time)
 
     def misshapen(self, parts: int, now: int) -> list[FeedOut]:
-        """Notes a message of so many parts."""
+        """Note a message with this wrong number of parts."""
         self.last_message = now
         return self._bad("neither [JSON] nor [topic, JSON]", f"{parts} parts", b"", now)
 
@@ -248,8 +247,8 @@ class StreamFeed:
         return QuoteOut(time, symbol, ts_event, bid, ask, bid_size, ask_size)
 
     def _follow(self, topic: str, value: Any, now: int) -> tuple[bool, list[FeedOut]]:
-        """Whether it is new, and what is missing before it. A number that begins again is that of
-        a publisher that was started again."""
+        """Returns whether the message is new, and how many are missing before it. A number that restarts means that
+        the publisher restarted."""
         number = _sequence_of(value) if self.rules.numbered else None
         if number is None:
             return True, []
@@ -299,7 +298,7 @@ def _topic_of(value: Any) -> str:
 
 
 def _time_of(value: Any) -> int:
-    """0: it says none."""
+    """Returns the message's time; 0: it has none."""
     found = _first(value, TIME_KEYS)
     if found is None:
         return 0

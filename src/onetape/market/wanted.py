@@ -1,4 +1,4 @@
-"""Which symbols of a market somebody wants: all, those with the most turnover, or some by name."""
+"""Select symbols of a market: all, those with the most turnover, or some by name."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from onetape.model.errors import UsageError
 
 __all__ = ["Wanted", "symbols_wanted"]
 
-STAYS: Final = 4  # one of those with the most goes once it is a fourth of their number behind the last
+STAYS: Final = 4  # a symbol among the top leaves once it ranks a fourth of their number below the last
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Says which symbols are wanted. names: these alone, none: all. top: of all so many with the greatest turnover."""
+    """The selected symbols. names: only these, none: all. top: of all this many with the largest turnover."""
 
     names: frozenset[str] = frozenset()
     top: int = 0
@@ -23,17 +23,17 @@ class Wanted:
     def chosen(
         self, turnovers: Mapping[str, float], current: Collection[str] = (), needed: Collection[str] = ()
     ) -> list[str]:
-        """Choose those with the greatest turnover, by symbol, anew: of the `current` ones those stay that are near
-        enough, or needed, so that two of nearly the same take no turns."""
+        """Select those with the largest turnover anew, by symbol: `current` ones stay that are near enough, or
+        needed, so that two of nearly equal turnover do not alternate."""
         ranked = sorted(turnovers, key=lambda symbol: (-turnovers[symbol], symbol))
         near = {*ranked[: self.top + max(self.top // STAYS, 1)], *needed} & turnovers.keys()
         kept = (each for each in current if each in near)
-        # The needed ones by themselves: of a process that has just begun none is current.
+        # The needed ones separately: a process that has just begun has no current ones.
         return list(dict.fromkeys([*kept, *ranked[: self.top], *sorted(near & {*needed})]))
 
 
 def symbols_wanted(text: str, *, place: str = "--symbols") -> Wanted:
-    """`all`, `top:N` or `a,b`. Raises UsageError."""
+    """Parse `all`, `top:N` or `a,b`. Raises UsageError."""
     if text == "all":
         return Wanted()
     if text.startswith("top:"):

@@ -14,16 +14,17 @@ from onetape.net.egress import Egress, socket_of
 __all__ = ["PING_EVERY_S", "back_off", "connected", "reconnect_after"]
 
 PING_EVERY_S: Final = 20.0  # Pacifica ends a connection after 60 s without a message of its client (as of 2026-07)
-RECONNECT_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)  # then the last
+RECONNECT_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)  # delays; the last one repeats
 
 
 def reconnect_after(failures: int) -> float:
-    """Returns the seconds until the next try at most; failures: how many in a row."""
+    """Returns the largest delay in seconds before the next attempt; failures: successive ones."""
     return RECONNECT_S[min(failures, len(RECONNECT_S) - 1)]
 
 
 async def back_off(failures: int) -> None:
-    """Waits for the next try; a part of it at random, so that who lost the same do not come back together."""
+    """Waits before the next attempt, partly at random, so that clients that lost the same connection do not return
+    together."""
     await asyncio.sleep(reconnect_after(failures) * random.uniform(0.5, 1.0))
 
 
@@ -37,8 +38,8 @@ async def connected(
     *,
     egress: Egress | None = None,
 ) -> None:
-    """Lasts until the connection ends, or is of no use any more: `take` says True, or `cut` is set. ping: a message
-    that the venue wants to hear repeatedly, beside the pings of the WebSocket."""
+    """Runs until the connection ends, or is useless: `take` returns True, or `cut` is set. ping: a periodic message
+    that the venue wants, beside the pings of the WebSocket."""
 
     class Listener(picows.WSListener):
         def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:

@@ -1,7 +1,7 @@
-"""The way out through an HTTP proxy: each connection to a venue is a tunnel of its own, made by CONNECT.
+"""Connections through an HTTP proxy: each connection to a venue is a tunnel of its own, made by CONNECT.
 
-So REST, streams and order sessions go one way, TLS is the venue's from end to end, and whether the proxy works is
-what came of the last connection to each host.
+So REST, streams and order sessions use the same way, TLS is the venue's from end to end, and the proxy's state is that
+of the last connection to each host.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ REPLY_MAX: Final = 8192
 
 
 class EgressError(ConnectionError):
-    """Says that the proxy made no connection: nothing has left."""
+    """The error that the proxy made no connection: nothing was sent."""
 
 
 class Egress:
-    """Connects through a proxy. say: hears when it begins to fail and when it recovers."""
+    """Connects through a proxy. say: called when it begins to fail and when it recovers."""
 
     def __init__(self, proxy: Proxy, say: Callable[[HealthOut], None] = lambda out: None) -> None:
         self._proxy, self._say = proxy, say
@@ -39,11 +39,11 @@ class Egress:
 
     @property
     def failure(self) -> str:
-        """Says why it does not work, "" while it does."""
+        """Returns why it fails, "" if it works."""
         return f"proxy {self._proxy.name}: {[*self._failing.values()][-1]}" if self._failing else ""
 
     def check(self) -> None:
-        """Raises ProxyFailed where the last connection has failed because of it."""
+        """Raises ProxyFailed if the last connection has failed because of it."""
         if self.failure:
             raise ProxyFailed(self.failure, location=f"proxies.{self._proxy.name}", todo="see whether it runs")
 
@@ -78,7 +78,7 @@ class Egress:
             version, _, rest = reply.partition(b" ")
             if not version.startswith(b"HTTP/1.") or not rest[:3].isdigit():
                 raise EgressError("it does not speak HTTP")
-            # The other end speaks when it is spoken to: bytes behind the head would be somebody else's.
+            # The target speaks only when it is spoken to: bytes after the head would be from somebody else.
             if rest[:1] != b"2" or not reply.endswith(b"\r\n\r\n"):
                 raise EgressError(f"HTTP {rest[:3].decode()} for {target}")
         except BaseException:
@@ -87,7 +87,7 @@ class Egress:
         return made
 
     async def _reach(self) -> socket.socket:
-        """Connects to the first of its addresses that takes it; raises what the last one came to."""
+        """Connects to the first of its addresses that accepts; raises the last error."""
         loop, found = asyncio.get_running_loop(), None
         for family, _, _, _, address in await loop.getaddrinfo(
             self._proxy.host, self._proxy.port, type=socket.SOCK_STREAM
@@ -130,7 +130,7 @@ def _why(error: OSError) -> str:
 
 
 class _Tunnels(aiohttp.BaseConnector):
-    """Makes aiohttp's connections."""
+    """Makes aiohttp's connections through an egress."""
 
     def __init__(self, egress: Egress, **options: Any) -> None:
         super().__init__(**options)
@@ -149,12 +149,12 @@ class _Tunnels(aiohttp.BaseConnector):
 
 
 def connector_of(egress: Egress | None, **options: Any) -> aiohttp.BaseConnector:
-    """Returns what makes aiohttp's connections: directly where there is no egress."""
+    """Returns the connector for aiohttp's connections: a direct one without an egress."""
     return aiohttp.TCPConnector(**options) if egress is None else _Tunnels(egress, **options)
 
 
 def socket_of(egress: Egress | None) -> Callable[[Any], Awaitable[socket.socket]] | None:
-    """Returns picows' factory of sockets; None: it connects directly."""
+    """Returns the socket factory for picows; None: it connects directly."""
     return None if egress is None else lambda url: egress.open(url.host, url.port)
 
 

@@ -1,4 +1,4 @@
-"""What a server of HTTP may not do to us: send us elsewhere, or send more than we can hold."""
+"""Protection against HTTP servers: redirects, and bodies larger than memory."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import aiohttp
 
 __all__ = ["BODY_MAX", "ENCODING", "body_of", "no_redirects"]
 
-BODY_MAX: Final = 16 << 20  # unpacked; the longest list of instruments of today has 2 MiB
-ENCODING: Final = "gzip"  # what we say that we read, beside what is sent as it is
+BODY_MAX: Final = 16 << 20  # decompressed; the longest list of instruments today has 2 MiB
+ENCODING: Final = "gzip"  # accepted beside uncompressed bodies
 _PIECE: Final = 16 << 10
 
 
 async def body_of(reply: aiohttp.ClientResponse) -> bytes:
-    """Reads the body of a session without `auto_decompress`: a megabyte of gzip may be a gigabyte, so it is unpacked by
-    this code, no further than the bound. Raises aiohttp.ClientPayloadError."""
+    """Reads the body of a session without `auto_decompress`: a megabyte of gzip may be a gigabyte, so it is
+    decompressed here, up to the bound. Raises aiohttp.ClientPayloadError."""
     encoding = reply.headers.get("Content-Encoding", "identity").lower()
     if encoding not in (ENCODING, "identity"):
         raise aiohttp.ClientPayloadError(f"an answer packed as {encoding[:20]!r}")
@@ -37,8 +37,8 @@ async def body_of(reply: aiohttp.ClientResponse) -> bytes:
 
 
 def no_redirects() -> aiohttp.TraceConfig:
-    """Returns a trace that refuses redirects, for sessions whose WebSockets would follow one, with all that they say in
-    the beginning."""
+    """Returns a trace that refuses redirects, for sessions whose WebSockets would follow one with all their initial
+    headers."""
 
     async def refuse(_session: Any, _context: SimpleNamespace, sent: Any) -> NoReturn:
         status = sent.response.status

@@ -1,4 +1,4 @@
-"""Gives a body to a server over HTTP, with retries where these may help: for what is sent now and then and may wait."""
+"""Sends a body to an HTTP server, with retries if these may help: for occasional messages that may wait."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ __all__ = ["http_send"]
 WITHIN_S: Final = 10.0
 TRIES: Final = 4
 ANSWER_BYTES_MAX: Final = 1 << 20
-PAUSE_S: Final = 0.5  # before the second, doubled each time
-PAUSE_S_MAX: Final = 10.0  # that a server may ask for
+PAUSE_S: Final = 0.5  # before the second attempt, doubled each time
+PAUSE_S_MAX: Final = 10.0  # longest wait that a server may request
 _RETRIED: Final = (429, 500, 502, 503, 504)
 
 
 def http_send(
     method: str, url: str, data: bytes, headers: Callable[[], Mapping[str, str]], *, what: str, location: str
 ) -> bytes:
-    """Returns the answer. headers: made for each try. what: is sent, and location: what says where to, for messages.
-    Raises BadConfig for what is no address, ProcessDown where it is not taken."""
+    """Sends the body and returns the answer. headers: made for each attempt. what: description of the body, and
+    location: of the target, for messages. Raises BadConfig for an invalid address, ProcessDown if the body is not
+    accepted."""
     try:
         at = urlsplit(url)
         is_address = at.scheme in ("http", "https") and bool(at.hostname) and at.username is None
     except ValueError:
         is_address = False
-    if not is_address:  # which is not shown: a password in it would be
+    if not is_address:  # not shown, because it may contain a password
         raise BadConfig("no address of a server", location=location, todo="http://HOST:PORT or https://HOST")
     said = ""
     for attempt in range(TRIES):
@@ -48,7 +49,7 @@ def http_send(
                 break
         except urllib.error.HTTPError as error:
             try:
-                code = re.search(rb"<Code>(\w{1,60})</Code>", error.read(4096))  # as S3 says why
+                code = re.search(rb"<Code>(\w{1,60})</Code>", error.read(4096))  # S3's reason
             except (OSError, http.client.HTTPException):
                 code = None
             said = f"HTTP {error.code} {code[1].decode() if code else ''}".rstrip()

@@ -1,7 +1,7 @@
-"""Kept-open HTTP connections for orders: a request is written as soon as it is made.
+"""Persistent HTTP connections for orders: a request is written as soon as it is made.
 
-A connection has one request on it at a time. One that ends with a request on it leaves that request unknown; none is
-ever repeated automatically. What finds no free connection goes through the pool that all other requests use.
+A connection carries one request at a time. If it ends during a request, that request's outcome is unknown; none is ever
+repeated automatically. If no connection is free, the request uses the pool of all other requests.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from onetape.venues.http_response import Response, ResponseReader
 __all__ = ["KeptConnections"]
 
 KEPT: Final = 5  # a ladder of stops leaves at once
-# Servers end idle connections after 60 s and more (nginx 75 s, Cloudflare and CloudFront longer):
-# ours go before, so that none ends while a request is on its way to it.
+# Servers end idle connections after 60 s and more (nginx 75 s, Cloudflare and CloudFront longer): ours are closed
+# before, so that none ends while a request is on its way.
 IDLE_S: Final = 20.0
 CONNECT_WITHIN_S: Final = 5.0
 LOOK_S: Final = 0.5
@@ -49,8 +49,8 @@ class KeptConnections:
         return any(each.is_free for each in self._there)
 
     def send(self, call: Call) -> asyncio.Future[Response] | None:
-        """Returns the answer to come; None: no connection is free, and nothing was sent. The future raises OSError
-        (also TimeoutError) where no answer came."""
+        """Sends a request and returns its future answer; None: no connection is free, and nothing was sent. The future
+        raises OSError (also TimeoutError) if no answer came."""
         for each in self._there:
             if each.is_free:
                 self.sent += 1
@@ -121,7 +121,7 @@ class _Kept(asyncio.Protocol):
     def send(self, request: bytes) -> asyncio.Future[Response]:
         assert self._transport is not None and self._waiting is None
         self._waiting = self._loop.create_future()
-        # Given up by who waits: its answer must not be taken for the next one's.
+        # Abandoned by its sender: its answer must not be taken for the next request's.
         self._waiting.add_done_callback(self._abandoned)
         self._transport.write(request)
         return self._waiting
@@ -154,7 +154,7 @@ class _Kept(asyncio.Protocol):
             waiting, self._waiting = self._waiting, None
             self.used = time.monotonic()
             if not response.keeps or not self._reader.is_between:
-                # What came beside the answer belongs to no request.
+                # Extra bytes belong to no request.
                 self.close()
             if waiting is None:
                 self.close()
@@ -162,7 +162,7 @@ class _Kept(asyncio.Protocol):
                 waiting.set_result(response)
 
     def eof_received(self) -> None:
-        self.is_closed = True  # nothing more is sent on it
+        self.is_closed = True  # no further request is sent on it
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_closed = True

@@ -1,9 +1,9 @@
-"""Accepts the connections of an HTTP server. A connection takes a place at its accept, before any TLS, so that clients
-who connect and say nothing cannot use up the process's files.
+"""Accepts the connections of an HTTP server. A connection takes a place at its accept, before any TLS, so that silent
+clients cannot use up the process's files.
 
-Where all places are taken, or an address holds its share of them, the next connection gets the place of one that shows
-no token, else of one that is idle. Where every one of those is at work, a few places more are kept for whoever may stop
-the system or act: a call over one of these has to prove it.
+If all places are taken, or an address has its share of them, the next connection replaces one that shows no token, else
+an idle one. If all of those are active, a few reserved places remain for callers that may stop the system or act: a
+call over one of these has to prove it.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 
 __all__ = ["IDLE_S", "Connection", "Listener", "Place", "prove"]
 
-FILES_KEPT: Final = 512  # for journals, other processes and venues: no connection from outside takes these
+FILES_KEPT: Final = 512  # for journals, other processes and venues: external connections cannot take these
 PLACES_MAX: Final = 2048
 PLACES_MIN: Final = 64
-SHARE: Final = 4  # an address, of IPv6 a /64, holds at most one place in so many
-RESERVED: Final = 32  # places beyond all these, for whoever may stop the system or act
-ACCEPTS_MAX: Final = 64  # in one turn of the loop
+SHARE: Final = 4  # an address (IPv6: a /64) has at most one in this many places
+RESERVED: Final = 32  # additional places, for callers that may stop the system or act
+ACCEPTS_MAX: Final = 64  # per turn of the loop
 HANDSHAKE_S: Final = 5.0
-HEAD_S: Final = 10.0  # from a connection to its first whole head
+HEAD_S: Final = 10.0  # from a connection to its first complete head
 IDLE_S: Final = 75.0
-RETRY_S: Final = 0.1  # where the system has no descriptor left
-UNREAD_MS: Final = 30_000  # that a client may leave an answer unread
+RETRY_S: Final = 0.1  # if the system has no descriptor left
+UNREAD_MS: Final = 30_000  # longest time that a client may leave an answer unread
 
 
 class Place:
-    """One accepted connection. is_trusted: a call over it has shown who calls; is_reserved: it is one of the places
-    that are kept for callers who may act."""
+    """One accepted connection. is_trusted: a call over it was authenticated; is_reserved: its place is reserved for
+    callers that may act."""
 
     __slots__ = ("_places", "accepted", "address", "connection", "is_reserved", "is_trusted", "task")
 
@@ -57,8 +57,7 @@ class Place:
         return self.connection is None or not self.connection.is_at_work
 
     def prove(self, *, may_act: bool) -> None:
-        """Notes that a call has shown who calls. Raises RateLimited on a reserved place for a caller who may not
-        act."""
+        """Notes that a call was authenticated. Raises RateLimited on a reserved place for a caller that may not act."""
         if self.is_reserved and not may_act:
             raise RateLimited("all connections are taken", todo="close some, or call again later")
         self.is_trusted = True
@@ -68,7 +67,7 @@ class Place:
         self._places.leave(self)
 
     def end(self) -> None:
-        """Ends the connection at once, whatever its client has still to read."""
+        """Ends the connection at once, even with unread data."""
         self.leave()
         if self.connection is None:
             self.accepted.close()
@@ -80,7 +79,7 @@ class Place:
 
 
 class _Places:
-    """Keeps all places of a server; of an address and of all, the one used longest ago is the first."""
+    """All places of a server, in the order of use: of each address and of all, the least recently used is the first."""
 
     def __init__(self, most: int) -> None:
         self._most, self._share = most, max(1, most // SHARE)
@@ -92,7 +91,7 @@ class _Places:
         return len(self._all) + len(self._reserved)
 
     def enter(self, place: Place) -> bool:
-        """Takes a place, if need be that of another connection; False: there is none, not even a reserved one."""
+        """Adds a connection, replacing another if necessary; False: there is no place, not even a reserved one."""
         own = self._by_address.get(place.address, {})
         is_full = len(self._all) >= self._most
         if len(own) >= self._share or is_full:
@@ -134,8 +133,8 @@ class _Places:
 
 
 def _end_one(places: Iterable[Place]) -> bool:
-    """Ends the connection that showed no token, else the idle one, that was used longest ago. False: all are at
-    work."""
+    """Ends the least recently used connection without a token, else the least recently used idle one. False: all are
+    active."""
     found = next((each for each in places if not each.is_trusted), None)
     if found is None:
         found = next((each for each in places if each.is_idle), None)
@@ -174,7 +173,7 @@ class Connection(RequestHandler):
 
 
 def prove(request: web.BaseRequest, *, may_act: bool) -> None:
-    """Notes at a request's connection that it has shown who calls; see `Place.prove`."""
+    """Notes at a request's connection that its caller was authenticated; see `Place.prove`."""
     protocol = request.protocol
     if isinstance(protocol, Connection):
         protocol.place.prove(may_act=may_act)
@@ -182,7 +181,7 @@ def prove(request: web.BaseRequest, *, may_act: bool) -> None:
 
 class Listener:
     """Accepts connections for a server. server: of aiohttp; kind: of its connections; most: places, None: as many as
-    the process's limit of open files has room for."""
+    the process's limit of open files allows."""
 
     def __init__(
         self,
@@ -219,7 +218,7 @@ class Listener:
         return port
 
     def close(self) -> None:
-        """Accepts no more; connections that are there stay, but for those that are still in their handshake."""
+        """Accepts no more; existing connections stay, except those still in their handshake."""
         listening, self._listening = self._listening, []
         for each in listening:
             self._loop.remove_reader(each)
@@ -258,7 +257,7 @@ class Listener:
                 ssl_handshake_timeout=within,
                 ssl_shutdown_timeout=within,
             )
-        except OSError:  # who connected spoke no TLS, not in time, or has gone
+        except OSError:  # the client spoke no TLS, was too slow, or has gone
             place.leave()
 
     def _connection(self, place: Place) -> Connection:
@@ -266,6 +265,6 @@ class Listener:
 
 
 def _address(peer: Any) -> str:
-    """Returns whose places a connection counts among: an IPv4 address, or the /64 of an IPv6 address."""
+    """Returns the address under which a connection counts: an IPv4 address, or the /64 of an IPv6 address."""
     host = str(peer[0])
     return IPv6Address(host.partition("%")[0]).packed[:8].hex() if ":" in host else host

@@ -1,4 +1,4 @@
-"""The end of tasks that were working."""
+"""Supervision and end of tasks."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ RETRY_S: Final = 1.0
 
 
 def watched(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    """Starts work beside its owner's, which nobody waits for: what it raises is raised in a callback, of which the
-    loop's handler hears."""
+    """Starts a background task; its exception is raised in a callback, which the loop's exception handler receives."""
     task = asyncio.ensure_future(work)
     task.add_done_callback(_raise)
     return task
@@ -25,9 +24,9 @@ def _raise(task: asyncio.Task[None]) -> None:
 
 
 async def ended(tasks: Collection[asyncio.Future[Any]]) -> list[Any]:
-    """Returns what became of each, in their order: a result or an exception. All of them are cancelled, repeatedly
-    while one goes on: Python 3.11's `wait_for` swallows a cancellation that comes in the turn of its answer
-    (bpo-37658), and with it whoever waits in a loop."""
+    """Cancels all tasks and returns their results or exceptions, in order. The cancel is repeated while a task goes on,
+    because Python 3.11's `wait_for` swallows a cancellation in the turn of its answer (bpo-37658), and a loop around it
+    would wait forever."""
     left = set(tasks)
     while left:
         for task in left:
@@ -37,7 +36,7 @@ async def ended(tasks: Collection[asyncio.Future[Any]]) -> list[Any]:
 
 
 async def first_ended(tasks: Collection[asyncio.Future[Any]]) -> None:
-    """Waits until one of them ends, and ends the others. Raises what the first one has raised."""
+    """Waits until one of them ends, and ends the others. Raises the first one's exception."""
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:

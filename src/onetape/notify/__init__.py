@@ -1,1 +1,1 @@
-"""Alerts: what is worth telling somebody, told once, and where it goes."""
+"""Alerts: problems and events to report, each reported once, and their destinations."""

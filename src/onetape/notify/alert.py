@@ -1,8 +1,8 @@
-"""What an alert is, and which of them leave: pure, time comes as an argument.
+"""Alerts, and the decision which of them are sent. Pure: time comes as an argument.
 
-One thing that goes on is told once, and again when it has lasted: what came in between is counted
-and said with the next. Who reads what goes on sees its latest text. Of those that are not critical so many leave
-in a minute; the rest is counted, too. A critical one is never held back by others.
+An open problem is reported once, and again if it persists; repeats in between are counted and included in the next
+report. Readers of open alerts see the latest text. The number of non-critical alerts per minute is limited; the
+others are counted, too. Other alerts never hold back a critical one.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ __all__ = ["SINKS", "TRADES", "UPDATE_NS", "Alert", "Desk", "Severity", "Type", 
 SINKS: Final = "notify"  # subject of alerts about the sinks themselves: notify[:ROUTE] NUMBER
 
 REPEAT_NS: Final = {"critical": 60 * SECOND, "warn": 600 * SECOND, "info": 600 * SECOND}
-UPDATE_NS: Final = 10 * SECOND  # between new texts of one thing that goes on: a figure may change with each quote
-MINUTE_MAX: Final = 20  # that are not critical
-KEYS_MAX: Final = 1000  # things that go on; beyond it the oldest is told anew
+UPDATE_NS: Final = 10 * SECOND  # between new texts of one open problem: a figure may change with each quote
+MINUTE_MAX: Final = 20  # non-critical ones
+KEYS_MAX: Final = 1000  # open problems; beyond it the oldest is reported anew
 
 
 class Severity(StrEnum):
@@ -33,8 +33,8 @@ class Severity(StrEnum):
 
 
 class Type(StrEnum):
-    """What it is about. failover: a connection, and what takes its place. proxy: an address, and what it
-    may still ask. stop: what rests at a venue to bound a loss. ledger: money that is not accounted for."""
+    """The type of an alert. failover: a connection, and its replacement. proxy: an address, and its request limits.
+    stop: orders at a venue that limit a loss. ledger: unaccounted money."""
 
     DELTA = "delta"
     UTILIZATION = "utilization"
@@ -53,11 +53,11 @@ class Type(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> Type | None:
-        return cls.PROCESS if value == "gateway" else None  # as tapes had it first
+        return cls.PROCESS if value == "gateway" else None  # the original name on tapes
 
 
 def is_about_sinks(subject: str) -> bool:
-    """Tells whether an alert of this subject says that alerts do not leave."""
+    """Tells whether an alert of this subject reports that alerts are not sent."""
     return subject.partition(" ")[0].partition(":")[0] == SINKS
 
 
@@ -66,8 +66,8 @@ TRADES: Final = frozenset(map(Type, TRADE_TYPES))
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """subject: the process, account, symbol ... that it is about. time: ns UTC. more: how many of
-    the same came since the last one that was told. is_update: of what goes on, for who reads it; it does not leave."""
+    """One alert. subject: the process, account, symbol ... that it concerns. time: ns UTC. more: number of the same
+    since the last one sent. is_update: a new text for readers; it is not sent."""
 
     type: Type
     severity: Severity
@@ -75,18 +75,18 @@ class Alert:
     message: str
     time: int
     more: int = 0
-    is_note: bool = False  # of what has happened: nothing goes on
+    is_note: bool = False  # reports an event: nothing stays open
     is_end: bool = False
     is_update: bool = False
 
     @property
     def key(self) -> tuple[str, str, str, bool]:
-        """Identifies one thing that goes on: words and numbers of the message may change meanwhile."""
+        """Identifies one open problem: text and numbers of the message may change meanwhile."""
         return self.type, self.subject, self.severity, self.is_note
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Alert:
-        """As `as_json` has written it."""
+        """Reads an alert written by `as_json`."""
         return cls(
             Type(record["type"]),
             Severity(record["severity"]),
@@ -121,26 +121,26 @@ class Alert:
 @dataclass(slots=True)
 class _Going:
     sent_at: int
-    message: str  # as it was said last, also where that was not told
+    message: str  # the latest, even if it was not sent
     began: int
     said_at: int
     written: str  # the text that readers have
     written_at: int
     more: int = 0
-    is_acked: bool = False  # a person knows: it is not told again until it has ended
+    is_acked: bool = False  # acknowledged: not sent again until it has ended
 
 
 @dataclass(slots=True)
 class Desk:
-    """Decides what leaves. dropped: alerts that were not told for there were too many."""
+    """Decides which alerts are sent. dropped: alerts over the limit."""
 
     dropped: int = 0
     _going: dict[tuple[str, str, str, bool], _Going] = field(default_factory=dict)
     _left: deque[int] = field(default_factory=deque)
 
     def take(self, alert: Alert) -> Alert | None:
-        """Returns the alert as it is to be told, None: not now."""
-        if alert.type in TRADES:  # each is another, and who tells them gathers those of a while
+        """Returns the alert to send, None: not now."""
+        if alert.type in TRADES:  # all are different, and their source combines those of a period
             return alert
         going = self._going.pop(alert.key, None)
         if going is not None and (going.is_acked or alert.time - going.sent_at < REPEAT_NS[alert.severity]):
@@ -148,14 +148,14 @@ class Desk:
             return None
         if alert.severity is not Severity.CRITICAL and not self._has_room(alert.time):
             self.dropped += 1
-            if going is not None:  # its end is to be told
+            if going is not None:  # its end is to be sent
                 self._repeated(alert, going)
             return None
         more = 0 if going is None else going.more
         began = alert.time if going is None else going.began
         self._going[alert.key] = _begun(alert, began)
         if len(self._going) > KEYS_MAX:
-            # A note goes first: what goes on has an end that is to be told.
+            # A note goes first: an open problem has an end to be sent.
             del self._going[next((key for key in self._going if key[3]), next(iter(self._going)))]
         return replace(alert, more=more)
 
@@ -165,8 +165,7 @@ class Desk:
         self._going[alert.key] = going
 
     def updates(self, now: int) -> Iterator[Alert]:
-        """Yields the latest text of what goes on and has been said in other words since; of each at most once in
-        UPDATE_NS."""
+        """Yields the latest text of open problems whose text has changed; each at most once in UPDATE_NS."""
         for (type_, subject, severity, is_note), going in self._going.items():
             is_due = not 0 <= now - going.written_at < UPDATE_NS  # a clock may be set back
             if is_due and going.message != going.written and not is_note:
@@ -174,9 +173,8 @@ class Desk:
                 yield Alert(Type(type_), Severity(severity), subject, going.message, now, is_update=True)
 
     def over(self, subject: str, now: int, message: str = "", *, before: int = 0) -> Iterator[Alert]:
-        """What was told of this subject, or of a part of it, goes on no more: an alert that says
-        so, for each thing. message: how it ended, else what it was. before: only what was last said until
-        then, ns; 0: all."""
+        """Ends open alerts of this subject, or of a part of it: yields an alert with the end of each. message: how
+        it ended, else the former text. before: only those last reported until then, ns; 0: all."""
         ended: dict[tuple[str, str], _Going] = {}
         for key, going in list(self._going.items()):
             if key[3] or (before and going.said_at > before):
@@ -190,23 +188,24 @@ class Desk:
 
     @property
     def subjects(self) -> set[str]:
-        """Returns what goes on is about."""
+        """Returns the subjects of open alerts."""
         return {key[1] for key in self._going if not key[3]}
 
     def acknowledge(self, type_: str, subject: str) -> None:
-        """A person knows of it: what goes on is not told again. A worse one is another thing."""
+        """Notes the operator's acknowledgement: an open alert is not sent again. A more severe one counts as
+        another."""
         for (kind, about, _, is_note), going in self._going.items():
             if (kind, about, is_note) == (type_, subject, False):
                 going.is_acked = True
 
     @property
     def active(self) -> Counter[tuple[str, str]]:
-        """Returns what goes on and nobody has acknowledged, by type and severity; from any thread."""
+        """Returns open alerts that are not acknowledged, by type and severity; from any thread."""
         going = self._going.copy()
         return Counter((str(key[0]), str(key[2])) for key, each in going.items() if not (key[3] or each.is_acked))
 
     def restore(self, alerts: Iterable[Mapping[str, Any]]) -> None:
-        """What an earlier desk has told and not ended, and its newest notes."""
+        """Restores open alerts of an earlier desk, and its newest notes."""
         for each in alerts:
             alert = Alert.of(each)
             self._going[alert.key] = going = _begun(alert, alert.time)

@@ -1,4 +1,4 @@
-"""Alerts of a home, as its supervisor's journal has them."""
+"""Alerts of a home, from its supervisor's journal."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _SEVERITIES: Final = ("INFO", "WARN", "CRITICAL")
 
 
 class PastAlerts:
-    """Follows the journal: all that goes on, and the newest of the others. id: its frame, `written` then, ns. said: the
-    time of its text, ns. cleared: when its end was told, ns; acked: when a person acknowledged it; null: not yet."""
+    """Follows the journal: all open alerts, and the newest others. id: its frame, `written` then, ns. said: the time
+    of its text, ns. cleared: when its end was reported, ns; acked: when the operator acknowledged it; null: not yet."""
 
     def __init__(self, home: Path, last: int = ALERTS_MAX) -> None:
         self._ended: deque[dict[str, Any]] = deque(maxlen=last)
@@ -33,7 +33,7 @@ class PastAlerts:
         self._going: dict[tuple[str, str], list[dict[str, Any]]] = {}
 
     def take(self) -> bool:
-        """Reads what has come; tells whether there was anything. Raises what a damaged journal raises."""
+        """Reads new frames; tells whether there were any. Raises the errors of a damaged journal."""
         if self._reader is not None and self._reader.is_gone:
             self.close()
             self._ended.clear()
@@ -49,7 +49,7 @@ class PastAlerts:
 
     @property
     def found(self) -> list[dict[str, Any]]:
-        """Returns them, oldest first."""
+        """Returns the alerts, oldest first."""
         going = chain.from_iterable(self._going.values())
         return sorted([*self._ended, *going], key=lambda each: int(each["id"]))
 
@@ -72,7 +72,7 @@ class PastAlerts:
                 each["message"], each["said"] = record["message"], record["said"]
             if lasting:
                 return
-            record["state"] = "begin"  # its first text found no room on the disk
+            record["state"] = "begin"  # its first text was lost on a full disk
         record["id"], record["written"], record["acked"] = id_, written, None
         begins = record.get("state") == "begin"
         for each in () if begins else self._going.pop(key, ()):
@@ -83,7 +83,7 @@ class PastAlerts:
 
 
 def past_alerts(home: Path, last: int) -> list[dict[str, Any]]:
-    """Returns those of a home, oldest first, as `PastAlerts` has them."""
+    """Returns the alerts of a home, oldest first, in the form of `PastAlerts`."""
     past = PastAlerts(home, last)
     try:
         past.take()
@@ -93,14 +93,13 @@ def past_alerts(home: Path, last: int) -> list[dict[str, Any]]:
 
 
 def alert_rows(past: Iterable[Mapping[str, Any]], config: Config, *, is_all: bool) -> list[dict[str, Any]]:
-    """Returns a row for each thing that went on: those whose cause has not ended and that nobody has acknowledged;
-    is_all: the others, too.
+    """Returns a row for each open alert that is not acknowledged; is_all: for all.
 
-    id: of its first frame; since, cleared, acked: ns UTC, null: not yet. data: `more`, how often it was
-    told again, and `actor` who acknowledged it.
+    id: of its first frame; since, cleared, acked: ns UTC, null: not yet. data: `more`, the number of repeats, and
+    `actor` who acknowledged it.
     """
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
-    said: dict[tuple[Any, ...], int] = {}  # when the text of a row was
+    said: dict[tuple[Any, ...], int] = {}  # time of a row's text
     for each in past:
         if each["state"] == "end":
             continue
@@ -124,7 +123,7 @@ def alert_rows(past: Iterable[Mapping[str, Any]], config: Config, *, is_all: boo
         if each["said"] >= said[key]:
             row["message"], said[key] = each["message"], each["said"]
         severity = each["severity"].upper()
-        if _SEVERITIES.index(severity) > _SEVERITIES.index(row["severity"]):  # nobody has acknowledged that
+        if _SEVERITIES.index(severity) > _SEVERITIES.index(row["severity"]):  # not acknowledged at this severity
             row["severity"], row["acked"] = severity, each["acked"]
             row["data"].pop("actor", None)
         else:
@@ -136,12 +135,13 @@ def alert_rows(past: Iterable[Mapping[str, Any]], config: Config, *, is_all: boo
 
 
 def _account(subject: str, config: Config) -> str:
-    """Returns the account that is meant, "": none. Gateways and robots are of one, others name it after the kind."""
+    """Returns the account concerned, "": none. Gateways and robots belong to one, other subjects have it after the
+    kind."""
     process, _, rest = subject.partition(" ")
     of, _, name = process.partition(":")
     if of in ("robot", "variants"):
         return config.robots[name].traded_on[0] if name in config.robots else ""
-    if of not in ("gateway", "guardian", "recorder", "control"):  # nobody else knows of accounts
+    if of not in ("gateway", "guardian", "recorder", "control"):  # no other process reports on accounts
         return ""
     if of != "gateway":
         kind = max((each for each in KINDS if rest.startswith(f"{each} ")), key=len, default="")

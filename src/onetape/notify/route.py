@@ -1,10 +1,10 @@
-"""Which alerts a route takes to its sinks, when, and in which words: pure, time comes as an argument.
+"""A route: which alerts it sends to its sinks, when, and with which text. Pure: time comes as an argument.
 
-What is quiet waits until the quiet hours are over, unless it has ended by then; so does the end of what had left
-before them, unless it goes on by then. A critical alert never waits. Where
-`after` is set, a route takes what has gone on so long and nobody has acknowledged, again and again until somebody
-does or it is over. Of what is not critical so many leave in a minute, besides ends, and how many did not is said with
-the next; what begins anew within a minute waits until that has passed, unless it has ended by then.
+Quiet alerts wait for the end of the quiet hours, unless they end before; so do ends of alerts sent before the quiet
+hours, unless they reopen. A critical alert never waits. If `after` is set, a route sends alerts that have been open
+that long without acknowledgement, repeatedly until acknowledged or ended. Non-critical alerts per minute are
+limited, except ends, and the number dropped is included in the next one; an alert that reopens within a minute waits
+until that has passed, unless it ends before.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from onetape.notify.alert import KEYS_MAX, TRADES, Alert, Severity
 __all__ = ["Route"]
 
 _RANKS: Final = {severity: rank for rank, severity in enumerate(Severity)}  # info warn critical
-PACE_NS: Final = 60 * SECOND  # of one thing that begins again and again
+PACE_NS: Final = 60 * SECOND  # for an alert that reopens repeatedly
 Key = tuple[str, str]
 _V = TypeVar("_V")
 
@@ -33,20 +33,20 @@ class Route:
 
     def __init__(self, name: str, config: RouteConfig) -> None:
         self.name = name
-        self.dropped = 0  # by the limit of a minute
+        self.dropped = 0  # by the limit per minute
         self._config = config
         self._after = parse_duration(config.after) if config.after else 0
         self._begin, self._end, zone_name = parse_quiet(config.quiet) if config.quiet else (0, 0, "UTC")
         self._zone: tzinfo = zone(zone_name)
-        self._begun: dict[Key, Severity] = {}  # begins that have left, whose ends will
-        self._held: dict[Key, Alert] = {}  # until the quiet hours, or the minute, are over
-        self._last: dict[Key, tuple[int, Severity, int]] = {}  # when it left last, how bad, how often since
-        self._due: dict[Key, tuple[int, Alert]] = {}  # what nobody has acknowledged, and when it is told
+        self._begun: dict[Key, Severity] = {}  # begins that were sent; their ends will be, too
+        self._held: dict[Key, Alert] = {}  # until the end of the quiet hours, or of the minute
+        self._last: dict[Key, tuple[int, Severity, int]] = {}  # time of the last sending, severity, repeats since
+        self._due: dict[Key, tuple[int, Alert]] = {}  # not acknowledged, and when to send it
         self._left: deque[int] = deque()
-        self._unsaid = 0  # of those that were dropped
+        self._unsaid = 0  # dropped ones, to be included in the next
 
     def take(self, alert: Alert, now: int) -> Iterator[Alert]:
-        """What leaves now for an alert that is told. An update changes what waits here, and is yielded for what waits
+        """Yields the alerts to send now. An update changes a waiting alert here, and is yielded for alerts that wait
         in sinks."""
         key = alert.type, alert.subject
         if alert.is_update:
@@ -66,7 +66,7 @@ class Route:
             return
         elif not self._after:
             yield from self._leave(alert, now, alert.severity)
-        elif not alert.is_note:  # it is over already: nobody need do anything
+        elif not alert.is_note:  # it has ended: nothing to escalate
             self._update(key, alert)
             due, before = self._due.get(key, (alert.time + self._after, alert))
             worse = max(before, alert, key=lambda each: _RANKS[each.severity])
@@ -79,13 +79,13 @@ class Route:
             self._due[key] = due[0], replace(due[1], message=alert.message)
 
     def tick(self, now: int) -> Iterator[Alert]:
-        """What leaves now since time has passed."""
+        """Yields the alerts that are due by time."""
         if self._held and not self._is_quiet(now):
             for key, alert in [*self._held.items()]:
                 if self._is_early(key, alert, now):
                     continue
                 del self._held[key]
-                if key in self._due and not alert.is_end:  # it is told now
+                if key in self._due and not alert.is_end:  # it is sent now
                     self._due[key] = now + self._after, self._due[key][1]
                 yield from self._leave(alert, now, alert.severity)
         for key, (due, alert) in [*self._due.items()]:
@@ -96,23 +96,23 @@ class Route:
                 yield from self._leave(replace(alert, message=words), now, alert.severity)
 
     def acknowledge(self, type_: str, subject: str) -> None:
-        """A person knows of it."""
+        """Notes the operator's acknowledgement."""
         self._held.pop((type_, subject), None)
         self._due.pop((type_, subject), None)
 
     def words(self, alert: Alert) -> tuple[str, str]:
-        """Title and body, as the templates have them."""
+        """Returns title and body, by the templates."""
         fields = {**alert.as_json(), "body": alert.body, "title": alert.title}
         fields["time"] = datetime.fromtimestamp(alert.time // SECOND, self._zone).isoformat(" ")
         title, body = self._config.title or "{title}", self._config.body or "{body}"
         return title.format_map(fields), body.format_map(fields)
 
     def _leave(self, alert: Alert, now: int, severity: Severity) -> Iterator[Alert]:
-        """severity: of what ends with it, where it is an end."""
+        """severity: for an end, of the alert that it ends."""
         key = alert.type, alert.subject
         if severity is not Severity.CRITICAL:
             if self._is_quiet(now):
-                # Each note of what was traded is another.
+                # All notes about trading are different.
                 _put(self._held, (alert.type, f"{alert.subject} {alert.time}") if alert.type in TRADES else key, alert)
                 return
             if self._is_early(key, alert, now):
@@ -125,7 +125,7 @@ class Route:
         if alert.is_end:
             self._begun.pop(key, None)
         elif not alert.is_note:
-            self._held.pop(key, None)  # the milder one is said with it
+            self._held.pop(key, None)  # the milder one is included
             _put(self._begun, key, severity)
             alert = replace(alert, more=alert.more + self._last.pop(key, (0, severity, 0))[2])
             _put(self._last, key, (now, severity, 0))
@@ -135,7 +135,8 @@ class Route:
         yield alert
 
     def _is_early(self, key: Key, alert: Alert, now: int) -> bool:
-        """Tells whether the same, or worse, has left within the minute; who escalates has a time of its own."""
+        """Tells whether the same alert, or a more severe one, was sent within the minute; escalations have their own
+        time."""
         time, worst, _ = self._last.get(key, (now - PACE_NS, Severity.INFO, 0))
         is_paced = not (self._after or alert.is_end or alert.is_note) and _RANKS[alert.severity] <= _RANKS[worst]
         return is_paced and 0 <= now - time < PACE_NS  # a clock may be set back
@@ -158,7 +159,7 @@ class Route:
 
 
 def _put(kept: dict[Key, _V], key: Key, value: _V) -> None:
-    """Beyond the bound the oldest goes."""
+    """Adds an item; beyond the bound the oldest is dropped."""
     kept[key] = value
     if len(kept) > KEYS_MAX:
         del kept[next(iter(kept))]

@@ -1,9 +1,8 @@
-"""Which frames of a journal are alerts, of what type, and what ends them.
+"""The frames of a journal that are alerts, their types, and their ends.
 
-An alert goes on until its end is told: by a frame of the same kind and subject without severity, or
-by the kind that its row names. A process that was started anew ends all of its alerts that are
-older: what is still wrong it has said again. A note tells what has happened; nothing goes on, and
-it ends what went on of the same kind and subject.
+An alert stays open until its end: a frame of the same kind and subject without severity, or of the kind that its row
+names. A restarted process ends all of its older alerts: it reports persisting problems again. A note reports an
+event; it leaves nothing open, and ends open alerts of the same kind and subject.
 """
 
 from __future__ import annotations
@@ -17,9 +16,8 @@ __all__ = ["KINDS", "ROOM_MIN", "Kind", "alert_of", "disk_alert", "ended_by"]
 
 
 class Kind(NamedTuple):
-    """Says what an alert or health frame with a severity is. ends: the kind that ends all of this one in the
-    process, "": its own does, for each subject. notes: how states begin that are notes; ("",): all
-    are."""
+    """A kind of alert, or of health frame with a severity. ends: the kind that ends all of this one in the process,
+    "": its own does, for each subject. notes: prefixes of states that are notes; ("",): all are."""
 
     type: Type
     ends: str = ""
@@ -29,20 +27,20 @@ class Kind(NamedTuple):
 _NOTE: Final = ("",)
 
 KINDS: Final = {
-    # of gateways
+    # Of gateways:
     "account stream": Kind(Type.FAILOVER),  # lost, stale - live
     "balance": Kind(Type.LEDGER, notes=("corrected", "reset")),  # differs - agrees
     "budget": Kind(Type.PROXY),  # used up - there again
     "checkpoint": Kind(Type.PROCESS),  # not made, not used - made
     "bars": Kind(Type.FAILOVER, notes=_NOTE),  # filled, corrected, lost
-    "clock": Kind(Type.CLOCK, notes=_NOTE),  # was set right
+    "clock": Kind(Type.CLOCK, notes=_NOTE),  # was corrected
     "dead man": Kind(Type.RISK),  # off - armed
     "difference": Kind(Type.LEDGER, ends="reconciled"),
     "disk": Kind(Type.DISK),  # no room - there is room again
     "drift": Kind(Type.PROCESS, notes=_NOTE),
-    "fee asset": Kind(Type.LEDGER, notes=_NOTE),  # bought, or why not
+    "fee asset": Kind(Type.LEDGER, notes=_NOTE),  # bought, or the reason why not
     "feed": Kind(Type.FAILOVER, notes=("gap",)),  # lost, stale - connected, live
-    "forced close": Kind(Type.RISK, notes=("settlement",)),  # liquidated by the venue: until it is acknowledged
+    "forced close": Kind(Type.RISK, notes=("settlement",)),  # liquidated by the venue: open until acknowledged
     "guardian": Kind(Type.RISK),  # its lease is over - watches
     "halt": Kind(Type.RISK),  # begun - over, lifted
     "hot": Kind(Type.FAILOVER),  # a collector's condition is stale - fresh
@@ -51,24 +49,24 @@ KINDS: Final = {
     "ledger": Kind(Type.LEDGER),  # waits for a price - has one
     "malformed": Kind(Type.PROCESS, notes=_NOTE),
     "market": Kind(Type.FAILOVER),  # stale - live
-    "order": Kind(Type.RISK, notes=_NOTE),  # of other hands
+    "order": Kind(Type.RISK, notes=_NOTE),  # of an external order
     "order entry": Kind(Type.FAILOVER),  # lost - connected
-    "other symbol": Kind(Type.RISK, notes=("is followed",)),  # that the account trades in, and nobody named
+    "other symbol": Kind(Type.RISK, notes=("is followed",)),  # in which the account trades, and which is not configured
     "proxy": Kind(Type.PROXY),  # makes no connection - works again
     "reconciled": Kind(Type.LEDGER, ends="reconciled"),  # with differences - without
     "recovered": Kind(Type.LEDGER, ends="reconciled"),
     "robot": Kind(Type.PROCESS),  # lost - attached
     "stall": Kind(Type.PROCESS, notes=_NOTE),
-    "sub-account": Kind(Type.LEDGER),  # its money went - was allocated
+    "sub-account": Kind(Type.LEDGER),  # money removed - allocated
     # late, of unknown outcome - done
     "transfer": Kind(Type.LEDGER, notes=("expired", "failed", "has been")),
-    "unknown orders": Kind(Type.RISK),  # so many - settled
-    # of the hub
+    "unknown orders": Kind(Type.RISK),  # their number - settled
+    # Of the hub:
     "source": Kind(Type.FAILOVER),  # failing, unreadable - degraded, healthy
-    # of the control plane
+    # Of the control plane:
     "hedge": Kind(Type.RISK),  # an operation stands still, leaves a leg naked for longer - has ended
     "margin": Kind(Type.LEDGER),  # stranded in a wallet - moved on
-    # of the guardian
+    # Of the guardian:
     "gateway": Kind(Type.PROCESS),  # dead, the guardian acts past it - back
     "halt refused": Kind(Type.RISK, notes=_NOTE),  # by a gateway
     "hard stop": Kind(Type.STOP),  # flattening - flat
@@ -79,10 +77,10 @@ KINDS: Final = {
     "local stop": Kind(Type.STOP, notes=_NOTE),
     "position differs": Kind(Type.RISK, notes=_NOTE),
     "protection": Kind(Type.STOP),  # lost - stands, flat
-    "stop canceled": Kind(Type.STOP),  # by other hands - stands, flat
+    "stop canceled": Kind(Type.STOP),  # by an external action - stands, flat
     "stale order": Kind(Type.RISK, notes=_NOTE),  # canceled, a share takes
     "take-profits": Kind(Type.STOP, notes=_NOTE),
-    # of the recorder
+    # Of the recorder:
     "delta": Kind(Type.DELTA),  # beyond its limit - within
     "day": Kind(Type.DAY, notes=_NOTE),
     "drawdown": Kind(Type.RISK),
@@ -90,15 +88,15 @@ KINDS: Final = {
     "position": Kind(Type.POSITION, notes=_NOTE),
     "records": Kind(Type.LEDGER),  # the database is away - written
     "utilization": Kind(Type.UTILIZATION),
-    # of the bot
+    # Of the bot:
     "telegram": Kind(Type.FAILOVER),  # no answer, refused - answers
-    # of robots
+    # Of robots:
     "adl": Kind(Type.RISK, notes=_NOTE),
     "liquidation": Kind(Type.RISK, notes=_NOTE),
     "loan": Kind(Type.RISK, notes=_NOTE),
     "margin_call": Kind(Type.RISK),  # called - covered
     "settlement": Kind(Type.RISK, notes=_NOTE),
-    "strategy_error": Kind(Type.RISK),  # until its process is started anew
+    "strategy_error": Kind(Type.RISK),  # until its process is restarted
 }
 _SEVERITIES: Final = {
     "info": Severity.INFO,
@@ -107,18 +105,18 @@ _SEVERITIES: Final = {
     "critical": Severity.CRITICAL,
     "error": Severity.CRITICAL,
 }
-# Free space, as a share of the file system and in bytes, below which it is one or the other.
+# Free space, as a share of the file system and in bytes; the smaller limit counts.
 DISK_WARN: Final = (0.05, 2 << 30)
-# With less no process can be started: the first segment of a journal, and what stands beside it.
+# The room that a process needs to start: the first segment of a journal, and the files beside it.
 ROOM_MIN: Final = 6 << 20
 DISK_CRITICAL: Final = (0.01, 500 << 20)
 
 
 def alert_of(process: str, event: str, record: Mapping[str, Any], time: int) -> Alert | None:
-    """Makes the alert of an `alert` or `health` frame on a process's journal; None for one that is none: health
-    without a severity is how things go."""
+    """Makes the alert of an `alert` or `health` frame on a process's journal; None for other frames: health without
+    a severity is a normal report."""
     named = record.get("severity")
-    if event == "health" and named in (None, "critical"):  # a critical one is an alert as well
+    if event == "health" and named in (None, "critical"):  # a critical one is also written as an alert
         return None
     severity = _SEVERITIES.get(str(named), Severity.CRITICAL)
     kind = str(record.get("kind", "alert"))
@@ -139,7 +137,7 @@ def alert_of(process: str, event: str, record: Mapping[str, Any], time: int) -> 
 
 
 def ended_by(process: str, event: str, record: Mapping[str, Any]) -> list[str]:
-    """Returns what a frame ends: how the subjects of such alerts begin."""
+    """Returns the prefixes of the subjects of alerts that a frame ends."""
     kind = str(record.get("kind", ""))
     if event != "health" or record.get("severity") is not None:
         return []
@@ -159,7 +157,7 @@ def _subject(process: str, kind: str, about: str) -> str:
 
 
 def disk_alert(path: str, free: int, total: int, time: int) -> Alert | None:
-    """free, total: bytes of the file system that `path` lies on."""
+    """Makes the alert about disk space. free, total: bytes of the file system of `path`."""
     for severity, (share, least) in ((Severity.CRITICAL, DISK_CRITICAL), (Severity.WARN, DISK_WARN)):
         if free < max(min(total * share, least), ROOM_MIN):
             words = f"{free / 2**20:,.0f} MB of {total / 2**30:,.1f} GB are free"

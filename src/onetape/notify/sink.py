@@ -1,7 +1,7 @@
-"""Where alerts go: each address of apprise's has a queue and a thread of its own.
+"""Sinks: each address (as in apprise) has a queue and a thread of its own.
 
-Whoever has an alert hands it over and goes on at once. A sink that hangs, fails or is slow holds up
-nobody, no other sink either: what waits is bounded, and of what does not fit the oldest that is not critical goes.
+Senders only enqueue an alert. A sink that hangs, fails or is slow blocks no sender and no other sink: the queue is
+bounded, and of overflowing alerts the oldest non-critical one is dropped.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from onetape.notify.alert import KEYS_MAX, TRADES, Alert, Severity
 
 __all__ = ["Service", "Sink"]
 
-WAITING_MAX: Final = 100  # besides critical ones and ends: of these as many as things may go on
-TRIES: Final = 3  # of one alert
+WAITING_MAX: Final = 100  # non-critical alerts; critical ones and ends are bounded by the number of open alerts
+TRIES: Final = 3  # per alert
 CLOSES_WITHIN_S: Final = 2.0
-PAUSE_S: Final = 2.0  # before it is tried again, doubled each time
+PAUSE_S: Final = 2.0  # before a retry, doubled each time
 _STATUS: Final = re.compile(r"error=(\d{3})\b")
-_PASSING: Final = {408, 425, 429}  # of 400 to 499: the same alert may be taken later
+_PASSING: Final = {408, 425, 429}  # of 400 to 499: the same alert may be accepted later
 SHORT_MAX: Final = 160  # characters of the short form: one SMS
-# Discord, Slack, Mattermost, Matrix, Google Chat: what begins so may ring everybody's telephone.
+# Discord, Slack, Mattermost, Matrix, Google Chat: such text may notify everybody.
 _MENTION: Final = re.compile(r"@(?=\S)|<(?=[!@#&]|users/)")
 _MARKUP: Final = re.compile(r"[^A-Za-z0-9 .,:;()+/=_-]+")
-_statuses: ContextVar[list[int]] = ContextVar("statuses")  # apprise takes it with it into threads of its own
+_statuses: ContextVar[list[int]] = ContextVar("statuses")  # apprise passes the context to its own threads
 
 
 class _Answers(logging.Handler):
-    """Keeps the HTTP statuses of what failed, which apprise only logs."""
+    """Collects the HTTP statuses of failures, which apprise only logs."""
 
     def emit(self, record: logging.LogRecord) -> None:
         statuses, found = _statuses.get(None), _STATUS.search(record.getMessage())
@@ -47,10 +47,10 @@ _ANSWERS: Final = _Answers()
 
 
 class Service:
-    """What takes alerts at an address, as apprise has them. number: of the address in its list. words: title and body
-    of an alert. Raises NotAvailable without apprise, BadConfig for what it does not know.
+    """An apprise address that accepts alerts. number: of the address in its list. words: title and body of an alert.
+    Raises NotAvailable without apprise, BadConfig for an unknown address.
 
-    is_rejected: its last answer will be the same for that alert, as far as a status can tell.
+    is_rejected: its last answer will repeat for that alert, as far as the status tells.
     """
 
     is_rejected = False
@@ -70,8 +70,8 @@ class Service:
             ) from None
         logger = logging.getLogger("apprise")
         logger.setLevel(logging.WARNING)
-        logger.propagate = False  # it may have addresses, which hold secrets
-        logger.addHandler(_ANSWERS)  # once, however often
+        logger.propagate = False  # its records may contain addresses with secrets
+        logger.addHandler(_ANSWERS)  # once, however often it is called
         self._sinks: Any = apprise.Apprise()
         self._types = {
             Severity.INFO: apprise.NotifyType.INFO,
@@ -85,7 +85,7 @@ class Service:
                 location="[notify] urls",
                 todo="see the list of services of apprise",
             )
-        if "overflow=" not in url:  # a service refuses what is too long for it
+        if "overflow=" not in url:  # the service refuses text that is too long
             for each in self._sinks:
                 each.overflow_mode = apprise.OverflowMode.TRUNCATE
 
@@ -93,8 +93,8 @@ class Service:
         return len(self._sinks)
 
     def send(self, alert: Alert) -> bool:
-        """Tells whether all took it. Blocks, up to apprise's own timeouts. What a service rejects is sent once more, in
-        a short form without markup."""
+        """Tells whether all recipients accepted it. Blocks, up to apprise's own timeouts. A rejected alert is sent
+        once more, in a short form without markup."""
         title, body = self._words(alert)
         if self._notify(_literal(title, " "), _literal(body), alert):
             return True
@@ -103,7 +103,7 @@ class Service:
     def _notify(self, title: str, body: str, alert: Alert) -> bool:
         statuses: list[int] = []
         _statuses.set(statuses)
-        # Without a format apprise takes the text for what the service prefers: for Telegram that is HTML.
+        # Without a format apprise assumes the one that the service prefers: HTML for Telegram.
         kind, text = self._types[alert.severity], self._text
         is_taken = bool(self._sinks.notify(title=title, body=body, notify_type=kind, body_format=text))
         self.is_rejected = bool(statuses) and all(400 <= each < 500 and each not in _PASSING for each in statuses)
@@ -111,8 +111,8 @@ class Service:
 
 
 def _literal(text: str, newline: str = "\n") -> str:
-    """Returns the text as every service shows it: control characters written out, mentions without effect."""
-    text = text.encode("utf-8", "replace").decode()  # half of a surrogate pair has no bytes
+    """Returns text that every service shows literally: control characters escaped, mentions disabled."""
+    text = text.encode("utf-8", "replace").decode()  # half of a surrogate pair cannot be encoded
     return _MENTION.sub("\\g<0>\u200b", shown(text.replace("\r\n", "\n").replace("\n", newline)))
 
 
@@ -122,8 +122,8 @@ def _short(title: str, body: str) -> tuple[str, str]:
 
 
 class Sink:
-    """make: gives the service, called in the thread. said: what is to be logged, from that thread. subject: of alerts
-    about itself."""
+    """One sink with its queue. make: returns the service, called in the thread. said: logs, from that thread.
+    subject: of alerts about itself."""
 
     def __init__(self, make: Callable[[], Service], said: Callable[[str], None], subject: str = "") -> None:
         self._make, self._said, self.subject = make, said, subject
@@ -132,15 +132,15 @@ class Sink:
         self._rang = threading.Event()
         self._closed = threading.Event()
         self.sent = self.failed = self.dropped = 0
-        self.is_failing = False  # the last one did not leave
-        self._unsettled = 0  # that have not left, nor been given up
-        self._rejected: dict[Alert, int] = {}  # critical ones that wait behind the others: how many had left then
+        self.is_failing = False  # the last one was not sent
+        self._unsettled = 0  # neither sent nor given up
+        self._rejected: dict[Alert, int] = {}  # critical ones moved behind the others: number sent before
         self._thread = threading.Thread(target=self._work, name="alerts", daemon=True)
         self._thread.start()
 
     def put(self, alert: Alert) -> None:
-        """Takes it at once, from any thread. What waits already and lasts is one alert, not many; an update changes the
-        text of what waits."""
+        """Enqueues it at once, from any thread. Waiting alerts of the same problem become one; an update changes the
+        text of a waiting one."""
         with self._lock:
             place = _last_of(self._waiting, alert)
             if place is not None and _lasts(before := self._waiting[place], alert):
@@ -155,29 +155,29 @@ class Sink:
             if len(mild) > WAITING_MAX or len(self._waiting) > WAITING_MAX + 2 * KEYS_MAX:
                 self.dropped += 1
                 self._unsettled -= 1
-                trades = (n for n in mild if self._waiting[n].type in TRADES)  # before what is a fault
+                trades = (n for n in mild if self._waiting[n].type in TRADES)  # before those about faults
                 del self._waiting[next(trades, mild[0] if mild else 0)]
         self._rang.set()
 
     @property
     def waiting(self) -> int:
-        """Returns how many have not left, nor been given up."""
+        """Returns the number of alerts neither sent nor given up."""
         return self._unsettled
 
     def end(self) -> None:
-        """Nothing more comes: what waits is sent."""
+        """No more alerts follow: the queue is sent."""
         self._closed.set()
         self._rang.set()
 
     def close(self, within_s: float = CLOSES_WITHIN_S) -> None:
-        """What waits is sent, for so long; a sink that hangs is left alone."""
+        """Sends the queue for up to `within_s`; a hanging sink is left alone."""
         self.end()
         self._thread.join(within_s)
 
     def _work(self) -> None:
         try:
             service = self._make()
-        except OnetapeError as error:  # a secret that others may read is one, too
+        except OnetapeError as error:  # also for a secret that others may read
             self.is_failing = True
             self._said(f"no alert leaves: {error}")
             return
@@ -195,7 +195,7 @@ class Sink:
     def _send(self, service: Service, alert: Alert) -> None:
         pause, is_rejected = PAUSE_S, False
         for _ in range(TRIES):
-            # apprise keeps what its plug-ins raise to itself; this is what is left.
+            # apprise handles its plug-ins' exceptions itself; this is for others.
             try:
                 if service.send(alert):
                     self.sent += 1
@@ -212,26 +212,26 @@ class Sink:
         self.failed += 1
         was_failing, self.is_failing = self.is_failing, True
         if self._closed.is_set():
-            pass  # the next supervisor tells it again
+            pass  # the next supervisor sends it again
         elif is_rejected and self._is_refused_for_good(alert):
             self._settled()
             why = "the service refuses it and takes others: it is given up"
         elif alert.severity is Severity.CRITICAL:
             with self._lock:
-                if is_rejected:  # it holds up no other
+                if is_rejected:  # it must not hold up others
                     self._waiting.append(alert)
-                else:  # it leaves when the sink takes anything again, before what came since
+                else:  # it is sent when the sink accepts alerts again, before later ones
                     self._waiting.appendleft(alert)
-            if was_failing:  # that has been said
+            if was_failing:  # already reported
                 return
         else:
             self._settled()
         self._said(f"an alert did not leave ({why}): {alert.title}")
 
     def _is_refused_for_good(self, alert: Alert) -> bool:
-        """Tells whether others have left since it was rejected first: a status does not say whether it is the alert or
-        the address that is refused."""
-        if len(self._rejected) > WAITING_MAX:  # alerts that waited have been replaced by later ones of the same
+        """Tells whether others were sent since its first rejection: a status does not tell whether the alert or the
+        address is refused."""
+        if len(self._rejected) > WAITING_MAX:  # waiting alerts may have been replaced by later ones of the same problem
             self._rejected.clear()
         if self._rejected.setdefault(alert, self.sent) == self.sent:
             return False
@@ -248,7 +248,7 @@ def _must_leave(alert: Alert) -> bool:
 
 
 def _last_of(waiting: deque[Alert], alert: Alert) -> int | None:
-    """Returns the place of the last that is about the same."""
+    """Returns the index of the last waiting alert about the same problem."""
     about = alert.type, alert.subject
     return next((n for n in reversed(range(len(waiting))) if (waiting[n].type, waiting[n].subject) == about), None)
 

@@ -1,1 +1,1 @@
-"""What a process is started with: values that whoever starts it hands over."""
+"""The options of processes: values passed at their start."""

@@ -1,4 +1,4 @@
-"""What a gateway needs of a bridge to ccxt, and what the configuration says of it."""
+"""The options of a gateway's bridge to ccxt, and its configuration."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from onetape.venues.ccxt.facts import facts_of
 
 __all__ = ["CCXT", "CCXT_VERSION", "BridgeOptions", "bridge_of", "bridge_python", "simulated_kind"]
 
-CCXT: Final = "ccxt:"  # how kinds begin that go through it
-CCXT_VERSION: Final = "4.5.90"  # the one whose classes were read, and that the tests run
+CCXT: Final = "ccxt:"  # prefix of kinds that use the bridge
+CCXT_VERSION: Final = "4.5.90"  # the version whose classes were read, and that the tests run
 
 
 class BridgeOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Holds what a gateway needs to start its bridge. Its text shows no secret."""
+    """The options with which a gateway starts its bridge. Its text shows no secret."""
 
     python: str  # of an environment that has ccxt
     demo: bool = False  # the venue's test system
-    password: str = ""  # a third secret that some venues have
+    password: str = ""  # a third secret, required by some venues
 
     def __repr__(self) -> str:
         return f"BridgeOptions(python={self.python!r}, demo={self.demo!r})"
 
 
 def bridge_python(chosen: str, home: Path) -> str:
-    """Returns the Python of the bridge's environment: the one that the configuration names, else that of
-    `<home>/bridge`. Raises NotAvailable with what to do."""
+    """Returns the Python of the bridge's environment: the configured one, else that of `<home>/bridge`. Raises
+    NotAvailable with what to do."""
     python = Path(chosen) if chosen else home / "bridge" / "bin" / "python"
     if not python.exists():
         raise NotAvailable(
@@ -46,8 +46,8 @@ def bridge_python(chosen: str, home: Path) -> str:
 def bridge_of(
     config: Config, account: AccountConfig, venue: VenueConfig, *, home: Path, folder: Path, environ: Mapping[str, str]
 ) -> BridgeOptions | None:
-    """Makes the options of an account's bridge; None for a venue that needs none. folder: what paths of the
-    configuration are relative to. Raises NotAvailable, BadConfig, PermissionDenied."""
+    """Makes the options of an account's bridge; None for a venue that needs none. folder: base of relative paths in the
+    configuration. Raises NotAvailable, BadConfig, PermissionDenied."""
     if not venue.kind.startswith(CCXT):
         return None
     chosen = str(folder / config.bridge.python) if config.bridge.python else ""
@@ -58,7 +58,7 @@ def bridge_of(
 
 
 def simulated_kind(kind: str) -> str:
-    """Returns what `onetape sim` calls the exchange that a kind trades on. Raises NotAvailable."""
+    """Returns the name in `onetape sim` of the exchange of a kind. Raises NotAvailable."""
     if not kind.startswith(CCXT):
         return kind
     found = facts_of(kind.removeprefix(CCXT)).simulated

@@ -1,4 +1,4 @@
-"""What a collector is started with, and where its journal is. Light to import."""
+"""The options of a collector, and the path of its journal. Light to import."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ OF_STREAMS: Final = ("zeromq", "websocket", "nats")
 
 
 EVERY: Final = "60s"
-SHARE: Final = 0.95  # of what a venue lets an address ask, where nobody else asks
-SHARE_BESIDE: Final = 0.6  # where a gateway asks as well: it may go to 0.8, or 0.9 for what takes risk off
-SHARE_URGENT: Final = 0.8  # there, while no stream brings prices: at an even pace, so that a gateway finds room
+SHARE: Final = 0.95  # of a venue's limit on requests of an address, if nothing else uses it
+SHARE_BESIDE: Final = 0.6  # beside a gateway, which may go to 0.8, or 0.9 for requests that reduce risk
+SHARE_URGENT: Final = 0.8  # beside a gateway, while no stream brings prices; evenly paced, to leave room for it
 
 
 class VenueFeedOptions(msgspec.Struct, frozen=True, kw_only=True, tag="venue"):
-    """Says which venue's market is followed, and how. symbols: "all", "top:N" or names with commas."""
+    """The venue to follow, and how. symbols: "all", "top:N" or names with commas."""
 
     name: str  # of the collector
     home: str
@@ -57,23 +57,23 @@ class VenueFeedOptions(msgspec.Struct, frozen=True, kw_only=True, tag="venue"):
     ws: str
     transport: str = "ws"
     symbols: str = "all"
-    depth: str = ""  # "all" of them or names with commas: whose books are followed
+    depth: str = ""  # "all" of them or names with commas, whose books are followed
     depth_readers: int = 1
     renew_ns: int
     listings_ns: int
-    percent: int  # of what the venue lets an address ask
-    urgent_percent: int = 0  # while all of `streams` fail, where that is more
-    hot: str = ""  # a condition: who meets it is asked about more often
-    klines: str = "1m"  # periods with commas: whose bars are asked for
-    needed: list[str] = []  # of "top:N": symbols that stay once they were among them, as robots name them
+    percent: int  # of the venue's limit on requests of an address
+    urgent_percent: int = 0  # while all of `streams` fail, if that is more
+    hot: str = ""  # a condition: symbols that meet it are polled more often
+    klines: str = "1m"  # periods with commas, whose bars are requested
+    needed: list[str] = []  # of "top:N": symbols that stay once selected, as robots name them
     proxy: Proxy | None = None
-    streams: list[str] = []  # collectors that follow the venue's streams: where all fail prices are asked for first
+    streams: list[str] = []  # collectors of the venue's streams: if all fail, prices are polled first
 
 
 def public_feed(
     kind: str, *, home: Path, rest: str, ws: str, symbols: str, transport: str = "ws", name: str = "market"
 ) -> VenueFeedOptions:
-    """Of a feed that no configuration names, alone at its address."""
+    """Returns the options of a feed outside of the configuration, alone at its address."""
     return VenueFeedOptions(
         name=name,
         home=str(home),
@@ -89,7 +89,7 @@ def public_feed(
 
 
 class CollectorOptions(msgspec.Struct, frozen=True, kw_only=True, tag="stream"):
-    """The options of a collector as [collectors.NAME] has them, checked; times in ns."""
+    """The options of a collector as in [collectors.NAME], checked; times in ns."""
 
     name: str
     home: str
@@ -103,11 +103,11 @@ class CollectorOptions(msgspec.Struct, frozen=True, kw_only=True, tag="stream"):
     stale_ns: int
     published: bool
     instruments: str  # a file, "": the catalogue alone
-    every_ns: int = 0  # between two questions
+    every_ns: int = 0  # between two requests
     ahead_ns: int = 0  # of a schedule's rows
     zone: str = "UTC"
     proxy: Proxy | None = None
-    secret: str = ""  # of a webhook: with which its senders sign, "": they do not
+    secret: str = ""  # of a webhook: signs its messages, "": they are not signed
     window_ns: int = 0
     rate: int = 0  # messages a second, 0: no limit
 
@@ -124,12 +124,12 @@ def hub_journal(home: Path) -> Path:
 
 
 def collectors_of(config: Config) -> dict[str, CollectorConfig]:
-    """Returns those that run."""
+    """Returns the enabled collectors."""
     return {name: each for name, each in config.collectors.items() if each.enabled}
 
 
 def venue_feed_options(name: str, config: Config, *, home: Path, rest: str, ws: str) -> VenueFeedOptions:
-    """Of a collector of kind `venue`, which is at these addresses. Raises BadConfig."""
+    """Makes the options of a collector of kind `venue` at these addresses. Raises BadConfig."""
     collector = config.collectors[name]
     symbols = collector.symbols if isinstance(collector.symbols, str) else ",".join(collector.symbols)
     try:
@@ -155,7 +155,8 @@ def venue_feed_options(name: str, config: Config, *, home: Path, rest: str, ws: 
         urgent_percent=round(100 * (collector.share or SHARE_URGENT)),
         hot=collector.hot,
         klines=_periods(collector.klines, f"collectors.{name}.klines"),
-        # A robot may hear of this venue whose account is at another one. What names no symbol here is never chosen.
+        # A robot may use this venue's market while its account is at another venue. Texts that name no symbol here are
+        # never selected.
         needed=sorted({symbol for robot in config.robots.values() for symbol in _named(robot)}),
         streams=[
             each
@@ -167,7 +168,7 @@ def venue_feed_options(name: str, config: Config, *, home: Path, rest: str, ws: 
 
 
 def _named(robot: RobotConfig) -> Iterator[str]:
-    """Yields whatever texts a robot's parameters have that may name a symbol."""
+    """Yields all texts in a robot's parameters that may name a symbol."""
     yield from robot.symbols
     yield from (each for each in robot.params.values() if isinstance(each, str) and ":" in each)
 
@@ -200,8 +201,8 @@ def collector_options(
     webhook: WebhookConfig | None = None,
     secret: str = "",
 ) -> CollectorOptions:
-    """Of a feed that is no venue. webhook: who may post to it; secret: with which they sign. Raises BadConfig for what
-    cannot be followed."""
+    """Makes the options of a feed that is no venue. webhook: its topics, time window and rate; secret: signs its
+    messages. Raises BadConfig for a feed that cannot be followed."""
     location = f"collectors.{name}"
     address = _schedule_file(config, location, folder)
     if not address:
@@ -250,7 +251,7 @@ def _schedule_file(config: CollectorConfig, location: str, folder: Path) -> str:
 
 
 def _check_polled(config: CollectorConfig, location: str) -> None:
-    """Refuses what its kind would ignore."""
+    """Refuses options that its kind would ignore."""
     kind = config.kind
     for name, value, kinds in (
         ("every", config.every, POLLED),
@@ -282,7 +283,7 @@ def _check_address(config: CollectorConfig, location: str) -> None:
             todo=f"write {' or '.join(f'{each}://' for each in schemes)}...",
         )
     if parts.username is not None or parts.password is not None:
-        # The address itself stays out of the message: it holds a secret.
+        # The message omits the address, which contains a secret.
         raise BadConfig("a secret in the open", location=location, todo="leave user and password out")
     if parts.scheme == "ipc":
         return

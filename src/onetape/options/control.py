@@ -1,4 +1,4 @@
-"""What the control plane is started with, and where its journal is. Light to import."""
+"""The options of the control plane, and the path of its journal. Light to import."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["CONTROL", "ControlOptions", "control_journal", "control_options", "h
 
 
 class ControlOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Holds what the control plane is started with. folder: what paths of the configuration are relative to. tls_cert,
-    tls_key: files, "": plain HTTP. records: URL of the recorder's database, which may hold a password: it is in no text
-    of this; "": there is no recorder."""
+    """The options of the control plane. folder: base of relative paths in the configuration. tls_cert, tls_key: files,
+    "": plain HTTP. records: URL of the recorder's database, which may contain a password and is in no text of this; "":
+    there is no recorder."""
 
     home: str
     folder: str
@@ -35,12 +35,12 @@ def control_journal(home: Path) -> Path:
 
 
 def has_control(config: Config) -> bool:
-    """Tells whether its port is to be opened: where the section is written, and by no default."""
+    """Tells whether its port is to be opened: only if the section exists, not by default."""
     return config.has(CONTROL) and config.control.enabled
 
 
 def control_options(config: Config, *, home: Path, folder: Path) -> ControlOptions:
-    """Raises BadConfig for what would be open to a network without tokens or TLS."""
+    """Makes the options. Raises BadConfig for a configuration that would be open to a network without tokens or TLS."""
 
     def check_open(place: str) -> None:
         if not TokenStore(home).has_valid():

@@ -1,4 +1,4 @@
-"""What the guardian is started with, and where its journal is. Light to import."""
+"""The options of the guardian, and the path of its journal. Light to import."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ __all__ = [
 ]
 
 
-STANDBY: Final = f"{GUARDIAN}:standby"  # the process beside it
+STANDBY: Final = f"{GUARDIAN}:standby"  # the second process of a guardian
 
 
 class AccountOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """An account, and how its venue is asked about it. hub: whose market its gateway reads. Its text shows no
+    """An account, and how its venue is queried about it. hub: the hub whose market its gateway reads. Its text shows no
     secret."""
 
     kind: str
@@ -51,8 +51,8 @@ class AccountOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def guarded_account(made: GatewayOptions, config: Config, environ: Mapping[str, str], folder: Path) -> AccountOptions:
-    """Returns an account as the guardian reaches it: with a key of its own where the configuration has one, else with
-    that of the gateway. Raises BadConfig, PermissionDenied."""
+    """Returns an account as the guardian reaches it: with a key of its own if configured, else with the gateway's.
+    Raises BadConfig, PermissionDenied."""
     own = config.guardian.accounts.get(made.account)
     key, secret = made.key, made.secret
     if own is not None:
@@ -76,17 +76,17 @@ class GuardianOptions(msgspec.Struct, frozen=True, kw_only=True):
     halts: HaltsConfig = HaltsConfig()
     subaccounts: dict[str, dict[str, int]] = {}  # by account: name -> slot
     stale: StaleRules = StaleRules()
-    waits: bool = False  # where a guardian of this home runs, until that has ended
-    takeover_ns: int = 0  # after which it acts for a gateway that is dead; 0: it never does
+    waits: bool = False  # waits while another guardian of this home runs
+    takeover_ns: int = 0  # silence after which it acts for a dead gateway; 0: never
 
 
 def has_guardian(config: Config) -> bool:
-    """It is written, and not switched off."""
+    """Tells whether the guardian is configured, and not disabled."""
     return config.has(GUARDIAN) and config.guardian.enabled
 
 
 def guardian_options(config: Config, accounts: Mapping[str, AccountOptions], *, home: Path) -> GuardianOptions:
-    """Raises BadConfig where there is nothing to guard."""
+    """Makes the options. Raises BadConfig if there is nothing to guard."""
     if not config.accounts:
         raise BadConfig("there is no account to guard", location="[guardian]", todo="add an [accounts.NAME]")
     guardian: GuardianConfig = config.guardian

@@ -1,4 +1,4 @@
-"""The rules by which a guardian protects positions and ends stale orders, as its configuration gives them."""
+"""The configured rules by which a guardian protects positions and ends stale orders."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from onetape.model.enums import TriggerBy
 __all__ = ["GuardianSettings", "Rules", "StaleRule", "StaleRules"]
 
 DISTANCES: Final = tuple(map(Decimal, ("0.05", "0.055", "0.06", "0.065", "0.07")))
-ANY: Final = "*"  # the rule of tags that have none of their own
+ANY: Final = "*"  # the rule of tags without one of their own
 
 
 class Rules(msgspec.Struct, frozen=True):
     """The protective levels of one symbol. distances: of the levels, as shares of the entry price, ascending.
-    hard_stop: at which the position is closed, 0: there is none. look_back: ns before a position is seen, whose low no
-    level is farther than, of a short the high, and `beyond` that, a share of it; 0: there is none. targets: distances
-    of take-profits, ascending; with look_back none is farther than the high, of a short the low."""
+    hard_stop: distance at which the position is closed, 0: none. look_back: ns before the position was first seen; no
+    level of a long position is farther than `beyond` (a share of the price) below the low of that time, of a short one
+    above the high; 0: no look-back. targets: distances of take-profits, ascending; with look_back none of a long
+    position is above the high, none of a short one below the low."""
 
     distances: tuple[Decimal, ...] = DISTANCES
     hard_stop: Decimal = Decimal("0.07")
@@ -30,9 +31,9 @@ class Rules(msgspec.Struct, frozen=True):
 
 
 class GuardianSettings(msgspec.Struct, frozen=True):
-    """The settings of the guardian. total_loss: of all that is unrealised, by settle currency; at which all is closed.
-    symbols: those that have rules of their own. confirm: ns for which one kind of message has to tell a price before
-    it counts: as of `ConfirmedPrice`."""
+    """The settings of the guardian. total_loss: limit on the unrealized loss of all positions, by settle currency;
+    beyond it all are closed. symbols: those with rules of their own. confirm: ns for which one kind of message must
+    hold a price before it counts, see `ConfirmedPrice`."""
 
     rules: Rules = Rules()
     symbols: dict[str, Rules] = {}
@@ -46,7 +47,7 @@ class GuardianSettings(msgspec.Struct, frozen=True):
 
 class StaleRule(msgspec.Struct, frozen=True):
     """When orders of one tag are stale, and what is done then. cancel_after, take_after: ns since the order was placed,
-    0: never. share: of what is left of it; within: how far beyond the best price of its own side it may take: a buyer
+    0: never. share: of its open quantity; within: how far beyond the best price of its own side it may take: a buyer
     above the best bid, a seller below the best ask."""
 
     cancel_after: int = 0
@@ -56,8 +57,8 @@ class StaleRule(msgspec.Struct, frozen=True):
 
 
 class StaleRules(msgspec.Struct, frozen=True):
-    """The rules of orders that worked too long, by tag. orphans_after: ns for which an order with a trigger has nothing
-    to close, 0: it may for ever."""
+    """The rules of orders that worked too long, by tag. orphans_after: ns for which an order with a trigger may have no
+    position to close, 0: forever."""
 
     tags: dict[str, StaleRule] = {}
     orphans_after: int = 0

@@ -1,4 +1,4 @@
-"""What the hub is started with, and where its journal is. Light to import."""
+"""The options of the hub, and the path of its journal. Light to import."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SOURCES_MAX: Final = 255
 
 
 class SourceOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Describes one collector that is merged. transport: ws, rest, or the kind of a feed from outside."""
+    """One merged collector. transport: ws, rest, or the kind of an external feed."""
 
     name: str
     journal: str
@@ -27,9 +27,9 @@ class SourceOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HubOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Holds what the hub is started with. sources: of two that report a value of one moment the one that stands before
-    the other is taken. stale_ns: a source so much later than the fastest is degraded. klines: bars of each symbol and
-    period in the table. spin_s: how long it looks for news before it sleeps."""
+    """The options of the hub. sources: of two that report a value of the same time the earlier in this list is taken.
+    stale_ns: a source slower than the fastest by more than this is degraded. klines: bars of each symbol and period in
+    the table. spin_s: how long it polls for news before it sleeps."""
 
     home: str
     sources: list[SourceOptions]
@@ -40,13 +40,13 @@ class HubOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def has_hub(config: Config) -> bool:
-    """It is written, and not switched off."""
+    """Tells whether the hub is configured, and not disabled."""
     return config.has(HUB) and config.hub.enabled
 
 
 def brought_by_hub(config: Config, venue: str, symbols: Sequence[str]) -> list[str]:
-    """Returns those of a venue's symbols whose market the hub is sure to bring: a collector of the venue follows all of
-    them, or these by name. Whom `top:N` follows changes, so it vouches for none."""
+    """Returns the symbols of a venue whose market the hub certainly provides: a collector of the venue follows all of
+    them, or these by name. The selection of `top:N` changes, so it guarantees none."""
     if not has_hub(config):
         return []
     of_venue = [each for each in config.collectors.values() if each.enabled and each.venue == venue]
@@ -56,7 +56,7 @@ def brought_by_hub(config: Config, venue: str, symbols: Sequence[str]) -> list[s
 
 
 def hub_options(config: Config, *, home: Path) -> HubOptions:
-    """Raises BadConfig for what cannot be merged."""
+    """Makes the options. Raises BadConfig for collectors that cannot be merged."""
     sources = [
         SourceOptions(
             name=name,
@@ -72,7 +72,7 @@ def hub_options(config: Config, *, home: Path) -> HubOptions:
         raise BadConfig(f"it merges {SOURCES_MAX} collectors at most, not {len(sources)}", location="[hub]")
     return HubOptions(
         home=str(home),
-        # Streams before polls: of one moment they are the fresher ones.
+        # Streams before polls: for the same time they are fresher.
         sources=sorted(sources, key=lambda each: each.transport == "rest"),
         stale_ns=parse_duration(config.hub.stale),
         klines=config.hub.klines,

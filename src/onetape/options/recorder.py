@@ -1,4 +1,4 @@
-"""What the recorder is started with, and where its journal is. Light to import."""
+"""The options of the recorder, and the path of its journal. Light to import."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ __all__ = [
 ]
 
 RECORDER: Final = "recorder"  # the process, its kind and its journal
-GATEWAYS: Final = "gateway-"  # how names of the journals begin that it reads
-_PIN: Final = "process:recorder"  # of what it has not read yet
+GATEWAYS: Final = "gateway-"  # prefix of the journals that it reads
+_PIN: Final = "process:recorder"  # protects the frames that it has not read yet
 DEFAULT_URL: Final = "sqlite:///store.db"
 
 
@@ -43,12 +43,12 @@ class Limits(msgspec.Struct, frozen=True):
     drawdown: float = 0.0
 
     def of(self, row: Mapping[str, Any]) -> Iterator[tuple[str, Decimal, Decimal]]:
-        """(kind, figure, limit) of a row of `record_risk`."""
+        """Yields (kind, figure, limit) of a row of `record_risk`."""
         if most := self.delta.get(row["currency"]):
             yield "delta", abs(Decimal(row["delta"])), Decimal(most)
         if self.utilization:
             used = row["utilization"]
-            if used is None:  # there is nothing to cover it, or nothing at all
+            if used is None:  # no cover, or nothing to be covered
                 used = "Infinity" if Decimal(row["equity"]) < 0 else 0
             yield "utilization", Decimal(str(used)), Decimal(str(self.utilization))
         if self.drawdown:
@@ -56,14 +56,14 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class RecorderOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Holds what a recorder is started with. url: of the database, which may hold a password: it is in no text of this.
+    """The options of a recorder. url: of the database, which may contain a password and is in no text of this.
     leverage, limits: by account."""
 
     home: str
     url: str
     leverage: dict[str, float]
     limits: dict[str, Limits] = {}
-    notes: list[str] = []  # what is told of what was traded
+    notes: list[str] = []  # kinds of trade alerts to be sent
     batch_ns: int = 0
 
     def __repr__(self) -> str:
@@ -75,29 +75,30 @@ def recorder_journal(home: Path) -> Path:
 
 
 def note_recorded(journal: Path, sequence: int) -> None:
-    """Nothing of a gateway's journal up to this frame is needed for records any more."""
+    """Marks a gateway's journal as recorded up to this frame, which may be pruned."""
     pin(journal, _PIN, sequence + 1)
 
 
 def forget_recorded(journal: Path) -> None:
-    """Nothing is kept for records any more."""
+    """Ends the protection of a journal for the recorder."""
     unpin(journal, _PIN)
 
 
 def unrecorded_from(journal: Path, config: Config) -> int | None:
-    """From which frame on a journal has not been recorded. None: nobody records it, or is to."""
+    """Returns the first frame of a journal that is not recorded. None: the recorder is not configured, or does not read
+    it."""
     if not has_recorder(config) or not journal.name.startswith(GATEWAYS):
         return None
     return next((each.first_sequence for each in pins(journal) if each.run == _PIN), 0)
 
 
 def has_recorder(config: Config) -> bool:
-    """It is written, and not switched off."""
+    """Tells whether the recorder is configured, and not disabled."""
     return config.has(RECORDER) and config.recorder.enabled
 
 
 def recorder_options(config: Config, *, home: Path, folder: Path, environ: Mapping[str, str]) -> RecorderOptions:
-    """Raises BadConfig for a secret that cannot be read."""
+    """Makes the options. Raises BadConfig for an unreadable secret."""
     url = config.recorder.url or DEFAULT_URL
     if url.startswith(SECRET_FORMS):
         url = read_secret(url, environ, folder=folder).reveal()

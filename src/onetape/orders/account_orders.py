@@ -1,7 +1,7 @@
-"""The orders of an account at its gateway and what it holds, and every way in which they change.
+"""The orders and holdings of an account at its gateway, and every change to them.
 
-The order manager decides, says what it has decided (an intent, news, a fill: what goes to the journal) and changes
-them here; a gateway that starts reads its journal and changes them here by the same methods.
+The order manager decides, emits its decisions for the journal (intents, news, fills) and applies them with these
+methods; a restarting gateway reads its journal and applies them with the same methods.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from onetape.orders.reports import INTERNAL_TRADES, FillReport
 
 __all__ = ["NEVER", "AccountOrders", "OrdersRecord"]
 
-NEVER: Final = OrderIndex.NEVER  # when nothing is due
+NEVER: Final = OrderIndex.NEVER  # nothing is due
 
 
 class OrdersRecord(msgspec.Struct, frozen=True):
-    """Keeps all orders in a checkpoint; the ended ones in the order in which they ended."""
+    """The orders of an account in a checkpoint; ended orders in the order in which they ended."""
 
     open: list[OrderRecord]
     ended: list[OrderRecord]
@@ -34,32 +34,33 @@ class OrdersRecord(msgspec.Struct, frozen=True):
 
 
 class AccountOrders(OrderIndex):
-    """Keeps the orders of an account with their index, and its books."""
+    """Keeps the indexed orders of an account, and its books."""
 
     def __init__(self, venue: OrderProtocol) -> None:
         super().__init__(venue)
         self.books = Books(venue)
-        self.resolved: set[str] = set()  # ended by an operator's word, by client id
-        self.trades_inside = INTERNAL_TRADES  # the newest id of a trade that no venue knows
+        self.resolved: set[str] = set()  # client ids of orders ended by an operator's resolution
+        self.trades_inside = INTERNAL_TRADES  # the newest trade id of an internal trade
         self.venue = venue
 
     def find(self, client_id: str, symbol: str, venue_id: str) -> Order | None:
         """Returns the order of a client id or a venue id."""
         return self.orders.get(client_id) or self.by_venue_id.get((symbol, venue_id))
 
-    # --- as the journal has them ------------------------------------------------------------------
+    # --- changes, in the order of the journal -----------------------------------------------------
 
     def request(
         self, order: Order, kind: RequestKind, price: int, size: int, now: int, *, is_reissue: bool = False
     ) -> None:
-        """Takes in that its end or its amendment is asked for. price, size, is_reissue: as an intent has them."""
+        """Records that the cancel or the amendment of an order was requested. price, size, is_reissue: as in
+        `IntentOut`."""
         if kind is RequestKind.AMEND and is_reissue:
             self.reissue(order, self.next_name(order), now)
         else:
             self.take(order, kind, price, size, now, is_reissue=is_reissue)
 
     def fill(self, fill: FillReport, order: Order | None) -> bool:
-        """Books a fill. order: of ours, None: it changes none. False: the order cannot have one."""
+        """Books a fill. order: None: no order of ours changes. Returns False if the order cannot have this fill."""
         self.books.book(fill)
         if is_internal := fill.is_internal:
             self.trades_inside = max(self.trades_inside, fill.trade_id)
@@ -70,17 +71,17 @@ class AccountOrders(OrderIndex):
         return order.take_fill(fill.trade_id, fill.price, fill.size)
 
     def fire(self, order: Order) -> None:
-        """Takes in that an order has fired, by what the venue says of it: from here on it is one of the book."""
+        """Records that an order's trigger has fired, by the venue's report: it is in the book from now on."""
         order.conditional = False
 
     def begin_anew(self) -> None:
-        """Forgets all orders and what was held: the account is at another exchange."""
+        """Forgets all orders and holdings, because the account is at another exchange."""
         super().begin_anew()
         self.books.begin_anew()
 
     def next_name(self, order: Order) -> str:
-        """Returns the client id under which what is left of a held order is placed, "" where there is none: one that
-        never was at the venue has its own name yet."""
+        """Returns the client id under which the rest of a held order is placed, "" where none is left. An order that
+        never was at the venue keeps its client id."""
         return next_name(order, self.venue.client_id_chars) if order.is_taken_off else order.client_id
 
     # --- checkpoints ------------------------------------------------------------------------------
@@ -97,7 +98,7 @@ class AccountOrders(OrderIndex):
         return OrdersRecord([record_of(each) for each in open_], [record_of(each) for each in ended], former, aliases)
 
     def restore(self, record: OrdersRecord) -> None:
-        """Fills an empty index from a checkpoint's record."""
+        """Fills an empty index from a checkpoint."""
         for each in (*record.ended, *record.open):
             order = order_of(each)
             order.former_venue_ids = [name for _, name in record.former.get(order.client_id, ())]

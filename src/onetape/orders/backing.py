@@ -1,7 +1,7 @@
-"""What stands behind an order: a position that it takes off, or money that it spends.
+"""What backs an order: a position that it reduces, or money that it spends.
 
-Pure, on the order manager's state. Whatever works counts as if it were filled already, and so does
-an order whose state nobody knows. Sizes are in units of the instrument, money is in 1e-18.
+Pure functions of the order manager's state. Working orders and orders of unknown state count as filled. Sizes are in
+units of the instrument, money is in 1e-18.
 """
 
 from __future__ import annotations
@@ -20,26 +20,25 @@ __all__ = ["Spending", "free_funds", "only_reduces", "reducible", "spending", "w
 
 
 class Spending(NamedTuple):
-    """Holds the amount that an order of a spot instrument takes from a balance, and of which currency."""
+    """The currency and the amount that a spot order takes from a balance."""
 
     currency: str
     amount: int
 
 
 def reducible(manager: OrderManager, spec: OrderSpec, *, without: Order | None = None) -> int:
-    """Returns how much of the position an order in this direction can take off, less what works to
-    take it off.
+    """Returns how much of the position an order in this direction can reduce, less the working orders that reduce it.
 
-    Orders that wait for a trigger do not count: a stop and a target for the same position are
-    usual, and the venue cuts the second one when the first has closed it.
+    Orders that wait for a trigger do not count: a stop and a target for the same position are usual, and the venue cuts
+    the second one when the first has closed it.
     """
     held = manager.positions.get((spec.symbol, spec.position_side), 0) * -spec.side.sign
     return max(held, 0) - manager.account.reducing(spec, without)
 
 
 def worst_held(manager: OrderManager, spec: OrderSpec, *, without: Order | None = None) -> int:
-    """Returns the position in the order's direction if all that works that way is filled, without the order itself.
-    What takes the other direction off may be filled before what opens."""
+    """Returns the position in the order's direction if all working orders of that direction are filled, without the
+    order itself. Reductions of the other direction count as filled before orders that open."""
     held = manager.positions.get((spec.symbol, spec.position_side), 0) * spec.side.sign
     working = manager.account
     if held < 0 and manager.venue.traits.positions:
@@ -48,9 +47,9 @@ def worst_held(manager: OrderManager, spec: OrderSpec, *, without: Order | None 
 
 
 def spending(instrument: Instrument, spec: OrderSpec, size: int, price: int) -> Spending | None:
-    """Returns what an order of a spot instrument takes from a balance.
+    """Returns the amount that a spot order takes from a balance.
 
-    None: it cannot be said, of a market order while no price is known, or because it is no spot.
+    None: the instrument is not spot, or it is a market order and no price is cached.
     """
     if instrument.kind is not Kind.SPOT:
         return None
@@ -65,9 +64,9 @@ def spending(instrument: Instrument, spec: OrderSpec, size: int, price: int) -> 
 def free_funds(
     manager: OrderManager, instruments: Mapping[str, Instrument], currency: str, *, without: Order | None = None
 ) -> int:
-    """Returns a balance less what working orders may spend of it, foreign orders and those that wait for a trigger
-    included: on spot they hold their money back. Of each the dearest price that it may have counts, and of all that is
-    charged one rate the fee is cut off once."""
+    """Returns a balance less what working orders may spend of it, including foreign orders and those that wait for a
+    trigger, because on spot they lock their money. Each order counts at its highest possible price; fees are rounded
+    once per fee rate."""
     free = manager.books.holding(currency)
     for symbol, side, size, maker, taker, unpriced in manager.account.spent(without):
         instrument = instruments.get(symbol)
@@ -90,6 +89,6 @@ def _base_units(instrument: Instrument, size: int) -> int:
 
 
 def _cost_with_fee(instrument: Instrument, cost: int, rate: int) -> int:
-    """cost: price times size, in units of both. rate: 1e-18 of the whole; a rebate sets nothing free."""
+    """Returns a cost with its fee. cost: price times size, in units of both. rate: in 1e-18; a rebate counts as 0."""
     units = abs(instrument.turnover_units(cost))
     return units + units * max(rate, 0) // 10**MONEY_DECIMALS

@@ -1,7 +1,7 @@
-"""What an account holds: by the fills that were booked, and as the venue says.
+"""What an account holds: by the booked fills, and as the venue reports it.
 
-Where a venue has positions, these are what is compared. Money is the ledger's; of a venue that has
-balances only (spot), here is what the newest of them and the fills since come to.
+Of a venue with positions, positions are compared. Money is in the ledger; for a venue that has only balances (spot),
+the books add the fills since the newest reported balance to it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from onetape.orders.reports import BalanceReport, FillReport, PositionReport
 
 __all__ = ["OPENING", "Books", "BooksRecord"]
 
-OPENING: Final = "opening"  # source of a position with which the books begin
-TRADES_KEPT: Final = 100_000  # ids of trades that were booked, of each symbol
-UNTOLD_KEPT: Final = 1000  # the venue tells a balance after each fill
+OPENING: Final = "opening"  # source of the positions with which the books begin
+TRADES_KEPT: Final = 100_000  # booked trade ids per symbol
+UNTOLD_KEPT: Final = 1000  # fills per currency since its balance was reported; the venue reports one after each fill
 
 
 class BooksRecord(msgspec.Struct, frozen=True):
-    """Keeps in a checkpoint what the fills of a tape come to. trades: of each symbol, from which time on all ids are
-    there, and the ids with their times."""
+    """The books in a checkpoint. trades: of each symbol, the time from which all ids are kept, and the ids with their
+    times."""
 
     positions: list[tuple[str, PositionSide, int]]
     booked: int
@@ -40,19 +40,19 @@ class Books:
 
     def __init__(self, venue: OrderProtocol) -> None:
         self._venue = venue
-        self.positions: dict[tuple[str, PositionSide], int] = {}  # by the fills that were booked
+        self.positions: dict[tuple[str, PositionSide], int] = {}  # by the booked fills
         self.venue_positions: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # qty, time
-        self.entries: dict[tuple[str, PositionSide], Decimal] = {}  # prices of the venue's positions, where it says one
-        self.balances: dict[str, BalanceReport] = {}  # the venue's newest word
-        self.margins: dict[str, BalanceReport] = {}  # its newest that told of margin
-        self.booked = 0  # fills
-        self._untold: dict[str, deque[tuple[int, int]]] = {}  # moves since a balance was told
+        self.entries: dict[tuple[str, PositionSide], Decimal] = {}  # entry, else mark prices of the venue's positions
+        self.balances: dict[str, BalanceReport] = {}  # the newest report of each currency
+        self.margins: dict[str, BalanceReport] = {}  # the newest report that had margin
+        self.booked = 0  # count of fills
+        self._untold: dict[str, deque[tuple[int, int]]] = {}  # moves since the last reported balance
         self.unreported: dict[str, int] = {}  # their sums, 1e-18 of each currency
         self.trades: dict[str, Booked] = {}  # of each symbol: by the venue's time
 
     def has(self, fill: FillReport) -> bool:
-        """Tells whether a fill was booked; so was all that is older than the ids that are kept: lists of old trades may
-        be asked for at any time."""
+        """Tells whether a fill was booked. Fills older than the kept ids count as booked, because lists of old trades
+        may be requested at any time."""
         kept = self.trades.get(fill.symbol)
         if kept is None:
             return False
@@ -66,7 +66,7 @@ class Books:
             kept = self.trades[fill.symbol] = Booked(TRADES_KEPT)
         kept.add(_name(fill.trade_id, fill.side), fill.time)
         self.booked += 1
-        if fill.is_internal:  # what the account holds stays
+        if fill.is_internal:  # the account's holding does not change
             return
         at = (fill.symbol, fill.position_side)
         self.positions[at] = self.positions.get(at, 0) + fill.size * fill.side.sign
@@ -116,14 +116,14 @@ class Books:
         return []
 
     def begin_anew(self) -> None:
-        """Forgets what was held and filled at another exchange, whose trades may have the same ids."""
+        """Forgets holdings and fills of another exchange, whose trades may have the same ids."""
         for each in (self.positions, self.trades, self._untold, self.unreported):
             each.clear()
 
     # --- checkpoints ------------------------------------------------------------------------------
 
     def to_record(self) -> BooksRecord:
-        """Makes the record of a checkpoint, without the venue's reports, which a start queries anew."""
+        """Makes the record for a checkpoint, without the venue's reports, which a restart queries again."""
         return BooksRecord(
             [(symbol, side, qty) for (symbol, side), qty in self.positions.items()],
             self.booked,
@@ -132,7 +132,7 @@ class Books:
         )
 
     def restore(self, record: BooksRecord) -> None:
-        """Fills empty books from a checkpoint's record."""
+        """Fills empty books from a checkpoint."""
         self.positions.update({(symbol, side): qty for symbol, side, qty in record.positions})
         self.booked = record.booked
         for currency, moves in record.untold.items():

@@ -1,12 +1,11 @@
-"""What an address may ask of a venue, and what is kept back for what must not wait.
+"""The request and order budgets of a venue, with reserves for requests that reduce risk.
 
-Pure: time comes as argument, of the machine's steady clock, so that bans and counts last as long as they should
-whatever a clock is set to. A venue counts the weight of requests in windows of its own clock, for
-an address and not for an account, so that all processes of an address spend of one budget; where
-the counts are kept is the caller's business (`Counts`), and so is where those windows begin (`Counts.phase`).
-What a budget refuses was not sent: that is
-a named state, and nothing is queued. Orders are counted for an account, by the same rules. A venue
-that says no windows may complain all the same: then who reads pauses (`ReadPause`).
+Pure: time comes as argument, from the machine's steady clock, so that bans and counts last as long as they should when
+a clock is set. A venue counts the weight of requests in windows of its own clock, per address and not per account, so
+all processes of an address share one budget; the caller keeps the counts (`Counts`) and the phase of the windows
+(`Counts.phase`). A refused request was not sent: that is a named state, and nothing is queued. Orders are counted per
+account by the same rules. A venue that documents no windows may still refuse requests: then all queries pause
+(`ReadPause`).
 """
 
 from __future__ import annotations
@@ -32,52 +31,51 @@ __all__ = [
     "WindowCounts",
 ]
 
-# Shares of the venue's limit, in percent. The rest is never used: its clock is not ours, and
-# processes of other machines may stand behind the same address.
+# Shares of the venue's limit, in percent. The rest is never used: its clock is not ours, and processes of other
+# machines may share the address.
 USUAL_PERCENT: Final = 80
 ESSENTIAL_PERCENT: Final = 90
 PROTECTIVE_PERCENT: Final = 95
-STEPS: Final = 6  # a window that moves on with each request is counted in so many parts, and one more
+STEPS: Final = 6  # parts of a rolling window, which counts the current part and the six before it
 
-# What takes risk off: nothing else can spend what is kept for it, however long that asks in vain.
+# Requests that reduce risk: no other request can use their reserve.
 PROTECTIVE: Final = frozenset({Purpose.CANCEL, Purpose.DEAD_MAN})
-# What takes risk off, finds out what became of an order, or keeps the account's stream alive.
+# Requests that reduce risk, settle the state of an order, or keep the account's stream alive.
 ESSENTIAL: Final = frozenset({Purpose.CANCEL, Purpose.DEAD_MAN, Purpose.QUERY, Purpose.KEEP_KEY, Purpose.STREAM_KEY})
-BAN_UNTOLD: Final = 60 * SECOND  # where a venue bans and does not say for how long
+BAN_UNTOLD: Final = 60 * SECOND  # of a ban for which the venue reports no duration
 
-CLOCK_STEP: Final = SECOND // 10  # more is no drift of a clock
+CLOCK_STEP: Final = SECOND // 10  # a larger difference is a set clock, not drift
 
-LEAST: Final = 5 * SECOND  # of a pause
-MOST: Final = 60 * SECOND  # runs 20 requests off the slowest of Kraken's counters
-ANSWERS: Final = 10  # as many halve the pause: about what one look at the whole account takes
-HEAD_START: Final = SECOND  # for questions about orders, and for the key of the stream
-# What is public, and what disarms or takes off risk.
+LEAST: Final = 5 * SECOND  # shortest pause
+MOST: Final = 60 * SECOND  # longest pause: counts down 20 requests of Kraken's slowest counter
+ANSWERS: Final = 10  # answers that halve the pause: about as many as one look at the whole account takes
+HEAD_START: Final = SECOND  # for queries about orders, and for the key of the stream
+# Public data, and requests that disarm or reduce risk.
 _FREE: Final = ORDER_PURPOSES | {Purpose.DEAD_MAN, Purpose.TIME, Purpose.INSTRUMENTS, Purpose.MARKET}
 
 
 class BudgetRule(NamedTuple):
-    """Describes a limit of a venue on requests or orders in a window of time.
+    """A limit of a venue on requests or orders in a window of time.
 
-    most: weight in each window of `window` ns by the venue's clock, for an address; or orders, for
-    an account.
+    most: weight in each window of `window` ns by the venue's clock, per address; or orders, per account.
     """
 
     window: int
     most: int
-    header: str  # of answers, lower case: what has been used in this window
-    rolls: bool = False  # any span of that length is a window; else each begins where the last one ended
+    header: str  # header of answers, lower case, with the count used in this window
+    rolls: bool = False  # any span of that length is a window; else windows follow each other
 
 
 class Verdict(NamedTuple):
-    """Says why a request is not sent, and when it may be, ns by the steady clock."""
+    """The reason why a request is not sent, and when it may be, ns by the steady clock."""
 
     reason: str
     retry_at: int
 
 
 class Recount(NamedTuple):
-    """Says where a count goes on when the venue's clock was set. begun: when its window began by the clock from before,
-    begins: by the clock from now on."""
+    """The move of a count to new windows after the venue's clock was set. begun: start of the window by the old clock,
+    begins: by the new one."""
 
     slot: int
     begun: int
@@ -85,36 +83,36 @@ class Recount(NamedTuple):
 
 
 class Counts(Protocol):
-    """Counts what all spenders of one budget have spent. `spend`, `correct` and `restate` are atomic. window: when it
-    began, ns by the steady clock."""
+    """The counts that all spenders of one budget share. `spend`, `correct` and `restate` are atomic. window: its start,
+    ns by the steady clock."""
 
     def phase(self) -> int:
-        """Returns the venue's clock less the steady clock, ns, as all spenders reckon their windows."""
+        """Returns the venue's clock less the steady clock, ns, the same for all spenders."""
         ...
 
     def restate(self, before: int, phase: int, counts: Sequence[Recount]) -> None:
-        """Replaces the phase, unless it is not `before` any more. What counts in a window of the old phase counts in
-        that of the new one, too."""
+        """Replaces the phase if it is still `before`. The count of a window of the old phase also counts in the
+        overlapping windows of the new one."""
         ...
 
     def banned_until(self) -> int: ...
 
     def ban(self, until: int) -> None:
-        """Forbids requests until then, unless a later time is set."""
+        """Forbids requests until that time, unless a later time is set."""
         ...
 
     def spend(self, slot: int, window: int, weight: int, most: int) -> int:
-        """Adds to the count of a window, an older one being forgotten, unless it would come to
-        more than `most`. Gives what the count was before."""
+        """Adds to the count of a window, forgetting an older window, unless the count would exceed `most`. Returns the
+        count before."""
         ...
 
     def correct(self, slot: int, window: int, used: int) -> None:
-        """Takes the venue's count where it is the higher one."""
+        """Raises the count to the venue's if that is higher."""
         ...
 
 
 class WindowCounts(_core.WindowCounts):
-    """Implements `Counts` for one process alone. The core counts (`core/orders/window_counts.hpp`)."""
+    """`Counts` for one process. The core counts (`core/orders/window_counts.hpp`)."""
 
     def restate(self, before: int, phase: int, counts: Sequence[Recount]) -> None:
         self.set_phase(phase)
@@ -123,11 +121,11 @@ class WindowCounts(_core.WindowCounts):
 
 
 class Budget:
-    """Spends the budget of one address, or of one account, at one venue; `of` says which.
+    """The budget of one address, or of one account, at one venue; `of` names it.
 
     now: ns by the machine's steady clock.
-    settled: ns into a window before which an answer may still tell of the window before.
-    usual_percent: of the venue's limit, what may be spent on all that is not essential.
+    settled: ns after the start of a window until which an answer may still carry the count of the window before.
+    usual_percent: share of the venue's limit for requests that are not essential.
     """
 
     def __init__(
@@ -141,7 +139,7 @@ class Budget:
     ) -> None:
         self.rules = rules
         self.counts = counts
-        self.state = ""  # why the last request was refused, "" where it was let through
+        self.state = ""  # why the last request was refused, "" if it passed
         self._of = of
         self._settled = settled
         self.usual_percent = usual_percent
@@ -149,9 +147,10 @@ class Budget:
     def take(
         self, purpose: Purpose, weight: int, now: int, *, is_essential: bool = False, protects: bool = False
     ) -> Verdict | None:
-        """Counts a request that may be sent and returns None; else returns why and until when it may not.
+        """Counts a request that may be sent and returns None; else returns why not, and until when.
 
-        is_essential: may use the reserve. protects: also the part of it that is kept for what takes risk off."""
+        is_essential: may use the reserve. protects: may also use the part of it that is kept for reducing risk.
+        """
         percent = self.usual_percent
         if is_essential or purpose in ESSENTIAL:
             percent = ESSENTIAL_PERCENT
@@ -162,8 +161,8 @@ class Budget:
         return verdict
 
     def restate(self, phase: int, now: int) -> None:
-        """Takes in that the venue's clock is ahead of the steady clock by `phase`, ns. What was spent in the window
-        that was running stays spent until the next one begins by the clock as it is now."""
+        """Sets the venue's clock ahead of the steady clock by `phase`, ns. The count of the running window stays until
+        the next window begins by the new phase."""
         before = self.counts.phase()
         if abs(phase - before) < CLOCK_STEP:
             return
@@ -172,7 +171,7 @@ class Budget:
         self.counts.restate(before, phase, begun)
 
     def used(self, number: int, now: int) -> int:
-        """Returns what is used of a rule's window."""
+        """Returns the used count of a rule's window."""
         slot, window, _, earlier = self._place(number, now)
         return earlier + self.counts.spend(slot, window, 0, 0)
 
@@ -185,7 +184,7 @@ class Budget:
             most = rule.most * percent // 100
             before = earlier + self.counts.spend(slot, window, weight, most - earlier)
             if before + weight > most:
-                for spent in range(number):  # it is not sent: given back
+                for spent in range(number):  # not sent: undo the counts
                     at, when, _, _ = self._place(spent, now)
                     self.counts.spend(at, when, -weight, self.rules[spent].most)
                 text = f"{before} of {rule.most} used by {self._of}, {purpose} may go to {most}"
@@ -193,8 +192,8 @@ class Budget:
         return None
 
     def _place(self, number: int, now: int) -> tuple[int, int, int, int]:
-        """Returns where a rule's spending of now is counted: slot, when its window began, its length in ns, and what
-        counts along of earlier ones. A window that rolls is the sum of its parts: one rule alone has it."""
+        """Returns where a rule counts spending of now: slot, start of its window, its length in ns, and the count of
+        earlier parts. Only a rolling window, of which a budget may have one, is a sum of parts."""
         rule = self.rules[number]
         if not rule.rolls:
             return number, now - (now + self.counts.phase()) % rule.window, rule.window, 0
@@ -205,8 +204,8 @@ class Budget:
         return part % (STEPS + 1), part * span, span, used
 
     def heard(self, status: int, headers: Mapping[str, str], now: int, *, is_limited: bool = True) -> None:
-        """Takes in an answer of the venue: its own count, and whether it has banned the address. is_limited: false
-        where a status 429 is said of something else."""
+        """Reads an answer of the venue: its own counts, and whether it has banned the address. is_limited: False if a
+        status 429 has another reason."""
         for number, rule in enumerate(self.rules):
             text = headers.get(rule.header, "")
             if text.isdigit():
@@ -220,32 +219,30 @@ class Budget:
 
 
 class ReadPause:
-    """Keeps how long an account is not queried after its venue said that there were too many queries.
+    """A pause of an account's queries after its venue refused too many of them.
 
-    Kraken counts what is asked with a key and lets the count run down with time; who goes on asking
-    while it is too high is refused for longer (docs.kraken.com "Spot REST Rate Limits", read
-    2026-11: "possibly longer if calls continue to be made while the rate limits are active";
-    whether a refused request counts like another is not said, and taken as yes here). So everything
-    that reads waits for one clock: each refusal after a pause doubles the next one, answers shorten
-    it again. What changes orders is counted elsewhere, and is never held up. now: ns by the
-    machine's steady clock.
+    Kraken counts requests made with a key and lets the count run down with time; requests sent while it is too high are
+    refused for longer (docs.kraken.com "Spot REST Rate Limits", read 2026-11: "possibly longer if calls continue to be
+    made while the rate limits are active"; whether a refused request counts is not documented, and assumed here). So
+    all queries wait for one clock: each refusal after a pause doubles the next one, answers shorten it again. Requests
+    that change orders are counted separately and never wait. now: ns by the machine's steady clock.
     """
 
     def __init__(self) -> None:
         self.until = 0
-        self.length = 0  # of the last one, ns; 0: the venue has not complained, or long ago
+        self.length = 0  # of the last pause, ns; 0: no refusal, or none for long
         self._answers = 0  # since the last refusal
 
     def opens_at(self, purpose: Purpose, now: int) -> int:
-        """Returns when a request may be sent that must not be sent now, ns; 0: it may."""
+        """Returns when a request may be sent that must wait, ns; 0: it may be sent now."""
         if not self.until or purpose in _FREE:
             return 0
         at = self.until if purpose in ESSENTIAL else self.until + HEAD_START
         return at if now < at else 0
 
     def refused(self, now: int, wait: int) -> bool:
-        """Takes in that the venue has refused a request because there were too many. wait: ns, as it said or is known
-        of it, 0 without. False: that was known; the request left before the pause began."""
+        """Handles a refusal for too many requests. wait: ns, as the venue reports or documents it, 0: unknown. Returns
+        False if the request left before the current pause began."""
         self._answers = 0
         if now < self.until:
             return False
@@ -254,7 +251,7 @@ class ReadPause:
         return True
 
     def answered(self, purpose: Purpose, now: int) -> None:
-        """Takes in that the venue has answered a request."""
+        """Counts an answer, which shortens the next pause."""
         if purpose in _FREE or not self.length or now < self.until:
             return
         self._answers += 1

@@ -1,7 +1,7 @@
-"""What is asked of a venue's protocol: requests as values, answers read. No I/O.
+"""Requests to a venue's protocol as values, and its decoded answers. No I/O.
 
-A protocol knows how things are said at one venue, its keys and its instruments. It keeps no state
-of orders; who sends a Call, when, and what follows from its Answer is the order manager's business.
+A protocol knows a venue's messages, keys and instruments. It keeps no state of orders: the order manager decides who
+sends a Call, when, and what follows from its Answer.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ __all__ = [
 ]
 
 
-MASTER: Final = "(master)"  # in place of a name: the account whose sub-account the asking one is
+MASTER: Final = "(master)"  # in place of a name: the master account of the requesting sub-account
 
 
 class Purpose(StrEnum):
-    """Names why a request is made."""
+    """The purpose of a request."""
 
     __hash__ = str.__hash__  # as TapeWord's
 
@@ -60,8 +60,8 @@ class Purpose(StrEnum):
     TRANSFER = "transfer"
     TRANSFERS = "transfers"
     DEPOSITS = "deposits"
-    CONVERSION = "conversion"  # of an asset in a wallet beside
-    WALLETS = "wallets"  # what is in those beside
+    CONVERSION = "conversion"  # of an asset in a side wallet
+    WALLETS = "wallets"  # balances of side wallets
     LEVERAGE = "leverage"
     MODES = "modes"
     TIME = "time"
@@ -73,18 +73,18 @@ class Purpose(StrEnum):
 
 
 class OrderKey(NamedTuple):
-    """Names an order to the venue: by symbol and client id, or by the venue's id."""
+    """The name of an order at the venue: symbol and client id, or the venue's id."""
 
     symbol: str
     client_id: str
     conditional: bool = False  # it waits outside the book
-    venue_id: str = ""  # where it is known
-    ended: bool = False  # asked for among those that have ended, where these are apart
+    venue_id: str = ""  # where it is reported
+    ended: bool = False  # query among ended orders, where the venue lists these separately
 
 
 class Destination(NamedTuple):
-    """Says where money of one currency is sent outside of the venue. network: as the sending venue calls it. key: under
-    which the address is stored there, where it wants that."""
+    """The destination of a withdrawal of one currency. network: as the sending venue calls it. key: the name under
+    which the address is stored there, where the venue requires it."""
 
     network: str = ""
     address: str = ""
@@ -93,8 +93,8 @@ class Destination(NamedTuple):
 
 
 class TransferRoute(NamedTuple):
-    """Names the two wallets of a transfer, "" being the one that is traded from. to: another account, as the venue
-    calls it, whose the second wallet is, or MASTER; or an address outside of the venue."""
+    """The two wallets of a transfer, "" being the trading wallet. to: the account of the second wallet, as the venue
+    calls it, or MASTER; or an external address."""
 
     source: str
     target: str
@@ -102,33 +102,32 @@ class TransferRoute(NamedTuple):
 
 
 class TriggerBounds(NamedTuple):
-    """Bounds the orders with a trigger that may wait at the same time; 0: no bound that counts."""
+    """The limits on orders that wait for a trigger at the same time; 0: no relevant limit."""
 
     account: int = 0
-    symbol: int = 0  # of each
+    symbol: int = 0  # per symbol
 
 
 class Traits(NamedTuple):
-    """Lists what differs between venues in how their requests are made."""
+    """The differences between venues in how requests are made."""
 
-    positions: bool = True  # else it has balances only: what fills change is compared with these
+    positions: bool = True  # else it has only balances, and fills are compared with these
     conditionals: bool = True  # orders with a trigger wait in a service of their own
     triggers_max: TriggerBounds = TriggerBounds()
-    ended_apart: bool = False  # an order is asked for among those that work, then those that ended
-    fills_by_symbol: bool = True  # else one question gives those of all symbols
-    dead_man_by_symbol: bool = True  # else it is the account's
-    forced: tuple[str, ...] = ()  # how client ids of orders begin that the venue itself closes with
+    ended_apart: bool = False  # an order is queried among working orders, then among ended ones
+    fills_by_symbol: bool = True  # else one query returns the fills of all symbols
+    dead_man_by_symbol: bool = True  # else it covers the account
+    forced: tuple[str, ...] = ()  # prefixes of client ids of the venue's own closing orders
 
 
 class Call(NamedTuple):
-    """Describes one HTTP request. `target` is path and query as they go out, signed; `weight` is what it costs of the
-    address's budget, `orders` of the account's.
+    """One HTTP request. `target` is path and query as sent, signed; `weight` is its cost in the address's budget,
+    `orders` in the account's.
 
-    `terms` are the parameters of an order request as REST names them. With terms a call is not
-    signed yet: an order line makes its own message of them, or `OrderProtocol.signed` the request.
-    number: of an order's requests, by which an answer is known to be to this one. made: when, ns UTC
-    by the venue's clock, where the request does not say it. protects: it places or changes an order that can only take
-    off a position.
+    `terms` are the parameters of an order request as REST names them. A call with terms is not signed yet: an order
+    line makes its own message of them, or `OrderProtocol.signed` signs the request.
+    number: of the order's requests, to match the answer to this one. made: ns UTC by the venue's clock, where the
+    request does not carry it. protects: it places or changes an order that can only reduce a position.
     """
 
     purpose: Purpose
@@ -146,7 +145,7 @@ class Call(NamedTuple):
     protects: bool = False
 
 
-# What an order line carries. Questions go by REST: they are asked where a line has failed.
+# Requests that an order line carries. Queries use REST, because they are sent when a line has failed.
 REQUEST_KINDS: Final = {
     Purpose.PLACE: RequestKind.PLACE,
     Purpose.AMEND: RequestKind.AMEND,
@@ -156,13 +155,13 @@ ORDER_PURPOSES: Final = frozenset(REQUEST_KINDS)
 
 
 class OrderProtocol(Protocol):
-    """Makes the requests of one account at one venue, and reads the answers. now: ns UTC, the venue's time as we know
-    it."""
+    """Makes the requests of one account at one venue, and reads the answers. now: ns UTC, our estimate of the venue's
+    clock."""
 
     name: str
     client_id_chars: int
     traits: Traits
-    unlisted: set[str]  # the venue's names of what the account trades in beside its instruments
+    unlisted: set[str]  # traded names of the venue that are not among the account's instruments
     signs_late: bool  # calls of `ORDER_PURPOSES` are made with terms: there is an order line
 
     def set_instruments(self, instruments: Sequence[Instrument]) -> None: ...
@@ -175,7 +174,7 @@ class OrderProtocol(Protocol):
         ...
 
     def place_order(self, order: AccountOrder, now: int, *, number: int, reference: int = 0) -> Call:
-        """Makes the call that places an order of ours. number: of the request."""
+        """Makes the call that places an order of ours. number: of the order's requests."""
         ...
 
     def cancel(self, key: OrderKey, now: int) -> Call: ...
@@ -183,68 +182,69 @@ class OrderProtocol(Protocol):
     def amend(self, key: OrderKey, spec: OrderSpec, now: int, *, price: int, size: int) -> Call: ...
 
     def signed(self, call: Call, now: int) -> Call:
-        """Signs a call as it goes out over REST; one without terms is signed already."""
+        """Signs a call for REST, with the current time; a call without terms is signed already."""
         ...
 
     def query(self, key: OrderKey, now: int) -> Call: ...
 
     def query_venue_id(self, symbol: str, venue_id: str, now: int) -> Call:
-        """Asks for the client id of an order of which only the venue's id is known."""
+        """Requests the client id of an order of which only the venue's id is known."""
         ...
 
     def open_orders(self, now: int) -> list[Call]:
-        """Asks for all lists of working orders that the venue has."""
+        """Requests all of the venue's lists of working orders."""
         ...
 
     def open_stops(self, symbol: str, now: int) -> Call | None:
-        """Asks for the orders of a symbol that wait for their trigger. None: the venue has no such
-        list."""
+        """Requests a symbol's orders that wait for their trigger. None: the venue has no such list."""
         ...
 
     def moves(self, fill: FillReport) -> list[tuple[str, int]]:
-        """Returns (currency, change in 1e-18) of the balances that a fill moves, its fee taken off.
+        """Returns (currency, change in 1e-18) of the balances that a fill changes, after its fee.
 
-        Asked only where there are no positions.
+        Called only for venues without positions.
         """
         ...
 
     def slack(self, currency: str) -> int:
-        """Returns by how much a balance may be off for each fill, in 1e-18, because the venue rounds."""
+        """Returns the tolerance of a balance per fill, in 1e-18, because the venue rounds."""
         ...
 
     def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
-        """Asks for the fills of a symbol, a page at a time.
+        """Requests the fills of a symbol, a page at a time.
 
-        since: ns UTC, where there is no cursor of an earlier page.
+        since: ns UTC, if there is no cursor of an earlier page.
         """
         ...
 
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call | None:
-        """Asks for what moved balances otherwise than by fills, since ns UTC; None: it cannot be asked, or need not be,
-        because there are positions."""
+        """Requests balance changes other than fills, since ns UTC. None: the venue cannot report them, or has positions
+        and need not."""
         ...
 
     def note_move(self, reference: str) -> None:
-        """Takes note of a move that our tape has, so that a later report of it counts as the same move."""
+        """Notes a balance change that our tape has, so that a later report of it is not counted twice."""
         ...
 
     def transfer(self, route: TransferRoute, currency: str, amount: int, now: int, *, name: str = "") -> Call | None:
-        """Moves money from one wallet to another; amount: 1e-18. name: our id, which the venue may not
-        take. DONE: carried out, `value` is the venue's id; out of the venue: taken, and the history
-        says what becomes of it. SAFE and DEFINITIVE: it was not. AMBIGUOUS: the history knows. None: no
-        such route, or not for us to take."""
+        """Moves money from one wallet to another; amount: 1e-18. name: our id, if the venue takes one. Returns None if
+        there is no such route or we may not use it.
+
+        Outcomes: DONE: carried out, `value` is the venue's id; a withdrawal is accepted, and the history shows its end.
+        SAFE and DEFINITIVE: not carried out. AMBIGUOUS: look into the history.
+        """
         ...
 
     def transfers(
         self, route: TransferRoute, now: int, *, since: int, cursor: str = "", name: str = "", currency: str = ""
     ) -> Call | None:
-        """Asks for the history of transfers on that route, since ns UTC: `TransferReport` rows. currency: only of it,
-        where the venue can be asked so."""
+        """Requests the history of transfers on that route, since ns UTC, as `TransferReport` rows. currency: only of
+        it, if the venue can filter."""
         ...
 
     def deposits(self, currency: str, now: int, *, since: int, cursor: str = "") -> Call | None:
-        """Asks for the deposits from outside of the venue since ns UTC: `TransferReport` rows. None: it cannot be
-        asked."""
+        """Requests deposits from outside of the venue since ns UTC, as `TransferReport` rows. None: the venue cannot
+        report them."""
         ...
 
     def positions(self, now: int) -> Call: ...
@@ -254,12 +254,12 @@ class OrderProtocol(Protocol):
     def modes(self, now: int) -> Call: ...
 
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
-        """Asks the venue to cancel what works in a symbol unless it is asked again within `after` ns; 0 disarms. None:
-        there is no such thing for a symbol alone."""
+        """Requests that the venue cancels a symbol's working orders unless this is repeated within `after` ns; 0
+        disarms. None: the venue has no dead-man switch per symbol."""
         ...
 
     def answer(self, call: Call, status: int, headers: Mapping[str, str], body: bytes, now: int) -> Answer:
-        """Reads an answer; one that makes no sense is ambiguous, never an exception."""
+        """Reads an answer; an unreadable one is ambiguous, never an exception."""
         ...
 
     def reports_of(self, message: bytes) -> list[VenueReport]:
@@ -269,21 +269,20 @@ class OrderProtocol(Protocol):
 
 @runtime_checkable
 class Converter(Protocol):
-    """A protocol of a venue that sells assets for an account beside what it trades. conversion_wallet: where the
-    money has to be."""
+    """The protocol of a venue that converts assets. conversion_wallet: the wallet that holds the money for it."""
 
     conversion_wallet: str
 
     def conversion_terms(self, asset: str, quote: str) -> tuple[Call, ...]:
-        """Asks for price and steps: each answer has some of the `ConversionTerms`."""
+        """Requests price and steps: each answer has some of the `ConversionTerms`."""
         ...
 
     def convert(self, name: str, asset: str, quote: str, qty: Decimal, price: Decimal, now: int) -> Call:
-        """Buys, at once or not at all. name: our id of the order."""
+        """Buys immediately or not at all. name: our id of the order."""
         ...
 
     def converted(self, name: str, asset: str, quote: str, now: int) -> Call:
-        """Asks what became of it: a `ConversionReport`."""
+        """Requests the result of a conversion: a `ConversionReport`."""
         ...
 
     def conversion_trades(self, venue_id: str, asset: str, quote: str, now: int) -> Call: ...
@@ -291,17 +290,17 @@ class Converter(Protocol):
 
 @runtime_checkable
 class Leverages(Protocol):
-    """A protocol of a venue where an account chooses the leverage of each contract."""
+    """The protocol of a venue where an account sets the leverage of each contract."""
 
     def leverage(self, symbol: str, times: int, now: int) -> Call:
-        """Sets it, open positions and working orders included; to set it twice is to set it once."""
+        """Sets the leverage, also of open positions and working orders; repeating it changes nothing."""
         ...
 
 
 @runtime_checkable
 class Nonces(Protocol):
-    """A protocol whose requests carry a number that counts once. nonce_owner: who signs, "" where there are none;
-    next_nonce: the number after an earlier one, at a time in us UTC."""
+    """A protocol whose requests carry a nonce. nonce_owner: the signing key, "" without nonces; next_nonce: the nonce
+    after an earlier one, at a time in us UTC."""
 
     nonce_owner: str
     take_nonce: Callable[[int], int]
@@ -311,22 +310,22 @@ class Nonces(Protocol):
 
 @runtime_checkable
 class Wallets(Protocol):
-    """A protocol of a venue whose accounts have wallets beside the one that is traded from."""
+    """The protocol of a venue whose accounts have side wallets."""
 
     def wallets(self, now: int) -> dict[str, Call]:
-        """Asks by wallet what is there: `WalletReport` rows."""
+        """Requests the balances of the side wallets: `WalletReport` rows."""
         ...
 
 
 @runtime_checkable
 class HiddenWallets(Protocol):
-    """A protocol of a venue whose accounts have wallets of which their keys learn nothing."""
+    """The protocol of a venue whose accounts have wallets that their keys cannot read."""
 
     hidden_wallets: tuple[str, ...]
 
 
 class WithoutTransfers:
-    """Answers for a protocol that moves no money."""
+    """Answers for a protocol without transfers."""
 
     def transfer(self, route: TransferRoute, currency: str, amount: int, now: int, *, name: str = "") -> Call | None:
         return None
@@ -341,7 +340,7 @@ class WithoutTransfers:
 
 
 def signatures(call: Call) -> list[str]:
-    """Returns the signatures that one request carries, so that a log can leave them out."""
+    """Returns the signatures in a request, so that a log can omit them."""
     _, found, signature = call.target.partition("signature=")
     signed = [signature.partition("&")[0]] if found else []
     return [*signed, *(v for k, v in call.headers.items() if k.lower() in ("api-sign", "api-signature"))]

@@ -1,8 +1,7 @@
-"""What an instrument's venue accepts, checked before an order is sent: the reason it would refuse.
+"""The rules of an instrument's venue, checked before an order is sent.
 
-The core says which rules an order breaks (`core/exchange/order_rules.hpp`); here they have their
-names, their errors, and the words that explain them with the value that broke them. Expected
-outcomes are values: a Refusal, or None.
+The core finds the broken rules (`core/exchange/order_rules.hpp`); this module has their names, errors and texts with
+the offending value. Expected outcomes are values: a Refusal, or None.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ from onetape.model.instrument import Instrument
 from onetape.model.money import money_text
 from onetape.model.order import OrderSpec
 
-_LIMIT: Final = OrderType.LIMIT  # named once: looked up at its class it costs as much as a call
+_LIMIT: Final = OrderType.LIMIT  # bound once: a lookup at its class costs as much as a call
 
 
-Measure = tuple[str | None, str | None]  # figure and limit as text, None: there is none
+Measure = tuple[str | None, str | None]  # figure and limit as text, None: no limit
 NOT_MEASURED: Final[Measure] = (None, None)
 
 
 class _Bit:
-    """Numbers the core's rules, in its order; 1 is the order's own form (`OrderSpec.broken_rule`)."""
+    """The core's rules by number, in its order; 1 is a malformed order (`OrderSpec.broken_rule`)."""
 
     TRIGGER_WATCH: Final = 1 << 1
     TRIGGER_SIGN: Final = 1 << 2
@@ -42,7 +41,7 @@ class _Bit:
 
 
 class Refusal(NamedTuple):
-    """Carries an error's number and the rule that was broken, with the value that broke it."""
+    """A broken rule: the error's number, and the text with the offending value."""
 
     code: int
     reason: str
@@ -54,14 +53,14 @@ class Refusal(NamedTuple):
 
 
 def away(order: OrderSpec, near: int) -> str | None:
-    """Returns how far a limit price is on the dear side of a price, in percent; None: it has none."""
+    """Returns how far a limit price is on the worse side of a price, in percent; None: the order has no limit."""
     if not near or order.type is not _LIMIT:
         return None
     return f"{(order.price_int - near) * order.side.sign / abs(near) * 100:.6g} %"
 
 
 def beyond_band(order: OrderSpec, instrument: Instrument, near: int, band: Decimal) -> str:
-    """Says in words that a limit price is beyond a band."""
+    """Returns the text for a limit price beyond a band."""
     side_of_market = "above" if order.side is Side.BUY else "below"
     return (
         f"price {instrument.price_text(order.price_int)} is {away(order, near)} {side_of_market}"
@@ -70,16 +69,16 @@ def beyond_band(order: OrderSpec, instrument: Instrument, near: int, band: Decim
 
 
 def keeps_rules(order: OrderSpec, instrument: Instrument, reference: int) -> bool:
-    """Tells whether an order keeps every rule of its venue.
+    """Tells whether an order keeps all rules of its venue.
 
-    reference: int64 price that bands are measured from and that market orders are valued at; 0:
-    not known, and those two rules are not applied. A triggered order is measured by its trigger.
+    reference: int64 price that bands are measured from and that market orders are valued at; 0: unknown, and those two
+    rules are skipped. A triggered order is measured by its trigger.
     """
     return not order.broken_rule() and not _broken(order, instrument, reference, 1)
 
 
 def _broken(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> int:
-    """Returns the core's rules that an order breaks, as bits. A malformed order breaks no other rule."""
+    """Returns the rules that an order breaks, as bits. A malformed order breaks no other rule."""
     return instrument.core.broken_rules(
         order.side.id,
         order.type.id,
@@ -94,7 +93,7 @@ def _broken(order: OrderSpec, instrument: Instrument, near: int, widened: int) -
 
 
 def _sizes(order: OrderSpec, instrument: Instrument) -> tuple[Decimal, Decimal, Decimal]:
-    """Returns lot, least and greatest quantity of an order of that type."""
+    """Returns lot, minimum and maximum quantity for the order's type."""
     lot, least, most = instrument.lot, instrument.size_min, instrument.size_max
     if order.type is OrderType.MARKET:
         lot = instrument.market_lot or lot
@@ -112,7 +111,7 @@ def _value(order: OrderSpec, instrument: Instrument, near: int) -> str:
 
 
 def _words(rule: int, order: OrderSpec, instrument: Instrument, near: int, widened: int) -> str:
-    """Says how an order breaks one of the core's rules."""
+    """Returns the text for one of the core's rules that an order breaks."""
     sized, priced = instrument.size_text(order.size_int), instrument.price_text
     lot, least, most = map(decimal_text, _sizes(order, instrument))
     tick = decimal_text(instrument.tick)
@@ -170,8 +169,8 @@ def _not_measured(order: OrderSpec, instrument: Instrument, near: int, widened: 
 
 
 class VenueRule(NamedTuple):
-    """Is one row of the pre-trade list: which of the core's rules it is, the error that it refuses with, and what it
-    looks at. bits: 0: what the order itself says."""
+    """One venue rule of the pre-trade list: the core's rule, the error that it refuses with, and the inputs. bits: 0:
+    the order's own form."""
 
     name: str
     error: type[OnetapeError]
@@ -179,10 +178,10 @@ class VenueRule(NamedTuple):
     measure: Callable[[OrderSpec, Instrument, int, int], Measure]
 
     def words(self, order: OrderSpec, instrument: Instrument, near: int, widened: int) -> str:
-        """Says how an order breaks the rule, "" where it does not.
+        """Returns the text if the order breaks the rule, else "".
 
-        near: the price that it is measured by.
-        widened: how many times the band counts.
+        near: the price that the order is measured by.
+        widened: multiple of the price band.
         """
         if not self.bits:
             return order.broken_rule()
@@ -190,7 +189,7 @@ class VenueRule(NamedTuple):
         return _words(broken & -broken, order, instrument, near, widened) if broken else ""
 
 
-# In the order in which they are checked.
+# In the order of the checks.
 VENUE_RULES: Final = (
     VenueRule("order", OrderInvalid, 0, _not_measured),
     VenueRule("trigger", OrderInvalid, _Bit.TRIGGER_WATCH | _Bit.TRIGGER_SIGN | _Bit.TRIGGER_TICK, _not_measured),

@@ -1,13 +1,12 @@
-"""First request wins: of all orders asked for under one key, one leaves.
+"""First request wins: of all orders requested under one key, one leaves.
 
-Several robots may see the same opportunity and ask for the order that takes it. The first request
-has the key from the moment that its order is taken in until its cycle ends: when the robot that
-won says so, or the operator, or the key expires. Until then every other request with that key is
-refused, and told which order has it and how that stands. An order that never came to be (denied,
-or rejected by the venue) holds no key.
+Several robots may see the same opportunity and request the order that takes it. The first request holds the key from
+the moment its order is accepted by the gateway until its cycle ends: when the winning robot or the operator ends it, or
+the key expires. Until then every other request with that key is refused, with the winning order and its status. An
+order that never came to be (denied, or rejected by the venue) holds no key.
 
-A pure table. Where several processes ask, the one that takes the orders in keeps it, and its tape
-is the truth: a claim stands on the order's own intent, so that both are there or neither is.
+A pure table. With several requesting processes, the gateway keeps it, and its tape is the truth: a claim is part of the
+order's intent, so that both are recorded or neither is.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ from onetape.orders.filters import Refusal
 
 __all__ = ["CLAIMS_MAX", "Claim", "FirstRequests", "OrderStatus"]
 
-CLAIMS_MAX: Final = 100_000  # keys in use at a time; beyond it no new one is taken
-WHOLE_ACCOUNT: Final = -1  # in the place of a sub-account's slot
+CLAIMS_MAX: Final = 100_000  # keys in use at a time; more are refused
+WHOLE_ACCOUNT: Final = -1  # scope of a key that is not limited to a sub-account's slot
 _NEVER_WAS: Final = frozenset({OrderState.DENIED, OrderState.REJECTED})
 
-W = TypeVar("W")  # by what an order is known here
+W = TypeVar("W")  # identifies an order for the caller
 
 
 class OrderStatus(NamedTuple):
-    """Pairs the state of an order with a sentence that says it."""
+    """The state of an order with a sentence for people."""
 
     state: OrderState | str
     words: str
@@ -41,14 +40,14 @@ class OrderStatus(NamedTuple):
 class Claim(Generic[W]):
     winner: W
     robot: int
-    until: int  # ns; from then on the key is free
+    until: int  # ns; the key is free from then on
 
 
 class FirstRequests(Generic[W]):
     """Lets one order leave for each request key: the first.
 
-    status_of: returns the status of an order that has or had a key; None: it is not kept any more,
-    and is taken for one that came to be.
+    status_of: returns the status of an order that has or had a key; None: it is not kept any more, and counts as one
+    that came to be.
     """
 
     def __init__(self, status_of: Callable[[W], OrderStatus | None]) -> None:
@@ -59,8 +58,8 @@ class FirstRequests(Generic[W]):
         return len(self._claims)
 
     def refusal(self, key: RequestKey, slot: int, now: int) -> Refusal | None:
-        """Returns why a request with that key may not leave; None: it is the first. now: ns; slot: the sub-account that
-        it is for."""
+        """Returns why a request with that key may not leave; None: it is the first. now: ns; slot: of its
+        sub-account."""
         if key.broken_rule:
             return Refusal.of(OrderInvalid, key.broken_rule)
         claim = self._claims.get(_scope(key, slot))
@@ -74,17 +73,16 @@ class FirstRequests(Generic[W]):
         return None
 
     def winner(self, key: RequestKey, slot: int) -> W | None:
-        """Returns the order that took the newest cycle of that key, also an expired one."""
+        """Returns the order of the newest cycle of that key, also if expired."""
         claim = self._claims.get(_scope(key, slot))
         return None if claim is None else claim.winner
 
     def claim(self, key: RequestKey, slot: int, winner: W, robot: int, now: int) -> None:
-        """Gives the key to an order that was taken in."""
+        """Gives the key to an accepted order."""
         self._claims[_scope(key, slot)] = Claim(winner, robot, now + key.expires)
 
     def end(self, key: RequestKey, slot: int, robot: int | None = None) -> str:
-        """Frees the key. robot: who asks for it, None: the operator, or the tape. Returns why not, "" where
-        it is free."""
+        """Frees the key and returns "", or returns why not. robot: the requester, None: the operator, or the tape."""
         scope = _scope(key, slot)
         claim = self._claims.get(scope)
         if claim is not None and robot not in (None, claim.robot):

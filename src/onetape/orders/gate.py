@@ -1,8 +1,8 @@
-"""Asked for every new order and every amendment before it leaves: the list of `pre_trade.rules`,
-of the account as it is at this moment.
+"""Checks every new order and amendment before it leaves, with the list of `pre_trade.rules` and the account's current
+state.
 
-Each refusal has an error's number and words, and becomes DENIED (of an amendment: update_rejected;
-the order stays as it was).
+Each refusal has an error's number and text, and becomes DENIED (for an amendment: update_rejected; the order stays
+unchanged).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["Gate", "Limits"]
 
 @dataclass(slots=True)
 class Gate(TradingState):
-    """Judges each order before it is sent."""
+    """Checks each order before it is sent."""
 
     def refusal(
         self,
@@ -39,9 +39,9 @@ class Gate(TradingState):
         robot: int = 0,
         rate: int = 0,
     ) -> Refusal | None:
-        """Returns the first rule that the order breaks, None where none. Counts it against the rates. is_inside: it
-        trades with orders of ours and not at the venue. behind_ns: how much too old the market was that it was decided
-        on. rate: the robot's orders a second, 0: no limit of its own."""
+        """Returns the first rule that the order breaks, else None. Counts it against the rates. is_inside: it trades
+        with our own orders and not at the venue. behind_ns: by how much the market data of the decision was too old.
+        rate: the robot's orders a second, 0: no limit of its own."""
         view = View(self, spec, now)
         view.is_inside, view.behind_ns, view.robot, view.rate = is_inside, behind_ns, robot, rate
         view.is_by_hand = is_by_hand
@@ -50,9 +50,9 @@ class Gate(TradingState):
     def amendment(
         self, order: Order, now: int, *, price: int, size: int, behind_ns: int = 0, rate: int = 0
     ) -> Refusal | None:
-        """Judges another price or size (0: as it is) as a new order in the place of the old.
+        """Checks a new price or size (0: unchanged) as a new order that replaces the old one.
 
-        One that only makes it smaller always passes, where the venue changes orders at all.
+        An amendment that only reduces the size always passes, if the venue can amend at all.
         """
         if (i := self.instruments.get(order.spec.symbol)) is not None and i.amend is AmendRule.NONE:
             return Refusal.of(OrderInvalid, "the venue changes no order: cancel it, and place another one")
@@ -64,7 +64,7 @@ class Gate(TradingState):
         return refusal_of(view)
 
     def left(self, order: Order, now: int, *, is_inside: bool = False) -> Refusal | None:
-        """Judges what is left of an order that was let through and is to be placed (again).
+        """Checks the rest of an accepted order that is to be placed (again).
 
         now: ns.
         """
@@ -74,20 +74,19 @@ class Gate(TradingState):
         return refusal_of(view)
 
     def hold_to_stops(self, now: int) -> None:
-        """While killed, and of what is halted: cancels what robots still have working that could
-        open a position. An order may appear late, or a cancel may not have left before the gateway
-        itself died."""
+        """Cancels robots' working orders that could open a position, while killed or halted. Repeated, because an order
+        may appear late, and a cancel may not have left before the gateway died."""
         for order in list(self.manager.open.values()) if self.halts.killed or self.halts else ():
             if order.robot and not self.reduces(order.spec, order) and self._is_stopped(order, now):
                 self.manager.cancel_once(order, now)
 
     def _is_stopped(self, order: Order, now: int) -> bool:
-        worst = order.filled + order.worst_left  # of an amendment under way what it may come to
+        worst = order.filled + order.worst_left  # with an unanswered amendment, the larger outcome
         view = self._view_of(order, now, size=worst, price=order.price)
         return killed(view) is not None or halted(view) is not None
 
     def _view_of(self, order: Order, now: int, *, size: int, price: int) -> View:
-        """Shows an order of ours that is there, with that size and price."""
+        """Returns the view of an existing order of ours with that size and price."""
         view = View(self, structs.replace(order.spec, size_int=size, price_int=price), now, order)
         view.robot, view.is_by_hand = order.robot, self.manager.owners.is_by_hand(order.robot, order.order_id)
         return view

@@ -1,8 +1,7 @@
-"""What a gateway has been told not to open: halts and bans, positions without protection, and until when
-a guardian watches.
+"""What a gateway must not open: halts and bans, unprotected positions, and the guardian's lease.
 
-Pure. Each of these changes by a command that is on the tape first, so a start knows them again from
-there; what has an end ends by the gateway's own clock, whether or not anybody is there to lift it.
+Pure. Each change is a command that is on the tape first, so a restart restores it from there; an end by time follows
+the gateway's own clock, also without a guardian or operator.
 """
 
 from __future__ import annotations
@@ -33,37 +32,37 @@ HALT_FIELDS: Final = (
     "until",
     "reason",
 )
-HALTS_MAX: Final = 10_000  # that hold at the same time
+HALTS_MAX: Final = 10_000  # simultaneous halts
 TEXT_MAX: Final = 200
 
 
 class Scope(StrEnum):
-    """Names what a halt is about."""
+    """The scope of a halt."""
 
     SYMBOL = "symbol"
-    STRATEGY = "strategy"  # a sub-account, `main` is the pool
+    STRATEGY = "strategy"  # a sub-account; `main` is the pool
     ACCOUNT = "account"
     SYSTEM = "system"
 
 
 class Level(IntEnum):
-    """Grades danger: each level refuses what the one before it does, and more."""
+    """The danger levels: each refuses what the one before it does, and more."""
 
-    ADD = 1  # what is held may be added to, nothing else is opened
+    ADD = 1  # positions may be increased, no other is opened
     REDUCE = 2  # nothing is opened
-    HANDS = 3  # robots send nothing, reductions neither; the operator and the guardian reduce
+    HANDS = 3  # robots send nothing, not even reductions; the operator and the guardian reduce
 
 
 class Halt(msgspec.Struct, frozen=True, kw_only=True):
-    """Stops new risk of its subject from `since` until `until`, ns UTC; 0: until it is lifted.
+    """A stop of new risk of its subject from `since` until `until`, ns UTC; 0: until it is lifted.
 
-    rule: whose limit was reached, "ban" of one that somebody has set.
-    loss, limit: amounts with their currency, "" of a ban.
+    rule: the limit that was reached, "ban" for one that an operator set.
+    loss, limit: amounts with their currency, "" for a ban.
     """
 
     id: str
     scope: Scope
-    subject: str  # symbol, sub-account or account; "" of the system
+    subject: str  # symbol, sub-account or account; "" for the system
     rule: str
     loss: str = ""
     limit: str = ""
@@ -85,12 +84,11 @@ class Halt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def halt_of(fields: Mapping[str, Any], *, actor: str, account: str, time: int) -> Halt:
-    """Makes the halt that a command asks for; recovery makes the same of the command's frame.
+    """Makes the halt that a command requests, live and in recovery from the command's frame.
 
-    fields: symbol or strategy names the subject; with neither it is the account, or what `scope` and
-    `subject` say. level: the danger level of the subject, which takes the place of its last one. until: ns
-    UTC, or how long ("4h") from `since`; without it until it is lifted. time: of the command's frame, ns.
-    Raises UsageError.
+    fields: symbol or strategy names the subject; without both it is the account, or `scope` and `subject`. level: the
+    subject's danger level, which replaces its last one. until: ns UTC, or a duration ("4h") from `since`; without it,
+    until lifted. time: of the command's frame, ns. Raises UsageError.
     """
     if unknown := set(fields) - set(HALT_FIELDS):
         raise UsageError(f"halt takes {', '.join(HALT_FIELDS)}, not {', '.join(sorted(unknown))[:80]}")
@@ -134,12 +132,12 @@ def halt_of(fields: Mapping[str, Any], *, actor: str, account: str, time: int) -
 
 
 def danger_id(scope: Scope, subject: str) -> str:
-    """Returns the id of the halt that is a subject's danger level: it has one at a time."""
+    """Returns the halt id of a subject's danger level, of which it has one at a time."""
     return f"danger:{scope}:{subject}"
 
 
 def _level(value: object) -> Level | None:
-    """Returns the level that is meant; None: none is."""
+    """Returns the level in the command, None without."""
     if value is None:
         return None
     try:
@@ -157,7 +155,7 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
 
 
 def _time(value: object, *, of: int) -> int:
-    """Returns ns UTC of a number, or of a duration after `of`."""
+    """Returns ns UTC from a number, or from a duration after `of`."""
     text = str(value)
     time = int(text) if text.isdecimal() else of + parse_duration(text)
     if isinstance(value, bool) or not 0 <= time <= TIME_MAX or (not of and not text.isdecimal()):
@@ -166,7 +164,7 @@ def _time(value: object, *, of: int) -> int:
 
 
 class HaltsRecord(msgspec.Struct, frozen=True):
-    """Keeps halts, bans and the lease in a checkpoint."""
+    """The halts, bans and lease in a checkpoint."""
 
     halts: list[Halt] = []
     unprotected: dict[str, int] = {}
@@ -174,12 +172,12 @@ class HaltsRecord(msgspec.Struct, frozen=True):
 
 
 class Halts:
-    """Keeps the halts and bans of one gateway.
+    """The halts and bans of one gateway.
 
-    killed: why nothing that may open may leave, "": it may.
-    unprotected: symbol -> since when its position has no stop that was verified, ns.
-    lease_until: until when a guardian watches, by the venue's clock, ns; 0: none does.
-    epoch: of the guardian that the lease is of; an older one's counts no more.
+    killed: why no order that may open may leave, "": it may.
+    unprotected: symbol -> since when its position has no verified stop, ns.
+    lease_until: end of the guardian's lease by the venue's clock, ns; 0: no guardian.
+    epoch: of the guardian that holds the lease; leases of older ones are ignored.
     """
 
     def __init__(self) -> None:
@@ -199,7 +197,7 @@ class Halts:
         return len(self.by_id) < HALTS_MAX or halt.id in self.by_id
 
     def begin(self, halt: Halt) -> None:
-        """Begins a halt, which replaces one of the same id."""
+        """Begins a halt, replacing one of the same id."""
         self.by_id[halt.id] = halt
 
     def find(self, id_: str) -> Halt | None:
@@ -210,19 +208,19 @@ class Halts:
         return self.by_id.pop(id_, None)
 
     def expire(self, now: int) -> list[Halt]:
-        """Removes the halts whose time is over."""
+        """Removes expired halts."""
         over = [each for each in self.by_id.values() if not each.holds(now)]
         for each in over:
             del self.by_id[each.id]
         return over
 
     def of(self, symbol: str, strategy: str, now: int) -> Halt | None:
-        """Returns the first halt that holds for such an order, the highest level and then the widest scope first."""
+        """Returns the first halt that applies to such an order: highest level, then widest scope."""
         found = [each for each in self.by_id.values() if each.holds(now) and _is_of(each, symbol, strategy)]
         return max(found, key=lambda each: (each.level, _WIDTH[each.scope]), default=None)
 
     def protect(self, symbol: str, since: int) -> None:
-        """Notes from when on a symbol's position is unprotected, ns; 0: it is protected."""
+        """Sets since when a symbol's position is unprotected, ns; 0: it is protected."""
         if since:
             self.unprotected[symbol] = since
         else:

@@ -1,4 +1,4 @@
-"""Trades own orders with each other instead of at the venue, and keeps what is left of them."""
+"""Trades our own orders with each other instead of at the venue, and handles what is left of them."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ from onetape.orders.reports import FillReport
 
 __all__ = ["HELD_MAX", "end_held", "release", "take_off", "trade_inside"]
 
-HELD_MAX: Final = 5 * SECOND  # an order waits for others as long as for an answer of the venue
+HELD_MAX: Final = 5 * SECOND  # longest wait of a held order, as long as for an answer of the venue
 
 
 def trade_inside(manager: OrderManager, fill: FillReport, now: int) -> None:
-    """Books both sides of an internal trade, by one of them; what is booked already stays."""
+    """Books both sides of an internal trade from one of them; a booked side is skipped."""
     for each in (fill, fill.other_side):
         if not manager.books.has(each):
             manager.book(each, manager.orders.get(each.client_id), now)
 
 
 def take_off(manager: OrderManager, order: Order, now: int) -> None:
-    """Asks the venue to cancel what works there, and nothing about it is open. What is then left of
-    it is not over."""
+    """Cancels at the venue an order without an open request, so that the gateway holds its rest."""
     manager.send_cancel(order, now, is_reissue=True)
 
 
 def release(manager: OrderManager, order: Order, now: int) -> bool:
-    """Sends what is left of a held order to the venue. False: there is no client id left for it."""
+    """Sends the rest of a held order to the venue. False: no client id is left for it."""
     if not manager.account.next_name(order):
         return False
     manager.intend(order, RequestKind.AMEND, now, is_reissue=True)
@@ -38,5 +37,5 @@ def release(manager: OrderManager, order: Order, now: int) -> bool:
 
 
 def end_held(manager: OrderManager, order: Order, now: int, code: int, reason: str) -> None:
-    """Ends a held order: denies it, or cancels what is left of it."""
+    """Ends a held order: denies it, or cancels its rest."""
     manager.report(order, OrderNews.CANCELED if order.accepted else OrderNews.DENIED, now, code, reason)

@@ -1,35 +1,32 @@
-"""The order state machine as data: what every event does in every state, each pair decided.
+"""The order state machine as data: the effect of every event in every state.
 
 Theory of operation
 -------------------
-An order's life is told by events: some are ours (we submit it, ask to cancel it), the others are
-the venue's, which arrive late, twice, in the wrong order, or not at all. The table has one row for each
-state and in it one cell for each event; there is no default. It is written down and run in
-`core/orders/order_life.cpp`; TABLE is that one as Python reads it. A cell is
+Some events are ours (we submit an order, request its cancel), the others are the venue's, which arrive late, twice, in
+the wrong order, or not at all. The table has one row for each state and one cell for each event; there is no default.
+It is written and executed in `core/orders/order_life.cpp`; TABLE is Python's copy of it. A cell is
 
 - a state: the order goes there;
-- SAME: the event is taken in and changes no state (an acknowledgement after the fill it caused);
-- OPEN: the order is alive; which state that is follows from what is known of it;
-- GONE: it is proven to be at the venue no more: REJECTED if nothing shows that it ever was there,
-  else CANCELED;
-- LATE: a fill that comes when the order has ended. It is booked, because the position is real, and
-  the state stays; in REJECTED it also contradicts what the venue said, so it is counted there;
-- REFUSED: a request of ours that cannot be: it is not sent, and the order is as it was;
+- SAME: the event is accepted and changes no state (an acknowledgement after the fill it caused);
+- OPEN: the order is alive; its state follows from its recorded facts;
+- GONE: the order is proven to be no longer at the venue: REJECTED if nothing shows that it ever was there, else
+    CANCELED;
+- LATE: a fill of an ended order. It is booked, because the position is real, and the state stays; in REJECTED it also
+    contradicts the venue's report, so it is counted there;
+- REFUSED: an impossible request of ours: it is not sent, and the order does not change;
 - IMPOSSIBLE: from the venue a breach of protocol, counted and reconciled; from us a bug.
 
-Four facts stand beside the state, because a state alone cannot hold them: whether the order is
-known to have lived (`accepted`), whether its trigger fired, and which requests are unanswered
-(`cancel_open`, `update_open`). They only matter in OPEN and GONE cells.
+Four facts are kept beside the state: whether the order is known to have been at the venue (`accepted`), whether its
+trigger fired, and whether a cancel or an amendment is unanswered (`cancel_open`, `update_open`). They only matter in
+OPEN and GONE cells.
 
-Why the same deliveries in any order end alike: news that is overtaken by later news is SAME, every
-fill is booked in every state that can have one, and an order whose fills add up to its quantity is
-FILLED, also if a cancel was confirmed first (a fill that was under way then). Of a quantity that is
-being amended the larger one counts until the answer is there.
+The same deliveries in any order end in the same state, because news overtaken by later news is SAME, every fill is
+booked in every state that can have one, and an order whose fills add up to its quantity is FILLED, also if a cancel was
+confirmed first (the fill was under way). While an amendment is unanswered, the larger quantity counts.
 
-UNKNOWN means: something was sent and its outcome is not known. It is left by proof only: news, a
-fill, or a question whose answer settles it (`found_working`, `found_absent`). Silence is never
-proof, and time-outs lead into UNKNOWN, never out of it. An order that the venue knows and no tape
-does (its intent was lost with the power) begins its life here in UNKNOWN.
+UNKNOWN means: a request was sent and its outcome is unknown. Only proof leads out of it: news, a fill, or a query whose
+answer settles it (`found_working`, `found_absent`). Silence is never proof; time-outs lead into UNKNOWN, never out of
+it. An order that is at the venue and on no tape (its intent was lost in a power failure) begins in UNKNOWN.
 """
 
 from __future__ import annotations
@@ -43,7 +40,7 @@ from onetape.model.errors import check
 
 
 class OrderEvent(StrEnum):
-    """Names what can happen to an order. The first four are ours."""
+    """The events of an order. The first four are ours."""
 
     __hash__ = str.__hash__  # as TapeWord's
 
@@ -59,14 +56,14 @@ class OrderEvent(StrEnum):
     FILL_EXCESS = "fill_excess"  # they add up to more: booked, and the venue's mistake
     CANCEL_ACK = "cancel_ack"
     CANCEL_REJECT = "cancel_reject"
-    AMEND_ACK = "amend_ack"  # also unasked, where a venue shrinks an order
+    AMEND_ACK = "amend_ack"  # also without a request, where a venue shrinks an order
     AMEND_REJECT = "amend_reject"
     EXPIRE = "expire"
-    VENUE_CANCEL = "venue_cancel"  # unasked: self-trade, liquidation, dead-man switch
+    VENUE_CANCEL = "venue_cancel"  # without a request: self-trade, liquidation, dead-man switch
     REPLY_LOST = "reply_lost"  # our deadline for an answer has passed
     MISSING = "missing"  # a full list of working orders lacks it
-    FOUND_WORKING = "found_working"  # asked for, and there
-    FOUND_ABSENT = "found_absent"  # proven: never taken, or no longer there
+    FOUND_WORKING = "found_working"  # the query found it
+    FOUND_ABSENT = "found_absent"  # proven: never accepted, or no longer there
     DUPLICATE = "duplicate"  # news or a trade id seen before
 
     @property
@@ -76,12 +73,12 @@ class OrderEvent(StrEnum):
 
     @property
     def is_ours(self) -> bool:
-        """Tells whether the event is a request of ours, and no report."""
+        """Tells whether the event is a request of ours and not a report."""
         return self in OUR_EVENTS
 
 
 class Effect(StrEnum):
-    """Names what a cell of the table is when it is no state."""
+    """The effect in a cell of the table that is not a state."""
 
     SAME = "same"
     OPEN = "open"
@@ -121,8 +118,8 @@ def _read(matrix: bytes) -> dict[OrderState, dict[OrderEvent, Cell]]:
 
 TABLE: Final = _read(order_table())
 
-# What an order that has ended at the venue is told as. FILLED is of the quantity that it has there:
-# a reduce-only order may have been cut to the position.
+# The news with which an end at the venue is reported. FILLED is measured by the quantity at the venue: a reduce-only
+# order may have been cut to the position.
 ENDS: Final = {
     OrderState.CANCELED: OrderNews.CANCELED,
     OrderState.EXPIRED: OrderNews.EXPIRED,

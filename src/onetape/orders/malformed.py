@@ -1,4 +1,4 @@
-"""What a venue says and cannot mean: messages that cannot be read, numbers that no tape holds."""
+"""Detection of malformed venue messages: unreadable ones, and numbers that no tape can store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onetape.orders.reports import VenueReport
 
 __all__ = ["MALFORMED", "check_reports"]
 
-# What reading a message of others may raise. Where ours is at fault the process ends.
+# The errors that reading a foreign message may raise. An error in our own messages ends the process.
 MALFORMED: Final = (
     LookupError,
     TypeError,
@@ -26,15 +26,15 @@ MALFORMED: Final = (
     FundsError,
     VenueError,
 )
-# What a tape has room for: numbers of 64 bits, money of 128.
+# The ranges of a tape: 64-bit numbers, 128-bit money.
 NUMBER_MAX: Final = 2**63 - 1
 MONEY_MAX: Final = 2**127 - 1
 _MONEY: Final = frozenset({"fee", "total", "available", "amount", "bought", "spent"})
 
 
 def check_reports(reports: Iterable[VenueReport]) -> None:
-    """Raises ValueError, OverflowError for what no tape could hold: it is refused where it is read
-    and not where it is written, when much else has been done with it."""
+    """Raises ValueError or OverflowError for values that a tape cannot store, when they are read and not when they are
+    written, after other state has changed."""
     for each in reports:
         if is_plain_report(each):
             continue
@@ -46,6 +46,6 @@ def check_reports(reports: Iterable[VenueReport]) -> None:
             elif type(value) is Decimal and not value.is_finite():
                 raise ValueError(f"{name} is {value}")
             elif type(value) is str:
-                value.encode()  # half a surrogate pair is no text
+                value.encode()  # half a surrogate pair cannot be encoded
                 if name == "venue_id" and value.isdigit() and not 0 <= int(value) <= NUMBER_MAX:
                     raise OverflowError(f"{name} is {value[:40]}")

@@ -1,4 +1,4 @@
-"""What the order manager of a gateway says, and how an order is made of a request or of the venue's words."""
+"""Inputs and outputs of a gateway's order manager, and orders made from requests or from the venue's reports."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ __all__ = [
 
 
 class Request(NamedTuple):
-    """Carries a robot's request. `order_id` is the robot's; price and size are an amendment's."""
+    """A robot's request. `order_id` is the robot's; price and size are an amendment's."""
 
     robot: int
     kind: RequestKind
@@ -56,11 +56,10 @@ class Request(NamedTuple):
 
 
 class IntentOut(NamedTuple):
-    """Carries an intent, which is journaled before the request goes to the wire.
+    """An intent, which is journaled before its request is sent.
 
-    is_reissue: of a cancel: what is left is to be placed again; of an amendment: it goes to the
-    venue as a new order.
-    share: of an amendment: by how much the order gets smaller so that this may take.
+    is_reissue: of a cancel: the rest will be placed again; of an amendment: it goes to the venue as a new order.
+    share: of an amendment: by how much the order is reduced to make room for this reduction.
     """
 
     order: Order
@@ -72,10 +71,10 @@ class IntentOut(NamedTuple):
 
 
 class NewsOut(NamedTuple):
-    """Carries a change of an order's state to its robot.
+    """A change of an order's state, for its robot.
 
-    state: what the order manager makes of it.
-    is_local: a change that was refused here and never left; the order is as it was.
+    state: the state after it.
+    is_local: a change that was refused here and never sent; the order is unchanged.
     """
 
     order: Order
@@ -88,10 +87,10 @@ class NewsOut(NamedTuple):
 
 
 class FillOut(NamedTuple):
-    """Carries a fill to the order's robot.
+    """A fill, for the order's robot.
 
-    order: None where no order of ours stands behind it.
-    is_forced: the venue itself has closed with it.
+    order: None for a fill of no order of ours.
+    is_forced: the venue itself closed a position with it.
     """
 
     order: Order | None
@@ -100,19 +99,19 @@ class FillOut(NamedTuple):
 
 
 class AccountOut(NamedTuple):
-    """Carries a balance (`side` None) or a position as the venue has it."""
+    """A balance (`side` None) or a position, as the venue reports it."""
 
     name: str  # a currency or a symbol
     side: PositionSide | None
     amount: int
     time: int
     source: str  # stream or rest
-    reference: str = ""  # of what moved it, where it is booked once by that
-    price: int = 0  # that a position is reckoned from, where nobody knows what it was opened at
+    reference: str = ""  # of the cause, for a change that is booked once by its reference
+    price: int = 0  # entry price assumed for a position whose entry is unknown
 
 
 class HealthOut(NamedTuple):
-    """A change of health to be written. kind, subject and state as CONTRACT's Health has them; severity: info, warning,
+    """A change of health to be written. kind, subject and state as in CONTRACT's Health; severity: info, warning,
     critical."""
 
     kind: str
@@ -122,7 +121,7 @@ class HealthOut(NamedTuple):
 
 
 class CycleOut(NamedTuple):
-    """Says that a request key is free again, or why not. robot 0: by the operator."""
+    """The end of a request key's cycle, or why it does not end. robot 0: by the operator."""
 
     key: RequestKey
     slot: int
@@ -131,8 +130,8 @@ class CycleOut(NamedTuple):
 
 
 class TakenOut(NamedTuple):
-    """Says up to which frame a robot's journal has been processed. Behind all that came of them, so that what a gateway
-    had not come to when it died is dealt with by the next one. decided: when."""
+    """The frame up to which a robot's journal has been processed. Written after all that its frames caused, so that a
+    restarted gateway processes the rest. decided: when."""
 
     robot: int
     first: int
@@ -144,15 +143,15 @@ Out = IntentOut | NewsOut | FillOut | AccountOut | HealthOut | CycleOut | TakenO
 
 
 def spec_sent(order: Order) -> OrderSpec:
-    """Returns the terms that are sent: of an order that is placed again, what is left of it."""
+    """Returns the terms to send: for an order that is placed again, of its rest."""
     if not order.sent_at:
         return order.spec
     return structs.replace(order.spec, size_int=order.size - order.away, price_int=order.price)
 
 
 def note_filled(order: Order, report: OrderStatusReport) -> None:
-    """Takes in how much of it the venue says is filled. Of one that was seen there first none of the fills is waited
-    for."""
+    """Records the filled quantity that the venue reports. An order first seen at the venue does not wait for these
+    fills."""
     order.reported_filled = max(order.reported_filled, report.filled)
     if order.is_met:
         order.filled = max(order.filled, report.filled)
@@ -160,7 +159,7 @@ def note_filled(order: Order, report: OrderStatusReport) -> None:
 
 
 def next_name(order: Order, chars_max: int) -> str:
-    """Returns the client id under which what is left is placed again, "" where there is none."""
+    """Returns the client id under which the rest is placed again, "" where none is left."""
     parsed = parse_client_id(order.client_id)
     if parsed is None or order.reissues >= ATTEMPT_MAX:
         return ""
@@ -169,8 +168,8 @@ def next_name(order: Order, chars_max: int) -> str:
 
 
 def in_our_sizes(order: Order, report: OrderStatusReport) -> OrderStatusReport | None:
-    """Restates a report of the venue's order in the quantities of ours, which is larger by what was filled before;
-    None: that order is gone, and what was to be learned from it is known."""
+    """Converts a report of the venue's order to the quantities of ours, which includes what was filled before. None:
+    the report is about a former order, which has ended."""
     if (former := order.former) and (report.client_id or report.venue_id) in former:
         return None
     away, outside = order.away, order.filled_outside
@@ -186,7 +185,7 @@ def requested_order(client_id: str, request: Request, now: int) -> Order:
 
 
 def met(report: OrderStatusReport, robot: int, order_id: int) -> Order:
-    """Makes an order that no tape of ours has from the venue's report."""
+    """Makes an order from the venue's report, for one that is on no tape of ours."""
     order = Order(robot, order_id, spec_of(report), report.time, report.client_id)
     order.price, order.conditional, order.is_met = report.price, report.conditional, True
     order.state = report.state if report.state in ENDS else OrderState.ACCEPTED
@@ -195,7 +194,7 @@ def met(report: OrderStatusReport, robot: int, order_id: int) -> Order:
 
 
 def spec_of(report: OrderStatusReport) -> OrderSpec:
-    """Reconstructs the terms that an order was placed with from the venue's report."""
+    """Reconstructs an order's terms from the venue's report."""
     is_market = report.type is OrderType.MARKET
     return OrderSpec(
         symbol=report.symbol,
@@ -209,7 +208,7 @@ def spec_of(report: OrderStatusReport) -> OrderSpec:
 
 
 def spec_of_guardian(report: OrderStatusReport) -> OrderSpec:
-    """Reconstructs the terms of an order of the guardian's: a stop or take-profit while it waits for its trigger."""
+    """Reconstructs the terms of a guardian's order: a stop or take-profit while it waits for its trigger."""
     kind = TriggerKind.TAKE_PROFIT if report.takes_profit else TriggerKind.STOP
     return structs.replace(
         spec_of(report),

@@ -1,18 +1,17 @@
-"""The order manager of one venue account: what was asked for, sent, said, and proven.
+"""The order manager of one venue account: what was requested, sent, reported, and proven.
 
-A pure core. Requests of robots, answers, words of the account's stream and the time come in; what
-goes to the journal (`outs`) and to the wire (`calls`) comes out, in the order in which it has to be
-carried out: an intent is on the journal before its call leaves.
+A pure core. Inputs: robots' requests, answers, reports of the account's stream, and the time. Outputs: journal entries
+(`outs`) and calls (`calls`), to be carried out in order: an intent is on the journal before its call leaves.
 
-What it holds to:
+Guarantees:
 
-- No order is sent twice under two ids, and none again that may have arrived: an order whose answer
-  is lost is UNKNOWN and is asked for, by its id, then by its fills, until its state is proven.
-- Absence from a list, and an error of the network, prove nothing. "No such order" does after
-  `ABSENT_AFTER` since it was sent, because a venue refuses requests older than their window.
-- A fill is booked once, by symbol, trade id and side, whichever way it came and in whatever order.
-- What other hands do is shown as foreign and never touched. What is ours by its id and on no tape
-  of ours is attributed by that id.
+- No order is sent twice under two ids, and none again that may have arrived: an order whose answer is lost is UNKNOWN
+    and is queried, by its id, then by its fills, until its state is proven.
+- Absence from a list, and a network error, prove nothing. "No such order" does `ABSENT_AFTER` after it was sent,
+    because a venue refuses requests older than their window.
+- A fill is booked once, by symbol, trade id and side, however and in whatever order it arrived.
+- Orders placed by others are shown as foreign and never touched. Orders that are ours by their id but on no tape of
+    ours are attributed by that id.
 """
 
 from __future__ import annotations
@@ -65,23 +64,23 @@ from onetape.orders.reports import (
 __all__ = ["DECIDED_WITHIN", "RESEND_AFTER", "SENDS_MAX", "OrderManager", "OrderOwners"]
 
 ANSWER_WITHIN: Final = 5 * SECOND
-DECIDED_WITHIN: Final = 10 * SECOND  # what may open is not sent later than that: the market is another one by then
-RESEND_AFTER: Final = SECOND // 5  # where the venue names no wait
-SENDS_MAX: Final = 4  # of one request that the venue refuses for now, or of a cancel that is lost
+DECIDED_WITHIN: Final = 10 * SECOND  # an order that may open is not sent later: the market has changed
+RESEND_AFTER: Final = SECOND // 5  # if the venue names no wait
+SENDS_MAX: Final = 4  # of a request that the venue refuses for now, or of a lost cancel
 
-# Named once: a member looked up at its class costs as much as a call.
+# Bound once: a lookup of a member at its class costs as much as a call.
 _PLACE: Final = RequestKind.PLACE
 
 
 class OrderOwners(Protocol):
-    """Tells whose an order is that no tape has."""
+    """Finds the owner of an order that is on no tape."""
 
     def owner_of(self, name: str) -> tuple[int, int] | None:
-        """Returns the robot's number and its order's by a client id; None: it is not of ours."""
+        """Returns robot number and order number of a client id; None: not one of ours."""
         ...
 
     def is_by_hand(self, robot: int, order_id: int) -> bool:
-        """Tells whether a person or a guardian has placed it."""
+        """Tells whether a person or a guardian placed the order."""
         ...
 
 
@@ -89,10 +88,10 @@ class OrderManager:
     """Keeps the orders of one account: takes requests, answers and reports, and makes calls and news.
 
     now: ns UTC.
-    account: its orders, whose venue makes the calls. references: a recent price of each symbol, units.
-    goes_on: asked when an order has ended at the venue, with all its fills, and nobody has been told; true: it goes on
-    here, and nobody is. None: each ends.
-    What it says is added to `outs`, in order.
+    account: its orders; its venue makes the calls. references: a recent price of each symbol, units.
+    goes_on: called before an order's end at the venue is reported, with all its fills booked. True: the order continues
+    here and no end is reported. None: each end is reported.
+    Outputs are added to `outs`, in order.
     """
 
     def __init__(
@@ -117,21 +116,22 @@ class OrderManager:
         self.venue_positions = self.books.venue_positions
         self.balances = self.books.balances
         self.mode: AccountModeReport | None = None
-        self.unmatched: dict[tuple[str, int, Side], FillReport] = {}  # fills of orders not yet known
-        self.counts: dict[str, int] = {}  # what was odd, by name
-        self.touched: set[str] = set()  # symbols of which something was heard since a round ended
+        self.unmatched: dict[tuple[str, int, Side], FillReport] = {}  # fills of orders not known yet
+        self.counts: dict[str, int] = {}  # anomalies, by name
+        self.touched: set[str] = set()  # symbols with news since the last round
         self.owners = owners
-        # What takes in usual orders with what is said of them, and their fills, in one call each, where there is one.
+        # The core's path for usual orders with their reports, and for their fills, in one call each; None: there is
+        # none.
         self.plain: PlainOrders | None = None
         self.plain_fills: PlainFills | None = None
         self._goes_on = goes_on
         self._queried_venue_ids: set[tuple[str, str]] = set()
-        self._sent = 0  # requests about orders
+        self._sent = 0  # count of requests about orders
 
-    # --- what robots ask for ----------------------------------------------------------------------
+    # --- requests of robots -----------------------------------------------------------------------
 
     def submit(self, client_id: str, request: Request, now: int, *, held: bool = False) -> Order:
-        """Takes a new order that the gate has let through, and sends it. held: it is not sent yet."""
+        """Accepts a new order that passed the gate, and sends it. held: it is not sent yet."""
         order = requested_order(client_id, request, now)
         self.account.place(order, is_held=held)
         self.outs.append(IntentOut(order, _PLACE, order.price, order.size))
@@ -140,14 +140,14 @@ class OrderManager:
         return order
 
     def deny(self, client_id: str, request: Request, now: int, code: int, reason: str) -> Order:
-        """Takes a new order that is denied and never sent."""
+        """Records a new order that is denied and never sent."""
         order = requested_order(client_id, request, now)
         self.account.place(order)
         self.report(order, OrderNews.DENIED, now, code, reason)
         return order
 
     def cancel(self, order: Order, now: int) -> None:
-        """Cancels an order at the venue; while its placing is unanswered, as soon as it is answered."""
+        """Cancels an order at the venue; if its placing is unanswered, after the answer."""
         if order.is_foreign or not order.is_open:
             self.refuse(order, OrderNews.CANCEL_REJECTED, now)
             return
@@ -158,22 +158,22 @@ class OrderManager:
             if order.cancel_wanted:
                 return
             waiting = order.pending.get(RequestKind.PLACE)
-            if waiting is not None and waiting.resend_at:  # refused for now: it is nowhere
+            if waiting is not None and waiting.resend_at:  # refused for now: it is not at the venue
                 order.pending.end(RequestKind.PLACE)
                 self._refused(order, now, waiting.code, _left_unsent(waiting, now))
                 return
             order.cancel_wanted = True
-            self.intend(order, RequestKind.CANCEL, now)  # now: it holds, whoever dies before it can leave
+            self.intend(order, RequestKind.CANCEL, now)  # journaled now, so that it survives a crash before it is sent
             return
         if RequestKind.CANCEL in order.pending:
-            if order.is_taken_off:  # now it is over when it has gone
+            if order.is_taken_off:  # after its removal from the venue, the order ends
                 self.intend(order, RequestKind.CANCEL, now)
             return
         order.cancel_retries = 0
         self.send_cancel(order, now)
 
     def send_cancel(self, order: Order, now: int, *, is_reissue: bool = False) -> None:
-        """Sends a cancel of an order that has no other request under way. is_reissue: as an intent has it."""
+        """Sends a cancel of an order without another open request. is_reissue: as in `IntentOut`."""
         self.intend(order, RequestKind.CANCEL, now, is_reissue=is_reissue)
         self.send(order, RequestKind.CANCEL, now)
 
@@ -188,25 +188,25 @@ class OrderManager:
         is_reissue: bool = False,
         share: int = 0,
     ) -> None:
-        """Asks for the end or the amendment of an order: the intent of what is sent next. price, size: 0: as they are;
-        is_reissue, share: as an intent has them."""
+        """Records the intent to cancel or amend that is sent next. price, size: 0: unchanged; is_reissue, share: as in
+        `IntentOut`."""
         price, size = price or order.price, size or order.size
         self.account.request(order, kind, price, size, now, is_reissue=is_reissue)
         self.outs.append(IntentOut(order, kind, price, size, is_reissue, share))
 
     def cancel_once(self, order: Order, now: int) -> None:
-        """Cancels an order unless that is under way: for callers that repeat it until it is gone."""
+        """Cancels an order unless a cancel is under way, for callers that repeat it until the order is gone."""
         is_requested = RequestKind.CANCEL in order.pending and not order.is_taken_off
         if not order.cancel_wanted and not is_requested:
             self.cancel(order, now)
 
     def cancel_ended(self, order: Order, now: int) -> None:
-        """Cancels at the venue what works there though it has ended here: nobody else would."""
+        """Cancels an order that has ended here but works at the venue, because no other component would."""
         self.calls.append(self.venue.cancel(OrderKey(order.spec.symbol, order.name, order.conditional), now))
 
     def cancel_all(self, now: int, robot: int = 0, *, among: Iterable[str] | None = None) -> int:
-        """Cancels the orders of a robot, or of all robots (0), never foreign and protective ones; returns how
-        many. among: client ids, of all that work if None."""
+        """Cancels the orders of a robot, or of all robots (0), except foreign and protective ones; returns their count.
+        among: client ids, None: all working orders."""
         works = list(self.open.values()) if among is None else [self.open[name] for name in among if name in self.open]
         chosen = [o for o in works if o.robot and robot in (0, o.robot) and not o.is_protective]
         for order in chosen:
@@ -214,7 +214,7 @@ class OrderManager:
         return len(chosen)
 
     def amend(self, order: Order, now: int, *, price: int, size: int, share: int = 0) -> None:
-        """Changes an order at the venue. share: as an intent has it."""
+        """Amends an order at the venue. share: as in `IntentOut`."""
         sent = order.is_open and not order.is_foreign and not order.conditional
         if not sent or order.is_held or not order.sends(OrderEvent.AMEND_REQUEST):
             self.refuse(order, OrderNews.UPDATE_REJECTED, now)
@@ -230,17 +230,17 @@ class OrderManager:
         code: int = OrderUnknown.code,
         reason: str = "nothing of it is open",
     ) -> None:
-        """Refuses a change that is never sent: the order stays as it is."""
+        """Refuses a change that is never sent: the order is unchanged."""
         self.outs.append(NewsOut(order, news, order.state, now, code, reason, is_local=True))
 
     def place_uncertain(self, client_id: str, request: Request, now: int) -> Order:
-        """Enters a new order of which nobody knows whether it was sent.
+        """Adds a new order of which it is unknown whether it was sent.
 
-        After a power loss the end of a journal may be missing, intents among it: their orders may
-        work at the venue. What a robot's journal asks for beyond what ours says was taken is then
-        neither sent nor denied: it is UNKNOWN, asked for by its id, counted as the worst case, and
-        resolved when the venue has answered for that id. It counts as sent from now on: it was
-        before, so that absence is believed rather later than earlier.
+        After a power loss the end of a journal may be missing, intents among it: their orders may work at the venue.
+        Requests in a robot's journal after the last one that our journal records as taken are then neither sent nor
+        denied: the order is UNKNOWN, queried by its id, counted as the worst case, and resolved by the venue's answer
+        for that id. It counts as sent now, which is later than it was, so that absence is believed late rather than
+        early.
         """
         order = requested_order(client_id, request, now)
         self.account.place(order)
@@ -249,7 +249,7 @@ class OrderManager:
         return order
 
     def amend_uncertain(self, order: Order, now: int, *, price: int, size: int) -> None:
-        """Enters an amendment likewise: the order has the old terms or the new ones."""
+        """Adds an amendment of which it is unknown whether it was sent: the order has the old terms or the new ones."""
         if not order.sends(OrderEvent.AMEND_REQUEST):
             return
         self.intend(order, RequestKind.AMEND, now, price, size)
@@ -263,7 +263,7 @@ class OrderManager:
     # --- the wire ---------------------------------------------------------------------------------
 
     def answered(self, call: Call, answer: Answer, now: int, *, wall: int = 0) -> None:
-        """Takes an answer of the venue, or that there will be none (AMBIGUOUS). wall: as `hear` has it."""
+        """Handles the venue's answer to a call, AMBIGUOUS if there will be none. wall: as in `hear`."""
         kind = REQUEST_KINDS.get(call.purpose)
         if kind is not None and call.subject is not None:
             order = self.orders.get(call.subject.client_id)
@@ -281,8 +281,8 @@ class OrderManager:
         self, order: Order, kind: RequestKind, number: int, answer: Answer, now: int, wall: int
     ) -> None:
         pending = order.pending.get(kind)
-        # An amendment that the stream has told of is done, and the next one may be on its way when
-        # the answer to the first arrives.
+        # An amendment that the stream has confirmed is done, and the next one may be under way when the answer to the
+        # first arrives.
         if pending is None or pending.number != number:
             if order.is_open:
                 self._count("answer nobody waits for")
@@ -304,7 +304,7 @@ class OrderManager:
                 self._request_refused(order, kind, answer, now)
             case Outcome.SETTLED if kind is not RequestKind.PLACE:
                 self._request_refused(order, kind, answer, now)
-            case _:  # an earlier try may live, or nobody knows
+            case _:  # an earlier attempt may have arrived, or the outcome is unknown
                 self._lost(order, now)
         if order.cancel_wanted and RequestKind.PLACE not in order.pending:
             order.cancel_wanted = False
@@ -323,14 +323,16 @@ class OrderManager:
                 self._accepted(order, now)
             case RequestKind.CANCEL:
                 if row is None and not order.conditional:
-                    # That it goes, not how much of it was filled: the stream says that, or we ask.
+                    # The answer shows that the order ends, not how much was filled: the stream reports that, or a
+                    # query.
                     order.ask_at = order.ask_at or now + QUERY_AFTER[3]
                 elif row is None:
                     self._end(order, OrderNews.CANCELED, row, now)
             case _:
                 price, size = order.amend_to
                 self.report(order, OrderNews.UPDATED, now, price=price, size=size)
-        # Its end may be no cancel (BitMEX answers for what had ended), and an amendment's (it would take what rests).
+        # Its end may be no cancel (BitMEX also answers for ended orders), nor an amendment's (it would take what
+        # rests).
         if kind is not RequestKind.PLACE and row is not None and row.state in ENDS:
             self._end(order, ENDS[row.state], row, now)
         if row is not None:
@@ -339,9 +341,9 @@ class OrderManager:
     def _request_refused(self, order: Order, kind: RequestKind, answer: Answer, now: int) -> None:
         is_cancel = kind is RequestKind.CANCEL
         reason = _words(answer)
-        if answer.code == AccountMode.code:  # somebody changed the account
+        if answer.code == AccountMode.code:  # the account's mode was changed
             self.calls.append(self.venue.modes(now))
-        if answer.not_found:  # it is not there: what became of it?
+        if answer.not_found:  # it is not there: query its state
             self._ask(order, now)
             if order.state is OrderState.PENDING_CANCEL:
                 return
@@ -355,7 +357,7 @@ class OrderManager:
     def _query_answered(self, key: OrderKey, answer: Answer, now: int) -> None:
         row = next((t for t in answer.reports if isinstance(t, OrderStatusReport)), None)
         order = self.orders.get(row.client_id if row is not None else key.client_id)
-        # Where a fill still waits, its next word asks again, and so does the next look of a round.
+        # A fill that still waits is queried at its next report, and at the next look of a round.
         self._queried_venue_ids.discard((key.symbol, key.venue_id))
         if order is None:
             if row is not None:
@@ -369,20 +371,20 @@ class OrderManager:
         is_it = answer.not_found and key.client_id in ("", order.name)
         if is_it and self._not_found(order, key, now):
             return
-        if order.is_open:  # what nobody has answered for is asked again
+        if order.is_open:  # query again if unanswered
             order.ask_at = next_query(order, now, ended_apart=self.venue.traits.ended_apart)
 
     def _not_found(self, order: Order, key: OrderKey, now: int) -> bool:
-        """Takes in that the venue does not have the order; tells whether its next query is settled."""
+        """Handles the answer that the venue does not have the order. Returns True if its next query is set."""
         if self.venue.traits.ended_apart and not key.venue_id and not key.ended:
             order.ask_other, order.ask_at = True, now
             return True
         order.not_found += 1
         has_trigger = order.spec.trigger_by is not TriggerBy.NONE and self.venue.traits.conditionals
-        # It may have fired: then it is an order of the book, under the same client id.
+        # It may have fired: then it is in the book, under the same client id.
         order.ask_other = has_trigger and key.conditional
         if order.accepted and not (order.reissue_open and order.filled == order.filled_outside):
-            # It was there: that nobody finds it proves nothing.
+            # It was at the venue: an empty query proves nothing.
             self._lost(order, now)
         elif is_absent(order, key, now, has_trigger=has_trigger):
             self.report(order, OrderNews.ABSENT, now, OrderUnknown.code)
@@ -398,7 +400,7 @@ class OrderManager:
     # --- time -------------------------------------------------------------------------------------
 
     def tick(self, now: int) -> None:
-        """Does what is due: sends requests again, gives up lost answers, asks queries."""
+        """Does what is due: sends requests again, gives up lost answers, sends queries."""
         for order in self.account.take_due(now):
             for pending in order.pending.all():
                 if pending.resend_at:
@@ -412,26 +414,26 @@ class OrderManager:
         self.account.look()
 
     def ask_unknown(self, now: int) -> None:
-        """Asks at once for all orders whose state is unknown: the venue can be reached again."""
+        """Queries all orders of unknown state now: the venue can be reached again."""
         for order in self.unknown:
             if not order.asking:
                 order.ask_at = now
 
     def restate(self, step: int) -> None:
-        """Takes in that the clock was set by `step`, ns: what was noted by it is due as much later or earlier."""
+        """Shifts due times because the clock was set by `step`, ns."""
         for order in self.open.values():
             order.restate(step)
 
     @property
     def next_due(self) -> int:
-        """Returns when `tick` has something to do, ns; a large number without."""
+        """Returns when `tick` has work, ns; a large number if it has none."""
         return self.account.next_due
 
-    # --- what the venue says ----------------------------------------------------------------------
+    # --- reports of the venue ---------------------------------------------------------------------
 
     def hear(self, reports: Iterable[VenueReport], now: int, *, source: str = "stream", wall: int = 0) -> None:
-        """Takes reports of the stream, or rows of an answer. source: which of them, for the journal. wall: ns UTC, of
-        what is written at once; 0: nothing is."""
+        """Handles reports of the stream, or rows of an answer. source: which of them, for the journal. wall: ns UTC,
+        time of frames that are written at once; 0: none are."""
         for each in reports:
             match each:
                 case FillReport():
@@ -444,7 +446,7 @@ class OrderManager:
                         self._order(each, now)
                 case BalanceReport():
                     self.outs += self.books.balance(each, source)
-                case MoveReport():  # the ledger's
+                case MoveReport():  # handled by the ledger
                     pass
                 case PositionReport():
                     self.outs += self.books.position(each, source)
@@ -456,27 +458,27 @@ class OrderManager:
                         self.calls.append(self.venue.modes(now))
 
     def _is_plain(self, report: OrderStatusReport, now: int, wall: int, *, is_accepted: bool = False) -> bool:
-        """Tells whether the core has taken a report in: what was said before it comes before it on the tape.
+        """Tells whether the core has handled the report, which requires that earlier outputs are on the tape.
         is_accepted: it answers the order's placing."""
         if self.plain is None or self.outs or self.unmatched:
             return False
         return self.plain.report(report, now, now + QUERY_AFTER[1], wall, is_accepted)
 
     def _is_plain_fill(self, fill: FillReport, wall: int) -> bool:
-        """Tells whether the core has booked a fill, likewise."""
+        """Tells whether the core has booked the fill, which requires that earlier outputs are on the tape."""
         if self.plain_fills is None or self.outs or self.unmatched:
             return False
         return self.plain_fills.take(fill, wall)
 
     def resolve(self, order: Order, report: OrderStatusReport, now: int) -> None:
-        """Takes an operator's resolution of an order (`resolve.resolution_of`) as the venue's, once it is on the
-        journal. It never makes a fill: where it says that more was filled than is booked, the fills are asked for, and
-        the order ends when they are here."""
-        # What was told before is not held against it.
+        """Applies an operator's resolution of an order (`resolve.resolution_of`), once it is on the journal, like a
+        report of the venue. It never makes a fill: if it reports more filled than is booked, the fills are queried, and
+        the order ends after they are booked."""
+        # Earlier reports do not contradict the resolution.
         order.reported_filled, order.reported_end, order.reported_time = order.filled, None, 0
         order.asking = False
         self.hear([report], now, source="operator")
-        if order.reported_end is not None:  # no stream is about to tell its fills
+        if order.reported_end is not None:  # the stream will not report its fills
             order.ask_at = now
         if not order.is_open:
             self.account.resolved.add(order.client_id)
@@ -496,11 +498,11 @@ class OrderManager:
         if report.news in (OrderNews.CANCELED, OrderNews.EXPIRED, OrderNews.REJECTED):
             self._end(order, report.news, report, now)
         elif report.news is OrderNews.UPDATED:
-            # Of an amendment before the newest nothing is learned: that one is told, answered or,
-            # where it is lost, asked for.
+            # A confirmation of an earlier amendment is ignored: the newest one is reported, answered or, if lost,
+            # queried.
             waits = order.update_open
             is_it = not waits or (report.price, report.size) == order.amend_to
-            # Nor of one that was before what is filled: after a restart no time of a word is known.
+            # So is one from before the booked fills: after a restart no report's time is known.
             is_it = is_it and report.size >= order.filled
             if is_it and report.time >= order.reported_time:
                 order.pending.end(RequestKind.AMEND)
@@ -512,11 +514,11 @@ class OrderManager:
         self._compare(order, report, now)
 
     def _snapshot(self, order: Order, report: OrderStatusReport, now: int) -> None:
-        """Takes the venue's answer to a query for the order's status."""
+        """Handles the venue's answer to a query for the order's status."""
         self._note_ids(order, report)
-        # What has ended never works again: its end is the newest word, whatever it is dated.
+        # An ended order never works again: its end is the newest report, whatever its time.
         if report.state not in ENDS and 0 < report.time < order.reported_time:
-            return  # older than what is known
+            return  # older than the last report
         order.not_found = 0
         order.asks = 0 if order.reported_end is None else order.asks
         if report.state in ENDS:
@@ -529,13 +531,13 @@ class OrderManager:
         self._compare(order, report, now)
 
     def _found(self, order: Order, report: OrderStatusReport, now: int) -> None:
-        """Takes in that the order works at the venue. A cancel that is lost still holds: it is sent again,
-        some times."""
+        """Handles a query's result that the order works at the venue. A lost cancel is sent again, at most SENDS_MAX
+        times."""
         order.pending.end(_PLACE)
         is_requested = order.cancel_open and RequestKind.CANCEL not in order.pending
         is_reissue, order.cancel_wanted = order.is_taken_off, False
         order.ask_at = query_amended(order, report, now)
-        if order.ask_at:  # its terms are not known yet
+        if order.ask_at:  # its terms are uncertain
             self._accepted(order, now)
         else:
             self.report(order, OrderNews.FOUND, now, price=report.price, size=report.size)
@@ -555,7 +557,7 @@ class OrderManager:
             return
         order = self.account.find(fill.client_id, fill.symbol, fill.venue_id)
         if order is None and (not fill.client_id or self.owners.owner_of(fill.client_id) is not None):
-            # Known by the venue's id only, or not yet taken over: the order has to be asked for first.
+            # Identified by the venue's id only, or an order not adopted yet: query the order first.
             self.unmatched[key] = fill
             self._ask_whose(fill, now)
             return
@@ -568,19 +570,19 @@ class OrderManager:
         return any((fill.symbol, fill.venue_id) in queried for fill in self.unmatched.values())
 
     def ask_unmatched(self, now: int) -> None:
-        """Asks for the owners of unmatched fills once more, where the answer was lost."""
+        """Queries the owners of unmatched fills again, where the answer was lost."""
         for fill in self.unmatched.values():
             self._ask_whose(fill, now)
 
     def _ask_whose(self, fill: FillReport, now: int) -> None:
-        """Asks for the owners of unmatched fills, unless that is under way."""
+        """Queries the owner of an unmatched fill, unless that is under way."""
         key = (fill.symbol, fill.venue_id)
         if key not in self._queried_venue_ids:
             self._queried_venue_ids.add(key)
             self.calls.append(self.venue.query_venue_id(*key, now))
 
     def _meet(self, report: OrderStatusReport, now: int) -> None:
-        """Adds an order that no journal of ours has."""
+        """Adds an order that is on no journal of ours."""
         if report.client_id in self.orders or report.news is OrderNews.REJECTED:
             return
         if adopted := self._adopted(report.client_id):
@@ -588,11 +590,11 @@ class OrderManager:
             return
         robot, order_id = self.owners.owner_of(report.client_id) or (0, 0)
         former = self.by_robot.get((robot, order_id))
-        if former is not None and former.is_open:  # placed again, and no tape says so
+        if former is not None and former.is_open:  # placed again, but that is on no tape
             self.account.reissue(former, report.client_id, now)
             self._order(report, now)
             return
-        if report.waits and self.owners.is_by_hand(robot, order_id):  # a guardian's, whose intent the power has taken
+        if report.waits and self.owners.is_by_hand(robot, order_id):  # a guardian's; its intent was lost with the power
             self._adopt((robot, order_id), report, now)
             return
         order = met(report, robot, order_id)
@@ -607,17 +609,17 @@ class OrderManager:
             self._compare(order, report, now)
 
     def _adopted(self, client_id: str) -> tuple[int, int] | None:
-        """Returns whose an order is that a guardian has placed while no gateway ran: robot and order id."""
+        """Returns the owner of an order that a guardian placed while no gateway ran: robot and order id."""
         owner = self.owners.owner_of(client_id)
         return owner if owner is not None and is_past_gateway(owner[1]) else None
 
     def _adopt(self, owner: tuple[int, int], report: OrderStatusReport, now: int) -> None:
-        """Makes it an order of this journal, which the next listing finds at the venue."""
+        """Adds the order to this journal as uncertain; the next listing finds it at the venue."""
         request = Request(owner[0], _PLACE, owner[1], spec_of_guardian(report))
         self.place_uncertain(report.client_id, request, now)
         self._order(report, now)
 
-    # --- how an order stands ----------------------------------------------------------------------
+    # --- fills and ends ---------------------------------------------------------------------------
 
     def book(self, fill: FillReport, order: Order | None, now: int) -> None:
         key = fill.key
@@ -627,7 +629,7 @@ class OrderManager:
         before = order.state if order is not None else None
         can_be = self.account.fill(fill, order)
         if order is None or order.is_met:
-            # A list of trades may not have the name, which the order has that was asked for.
+            # A list of trades may lack the client id; the queried order has it.
             name = fill.client_id or (order.client_id if order is not None else "")
             is_foreign = order is None or order.is_foreign
             self.outs.append(FillOut(order, fill, is_foreign and name.startswith(self.venue.traits.forced)))
@@ -643,17 +645,17 @@ class OrderManager:
             self.account.close(order)
 
     def _end(self, order: Order, news: OrderNews, report: OrderStatusReport | None, now: int) -> None:
-        """Takes in that an order has ended at the venue. Its fills come first: until they are here it is not over."""
+        """Handles an order's end at the venue. It ends here only after all its fills are booked."""
         if report is not None:
             note_filled(order, report)
         if order.reported_filled > order.filled:
-            if order.reported_end is not None and not order.asking:  # they were not there yet
+            if order.reported_end is not None and not order.asking:  # they were not listed yet
                 order.ask_at = order.ask_at or next_query(order, now)
             order.reported_end = news
             return
         order.reported_end = None
         if order.filled_outside and news is OrderNews.REJECTED:
-            news = OrderNews.CANCELED  # the robot knows that it was there
+            news = OrderNews.CANCELED  # the robot was informed that it was at the venue
         if news is not OrderNews.UPDATED and self._goes_on is not None and self._goes_on(order, news, now):
             return
         if order.is_open:
@@ -670,12 +672,12 @@ class OrderManager:
         if is_cut and is_certain and report.time >= order.reported_time and not order.update_open:
             self.report(order, OrderNews.UPDATED, now, size=report.size)
         if report.state is not OrderState.TRIGGERED:
-            # Else it is the trigger's time, of a service of its own: Binance dates it when what it
-            # sent has ended, later than the end itself.
+            # Else it is the time of a separate trigger service: Binance dates it when the order that the trigger sent
+            # has ended, later than the end itself.
             order.reported_time = max(order.reported_time, report.time)
         note_filled(order, report)
         if order.reported_filled > order.filled and order.is_open:
-            # Usually its fills are on their way: asked a moment later.
+            # Usually its fills are under way: query a moment later.
             order.ask_at = order.ask_at or now + QUERY_AFTER[1]
         elif order.is_met and order.is_open and 0 < report.size <= order.filled:
             self._end(order, OrderNews.UPDATED, None, now)
@@ -685,7 +687,7 @@ class OrderManager:
         self.report(order, news, now, size=order.size if order.reissue_open else 0)
 
     def _refused(self, order: Order, now: int, code: int, reason: str) -> None:
-        """Takes in that the venue refused to place an order: it is not there, or what was left of it is gone."""
+        """Handles the venue's refusal to place an order or its rest."""
         news = OrderNews.CANCELED if order.reissue_open else OrderNews.REJECTED
         self.report(order, news, now, code, reason)
 
@@ -701,10 +703,10 @@ class OrderManager:
         if not order.asking:
             order.ask_at = order.ask_at or now
 
-    # --- their ids, and what is said --------------------------------------------------------------
+    # --- ids and reports to robots ----------------------------------------------------------------
 
     def note_venue_id(self, order: Order, venue_id: str) -> None:
-        """Enters the venue's id of an order in the index."""
+        """Adds the venue's id of an order to the index."""
         self.account.name(order, venue_id)
         for fill in [f for f in self.unmatched.values() if (f.symbol, f.venue_id) == (order.spec.symbol, venue_id)]:
             self.book(fill, order, fill.time)
@@ -718,7 +720,7 @@ class OrderManager:
     def report(
         self, order: Order, news: OrderNews, now: int, code: int = 0, reason: str = "", *, size: int = 0, price: int = 0
     ) -> None:
-        """Takes in what became of an order, and says it where that changed anything."""
+        """Applies news to an order and reports it if it changed the order."""
         is_new = self.account.news(order, news, size=size, price=price, code=code, reason=reason)
         state = order.state
         if is_new:
@@ -731,7 +733,7 @@ class OrderManager:
             order.lost_at = 0
 
     def begin_anew(self) -> None:
-        """Forgets all orders and what was held: the account is at another exchange."""
+        """Forgets all orders and holdings, because the account is at another exchange."""
         self.account.begin_anew()
         self.unmatched.clear()
 
@@ -740,12 +742,12 @@ class OrderManager:
 
     @property
     def booked(self) -> int:
-        """Returns the number of fills that were booked."""
+        """Returns the number of booked fills."""
         return self.books.booked
 
     @property
     def unknown(self) -> list[Order]:
-        """Returns the orders whose state is unknown."""
+        """Returns the orders of unknown state."""
         return self.account.all_unknown()
 
 
@@ -754,7 +756,7 @@ def _words(answer: Answer) -> str:
 
 
 def _left_unsent(waiting: PendingRequest, now: int) -> str:
-    """Returns why an order ends whose cancel came while it waited to be sent again."""
+    """Returns why an order ends that was canceled while it waited to be sent again."""
     left = max(waiting.resend_at - now, 0) / SECOND
     words = f"{waiting.reason}; not sent again: canceled {left:.1f} s before it would have been"
     too_many = waiting.code in (OrderRate.code, VenueRateLimit.code)

@@ -1,8 +1,8 @@
-"""An order of the account as its gateway's journal has it, and what its gateway knows of it beyond that.
+"""An order of the account as its gateway's journal has it, with the gateway's own facts about it.
 
-The order itself is the core's (`core/orders/account_order.hpp`). Requests, reports and fills change it by the `take_`
-methods and in no other way: at the gateway before they are on the journal, when that is read again, and in all who
-read it.
+The order itself is the core's (`core/orders/account_order.hpp`). Requests, reports and fills change it only by the
+`take_` methods: at the gateway before they are journaled, when the journal is read again, and in every other reader of
+it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ name_words(
 
 name_spec(OrderSpec)
 
-# Named once: a member looked up at its class costs as much as a call.
+# Bound once: a lookup of a member at its class costs as much as a call.
 _SELL = Side.SELL
 _BOTH = PositionSide.BOTH
 _MARKET = OrderType.MARKET
@@ -64,8 +64,8 @@ _AT_ONCE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 
 
 def only_reduces(spec: OrderSpec) -> bool:
-    """Tells whether an order can only take off a position by its flag, or in hedge mode by the side that it closes. The
-    venue holds it to them."""
+    """Tells whether an order can only reduce a position, enforced by the venue: by its flag, or in hedge mode by the
+    side that it closes."""
     if spec.reduce_only:
         return True
     if spec.position_side is _BOTH:
@@ -75,7 +75,7 @@ def only_reduces(spec: OrderSpec) -> bool:
 
 
 def takes_at_once(spec: OrderSpec) -> bool:
-    """Tells whether an order is over as soon as the venue has it, or its trigger has fired."""
+    """Tells whether an order ends as soon as the venue has it, or its trigger has fired."""
     return spec.type is _MARKET or spec.tif in _AT_ONCE
 
 
@@ -88,7 +88,7 @@ def waits(order: Order, traits: Traits) -> bool:
 
 
 def placed(request: RequestFrame, time: int) -> Order:
-    """Makes an order of the request that places it."""
+    """Makes an order from the request that places it."""
     order = Order(request.robot, request.order_id, request.spec, time)
     order.take_request(request.kind, is_held=request.is_held)
     return order

@@ -1,5 +1,5 @@
-"""What an account may order, as its venue counts it. Pure: one process trades on an account, so its
-counts are all there are."""
+"""The order budget of an account, as its venue counts it. Pure: one process trades on an account, so its counts are
+complete."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from onetape.orders.outcome import Answer, Outcome
 
 __all__ = ["BudgetState", "OrderBudget", "held_back"]
 
-# An answer that comes right after a window's beginning may have the count of the one before it.
+# An answer right after the start of a window may carry the count of the window before.
 SETTLED: Final = SECOND
-HELD_UNTOLD: Final = 10 * SECOND  # where the venue refuses orders and says no windows
+HELD_UNTOLD: Final = 10 * SECOND  # if the venue refuses orders and documents no windows
 
 
 class BudgetState:
-    """Reports a budget to the operator: that it is used up, once for each end of it, and that it is there again."""
+    """Reports a budget to the operator: once when it is used up, and when it is available again."""
 
     def __init__(self, name: str, say: Callable[[HealthOut], None]) -> None:
         self._name = name
         self._say = say
-        self._until = 0  # 0: nothing is wrong, or nobody has noticed yet
+        self._until = 0  # 0: not used up, or not refused yet
 
     def refused(self, verdict: Verdict, now: int) -> None:
         if verdict.retry_at > self._until:
@@ -42,9 +42,9 @@ class BudgetState:
 
 
 class OrderBudget:
-    """Counts what an account may place and amend. Cancels are not counted, and are never held back. A restart forgets
-    the counts; the venue's next answer has them. now: gives the time of the machine's steady clock, ns; say: for what
-    an operator should know."""
+    """Counts the orders and amendments of an account. Cancels are not counted, and are never held back. A restart
+    forgets the counts; the venue's next answer has them. now: returns the machine's steady clock, ns; say: reports to
+    the operator."""
 
     def __init__(self, account: str, *, now: Callable[[], int], say: Callable[[HealthOut], None]) -> None:
         self.refused = 0
@@ -53,19 +53,19 @@ class OrderBudget:
         self._state = BudgetState(f"orders of {account}", say)
 
     def learn(self, rules: tuple[BudgetRule, ...]) -> None:
-        """Takes the limits as the venue counts them; without any, only what it says is believed."""
+        """Sets the venue's limits; without limits, only the venue's refusals count."""
         self._counts = WindowCounts()
         self._budget = Budget(rules, self._counts, of="the orders of this account", settled=SETTLED)
-        # What usual orders may use of each window; none of them rolls.
+        # The share of usual orders in each window; none of them rolls.
         self._usual = [(rule.window, rule.most * USUAL_PERCENT // 100) for rule in rules]
 
     def restate(self, phase: int) -> None:
-        """Takes in how far the venue's clock, by which windows begin, is ahead of the steady one, ns."""
+        """Sets by how much the venue's clock, which its windows follow, is ahead of the steady one, ns."""
         self._budget.restate(phase, self._now())
 
     def refusal(self, call: Call, *, reduces: Callable[[Call], bool]) -> Answer | None:
-        """Returns why an order or an amendment must not be sent now; None: it may, and is counted. Asked only where
-        there is no more room for usual orders: `reduces`, who may use the reserve."""
+        """Returns why an order or an amendment must not be sent now; None: it is counted and may be sent. reduces:
+        tells whether a call may use the reserve; called only when usual orders have no room."""
         if call.purpose not in (Purpose.PLACE, Purpose.AMEND):
             return None
         now = self._now()
@@ -81,18 +81,17 @@ class OrderBudget:
         return held_back(Outcome.DEFINITIVE, verdict, now)
 
     def hold(self, wait: int) -> None:
-        """Takes in that the venue has refused an order because there were too many. wait: ns, 0 where it did not say
-        how long."""
+        """Pauses orders after the venue refused one because there were too many. wait: ns, 0: not reported."""
         now = self._now()
         window = min((rule.window for rule in self._budget.rules), default=HELD_UNTOLD)
         self._counts.ban(now + (wait or window - (now + self._counts.phase()) % window))
 
     def heard(self, headers: Mapping[str, str]) -> None:
-        """Takes in the headers of an answer, names in lower case."""
+        """Reads the headers of an answer, names in lower case."""
         self._budget.heard(200, headers, self._now())
 
     def look(self) -> None:
-        """Reports, now and then, that there is budget again."""
+        """Reports that there is budget again, if there is."""
         self._state.look(self._now())
 
     def status(self) -> dict[str, Any]:

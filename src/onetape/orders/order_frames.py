@@ -1,7 +1,7 @@
-"""Frames of a gateway's and a robot's journal that have a fixed layout: as bytes and as values.
+"""Frames with a fixed layout in gateways' and robots' journals, decoded.
 
-The layouts are those of the core (`core/journal/events.hpp`), of this build; a tape of another one
-is read by its own schema.
+The layouts are those of this build's core (`core/journal/events.hpp`); a tape of another build is read by its own
+schema.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ from onetape.tape.payloads import fields
 __all__ = ["FillFrame", "NewsFrame", "RequestFrame", "ended_key", "fill_of", "news_of", "request_of", "share_of"]
 
 DENIED_FLAG: Final = 4  # order_denied of core/journal/events.hpp
-HELD_FLAG: Final = 16  # it waits for orders of ours, and the venue has not heard of it
-# Of a cancel: what is left is to be placed again. Of an amendment: it goes to the venue as a new
-# order of the same robot's order.
+HELD_FLAG: Final = 16  # it waits for orders of ours, and is not at the venue
+# Of a cancel: the rest will be placed again. Of an amendment: it goes to the venue as a new order for the same robot's
+# order.
 REISSUE_FLAG: Final = 32
-# Of an order_event frame, in its header: the gateway refused the change, and the venue was not
-# asked. `order_never_left` is the robot's own.
+# Of an order_event frame, in its header: the gateway refused the change and did not send it. `order_never_left` is the
+# robot's own refusal.
 LOCAL_FLAG: Final = 2
-FORCED_FLAG: Final = 4  # of a fill, in its header: the venue itself has closed with it
+FORCED_FLAG: Final = 4  # of a fill, in its header: the venue itself closed a position with it
 
 REQUEST: Final = fields("order_request")
 _NEWS: Final = fields("order_event", "order_id", "venue_id", "price", "size", "code", "news", "robot")
 _FILL: Final = fields("fill")
-HISTORY_MAX: Final = 256  # subscriptions in a request
-HISTORY_WITHIN_S = 8.0  # a venue has told it by then, or it is said that it has not
-OPEN_FLAG: Final = 32  # of a history frame: its period has not ended
+HISTORY_MAX: Final = 256  # subscriptions per request
+HISTORY_WITHIN_S = 8.0  # longest wait for the venue's answer, after which its absence is reported
+OPEN_FLAG: Final = 32  # of a history frame: its period is not over
 
-# An order request is read and written for every order.
+# Bound once: an order request is read and written for every order.
 _SIDES: Final = Side.by_id()
 _TYPES: Final = OrderType.by_id()
 _TIFS: Final = TimeInForce.by_id()
@@ -61,9 +61,9 @@ _LIQUIDITIES: Final = Liquidity.by_id()
 
 
 class RequestFrame(NamedTuple):
-    """Asks for an order, its amendment or its end. spec: of an amendment with its new price and size; is_denied: by who
-    asks; is_held: the gateway keeps the order until orders of ours have ended; is_reissue: the gateway changes an order
-    by its end and another one, whose request this is."""
+    """A request for an order, its amendment or its cancel. spec: of an amendment with its new price and size;
+    is_denied: by the requester; is_held: the gateway keeps the order until orders of ours have ended; is_reissue: the
+    gateway amends an order by cancel and replacement, whose request this is."""
 
     robot: int
     kind: RequestKind
@@ -75,9 +75,8 @@ class RequestFrame(NamedTuple):
 
 
 class NewsFrame(NamedTuple):
-    """Says what became of an order. venue_id: the number of the venue's order, 0: it has none, or is unknown; price,
-    size: of the order after it, in units of its instrument; is_local: the gateway has refused a change, and the order
-    is as it was."""
+    """A change of an order. venue_id: the number of the venue's order, 0: none, or unknown; price, size: after the
+    change, in units of its instrument; is_local: the gateway has refused a change, and the order is unchanged."""
 
     order_id: int
     venue_id: int
@@ -90,9 +89,9 @@ class NewsFrame(NamedTuple):
 
 
 class FillFrame(NamedTuple):
-    """Is one side of a trade as it lies on the tape. price and size at the instrument's decimals, time ns UTC by the
-    venue's clock, fee in 1e-18. venue: the number of the venue's order, 0 where its id is none; currency: the tape's
-    number of the fee's, 0: what the instrument settles in."""
+    """One side of a trade as it is on the tape. price and size at the instrument's decimals, time ns UTC by the venue's
+    clock, fee in 1e-18. venue: the number of the venue's order, 0: its id is not a number; currency: the tape's number
+    of the fee's currency, 0: the instrument's settle currency."""
 
     order_id: int
     venue: int
@@ -137,7 +136,7 @@ def news_of(frame: Frame) -> NewsFrame:
 
 
 def request_of(payload: bytes, symbol: str) -> RequestFrame:
-    """Decodes an order_request. Raises BadInput for what is none."""
+    """Decodes an order_request. Raises BadInput for a malformed one."""
     try:
         return _request_of(payload, symbol)
     except (struct.error, LookupError) as error:
@@ -171,8 +170,8 @@ def _request_of(payload: bytes, symbol: str) -> RequestFrame:
 
 
 def key_of(more: bytes) -> RequestKey | None:
-    """Returns the request key in a MessagePack map of further facts, None where there is none. One that is not
-    understood is a key that no request may have."""
+    """Returns the request key in a MessagePack map of further facts, None if absent. A malformed one becomes a key that
+    no request may have."""
     try:
         record = msgspec.msgpack.decode(more)
         if "once" not in record:
@@ -184,8 +183,8 @@ def key_of(more: bytes) -> RequestKey | None:
 
 
 def share_of(payload: bytes) -> int:
-    """Reads from an amendment's order_request frame by how much its order gets smaller so that this may take, 0: it is
-    an amendment like any other."""
+    """Returns the `share` of an amendment's order_request frame: by how much its order is reduced to make room for this
+    reduction, 0: an ordinary amendment."""
     more = payload[REQUEST.size :]
     try:
         share = msgspec.msgpack.decode(more).get("share", 0) if more else 0
@@ -195,9 +194,9 @@ def share_of(payload: bytes) -> int:
 
 
 def ended_key(payload: bytes) -> RequestKey:
-    """Reads the request key from a robot's cycle frame.
+    """Returns the request key of a robot's cycle frame.
 
-    Raises BadInput for one that is none.
+    Raises BadInput for a malformed one.
     """
     try:
         record = msgspec.msgpack.decode(payload)

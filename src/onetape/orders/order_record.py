@@ -1,5 +1,5 @@
-"""An order as a checkpoint keeps it. Fields keep the names that they had first: what an earlier version has written
-of a journal whose beginning is pruned is read by later ones, too."""
+"""An order in a checkpoint. Fields keep their first names, because later versions must read checkpoints of a journal
+whose beginning is pruned."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class OrderRecord(msgspec.Struct, frozen=True, rename=_RENAMED, omit_defaults=Tr
 
 
 _LIFE: Final = ("size", "state", "filled", "accepted", "triggered", "cancel_open", "update_open", "size_wanted")
-_MADE_WITH: Final = ("robot", "order_id", "spec", "created", "client_id")  # what an order is made with
+_MADE_WITH: Final = ("robot", "order_id", "spec", "created", "client_id")  # arguments of an order's constructor
 _APART: Final = ("life", "pending", *_MADE_WITH)
 _PLAIN: Final = tuple(name for name in OrderRecord.__struct_fields__ if name not in _APART)
 
@@ -110,7 +110,7 @@ def _pending(request: PendingRequest) -> PendingRecord:
 
 
 def order_of(record: OrderRecord) -> Order:
-    """Makes the order that a record was made of."""
+    """Makes the order of a record."""
     order = Order(*(getattr(record, name) for name in _MADE_WITH))
     for name in _LIFE:
         setattr(order, name, getattr(record.life, name))

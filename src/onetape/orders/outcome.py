@@ -1,12 +1,12 @@
-"""What a venue's answer says about the request that it answers: the same words at every venue.
+"""The outcome of a request by the venue's answer, in the same words for every venue.
 
-done        it was carried out
-definitive  it was refused and changed nothing
-ambiguous   it may have been carried out: nothing is concluded before the venue has been asked
-safe        it changed nothing and may be sent again as it is, after a wait where one is named
-settled     what was asked for is so already: as good as done
+    done        it was carried out
+    definitive  it was refused and changed nothing
+    ambiguous   it may have been carried out: query the venue before any conclusion
+    safe        it changed nothing and may be sent again unchanged, after a wait where one is named
+    settled     the requested state holds already: as good as done
 
-A code that nobody has classed is ambiguous, and so is no answer at all.
+An unclassified code is ambiguous, and so is no answer at all.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Answer", "Outcome"]
 
 
 class Outcome(StrEnum):
-    """Names what a request has come to, as the module's text defines it."""
+    """The outcomes of a request, as defined above in this module."""
 
     DONE = "done"
     DEFINITIVE = "definitive"
@@ -33,8 +33,8 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Carries one answer, decoded. `code` is our number of the error (0: none), `venue_code` and `text` are the
-    venue's; `retry_after` in ns; `cursor`: there is more, ask again from here."""
+    """One answer, decoded. `code` is our number of the error (0: none), `venue_code` and `text` are the venue's;
+    `retry_after` in ns; `cursor`: there is more, request again from there."""
 
     outcome: Outcome
     reports: tuple[VenueReport, ...] = field(default=())
@@ -42,6 +42,6 @@ class Answer:
     venue_code: str = ""
     text: str = ""
     retry_after: int = 0
-    not_found: bool = False  # the venue does not know the order that was asked for
+    not_found: bool = False  # the venue does not have the queried order
     cursor: str = ""
-    value: str = ""  # what some answers are: a stream's key, the venue's time
+    value: str = ""  # the result of some answers: a stream's key, the venue's time

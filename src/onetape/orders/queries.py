@@ -1,9 +1,8 @@
-"""What the venue is asked about an order, when, and what it proves that nobody knows it.
+"""Queries about an order: what to query, when, and when its absence is proven.
 
-A venue refuses a request that is late (Binance: older than its window; Kraken: past its deadline),
-so that an order which is not there long after it was sent will never be. Until then silence proves
-nothing. Where those that work and those that ended are asked for apart, it may end between the two
-questions: what counts is when the first one was asked.
+A venue refuses a late request (Binance: older than its window; Kraken: past its deadline), so an order that is not
+there long after it was sent will never be. Until then silence proves nothing. If working and ended orders are queried
+separately, the order may end between the two queries: the time of the first one counts.
 """
 
 from __future__ import annotations
@@ -18,19 +17,19 @@ from onetape.orders.reports import OrderStatusReport
 
 __all__ = ["QUERY_AFTER", "is_absent", "next_query", "queries", "query_amended", "request", "sent_last"]
 
-_PLACE: Final = RequestKind.PLACE  # named once: a member looked up costs as much as a call
-ABSENT_AFTER: Final = 10 * SECOND  # since it was sent: twice the window of a request
-ABSENT_AFTER_CONDITIONAL: Final = 60 * SECOND  # seen to be invisible for half a minute
-ABSENT_ANSWERS: Final = 2  # how often the venue must say so
-QUERY_AFTER: Final = (0, SECOND // 4, SECOND // 2, SECOND, 2 * SECOND, 5 * SECOND)  # then the last
-# Where an answer takes two questions, and a venue (Kraken) lets a key ask few: between the first
-# and when absence can be believed, an order that is there is told by the stream.
+_PLACE: Final = RequestKind.PLACE  # bound once: a lookup at its class costs as much as a call
+ABSENT_AFTER: Final = 10 * SECOND  # after it was sent: twice the window of a request
+ABSENT_AFTER_CONDITIONAL: Final = 60 * SECOND  # such orders were seen to be invisible for half a minute
+ABSENT_ANSWERS: Final = 2  # "not found" answers required
+QUERY_AFTER: Final = (0, SECOND // 4, SECOND // 2, SECOND, 2 * SECOND, 5 * SECOND)  # the last delay repeats
+# For a venue (Kraken) with separate queries and few of them per key: between the first query and when absence can be
+# believed, the stream reports an existing order.
 QUERY_APART_AFTER: Final = ABSENT_AFTER
 
 
 def is_absent(order: Order, key: OrderKey, now: int, *, has_trigger: bool) -> bool:
     """Tells whether the answer "not found" to the query `key` proves that there is no such order. has_trigger: it may
-    have been in a service of its own, or, having fired, in the book."""
+    have been in a separate trigger service or, after firing, in the book."""
     patience = ABSENT_AFTER_CONDITIONAL if has_trigger else ABSENT_AFTER
     answers = ABSENT_ANSWERS * (2 if has_trigger else 1)
     queried_at = order.working_query_at if key.ended else now
@@ -38,12 +37,12 @@ def is_absent(order: Order, key: OrderKey, now: int, *, has_trigger: bool) -> bo
 
 
 def sent_last(order: Order) -> int:
-    """Returns when an order was sent last, ns UTC."""
+    """Returns when an order was last sent, ns UTC."""
     return max(order.created, order.sent_at, order.placed_at)
 
 
 def next_query(order: Order, now: int, *, ended_apart: bool = False) -> int:
-    """Returns when the next query about an order is due, ns UTC: later each time, but not past when absence can be
+    """Returns when the next query about an order is due, ns UTC: with growing delays, but not past when absence can be
     believed."""
     order.asks += 1
     after = QUERY_APART_AFTER if ended_apart else QUERY_AFTER[min(order.asks, len(QUERY_AFTER) - 1)]
@@ -52,9 +51,9 @@ def next_query(order: Order, now: int, *, ended_apart: bool = False) -> int:
 
 
 def query_amended(order: Order, report: OrderStatusReport, now: int) -> int:
-    """Returns when to ask again whether an amendment of the order has arrived; 0: these terms are its last.
+    """Returns when to query again whether an amendment of the order has arrived; 0: its terms are final.
 
-    The old ones prove no more than absence does: it may still be on its way.
+    The old terms prove no more than absence does: the amendment may still be under way.
     """
     latest = order.amended_at + ABSENT_AFTER
     is_settled = not order.update_open or (report.price, report.size) == order.amend_to
@@ -62,7 +61,7 @@ def query_amended(order: Order, report: OrderStatusReport, now: int) -> int:
 
 
 def _question_of(order: Order, now: int, *, ended_apart: bool) -> OrderKey:
-    """Builds the next query for it, and notes that it was sent."""
+    """Builds the next query about an order, and notes that it was sent."""
     key = OrderKey(
         order.spec.symbol,
         order.name,
@@ -77,7 +76,7 @@ def _question_of(order: Order, now: int, *, ended_apart: bool) -> OrderKey:
 
 
 def queries(order: Order, venue: OrderProtocol, now: int) -> list[Call]:
-    """Makes the calls that ask for the state of an order, and for its fills where these are missing."""
+    """Makes the calls that query the state of an order, and its fills if some are missing."""
     order.ask_at, order.asking = 0, True
     key = _question_of(order, now, ended_apart=venue.traits.ended_apart)
     calls = [venue.query(key, now)]
@@ -88,7 +87,7 @@ def queries(order: Order, venue: OrderProtocol, now: int) -> list[Call]:
 
 
 def request(venue: OrderProtocol, order: Order, kind: RequestKind, now: int, *, number: int, reference: int) -> Call:
-    """Makes the call of an order's request in the terms that the venue's order has. number: the request's."""
+    """Makes the call of an order's request in the terms of the venue's order. number: of the order's requests."""
     if kind is _PLACE:
         return venue.place_order(order, now, number=number, reference=reference)
     key = OrderKey(order.symbol, order.name, order.conditional)

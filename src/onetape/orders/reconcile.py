@@ -1,11 +1,10 @@
-"""From what we believe to what the venue says: at start, after every reconnect, and now and then.
+"""Reconciliation of our books with the venue: at start, after every reconnect, and periodically.
 
-A pure core beside the order manager. One round asks for modes, both lists of working orders,
-positions, balances and the fills since the last known one (paged, with overlap); every order that
-works here and is in no list is asked for by its id. The round is over when all has been answered,
-no order's state is unknown, it is known whose the fills are, and positions agree, where the venue
-has any (balances are the ledger's to compare); a difference that stays is said, with both views,
-and is never mended by inventing a fill. A second round changes nothing.
+A pure core beside the order manager. One round queries modes, both lists of working orders, positions, balances and the
+fills since the last known one (paged, with overlap); every order that works here and is in no list is queried by its
+id. The round ends when all is answered, no order's state is unknown, all fills have owners, and positions agree, if the
+venue has any (balances are the ledger's to compare). A remaining difference is reported with both views, and never
+removed by inventing a fill. A second round changes nothing.
 """
 
 from __future__ import annotations
@@ -27,17 +26,17 @@ from onetape.orders.reports import FillReport, OrderStatusReport, PositionReport
 
 __all__ = ["OVERLAP", "Difference", "FillHorizon", "Reconciler"]
 
-RETRY: Final = SECOND  # after a call that failed
-SETTLE: Final = SECOND // 2  # between looks at what is not yet settled
-CHECKED: Final = "check"  # why a round about money alone was made
-ROUNDS_MAX: Final = 10  # looks at what differs, before that is said
+RETRY: Final = SECOND  # after a failed call
+SETTLE: Final = SECOND // 2  # between looks while differences remain
+CHECKED: Final = "check"  # reason of a round about money alone
+ROUNDS_MAX: Final = 10  # looks before a difference is reported
 NOT_LISTED: Final = "not known"
-OVERLAP: Final = 60 * SECOND  # fills are asked for from so long before their horizon: lists lag behind
+OVERLAP: Final = 60 * SECOND  # fills are queried from before their horizon, because lists lag behind
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Describes one difference between our books and the venue's answer."""
+    """A difference between our books and the venue's answer."""
 
     what: str
     ours: str
@@ -47,49 +46,49 @@ class Difference:
         return f"{self.what}: ours {self.ours}, the venue's {self.venue}"
 
 
-_OF_SOME: Final = frozenset({"periodic", "settled"})  # reasons of rounds in which no stream was away
+_OF_SOME: Final = frozenset({"periodic", "settled"})  # reasons of rounds during which the stream was not lost
 
 
 @dataclass(slots=True)
 class _Round:
     began: int
     reason: str
-    waiting: int = 0  # answers
+    waiting: int = 0  # unanswered calls
     retries: list[tuple[int, Call]] = field(default_factory=list)
     listed: set[str] = field(default_factory=set)
-    lists: int = 0  # of working orders that were asked for
+    lists: int = 0  # lists of working orders queried
     lists_done: int = 0
-    has_queried: bool = False  # for orders that no list has
-    missing: set[str] = field(default_factory=set)  # these, by our client id
-    calls: list[tuple[Call, int]] = field(default_factory=list)  # of this round, unanswered, and when each was made
-    was_open: frozenset[str] = frozenset()  # client ids of what was open here as it began
+    has_queried: bool = False  # orders that are in no list
+    missing: set[str] = field(default_factory=set)  # client ids of these orders
+    calls: list[tuple[Call, int]] = field(default_factory=list)  # unanswered calls of this round with their times
+    was_open: frozenset[str] = frozenset()  # client ids of orders open at the start
     looked: int = 0
     next_look: int = 0
-    only_waits: bool = False  # for answers about orders and fills, which are asked one by one
-    booked: int = 0  # fills, when it last looked
-    requests: int = 0  # requests
-    weight: int = 0  # of these, as the venue counts
-    moves_since: int | None = None  # what moved money since then is asked for
-    is_of_all: bool = True  # asks for the fills of all symbols
+    only_waits: bool = False  # waits only for answers about orders and fills, which are queried one by one
+    booked: int = 0  # fills booked at the last look
+    requests: int = 0  # count of requests
+    weight: int = 0  # their weight, as the venue counts
+    moves_since: int | None = None  # time from which balance changes are queried
+    is_of_all: bool = True  # queries the fills of all symbols
     queried: set[str] = field(default_factory=set)  # else of these
 
 
 class FillHorizon:
-    """Keeps up to when no fill of a symbol is missing, and so from when on they are asked for.
+    """The time up to which no fill of a symbol is missing, from which fills are queried.
 
-    It moves only when a whole round has been answered: while pages are coming, a page of another
-    symbol, or the newest page of a list that begins with the newest, says nothing about what is
-    older. A page that is lost is asked for again from the beginning of the round, and overlaps:
-    fills are booked once by their ids. complete: ns by the venue's clock; 0: there is nothing yet.
+    It moves only when a whole round has been answered: while pages arrive, a page of another symbol, or the newest page
+    of a list that begins with the newest, proves nothing about older fills. After a lost page the queries start again
+    at the beginning of the round, and overlap: fills are booked once by their ids. complete: ns by the venue's clock;
+    0: nothing yet.
     """
 
     def __init__(self, complete: int) -> None:
-        self.complete = complete  # of all symbols
-        self._of: dict[str, int] = {}  # of those that rounds have asked for since
+        self.complete = complete  # for all symbols
+        self._of: dict[str, int] = {}  # for symbols of later partial rounds
         self._newest = 0
 
     def since(self, symbol: str) -> int:
-        """Returns the time that a query names."""
+        """Returns the start time for a query."""
         return max(self._of.get(symbol, self.complete) - OVERLAP, 0)
 
     def begin(self, now: int) -> None:
@@ -102,7 +101,7 @@ class FillHorizon:
         self._newest = max(self._newest, max(newest, default=0))
 
     def done(self, symbols: Collection[str] | None = None) -> None:
-        """Takes in that all pages have been answered. symbols: that were asked for, None: all."""
+        """Advances the horizon after all pages have been answered. symbols: those queried, None: all."""
         if symbols is None:
             self.complete = max(self.complete, self._newest)
             self._of.clear()
@@ -113,14 +112,12 @@ class FillHorizon:
 class Reconciler:
     """Compares our books with the venue's answers, in rounds.
 
-    symbols: whose fills are asked for: all of them once a stream was away, by request, and where money differs;
-    else, where each is a question, those in which something may have happened. A fill that is missing elsewhere shows
-    in the balance.
-    is_new: there is no tape of an earlier incarnation, so that what the account holds at the first
-    round is where the books begin.
-    first: symbols that no earlier incarnation has followed, so that the same holds for what is held in them.
-    moves_wanted: says since when what moved money is to be read in the next round, whatever that is
-    made for; None: not.
+    symbols: whose fills are queried: all of them after a lost stream, on request, and if money differs; else, if each
+    needs its own query, those that may have changed. A missing fill of another symbol shows in the balance.
+    is_new: there is no tape of an earlier incarnation, so the books begin with the holdings at the first round.
+    first: symbols that no earlier incarnation followed, whose books begin in the same way.
+    moves_wanted: returns since when balance changes are to be read in the next round, whatever its reason; None: not at
+    all.
     """
 
     def __init__(
@@ -139,13 +136,13 @@ class Reconciler:
         self.fills = FillHorizon(since)
         self._moves_wanted = moves_wanted
         self._first = frozenset(first)
-        self.opened: dict[tuple[str, PositionSide], int] = {}  # positions that the books began with later than the rest
+        self.opened: dict[tuple[str, PositionSide], int] = {}  # positions added when symbols' books began
         self.differences: list[Difference] = []
         self.rounds = 0
         self.requests = 0  # requests of the last round
-        self.weight = 0  # of the last one that compared all
-        self.compared_at = 0  # when the last one ended that was not about money alone, ns
-        self.had_unknown = False  # what became of an order nobody knew at its end
+        self.weight = 0  # of the last full round
+        self.compared_at = 0  # end of the last full round, ns
+        self.had_unknown = False  # some order's state was unknown at its end
         self._round: _Round | None = None
 
     @property
@@ -154,12 +151,12 @@ class Reconciler:
 
     @property
     def is_comparing(self) -> bool:
-        """Tells whether a round runs that is not about money alone."""
+        """Tells whether a full round is running, not one about money alone."""
         return self._round is not None and self._round.reason != CHECKED
 
     def check(self, now: int) -> None:
-        """Begins a round about money alone: what the account holds, the fills until then and, where that is wanted,
-        what moved money. One that runs already does that and more."""
+        """Begins a round about money alone: balances, the fills until then and, if wanted, other balance changes. A
+        running round already does that and more."""
         if self._round is None:
             since = self._moves_wanted()
             is_of_all = since is not None or not self.rounds
@@ -168,10 +165,10 @@ class Reconciler:
             self._look(now)
 
     def start(self, now: int, reason: str) -> None:
-        """Begins a round; one that runs is begun anew."""
+        """Begins a full round, replacing a running one."""
         was_open = frozenset(self.manager.open)
         since = self._moves_wanted()
-        # What is begun in the place of another round asks for what that one did.
+        # A round that replaces another queries at least what that one did.
         is_of_all = self._round is not None and self._round.is_of_all
         is_of_all |= reason not in _OF_SOME or since is not None or not self.rounds
         self._round = _Round(began=now, reason=reason, was_open=was_open, moves_since=since, is_of_all=is_of_all)
@@ -185,7 +182,7 @@ class Reconciler:
         self._look(now)
 
     def _look(self, now: int) -> None:
-        """Asks for positions first, then for fills: so the fills cover what the positions show."""
+        """Queries positions first, then fills, so that the fills cover the positions."""
         assert self._round is not None
         venue = self.manager.venue
         self._round.looked += 1
@@ -198,11 +195,11 @@ class Reconciler:
             self._call(venue.fills(symbol, now, since=self.fills.since(symbol)), now)
         if self._round.moves_since is not None:
             moves = venue.account_moves(now, since=self._round.moves_since)
-            if moves is not None:  # after the fills: these tell which trades are booked as such
+            if moves is not None:  # after the fills, which show the trades booked as such
                 self._call(moves, now)
 
     def _queried(self) -> Collection[str]:
-        """Returns the symbols whose fills this round asks for."""
+        """Returns the symbols whose fills this round queries."""
         current, manager = self._round, self.manager
         assert current is not None
         if current.is_of_all:
@@ -226,9 +223,9 @@ class Reconciler:
         self.manager.calls.append(call)
 
     def answered(self, call: Call, answer: Answer, now: int) -> bool:
-        """Takes in the answer to a call of the round.
+        """Handles the answer to a call of the round.
 
-        False: the call is none of the round's.
+        Returns False for a call of another component.
         """
         current = self._round
         at = -1 if current is None else _index_of(call, current.calls)
@@ -262,7 +259,7 @@ class Reconciler:
             self._call(more, now)
 
     def tick(self, now: int) -> None:
-        """Sends what is due, and ends the round when every answer has come."""
+        """Sends what is due, and ends the round when every answer has arrived."""
         current = self._round
         if current is None:
             return
@@ -283,10 +280,10 @@ class Reconciler:
         is_check = current.reason == CHECKED
         begins = self.is_new and not self.rounds
         if begins or (self._first and not is_check):
-            if self.manager.booked != current.booked:  # a trade came between: once more
+            if self.manager.booked != current.booked:  # a trade came between: repeat
                 self._look(now)
                 return
-            if self.manager.unmatched and current.looked < ROUNDS_MAX:  # its fill is part of what the venue has
+            if self.manager.unmatched and current.looked < ROUNDS_MAX:  # its fill is part of the venue's holdings
                 self.manager.ask_unmatched(now)
                 current.next_look, current.only_waits = now + SETTLE, True
                 return
@@ -306,7 +303,7 @@ class Reconciler:
         self._finish(differences, ended, now)
 
     def _renewed(self, call: Call, now: int) -> Call:
-        """Signs a call anew: the old one's window may have passed."""
+        """Signs a call again, because the old one's window may have passed."""
         venue = self.manager.venue
         match call.purpose:
             case Purpose.MODES:
@@ -326,8 +323,8 @@ class Reconciler:
                 return next(c for c in both if c.purpose is call.purpose)
 
     def _ask_for_missing(self, now: int) -> None:
-        """Asks for the orders that neither list has, once both are read. The fills on their way come first: what they
-        complete need not be asked for, and after an hour away that is nearly all."""
+        """Queries the orders that are in neither list, after both are read. Pending fills come first: orders that they
+        complete, nearly all after an hour away, need no query."""
         current = self._round
         assert current is not None
         if current.has_queried or current.lists_done < current.lists:
@@ -344,25 +341,25 @@ class Reconciler:
             current.missing.add(order.client_id)
 
     def _note_flat(self, answer: Answer, queried_at: int) -> None:
-        """Notes as flat each position that the venue does not list, as of the query: what was said since is newer."""
+        """Notes as flat each position that the venue does not list, as of the time of the query."""
         listed = {(t.symbol, t.side) for t in answer.reports if isinstance(t, PositionReport)}
         gone = [key for key in self.manager.venue_positions if key not in listed]
         for symbol, side in gone:
             self.manager.outs += self.manager.books.position(PositionReport(symbol, side, 0, queried_at), "rest")
 
     def _begin_first(self, now: int) -> dict[tuple[str, PositionSide], int]:
-        """Begins the books of symbols that are followed for the first time, where the fills since the last known one do
-        not come to what the venue has; returns by how much each position is larger."""
+        """Begins the books of newly followed symbols whose fills since the last known one do not add up to the venue's
+        position; returns the differences added."""
         before = dict(self.manager.positions)
         self._begin_books(now, self._first)
         after = self.manager.positions.items()
         return {key: qty - before.get(key, 0) for key, qty in after if qty != before.get(key, 0)}
 
     def _begin_books(self, now: int, symbols: Collection[str] | None = None) -> None:
-        """symbols: of these alone."""
+        """Sets our positions to the venue's. symbols: only of these; None: all."""
         if not self.manager.venue.traits.positions:
             return
-        # A position that the venue does not list is flat, whatever the fills of the overlap say.
+        # A position that the venue does not list is flat, whatever the overlapping fills say.
         for key in dict.fromkeys((*self.manager.venue_positions, *self.manager.positions)):
             if symbols is not None and key[0] not in symbols:
                 continue
@@ -395,8 +392,8 @@ class Reconciler:
         return found + self._unmatched()
 
     def _working_ended(self) -> list[Order]:
-        """Returns the orders of ours that the venue lists as working and that had ended here before it was asked: a
-        refusal was believed, or an absence, or an operator's word that was wrong."""
+        """Returns orders of ours that the venue lists as working, though they had ended here before the query: by a
+        refusal, an absence, or an operator's wrong resolution."""
         current, found = self._round, []
         assert current is not None
         for name in sorted(current.listed):
@@ -408,7 +405,7 @@ class Reconciler:
         return found
 
     def _unmatched(self) -> list[Difference]:
-        """Returns fills that are not booked, since it is not known yet whose they are: the balance has them."""
+        """Returns fills that are not booked because their owner is unknown; the balance includes them."""
         return [
             Difference(f"fill {fill.symbol} {fill.trade_id}", "no order", "a fill")
             for fill in self.manager.unmatched.values()
@@ -433,7 +430,7 @@ class Reconciler:
         self.had_unknown = bool(differences and self.manager.unknown)
         outs, worst = self.manager.outs, "info"
         for each in differences:
-            # An order that the venue has not answered for is no contradiction: it is asked for until it has.
+            # An unanswered query is no contradiction: it is repeated until answered.
             severity = "warning" if each.venue == NOT_LISTED else "critical"
             worst = "critical" if "critical" in (severity, worst) else severity
             outs.append(HealthOut("difference", each.what, str(each), severity))
@@ -442,7 +439,7 @@ class Reconciler:
         outs.append(HealthOut("reconciled", reason, f"{count} {word}", worst))
 
     def restate(self, step: int) -> None:
-        """Takes in that the clock was set by `step`, ns."""
+        """Shifts times because the clock was set by `step`, ns."""
         self.compared_at += step
         if (current := self._round) is not None:
             current.began += step
@@ -460,5 +457,5 @@ class Reconciler:
 
 
 def _index_of(call: Call, calls: list[tuple[Call, int]]) -> int:
-    """Returns the index of this very call, not of an equal one that serves another purpose."""
+    """Returns the index of this very call, not of an equal one with another purpose."""
     return next((at for at, (each, _) in enumerate(calls) if each is call), -1)

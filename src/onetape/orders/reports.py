@@ -1,7 +1,7 @@
-"""What a venue reports about an account, in the words of no venue.
+"""A venue's reports about an account, in venue-independent terms.
 
-Prices and sizes are int64 at the instrument's decimals, money is 1e-18 of its currency, times are
-ns UTC by the venue's clock.
+Prices and sizes are int64 at the instrument's decimals, money is 1e-18 of its currency, times are ns UTC by the venue's
+clock.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ __all__ = [
     "WalletReport",
 ]
 
-INTERNAL_TRADES: Final = 2**63  # trade ids from here on are no venue's,
-HASHED_TRADES: Final = 2**62  # and from here on hashes of a venue's: they do not say which trade came first
+INTERNAL_TRADES: Final = 2**63  # trade ids of internal trades begin here,
+HASHED_TRADES: Final = 2**62  # and hashes of a venue's ids begin here: they have no order in time
 
-OUTSIDE: Final = "(outside)"  # in place of a wallet: an address that is not the account's
+OUTSIDE: Final = "(outside)"  # in place of a wallet: an address outside of the account
 
 
 class OrderStatusReport(NamedTuple):
-    """Reports the state of an order at the venue. news: what has just happened to it, None where the report answers a
-    query or is a row of a list. `venue_id` is the order's that works, of a conditional one its own until it fires."""
+    """The state of an order at the venue. news: what just happened to it, None if the report answers a query or is a
+    row of a list. `venue_id` is that of the working order, of a conditional one its own until it fires."""
 
     symbol: str
     client_id: str
@@ -61,17 +61,17 @@ class OrderStatusReport(NamedTuple):
     conditional: bool = False  # it waits outside the book
     code: int = 0
     reason: str = ""
-    takes_profit: bool = False  # its trigger is a take-profit's, not a stop's
+    takes_profit: bool = False  # its trigger is a take-profit, not a stop
 
     @property
     def waits(self) -> bool:
-        """Tells whether it waits for its trigger, apart or among the orders of the book."""
+        """Tells whether the order waits for its trigger, in a separate service or in the book."""
         return self.trigger > 0 and (self.conditional or self.state is OrderState.ACCEPTED)
 
 
 class FillReport(NamedTuple):
-    """Reports one side of a trade. It is the same fill where symbol, trade id and side are: an account that trades with
-    itself, which not every venue prevents, has two of one trade."""
+    """One side of a trade. Fills are equal if symbol, trade id and side are: an account that trades with itself, which
+    not every venue prevents, has two fills of one trade."""
 
     symbol: str
     client_id: str
@@ -93,7 +93,7 @@ class FillReport(NamedTuple):
 
     @property
     def former_ids(self) -> tuple[int, ...]:
-        """Returns what the trade may be called on a tape of version 0.1.0, which kept one bit more of a hash."""
+        """Returns ids that the trade may have on a tape of version 0.1.0, which kept one more bit of a hash."""
         if not HASHED_TRADES <= self.trade_id < INTERNAL_TRADES:
             return ()
         kept = self.trade_id - HASHED_TRADES
@@ -101,8 +101,8 @@ class FillReport(NamedTuple):
 
     @property
     def is_internal(self) -> bool:
-        """Tells whether the trade is between two orders of this account, and known to no venue. `venue_id` is the
-        client id of the other order."""
+        """Tells whether the trade is between two orders of this account, without the venue. `venue_id` is the client id
+        of the other order."""
         return self.trade_id >= INTERNAL_TRADES
 
     @property
@@ -119,8 +119,8 @@ class FillReport(NamedTuple):
 
 
 class MarginReport(NamedTuple):
-    """Reports the margin of a currency beside its balance. profit: of its cross positions; initial: None where it does
-    not follow from the report."""
+    """The margin of a currency beside its balance. profit: of its cross positions; initial: None if it does not follow
+    from the report."""
 
     profit: int
     available: int
@@ -128,12 +128,12 @@ class MarginReport(NamedTuple):
 
 
 class BalanceReport(NamedTuple):
-    """Reports what an account owns of a currency, without what open positions have gained.
+    """The amount of a currency that an account owns, without unrealized profit.
 
-    An event of the stream says its time. A list does not (Binance's updateTime is the currency's
-    last change, Kraken says nothing; read 2026-11), and may have been read off at any moment
-    between request and answer: `time` is when it was asked for; what happened until `as_of_from` is
-    in it, what happened after `as_of_to` is not. Of what lies between, nobody knows.
+    An event of the stream carries its time. A list does not (Binance's updateTime is the currency's last change, Kraken
+    sends none; read 2026-11), and may have been read at any moment between request and answer: `time` is that of the
+    request; it includes what happened until `as_of_from`, and not what happened after `as_of_to`. Between the two it is
+    unknown.
     """
 
     currency: str
@@ -141,7 +141,7 @@ class BalanceReport(NamedTuple):
     time: int
     earliest: int = 0  # 0: `time` is exact
     latest: int = 0
-    margin: MarginReport | None = None  # where the venue has margin and reports it with the balance
+    margin: MarginReport | None = None  # if the venue has margin and reports it with the balance
 
     @property
     def as_of_from(self) -> int:
@@ -153,18 +153,18 @@ class BalanceReport(NamedTuple):
 
 
 class MoveKind(StrEnum):
-    """Names why money came or went."""
+    """The reason of a balance change."""
 
     TRANSFER = "transfer"  # from or to another wallet, account or bank
     FUNDING = "funding"
     INTEREST = "interest"  # of loans, paid; of staking and savings, received
-    FEE = "fee"  # that no fill tells of, and what is given back of fees
-    OTHER = "other"  # conversions, rewards, what the venue has invented since
+    FEE = "fee"  # charged without a fill, and refunds of fees
+    OTHER = "other"  # conversions, rewards, kinds added by the venue since
 
 
 class MoveReport(NamedTuple):
-    """Reports money that came or went otherwise than by a fill. It is the same move where the reference is, whichever
-    way it was reported. symbol: what funding was paid for, where the venue says so."""
+    """A balance change other than a fill. Reports with the same reference are the same change, however reported.
+    symbol: of a funding payment, if the venue reports it."""
 
     reference: str
     currency: str
@@ -175,7 +175,7 @@ class MoveReport(NamedTuple):
 
 
 class TransferState(StrEnum):
-    """Names the state of a transfer between wallets at the venue."""
+    """The state of a transfer between wallets at the venue."""
 
     DONE = "done"
     FAILED = "failed"
@@ -183,9 +183,9 @@ class TransferState(StrEnum):
 
 
 class TransferReport(NamedTuple):
-    """Reports a row of the venue's history of transfers, of withdrawals (target OUTSIDE) or of deposits (source
-    OUTSIDE). wallets: "" is the one that is traded from. amount: what a withdrawal takes with its fee, what a deposit
-    brings without. name: our id of it, where the venue takes one. txid: what other venues know it by."""
+    """A row of the venue's history of transfers, of withdrawals (target OUTSIDE) or of deposits (source OUTSIDE).
+    wallets: "" is the trading wallet. amount: of a withdrawal with its fee, of a deposit after fees. name: our id of
+    it, if the venue takes one. txid: its id for other venues."""
 
     venue_id: str
     source: str
@@ -200,8 +200,8 @@ class TransferReport(NamedTuple):
 
 
 class PositionReport(NamedTuple):
-    """Reports a position of the account at the venue. qty: signed, in units of the instrument. entry, mark and
-    liquidation are prices, None where the venue does not say them with it."""
+    """A position of the account at the venue. qty: signed, in units of the instrument. entry, mark and liquidation are
+    prices, None if not reported with it."""
 
     symbol: str
     side: PositionSide
@@ -213,24 +213,24 @@ class PositionReport(NamedTuple):
 
 
 class AccountModeReport(NamedTuple):
-    """Reports the modes and rights of the account at the venue."""
+    """The modes and rights of the account at the venue."""
 
     hedge: bool
     multi_assets: bool
     can_trade: bool
     can_withdraw: bool
-    account: str = ""  # what the venue calls it, where it says so here
+    account: str = ""  # the venue's id of it, where reported
 
 
 class StreamReport(NamedTuple):
-    """Reports an event of the stream itself: that it expired, or one that is not understood, by its name."""
+    """An event of the stream itself: its expiry, or an event that is not understood, by its name."""
 
     what: str
     detail: str = ""
 
 
 class WalletReport(NamedTuple):
-    """The amounts of one currency in a wallet beside the one that is traded from, 1e-18."""
+    """The amounts of one currency in a side wallet, 1e-18."""
 
     wallet: str
     currency: str
@@ -239,7 +239,7 @@ class WalletReport(NamedTuple):
 
 
 class ConversionTerms(NamedTuple):
-    """What an order of a conversion has to keep to; 0: not said with it."""
+    """The limits on an order of a conversion; 0: not reported with it."""
 
     ask: Decimal = Decimal(0)
     tick: Decimal = Decimal(0)
@@ -247,7 +247,7 @@ class ConversionTerms(NamedTuple):
 
 
 class ConversionReport(NamedTuple):
-    """An order of a conversion, or one of its trades. Amounts in 1e-18; fee: in what was bought, of trades alone."""
+    """An order of a conversion, or one of its trades. Amounts in 1e-18; fee: in the bought asset, in trades only."""
 
     venue_id: str
     bought: int

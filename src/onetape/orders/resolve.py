@@ -1,8 +1,8 @@
-"""An operator's word on an order that nobody can prove anything about.
+"""An operator's resolution of an order whose state cannot be proven.
 
-Some venues cannot say that an order is not there. One whose answer was lost stays UNKNOWN and
-blocks its instrument, until somebody has looked at the venue's own page and says what stands there.
-What that word says of the order is read here; `OrderManager.resolve` takes it.
+Some venues cannot report that an order does not exist. An order whose answer was lost stays UNKNOWN and blocks its
+instrument, until an operator has looked at the venue's own page and reports its state. That resolution is read here;
+`OrderManager.resolve` applies it.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _FIELDS: Final = frozenset({"order", "as", "venue_id", "filled"})
 def resolution_of(
     manager: OrderManager, instruments: Mapping[str, Instrument], said: Mapping[str, Any]
 ) -> tuple[Order, OrderStatusReport]:
-    """Returns the order that is meant, and its resolution. said: `order` (our client id), `as` (open, filled or
-    closed), and where they are known `venue_id` and `filled` (a quantity).
+    """Returns the order and its resolution. said: `order` (our client id), `as` (open, filled or closed), and if known
+    `venue_id` and `filled` (a quantity).
 
-    Raises BadInput for a word that means nothing, and for an order that is not in doubt.
+    Raises BadInput for an invalid resolution, and for an order whose state is not unknown.
     """
     unknown = sorted(set(said) - _FIELDS)
     word, name = str(said.get("as", "")), str(said.get("order", ""))

@@ -1,15 +1,13 @@
-"""Whether the account's stream still tells what happens. A pure core beside the order manager.
+"""Detection of an account stream that is connected but reports nothing. A pure core beside the order manager.
 
-A stream whose connection answers pings may tell nothing, and nothing is also what a quiet account
-has to say. So the venue is asked, by its cheapest query: what it holds, where it has positions,
-else its balances. Where that differs from what was told last and what was told has stood still
-until the next look, the stream does not tell. A difference that a reconciliation has left is none:
-the venue's own words are compared with each other.
+A stream whose connection answers pings may still report nothing, and so does a quiet account. So the venue is queried
+by its cheapest query: positions if it has them, else balances. If the result differs from the last report and no new
+report arrives before the next look, the stream is silent. A difference left by a reconciliation does not count: only
+the venue's own reports are compared.
 
-It is believed again once a new connection is there, all has been reconciled and the stream has told
-something, or half a minute has gone by in which it had nothing to tell. One that was believed for that
-and falls silent again without a word between has to wait twice as long.
-Times are ns of attended time, those of calls the venue's.
+The stream is trusted again once a new connection is open, all has been reconciled and the stream has reported
+something, or after half a minute in which it had nothing to report. A stream trusted on that ground that falls silent
+again without a report in between has to wait twice as long. Times are ns of attended time, those of calls the venue's.
 """
 
 from __future__ import annotations
@@ -25,9 +23,9 @@ from onetape.orders.reports import BalanceReport, PositionReport
 
 __all__ = ["StreamProbe"]
 
-GRACE: Final = 3 * SECOND // 2  # the stream may tell later than the answer
-ANSWER_WITHIN: Final = 10 * SECOND  # a probe that nobody answers is sent anew
-EVERY_MAX: Final = 60 * SECOND  # where the venue says that it is asked too often
+GRACE: Final = 3 * SECOND // 2  # the stream may report later than the answer
+ANSWER_WITHIN: Final = 10 * SECOND  # an unanswered probe is sent again
+EVERY_MAX: Final = 60 * SECOND  # if the venue refuses probes as too frequent
 PROBATION: Final = 30 * SECOND
 PROBATION_MAX: Final = 300 * SECOND
 
@@ -35,15 +33,15 @@ Key = tuple[str, PositionSide | None]  # a symbol's position, or a currency
 
 
 class StreamProbe:
-    """Asks the venue whether a silent stream reports what happens.
+    """Queries the venue to find out whether a silent stream reports what happens.
 
-    every: how often it is asked while the stream says nothing, ns; 0: never.
+    every: interval of probes while the stream reports nothing, ns; 0: never.
     """
 
     def __init__(self, manager: OrderManager, every: int) -> None:
         self.is_silent = False
         self.sent = 0
-        self.found = 0  # silences, also of a connection that was not believed yet: each needs a new one
+        self.found = 0  # count of silences, also of a connection not trusted yet: each needs a new one
         self._manager = manager
         self._least = self._every = every
         self._is_up = False
@@ -53,7 +51,7 @@ class StreamProbe:
         self._due = 0
         self._call: Call | None = None
         self._called = 0
-        self._suspects: dict[Key, tuple[int, int]] = {}  # what was told, and since when it differs
+        self._suspects: dict[Key, tuple[int, int]] = {}  # the reported amount, and since when it differs
         self._probation = PROBATION
         self._believed_at = 0
 
@@ -74,7 +72,7 @@ class StreamProbe:
         self._probation = PROBATION
 
     def reconciled(self, now: int) -> None:
-        """Notes that a reconciliation has ended: our books are the venue's."""
+        """Notes that a reconciliation has ended: our books agree with the venue."""
         if self._is_up and not self._is_reconciled:
             self._is_reconciled = True
             self._believed_at = now + self._probation
@@ -83,7 +81,7 @@ class StreamProbe:
     # --- time -------------------------------------------------------------------------------------
 
     def tick(self, now: int, venue_now: int) -> None:
-        """Asks what is due, and believes a stream again."""
+        """Sends a probe if due, and trusts a silent stream again if it qualifies."""
         if self.is_silent and self._is_up and self._is_reconciled:
             self.is_silent = not self._has_reported and now < self._believed_at
         if not self._every or not self._is_up or not self._is_reconciled:
@@ -103,15 +101,15 @@ class StreamProbe:
         self._manager.calls.append(self._call)
 
     def answered(self, call: Call, answer: Answer, now: int) -> bool:
-        """Takes in the answer to a probe.
+        """Handles the answer to a probe, which may set `is_silent`.
 
-        False: the call is not a probe. From here on `is_silent` says what follows.
+        Returns False for a call that is not a probe.
         """
         if call is not self._call:
             return False
         self._call = None
         if answer.outcome is not Outcome.DONE:
-            # Nothing is learned. A venue that is asked too often is asked less often.
+            # No result. After a refusal as too frequent the interval grows.
             if answer.outcome is Outcome.SAFE:
                 self._every = min(2 * self._every, EVERY_MAX)
             self._due = now + max(self._every, answer.retry_after)
@@ -125,7 +123,7 @@ class StreamProbe:
         for key, ours in self._differing(answer):
             last, since = before.get(key, (ours, now))
             if last != ours:
-                since = now  # it was told something meanwhile
+                since = now  # a report arrived meanwhile
             if now - since >= GRACE:
                 self._fell_silent()
                 return
@@ -134,7 +132,7 @@ class StreamProbe:
             self._due = now + GRACE
 
     def _differing(self, answer: Answer) -> list[tuple[Key, int]]:
-        """Returns what the venue's list says otherwise than its stream did, with both."""
+        """Returns the keys whose listed amount differs from the stream's, with the stream's amount."""
         venue, books = self._manager.venue, self._manager.books
         ours: dict[Key, tuple[int, int]] = {}  # amount, time
         listed: dict[Key, tuple[int, int]] = {}
@@ -146,7 +144,7 @@ class StreamProbe:
         for each in answer.reports:
             if isinstance(each, PositionReport):
                 listed[each.symbol, each.side] = (each.qty, each.time)
-            elif isinstance(each, BalanceReport):  # a list does not say its own time
+            elif isinstance(each, BalanceReport):  # a list carries no time
                 listed[each.currency, None] = (each.total, 0)
         found = []
         for key, (amount, time) in listed.items():
@@ -159,7 +157,7 @@ class StreamProbe:
 
     def _fell_silent(self) -> None:
         self.found += 1
-        if not self._has_reported and not self.is_silent:  # it was believed too early
+        if not self._has_reported and not self.is_silent:  # it was trusted too early
             self._probation = min(2 * self._probation, PROBATION_MAX)
         self.is_silent = True
         self._has_reported = self._is_up = False

@@ -1,6 +1,6 @@
-"""What the rules of an account look at beside the order: its limits, and what holds at this moment.
+"""The state that the rules of an account use beside the order: its limits, and current facts.
 
-Pure: the orders are the order manager's, the rest is set by the gateway as it hears of it.
+Pure: the orders are the order manager's, the rest is set by the gateway.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ __all__ = ["Limits", "ShareReductions", "Shares", "Surroundings", "TradingState"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Holds the limits of one gateway; 0 or absent: no limit.
+    """The limits of one gateway; 0 or absent: no limit.
 
     position_max: by symbol, in units of quantity, working and unknown orders counted as filled.
-    order_max: of one order, likewise.
-    price_band: how far a limit price may be on the dear side of the market, 0.05 is 5 %.
+    order_max: of one order, by symbol, in units of quantity.
+    price_band: how far a limit price may be on the worse side of the market, 0.05 is 5 %.
     orders_a_second: of all robots together.
-    order_value_max, open_value_max: of one order, and of all that work together with it, by the currency
-        that an instrument settles in, in units of 1e-18.
+    order_value_max, open_value_max: of one order, and of all working orders including it, by the settle currency of the
+        instrument, in units of 1e-18.
     symbols: that may be opened.
     open_orders_max: orders that work at the same time.
     messages_a_second: new orders, amendments and cancels that leave; no new order above it.
@@ -57,35 +57,35 @@ class Limits:
 
 class ShareReductions(Protocol):
     def amendment(self, order: Order, size: int, *, knows: bool) -> Refusal | None:
-        """Refuses an amendment that would take off more than its sub-account holds."""
+        """Refuses an amendment that would reduce by more than its sub-account holds."""
 
     def measured(self, robot: int, spec: OrderSpec) -> Measure: ...
 
 
 class Shares(Protocol):
-    """Answers what each sub-account of a shared account has."""
+    """What each sub-account of a shared account has."""
 
     @property
     def reductions(self) -> ShareReductions: ...
 
     def refusal(self, robot: int, spec: OrderSpec, left: int, old: Order | None = None) -> Refusal | None:
-        """Refuses an order for which the robot's sub-account has not enough."""
+        """Refuses an order for which the robot's sub-account has too little."""
 
     def measured(self, robot: int, spec: OrderSpec) -> Measure: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Answers what the rules ask of others. Nothing has a default: what was forgotten would let orders through.
+    """External facts that the rules query. Nothing has a default: a forgotten one would let orders through.
 
-    strategy_of: the sub-account that a robot trades with, by name.
-    takes_off_own, adds_to_own: whether a robot's order takes off, or adds to, its sub-account's own part of what the
-        account holds; the first with what can be filled of it and the order that it takes the place of.
-    silent_ns: for how long a symbol's market has been silent, ns, 0: it speaks. silent_max_ns: for how long it may be.
-    decision_max_ns: how old the market may be that an order was decided on, 0: as old as it likes.
-    in_front: what the book has at better prices than one, by symbol and side, 0: none is known.
-    is_guarded: nothing new may leave but while a guardian watches.
-    shares: what sub-accounts have; None: the account has none to see to.
+    strategy_of: the name of the sub-account that a robot trades with.
+    takes_off_own, adds_to_own: whether a robot's order reduces, or increases, its sub-account's own part of the
+        account's position; the first with the quantity that can be filled and the order that it replaces.
+    silent_ns: for how long a symbol's market has been silent, ns, 0: not silent. silent_max_ns: the longest allowed.
+    decision_max_ns: the greatest age of the market data of an order's decision, 0: any.
+    in_front: the book's quantity at better prices, by symbol and side, 0: unknown.
+    is_guarded: new orders may leave only while a guardian watches.
+    shares: the holdings of sub-accounts; None: the account has none.
     """
 
     strategy_of: Callable[[int], str]
@@ -101,31 +101,31 @@ class Surroundings:
 
 @dataclass(slots=True)
 class TradingState:
-    """Holds what the rules of one account look at: limits, rates, and halts with the kill switch."""
+    """The state that the rules of one account use: limits, rates, and halts with the kill switch."""
 
     manager: OrderManager
     instruments: Mapping[str, Instrument]
     limits: Limits
     halts: Halts
     around: Surroundings
-    ready: bool = False  # reconciled, and the account's stream is there
+    ready: bool = False  # reconciled, and the account's stream is connected
     disk_full: bool = False  # the journal's next segment has no room
-    is_deaf: bool = False  # the account's stream does not tell what happens, though it is connected
+    is_deaf: bool = False  # the account's stream is connected but reports nothing
     rates: OrderRates = field(default_factory=OrderRates)
-    hedge: bool | None = None  # the mode that the account has to be in; None: that in which it is found
+    hedge: bool | None = None  # the required mode; None: the one in which the account is found
 
     def reduces(self, spec: OrderSpec, old: Order | None = None) -> bool:
-        """Tells whether an order can only take off a position: by its flag, or on spot, where there is none, by what
-        was bought and works to be sold. old: the order that it takes the place of."""
+        """Tells whether an order can only reduce a position: by its flag, or on spot, where there is none, by the
+        bought amount and the working sales. old: the order that it replaces."""
         if self.manager.venue.traits.positions:
             return only_reduces(spec)
         return spec.side is Side.SELL and spec.size_int <= reducible(self.manager, spec, without=old)
 
     def takes_off(self, spec: OrderSpec, left: int, old: Order | None = None, *, owner: int = 0) -> bool:
-        """Tells whether an order takes off what is held and opens nothing, neither of the account nor of its owner's
-        sub-account, if all that works that way is filled before; the venue does not hold it to that. left: what can be
-        filled of it. owner: the robot whose part it trades with; 0: it is judged by the account alone, as what goes by
-        hand is. On spot a purchase takes off nothing."""
+        """Tells whether an order reduces a position and opens nothing, neither of the account nor of its owner's
+        sub-account, if all working orders of its direction fill first; the venue does not enforce it. left: the
+        quantity that can be filled. owner: the robot with whose part it trades; 0: judged by the account alone, like an
+        order placed by hand. On spot a purchase reduces nothing."""
         if not self.ready or spec.trigger_by is not TriggerBy.NONE:
             return False
         return self._takes_off_account(spec, left, old) and (
@@ -138,8 +138,8 @@ class TradingState:
         return worst_held(self.manager, spec, without=old) + left <= 0
 
     def is_halted(self, halt: Halt, spec: OrderSpec, left: int, old: Order | None = None, *, owner: int = 0) -> bool:
-        """Tells whether a halt refuses an order that may open: one that takes off what is held passes, at the first
-        level one that adds to it, too."""
+        """Tells whether a halt refuses an order that may open. An order that reduces a position passes, and at the
+        first level one that increases it."""
         if halt.level is not Level.ADD:
             return not self.takes_off(spec, left, old, owner=owner)
         if not self.ready or spec.trigger_by is not TriggerBy.NONE:
@@ -152,8 +152,8 @@ class TradingState:
         )
 
     def hedge_wanted(self, found: bool) -> bool:
-        """Tells whether the account is to be in hedge mode: as configured, else as it was when its mode was first
-        asked for. found: as it is."""
+        """Returns whether the account must be in hedge mode: as configured, else as when its mode was first queried.
+        found: its current mode."""
         if self.hedge is None:
             self.hedge = found
         return self.hedge

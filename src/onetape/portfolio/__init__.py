@@ -1,1 +1,1 @@
-"""Portfolios: weights of symbols, limits of exposure, and whose share of a net position is what. Pure."""
+"""Compute portfolios: weights of symbols, limits of exposure, and members' shares of a net position. Pure."""

@@ -1,4 +1,4 @@
-"""Limits of what a portfolio holds, as shares of its equity. Pure."""
+"""Limit a portfolio's exposures, as shares of its equity. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Caps", "capped"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caps:
-    """The most of one symbol, of all without their signs, of their sum, and what may be traded at once. 0: any."""
+    """Limits of a single symbol, of the absolute sum, of the net sum, and of turnover at once. 0: none."""
 
     symbol: float = 0.0
     gross: float = 0.0
@@ -19,10 +19,10 @@ class Caps:
 
 
 def capped(wanted: Mapping[str, float], held: Mapping[str, float], caps: Caps) -> dict[str, float]:
-    """Returns the exposures nearest to the wanted ones that keep the caps: none becomes larger or changes its sign.
+    """Returns the exposures nearest to the wanted ones within the caps: none becomes larger or changes its sign.
 
-    What reduces a position is always done whole; what remains of the turnover is shared by what grows. held: of
-    the same symbols, signed as wanted.
+    Reductions are always done in full; increases share the remaining turnover. held: of the same symbols, signed as
+    wanted.
     """
     kept = dict(wanted)
     if caps.symbol:
@@ -31,7 +31,7 @@ def capped(wanted: Mapping[str, float], held: Mapping[str, float], caps: Caps) -
     if caps.gross and gross > caps.gross:
         kept = {symbol: each * caps.gross / gross for symbol, each in kept.items()}
     if caps.turnover:
-        # A position is first brought to what it shares with the wanted one, then it grows.
+        # A position is first reduced to its common part with the wanted one, then it grows.
         shared = {symbol: _shared(held.get(symbol, 0.0), each) for symbol, each in kept.items()}
         reduced = sum(abs(held.get(symbol, 0.0) - each) for symbol, each in shared.items())
         grown = sum(abs(kept[symbol] - each) for symbol, each in shared.items())
@@ -49,7 +49,7 @@ def capped(wanted: Mapping[str, float], held: Mapping[str, float], caps: Caps) -
 
 
 def _shared(held: float, wanted: float) -> float:
-    """Returns what both have: of the same sign and as small as the smaller."""
+    """Returns the common part: of the same sign, and the smaller amount."""
     if held * wanted <= 0:
         return 0.0
     return min(held, wanted) if wanted > 0 else max(held, wanted)

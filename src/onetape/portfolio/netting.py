@@ -1,7 +1,7 @@
-"""One symbol's position, shared by several members: what they want is netted, what they trade with each other does
-not go to the venue, and each fill has its owners. Pure.
+"""Share one symbol's position among several members: their targets are netted, crossing ones trade internally, and
+each fill is assigned to members. Pure.
 
-Quantities are units of the instrument, signed. What members hold always adds up to the position.
+Quantities are units of the instrument, signed. Members' holdings always add up to the position.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from onetape.accounts.sharing import split
 
 __all__ = ["UNOWNED", "SharedPosition"]
 
-UNOWNED = -1  # holds what no member has asked for: it is wanted by nobody, so it is traded out
+UNOWNED = -1  # owner of quantity without a member: it is not wanted, so it is traded out
 
 
 class SharedPosition:
-    """held, wanted: by member, from 0. A member that has said nothing wants what it holds."""
+    """The shared position. held, wanted: by member, from 0. A member without a target wants its holding."""
 
     def __init__(self, lot: int) -> None:
         self.lot = lot
         self.held: dict[int, int] = {}
         self.wanted: dict[int, int] = {}
-        self._target = 0  # the number of the last one
-        self._sent: dict[int, dict[int, int]] = {0: {}}  # by target: what each lacked when it was said
-        self._orders: dict[int, int] = {}  # orders on their way when a later target was said: by id, whose they are
+        self._target = 0  # number of the last target
+        self._sent: dict[int, dict[int, int]] = {0: {}}  # by target: each member's shortfall when it was set
+        self._orders: dict[int, int] = {}  # orders pending when a later target was set: by id, their members
 
     def missing(self, side: int) -> dict[int, int]:
-        """Returns what members lack on a side (1 buys, -1 sells), without sign."""
+        """Returns the members' shortfalls on a side (1 buys, -1 sells), without sign."""
         lacks = {
             member: (self.wanted.get(member, 0 if member == UNOWNED else self.held.get(member, 0)) - held) * side
             for member, held in [(each, self.held.get(each, 0)) for each in sorted({*self.held, *self.wanted})]
@@ -36,8 +36,8 @@ class SharedPosition:
         return {member: lack for member, lack in lacks.items() if lack > 0}
 
     def cross(self) -> list[tuple[int, int]]:
-        """Trades what members want of each other, whole lots, each side by what its members lack: (member, signed
-        quantity), which add up to zero."""
+        """Trade opposite shortfalls of members internally, in whole lots, each side in proportion: returns (member,
+        signed quantity), which add up to zero."""
         buyers, sellers = self.missing(1), self.missing(-1)
         size = min(sum(buyers.values()), sum(sellers.values())) // self.lot * self.lot
         if not size:
@@ -49,12 +49,12 @@ class SharedPosition:
 
     @property
     def net(self) -> int:
-        """Returns the position that they want together."""
+        """Returns the sum of the members' targets."""
         return sum(self.held.values()) + sum(self.missing(1).values()) - sum(self.missing(-1).values())
 
     def target(self, working: Iterable[int] = ()) -> int:
-        """Returns the same, said as a target: what each lacks now is what late fills of its orders are shared by.
-        working: orders that are on their way, ids: theirs stay shared by what each lacked when they were sent."""
+        """Returns the net target, and records the current shortfalls, by which late fills of its orders are shared.
+        working: pending orders, ids: these stay shared by the shortfalls at their sending."""
         self._orders = {order: self._orders.get(order, self._target) for order in working}
         self._sent = {target: self._sent[target] for target in sorted({*self._orders.values()})}
         self._target += 1
@@ -62,14 +62,15 @@ class SharedPosition:
         return self.net
 
     def to_record(self, names: Mapping[int, str]) -> dict[str, Any]:
-        """Makes of it what late fills are shared by: plain values, for the next life. names: of members."""
+        """Returns the data for sharing late fills as plain values, for the next incarnation. names: of members."""
         sent = [
             [target, {names[member]: lack for member, lack in lacks.items()}] for target, lacks in self._sent.items()
         ]
         return {"target": self._target, "sent": sent, "orders": [*self._orders.items()]}
 
     def restore(self, record: Mapping[str, Any], numbers: Mapping[str, int]) -> None:
-        """Goes on from the earlier life's. numbers: of members, by name; what others lacked is nobody's."""
+        """Restore an earlier incarnation's record. numbers: of members, by name; shortfalls of unknown members are
+        assigned to none."""
         self._target, self._orders = record["target"], dict(record["orders"])
         self._sent = {
             target: {numbers[name]: lack for name, lack in lacks.items() if name in numbers}
@@ -77,13 +78,13 @@ class SharedPosition:
         }
 
     def release(self, member: int) -> None:
-        """Late fills of what was sent until now are not the member's."""
+        """Exclude a member from late fills of orders sent until now."""
         for lacks in self._sent.values():
             lacks.pop(member, None)
 
     def fill(self, qty: int, order: int = 0) -> list[tuple[int, int]]:
-        """Shares a fill of the position: by what members lack; then, of a late one, by what they lacked when its
-        order was sent; the rest is nobody's. (member, signed quantity), which add up to the fill."""
+        """Share a fill: by members' shortfalls; then, for a late fill, by the shortfalls when its order was sent;
+        the rest is assigned to none. Returns (member, signed quantity), which add up to the fill."""
         side, left = (1 if qty > 0 else -1), abs(qty)
         found: dict[int, int] = {}
         sent = self._orders.get(order, self._target)
@@ -99,16 +100,17 @@ class SharedPosition:
             found[UNOWNED] = found.get(UNOWNED, 0) + left
         trades = [(member, each * side) for member, each in found.items() if each]
         for target, lacks in self._sent.items():
-            for member, each in trades if target >= sent else ():  # what was lacked then was to come of this order, too
+            # the earlier shortfall was to be filled by this order, too
+            for member, each in trades if target >= sent else ():
                 lack = lacks.get(member, 0)
                 lacks[member] = lack - each if target == self._target else _rest(lack, each)
         self._take(trades)
         return trades
 
     def settle(self, qty: int) -> dict[int, int]:
-        """Closes what is held at the end of a contract: by member, signed, which add up to qty. The last account's
-        closes all that is left; one before it only what members hold on its side, by how much. Nobody wants anything of
-        the contract any more."""
+        """Close holdings at a contract's settlement: returns by member, signed quantities that add up to qty. The
+        last account's closes the rest; an earlier one's only holdings on its side, in proportion. All targets of the
+        contract are cleared."""
         if qty == -sum(self.held.values()):
             closed = {member: -held for member, held in self.held.items() if held}
         else:
@@ -130,6 +132,6 @@ class SharedPosition:
 
 
 def _rest(lack: int, qty: int) -> int:
-    """Returns what is left of a lack: what goes beyond it, or against it, is of a later target."""
+    """Returns the rest of a shortfall; a part beyond it, or against it, belongs to a later target."""
     left = lack - qty
     return 0 if left * lack < 0 else min(lack, left, key=abs)

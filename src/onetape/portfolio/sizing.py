@@ -1,4 +1,4 @@
-"""From what members want of symbols to whole lots that keep the portfolio's limits. Pure."""
+"""Round members' targets to whole lots within the portfolio's limits. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NEAR = 1e-9  # of a lot: 0.3 / 0.1 are three lots
 
 @dataclass(frozen=True, slots=True)
 class SymbolTerms:
-    """unit: worth of one unit of the instrument as a share of the equity; lot: units; held: the position in units."""
+    """Terms of a symbol. unit: value of one unit as a share of the equity; lot: units; held: the position in units."""
 
     unit: float
     lot: int
@@ -25,8 +25,8 @@ class SymbolTerms:
 def sized(
     wants: Mapping[str, Mapping[int, float]], terms: Mapping[str, SymbolTerms], caps: Caps
 ) -> dict[str, dict[int, int]]:
-    """Units by symbol and member, whole lots towards zero. wants: units, signed, not rounded. Where limits cut a
-    symbol, each of its members gets the same share."""
+    """Returns units by symbol and member, whole lots towards zero. wants: units, signed, not rounded. Where limits
+    cut a symbol, each of its members gets the same share."""
     exposures = {symbol: sum(each.values()) * terms[symbol].unit for symbol, each in wants.items()}
     held = {symbol: each.held * each.unit for symbol, each in terms.items()}
     kept = capped(exposures, held, caps)
@@ -46,7 +46,7 @@ def _whole(lots: float) -> int:
 
 
 def _cut(lots: dict[int, int], most: int) -> None:
-    """Rounding of those on one side may leave more than `most` of the other."""
+    """Cut the excess that rounding of one side may leave beyond `most` of the other."""
     net = sum(lots.values())
     beyond, side = abs(net) - most, 1 if net > 0 else -1
     if beyond > 0:

@@ -1,4 +1,5 @@
-"""Weights of symbols from their returns. Pure.
+"""Compute weights of symbols from their returns.
+Pure.
 
 returns: (n, k) array of n periods by k symbols, oldest first, n >= 2. All weights are (k,) arrays that are not
 negative and add up to 1.
@@ -23,7 +24,7 @@ _TOLERANCE: Final = 1e-12
 
 
 def log_returns(times: list[Any], closes: list[Any]) -> Array:
-    """(n, k) log returns between the moments at which each of k symbols has a close. times: ns, ascending."""
+    """Returns (n, k) log returns between the times at which each of k symbols has a close. times: ns, ascending."""
     common = times[0]
     for each in times[1:]:
         common = np.intersect1d(common, each, assume_unique=True)
@@ -32,7 +33,7 @@ def log_returns(times: list[Any], closes: list[Any]) -> Array:
 
 
 def shrunk_covariance(returns: Array) -> tuple[Array, float]:
-    """Covariance of the returns, shrunk towards a multiple of the identity, and by how much (0 to 1).
+    """Returns the covariance of the returns, shrunk towards a multiple of the identity, and by how much (0 to 1).
 
     Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004.
     """
@@ -48,7 +49,7 @@ def shrunk_covariance(returns: Array) -> tuple[Array, float]:
 
 
 def risk_parity(covariance: Array) -> Array:
-    """Weights of which each symbol contributes the same to the variance of the whole.
+    """Returns weights with which each symbol contributes the same to the total variance.
 
     Cyclical coordinate descent on x'Cx/2 - sum(log x)/k (Griveau-Billion, Richard and Roncalli, 2013), which has
     one minimum for each positive definite C. Raises ValueError for a symbol that does not move.
@@ -73,15 +74,15 @@ def risk_parity(covariance: Array) -> Array:
 
 
 def volatility_scale(weights: Array, covariance: Array, target: float, periods: float) -> float:
-    """Returns what makes the whole as volatile as `target` in a year of so many periods; 0 where nothing moves."""
+    """Returns the factor for an annual volatility of `target` with this many periods a year; 0 where nothing moves."""
     variance = float(weights @ covariance @ weights) * periods
     return target / float(np.sqrt(variance)) if variance > 0 else 0.0
 
 
 def weights_by(scheme: str, returns: Array) -> Array:
-    """Of one of the schemes of a configuration. mean_variance (the most return for its risk) and hierarchical (risk
-    parity along a tree of correlations) are skfolio's. Raises ValueError where the returns do not
-    allow it, NotAvailable without skfolio."""
+    """Returns weights by a scheme of a configuration. mean_variance (the most return for its risk) and hierarchical
+    (risk parity along a tree of correlations) are skfolio's. Raises ValueError where the returns do not allow it,
+    NotAvailable without skfolio."""
     k = returns.shape[1]
     match scheme:
         case "equal":
@@ -98,7 +99,7 @@ def weights_by(scheme: str, returns: Array) -> Array:
 
 
 def check_scheme(scheme: str) -> None:
-    """Raises NotAvailable for one whose library is not there, long before there are returns."""
+    """Raises NotAvailable for a scheme whose library is missing, long before there are returns."""
     if scheme in BY_LIBRARY and find_spec("skfolio") is None:
         raise _no_library(scheme)
 
@@ -121,6 +122,6 @@ def _by_library(scheme: str, returns: Array) -> Array:
         model = MeanRisk(objective_function=ObjectiveFunction.MAXIMIZE_RATIO, risk_measure=RiskMeasure.VARIANCE)
     try:
         found = np.asarray(model.fit(np.expm1(returns)).weights_, dtype=float)
-    except Exception as error:  # a solver's own errors: no portfolio of these returns
+    except Exception as error:  # a solver's own errors: no portfolio for these returns
         raise ValueError(f"{scheme} finds no weights: {error}") from error
     return np.asarray(np.clip(found, 0, None) / np.clip(found, 0, None).sum())

@@ -1,1 +1,1 @@
-"""A recorded run again: verified, compared with another, opened at any moment, as tables."""
+"""Replay recorded runs: verify, compare, open at any moment, export as tables."""

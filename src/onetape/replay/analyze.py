@@ -1,7 +1,7 @@
-"""`onetape analyze`: a run as tables, for plain SQL.
+"""Export a run as SQL tables (`onetape analyze`).
 
-Events come from the run's tapes, decisions, orders and fills from its own; the robot's state after
-each step from running the run again, frame by frame.
+Events come from the run's tapes, decisions, orders and fills from its own journal; the robot's state
+after each step from replaying the run frame by frame.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from onetape.tape.segments import is_tape
 __all__ = ["analyze_pair", "analyze_run"]
 
 BATCH: Final = 5000  # records between two writes
-LOOK_S: Final = 0.1  # of --follow, at the tape
+LOOK_S: Final = 0.1  # poll interval of --follow
 _SECRET: Final = ("env:", "file:", "fd:")
 
 Progress = Callable[[float, float | None], None]
@@ -57,14 +57,14 @@ def analyze_run(
     follow: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Rows by table, and `states`: None where there are none, with why in `no_states`. Another
-    time the rows of this run take the place of the first ones. db: a URL, or env:NAME or file:PATH
-    which has it. Raises BadInput for what is no run, and as Database, SqlTables, ParquetTables."""
+    """Write a run's tables; returns rows by table, and `states`: None where there are none, with the reason in
+    `no_states`. A repeated export replaces the run's rows. db: a URL, or env:NAME or file:PATH that contains it.
+    Raises BadInput for a folder that is no run, and as Database, SqlTables, ParquetTables."""
     journal = run / "journal"
     if not is_tape(journal):
-        raise BadInput(f"{run} is no run", location="RUN", todo="name a run or its folder")
+        raise BadInput(f"{run} is not a run", location="RUN", todo="name a run or its folder")
     if not db and parquet is None:
-        raise BadConfig("nowhere to", location="analyze", todo="give --db URL or --parquet DIR")
+        raise BadConfig("the target is missing", location="onetape analyze", todo="give --db URL or --parquet DIR")
     if follow and not db:
         raise NotAvailable("Parquet files cannot grow", location="--follow", todo="give --db URL")
     counts: dict[str, Any] = {}
@@ -94,9 +94,8 @@ def analyze_run(
 def analyze_pair(
     run_a: Path, run_b: Path, *, db: str, prefix: str = "", states: bool = True, progress: Progress | None = None
 ) -> dict[str, Any]:
-    """Both into one database, then decisions and fills by their number: `runs` as of
-    `analyze_run`, `compared` as of SqlTables. Raises BadConfig for two of one name, and as
-    `analyze_run`."""
+    """Write both runs into one database, and compare their decisions and fills by number; returns `runs` as
+    `analyze_run`, `compared` as SqlTables. Raises BadConfig for two runs of one name, and as `analyze_run`."""
     if run_a.name == run_b.name:
         raise BadConfig(f"both are called {run_a.name}", location="RUN", todo="rename the folder of one of them")
     if not db:
@@ -111,11 +110,11 @@ def analyze_pair(
 
 
 def _url(db: str) -> str:
-    """A URL with a password does not have to stand on a command line."""
+    """Returns the database URL; a URL with a password need not be on the command line."""
     return read_secret(db, os.environ).reveal() if db.startswith(_SECRET) else db
 
 
-# --- a run as a whole -----------------------------------------------------------------------------
+# --- a finished run -------------------------------------------------------------------------------
 
 
 def _whole(run: Path, sink: Sink, *, states: bool, progress: Progress | None) -> dict[str, Any]:
@@ -146,7 +145,7 @@ def _whole(run: Path, sink: Sink, *, states: bool, progress: Progress | None) ->
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Passes on the rows of a run to a sink, and counts those of each table."""
+    """Passes the rows of a run to a sink, and counts those of each table."""
 
     run: str
     sink: Sink
@@ -154,8 +153,8 @@ class _Rows:
     progress: Progress | None
 
     def tape(self, name: str, path: Path, first: int = 0, last: int = 0, *, silent: str = "") -> None:
-        """Frames first to last of a tape; 0: all. silent: nothing will be added to it, and this is the state of orders
-        that it has no news of."""
+        """Export frames first to last of a tape; 0: all. silent: the tape is complete, and this is the state of
+        orders without events on it."""
         if not is_tape(path):
             raise BadInput(f"the tape {path} is gone", location="run.toml", todo="put it back")
         with JournalReader(path) as reader:
@@ -184,11 +183,11 @@ class _Rows:
             self.progress(self.counts["events"], None)
 
 
-# --- a run that is still going --------------------------------------------------------------------
+# --- a running run --------------------------------------------------------------------------------
 
 
 def _follow(run: Path, tables: SqlTables, progress: Progress | None) -> None:
-    """Its own tape, kept current until its writer has closed it, or Ctrl-C."""
+    """Keep the tables current with the run's own tape until its writer has closed it, or Ctrl-C."""
     counts: dict[str, Any] = dict.fromkeys(("events", "decisions", "orders", "fills"), 0)
     with JournalReader(run / "journal") as reader:
         rows, kept = Rows(run.name, OWN, reader), _Rows(run.name, tables, counts, progress)
@@ -197,7 +196,7 @@ def _follow(run: Path, tables: SqlTables, progress: Progress | None) -> None:
             tables.add("runs", [[run.name, "", "", time.time_ns(), 0]])
         try:
             while True:
-                alive = reader.writer_alive  # asked before: what is written then is read below
+                alive = reader.writer_alive  # asked first: frames written after this are read below
                 seen = 0
                 for seen, record in enumerate(reader, 1):
                     rows.take(record)
@@ -226,12 +225,12 @@ def _why_no_states(run: Path, plan: RunPlan | None, incarnations: list[Life]) ->
 
 
 def _states(run: Path, plan: RunPlan, incarnations: list[Life], sink: Sink, progress: Progress | None) -> int:
-    """One row where a step has changed anything: `seq` frames had been taken by then, in all lives
+    """Yields one row for each step that changed the state: `seq` frames had been taken by then, in all incarnations
     of the run."""
     rows: list[list[Any]] = []
     last, count, seq = b"", 0, -1
     life: Session | None = None
-    before = 0  # frames of the lives before this one
+    before = 0  # frames of earlier incarnations
 
     def note(session: Session) -> None:
         nonlocal last, count, seq, life, before
@@ -242,7 +241,7 @@ def _states(run: Path, plan: RunPlan, incarnations: list[Life], sink: Sink, prog
             return
         last = body
         count += 1
-        # A life that begins shows what it has before it takes the next frame.
+        # An incarnation's initial state is shown before it takes its next frame.
         frames = seq = max(before + session.loop.counters()["frames"], seq + 1)
         rows.append([run.name, frames, f"state:{frames}", session.loop.now, body.decode()])
         if len(rows) >= BATCH:

@@ -1,18 +1,18 @@
-"""Checkpoints of a run, on disk: so that a moment late in it is opened without running the robot's
+"""Keep checkpoints of a run on disk, to open a late moment without running the robot's
 callbacks from the beginning.
 
-A checkpoint is the Python half of the robot after so many frames (engine/kept_state.py), and how
-much of the log of its calls (core/engine/calls.hpp) lies before. To open one, the core repeats the
-run up to there and does what the log says, without the strategy; then the strategy gets its state
-back and is called again. In the run's folder, for each life:
+A checkpoint is the Python half of the robot after a number of frames (engine/kept_state.py), and the
+length of the log of its calls (core/engine/calls.hpp) by then. To open one, the core repeats the
+run up to there from the log, without the strategy; then the strategy gets its state back and is
+called again. In the run's folder, for each incarnation:
 
     checkpoints/1.calls    the log
     checkpoints/1.states   the pickles, one behind the other
     checkpoints/1.index    | HMAC 32 bytes | MessagePack: where each pickle lies, all checksums |
 
-The index comes last: what was being written when a process was killed does not count. Its HMAC is
-made with a key of this user on this machine, so a pickle is read only where this user wrote it; the
-checkpoints of a run that came from elsewhere are passed over.
+The index is written last: files left unfinished by a kill do not count. Its HMAC is
+made with a key of this user on this machine, so a pickle is read only where this user wrote it;
+checkpoints of a run from another machine are ignored.
 """
 
 from __future__ import annotations
@@ -46,23 +46,23 @@ __all__ = ["CheckpointWriter", "Checkpoints", "Place", "UnusableError"]
 
 FOLDER: Final = "checkpoints"
 VERSION: Final = 2
-EVERY_S: Final = 0.4  # of processor time, at least, between two
+EVERY_S: Final = 0.4  # processor time, at least, between two
 COST_SHARE: Final = 0.005  # of the run's processor time, at most, for making them
-COUNT_MAX: Final = 2048  # beyond it every other one goes
-BYTES_MAX: Final = 256 * 2**20  # of the states of one life; the same
+COUNT_MAX: Final = 2048  # beyond it every other one is removed
+BYTES_MAX: Final = 256 * 2**20  # size of the states of one incarnation; beyond it every other one is removed
 CALLS_BYTES_MAX: Final = 2**30
-FRAMES_FIRST, FRAMES_MAX = 2048, 1 << 20  # at once, between two looks at the clock
+FRAMES_FIRST, FRAMES_MAX = 2048, 1 << 20  # frames per step, between two looks at the clock
 LOOK_S: Final = 0.05
 _MAC_BYTES: Final = 32
 
 
-# A checkpoint is read by running what is in it. The key lies in the user's cache, closed to all
-# others: where it is lost, checkpoints are passed over and made again.
+# Reading a checkpoint runs code. The key is in the user's cache, closed to all others: without it checkpoints are
+# ignored and made anew.
 KEY_BYTES: Final = 32
 
 
 def checkpoint_key(*, make: bool) -> bytes | None:
-    """None where there is none, or none that is this user's alone."""
+    """Returns the user's key; None where there is none, or none that belongs to this user alone."""
     folder = user_cache(os.environ)
     if folder is None:
         return None
@@ -71,7 +71,7 @@ def checkpoint_key(*, make: bool) -> bytes | None:
         with suppress(OSError):
             private_folder(folder)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-            # Whole or not at all, also where two processes are the first.
+            # Written atomically, even when two processes are the first.
             unfinished = folder / f".{name}.{os.getpid()}"
             with os.fdopen(os.open(unfinished, flags, 0o600), "wb") as file:
                 file.write(secrets.token_bytes(KEY_BYTES))
@@ -86,8 +86,7 @@ def checkpoint_key(*, make: bool) -> bytes | None:
 
 
 def own_bytes(folder: Path, name: str, *, at: int = 0, size: int | None = None) -> bytes:
-    """From a file that is this user's, in a folder that is, and that nobody else may write. Raises
-    OSError."""
+    """Returns the content of a file in a folder, both owned by this user and writable by no other. Raises OSError."""
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         _check_own(opened, folder)
@@ -108,13 +107,13 @@ def _check_own(file: int, path: Path) -> None:
 
 
 class UnusableError(Exception):
-    """Says why a checkpoint is passed over."""
+    """The reason why a checkpoint is ignored."""
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A place in a run where its state was kept. frames: taken by then; now: the robot's time, ns; callbacks: there had
-    been so many; calls: bytes of the log before it. calls_hash, state_hash (of the core), action_hash: then. at, size,
-    hash: of the pickle. orders: ids that it names."""
+    """A checkpoint's position in a run. frames: taken by then; now: the robot's time, ns; callbacks: number by then;
+    calls: bytes of the log by then. calls_hash, state_hash (of the core), action_hash: by then. at, size, hash: of
+    the pickle. orders: ids that it names."""
 
     frames: int
     now: int
@@ -130,8 +129,8 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Index(msgspec.Struct, frozen=True):
-    """The index of the checkpoints of one life. source: hash of what is kept of the strategy. none: why there are no
-    places."""
+    """The index of the checkpoints of one incarnation. source: hash of the strategy's saved source. none: why there
+    are no checkpoints."""
 
     version: int
     program: str
@@ -144,13 +143,13 @@ class Index(msgspec.Struct, frozen=True):
 
 
 def _program() -> str:
-    """Returns what reads a pickle as it was written."""
+    """Returns the identity of the programs needed to read a pickle."""
     return f"{sys.implementation.cache_tag} {sys.platform}"
 
 
 def _hash_of(session: Session) -> tuple[bytes, bytes]:
-    """Of the core's state and, of a first life, of all actions: those of a later one are hashed
-    behind the actions before it, which not every repetition knows."""
+    """Returns hashes of the core's state and, for a first incarnation, of all actions: those of a later one are
+    hashed after earlier actions, which not every repetition has."""
     loop, live = session.loop, session.plan.live
     is_first = live is None or live.life == 1
     return loop.state_hash(session.host.memory_bytes), loop.action_hash() if is_first else b""
@@ -170,10 +169,9 @@ def _source_hash(run: Path) -> str:
 
 
 class CheckpointWriter:
-    """Writes checkpoints beside a session that has started: `look` between its steps, `finish` or `give_up` at last.
-
-    scratch: where files grow until `finish`; else where they will lie. clock: processor seconds;
-    what a state costs to keep decides how often it is.
+    """Writes checkpoints beside a started session: call `look` between its steps, `finish` or `give_up` at the end.
+    scratch: folder for growing files until `finish`; else the final folder. clock: processor seconds; the cost of a
+    checkpoint decides the interval.
     """
 
     def __init__(
@@ -198,7 +196,7 @@ class CheckpointWriter:
         session.loop.record_calls()
 
     def step(self, step: Callable[[int], _core.RunOutcome]) -> _core.RunOutcome:
-        """Takes all that there is, with checkpoints on the way. step: so many frames at most."""
+        """Step the session through all available frames, with checkpoints on the way. step: most frames at once."""
         frames = FRAMES_FIRST
         while True:
             began = self._clock()
@@ -215,7 +213,7 @@ class CheckpointWriter:
                 frames = max(frames // 2, 1)
 
     def look(self) -> None:
-        """Between two frames: a checkpoint, if it is time for one."""
+        """Write a checkpoint between two frames if one is due."""
         if self.none or self._clock() < self._next:
             return
         began = self._clock()
@@ -262,7 +260,7 @@ class CheckpointWriter:
         self._calls_hash.update(calls)
 
     def _thin(self) -> None:
-        """Every other one goes, and the next ones come half as often."""
+        """Remove every other checkpoint and double the interval."""
         whole = self._path("states").read_bytes()
         kept, states = [], bytearray()
         for place in self._places[1::2]:
@@ -280,7 +278,7 @@ class CheckpointWriter:
             file.write(content)
 
     def _path(self, kind: str) -> Path:
-        """Of what grows."""
+        """Returns the path of a growing file."""
         name = f"{self._life}.{kind}"
         return self._growing / (name if self._growing == self.folder else f"checkpoint-{name}")
 
@@ -292,11 +290,11 @@ class CheckpointWriter:
             self._path(kind).unlink(missing_ok=True)
 
     def finish(self) -> None:
-        """The run and its source are there: what was kept counts from here on. Raises nothing: a
-        run without checkpoints is as good."""
+        """Publish the checkpoints once the run and its source are saved. Raises nothing: a run without checkpoints
+        is valid."""
         with suppress(OSError):
             if not self._places and not self.none:
-                return  # it was over before the first one
+                return  # the run ended before the first one
             if self._growing != self.folder:
                 self._move()
             index = Index(
@@ -337,12 +335,12 @@ def _write_index(path: Path, index: Index) -> None:
 
 
 class Checkpoints:
-    """Reads the checkpoints of one life of a run. problem: why there are none, in words; "": nobody made any."""
+    """Reads the checkpoints of one incarnation of a run. problem: why there are none; "": none were made."""
 
     def __init__(self, run: Path, life: int = 1) -> None:
         self._folder, self._life = run / FOLDER, life
         self.problem = ""
-        self.is_final = False  # there are none, and will be none
+        self.is_final = False  # there are none, and none will be made
         self.places: list[Place] = []
         try:
             self._index = self._read(run)
@@ -370,7 +368,7 @@ class Checkpoints:
         return index
 
     def before(self, *, frames: int | None = None, moment: int | None = None) -> Place | None:
-        """Returns the last one up to there."""
+        """Returns the last checkpoint up to that frame or time."""
         fits = [
             each
             for each in self.places
@@ -379,9 +377,8 @@ class Checkpoints:
         return fits[-1] if fits else None
 
     def open(self, repetition: Repetition, keeper: StateKeeper, place: Place) -> None:
-        """Brings a repetition that has started, and taken nothing more, to `place`. Raises
-        UnusableError; it is of no use then. What the strategy asks for from there on is compared
-        with the log: `calls_differ` of the loop."""
+        """Advance a repetition that has just started to `place`. Raises UnusableError; the repetition must not be
+        used then. Later calls of the strategy are compared with the log: `calls_differ` of the loop."""
         try:
             calls = own_bytes(self._folder, f"{self._life}.calls")
             state = own_bytes(self._folder, f"{self._life}.states", at=place.at, size=place.size)

@@ -1,8 +1,8 @@
-"""Where a replay first differs from its run: both tapes frame by frame, and the market's around it.
+"""Find where a replay first differs from its run, comparing both tapes frame by frame, with the market around it.
 
-Not only actions are compared but all that a run writes of itself: orders' news, fills, memory, what
-it logs, and the state hashes, one every thousand actions. So what went wrong before an action came
-out differently is seen where it began.
+The comparison covers actions and everything else that a run records: order events, fills, memory,
+logs, and state hashes, one every thousand actions. So the cause is found before it changes
+an action.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from onetape.tape.journal import Frame, JournalReader, Record
 
 __all__ = ["Part", "first_differing_frame"]
 
-BEFORE: Final = 3  # equal frames that are shown
-# What a run says of itself; what only tells how it was started and ended is left out.
+BEFORE: Final = 3  # equal frames shown before it
+# Frame types that record a run's behavior, without those of its start and end.
 TYPES: Final = (
     "order_request",
     "order_event",
@@ -39,8 +39,7 @@ TYPES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part that is compared, one life or the whole run: its repetition's tape and the recorded frames that belong to
-    it."""
+    """A compared part, one incarnation or the whole run: its repetition's tape and the recorded frames."""
 
     repeated: Path
     plan: RunPlan
@@ -60,9 +59,9 @@ class Part:
 
 
 def first_differing_frame(recorded: Path, parts: list[Part], until: int | None = None) -> dict[str, Any] | None:
-    """`life`, `time`, `recorded` and `repeated` (None: there is nothing on that side), `before`
-    (the last equal ones), `input` (as FramesAround: the market's frame, and those around it). None:
-    they are equal. until: ns, nothing later is compared."""
+    """Returns the first difference: `life`, `time`, `recorded` and `repeated` (None: no frame on that side),
+    `before` (the last equal ones), `input` (as FramesAround: the market's frame, and those around it). None: the
+    tapes are equal. until: ns, nothing later is compared."""
     for index, part in enumerate(parts):
         found = _in_part(recorded, part, until)
         if found is not None:
@@ -130,7 +129,7 @@ def _words(journal: Path, frame: Frame | None) -> dict[str, Any] | None:
 
 
 def _places(plan: RunPlan, time: int) -> list[int]:
-    """Returns the last frame of each tape whose time is not after this."""
+    """Returns the last frame of each tape up to this time."""
     found = []
     for each in plan.inputs:
         with JournalReader(Path(each.path)) as reader:

@@ -1,4 +1,4 @@
-"""The orders of a run with their fills, as whole numbers, off its journal."""
+"""Read the orders of a run with their fills from its journal, as whole numbers."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _FILL = (
 
 @dataclass(slots=True)
 class OrderFill:
-    """One fill of an order. time: when it was matched, at the exchange; heard: when the robot knew. price: in halves of
-    a unit, because the mid that it is compared with may lie between two. fee: 1e-18 of the settle currency, 0 where it
-    was paid in another: then `other_fee` of `fee_currency`."""
+    """One fill of an order. time: of the match, at the exchange; heard: when the robot received it. price: in halves
+    of a unit, because the mid may lie between two. fee: 1e-18 of the settle currency, 0 when paid in another: then
+    `other_fee` of `fee_currency`."""
 
     time: int
     price: int
@@ -41,29 +41,29 @@ class OrderFill:
     position_side: int = 0  # 0 of a net position
     other_fee: int = 0
     fee_currency: str = ""
-    trade: int = 0  # the venue's number of it
+    trade: int = 0  # the venue's trade number
 
 
 @dataclass(slots=True)
 class FilledOrder:
-    """One placed order and its fills. `time` is the decision's. location: of the child that placed it, "" for the
-    run's own strategy; target: the parent order that it belongs to, 0: none; forced: why the venue made it itself."""
+    """One placed order and its fills. `time` is the decision's. location: of the child strategy that placed it, ""
+    for the run's own; target: its parent order, 0: none; forced: the venue's reason for making it."""
 
     symbol: str
     number: int
     time: int
     side: int
     size: int
-    terms: tuple[int, ...] = ()  # what else was asked for: type, price, trigger, tif, flags
+    terms: tuple[int, ...] = ()  # further terms of the request: type, price, trigger, tif, flags
     fills: list[OrderFill] = field(default_factory=list)
     location: str = ""
     target: int = 0
     tag: str = ""
     forced: str = ""
-    arrived: int = 0  # at the exchange, by the first report of it; 0: not heard of
-    answered: int = 0  # when it was heard that the venue has taken or rejected it, 0: it was not
+    arrived: int = 0  # at the exchange, by its first report; 0: none
+    answered: int = 0  # when accepted or rejected was received, 0: never
     actions: Actions | None = field(default=None, repr=False)
-    at: int = -1  # place in `actions`
+    at: int = -1  # index into `actions`
 
     @property
     def filled(self) -> int:
@@ -80,21 +80,21 @@ class FilledOrder:
 
 @dataclass(slots=True)
 class OrdersOfRun:
-    """The orders of a run with their fills. orders: by robot and number, those that the venue made included; targets:
-    what the tape says of each parent, with `ended` (ns) and `missing` of those that an algorithm has ended."""
+    """The orders of a run with their fills. orders: by robot and number, including those made by the venue; targets:
+    the tape's data of each parent, with `ended` (ns) and `missing` where an algorithm ended."""
 
     actions: Actions
     orders: dict[tuple[int, int], FilledOrder]
     targets: dict[int, dict[str, Any]]
 
     def fills(self) -> list[tuple[FilledOrder, OrderFill]]:
-        """Returns all of them in the order of the tape."""
+        """Returns all fills in the order of the tape."""
         pairs = [(order, fill) for order in self.orders.values() for fill in order.fills]
         return sorted(pairs, key=lambda pair: pair[1].sequence)
 
 
 def read_orders(journal: Path) -> OrdersOfRun:
-    """Reads what was asked for, what became of it, and for whom."""
+    """Read the requests, outcomes and targets of a run's orders."""
     actions = read_actions(journal)
     orders: dict[tuple[int, int], FilledOrder] = {}
     columns = actions.columns

@@ -1,4 +1,4 @@
-"""The frames of a run's tapes around one place: the last one taken, some before, some after."""
+"""Show the frames of a run's tapes around one position: the last one taken, some before, some after."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onetape.tape.journal import JournalReader
 __all__ = ["AROUND", "FramesAround"]
 
 AROUND = 5  # on each side
-_BODY_MAX = 40  # levels of a book's message that are shown
+_BODY_MAX = 40  # levels shown of a book message
 
 
 @dataclass(slots=True)
@@ -27,7 +27,7 @@ class _Tape:
 
 
 class FramesAround:
-    """Reads the tapes by itself, beside the repetition."""
+    """Reads the tapes independently of the repetition."""
 
     def __init__(self, plan: RunPlan) -> None:
         self._tapes = []
@@ -38,7 +38,7 @@ class FramesAround:
             )
 
     def at(self, taken: list[int], around: int = AROUND) -> dict[str, Any]:
-        """`frame`, `before`, `after` (oldest first). taken: the last frame taken of each tape."""
+        """Returns `frame`, `before`, `after` (oldest first). taken: the last frame taken of each tape."""
         past: list[tuple[tuple[int, int, int], dict[str, Any]]] = []
         coming: list[tuple[tuple[int, int, int], dict[str, Any]]] = []
         for tape, place in zip(self._tapes, taken, strict=True):

@@ -1,4 +1,4 @@
-"""`backtest --check-lookahead`: each decision must come out equal when the tape is cut after it."""
+"""Check for look-ahead (`backtest --check-lookahead`): each decision must be the same when the tape is cut after it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from onetape.tape.schema import INSTRUMENT_TYPE
 
 __all__ = ["CUTS", "check_lookahead", "cut_tape"]
 
-CUTS = 8  # cuts are spread evenly over the decisions; each repeats the run up to there
+CUTS = 8  # cuts are spread evenly over the decisions; each repeats the run up to its cut
 
 
 PROVEN: Final = (
@@ -82,14 +82,14 @@ _LIBRARIES: Final = tuple(
 
 
 class _Watch:
-    """What is watched while a run is repeated. forbidden: the data it is tested on. own: what the repetition itself
-    reads and writes."""
+    """The accesses watched while a run is repeated. forbidden: the tested data. own: files that the repetition
+    itself reads and writes."""
 
     def __init__(self, forbidden: Sequence[Path], own: Sequence[Path]) -> None:
         self.forbidden = [os.path.realpath(path) for path in forbidden]
         self.own = [os.path.realpath(path) for path in own]
-        self.opened: list[str] = []  # of the data
-        self.outside: list[str] = []  # anything else, with the line of the strategy
+        self.opened: list[str] = []  # accesses to the data
+        self.outside: list[str] = []  # other accesses, with the line of the strategy
 
     def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event not in _READS and not event.startswith("socket."):
@@ -109,7 +109,7 @@ class _Watch:
             self.outside.append(f"{path or event} ({place})")
 
     def profile(self, frame: FrameType, event: str, called: Any) -> None:
-        """Clocks have no audit event."""
+        """Watches clocks, which have no audit event."""
         if event == "c_call" and called in _CLOCKS and _is_strategys(frame.f_code.co_filename):
             self.outside.append(f"a clock, {called.__name__} ({_place(frame)})")
 
@@ -135,7 +135,7 @@ def _place(frame: FrameType) -> str:
 
 
 def _strategys_line(frame: FrameType | None) -> str | None:
-    """The innermost line of the strategy's own code that led here; None where the engine or an import reads."""
+    """Returns the innermost line of the strategy's own code in the stack; None where the engine or an import reads."""
     while frame is not None and frame.f_code is not check_lookahead.__code__:
         file = frame.f_code.co_filename
         if file.startswith("<frozen importlib") or Path(file).name == "linecache.py":
@@ -146,8 +146,7 @@ def _strategys_line(frame: FrameType | None) -> str | None:
     return None
 
 
-# Audit hooks cannot be taken out again, so there is one, made when it is first needed, and it does
-# nothing while nothing is watched.
+# Audit hooks cannot be removed, so there is one, created on first use, which does nothing while nothing is watched.
 _watches: list[_Watch] = []
 _hooks: list[object] = []
 
@@ -159,9 +158,8 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
 
 @contextmanager
 def watched(forbidden: Sequence[Path], own: Sequence[Path] = ()) -> Iterator[_Watch]:
-    """Notes each opening of the data of a test, and what the strategy's own code reads besides, clocks included.
-
-    Does not see what other processes and foreign libraries open by themselves.
+    """Record each opening of the tested data, and other reads by the strategy's own code, clocks included. Accesses
+    by other processes and foreign libraries are not seen.
     """
     if not _hooks:
         sys.addaudithook(_hook)
@@ -178,11 +176,11 @@ def watched(forbidden: Sequence[Path], own: Sequence[Path] = ()) -> Iterator[_Wa
 
 
 def check_lookahead(plan: RunPlan, run: Path, *, actions: int, forbidden: Sequence[Path] = ()) -> dict[str, Any]:
-    """Repeats the run on tapes that really end after a decision. Raises Divergence with the first
-    decision that needed the future, or with what the strategy read by itself: data, files, sockets, clocks.
+    """Repeats the run on tapes cut after a decision. Raises Divergence with the first
+    decision that needed the future, or with the strategy's own reads: data, files, sockets, clocks.
 
-    actions: how many there were before on_stop, which knows that the run is over.
-    forbidden: data beside the tapes that only the engine may read: what they were imported from.
+    actions: their number before on_stop, where the run is known to be over.
+    forbidden: data that only the engine may read: the tapes' original files.
     """
     full = read_actions(run / "journal").head(actions)
     times = np.unique(full.columns["time"])
@@ -199,7 +197,7 @@ def check_lookahead(plan: RunPlan, run: Path, *, actions: int, forbidden: Sequen
             cut = replace(plan, inputs=inputs)
             own = [Path(scratch), run]
             with watched([*(Path(each.path) for each in plan.inputs), *forbidden], own) as watch:
-                # Loaded anew: what a module reads when it is imported counts, too.
+                # Loaded anew: reads during a module's import count, too.
                 journal = Path(scratch) / "journal"
                 spec = RunSpec(cut, strategy_of(run, plan), journal, instruments=instrument_overrides(run))
                 repetition = repeat(Recording(spec), Until(moment=moment))
@@ -228,7 +226,7 @@ def check_lookahead(plan: RunPlan, run: Path, *, actions: int, forbidden: Sequen
 
 
 def cut_tape(source: Path, target: Path, last_time: int) -> None:
-    """A copy of `source` that ends with the last frame of time <= last_time."""
+    """Copy `source` up to the last frame of time <= last_time."""
     with JournalReader(source) as reader, JournalWriter(target, uuid=reader.uuid, durable=False) as writer:
         streams = set()
         for type_id, stream, payload in reader.core.preamble:

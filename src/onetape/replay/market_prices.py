@@ -1,4 +1,4 @@
-"""The recorded market of a run as columns: its price at a moment, its last price, what it lacks."""
+"""Read the recorded market of a run as columns: price at a time, last price, and differences of two markets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from onetape.tape.journal import JournalReader
 __all__ = ["Market", "first_data_difference"]
 
 Ints = NDArray[np.int64]
-# What makes two events the same one: the venue's own stamp and what it said, not our receipt.
+# Fields that identify an event: the venue's stamp and content, not our receipt.
 _FIELDS = {
     "quote": ("ts_event", "bid", "ask", "bid_size", "ask_size"),
     "trade": ("ts_event", "price", "size", "side"),
@@ -36,12 +36,12 @@ _BUY = 1
 
 
 class Market:
-    """Reads events of the run's instruments, as far as the run read them. Read when first asked for."""
+    """Reads events of the run's instruments, as far as the run read them, on first use."""
 
     def __init__(self, plan: RunPlan, symbols: list[str]) -> None:
         self.start = -TIME_MAX if plan.start is None else plan.start
         self.end = TIME_MAX if plan.end is None else plan.end
-        # A run that goes on, or was killed, has not said how far it read.
+        # A run in progress, or killed, has not recorded how far it read.
         self.inputs = [(Path(each.path), each.last_sequence or TIME_MAX) for each in plan.inputs]
         self.symbols = symbols
         self._columns: dict[tuple[str, str], dict[str, Ints]] = {}
@@ -49,7 +49,7 @@ class Market:
         self._touches: dict[tuple[str, int], tuple[Ints, Ints]] = {}
         self._references: dict[tuple[str, bool], tuple[Ints, Ints, str]] = {}
         self._volumes: dict[str, tuple[Ints, list[Ints]]] = {}
-        # The exchange's clock: the receipts', or the stamps of a live venue or of recorded ages.
+        # The exchange's clock: receipt times, or the stamps of a live venue or of recorded ages.
         self._venue_time = plan.is_at_gateway or plan.latency.clock == RECORDED
         self._feed = plan.latency.feed or 0
         for path, _ in self.inputs:
@@ -58,7 +58,7 @@ class Market:
 
     @property
     def mark(self) -> tuple[Any, ...]:
-        """Equal for runs that read the same part of the same tapes."""
+        """Returns a value equal for runs that read the same part of the same tapes."""
         found = []
         for path, last in self.inputs:
             with JournalReader(path) as reader:
@@ -66,7 +66,7 @@ class Market:
         return (self.start, self.end, *found)
 
     def events(self, kind: str, symbol: str) -> dict[str, Ints]:
-        """Columns of one type of a symbol over all tapes in order of time: `time` and _FIELDS."""
+        """Returns columns of one type of a symbol over all tapes by time: `time` and _FIELDS."""
         key = kind, symbol
         if key not in self._columns:
             parts = [
@@ -84,11 +84,11 @@ class Market:
     def _of_tape(self, path: Path, last: int, kind: str, symbol: str) -> dict[str, Ints] | None:
         with JournalReader(path) as reader:
             if all(kind != schema.name for schema in reader.schemas.by_id.values()):
-                return None  # a tape from before there was such a type
+                return None  # a tape older than the type
             rows = reader.columns(kind)
         if path not in self._streams:
             self._streams[path] = {n: each.symbol for n, each in streams_of(path).items()}
-        listed = symbol_at(symbol)  # several accounts have one market
+        listed = symbol_at(symbol)  # several accounts share one market
         streams = [s for s, name in self._streams[path].items() if name == listed]
         keep = np.isin(rows["stream"], streams) & (rows["sequence"] <= last)
         keep &= rows["time"] < self.end
@@ -98,12 +98,12 @@ class Market:
         return {name: rows[name][keep].astype(np.int64) for name in names}
 
     def touch(self, symbol: str, side: int, moment: int, *, before: bool) -> int:
-        """Returns what a taker of `side` would have met at a moment, in halves of a unit like all prices of a bridge,
-        0: not known. The quote's other side; without quotes the last trade; without trades the open or close of the
-        bar.
+        """Returns the price that a taker of `side` would have met at a time, in halves of a unit like all prices of
+        a bridge, 0: unknown. The opposite best price; without quotes the last trade; without trades the open or
+        close of the bar.
 
-        before: without what happens at that very moment. An order that travels arrives before an
-        event of the same time; one without latency answers that event.
+        before: without events of that very time. An order that travels arrives before an event of the same time; one
+        without latency answers it.
         """
         key = symbol, side
         if key not in self._touches:
@@ -113,8 +113,8 @@ class Market:
         return 2 * int(prices[at]) if at >= 0 else 0
 
     def _touch(self, symbol: str, side: int) -> tuple[Ints, Ints]:
-        """Times one later than the events', so that an order of the same time comes before them.
-        Only the close of a bar is there for it: it is the last price of the time before."""
+        """Returns the touch by times one later than the events', so that an order of the same time precedes them. Of
+        a bar only the close is available then: the last price before."""
         quotes = self.events("quote", symbol)
         if len(quotes["time"]):
             return quotes["time"] + 1, quotes["ask" if side == _BUY else "bid"]
@@ -127,12 +127,12 @@ class Market:
         return times[order], np.concatenate([bars["open"], bars["close"]])[order]
 
     def value_at_end(self, symbol: str) -> int:
-        """Returns the price that the run values a holding at when it ends: see `values_at`."""
+        """Returns the price at which the run values a holding at its end: see `values_at`."""
         return int(self.values_at(symbol, np.array([TIME_MAX]))[0])
 
     def values_at(self, symbol: str, moments: Ints) -> Ints:
-        """Prices that the run values a holding at, after all events of each moment, in halves of a unit, which the
-        mid may need; 0: not known. As the engine does: mark, mid of the quote, last trade, close of the bar."""
+        """Returns prices at which the run values a holding, after all events of each time, in halves of a unit, for
+        mids; 0: unknown. As in the engine: mark, mid of the quote, last trade, close of the bar."""
         found = np.zeros(len(moments), dtype=np.int64)
         for kind, field in (("mark", "mark"), ("quote", ""), ("trade", "price"), ("bar", "close")):
             rows = self.events(kind, symbol)
@@ -143,15 +143,15 @@ class Market:
         return found
 
     def reference(self, symbol: str, moments: Ints, *, before: bool = False) -> tuple[Ints, str]:
-        """Returns what the market was at each moment, in halves of a unit, 0: not known; and of what: mids of `quote`,
-        else `trade`, `bar`. before: at the exchange, by its clock, without what happens at that very moment; else as
-        the robot had heard of it."""
+        """Returns the reference price at each time, in halves of a unit, 0: unknown; and its kind: mids of `quote`,
+        else `trade`, `bar`. before: at the exchange, by its clock, without events of that very time; else as
+        received by the robot."""
         times, prices, kind = self.references(symbol, at_exchange=before)
         at = np.searchsorted(times, moments, side="left" if before else "right") - 1
         return (np.where(at >= 0, prices[at], 0) if len(times) else np.zeros(len(moments), np.int64)), kind
 
     def references(self, symbol: str, *, at_exchange: bool) -> tuple[Ints, Ints, str]:
-        """Returns the times and prices that `reference` looks among, in order of time, and of what they are."""
+        """Returns times and prices for `reference`, in order of time, and their kind."""
         key = symbol, at_exchange
         if key not in self._references:
             self._references[key] = self._reference(symbol, at_exchange)
@@ -174,14 +174,14 @@ class Market:
         return times[order], prices[order], kind
 
     def clock(self, rows: dict[str, Ints]) -> Ints:
-        """Returns when the rows were there at the exchange that the run traded with."""
+        """Returns when the rows were at the exchange of the run."""
         if not self._venue_time:
             return rows["time"] - self._feed
         return np.where(rows["ts_event"] > 0, rows["ts_event"] + self._feed, rows["time"])
 
     def vwap(self, symbol: str, start: int, end: int) -> Fraction:
-        """Volume-weighted price, in halves of a unit, of what was traded in [start, end] at the exchange, 0: nothing
-        was. Without trades of the bars that end within it, each at the middle of its high and low."""
+        """Returns the volume-weighted price, in halves of a unit, of trades in [start, end] at the exchange, 0:
+        none. Without trades, of the bars that end within it, each at the middle of its high and low."""
         if symbol not in self._volumes:
             trades, bars = self.events("trade", symbol), self.events("bar", symbol)
             if len(trades["time"]):
@@ -192,7 +192,7 @@ class Market:
                 times, size = bars["ts_close"][keep], bars["volume"][keep]
                 price = bars["high"][keep] + bars["low"][keep]
             order = np.argsort(times, kind="stable")
-            worth = price * size  # summed in two halves: whole it may go beyond 64 bits
+            worth = price * size  # summed in two halves: the whole may exceed 64 bits
             parts = (worth >> 32, worth & 0xFFFFFFFF, size)
             self._volumes[symbol] = times[order], [np.concatenate([[0], np.cumsum(each[order])]) for each in parts]
         times, sums = self._volumes[symbol]
@@ -202,15 +202,13 @@ class Market:
 
 
 def _mids(quotes: dict[str, Ints]) -> Ints:
-    """In halves of a unit, 0 where a side is missing."""
+    """Returns mids in halves of a unit, 0 where a side is missing."""
     return np.where((quotes["bid"] > 0) & (quotes["ask"] > 0), quotes["bid"] + quotes["ask"], 0)
 
 
 def first_data_difference(a: Market, b: Market) -> int | None:
-    """Returns the first moment of which one market has an event that the other lacks, None: there is none.
-
-    Only time that both cover counts: what lies before the later start was history to both, and
-    what lies after the earlier end decided nothing in that one.
+    """Returns the first time at which one market has an event that the other lacks, None: there is none. Only time
+    covered by both counts: earlier data were history to both, and later ones decided nothing in the shorter run.
     """
     if a.mark == b.mark:
         return None
@@ -227,7 +225,7 @@ def first_data_difference(a: Market, b: Market) -> int | None:
 
 
 def _among(a: dict[str, Ints], b: dict[str, Ints], kind: str) -> NDArray[np.bool_]:
-    """Which rows of `a` are among those of `b`."""
+    """Returns which rows of `a` are among those of `b`."""
     rows = [np.ascontiguousarray(np.column_stack([each[name] for name in _FIELDS[kind]])) for each in (a, b)]
     whole = np.dtype((np.void, 8 * len(_FIELDS[kind])))
     left, right = (each.view(whole).ravel() for each in rows)

@@ -1,4 +1,4 @@
-"""Places in a run as a user writes them: a frame's number, a time, a time of day."""
+"""Parse moments of a run: a frame's number, a time, a time of day."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ SEQUENCE_MAX = 10**12  # smaller numbers are sequences, larger ones times
 
 
 def place_of(text: str, journal: Path, *, location: str = "--until") -> tuple[int | None, int | None]:
-    """(sequence, None) or (None, ns) of a place in a run. A time of day is the first one
-    within the run, whose own tape is `journal`. Raises BadConfig."""
+    """Returns (sequence, None) or (None, ns) of a moment in a run. A time of day is the first one within the run,
+    whose own tape is `journal`. Raises BadConfig."""
     if text.isdigit() and int(text) < SEQUENCE_MAX:
         return int(text), None
     try:

@@ -1,13 +1,13 @@
-"""`parity --mode money`: from the profit of one run to that of another, part by part.
+"""Explain the gap between the profits of two runs, part by part (`parity --mode money`).
 
-A run's profit is the sum over its fills of what each gained until the end, less fees, plus
-funding. With V the value of a quantity at a price, M the price that the run values its holdings at
-when it ends, and s +1 for a buy and -1 for a sell (the other way round for inverse contracts):
+A run's profit is the sum over its fills of each one's gain until the end, less fees, plus
+funding. With V the value of a quantity at a price, M the run's valuation price at its end, and s +1 for a buy and -1
+for a sell (the other way round for inverse contracts):
 
     profit = sum of s (V(M) - V(price)) - fees + funding + rest
 
-So the gap between two runs is a sum over fills that both have and fills that one has, and each
-term has one name. All of it is in whole units of 1e-18 of the currency; what no term explains is
+So the gap between two runs is a sum over common fills and fills of one run only, and each
+term has one name. All of it is in whole units of 1e-18 of the currency; the unexplained rest is
 the residual, so that the parts always add up to the gap. docs/reference/parity.md defines them.
 """
 
@@ -52,19 +52,19 @@ class _Side:
     instruments: dict[str, Instrument]
     orders: dict[tuple[int, str], list[FilledOrder]]  # by robot and symbol, in order of their ordinals
     market: Market
-    span: tuple[int, int]  # first and last moment of the run
+    span: tuple[int, int]  # first and last time of the run
 
     def arrival(self, order: FilledOrder) -> int:
         return order.time + self.latency(order.symbol).request_at(order.time)
 
     def latency(self, symbol: str) -> Latency:
-        """Of the way to the instrument's venue."""
+        """Returns the latency to the instrument's venue."""
         return self.plan.latency_of(self.instruments[symbol].venue)
 
 
 @dataclass(slots=True)
 class _Bridge:
-    """Sums in units. `detail` splits the residual."""
+    """The sums, in units. `detail` splits the residual."""
 
     parts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PARTS, 0))
     detail: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("marks", "decisions", "outside", "rest"), 0))
@@ -77,10 +77,8 @@ class _Bridge:
 
 
 def build_bridge(run_a: Path, run_b: Path, *, slack: int = 0) -> dict[str, Any]:
-    """CONTRACT's keys of `parity` with `bridge`. slack: ns by which the decisions of a pair may
-    lie apart, beside the runs' difference in latency.
-
-    Raises BadConfig for runs in two currencies.
+    """Returns CONTRACT's keys of `parity` with `bridge`. slack: ns by which the decisions of a pair may differ,
+    beside the runs' difference in latency. Raises BadConfig for runs in two currencies.
     """
     a, b = _read(run_a), _read(run_b)
     if a.currency != b.currency:
@@ -114,7 +112,7 @@ def build_bridge(run_a: Path, run_b: Path, *, slack: int = 0) -> dict[str, Any]:
     explained = sum(bridge.parts.values()) + sum(bridge.detail.values())
     bridge.detail["rest"] = gap - explained
     bridge.parts["residual"] = sum(bridge.detail.values())
-    # Funding, marks and the rest belong to no order and count as one comparison each.
+    # Funding, marks and the residual belong to no order and count as one comparison each.
     loose = (bridge.parts["funding"], bridge.detail["marks"], bridge.detail["rest"])
     differing += sum(part != 0 for part in loose)
     compared += len(loose)
@@ -138,8 +136,8 @@ def build_bridge(run_a: Path, run_b: Path, *, slack: int = 0) -> dict[str, Any]:
 
 
 def _intervals(changes: list[dict[str, int]]) -> dict[str, list[str] | None]:
-    """Ends of what 95 % of such runs would say of each part, by pairs of orders drawn anew. None where fewer than two
-    pairs say how much it varies, and of parts that are no sum over orders: funding, and the residual."""
+    """Returns 95 % intervals of each part, by resampled pairs of orders. None for fewer than two pairs, and for
+    parts that are no sum over orders: funding, and the residual."""
     found: dict[str, list[str] | None] = dict.fromkeys(PARTS)
     if len(changes) > 1:
         sums = resampled(np.array([[float(each.get(name, 0)) for name in _OF_ORDERS] for each in changes]))
@@ -150,8 +148,8 @@ def _intervals(changes: list[dict[str, int]]) -> dict[str, list[str] | None]:
 
 
 def _difference_of_ways(a: RunPlan, b: RunPlan) -> int:
-    """Returns how much the longer way to a venue may set decisions apart: also those about another venue, which may
-    answer to what came back from this one."""
+    """Returns how far a longer latency may shift decisions: also for other venues, as decisions may depend on this
+    one's answers."""
     return max(
         sum(abs(x - y) for x, y in zip(a.latency_of(name).longest, b.latency_of(name).longest, strict=True))
         for name in {"", *a.latencies, *b.latencies}
@@ -186,7 +184,7 @@ def _read(run: Path) -> _Side:
 
 
 def _settled(symbol: str, a: _Side, b: _Side) -> Instrument | None:
-    """Returns the facts of a symbol whose money both runs count; None: all of it is in the residual."""
+    """Returns the facts of a symbol whose currency both runs count; None: all of it is in the residual."""
     facts = a.instruments.get(symbol) or b.instruments[symbol]
     return facts if all(run.plan.counts(facts.settle) for run in (a, b)) else None
 
@@ -197,9 +195,8 @@ def _settled(symbol: str, a: _Side, b: _Side) -> Instrument | None:
 def _pairs(
     a: list[FilledOrder], b: list[FilledOrder], shared: tuple[int, int], slack: int
 ) -> Iterator[tuple[FilledOrder | None, FilledOrder | None]]:
-    """Orders by ordinal, counted from the time that both runs cover, for as long as the two agree
-    on side and time of decision. One order too many shifts all that follow, so from the first pair
-    that does not agree they are paired by side and time."""
+    """Pair orders by ordinal, counted from the time that both runs cover, while side and time of decision agree. One
+    extra order shifts all that follow, so from the first disagreement on they are paired by side and time."""
     for order in a:
         if not shared[0] <= order.time <= shared[1]:
             yield order, None
@@ -249,7 +246,7 @@ def _account(
     shared: tuple[int, int],
     parted: int | None,
 ) -> None:
-    """Adds what one pair of orders, or an order that one run has alone, contributes to the gap."""
+    """Add the contribution to the gap of one pair of orders, or of an order of one run."""
     both = left is not None and right is not None
     rest_a, rest_b = (list(order.fills) if order else [] for order in (left, right))
     while both and rest_a and rest_b:
@@ -271,7 +268,7 @@ def _account(
 
 
 def _cut(fill: OrderFill, size: int) -> tuple[OrderFill, list[OrderFill]]:
-    """`size` of a fill with its share of the fee, and what is left of it."""
+    """Split a fill: `size` with its share of the fee, and the rest."""
     if size == fill.size:
         return fill, []
     fee = divide_half_even(fill.fee * size, fill.size)
@@ -283,13 +280,13 @@ def _cut(fill: OrderFill, size: int) -> tuple[OrderFill, list[OrderFill]]:
 def _matched(
     bridge: _Bridge, a: _Side, b: _Side, order: FilledOrder, mine: OrderFill, theirs: OrderFill, facts: Instrument
 ) -> None:
-    """The same quantity of the same order in both runs."""
+    """Account for the same quantity of the same order in both runs."""
     size, side = mine.size, order.side
     bridge.add("fee", mine.fee - theirs.fee)
-    # A buy that pays more in B earns less by as much.
+    # A buy that pays more in B earns less by that amount.
     paid = _gain(facts, side, theirs.price, mine.price, size)
     if mine.liquidity == theirs.liquidity == _TAKER:
-        # What the market of A's tapes moved between the two moments.
+        # The market's move on A's tapes between the two times.
         was, became = (
             a.market.touch(order.symbol, side, fill.time, before=any(run.latency(order.symbol).longest))
             for run, fill in ((a, mine), (b, theirs))
@@ -307,11 +304,11 @@ def _matched(
 def _cause(
     ours: _Side, other: _Side, order: FilledOrder, twin: FilledOrder | None, fill: OrderFill, parted: int | None
 ) -> str:
-    """Returns the name of a fill that the other run does not have."""
+    """Returns the cause of a fill that the other run does not have."""
     if twin is None or twin.terms != order.terms:
         return "missed_data" if parted is not None and parted <= order.time else "decisions"
     if twin.is_filled:
-        return "decisions"  # it asked for less
+        return "decisions"  # it requested less
     if fill.liquidity == _MAKER:
         return "queue"
     if ours.arrival(order) != other.arrival(twin):
@@ -320,7 +317,7 @@ def _cause(
 
 
 def _gain(facts: Instrument, side: int, bought: int, sold: int, size: int) -> int:
-    """Returns what `size` gains between two prices, in units: for a buy when the second is higher."""
+    """Returns the gain of `size` between two prices, in units: for a buy when the second is higher."""
     change = _worth(facts, sold, size) - _worth(facts, bought, size)
     if facts.kind is Kind.INVERSE:
         change = -change
@@ -328,18 +325,18 @@ def _gain(facts: Instrument, side: int, bought: int, sold: int, size: int) -> in
 
 
 def _worth(facts: Instrument, halves: int, size: int) -> int:
-    """Value of `size` at so many halves of a unit."""
+    """Returns the value of `size` at a price in halves of a unit."""
     return facts.core.notional_doubled(halves, size)
 
 
-# --- words ----------------------------------------------------------------------------------------
+# --- texts ----------------------------------------------------------------------------------------
 
 
 def _change(before: tuple[dict[str, int], dict[str, int]], bridge: _Bridge) -> dict[str, int]:
-    """Parts that a pair of orders has changed."""
+    """Returns the parts in which a pair of orders differs."""
     old = {**before[0], **before[1]}
     new = {**bridge.parts, **bridge.detail}
-    # Marks differ for all orders alike where the runs end apart; they count once, at the end.
+    # Marks differ for all orders alike where the runs end at different times; they count once, at the end.
     return {n: new[n] - old[n] for n in new if new[n] != old[n] and n != "marks"}
 
 

@@ -1,4 +1,4 @@
-"""Two runs side by side: do the same decisions follow, and did the same orders and fills come?"""
+"""Compare two runs: do the same decisions follow, and did the same orders and fills occur?"""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def compare(
     tolerance: str | None = None,
     progress: Callable[[float, float | None], None] | None = None,
 ) -> dict[str, Any]:
-    """CONTRACT's keys: mode, compared, equal, differing, first_difference.
+    """Returns CONTRACT's keys: mode, compared, equal, differing, first_difference.
 
-    decisions: B's robot is fed what A's robot got, fills included. orders: each run as it went,
-    orders by robot, symbol and ordinal, then fills by quantity, price and time. money: where the
-    gap between their profits comes from, as `bridge`. progress: of decisions, which run again.
+    decisions: B's robot gets A's inputs, fills included. orders: recorded orders
+    by robot, symbol and ordinal, then fills by quantity, price and time. money: the causes of the
+    gap between their profits, as `bridge`. progress: of decisions, which replays.
     """
     slack = _tolerance(tolerance)
     if mode == "decisions":
@@ -90,7 +90,7 @@ def _decisions(
 
 
 def _align_times(a: Actions, b: Actions, slack: int) -> None:
-    """Times of B within the tolerance of A's count as A's."""
+    """Replace times of B within the tolerance of A's by A's."""
     common = min(len(a), len(b))
     left, right = a.columns["time"][:common], b.columns["time"].copy()
     near = np.abs(left - right[:common]) <= slack
@@ -105,7 +105,7 @@ def _orders(run_a: Path, run_b: Path, slack: int) -> dict[str, Any]:
 
 
 def compare_orders(journal_a: Path, journal_b: Path, slack: int = 0, until: int = TIME_MAX) -> dict[str, Any]:
-    """Orders, then fills, of two runs' journals up to a time (ns): CONTRACT's keys of `parity`."""
+    """Compare orders, then fills, of two runs' journals up to a time (ns); returns CONTRACT's keys of `parity`."""
     a, b = (
         actions.where(actions.columns["time"] <= until)
         for actions in (read_actions(journal_a), read_actions(journal_b))
@@ -124,13 +124,13 @@ def compare_orders(journal_a: Path, journal_b: Path, slack: int = 0, until: int 
     return _answer("orders", found.compared, found.differing, found.first[1])
 
 
-_Side = tuple[dict[str, NDArray[Any]], Callable[[int], str]]  # columns, and one row in words
+_Side = tuple[dict[str, NDArray[Any]], Callable[[int], str]]  # columns, and a function that describes one row
 _NO_FILLS = {name: np.zeros(0, np.int64) for name in ("time", "side", "price", "size")}
 
 
 @dataclass(slots=True)
 class _Compared:
-    """Counts what was compared so far, and keeps the earliest of what differs."""
+    """Counts comparisons, and keeps the earliest difference."""
 
     slack: int
     compared: int = 0
@@ -138,7 +138,7 @@ class _Compared:
     first: tuple[int, str] = (TIME_MAX, "")
 
     def take(self, kind: str, of: str, fields: Sequence[str], a: _Side, b: _Side) -> None:
-        """Rows of both sides by their number: times may lie `slack` apart, `fields` are equal."""
+        """Compare rows of both sides by number: times may differ by `slack`, `fields` must be equal."""
         left, right = a[0], b[0]
         counts = len(left["time"]), len(right["time"])
         common = min(counts)
@@ -165,7 +165,7 @@ class _Compared:
 
 
 def _placed(actions: Actions) -> dict[tuple[int, str], Actions]:
-    """Placed orders by (robot, symbol), in the order of their ordinals."""
+    """Returns placed orders by (robot, symbol), in the order of their ordinals."""
     found: dict[tuple[int, str], Actions] = {}
     kinds = actions.columns["kind"] == _PLACE
     robots, symbols = actions.columns["robot"], actions.columns["symbol"]

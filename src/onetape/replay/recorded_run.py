@@ -1,4 +1,4 @@
-"""A recorded run as what can be done again: its lives, one repetition of each."""
+"""Represent a recorded run for repetition: its incarnations, and a repetition of each."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["RecordedRun"]
 
 
 class RecordedRun:
-    """A run of one life, or of several. Raises as `read_plan`, `strategy_of` and `check_inputs`."""
+    """A run of one incarnation, or of several. Raises as `read_plan`, `strategy_of` and `check_inputs`."""
 
     def __init__(self, path: Path, source: type[Any] | None = None) -> None:
-        """source: another strategy than the one kept in the run."""
+        """source: a strategy other than the one kept in the run."""
         self.path = path
         self.journal = path / "journal"
         self.plan, _ = read_plan(path)
@@ -35,11 +35,11 @@ class RecordedRun:
 
     @property
     def count(self) -> int:
-        """Of its lives; a run that is not live has one."""
+        """Number of its incarnations; a run that is not live has one."""
         return len(self.incarnations) or 1
 
     def life_at(self, *, sequence: int | None = None, moment: int | None = None) -> int:
-        """Returns the index of the life that a frame of the tape, or a time, falls into."""
+        """Returns the index of the incarnation that contains a frame of the tape, or a time."""
         found = 0
         for index, life in enumerate(self.incarnations[1:], 1):
             if sequence is not None and life.position >= sequence:
@@ -50,15 +50,15 @@ class RecordedRun:
         return found
 
     def recording(self, index: int) -> Recording:
-        """One that is written nowhere. index: of the life."""
+        """Returns a recording without a journal. index: of the incarnation."""
         spec = RunSpec(self.plan, self.strategy, instruments=instrument_overrides(self.path))
         life = self.incarnations[index] if self.incarnations else None
-        if life is not None and index and life.live.restart == REPLAY:  # as the life before has left it
+        if life is not None and index and life.live.restart == REPLAY:  # as the previous incarnation left it
             spec = replace(spec, attributes=repeat(self.recording(index - 1)).attributes)
         found = recording_of(spec, self.journal, life)
         check_inputs(found.spec.plan)
         return found
 
     def repetition(self, index: int) -> Repetition:
-        """Before `open`. index: of the life."""
+        """Returns a repetition before its `open`. index: of the incarnation."""
         return Repetition(self.recording(index))

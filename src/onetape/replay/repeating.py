@@ -1,4 +1,4 @@
-"""Does recorded runs again: from their tapes and the source kept in them, life by life."""
+"""Repeat recorded runs from their tapes and saved source, incarnation by incarnation."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ __all__ = [
 ]
 
 Keep = Callable[[Session, int], CheckpointWriter | None]
-INSTRUMENTS_FILE = "instruments.toml"  # what --instruments gave, kept in the run's folder
+INSTRUMENTS_FILE = "instruments.toml"  # file of --instruments, kept in the run's folder
 
 
 @dataclass(slots=True)
 class Repeated:
     """One repetition: its actions, its hashes and how far it went.
 
-    cut: up to this time, inclusive, it did all that the whole run did and that can be done again. sure: so many of its
-    actions answer frames that the run is known to have dealt with. attributes: of the strategy, at its end.
+    cut: up to this time, inclusive, it repeated everything repeatable of the run. sure: number of actions caused by
+    frames that the run certainly processed. attributes: of the strategy, at its end.
     """
 
     actions: Actions
@@ -62,8 +62,8 @@ class Repeated:
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """Says where a repetition stops: after this frame of the tapes, or after all that happens up to this time (ns). One
-    that stops in the middle has no on_stop and no closing records."""
+    """The end of a repetition: after this frame of the tapes, or after everything up to this time (ns). A repetition
+    that ends early has no on_stop and no closing records."""
 
     sequence: int | None = None
     moment: int | None = None
@@ -73,13 +73,13 @@ class Until:
         return self.sequence is None and self.moment is None
 
     def is_before(self, life: Life) -> bool:
-        """It stops before that life begins."""
+        """Returns True when it ends before that incarnation begins."""
         if self.sequence is not None and life.position >= self.sequence:
             return True
         return self.moment is not None and life.start > self.moment
 
     def within(self, life: Life) -> Until:
-        """Returns the same, not beyond what a life that was killed has done."""
+        """Returns the same, limited to the actions of a killed incarnation."""
         if self.moment is None or life.has_ended:
             return self
         return replace(self, moment=min(self.moment, life.time))
@@ -87,7 +87,7 @@ class Until:
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """Says who is called on the way of a repetition."""
+    """Callbacks during a repetition."""
 
     each: Callable[[Session], None] | None = None
     at_end: Callable[[Repetition], None] | None = None
@@ -99,7 +99,7 @@ WHOLE, NOBODY = Until(), Watching()
 
 
 def repeat(recording: Recording, until: Until = WHOLE, watching: Watching = NOBODY) -> Repeated:
-    """Does a run, or one life of it, again; into a journal that is thrown away where it names none."""
+    """Repeat a run, or one incarnation of it; into a temporary journal unless one is named."""
     with tempfile.TemporaryDirectory(prefix="onetape-replay-") as scratch:
         journal = recording.spec.journal or Path(scratch) / "journal"
         recording = replace(recording, spec=replace(recording.spec, journal=journal))
@@ -126,7 +126,7 @@ def repeat(recording: Recording, until: Until = WHOLE, watching: Watching = NOBO
 
 
 def _repeated(repetition: Repetition, killed_at: int | None, until: Until, watching: Watching) -> tuple[int, int]:
-    """From on_start to where it ends. Returns `cut` and `sure` of Repeated."""
+    """Run from on_start to the end. Returns `cut` and `sure` of Repeated."""
     session, sure = repetition.session, 0
     try:
         repetition.start()
@@ -137,7 +137,7 @@ def _repeated(repetition: Repetition, killed_at: int | None, until: Until, watch
         _run(repetition, until, watching)
         sure = session.loop.counters()["actions"]
         if killed_at is not None and until.is_whole:
-            # It may have done a part of this, for it was killed meanwhile.
+            # The killed run may have done a part of this step.
             repetition.run_on(killed_at)
     cut = session.loop.now
     has_ended = killed_at is None and (until.is_whole or repetition.is_whole)
@@ -147,7 +147,7 @@ def _repeated(repetition: Repetition, killed_at: int | None, until: Until, watch
         session.finish()
         return cut, sure
     if until.moment is not None:
-        # Timers and answers that were due by then did not wait for a later frame.
+        # Timers and answers due by then did not wait for a later frame.
         repetition.advance(until.moment)
         cut = until.moment
     elif not until.is_whole:
@@ -183,9 +183,9 @@ def repeat_incarnations(
     *,
     scratch: Path | None = None,
 ) -> Repeated:
-    """Returns a live run, one life after the other. Of one that was killed the repetition may know more than the tape
-    does: what that life did not come to write is left out. spec: of the whole run. scratch: a folder where the tape of
-    each life is left, named by its number."""
+    """Repeat a live run, one incarnation after the other. A repetition of a killed one may go beyond the tape; the
+    excess is left out. spec: of the whole run. scratch: folder for the tape of each incarnation, named by its
+    number."""
     whole: Repeated | None = None
     recorded = read_actions(path / "journal")
     facts = instrument_overrides(path)
@@ -193,8 +193,7 @@ def repeat_incarnations(
     with tempfile.TemporaryDirectory(prefix="onetape-lives-") as passing:
         begun = [life for number, life in enumerate(incarnations) if number == 0 or not until.is_before(life)]
         for life in begun:
-            # Lives before the wanted one were lived to their ends, and none beyond its own: its
-            # timers would go on for ever.
+            # Earlier incarnations are run to their ends, none beyond: timers would continue forever.
             is_last = life is begun[-1]
             part_until = until.within(life) if is_last else WHOLE
             carried = whole.attributes if whole and life.live.restart == REPLAY else {}
@@ -215,7 +214,7 @@ def repeat_incarnations(
                 part.states = part.states[: len(read_states(path / "journal", *life.frames))]
             assert own.journal is not None
             before = [*before, *islice(actions_of(own.journal, SEQUENCE_NEVER), len(part.actions))]
-            if life.broken_off:  # the next life has its orders, too
+            if life.broken_off:  # the next incarnation has its orders, too
                 before += (each for each in actions_of(path / "journal", life.last) if each[1] >= life.broken_off.since)
             whole = part if whole is None else _joined(whole, part)
     assert whole is not None
@@ -232,7 +231,7 @@ def _joined(first: Repeated, second: Repeated) -> Repeated:
 
 
 def strategy_of(path: Path, plan: RunPlan) -> type[Any]:
-    """Returns the strategy as it ran: from the source kept in the run."""
+    """Returns the strategy as it ran, from the source kept in the run."""
     kept = path / "source" / plan.strategy.rpartition(":")[0]
     if not kept.is_file():
         raise BadConfig(f"the run keeps no source {plan.strategy}", location=str(path), todo="run it again")
@@ -240,13 +239,13 @@ def strategy_of(path: Path, plan: RunPlan) -> type[Any]:
 
 
 def instrument_overrides(path: Path) -> dict[str, Instrument]:
-    """Returns the facts that were given to a run by --instruments, which it keeps."""
+    """Returns the facts of --instruments, which the run keeps."""
     kept = path / INSTRUMENTS_FILE
     return dict(read_instruments(kept)) if kept.is_file() else {}
 
 
 def check_inputs(plan: RunPlan) -> None:
-    """The tapes are those that the run read: same identity, same chain at the last frame taken."""
+    """Check that the tapes are those that the run read: same identity, same chain value at the last frame taken."""
     for each in plan.inputs:
         path = Path(each.path)
         if not path.exists():
@@ -258,7 +257,7 @@ def check_inputs(plan: RunPlan) -> None:
                 continue
             reader.seek_sequence(each.last_sequence)
             frame = reader.next_frame()
-            # A tape that was still growing may have sealed more since.
+            # A growing tape may have sealed more since.
             is_other = each.hash and each.hash not in seals_within(path, each.last_sequence)
             if (
                 frame is None

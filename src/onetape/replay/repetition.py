@@ -1,7 +1,7 @@
-"""One life of a recorded run, done again: as far as wanted, then further.
+"""Repeat one incarnation of a recorded run up to any place, and onwards.
 
-A place in it is a count of frames: so many of its tapes had been taken, in the order in which the
-run took them. What was asked of the robot from outside after a frame belongs to that frame.
+A place is the number of frames taken of its tapes, in the order of the run. A command to the robot
+after a frame belongs to that frame.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ __all__ = ["Recording", "Repetition", "recording_of"]
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A recorded run, or one life of it, as it is to be done again.
+    """A recorded run, or one incarnation of it, to be repeated.
 
-    spec: how it began; limits are those of its plan.
-    commands: what was asked of the robot from outside while it ran.
-    position: the last frame before a life began; None: the run has one life.
-    killed_at: time (ns) of the last thing that it did, or that can be repeated; None: it had an end.
+    spec: its start; limits are those of its plan.
+    commands: to the robot while it ran.
+    position: the last frame before the incarnation began; None: the run has only one.
+    killed_at: time (ns) of the last repeatable action; None: it ended in good order.
     """
 
     spec: RunSpec
@@ -39,9 +39,9 @@ class Recording:
 
 
 def recording_of(spec: RunSpec, journal: Path, life: Life | None = None) -> Recording:
-    """Returns the run whose own tape is `journal`, or one life of it. spec: of the whole run."""
+    """Returns the run whose own tape is `journal`, or one incarnation of it. spec: of the whole run."""
     broken_off = life.broken_off if life is not None else broken_off_of(journal)
-    if broken_off is not None:  # what hung would hang again
+    if broken_off is not None:  # an aborted callback would hang again
         end = min(broken_off.since, spec.plan.end or TIME_MAX)
         spec = replace(spec, plan=replace(spec.plan, end=end))
     if life is None:
@@ -54,23 +54,23 @@ def recording_of(spec: RunSpec, journal: Path, life: Life | None = None) -> Reco
 
 
 class Repetition:
-    """Owns a session from its making to `close`. Nothing is done before `open` and `start`."""
+    """Owns a session from its creation to `close`. Nothing runs before `open` and `start`."""
 
     def __init__(self, recording: Recording, *, progress: Callable[[float, float | None], None] | None = None) -> None:
         self.plan = plan = recording.spec.plan
         self.killed_at = recording.killed_at
         position = recording.position
-        # Of a tape without a known end all is taken; a life that took nothing ends at its start.
+        # Of a tape without a known end all is taken; an incarnation that took nothing ends at its start.
         no_end = SEQUENCE_NEVER if position is None else 0
         self.ends = [tape.last_sequence or no_end for tape in plan.inputs]
         whole = sum(tape.last_sequence for tape in plan.inputs) if plan.live is None else 0
-        # One that took nothing had seen the next frame all the same, and waited for its time.
+        # An incarnation that took nothing had read the next frame nevertheless, and waited for its time.
         took_nothing = position is not None and self.ends[0] <= position
         self.session = Session(
             replace(recording.spec, limits=() if took_nothing else self.ends),
             progress=(lambda frames, _now: progress(frames, whole or None)) if progress else None,
         )
-        # Where it is stopped in between, and what is done there.
+        # Stops on the way, with the commands to apply there.
         self._stops: list[tuple[list[int], Callable[[], None] | None]] = [
             (one.after, partial(self.session.ask, one.command, one.fields)) for one in recording.commands
         ]
@@ -83,12 +83,11 @@ class Repetition:
         self._stops.append((self.ends, None))
 
     def open(self) -> None:
-        """Everything up to on_start."""
+        """Prepare everything up to on_start."""
         self.session.open()
 
     def start(self) -> None:
-        """on_start, and what was asked of the robot before its first frame. Raises StrategyError
-        where on_start fails."""
+        """Call on_start, and apply commands from before the first frame. Raises StrategyError where on_start fails."""
         self.session.start()
         self._do_commands()
 
@@ -99,17 +98,17 @@ class Repetition:
 
     @property
     def frames(self) -> int:
-        """Returns how many were taken, with those from before the start."""
+        """Returns the number of frames taken, with those from before the start."""
         return int(self.session.loop.counters()["frames"])
 
     @property
     def is_whole(self) -> bool:
-        """All that the run took, and that can be repeated, has been taken."""
+        """True when all repeatable frames of the run have been taken."""
         return self.taken == self.ends or self.session.is_at_end
 
     def frames_at(self, sequence: int) -> int:
-        """Returns the place after frame `sequence` of the tape, of a live run the gateway's; of several tapes, after so
-        many frames of all."""
+        """Returns the place after frame `sequence` of the tape, for a live run the gateway's; with several tapes and
+        no live run, after this many frames of all."""
         taken, live = self.taken, self.plan.live
         if len(taken) == 1:
             return self.frames + sequence - taken[0]
@@ -119,11 +118,11 @@ class Repetition:
         return self.frames + sequence - taken[0] + others
 
     def go(self, frames_max: int = TIME_MAX, moment: int | None = None) -> int:
-        """Takes up to `frames_max` further frames with time <= moment, and how many it took."""
+        """Take up to `frames_max` further frames with time <= moment; returns their number."""
         left = frames_max
         while left > 0:
             places, _ = self._stops[0]
-            if self.taken == places:  # it does not take the frame that it has seen coming
+            if self.taken == places:  # the run did not take the frame that it had read ahead
                 break
             for source, place in zip(self.session.sources, places, strict=True):
                 self.session.loop.limit_source(source.number, place)
@@ -136,7 +135,7 @@ class Repetition:
         return frames_max - left
 
     def go_some(self, frames_max: int) -> _core.RunOutcome:
-        """`go` to the end, as a session's step says how it was."""
+        """Call `go` to the end; returns the outcome of a session's step."""
         took = self.go(frames_max)
         return _core.RunOutcome.LIMIT if took == frames_max else _core.RunOutcome.ENDED
 
@@ -148,15 +147,15 @@ class Repetition:
             do()
 
     def run_on(self, until: int) -> None:
-        """Beyond the last frame of which it is known that it was dealt with, to a time."""
+        """Run beyond the last frame known to be processed, up to a time."""
         for source in self.session.sources:
             self.session.loop.limit_source(source.number, SEQUENCE_NEVER)
         self.session.step(until=until)
         self.session.loop.advance(until)
 
     def advance(self, moment: int) -> None:
-        """Does what is due by a time between two frames. Not beyond the end of what is known, where timers would go on
-        for ever."""
+        """Process what is due by a time between two frames. Never beyond the known end, where timers would continue
+        forever."""
         if self.is_whole and self.killed_at is not None:
             moment = min(moment, self.killed_at)
         self.session.loop.advance(moment)

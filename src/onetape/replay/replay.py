@@ -1,4 +1,4 @@
-"""Replays a recorded run and holds what comes of it against what is recorded."""
+"""Replay a recorded run and compare the result with the recording."""
 
 from __future__ import annotations
 
@@ -45,12 +45,11 @@ def replay_run(
     source: Path | None = None,
     progress: Callable[[float, float | None], None] | None = None,
 ) -> dict[str, Any]:
-    """CONTRACT's keys: run, events, actions, divergences, first_divergence, action_hash; where it
-    differs also `divergence`, of replay/divergence.py; where callbacks hung and were broken off
-    `broken_off`: from these times (ns) on, to the end of that life, nothing is compared. until: a
-    place (replay/moments.py); then also `state`, the robot's there, opened by a checkpoint where
-    neither `verify` nor `source` asks for more; `checkpoints`: why by none. A whole one that
-    differs nowhere makes those missing."""
+    """Replay a run; returns CONTRACT's keys: run, events, actions, divergences, first_divergence, action_hash; when
+    it differs also `divergence`, of replay/divergence.py; with aborted callbacks `broken_off`: from these times (ns)
+    on, to the end of that incarnation, nothing is compared. until: a moment (replay/moments.py); then also `state`,
+    the robot's at that moment, opened by a checkpoint unless `verify` or `source` needs a whole replay;
+    `checkpoints`: why none was used. A whole replay without differences writes missing checkpoints."""
     plan, _ = read_plan(path)
     strategy = load_strategy(_edited(source, plan)) if source else strategy_of(path, plan)
     stop = Until(*place_of(until, path / "journal")) if until is not None else WHOLE
@@ -73,7 +72,7 @@ def replay_run(
 
 
 class _Replay:
-    """One replay of a recorded run, and where it differs from what is recorded."""
+    """One replay of a recorded run, and its differences from the recording."""
 
     def __init__(
         self,
@@ -85,7 +84,7 @@ class _Replay:
         progress: Callable[[float, float | None], None] | None,
     ) -> None:
         """is_own_source: the strategy is the one kept in the run."""
-        self.state: dict[str, Any] = {}  # the robot's, where it stopped before the end
+        self.state: dict[str, Any] = {}  # the robot's state, where it stopped before the end
         self.divergence: dict[str, Any] | None = None
         self._path, self._spec, self._stop = path, spec, stop
         self._is_own_source = is_own_source
@@ -93,9 +92,9 @@ class _Replay:
         self._kept: list[CheckpointWriter] = []
 
     def compared(self, scratch: Path) -> dict[str, Any]:
-        """Repeats the run and holds both against each other. scratch: a folder for its tapes."""
+        """Repeat the run and compare. scratch: a folder for its tapes."""
         plan, journal, stop = self._spec.plan, self._path / "journal", self._stop
-        # First: one that still runs writes on, and only what it had written by now is compared.
+        # Read first: a running run writes on, and only frames written by now are compared.
         incarnations = incarnations_of(journal) if plan.live is not None else []
         recorded, states = read_actions(journal), read_states(journal)
         broken_off: list[int] = []
@@ -163,7 +162,7 @@ class _Replay:
             frames.close()
 
     def _explained(self, words: str, incarnations: Sequence[Life], scratch: Path, cut: int | None) -> str:
-        """Where they part first, and what of the source may be why. cut: as of Repeated."""
+        """Returns the first difference, and possible causes in the source. cut: as of Repeated."""
         words = f"recorded: {words}" if words else words
         plan = self._spec.plan
         parts = [Part(scratch / str(life.number), plan_of(plan, life), life) for life in incarnations]
@@ -176,14 +175,14 @@ class _Replay:
 
 
 def _before(actions: Actions, moment: int, first: int = 0, last: int = SEQUENCE_NEVER) -> Actions:
-    """Leaves out what a life did from a moment (ns) on. first, last: its frames."""
+    """Leave out an incarnation's frames from a time (ns) on. first, last: its frames."""
     numbers = actions.columns["sequence"]
     is_left = (numbers > first) & (numbers <= last) & (actions.columns["time"] >= moment)
     return actions.where(~is_left)
 
 
 def _edited(source: Path, plan: RunPlan) -> str:
-    """--source: a file, file:Class, or a folder with a file of the same name."""
+    """Resolve --source: a file, file:Class, or a folder with a file of the same name."""
     name = plan.strategy.rpartition(":")[2]
     if source.is_dir():
         return f"{source / plan.strategy.rpartition(':')[0]}:{name}"
@@ -192,7 +191,7 @@ def _edited(source: Path, plan: RunPlan) -> str:
 
 
 def _impurities(path: Path) -> str:
-    """Returns what the kept source does that a replay cannot repeat."""
+    """Returns code in the kept source that a replay cannot repeat."""
     found = []
     for file in sorted((path / "source").rglob("*.py")):
         found += [

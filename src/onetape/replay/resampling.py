@@ -1,4 +1,4 @@
-"""Rows drawn anew, with replacement: how sure a sum over them is (bootstrap)."""
+"""Resample rows with replacement (bootstrap) to find the uncertainty of a sum over them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Floats = NDArray[np.float64]
 
 
 def resampled(table: Floats) -> Floats:
-    """Sums of the columns, a row a draw of as many rows as there are. The same draws each time: equal runs give equal
-    intervals."""
+    """Returns sums of the columns, one row for each draw of as many rows as there are. Draws are always the same:
+    equal runs give equal intervals."""
     draw, count = np.random.default_rng(0), len(table)
     return np.array([np.bincount(draw.integers(0, count, count), minlength=count) @ table for _ in range(SAMPLES)])
 
 
 def interval_of(samples: Floats) -> tuple[float, float] | None:
-    """Returns the ends of what 95 % of the draws gave, None where none gave a number."""
+    """Returns the ends of 95 % of the draws' values, None where none is a number."""
     kept = samples[np.isfinite(samples)]
     tail = (1 - CONFIDENCE) / 2
     return (float(np.quantile(kept, tail)), float(np.quantile(kept, 1 - tail))) if len(kept) else None

@@ -1,7 +1,7 @@
-"""What a robot has at one place of its run, as plain values: for tables, --json and readers.
+"""Show a robot's state at one place of its run as plain values: for tables, --json and readers.
 
-Prices, sizes and money are exact decimals as text. What the strategy keeps as attributes of its own
-is shown as far as it is plain, and bounded: nothing of it is called, so looking changes nothing.
+Prices, sizes and money are exact decimals as text. Attributes of the strategy are shown as
+far as they are plain, and bounded: no code of theirs is called, so looking changes nothing.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from onetape.replay.repetition import Repetition
 
 __all__ = ["LEVELS", "opened_at", "state_of", "whole_state", "worded"]
 
-LEVELS: Final = 10  # of each side of a book
-DEPTH_MAX: Final = 6  # of what lies within each other
-ITEMS_MAX: Final = 100  # of one list or dict; that there are more is said
+LEVELS: Final = 10  # levels of each side of a book
+DEPTH_MAX: Final = 6  # depth of nesting
+ITEMS_MAX: Final = 100  # items of one list or dict; a longer one is marked
 TEXT_MAX: Final = 500  # characters
-_LENT: Final = frozenset({"_loop", "_host", "random", "resumed"})  # by the loop
+_LENT: Final = frozenset({"_loop", "_host", "random", "resumed"})  # set by the loop
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def state_of(session: Session) -> dict[str, Any]:
-    """Returns what decides what the robot does next: parameters, memory, its own attributes, positions, working orders;
-    and its equity."""
+    """Returns the state that decides the robot's next action: parameters, memory, its own attributes, positions,
+    working orders; and its equity."""
     loop, robot = session.loop, session.robot
     if session.compiled is not None:
-        session.compiled.write_back()  # its attributes lie in the machine code's memory
+        session.compiled.write_back()  # its attributes are in the machine code's memory
     facts = session.host.instruments
     declared = parameters_of(type(robot))
     return {
@@ -58,7 +58,7 @@ def state_of(session: Session) -> dict[str, Any]:
 
 
 def whole_state(session: Session) -> dict[str, Any]:
-    """Returns the same with the time, the money and what the robot sees of the market."""
+    """Returns the same with the time, the money and the robot's view of the market."""
     state = state_of(session)
     return {
         "now": session.loop.now,
@@ -71,8 +71,8 @@ def whole_state(session: Session) -> dict[str, Any]:
 
 
 def opened_at(repetition: Repetition, frames: FramesAround, *, life: int, around: int = AROUND) -> dict[str, Any]:
-    """Returns the whole state where a repetition stands, with the frame that it took last and those around it. life:
-    index."""
+    """Returns the whole state of a repetition, with the last frame taken and those around it. life: index of the
+    incarnation."""
     return {
         "life": life + 1,
         "frames": repetition.frames,
@@ -83,7 +83,7 @@ def opened_at(repetition: Repetition, frames: FramesAround, *, life: int, around
 
 
 def _market_of(session: Session) -> dict[str, Any]:
-    """By symbol: best bid and ask, the book where there is one, what the robot listens to."""
+    """Returns by symbol: best bid and ask, the book where there is one, the robot's subscriptions."""
     listens: dict[str, list[str]] = {}
     for symbol, kind in sorted(session.host.subscriptions):
         listens.setdefault(symbol, []).append(kind)
@@ -167,12 +167,12 @@ def _number(value: float | None) -> str | None:
     return None if value is None else decimal_text(Decimal(f"{value:.12g}"))
 
 
-# --- anything -------------------------------------------------------------------------------------
+# --- any object -----------------------------------------------------------------------------------
 
 
 def worded(value: Any, depth: int = 0) -> Any:
-    """As JSON has it, bounded in size. Objects by their attributes: no code of theirs is run. What
-    is left out is said by the text that begins with `...`."""
+    """Returns a value in JSON form, bounded in size. Objects by their attributes, without running their code.
+    Omissions are marked by a text that begins with `...`."""
     if isinstance(value, Enum):
         return str(value.value)
     if value is None or type(value) in (bool, int):
@@ -182,7 +182,7 @@ def worded(value: Any, depth: int = 0) -> Any:
     if type(value) is str:
         return _cut(value)
     if type(value).__module__ == "onetape._core":
-        return _cut(_ADDRESS.sub("", repr(value)))  # our own words
+        return _cut(_ADDRESS.sub("", repr(value)))  # values of our own types
     if depth >= DEPTH_MAX:
         return f"... {type(value).__name__}"
     if isinstance(value, Mapping) and type(value).__module__ in ("builtins", "collections"):
@@ -215,14 +215,14 @@ def _mapping(value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
 
 
 def _sequence(values: Iterable[Any], count: int, depth: int) -> list[Any]:
-    """Returns the last ones: a strategy that keeps a history looks at its end."""
+    """Returns the last items: a strategy that keeps a history reads its end."""
     found = list(values) if count <= ITEMS_MAX else list(values)[-ITEMS_MAX:]
     shown = [worded(each, depth + 1) for each in found]
     return shown if count <= ITEMS_MAX else [f"... {count - ITEMS_MAX} before", *shown]
 
 
 def _array(value: Any, depth: int) -> Any:
-    """numpy's: one dimension as a list, more as their shape and what lies at the end."""
+    """Returns a numpy array: one dimension as a list, more as their shape and last values."""
     shape = getattr(value, "shape", None)
     if shape == () and hasattr(value, "item"):
         return worded(value.item(), depth)
@@ -246,7 +246,7 @@ def _object(value: Any, depth: int) -> Any:
             if isinstance(member, MemberDescriptorType):
                 with suppress(AttributeError):  # never set
                     kept[slot] = member.__get__(value, type(value))
-    with suppress(AttributeError):  # it has none
+    with suppress(AttributeError):  # no such attribute
         kept.update(object.__getattribute__(value, "__dict__"))
     kept = {key: each for key, each in kept.items() if key not in _LENT}
     if kept:

@@ -1,5 +1,5 @@
-"""The state of a run at a place, opened by its last checkpoint before it, without a comparison of
-all that went before: that the core repeated it to the same hashes says that it is the run's."""
+"""Open a run's state at a moment from the last checkpoint before it, without comparing earlier frames: equal hashes
+of the core's repetition prove that it is the run's."""
 
 from __future__ import annotations
 
@@ -21,14 +21,13 @@ __all__ = ["state_by_checkpoint"]
 def state_by_checkpoint(
     path: Path, recorded: Actions, *, sequence: int | None, moment: int | None
 ) -> dict[str, Any] | str:
-    """Returns what replay_run says, or why it has to be found by a whole replay; "": nobody has made checkpoints.
-    recorded: all actions on the run's tape."""
+    """Returns replay_run's result, or why a whole replay is needed; "": no checkpoints were made."""
     if not (path / "checkpoints").is_dir():
         return ""
     run = RecordedRun(path)
     index = run.life_at(sequence=sequence, moment=moment)
     found = Checkpoints(path, index + 1)
-    # Actions of several lives are compared together, and a killed one's are not all known.
+    # Actions of several incarnations are compared together, and a killed one's are not all known.
     if not found.places or len(run.incarnations) > 1 or (recording := run.recording(index)).killed_at is not None:
         return found.problem
     repetition = Repetition(recording)
@@ -52,7 +51,7 @@ def _state(path: Path, repetition: Repetition, recorded: Actions, moment: int | 
     loop = repetition.session.loop
     frames = FramesAround(repetition.plan)
     try:
-        # As a whole replay: at its end the state is that before on_stop.
+        # As in a whole replay: the state at the end is the one before on_stop.
         is_end = repetition.is_whole
         if not is_end and moment is not None:
             loop.advance(moment)

@@ -1,8 +1,8 @@
-"""A run, opened at any moment: forward by replaying, back by copies of the process left on the way.
+"""Open a run at any moment: forward by replaying, backward by copies of the process made on the way.
 
-Where the robot is when so many frames have been taken is found by taking them. On the way copies
-(forks) stay behind at distances; going back asks the nearest one before the place to go on from
-there. They live as long as the traveller.
+The robot's state after a number of frames is found by taking them. On the way copies
+(forks) stay behind at intervals; going back continues from the nearest one before the place.
+They end with the traveller.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from onetape.replay.time_walker import receive, send
 
 __all__ = ["STEPS_MAX", "Traveller", "steps_of"]
 
-COPIES_MAX: Final = 32  # of one life; beyond it every other one ends and distances double
+COPIES_MAX: Final = 32  # of one incarnation; beyond it every other one ends and distances double
 DISTANCE_MIN: Final = 50_000  # frames between them
-NEAR: Final = 1000  # frames: one is left so far before a place, for steps back from there
+NEAR: Final = 1000  # frames: a copy is left this far before a place, for steps back from there
 STEPS_MAX: Final = 10_000
-STDERR: Final = 2  # where what a strategy prints goes
+STDERR: Final = 2  # output of a strategy's print
 
 
 @dataclass(slots=True)
 class _Walker:
-    """A process that goes through a run, and where it stands."""
+    """A process that runs through a run, and its position."""
 
     pid_fd: int
     connection: socket.socket
@@ -45,11 +45,11 @@ class _Walker:
     frames: int = 0
     now: int = 0
     is_end: bool = False
-    is_advanced: bool = False  # due things were done before a frame said so
-    by_checkpoint: bool = False  # it, or what it is a copy of, did not run all callbacks
+    is_advanced: bool = False  # due timers ran before a frame reported it
+    by_checkpoint: bool = False  # it, or the original of the copy, did not run all callbacks
 
     def ask(self, **request: Any) -> dict[str, Any]:
-        """Raises what the other side raised."""
+        """Send a request; raises the other side's exception."""
         try:
             send(self.connection, request)
             answer = receive(self.connection)
@@ -71,7 +71,7 @@ class _Walker:
 
 
 class _DiffersError(Exception):
-    """Says that the strategy, opened by a checkpoint, does not do what it did in the run."""
+    """The strategy, opened by a checkpoint, does not repeat the run."""
 
 
 def _checked(answer: dict[str, Any] | None) -> dict[str, Any]:
@@ -85,18 +85,18 @@ def _checked(answer: dict[str, Any] | None) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Traveller:
-    """Stands at one place of the run, by life and frames taken; at its beginning at first."""
+    """Stands at one place of the run, by incarnation and frames taken; at first at its beginning."""
 
     run: Path
     distance_min: int = DISTANCE_MIN
     _root: _Walker = field(init=False)
     _root_process: subprocess.Popen[bytes] = field(init=False)
     _walker: _Walker = field(init=False)
-    _copies: list[_Walker] = field(init=False, default_factory=list)  # of this life, by frames
+    _copies: list[_Walker] = field(init=False, default_factory=list)  # of this incarnation, by frames
     _distance: int = field(init=False, default=DISTANCE_MIN)
     _incarnations: int = field(init=False, default=1)
     _checkpoints: list[tuple[int, int]] = field(init=False, default_factory=list)  # frames, time
-    problem: str = field(init=False, default="")  # why a jump ran all callbacks, in words
+    problem: str = field(init=False, default="")  # why a jump ran all callbacks
 
     def __post_init__(self) -> None:
         if not hasattr(os, "pidfd_open"):
@@ -127,11 +127,11 @@ class Traveller:
             self.close()
             raise
 
-    # --- where it is ------------------------------------------------------------------------------
+    # --- position ---------------------------------------------------------------------------------
 
     @property
     def life(self) -> int:
-        """Index of the life, from 0."""
+        """Index of the incarnation, from 0."""
         return self._walker.life
 
     @property
@@ -140,22 +140,22 @@ class Traveller:
 
     @property
     def is_end(self) -> bool:
-        """The run's last frame has been taken."""
+        """True when the run's last frame has been taken."""
         return self._walker.is_end and self.life == self._incarnations - 1
 
     @property
     def copies(self) -> list[int]:
-        """Places, in this life, at which a copy waits."""
+        """Places in this incarnation with a waiting copy."""
         return [each.frames for each in self._copies]
 
     def state(self, around: int = AROUND) -> dict[str, Any]:
-        """replay/robot_state.py's, with `life`, `frames`, `frame`, `before`, `after`."""
+        """Returns replay/robot_state.py's state, with `life`, `frames`, `frame`, `before`, `after`."""
         return self._walker.ask(do="state", around=around)
 
-    # --- going ------------------------------------------------------------------------------------
+    # --- moving -----------------------------------------------------------------------------------
 
     def go(self, text: str) -> None:
-        """To what a user writes: a sequence, a time, a time of day. Raises BadConfig."""
+        """Go to a moment as a user writes it: a sequence, a time, a time of day. Raises BadConfig."""
         sequence, moment = place_of(text, self.run / "journal")
         reply = self._root.ask(do="life_at", sequence=sequence, moment=moment)
         if reply["life"] != self.life:
@@ -166,7 +166,7 @@ class Traveller:
             self._go_to(self._walker.ask(do="go_to_sequence", sequence=sequence)["frames"])
 
     def step(self, count: int) -> int:
-        """So many frames forward, or back. How many it was: fewer at the run's ends."""
+        """Step forward, or back, by a number of frames; returns how many: fewer at the run's ends."""
         begun = count
         while count > 0:
             if self._walker.is_end:
@@ -212,7 +212,7 @@ class Traveller:
             if self._walker.frames < stop:
                 break
             self._leave_copy()
-        # Timers and answers that were due by then did not wait for a later frame.
+        # Timers and answers due by then did not wait for a later frame.
         if self._walker.now < moment:
             self._walker.is_advanced = True
             self._walker.note(self._walker.ask(do="advance", moment=moment))
@@ -222,7 +222,7 @@ class Traveller:
         self._walker.note(self._walker.ask(do="go", frames_max=frames_max, moment=moment))
 
     def _start_from(self, is_before: Callable[[int, int], bool]) -> None:
-        """The last place that is before the wanted one: here, where a copy waits, or a checkpoint.
+        """Move to the last available place before the wanted one: the current one, a waiting copy, or a checkpoint.
         is_before: of frames and time."""
         found = [each for each in self._copies if is_before(each.frames, each.now)]
         copy = (found or self._copies)[-1 if found else 0]
@@ -239,7 +239,7 @@ class Traveller:
     # --- checkpoints --------------------------------------------------------------------------
 
     def _opened_by_checkpoint(self, frames: int) -> bool:
-        """Here is the checkpoint at `frames` now. False: it cannot be used, and none will be."""
+        """Move to the checkpoint at `frames`. Returns False when it cannot be used, and none will be."""
         walker = self._copied(self._copies[0])
         try:
             answer = walker.ask(do="checkpoint", frames=frames)
@@ -261,7 +261,7 @@ class Traveller:
         try:
             go()
         except _DiffersError:
-            # From the beginning, then, and never by one again.
+            # Start from the beginning then, without further checkpoints.
             self._forget_checkpoints("checkpoints are passed over: the robot goes another way")
             go()
 
@@ -288,7 +288,7 @@ class Traveller:
         self._copies.sort(key=lambda each: each.frames)
         if len(self._copies) <= COPIES_MAX:
             return
-        # The nearest to their neighbours go first; the first one is where the life begins.
+        # Those nearest to their neighbours are removed first; the first one is the incarnation's start.
         gaps = [self._copies[n + 1].frames - self._copies[n - 1].frames for n in range(1, len(self._copies) - 1)]
         self._copies.pop(1 + gaps.index(min(gaps))).end()
 
@@ -349,8 +349,8 @@ class Traveller:
 
 
 def steps_of(run: Path, until: str, count: int) -> list[dict[str, Any]]:
-    """Returns the states of `count` steps from a place: after each of the next frames, or, below 0, before each of the
-    last ones, as stepping back shows them. Fewer where the run ends."""
+    """Returns the states of `count` steps from a place: after each of the next frames, or, below 0, before each of
+    the last ones, as stepping back shows them. Fewer where the run ends."""
     if not 0 < abs(count) <= STEPS_MAX:
         raise BadConfig(f"{count} steps", location="--step", todo=f"give 1 to {STEPS_MAX}, or the same below 0")
     found = []

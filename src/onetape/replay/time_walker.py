@@ -1,9 +1,8 @@
-"""A process that holds a run at one place, moves it forward, and leaves copies of itself behind.
+"""Run a process that holds a run at one place, moves it forward, and leaves copies of itself behind.
 
-A robot's state is the core's and Python's together, which no file holds in general; a fork does, at
-once and for nothing but the pages that change later. A copy waits at its place until it is told to
-go on, or to leave a copy itself. Each talks to its owner over a socket of its own, and ends when
-that closes.
+No file holds a robot's whole state, the core's and Python's together; a fork does, at once and
+for only the pages that change later. A copy waits at its place until it is requested to
+continue, or to copy itself. Each has its own socket to its owner, and ends when that closes.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def send(connection: socket.socket, message: dict[str, Any]) -> None:
 
 
 def receive(connection: socket.socket) -> dict[str, Any] | None:
-    """Returns the next message; None: the other side has gone."""
+    """Returns the next message; None: the other side has closed."""
     head = _exactly(connection, _LENGTH.size)
     if head is None:
         return None
@@ -98,7 +97,7 @@ class Walker:
         try:
             self.repetition.start()
         except StrategyError:
-            # A life that was killed may have failed in on_start: that is its end.
+            # A killed incarnation may have failed in on_start: that is its end.
             if not self.run.incarnations or self.run.incarnations[life].has_ended:
                 raise
             return {**self._place(), "checkpoints": [], "problem": ""}
@@ -113,7 +112,8 @@ class Walker:
         }
 
     def _to_checkpoint(self, frames: int) -> dict[str, Any]:
-        """From the life's beginning. Where it says why not, it is of no further use."""
+        """Go to a checkpoint from the incarnation's beginning. When it returns a reason, the process is of no
+        further use."""
         assert self.repetition is not None
         assert self.checkpoints is not None and self.keeper is not None
         place = self.checkpoints.before(frames=frames)
@@ -125,8 +125,8 @@ class Walker:
         return {**self._place(), "problem": ""}
 
     def _advance(self, moment: int) -> dict[str, Any]:
-        """Timers and answers that were due by then: they did not wait for a later frame. Not beyond
-        the end of what is known, where timers would go on for ever."""
+        """Run timers and answers due by then, which did not wait for a later frame. Never beyond the known end,
+        where timers would continue forever."""
         assert self.repetition is not None
         if not self.repetition.is_whole or self.repetition.killed_at is not None:
             self.repetition.advance(moment)
@@ -175,9 +175,9 @@ def serve(walker: Walker, connection: socket.socket) -> None:
 
 
 def main() -> None:
-    """Arguments: the socket's file descriptor, the run's folder."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: its owner decides
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # copies that ended leave nothing behind
+    """Run the process. Arguments: the socket's file descriptor, the run's folder."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C on the terminal: the owner decides
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended copies leave no zombies
     connection = socket.socket(fileno=int(sys.argv[1]))
     request = receive(connection)
     if request is None:
@@ -190,10 +190,10 @@ def main() -> None:
         )
         return
     gc.collect()
-    gc.freeze()  # what is there now is not touched again: copies share it
+    gc.freeze()  # objects present now are not collected: copies share them
     send(connection, walker.handle(request))
     serve(walker, connection)
-    os._exit(0)  # nothing of a copy is to be tidied up twice
+    os._exit(0)  # a copy must not clean up twice
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""A robot beside its variants, from their journals: what each has done and made, and where the
-robot and its twin on paper have parted."""
+"""Show a robot beside its variants, from their journals: orders and profit of each, and where the robot and its twin
+on paper diverge."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _PLACE = 1
 
 
 def variants_of(home: Path, config: Config, robot: str = "") -> list[dict[str, Any]]:
-    """Returns rows, of each robot the live one, its twin, then the others: robot, variant, params, orders, fills,
+    """Returns a row for each robot: the live one, its twin, then the others: robot, variant, params, orders, fills,
     equity, pnl (of the equity, since the run began), drawdown (deepest fall of the equity, a share of 1), behind_live
-    (pnl less that of the live robot), and against whom its orders and fills were compared, up to the time that both
-    have reached: the twin against the live robot, the others against the twin: compared, differing, first_difference.
+    (pnl less that of the live robot), and the comparison of its orders and fills, up to the time that both
+    have reached, the twin's with the live robot, the others' with the twin: compared, differing, first_difference.
     Raises BadConfig for a robot without variants."""
     named = [name for name, each in config.robots.items() if each.variants]
     if robot and robot not in named:
@@ -79,8 +79,7 @@ def _text(amount: Decimal) -> str:
 
 
 def _seen(journal: Path) -> tuple[int, Decimal, int, Decimal, float]:
-    """Returns how far it has come (ns), what its equity has become more by, its fills, its equity, and its deepest
-    fall."""
+    """Returns how far it has come (ns), its increase of equity, its fills, its equity, and its maximum drawdown."""
     first = last = None
     peak, fall = Decimal(0), 0.0
     time = fills = 0

@@ -1,1 +1,1 @@
-"""Many runs: backtests, sweeps, walk-forward, and how much of the best is luck."""
+"""Run many backtests: single runs, sweeps, walk-forward, and tests for how much of the best result is luck."""

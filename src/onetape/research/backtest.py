@@ -1,4 +1,4 @@
-"""A backtest as a user asks for it: data found or imported, run, recorded, reported."""
+"""Run a backtest from user options: find or import data, run, record, report."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ __all__ = ["BacktestOptions", "backtest", "run_backtest"]
 
 @dataclass(frozen=True, slots=True)
 class BacktestOptions(RunOptions):
-    """What `onetape backtest` takes, beside what every run does."""
+    """Options of `onetape backtest` beside those of every run."""
 
     check_lookahead: bool = False
     report: Path | None = None
     write_report: bool = True
-    # Re-runs for the report's stress line; None: where the data are few and the strategy is a file.
+    # Re-runs for the report's stress line; None: only when data are few and the strategy is a file.
     stress: bool | None = None
-    latency_draws: int = 0  # further re-runs with a drawn latency, for the same line
+    latency_draws: int = 0  # more re-runs with a drawn latency, for the same line
     force: bool = False  # an existing run at `out` is replaced
-    sources: Sequence[Path] = ()  # what tapes in `data` were imported from: --check-lookahead
+    sources: Sequence[Path] = ()  # original files of tapes in `data`: --check-lookahead
 
 
 def run_backtest(options: BacktestOptions) -> RunResult:
-    """Runs it. The run's folder holds everything that repeats it; a failed start leaves nothing."""
+    """Run a backtest. The run's folder holds everything that repeats it; a failed start leaves nothing."""
     began = time.perf_counter()
     if not 0 <= options.latency_draws <= DRAWS_MAX:
         raise BadConfig(f"{options.latency_draws} draws", location="--latency-draws", todo=f"0 to {DRAWS_MAX}")
@@ -125,7 +125,7 @@ def _run(plan: RunPlan, strategy: type[Strategy], folder: Path, options: Backtes
 
 
 def _wants_stress(session: Session, options: BacktestOptions) -> bool:
-    """Told so; or a strategy of a file, which a re-run loads anew, over few events, with fills."""
+    """Returns True when requested, or by default for a strategy file (a re-run reloads it), few events, and fills."""
     if options.stress is not None:
         return options.stress
     counters = session.loop.counters()
@@ -176,15 +176,16 @@ def backtest(
     """Run `strategy` over `data` (a tape, a file, a polars or pandas frame, or a list of them).
 
     cash: "100000 USDT" for one account, {"binance": "100000 USDT", "kraken": "50000 USD"} for one
-    at each venue. latency: "10ms", or {"": "10ms", "kraken": "20ms,80ms"} by venue; so are fee and
+    at each venue. latency: "10ms", or {"": "10ms", "kraken": "20ms,80ms"} by venue, as are fee and
     the order rate.
     stress: also run it with twice the latency and at the back of the queue, for the report.
     detail_data: finer data of the same symbols, one or a list, which the exchange fills on inside
     bars and the strategy does not see. bar_volume: share of a bar's volume that fills may take.
-    report: False writes none, a path says where it goes besides.
-    Further keywords are the strategy's parameters, or the command's other options by name: hedge=True,
-    margin="isolated", columns={"close": "Adj Close"}; say=print shows what files and frames were taken for.
-    options: these, for a strategy that has a parameter of such a name. Returns the recorded run: `.fills`,
+    report: False writes none, a path receives a copy.
+    Further keywords are the strategy's parameters (params={...} takes them too), or the command's other options by
+    name: hedge=True, margin="isolated", columns={"close": "Adj Close"}; say=print shows how files and frames were
+    interpreted.
+    options: further options, for a strategy that has parameters with their names. Returns the recorded run: `.fills`,
     `.orders`, `.equity`, `.stats`, `.report()`.
     """
     inputs = {name: value for name, value in locals().items() if name not in ("home", "report", "options")}
@@ -196,9 +197,16 @@ def backtest(
 
 
 def _sorted_out(request: BacktestOptions, options: Mapping[str, Any]) -> BacktestOptions:
-    """Takes rarer options out of the keywords, as far as the strategy has no parameter that is called so."""
+    """Remove rarer options from the keywords, unless the strategy has a parameter with that name."""
+    listed = request.params.get("params")
     named = RARER.intersection(request.params)
-    named -= parameters_of(strategy_class(request)).keys() if named else set()
+    own = parameters_of(strategy_class(request)).keys() if named or listed is not None else set()
+    named -= own
+    if isinstance(listed, Mapping) and "params" not in own:  # as sweep() takes them
+        others = {name: value for name, value in request.params.items() if name != "params"}
+        if twice := sorted(listed.keys() & others.keys()):
+            raise BadConfig(f"{twice[0]!r} is given twice", location="backtest(params=...)", todo="leave one out")
+        request = replace(request, params={**listed, **others})
     if twice := sorted(named.intersection(options)):
         raise BadConfig(f"{twice[0]!r} is given twice", location="backtest(options=...)", todo="leave one out")
     rarer = {name: request.params[name] for name in named}
@@ -206,7 +214,7 @@ def _sorted_out(request: BacktestOptions, options: Mapping[str, Any]) -> Backtes
 
 
 def _rarer(options: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Raises BadConfig for an option that there is not."""
+    """Raises BadConfig for an unknown option."""
     rarer = dict(options or {})
     if unknown := sorted(set(rarer) - RARER):
         raise BadConfig(
@@ -217,7 +225,7 @@ def _rarer(options: Mapping[str, Any] | None) -> dict[str, Any]:
     return rarer
 
 
-# What has a keyword of its own above. The others may be names of a strategy's parameters.
+# Options with a keyword of their own above. Others may be names of a strategy's parameters.
 _NAMED = frozenset({"symbol", "cash", "fee", "leverage", "latency", "queue", "fuse", "bar_volume", "seed"})
 RARER = (frozenset(CHOICES) - _NAMED) | {
     "instruments",

@@ -1,8 +1,8 @@
-"""Variants side by side, and how much of the best one is luck.
+"""Compare variants side by side, and estimate how much of the best one is luck.
 
-Whoever tries many variants and shows the best has looked for luck as well as for skill. Each one's
-Sharpe ratio is therefore set against what the best of as many tries without skill would show
-(store.deflate), with as many tries as were really made.
+The best of many variants is selected for luck as well as for skill. Each one's
+Sharpe ratio is therefore compared with the best of as many tries without skill
+(store.deflate), with the number of tries really made.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from onetape.model.time import DAY
 from onetape.report import deflate
 from onetape.report import statistics as st
 from onetape.report.overfitting import Overfit
-from onetape.report.run import Run, open_run
+from onetape.report.run import Run, has_same_data, open_run
 from onetape.report.summary import PERIOD_NAMES
 from onetape.report.sweep_results import Sweep, is_sweep, open_sweep
 
@@ -51,40 +51,43 @@ class Variant:
     stats: dict[str, Any]
     period: int
     returns: deflate.Moments
+    span: tuple[int, int] | None = None  # of its data, ns UTC
 
 
 @dataclass(slots=True)
 class Comparison:
-    """Compares all variants, best Sharpe ratio first; those without one last, in the order given."""
+    """A comparison of variants, best Sharpe ratio first; those without one last, in the given order."""
 
     variants: list[Variant]
     tries: int
-    tries_from: str  # where that number comes from, in words
+    tries_from: str  # source of that number, in words
     spread: float  # standard deviation of the ratio over the tries, per period
     spread_from: str
-    overfit: Overfit | None = None  # of a sweep, by what its variants earned over time
-    same_data: bool = True  # else figures are of different markets
+    overfit: Overfit | None = None  # of a sweep, from the variants' profits over time
+    same_data: bool = True  # else the figures are of different markets
 
     @property
-    def luck(self) -> float:
-        """Returns the Sharpe ratio per period that the best of the tries shows by luck alone."""
-        return deflate.expected_maximum(self.spread**2, self.tries)
+    def luck(self) -> float | None:
+        """Sharpe ratio per period that the best of the tries reaches by luck alone. None: ratios of different data."""
+        return deflate.expected_maximum(self.spread**2, self.tries) if self.same_data else None
 
     def judged(self, variant: Variant) -> dict[str, float | None]:
-        """Returns a variant's figures; ratios per year where the data covers a day, else None."""
+        """Returns a variant's figures; ratios per year where the data cover a day, else None."""
         found = variant.returns
         year = math.sqrt(st.YEAR_NS / variant.period)
         if found.sharpe is None:
             return dict.fromkeys(_JUDGED)
         shape = {"skewness": found.skewness, "kurtosis": found.kurtosis}
         alone = deflate.probabilistic_sharpe(found.sharpe, count=found.count, **shape)
-        deflated = deflate.probabilistic_sharpe(found.sharpe, count=found.count, benchmark=self.luck, **shape)
-        wanted = deflate.minimum_track_record(found.sharpe, benchmark=self.luck, confidence=CONFIDENCE, **shape)
+        deflated = wanted = None
+        if (luck := self.luck) is not None:
+            deflated = deflate.probabilistic_sharpe(found.sharpe, count=found.count, benchmark=luck, **shape)
+            wanted = deflate.minimum_track_record(found.sharpe, benchmark=luck, confidence=CONFIDENCE, **shape)
         is_long = found.count * variant.period >= DAY
         return {
             "period_sharpe": found.sharpe,
             "annual_sharpe": found.sharpe * year if is_long else None,
-            "annual_luck": self.luck * year if is_long else None,
+            "annual_luck": luck * year if is_long and luck is not None else None,
             "above_zero": alone,
             "deflated_sharpe": deflated,
             "track_record": float(found.count),
@@ -93,11 +96,13 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """One plain sentence about the best."""
+        """One sentence about the best variant."""
         best = self.variants[0]
         found = self.judged(best)
         if found["period_sharpe"] is None:
             return "no variant has a Sharpe ratio: nothing was earned or lost"
+        if not self.same_data:
+            return "how much of the best one is luck cannot be said: that takes tries on the same data"
         per, key, luck = "a year", "annual_sharpe", found["annual_luck"]
         if found["annual_sharpe"] is None:
             per, key, luck = f"per {PERIOD_NAMES[best.period]}", "period_sharpe", self.luck
@@ -145,7 +150,7 @@ class Comparison:
         }
 
     def frame(self) -> pl.DataFrame:
-        """One row a variant."""
+        """Returns a frame with one row a variant."""
         from onetape.report.sweep_results import column_of, require_polars
 
         polars = require_polars()
@@ -161,10 +166,9 @@ class Comparison:
 
 
 def compare_runs(runs: Sequence[str | Path | Run | Sweep], tries: int | None = None) -> Comparison:
-    """Runs, or one sweep. tries: how many were made; without it as many as there are.
+    """Compare runs, or the variants of one sweep. tries: number of tries made; by default the number of runs.
 
-    Raises BadConfig for what is neither, for runs of different currencies, and for fewer tries
-    than there are runs.
+    Raises BadConfig for other folders, for runs of different currencies, and for fewer tries than runs.
     """
     if not runs:
         raise BadConfig("nothing to compare", location="RUN", todo="name runs, or a sweep")
@@ -176,7 +180,7 @@ def compare_runs(runs: Sequence[str | Path | Run | Sweep], tries: int | None = N
         variants, words = _of_sweep(sweeps[0]), "the variants of the sweep"
     else:
         variants, words = _of_runs([each for each in opened if isinstance(each, Run)]), "the runs"
-    # A variant that failed, or has not been run yet, was a try as well.
+    # A variant that failed, or has not been run yet, counts as a try.
     made = sweeps[0].tries if sweeps else len(variants)
     if tries is not None:
         if tries < made:
@@ -186,7 +190,7 @@ def compare_runs(runs: Sequence[str | Path | Run | Sweep], tries: int | None = N
     if len(ratios) > 1:
         spread, spread_from = float(np.std(ratios, ddof=1)), f"{len(ratios)} ratios"
     else:
-        # One ratio says nothing of others: those without skill scatter by the error of estimate.
+        # One ratio gives no variance: ratios without skill scatter by the error of estimate.
         count = max((v.returns.count for v in variants), default=0)
         spread = 1 / math.sqrt(count - 1) if count > 1 else 0.0
         spread_from = "the error of one estimate"
@@ -194,22 +198,18 @@ def compare_runs(runs: Sequence[str | Path | Run | Sweep], tries: int | None = N
         enumerate(variants), key=lambda each: (each[1].returns.sharpe is None, -(each[1].returns.sharpe or 0), each[0])
     )
     judged = sweeps[0].overfit if sweeps else None
-    read = {
-        tuple(each.get("uuid") or str(each.get("path")) for each in run.facts.get("input", ()))
-        for run in opened
-        if isinstance(run, Run)
-    }
     variants = [each for _, each in ordered]
-    return Comparison(variants, made, words, spread, spread_from, judged, same_data=len(read) < 2)
+    same_data = has_same_data([each for each in opened if isinstance(each, Run)]) if not sweeps else True
+    return Comparison(variants, made, words, spread, spread_from, judged, same_data=same_data)
 
 
 def compare(
     runs: Iterable[str | Path | Run | Sweep] | Run | Sweep | str | Path, tries: int | None = None
 ) -> pl.DataFrame:
-    """Runs or a sweep side by side as a frame, best Sharpe ratio first.
+    """Returns runs or a sweep side by side as a frame, best Sharpe ratio first.
 
-    `deflated_sharpe` is the probability that the true ratio is above what the best of `tries`
-    shows by luck; `above_zero` the same for a single try; `verdict` says it in a sentence.
+    `deflated_sharpe` is the probability that the true ratio is above the best of `tries`
+    by luck; `above_zero` the same for a single try; `verdict` is a sentence.
     """
     many = [runs] if isinstance(runs, (str, Path, Run, Sweep)) else list(runs)
     return compare_runs(many, tries).frame()
@@ -252,7 +252,7 @@ def _of_runs(runs: Sequence[Run]) -> list[Variant]:
         frame = run.equity
         equity, moved = frame["equity"].to_numpy(), frame["moved"].to_numpy()
         lines.append((frame["time"].to_physical().to_numpy(), st.time_weighted(equity, moved)))
-    # One period for all, so that their ratios can be compared: that of the shortest.
+    # One period for all, to make ratios comparable: that of the shortest run.
     period = min(st.choose_period(ts) for ts, _ in lines)
     found = []
     names: dict[str, int] = {}
@@ -262,7 +262,8 @@ def _of_runs(runs: Sequence[Run]) -> list[Variant]:
         name = run.path.name
         names[name] = names.get(name, 0) + 1
         name += f" ({names[name]})" if names[name] > 1 else ""
-        found.append(Variant(name, params, run.stats, period, returns))
+        span = (int(ts[0]), int(ts[-1])) if len(ts) else None
+        found.append(Variant(name, params, run.stats, period, returns, span))
     return found
 
 

@@ -1,9 +1,9 @@
-"""Trials that follow from those before them: Optuna's samplers over the points of a grid.
+"""Choose trials from the results of earlier ones: Optuna's samplers over the points of a grid.
 
-A trial is a variant of a sweep, so that pages, resuming and comparing are the sweep's. What is asked next depends on
-the results of all trials but the last few that may still run (as many as there are processes), never on which of them
-came first: the same seed and number of processes give the same trials, and a search that goes on asks again what it
-has asked, and finds the answers in the rows that are there.
+A trial is a variant of a sweep, so that pages, resuming and comparing are the sweep's. The next trial depends on
+the results of all trials but the last few that may still run (as many as there are processes), never on the order in
+which they ended: the same seed and number of processes give the same trials. A resumed search repeats its proposals,
+and finds their results in the saved rows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from onetape.report.sweep_results import LESS_IS_BETTER, metric_of
 __all__ = ["SAMPLERS", "proposals", "require_optuna"]
 
 SAMPLERS: Final = ("tpe", "random")
-_PROPOSALS_MAX: Final = 20  # times that a sampler may propose what was tried before one is drawn
+_PROPOSALS_MAX: Final = 20  # proposals of tried variants before one is drawn at random
 
 
 def require_optuna() -> Any:
@@ -44,9 +44,10 @@ def proposals(
     sampler: str,
     seed: int,
 ) -> Iterator[dict[str, Any] | None]:
-    """Jobs of variants that are not in `rows` yet; None: the next one waits for a result. No variant is tried twice.
+    """Yields jobs of variants that are not in `rows` yet; None: the next one waits for a result. No variant is tried
+    twice.
 
-    ahead: how many may run at once. A variant that fails says nothing to the sampler but that it was tried.
+    ahead: number that may run at once. A failed variant tells the sampler only that it was tried.
     """
     optuna = require_optuna()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -101,7 +102,7 @@ def proposals(
 
 
 def _variant(grid: Grid, places: list[int]) -> int:
-    """Returns the number of the variant at these places of the axes."""
+    """Returns the number of the variant at these indices of the axes."""
     number = 0
     for values, at in zip(grid.axes.values(), places, strict=True):
         number = number * len(values) + at

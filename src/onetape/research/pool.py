@@ -1,7 +1,7 @@
-"""Many jobs over several processes: local workers, or a Ray cluster. Answers come as they finish.
+"""Spread jobs over several processes: local workers, or a Ray cluster. Results arrive as they finish.
 
-Both take the set-up and the jobs as plain values and give rows as plain values, so that which one
-ran, and how many at once, changes nothing in a result.
+Both take the set-up and the jobs as plain values and give rows as plain values, so that the choice
+of one, and the number of processes, changes no result.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLAR
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch of jobs with one set-up, for local workers or a cluster. jobs: lists of those that one process does
-    together, taken one by one as processes have nothing to do; None among them: the next one waits for a result. take:
-    gets each row as it comes. idle: called now and then while nothing ends."""
+    """A batch of jobs with one set-up, for local workers or a cluster. jobs: lists run by one process each, taken
+    one by one by idle processes; None among them: the next one waits for a result. take: called with each row as it
+    comes. idle: called now and then while nothing ends."""
 
     setup: Mapping[str, Any]
     jobs: Iterable[Jobs | None]
@@ -45,7 +45,7 @@ class Batch:
 
 
 class _Worker:
-    """A process that is at most one list of jobs ahead of its answer."""
+    """A process with at most one list of jobs queued ahead."""
 
     def __init__(self, setup: Mapping[str, Any]) -> None:
         self.jobs: Jobs = ()
@@ -58,7 +58,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
-            # Ctrl-C on the terminal is answered once, by the parent.
+            # Only the parent handles Ctrl-C on the terminal.
             start_new_session=True,
         )
         self.send(setup)
@@ -70,7 +70,7 @@ class _Worker:
 
     def send(self, value: Mapping[str, Any] | Jobs) -> None:
         assert self.process.stdin is not None
-        with suppress(BrokenPipeError):  # its death is read on the other pipe
+        with suppress(BrokenPipeError):  # its death is noticed on the other pipe
             self.process.stdin.write(json.dumps(value, separators=(",", ":")).encode() + b"\n")
             self.process.stdin.flush()
 
@@ -79,13 +79,13 @@ class _Worker:
         self.send(jobs)
 
     def read(self) -> tuple[list[Row], bool]:
-        """Returns the whole answers that are there, and whether it has ended."""
+        """Returns the complete rows received, and whether the process has ended."""
         piece = os.read(self.answers.fileno(), 1 << 20)
         *lines, self.buffer = (self.buffer + piece).split(b"\n")
         return [json.loads(line) for line in lines], not piece
 
     def end(self) -> int:
-        """Waits for its end, and says how it was."""
+        """Wait for its end, and return a description of it."""
         for pipe in (self.process.stdin, self.process.stdout):
             with suppress(OSError):
                 if pipe is not None:
@@ -98,10 +98,10 @@ class _Worker:
 
 
 def run_local(batch: Batch) -> None:
-    """On worker processes of this machine.
+    """Run a batch on worker processes of this machine.
 
-    A worker that dies (killed for its memory, say) costs the variant that it worked on, which
-    becomes a row with the error, and is replaced. Raises ProcessDown when workers cannot even
+    A worker that dies (killed for its memory, say) is replaced, and the variant that it worked on
+    becomes a row with the error. Raises ProcessDown when workers cannot even
     begin.
     """
     waiting = _Waiting(batch.jobs)
@@ -161,19 +161,19 @@ def run_local(batch: Batch) -> None:
 
 
 class _Waiting:
-    """Keeps the jobs that are still to be given out."""
+    """Holds the jobs that are not handed out yet."""
 
     def __init__(self, jobs: Iterable[Jobs | None]) -> None:
         self._jobs = iter(jobs)
         self.is_over = False
 
     def put_back(self, jobs: Jobs) -> None:
-        """Each of them goes out alone, before the others."""
+        """Return jobs for a retry, each alone and before the others."""
         self._jobs = chain([[each] for each in jobs], self._jobs)
         self.is_over = False
 
     def next(self) -> Jobs | None:
-        """None: there is none, or not yet."""
+        """Returns the next jobs; None: there are none, or not yet."""
         try:
             return next(self._jobs)
         except StopIteration:
@@ -187,19 +187,19 @@ def _bury(worker: _Worker, code: int, take: Callable[[Row], None], waiting: _Wai
         raise ProcessDown(
             f"a worker ended before it was ready ({how})", location=sys.executable, todo="see what it wrote above"
         )
-    if len(worker.jobs) > 1:  # one of them did it: alone it takes no other along
+    if len(worker.jobs) > 1:  # one of them caused the failure: alone it affects no other
         waiting.put_back(worker.jobs)
     elif worker.jobs:
         take({"key": worker.jobs[0]["key"], "error": f"its worker process ended with {how}"})
 
 
 def run_ray(batch: Batch) -> None:
-    """On Ray: `processes` tasks at once, on a cluster that was joined or a local one.
+    """Run a batch on Ray: `processes` tasks at once, on a cluster that was joined or a local one.
 
     The tapes and the strategy's file must be readable under the same paths on every machine.
     """
     try:
-        # By name: it is no part of any install but the extra's, types included.
+        # By name: it is only part of the extra's install, types included.
         ray: Any = import_module("ray")
     except ImportError:
         raise NotAvailable(
@@ -207,7 +207,7 @@ def run_ray(batch: Batch) -> None:
         ) from None
     is_ours = not ray.is_initialized()
     if is_ours:
-        # Ray would pack the current folder up and take a page's port; a sweep needs neither.
+        # Ray would upload the current folder and take a page's port; a sweep needs neither.
         ray.init(
             num_cpus=batch.processes if "RAY_ADDRESS" not in os.environ else None,
             include_dashboard=False,
@@ -244,7 +244,7 @@ def run_ray(batch: Batch) -> None:
 
 
 def _ray_jobs(setup: Mapping[str, Any], jobs: Jobs) -> list[Row]:
-    """On a Ray worker, which may be on another machine."""
+    """Run jobs on a Ray worker, which may be on another machine."""
     from onetape.research.variant import run_jobs
 
     sys.path[:] = [*setup["sys_path"], *(p for p in sys.path if p not in setup["sys_path"])]

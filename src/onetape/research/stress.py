@@ -1,7 +1,7 @@
-"""`backtest --stress`: the same backtest in a worse world, for the stress line of the report.
+"""Run `backtest --stress`: the same backtest under worse assumptions, for the stress line of the report.
 
-A re-run knows what an estimate from fills cannot: that a later order does not fill at all, and
-that the strategy then decides otherwise.
+A re-run covers what an estimate from fills cannot: a later order may not fill at all, and
+the strategy then decides otherwise.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from onetape.runs.venue_results import latency_text
 
 __all__ = ["AUTO_EVENTS_MAX", "DRAWS_MAX", "HINT", "drawn_plans", "reruns", "worse_plans"]
 
-AUTO_EVENTS_MAX = 50_000  # up to here re-runs take less than the report itself
+AUTO_EVENTS_MAX = 50_000  # up to this number re-runs take less time than the report itself
 HINT = "Latency and queue need re-runs of the backtest: give --stress (in Python stress=True)."
 DRAWS_MAX = 1000
 STOPPED = "stopped by Ctrl-C"
 DRAWN = 2.0  # a drawn latency is between half and twice the run's, by its logarithm
 QUANTILES = (("5 %", 0.05), ("50 %", 0.5), ("95 %", 0.95))
-BAR_VOLUME_SHARES = (10_000, 50_000, 500_000)  # 1e-6: 1 %, 5 % and the half
+BAR_VOLUME_SHARES = (10_000, 50_000, 500_000)  # 1e-6: 1 %, 5 % and 50 %
 
 
 def worse_plans(plan: RunPlan, *, bars: bool = False) -> list[tuple[str, str, RunPlan | None]]:
-    """(name, note, plan) of each re-run; no plan where it would be the run itself, or where the
-    model cannot be made worse by a factor. bars: orders are filled from bars, so that what part of
-    their volume can be had is a guess; the guesses stand side by side."""
+    """Yields (name, note, plan) of each re-run; plan None: it equals the run itself, or its model cannot be made
+    worse by a factor. bars: orders fill on bars, where the available share of volume is a guess; several guesses are
+    listed."""
     found: list[tuple[str, str, RunPlan | None]] = []
     longer = _with(
         plan,
@@ -72,14 +72,14 @@ def worse_plans(plan: RunPlan, *, bars: bool = False) -> list[tuple[str, str, Ru
 
 
 def _usual(latency: Latency) -> Latency:
-    """Ways of the default where there are none: bursts and the age of events stay."""
+    """Returns the default latency where there is none; bursts and the age of events stay."""
     if any(latency.longest):
         return latency
     return replace(latency, request=DEFAULT_LATENCY_NS, reply=DEFAULT_LATENCY_NS, curve=())
 
 
 def drawn_plans(plan: RunPlan, draws: int) -> Iterator[RunPlan]:
-    """Yields the plan with each venue's request, reply and burst drawn anew; the draws follow from the run's seed."""
+    """Yields the plan with each venue's request, reply and burst latency drawn anew, seeded by the run's seed."""
     chance = random.Random(plan.seed)
 
     def drawn(latency: Latency) -> Latency:
@@ -126,11 +126,11 @@ def reruns(
     instruments: Mapping[str, Instrument] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[StressLine]:
-    """Returns the stress lines of a recorded run that take a backtest of their own.
+    """Returns the stress lines of a recorded run that need a backtest of their own.
 
-    run: its folder, with the source kept in it, which is loaded anew: nothing that the strategy
-    left in its module is seen again. A re-run that fails says so, Ctrl-C ends only them; the run
-    itself stands. worse: at least those of worse_plans; latency_draws: how many with a drawn latency.
+    run: its folder with the saved source, which is loaded anew, without state that the strategy left in its module.
+    A failed re-run is reported, Ctrl-C ends only the re-runs; the run itself stays. worse: include those of
+    worse_plans; latency_draws: number of re-runs with a drawn latency.
     """
 
     def pnl_of(changed: RunPlan) -> Decimal:
@@ -152,19 +152,19 @@ def reruns(
 
 
 def _tried(pnl_of: Callable[[RunPlan], Decimal], plan: RunPlan) -> tuple[Decimal | None, str]:
-    """Runs it; the profit, or None and why there is none."""
+    """Returns the profit of a re-run, or None and the reason."""
     try:
         return pnl_of(plan), ""
     except OnetapeError as problem:
         return None, f"the re-run failed: {problem.what}"
     except KeyboardInterrupt:
-        return None, STOPPED  # the run itself is done: it is kept, and only this is given up
+        return None, STOPPED  # the run itself is complete and kept: only this re-run is given up
 
 
 def _pnl(
     run: Path, plan: RunPlan, instruments: Mapping[str, Instrument] | None, progress: Callable[[int, int], None] | None
 ) -> Decimal:
-    # What the strategy prints it has printed already. Standard error carries the progress.
+    # The strategy's output was printed by the run. Standard error carries the progress.
     with contextlib.redirect_stdout(io.StringIO()):
         limits = [each.last_sequence for each in plan.inputs]
         spec = RunSpec(plan, strategy_of(run, plan), instruments=instruments or {}, limits=limits)

@@ -1,8 +1,8 @@
-"""Many backtests over a parameter grid: planned, spread over processes, kept as they finish.
+"""Run a backtest for each combination of a parameter grid: planned, spread over processes, saved as they finish.
 
-What a variant came to is appended to results.jsonl and synced before the next one is handed out,
-so that a sweep killed at any moment goes on where it stopped and ends with the same table. Rows
-are ordered by the grid, never by who was first.
+A variant's result is appended to results.jsonl and synced before the next one is handed out,
+so that a sweep killed at any moment resumes and ends with the same table. Rows
+are in the order of the grid, not of finishing.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ from onetape.security.private import private_folder
 __all__ = ["SweepOptions", "SweepResult", "divergence_of", "run_sweep", "sweep"]
 
 POINTS_MAX = 10**12  # of a search, which tries few of them
-PIECES_OF_MAX = 2_000  # variants whose way is kept, some 3 kB each
-# Variants over one reading of a tape, and the frames that they take in all: some seconds of work.
+PIECES_OF_MAX = 2_000  # variants whose profit over time is kept, some 3 kB each
+# Variants over one reading of a tape, and their total frames: some seconds of work.
 TOGETHER_MAX, FRAMES_TOGETHER_MAX = 32, 256_000_000
 LOOKAHEAD_SAMPLE = 5  # the best, and four spread evenly over the grid
-# What of the manifest every variant needs.
+# Parts of the manifest that every variant needs.
 SETUP = (
     "reference",
     "source_hash",
@@ -71,7 +71,7 @@ BACKENDS = {"local": run_local, "ray": run_ray}
 
 @dataclass(slots=True)
 class SweepResult:
-    """The sweep, and how it went. `ran`: variants that this call ran itself."""
+    """A sweep, and how it ended. `ran`: variants that this call ran itself."""
 
     sweep: Sweep
     ran: int
@@ -114,9 +114,9 @@ class SweepResult:
 
 
 def run_sweep(options: SweepOptions) -> SweepResult:
-    """Runs what is not there yet, and writes the table and the page.
+    """Run the variants without a result, and write the table and the page.
 
-    Ctrl-C leaves everything that was done in the folder, for --resume.
+    Ctrl-C leaves all finished results in the folder, for --resume.
     """
     began = time.perf_counter()
     if options.backend not in BACKENDS:
@@ -135,8 +135,10 @@ def run_sweep(options: SweepOptions) -> SweepResult:
     strategy = strategy_class(options)
     grid = make_grid(strategy, options.params, **({"most": POINTS_MAX} if options.trials else {}))
     folder = sweep_folder(options, strategy)
-    is_new = not is_sweep(folder)
-    with new_folders_removed(folder.parent, options.home / "tapes"), locked(folder, remove=is_new):
+    is_replaced = options.force and not options.resume and is_sweep(folder)
+    is_new = is_replaced or not is_sweep(folder)
+    lock = locked(folder, remove=is_new, replace=is_replaced)
+    with new_folders_removed(folder.parent, options.home / "tapes"), lock:
         manifest = make_manifest(options, strategy, grid, folder)
         manifest["search"] = {"sampler": options.sampler, "ahead": options.jobs or cores()} if options.trials else None
         windows = _windows(manifest)
@@ -168,7 +170,7 @@ def run_sweep(options: SweepOptions) -> SweepResult:
 
 
 class _Work:
-    """Does the work of a sweep: jobs to be done, rows that are there, and the file that they go to."""
+    """Runs a sweep's jobs: those to do, finished rows, and the file for them."""
 
     def __init__(self, options: SweepOptions, manifest: dict[str, Any], folder: Path, strategy: type[Strategy]) -> None:
         frames = sum(each["last_sequence"] for each in manifest["tapes"])
@@ -191,14 +193,14 @@ class _Work:
         }
         path = folder / RESULTS
         self.rows, whole = read_rows(path)
-        # A worker that was killed says nothing about its variant: that one is tried again.
+        # A killed worker gives no result for its variant, which is retried.
         self.rows = {key: row for key, row in self.rows.items() if not _is_lost(row)}
         self.kept = len(self.rows)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.ftruncate(self._file, whole)
 
     def try_all(self, job: Callable[[int], dict[str, Any]], grid: Grid, manifest: Mapping[str, Any]) -> None:
-        """All variants, or as many trials as are wanted."""
+        """Run all variants, or the requested number of trials."""
         search = manifest["search"]
         if not search:
             self.do(job(at) for at in range(len(grid)))
@@ -216,14 +218,14 @@ class _Work:
         self._run(([each] if each is not None else None for each in jobs), search["ahead"])
 
     def do(self, jobs: Any) -> None:
-        """Runs those that have no row yet. A row is on the disk before it counts."""
+        """Run the jobs without a row. A row is on disk before it counts."""
         waiting = [job for job in jobs if job["key"] not in self.rows]
         processes = min(self._options.jobs or cores(), len(waiting))
         self._run(self._together(waiting, processes), processes)
 
     def _together(self, jobs: list[dict[str, Any]], processes: int) -> Iterator[list[dict[str, Any]]]:
-        """Lists of jobs that one process takes over one reading of the tape: of a compiled strategy, and over the same
-        frames. Short enough that all processes have work to the end, and that a kill costs little."""
+        """Yields lists of jobs that one process runs over one reading of the tape: of a compiled strategy, over the
+        same frames. Lists are short enough to keep all processes busy, and to make a kill cheap."""
         most = min(self._together_max, len(jobs) // (4 * processes)) if processes else 1
         for _, alike in groupby(jobs, lambda job: (job.get("kind"), job.get("start"), job.get("end"))):
             while some := [*islice(alike, max(most, 1))]:
@@ -231,7 +233,7 @@ class _Work:
 
     def _run(self, jobs: Any, processes: int) -> None:
         first = next(waiting := iter(jobs), None)
-        if first is None:  # none is left: no process is begun for it
+        if first is None:  # no job is left: start no process
             return
         waiting = chain([first], waiting)
         BACKENDS[self._options.backend](Batch(self._setup, waiting, self._take, processes, self._show))
@@ -247,7 +249,7 @@ class _Work:
 
     def _show(self) -> None:
         if self._options.progress is not None:
-            # Only what this call does: the time that is left follows from it.
+            # Only this call's jobs: the estimate of the remaining time follows from them.
             self._options.progress(self.ran, self.total - self.kept)
 
     def close(self) -> None:
@@ -274,8 +276,8 @@ def _windows(manifest: dict[str, Any]) -> list[Window]:
 
 
 def _look_ahead(work: _Work, grid: Grid, how: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Checks variants over the sweep's range for decisions that need the future. Which ones is
-    part of the answer."""
+    """Check variants over the sweep's range for decisions that need the future. The answer names the variants
+    checked."""
     span = {"start": manifest["start"], "end": manifest["end"]}
     tried = sorted(int(key) for key in work.rows if key.isdigit()) if manifest["search"] else range(len(grid))
     chosen = set(tried)
@@ -304,7 +306,7 @@ def _look_ahead(work: _Work, grid: Grid, how: str, manifest: Mapping[str, Any]) 
 
 
 def cores() -> int:
-    """Returns those that this process may use, where the system says so."""
+    """Returns the number of cores that this process may use, where the system tells it."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -334,9 +336,9 @@ def sweep(
     """Backtest every combination of `params` ({"fast": [5, 10], ...}) over `data`.
 
     jobs: processes at once, all cores without. walk_forward: ("30d", "10d") chooses by `metric`
-    on 30 days and trades the next 10, over and over. Further keywords are the options that a
-    backtest takes: cash, fee, symbol, latency, detail_data, closed, ... (see RunOptions).
-    A class typed into a notebook or a script works: its source is taken along.
+    on 30 days and trades the next 10, repeatedly. Further keywords are options of a
+    backtest: cash, fee, symbol, latency, detail_data, closed, ... (see RunOptions).
+    A class typed into a notebook or a script works: its source is sent with the sweep.
     Raises Divergence when check_lookahead finds a decision that needs the future.
     """
     chosen = {name: value for name, value in locals().items() if name not in ("home", "options")}
@@ -355,7 +357,7 @@ def sweep(
 
 
 def divergence_of(result: SweepResult) -> Divergence | None:
-    """Returns what the look-ahead check found, as an error; None when every decision held."""
+    """Returns the look-ahead check's finding as an error; None when every decision held."""
     checked = result.lookahead
     if checked is None or not checked["differing"]:
         return None

@@ -1,4 +1,4 @@
-"""What decides a sweep and where it lives: its folder, its manifest, whether two are the same."""
+"""Plan a sweep: its folder, its manifest, and whether two sweeps are the same."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from onetape.tape.segments import is_tape
 
 __all__ = ["SweepOptions", "begin_sweep", "locked", "make_manifest", "sweep_folder", "write_json"]
 
-# Of the options a manifest may lack.
+# Options that an older manifest may lack.
 _DEFAULTS: dict[str, Any] = {
     each.name: [] if each.name == "closed" else each.default for each in fields(RunOptions) if each.name in CHOICES
 }
-# What makes two sweeps the same one: --resume refuses to mix others.
+# Keys that identify a sweep: --resume refuses to mix different ones.
 _SAME = {
     "class": "another class",
     "source_hash": "another source",
@@ -58,7 +58,7 @@ _SAME = {
 
 @dataclass(frozen=True, slots=True)
 class SweepOptions(RunOptions):
-    """What `onetape sweep` takes, beside what every run does. params: the values of each."""
+    """Options of `onetape sweep` beside those of every run. params: the values of each."""
 
     walk_forward: str | Sequence[str] | None = None
     anchored: bool = False
@@ -66,9 +66,10 @@ class SweepOptions(RunOptions):
     metric: str | None = None  # None: sharpe, or return where the data cover less than a day
     backend: str = "local"
     resume: bool = False
+    force: bool = False  # an existing sweep at `out` is replaced
     check_lookahead: str | bool = False  # True or "sample", "all"
     keep_runs: bool = False
-    trials: int = 0  # of a search over the grid; 0: all of it
+    trials: int = 0  # of a search over the grid; 0: the whole grid
     sampler: str = "tpe"
 
 
@@ -89,19 +90,21 @@ def sweep_folder(options: SweepOptions, strategy: type[Strategy]) -> Path:
     if path.exists():
         if not path.is_dir() or not (is_sweep(path) or _is_begun(path)):
             raise BadConfig(f"{path} is there and is no sweep", location="--out", todo="choose another")
-        if is_sweep(path) and not options.resume:
-            raise BadConfig(f"{path}: the sweep exists", location="--out", todo="add --resume, or choose another")
+        if is_sweep(path) and not (options.resume or options.force):
+            todo = "add --resume to continue it or --force to replace it, or choose another"
+            raise BadConfig(f"{path}: the sweep exists", location="--out", todo=todo)
     return path.absolute()
 
 
 def _is_begun(folder: Path) -> bool:
-    """Empty, or what a sweep leaves that was killed before it had a manifest."""
+    """Returns True for a folder that is empty, or left by a sweep killed before its manifest."""
     return all(each.name in (".lock", "source") or is_unfinished(each, MANIFEST) for each in folder.iterdir())
 
 
 @contextmanager
-def locked(folder: Path, *, remove: bool) -> Iterator[None]:
-    """One sweep at a time writes a folder. remove: a failure before its manifest leaves nothing."""
+def locked(folder: Path, *, remove: bool, replace: bool = False) -> Iterator[None]:
+    """Lock a folder for one sweep at a time. remove: delete the folder on a failure before its manifest; replace: first
+    delete what it holds."""
     private_folder(folder)
     file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -111,6 +114,12 @@ def locked(folder: Path, *, remove: bool) -> Iterator[None]:
             raise JournalLocked(
                 f"another process is sweeping into {folder}", location="--out", todo="wait for it"
             ) from None
+        if replace:
+            for each in folder.iterdir():
+                if each.is_dir():
+                    shutil.rmtree(each)
+                elif each.name != ".lock":
+                    each.unlink()
         try:
             yield
         except BaseException:
@@ -122,7 +131,7 @@ def locked(folder: Path, *, remove: bool) -> Iterator[None]:
 
 
 def make_manifest(options: SweepOptions, strategy: type[Strategy], grid: Grid, folder: Path) -> dict[str, Any]:
-    """Everything that decides the results. Data that is no tape is imported here, once."""
+    """Returns everything that decides the results. Data that are no tape are imported here, once."""
     plan = prepare_plan(replace(options, params=grid[0]), strategy)
     kept = open_sweep(folder).facts if is_sweep(folder) else {}
     before = kept.get("tapes", [])
@@ -134,14 +143,14 @@ def make_manifest(options: SweepOptions, strategy: type[Strategy], grid: Grid, f
     walk, start, end = None, plan.start, plan.end
     if options.walk_forward:
         train, test, gap = parse_walk(options.walk_forward)
-        # The metric decides what is traded in the test windows.
+        # The metric decides the variants traded in the test windows.
         walk = {"train": train, "test": test, "anchored": options.anchored, "metric": metric}
         walk |= {"gap": gap} if gap else {}
         first_ts, last_ts = _span([each for each in plan.inputs if not each.is_detail])
         start = first_ts if start is None else max(start, first_ts)
         end = last_ts + 1 if end is None else min(end, last_ts + 1)
     instruments = options.instruments
-    load_instruments(instruments)  # what is wrong in it is said once, not by every variant
+    load_instruments(instruments)  # an error in it is reported once, not by every variant
     curve = curve_file(options.latency) if options.latency else None
     return {
         "version": 1,
@@ -155,7 +164,7 @@ def make_manifest(options: SweepOptions, strategy: type[Strategy], grid: Grid, f
         "latency_hash": file_hash(curve) if curve else None,
         "start": start,
         "end": end,
-        # Of the tapes as they are now: one that grows would be sampled in wider steps later.
+        # Of the tapes as they are now: a growing one would be sampled in wider steps later.
         "sample_every": kept["sample_every"] if kept else plan.sample_every,
         "tapes": tapes,
         "sources": [
@@ -169,7 +178,7 @@ def make_manifest(options: SweepOptions, strategy: type[Strategy], grid: Grid, f
 
 
 def _metric(options: SweepOptions, kept: Mapping[str, Any], plan: RunPlan) -> str:
-    """Returns what ranks the variants; what a run so short has no value of is refused before any runs."""
+    """Returns the metric that ranks variants; refuses one without a value in so short a run."""
     first, last = _span([each for each in plan.inputs if not each.is_detail])
     first, last = max(first, plan.start or first), min(last, plan.end or last)
     span = last - first
@@ -187,7 +196,7 @@ def _metric(options: SweepOptions, kept: Mapping[str, Any], plan: RunPlan) -> st
 
 
 def _reference(strategy: type[Strategy], folder: Path) -> str:
-    """Returns how other processes find the class: its own file, its module, or the text kept here."""
+    """Returns a reference by which other processes find the class: its own file, its module, or the text saved here."""
     module = sys.modules.get(strategy.__module__)
     file = getattr(module, "__file__", None)
     # Of a package, where files import each other by relative names.
@@ -196,7 +205,7 @@ def _reference(strategy: type[Strategy], folder: Path) -> str:
         return f"{strategy.__module__}:{strategy.__name__}"
     if strategy.__module__ != "__main__" and file and Path(file).is_file():
         return f"{Path(file).resolve()}:{strategy.__qualname__}"
-    # A script's own file would run as a whole, its sweep included: only the class is taken.
+    # A script's own file would run as a whole, its sweep included: only the class is extracted.
     text = module_text(strategy)
     target = folder / "source" / "strategy.py"
     if is_sweep(folder):
@@ -213,7 +222,7 @@ def _reference(strategy: type[Strategy], folder: Path) -> str:
 
 
 def begin_sweep(folder: Path, manifest: dict[str, Any], *, is_new: bool) -> None:
-    """Writes the manifest, or compares it with the one that is there."""
+    """Write the manifest, or compare it with the existing one."""
     if is_new:
         if not (folder / "source").exists():
             keep_source(load_strategy(manifest["reference"]), private_folder(folder / "source"))
@@ -221,7 +230,7 @@ def begin_sweep(folder: Path, manifest: dict[str, Any], *, is_new: bool) -> None
         write_json(folder / MANIFEST, manifest)
         return
     kept = open_sweep(folder).facts
-    # As JSON has it: tuples have become lists.
+    # In JSON form: tuples become lists.
     wanted = json.loads(json.dumps(manifest))
     for name, words in _SAME.items():
         left, right = _comparable(name, kept), _comparable(name, wanted)
@@ -237,8 +246,8 @@ def begin_sweep(folder: Path, manifest: dict[str, Any], *, is_new: bool) -> None
 
 
 def _comparable(name: str, manifest: Mapping[str, Any]) -> Any:
-    """Returns a manifest's part as it is compared. One that was written before an option existed was made with that
-    option's default, and before there was detail data without any."""
+    """Returns a manifest's part for comparison. A manifest older than an option has that option's default, and one
+    older than detail data has none."""
     found: Any = manifest.get(name)
     if name == "options":
         return {**_DEFAULTS, **found}
@@ -256,7 +265,7 @@ def _differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> str:
 
 
 def _mark(tape: TapeInput, last: int | None) -> dict[str, Any]:
-    """Returns a tape and how far it is read. last: up to where, when that was decided before."""
+    """Returns a tape with the last frame to read. last: set when that was decided before."""
     with JournalReader(Path(tape.path)) as reader:
         end = reader.core.last_sequence if last is None else last
         reader.seek_sequence(max(end, 1))
@@ -266,7 +275,7 @@ def _mark(tape: TapeInput, last: int | None) -> dict[str, Any]:
 
 
 def _span(inputs: Sequence[Any]) -> tuple[int, int]:
-    """Times of the first and the last market event."""
+    """Returns the times of the first and the last market event."""
     spans = []
     for each in inputs:
         with JournalReader(Path(each.path)) as reader:
@@ -279,5 +288,5 @@ def _span(inputs: Sequence[Any]) -> tuple[int, int]:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """The whole file or the old one, and on the disk."""
+    """Write a JSON file durably: always the whole new or the old content."""
     write_durably(path, json.dumps(value, indent=1, allow_nan=False) + "\n")

@@ -1,8 +1,8 @@
-"""One variant of a sweep: a backtest that leaves a row, and the worker process that makes them.
+"""Run one variant of a sweep, a backtest that returns a row, and the worker process for variants.
 
 A worker is `python -m onetape.research.variant`: it is started with an interpreter of its own, so
-nothing of the caller's (threads, a notebook's state, a script without a main guard) comes along.
-It reads a line of JSON each, first the set-up, then lists of jobs, and writes one a line for each.
+it inherits nothing from the caller (threads, a notebook's state, a script without a main guard).
+It reads JSON lines, first the set-up, then lists of jobs, and writes a line for each job.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ _COUNTS = ("orders", "fills", "events", "denied", "rejected")
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
+    """Returns the SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def source_hash(reference: str) -> str:
-    """SHA-256 of the strategy's file; empty for a module that has none."""
+    """Returns the SHA-256 of the strategy's file; empty for a module that has none."""
     place = reference.rpartition(":")[0]
     if place.endswith((".py", ".toml")):
         return file_hash(Path(place))
@@ -68,9 +68,8 @@ def source_hash(reference: str) -> str:
 
 
 def open_strategy(setup: Mapping[str, Any]) -> type[Strategy]:
-    """Returns the class, loaded anew from the text that the sweep began with, and so are the modules beside it: what
-    one variant leaves in a global is not there for the next, as it would not be for a backtest of its own. Raises
-    BadConfig for another text."""
+    """Load the class anew from the sweep's source, with the modules beside it: globals changed by one variant do not
+    reach the next, as in separate backtests. Raises BadConfig when the source has changed."""
     _forget(setup["reference"])
     if source_hash(setup["reference"]) != setup["source_hash"]:
         raise _edited(setup["reference"].rpartition(":")[0], "STRATEGY")
@@ -78,7 +77,7 @@ def open_strategy(setup: Mapping[str, Any]) -> type[Strategy]:
 
 
 def _check_files(setup: Mapping[str, Any]) -> None:
-    """What options name is read by each variant, and must be one text for all of them."""
+    """Check that files named by options are unchanged, as each variant reads them."""
     latency = setup["options"]["latency"]
     for path, flag, expected in (
         (setup["instruments"], "--instruments", setup["instruments_hash"]),
@@ -93,7 +92,7 @@ def _edited(path: str | Path, location: str) -> BadConfig:
 
 
 def _forget(reference: str) -> None:
-    """Drops modules from the strategy's folder, which a backtest keeps as its source, too."""
+    """Drop modules of the strategy's folder, whose source a backtest saves, too."""
     place = reference.rpartition(":")[0]
     if place.endswith((".py", ".toml")):
         folder = Path(place).resolve().parent
@@ -118,9 +117,9 @@ def _is_of(folder: Path, file: str) -> bool:
 
 
 def run_jobs(setup: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Returns the jobs' rows: of each its `key`, and either what came of it or `error`. A variant that fails is a row
-    as well; only what says that we are wrong ends the process. Several are taken over one reading of the tape, and what
-    finds no room beside the others alone."""
+    """Returns the jobs' rows: `key`, and either the result or `error`. A failed variant is a row as well; only an
+    InvariantViolation ends the process. Several variants run over one reading of the tape; those without memory
+    beside the others run alone."""
     rows: dict[str, Row] = {}
     waiting: list[tuple[str, _Variant, Session]] = []
 
@@ -171,14 +170,14 @@ def _options(setup: Mapping[str, Any], strategy: type[Strategy], job: Mapping[st
 
 
 def _run(setup: Mapping[str, Any], job: Mapping[str, Any]) -> _Variant:
-    """One variant, up to its row. Yields its session, and goes on when that has come to the end of its tape."""
+    """Run one variant up to its row. Yields its session, and continues when that is at the end of its tape."""
     strategy = open_strategy(setup)
     _check_files(setup)
     with tempfile.TemporaryDirectory(prefix="variant-", dir=setup["scratch"]) as scratch:
         folder = Path(scratch)
         if setup["keep_runs"]:
             out = Path(setup["keep_runs"]) / job["key"].replace("/", "-")
-            shutil.rmtree(out, ignore_errors=True)  # what a killed sweep left of it
+            shutil.rmtree(out, ignore_errors=True)  # rest of a killed sweep
             run_backtest(replace(_options(setup, strategy, job, folder), out=out))
         options = _options(setup, strategy, job, folder)
         plan = prepare_plan(options, strategy)
@@ -189,7 +188,7 @@ def _run(setup: Mapping[str, Any], job: Mapping[str, Any]) -> _Variant:
             strategy,
             folder / "journal",
             instruments=load_instruments(options.instruments),
-            # A tape that still grows is taken up to where the sweep began.
+            # A growing tape is read up to where it was when the sweep began.
             limits=[each["last_sequence"] for each in setup["tapes"]],
             is_scratch=True,
         )
@@ -229,7 +228,7 @@ def _row(result: RunResult, data: Any, plan: RunPlan, *, wants_equity: bool) -> 
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no infinity, and a statistic that is none is unknown."""
+    """Returns None for infinity and NaN, which JSON does not have."""
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
@@ -244,17 +243,17 @@ def _look_ahead(setup: Mapping[str, Any], job: Mapping[str, Any]) -> _Variant:
             sources=[Path(each) for each in setup["sources"]],
         )
         return {"lookahead": run_backtest(options).lookahead}
-    yield  # never: its runs are its own
+    yield  # never: the sweep's runs are its own
 
 
 # --- the process ----------------------------------------------------------------------------------
 
 
 def main() -> int:
-    """Answers jobs until standard input ends, which it also does when the parent is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    """Answer jobs until standard input ends, as it does when the parent is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # a strategy's print must not stand among the answers
+    os.dup2(2, 1)  # a strategy's print must not mix with the answers
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(lines,), daemon=True).start()
 
@@ -269,7 +268,7 @@ def main() -> int:
     except OnetapeError as problem:
         answer({"ready": False, "error": str(problem)})
         return 1
-    gc.freeze()  # what is loaded by now stays: no collection looks at it
+    gc.freeze()  # objects loaded by now stay: the collector skips them
     answer({"ready": True})
     while True:
         answer({"rows": run_jobs(setup, json.loads(lines.get()))})
@@ -278,7 +277,7 @@ def main() -> int:
 def _listen(lines: queue.SimpleQueue[str]) -> None:
     for line in sys.stdin:
         lines.put(line)
-    # The parent is done with us or gone: a variant in the middle is nobody's any more.
+    # The parent is done or gone: a variant in progress is discarded.
     os._exit(0)
 
 

@@ -1,8 +1,8 @@
-"""Walk-forward: choose on one window, trade the next with what was chosen, move on.
+"""Walk forward: choose parameters in one window, trade them in the next, move on.
 
 A train window ends where its test window begins, and a train backtest gets `end` at that moment:
 nothing after it is read. A test backtest begins flat, with the same cash, at the window's start;
-bars from before it are there as history. The equity out of sample adds the windows' gains.
+bars from before it are its history. The equity out of sample adds the windows' gains.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from onetape.engine.grid import Grid
 from onetape.model.errors import BadConfig
 from onetape.model.time import parse_duration, rough_duration
-from onetape.report.metrics import METRICS
+from onetape.report.metrics import STATISTICS
 from onetape.report.report_data import ReportData
 from onetape.report.summary import summarize
 from onetape.report.sweep_results import best_of, metric_of, no_value, split_key
@@ -24,15 +24,14 @@ from onetape.report.sweep_results import best_of, metric_of, no_value, split_key
 __all__ = ["Window", "parse_walk", "summarize_walk", "test_jobs", "train_job", "windows_of"]
 
 WINDOWS_MAX = 10_000
-# Statistics that need each fill, which windows do not hand up; of these they sum up some.
-_OF_FILLS = frozenset(m.key for m in METRICS if m.group in ("Round trips", "Activity", "Costs", "Orders"))
+# Statistics over each fill, which windows do not return; some are sums.
+_OF_FILLS = frozenset(m.key for m in STATISTICS if m.group in ("Round trips", "Activity", "Costs", "Orders"))
 _SUMMED = ("orders", "funding")
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A window of a walk: a training period and the test after it. Times in ns UTC; ends are exclusive. number counts
-    from 1."""
+    """A training period and the test after it. Times in ns UTC; ends are exclusive. number counts from 1."""
 
     number: int
     train_start: int
@@ -42,7 +41,7 @@ class Window:
 
 
 def parse_walk(text: str | Sequence[str]) -> tuple[int, int, int]:
-    """`30d,10d`, `30d,10d,1d` or ("30d", "10d") as durations in ns: train, test, and the gap between them."""
+    """Parse `30d,10d`, `30d,10d,1d` or ("30d", "10d") into ns: train, test, and the gap between them."""
     parts = text.split(",") if isinstance(text, str) else [*text]
     location, todo = "--walk-forward", "write TRAIN,TEST, as 30d,10d, or TRAIN,TEST,GAP"
     if len(parts) not in (2, 3):
@@ -57,11 +56,11 @@ def parse_walk(text: str | Sequence[str]) -> tuple[int, int, int]:
 
 
 def windows_of(first: int, end: int, *, train: int, test: int, anchored: bool = False, gap: int = 0) -> list[Window]:
-    """Windows over [first, end): each test window follows its train window, and they are side by
-    side. The last one is cut at `end`. anchored: train windows all begin at `first`. gap: left out
-    between the two (purged and embargoed), so that no trade and no memory reaches from one into the other.
+    """Returns windows over [first, end): each test window follows its train window, and test windows
+    are adjacent. The last one is cut at `end`. anchored: train windows all begin at `first`. gap: left out
+    between the two (purged and embargoed), so that no trade and no state crosses from one into the other.
 
-    Raises BadConfig when there is no room for one.
+    Raises BadConfig when no window fits.
     """
     count = -(-(end - first - train - gap) // test)
     if count < 1:
@@ -83,7 +82,7 @@ def windows_of(first: int, end: int, *, train: int, test: int, anchored: bool = 
 
 
 def train_job(window: Window, grid: Grid, variant: int) -> dict[str, Any]:
-    """Returns a variant in a train window."""
+    """Returns the job of a variant in a train window."""
     return {
         "key": f"train/{window.number}/{variant}",
         "params": grid[variant],
@@ -102,10 +101,10 @@ def chosen_in(window: Window, rows: Mapping[str, Mapping[str, Any]], metric: str
 def test_jobs(
     windows: Sequence[Window], grid: Grid, rows: Mapping[str, Mapping[str, Any]], metric: str
 ) -> list[dict[str, Any]]:
-    """Returns what was best in each train window, in the test window after it.
+    """Returns jobs that run each train window's best variant in the test window after it.
 
-    A window in which no variant has a value (none traded) is not traded. Raises BadConfig when
-    that is so in all of them.
+    A window in which no variant has a value (none traded) is not traded. Raises BadConfig when that is so in all of
+    them.
     """
     jobs = []
     for window in windows:
@@ -132,7 +131,7 @@ def test_jobs(
 def summarize_walk(
     windows: Sequence[Window], grid: Grid, rows: Mapping[str, Mapping[str, Any]], metric: str
 ) -> dict[str, Any]:
-    """windows (a table), equity ([ts, values] out of sample), stats, efficiency."""
+    """Returns windows (a table), equity ([ts, values] out of sample), stats, efficiency."""
     table = []
     times: list[int] = []
     values: list[float] = []
@@ -176,13 +175,13 @@ def summarize_walk(
         "windows": table,
         "equity": [ts_all.tolist(), equity_all.tolist()],
         "stats": {**shown, "fills": totals["fills"], "fees": sums["fees"]},
-        # Of the middle window: one that was lucky in training does not carry the figure.
+        # Of the middle window: a lucky training window must not dominate the figure.
         "efficiency": float(np.median(ratios)) if ratios else None,
     }
 
 
 def _line(window: Window, variant: int | None, grid: Grid) -> dict[str, Any]:
-    """Returns a window's row of the table, before it is known how its variant did."""
+    """Returns a window's row of the table, without its variant's result."""
     times = ("train_start", "train_end", "test_start", "test_end")
     return {
         "window": window.number,
@@ -194,7 +193,7 @@ def _line(window: Window, variant: int | None, grid: Grid) -> dict[str, Any]:
 
 
 def _ascending(times: list[int], values: list[float]) -> tuple[Any, Any]:
-    """One value a moment, the later one: a window may begin where the last one ended."""
+    """Keep one value a time, the later one: a window may begin where the last one ended."""
     ts, equity = np.array(times, dtype=np.int64), np.array(values, dtype=np.float64)
     keep = np.append(ts[1:] > ts[:-1], True) if len(ts) else np.zeros(0, dtype=bool)
     return ts[keep], equity[keep]

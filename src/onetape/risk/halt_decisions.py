@@ -1,8 +1,8 @@
-"""Which halts begin, change and end: the decisions of a guardian about what was lost.
+"""Decides which halts begin, change and end, by the incomes of a guardian's accounts.
 
-Pure: events in, effects out. Incomes come from the tapes of gateways, which also say what was lifted by hand; effects
-are commands to gateways, each with an id of the moment that it was decided at: a gateway does it once, and what comes
-to the same words again is another one. A guardian that starts anew feeds the tapes in once more and comes to the same.
+Pure: events in, effects out. Incomes come from the gateways' tapes, which also have the lifts by hand; effects are
+commands to gateways, each with an id of the moment of its decision: a gateway executes it once, and a later command
+with the same contents is another one. A restarted guardian feeds the tapes in again and reaches the same decisions.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Priced(NamedTuple):
 
 
 class Unrealized(NamedTuple):
-    """Says what an open position would bring now. strategy: the sub-account that holds it, "": the account. amount:
-    units of 1e-18 of the asset, None: nobody knows its price; while that or the asset's is unknown, what was said
-    before stays."""
+    """The unrealized profit of an open position. strategy: the sub-account that holds it, "": the account. amount:
+    units of 1e-18 of the asset, None: its price is unknown; while that or the asset's price is unknown, the previous
+    amount stays."""
 
     account: str
     strategy: str
@@ -55,7 +55,7 @@ class Unrealized(NamedTuple):
 
 
 class HaltReported(NamedTuple):
-    """Says that a gateway's tape has a halt, or a new version of one."""
+    """A halt, or a new version of one, on a gateway's tape."""
 
     account: str
     id: str
@@ -64,7 +64,7 @@ class HaltReported(NamedTuple):
 
 
 class HaltLifted(NamedTuple):
-    """Says that a gateway's tape has the lift of a halt. by_hand: by somebody else than a guardian."""
+    """The lift of a halt on a gateway's tape. by_hand: not by a guardian."""
 
     account: str
     id: str
@@ -74,8 +74,8 @@ class HaltLifted(NamedTuple):
 
 class TimePassed(NamedTuple):
     now: int  # ns UTC
-    is_live: bool = True  # all that tapes have was handed in: what is decided counts
-    has_positions: bool = True  # so was each open position
+    is_live: bool = True  # all events of the tapes were fed in: decisions count
+    has_positions: bool = True  # all open positions were fed in, too
 
 
 Event = IncomeCame | Priced | Unrealized | HaltReported | HaltLifted | TimePassed
@@ -91,7 +91,7 @@ class Send(NamedTuple):
 
 
 class NotCounted(NamedTuple):
-    """Says which amounts count for no limit as their asset's price is unknown; {}: none any more. Units of 1e-18."""
+    """The amounts that count for no limit because their asset's price is unknown; {}: none any more. Units of 1e-18."""
 
     amounts: dict[str, int]
 
@@ -100,7 +100,7 @@ Effect = Send | NotCounted
 
 
 class _Cached(NamedTuple):
-    """A halt as a gateway has it, or will have it when it has answered."""
+    """A halt as a gateway has it, or will have it after its answer."""
 
     since: int
     until: int
@@ -108,12 +108,12 @@ class _Cached(NamedTuple):
 
 @dataclass(slots=True)
 class HaltDecisions:
-    """Decides which halts begin, change and end. accounts: whose gateways are commanded."""
+    """Decides which halts begin, change and end. accounts: whose gateways get commands."""
 
     windows: IncomeWindows
     accounts: Collection[str]
     _cached: dict[tuple[str, str], _Cached] = field(default_factory=dict)  # by account and id
-    _by_hand: set[str] = field(default_factory=set)  # ids of halts that were lifted by hand and began no more
+    _by_hand: set[str] = field(default_factory=set)  # ids of halts that were lifted by hand and have not begun again
     _uncounted: frozenset[str] = frozenset()
 
     def handle(self, event: Event) -> list[Effect]:
@@ -141,7 +141,7 @@ class HaltDecisions:
 
     @property
     def next_due(self) -> int:
-        """Returns when something changes though nothing comes, ns UTC; 0: never."""
+        """Returns when the result changes without an event, ns UTC; 0: never."""
         return self.windows.next_change()
 
     def _decide(self, now: int, has_positions: bool) -> list[Effect]:
@@ -160,7 +160,7 @@ class HaltDecisions:
                     effects.append(_begin(account, breach, since, now))
         for (account, id_), cached in list(self._cached.items()):
             if id_ in reached or not (cached.until or self.windows.slides(id_)):
-                continue  # a day's halt stays until somebody lifts it
+                continue  # a day's halt stays until it is lifted
             if not self._may_loosen(id_, has_positions):
                 continue
             del self._cached[account, id_]
@@ -173,8 +173,8 @@ class HaltDecisions:
         return effects
 
     def _may_loosen(self, id_: str, has_positions: bool) -> bool:
-        """Tells whether a halt may be lifted, or end earlier: not while an open loss may hold it that this life has not
-        seen yet."""
+        """Tells whether a halt may be lifted, or end earlier: not if an open loss that this incarnation has not seen
+        yet may require it."""
         return id_ in self._by_hand or self.windows.knows_open_losses(id_, has_positions=has_positions)
 
     def _accounts(self, subject: Subject) -> Collection[str]:
@@ -187,7 +187,7 @@ class HaltDecisions:
 
 
 def _is_later(until: int, than: int) -> bool:
-    """until, than: ns, 0: never."""
+    """Compares two ends of a halt. until, than: ns, 0: never."""
     return than != 0 and (not until or until > than)
 
 

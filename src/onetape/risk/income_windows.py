@@ -1,11 +1,10 @@
-"""What was lost or earned in a sliding time: realised, fees and funding of symbols, sub-accounts, accounts and the
-system, exact to 1e-18 of one currency.
+"""Profit and loss in sliding windows: realized, fees and funding of symbols, sub-accounts, accounts and the system,
+exact to 1e-18 of one currency.
 
-Pure. Each income is fed in once, with its venue's time; it counts at `now` where now - window < its time <= now, so it
-has left at the nanosecond time + window. Of a UTC day all count that the day has seen, also what is heard of it in the
-first hour of the next one. An income in another asset is
-worth what that asset was worth when it came, and the asset is kept; while its price is unknown it waits, and is
-reported as not counted.
+Pure. Each income is fed in once, with its venue's time; it counts at `now` if now - window < its time <= now, so it
+leaves at the nanosecond time + window. A UTC day counts all its incomes, including those that arrive in the first hour
+of the next one. An income in another asset is valued at the asset's price when it arrived, and the asset is kept; while
+its price is unknown it waits, and is reported as not counted.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ from onetape.orders.halts import Scope
 
 __all__ = ["HEARD_WITHIN", "Breach", "Income", "IncomeWindows", "Kind", "Subject", "Window", "halt_id"]
 
-# How much later than its venue's time an income may be heard of, and by how much clocks may differ. A day's halt stays
-# until it is lifted, so it must not be missed for a guardian that begins anew at midnight.
+# How late after its venue's time an income may arrive, and how far clocks may differ. A day's halt stays until it is
+# lifted, so a guardian that restarts at midnight must not miss it.
 HEARD_WITHIN: Final = HOUR
 WAITING_MAX: Final = 100_000  # incomes without a price; beyond it the oldest are lost, and reported
 
@@ -41,12 +40,12 @@ class Kind(StrEnum):
 
 
 class Income(NamedTuple):
-    """Money that came (below 0: went) by trading.
+    """Money gained (below 0: lost) by trading.
 
     time: ns UTC, the venue's.
     amount: units of 1e-18 of `asset`.
-    of_account: whether it is the account's and its symbol's, else its sub-account's alone: what a
-    sub-account realised differs from that where the venue has netted positions.
+    of_account: True: it counts for the account and its symbol, else for its sub-account only, whose realized profit
+    differs where the venue has netted positions.
     """
 
     time: int
@@ -61,7 +60,7 @@ class Income(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """Says what a window is about. account: of a sub-account, whose names an account has for itself."""
+    """The subject of a window. account: of a sub-account, whose names are unique within an account."""
 
     scope: Scope
     name: str = ""
@@ -69,14 +68,14 @@ class Subject(NamedTuple):
 
 
 def halt_id(subject: Subject, limit: str) -> str:
-    """Names a limit's halt, the same in every run of every guardian: short enough to be typed."""
+    """Returns the id of a limit's halt, the same in every run of every guardian, and short enough to type."""
     text = "\0".join((subject.scope, subject.account, subject.name, limit))
     return f"h-{hashlib.blake2b(text.encode(), digest_size=5).hexdigest()}"
 
 
 class Breach(NamedTuple):
-    """A limit that is reached. id: of its halt. total: what came in the window, units of 1e-18, below 0. until:
-    when it is no longer, should nothing come, ns; 0: not by itself."""
+    """A limit that is reached. id: of its halt. total: sum of the window, units of 1e-18, below 0. until: when it ends
+    without new incomes, ns; 0: not by itself."""
 
     id: str
     subject: Subject
@@ -89,8 +88,8 @@ class Breach(NamedTuple):
 class Window:
     """One limit of one subject: its incomes by time, and their sum as of `now`.
 
-    since: what came until then does not count, for the limit was lifted then. before: the sum of the day before, while
-    something of it may still be heard of.
+    since: time of the last lift; earlier incomes do not count. before: the sum of the previous day, while incomes of it
+    may still arrive.
     """
 
     limit: LossLimit
@@ -99,7 +98,7 @@ class Window:
     before: int = 0
     _in: deque[tuple[int, int]] = field(default_factory=deque)  # (time, amount), counted
     _before: deque[tuple[int, int]] = field(default_factory=deque)
-    _ahead: deque[tuple[int, int]] = field(default_factory=deque)  # of a time that has not come
+    _ahead: deque[tuple[int, int]] = field(default_factory=deque)  # of a future time
 
     def add(self, time: int, amount: int, now: int) -> None:
         if time > now:
@@ -129,26 +128,26 @@ class Window:
         self.slide(now)
 
     def lost(self, unrealized: int = 0) -> int:
-        """Returns what was lost, below 0: while the sum of either day may reach the limit, the lower one."""
+        """Returns the loss, below 0: the lower sum of the two days while both may reach the limit."""
         return min(self.total + min(unrealized, 0), self.before)
 
     def is_reached(self, unrealized: int = 0) -> bool:
         return self.lost(unrealized) <= -self.limit.most
 
     def until(self, unrealized: int = 0) -> int:
-        """Returns when a limit that is reached is so no longer by the passing of time; 0: not by itself."""
+        """Returns when a reached limit ends by the passing of time; 0: not by itself."""
         if not self.limit.window:
             return 0
         left = self.total + min(unrealized, 0)
         time: int
-        for time, together in groupby(self._in, key=itemgetter(0)):  # these leave at one moment
+        for time, together in groupby(self._in, key=itemgetter(0)):  # these leave at the same time
             left -= sum(amount for _, amount in together)
             if left > -self.limit.most:
                 return time + self.limit.window
         return 0
 
     def next_change(self, now: int) -> int:
-        """Returns when the sum changes though nothing comes; 0: never."""
+        """Returns when the sum changes without a new income; 0: never."""
         due = [self._ahead[0][0]] if self._ahead else []
         if self._in:
             first = self._in[0][0]
@@ -158,21 +157,21 @@ class Window:
         return min(due, default=0)
 
     def _start(self, now: int) -> int:
-        """Returns what is not later than this does not count."""
+        """Returns the time up to which incomes no longer count."""
         return now - self.limit.window if self.limit.window else now // DAY * DAY - 1
 
     def _start_before(self, now: int) -> int:
-        """Returns the same of the day before."""
+        """Returns the time up to which incomes no longer count for the previous day."""
         start = self._start(now)
         return start if self.limit.window or now - start > HEARD_WITHIN else start - DAY
 
 
 class IncomeWindows:
-    """Holds all limits of a system.
+    """All limits of a system.
 
-    limits: by scope; a symbol, a sub-account or an account has each of its scope's from its first income.
-    currency: what is reckoned in; all limits are of it.
-    counts_unrealized: what open positions would lose counts, too; what they would win does not.
+    limits: by scope; each symbol, sub-account or account gets its scope's limits with its first income.
+    currency: of all limits and sums.
+    counts_unrealized: open losses count, too; open profits do not.
     """
 
     def __init__(
@@ -184,11 +183,11 @@ class IncomeWindows:
         self._limits = list(limits)
         self._windows: dict[str, tuple[Subject, Window]] = {}  # by the id of its halt
         self._unrealized: dict[tuple[str, str, str], int] = {}  # account, sub-account, symbol
-        self._unpriced: dict[tuple[str, str, str], None] = {}  # the same, open, and without a figure so far
-        self.assets: set[str] = set()  # beside the currency, in which something came
+        self._unpriced: dict[tuple[str, str, str], None] = {}  # open positions of these without a known amount so far
+        self.assets: set[str] = set()  # of incomes, beside the currency
         self._prices: dict[str, Fraction] = {}  # of assets, in the currency
-        self._waiting: dict[str, deque[Income]] = {}  # by asset
-        self._lifted: dict[str, int] = {}  # until when nothing counts, by the id of the halt
+        self._waiting: dict[str, deque[Income]] = {}  # incomes without a price, by asset
+        self._lifted: dict[str, int] = {}  # by the id of the halt: incomes up to this time do not count
         self.lost_uncounted = 0
 
     # --- events -----------------------------------------------------------------------------------
@@ -202,7 +201,7 @@ class IncomeWindows:
             window.slide(now)
 
     def income(self, income: Income) -> None:
-        """Takes in one income; each is to be fed in once."""
+        """Adds one income; each is to be fed in once."""
         amount = self.worth(income.asset, income.amount)
         if amount is not None:
             self._count(income, amount)
@@ -214,28 +213,28 @@ class IncomeWindows:
             waiting.append(income)
 
     def price(self, asset: str, price: Fraction) -> None:
-        """Takes in what a unit of an asset is worth in the currency from now on. What waited for it counts."""
+        """Sets the price of an asset in the currency from now on, and counts the incomes that waited for it."""
         self._prices[asset] = price
         for income in self._waiting.pop(asset, ()):
             self._count(income, _worth(income.amount, price))
 
     def unrealized(self, account: str, strategy: str, symbol: str, amount: int | None) -> None:
-        """Takes in what an open position in a symbol would bring now, units of the currency, None: nobody knows, and
-        what was said before stays. strategy: the sub-account whose limits count it, "": it is the account's, as the
-        venue nets it, and all other limits do."""
+        """Sets the unrealized profit of an open position in a symbol, units of the currency, None: unknown, which keeps
+        the previous amount. strategy: the sub-account whose limits count it, "": it is the account's, netted like the
+        venue's, and counts for all other limits."""
         key = account, strategy, symbol
         if amount is not None:
             self._unrealized[key] = amount
             self._unpriced.pop(key, None)
         elif key not in self._unrealized:
             self._unpriced[key] = None
-        if self.counts_unrealized:  # nothing may have been realised yet
+        if self.counts_unrealized:  # creates the windows, because no income may have come yet
             for scope, limit in self._limits:
                 if (scope is Scope.STRATEGY) is bool(strategy):
                     self._window(_subject(scope, Income(0, account, symbol, strategy, Kind.REALIZED, "", 0)), limit)
 
     def worth(self, asset: str, amount: int) -> int | None:
-        """Returns units of the currency; None while the asset's price is unknown."""
+        """Converts an amount to units of the currency; None while the asset's price is unknown."""
         if asset == self.currency:
             return amount
         self.assets.add(asset)
@@ -243,23 +242,23 @@ class IncomeWindows:
         return None if price is None else _worth(amount, price)
 
     def lift(self, id_: str, time: int) -> None:
-        """Takes in that the halt of a limit was lifted by hand: what came until then counts no more for it."""
+        """Resets a limit whose halt was lifted by hand: earlier incomes no longer count for it."""
         self._lifted[id_] = max(self._lifted.get(id_, 0), time)
         if (found := self._windows.get(id_)) is not None:
             found[1].lift(time, self.now)
 
-    # --- what holds -------------------------------------------------------------------------------
+    # --- results ----------------------------------------------------------------------------------
 
     @property
     def uncounted(self) -> dict[str, int]:
-        """Returns the assets whose price is unknown, and the sum of what came in them to accounts, units; what of that
-        is whose sub-account's came beside it."""
+        """Returns the assets whose price is unknown, with the sum of accounts' incomes in them, units; sub-accounts'
+        incomes are parts of these."""
         return {
             asset: sum(each.amount for each in waiting if each.of_account) for asset, waiting in self._waiting.items()
         }
 
     def breaches(self) -> list[Breach]:
-        """Returns the limits that are reached, in the order in which their subjects came."""
+        """Returns the limits that are reached, in the order of their subjects' first incomes."""
         found = []
         for id_, (subject, window) in self._windows.items():
             unrealized = self._open_loss(subject)
@@ -268,20 +267,20 @@ class IncomeWindows:
         return found
 
     def slides(self, id_: str) -> bool:
-        """Tells whether the halt of that id is of a window that slides; False also for an unknown id."""
+        """Tells whether the halt's window slides; False also for an unknown id."""
         found = self._windows.get(id_)
         return found is not None and bool(found[1].limit.window)
 
     def knows_open_losses(self, id_: str, *, has_positions: bool = True) -> bool:
-        """Tells whether each open position that the halt of that id counts has had a figure. has_positions: it is known
-        which there are."""
+        """Tells whether each open position that counts for this halt has had an amount. has_positions: all open
+        positions were fed in."""
         if not self.counts_unrealized:
             return True
-        found = self._windows.get(id_)  # an open position has made those of all that it is about
+        found = self._windows.get(id_)  # an open position has created the windows of its subjects
         return has_positions and (found is None or not any(_is_of(found[0], *key) for key in self._unpriced))
 
     def next_change(self) -> int:
-        """Returns when a sum changes though nothing comes, ns; 0: never."""
+        """Returns when a sum changes without a new income, ns; 0: never."""
         due = (window.next_change(self.now) for _, window in self._windows.values())
         return min((each for each in due if each), default=0)
 
@@ -312,8 +311,8 @@ class IncomeWindows:
 
 
 def _put(rows: deque[tuple[int, int]], row: tuple[int, int]) -> None:
-    """Puts a row at its time's place."""
-    if rows and row[0] < rows[-1][0]:  # a search would begin in the middle, which is slow to reach
+    """Inserts a row in the order of time."""
+    if rows and row[0] < rows[-1][0]:  # a binary search would begin in the middle, which is slow to reach in a deque
         insort(rows, row)
     else:
         rows.append(row)

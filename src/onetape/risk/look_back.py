@@ -1,4 +1,5 @@
-"""Where the market has been: over how long bars a window is read, and the stop that lies outside of it. Pure."""
+"""The look-back of stops: the bar period for reading the market's past range, and the trigger outside of the range.
+Pure."""
 
 from __future__ import annotations
 
@@ -11,17 +12,17 @@ from onetape.model.time import MINUTE
 
 __all__ = ["look_back_level", "period_of"]
 
-# By windows of less than so many minutes: bars of so many, about 500 of them at most.
+# (window less than this many minutes, bar period in minutes): about 500 bars at most.
 _PERIODS: Final = ((500, 1), (7_500, 15), (30_000, 60), (120_000, 240), (720_000, 1440))
 
 
 def period_of(window: int) -> int:
-    """Returns the period of the bars that a window is read in, both ns. window: less than 500 days."""
+    """Returns the period of the bars in which a window is read, both ns. window: less than 500 days."""
     return next(minutes for below, minutes in _PERIODS if window < below * MINUTE) * MINUTE
 
 
 def look_back_level(instrument: Instrument, closes: Side, low: int, high: int, beyond: Decimal) -> int:
-    """Returns the trigger of a stop, on the tick: of a long position so far below the low, of a short one above the
-    high. beyond: a share of that price; prices in units."""
+    """Returns the trigger of a stop, on the tick: below the low for a long position, above the high for a short one.
+    beyond: the distance, a share of that price; prices in units."""
     price = instrument.price(low) * (1 - beyond) if closes is Side.SELL else instrument.price(high) * (1 + beyond)
     return instrument.price_int(price, closes)

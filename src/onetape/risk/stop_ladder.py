@@ -1,7 +1,7 @@
-"""Where the stops of a position rest, and how much of it each takes off.
+"""Triggers and sizes of a position's stops.
 
-Sizes and triggers are in units of the instrument, prices in quote per unit of base as its prices
-are; an entry price is a fraction, because an average has more digits than a tick. Pure.
+Sizes and triggers are in units of the instrument, prices in its quote per unit of base; an entry price is a fraction,
+because an average has more digits than a tick. Pure.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ __all__ = [
     "protectable",
 ]
 
-SLACK: Final = 20  # a ladder is off when it differs from the position by more than a twentieth of it
-# Where levels lie beyond the liquidation price, the farthest is moved to this share of the way from there to the
-# entry: the venue would close the position before a stop at the liquidation price itself is filled.
+SLACK: Final = 20  # a ladder must be replaced when it differs from the position by more than a twentieth
+# If levels lie beyond the liquidation price, the farthest is moved to this share of the way from there to the entry:
+# the venue would close the position before a stop at the liquidation price itself is filled.
 INSIDE: Final = Fraction(1, 10)
 
 
@@ -43,8 +43,8 @@ class Rung(NamedTuple):
 
 
 class Ladder(NamedTuple):
-    """Holds the stops of one position. rungs: nearest first; moved: ranks of levels that the liquidation price has
-    moved inside; left: of the position, what no stop can take off because it is less than the venue trades."""
+    """The stops of one position. rungs: nearest first; moved: ranks of levels that were moved inside the liquidation
+    price; left: the rest of the position below the venue's minimum, which no stop covers."""
 
     rungs: tuple[Rung, ...]
     moved: tuple[int, ...]
@@ -62,14 +62,14 @@ def ladder_of(
     liquidation: Fraction | None = None,
     most: int = 0,
 ) -> Ladder:
-    """Returns the stops of a position: a share for each distance, the last one takes the remainder. Where the shares
-    would be less than the venue trades there are fewer of them, the nearest ones.
+    """Returns the stops of a position: a share for each distance, the last one takes the remainder. If shares are below
+    the venue's minimum there are fewer stops, the nearest ones.
 
     qty: signed, not 0; entry: units of price, positive; distances: shares of the entry, ascending.
-    price: where the market is, 0: unknown; levels that it has passed have no stop. floors: triggers that the levels had
-    before, by rank: none is ever farther from the market than that.
-    liquidation: the venue's liquidation price, units; None: there is none. most: stops that there may be, 0: any; one
-    that the venue takes only in pieces is more of them.
+    price: the market's, 0: unknown; passed levels get no stop. floors: previous triggers of the levels, by rank: no
+    level moves farther from the market.
+    liquidation: the venue's liquidation price, units; None: there is none. most: maximum number of stops, 0: any; a
+    level that the venue accepts only in pieces counts several.
     """
     size = protectable(instrument, qty)
     sign = 1 if qty > 0 else -1
@@ -108,7 +108,7 @@ def levels_of(
     liquidation: Fraction | None = None,
 ) -> list[tuple[int, bool]]:
     """Returns for each distance the trigger of its level, and whether the liquidation price has moved it. sign: of the
-    position; the others as `ladder_of` takes them."""
+    position; the others as in `ladder_of`."""
     levels = triggers = [_trigger(instrument, sign, entry * (1 - sign * Fraction(each))) for each in distances]
     if (
         liquidation is not None
@@ -133,9 +133,9 @@ def drawn_in(
     *,
     near: Fraction | None = None,
 ) -> list[int]:
-    """Returns the trigger of each distance, none farther than a limit. Levels that would be are spread between the last
-    one that is not and the limit, as far apart as their distances are; where there is no such level, between `near`, by
-    default the entry price, and the limit."""
+    """Returns the trigger of each distance, none farther than a limit. Levels beyond it are spread between the last one
+    within and the limit, in proportion to their distances; without such a level, between `near`, by default the entry
+    price, and the limit."""
     shares = [Fraction(each) for each in distances]
     levels = [entry * (1 - sign * each) for each in shares]
     kept = sum((level - limit) * sign >= 0 for level in levels)
@@ -145,41 +145,40 @@ def drawn_in(
 
 
 def protectable(instrument: Instrument, qty: int) -> int:
-    """Returns how much of a position stops can take off: whole lots, if they are not less than the venue trades."""
+    """Returns the quantity of a position that stops can cover: whole lots, if they reach the venue's minimum."""
     step, least, _ = instrument.market_steps
     size = abs(qty) // step * step
     return size if size >= least else 0
 
 
 def pieces(instrument: Instrument, size: int) -> list[int]:
-    """Returns a quantity as market orders that the venue takes: whole lots, none too great; [] where it is too
-    little."""
+    """Splits a quantity into market orders of allowed size, in whole lots; [] if it is too small."""
     step, least, most = instrument.market_steps
     size = size // step * step
     return _pieces(size, step, most) if size >= least else []
 
 
 def needs_ladder(protected: int, size: int) -> bool:
-    """Tells whether the stops that rest are off by more than 5 % of what they should protect."""
+    """Tells whether the working stops differ by more than 5 % from the quantity to protect."""
     return abs(protected - size) * SLACK > size
 
 
 def distance_of(entry: Fraction, price: int, qty: int) -> Fraction:
-    """Returns how far a price has gone against a position, as a share of its entry price; negative: it is in profit."""
+    """Returns the adverse move of a price, as a share of the position's entry price; negative: it is in profit."""
     return (entry - price) / entry if qty > 0 else (price - entry) / entry
 
 
 @dataclass(slots=True)
 class LevelShares:
-    """Says what local stops leave of a position at each level: each level takes its share once, of `base`, what was
-    held before a level was passed. left: the share that the farthest level that was passed leaves."""
+    """The shares of a position that local stops leave at each level: each level closes its share once, of `base`, the
+    quantity before any level was passed. left: the share left at the farthest passed level."""
 
     base: int = 0
     left: Fraction = Fraction(1)
 
     def hold(self, qty: int, was: int) -> None:
-        """Takes in what is held, signed. Where something else than a level has taken off, a target or a robot, the
-        levels share what it has left."""
+        """Handles a change of the signed position. If anything but a level has reduced it, a target or a robot, the
+        levels divide the rest."""
         size = abs(qty)
         if qty * was <= 0 or size > self.base:
             self.base, self.left = size, Fraction(1)
@@ -187,13 +186,13 @@ class LevelShares:
             self.leave(qty)
 
     def leave(self, qty: int) -> None:
-        """Takes in that what is held, signed, is just what the levels leave that were passed."""
+        """Sets the base so that the signed position equals what the passed levels leave."""
         self.base = ceil(abs(qty) / self.left) if self.left else abs(qty)
 
     def close(self, qty: int, working: int, passed: int, count: int, closing: int = 0) -> int:
-        """Returns how much is to be closed at the market now, because the price is beyond levels whose stops do not
-        stand: what lies beyond them, less what has been closed since and what stops of the venue will close. working:
-        of these; count: of levels; closing: what closes at the market take off that are under way."""
+        """Returns the quantity to close at the market now, because the price has passed levels without working stops:
+        the share of the passed levels, less what was closed since and what the venue's stops will close. working: their
+        quantity; count: of levels; closing: quantity of market closes under way."""
         if not passed:
             return 0
         left = Fraction(count - passed, count)
@@ -203,19 +202,19 @@ class LevelShares:
 
 
 def _trigger(instrument: Instrument, sign: int, level: Fraction) -> int:
-    """Returns a level on the tick, on the side of the market."""
+    """Rounds a level to the tick, toward the market."""
     tick = max(int(instrument.tick.scaleb(instrument.price_decimals)), 1)
     ticks = level / tick
     return (ceil(ticks) if sign > 0 else int(ticks // 1)) * tick
 
 
 def _count(size: int, most: int) -> int:
-    """Returns in how many orders it goes, of which none is greater than the greatest, 0: there is none."""
+    """Returns the number of orders for a quantity, given the maximum size, 0: no maximum."""
     return -(-size // most) if most else 1
 
 
 def _pieces(size: int, step: int, most: int) -> list[int]:
-    """Returns pieces as even as lots allow, none above the greatest quantity."""
+    """Returns pieces as even as lots allow, none above the maximum quantity."""
     count = _count(size, most)
     lots, more = divmod(size // step, count)
     return [(lots + (number < more)) * step for number in range(count)]

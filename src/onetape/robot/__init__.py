@@ -1,1 +1,1 @@
-"""The process of one strategy, live or on paper, and of its variants."""
+"""Run one strategy as a process, live or on paper, and its variants."""

@@ -1,7 +1,7 @@
 """Checks robots before they start: `python -m onetape.robot.check_main`, on standard input RobotChecks as JSON.
 
-Each strategy is imported in a process of its own: what it does when it is loaded, it does to nobody else. On standard
-output a line for each robot: a Checked as JSON.
+Each strategy is imported in a process of its own, so that its import affects nothing else. Standard output
+has a line for each robot: a Checked as JSON.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ def _checked(request: RobotCheck) -> Checked:
 def main() -> int:
     robots = from_json(sys.stdin.buffer.read(), list[RobotCheck])
     output = os.dup(1)
-    os.dup2(2, 1)  # what a strategy prints is not what we say
+    os.dup2(2, 1)  # a strategy's print must not mix with our output
     made = []
     for each in robots:
         if (pid := os.fork()) == 0:
-            signal.alarm(LOAD_WITHIN_S)  # ends it where it is
+            signal.alarm(LOAD_WITHIN_S)  # ends the process at once
             line = msgspec.json.encode(_checked(each)) + b"\n"
             os.write(output, line)
             os._exit(0)

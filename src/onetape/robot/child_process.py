@@ -1,4 +1,4 @@
-"""A process that this one needs for a while, and ends."""
+"""Run a process for the time of a block, and end it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ STOP_WITHIN_S: Final = 10.0
 def child_process(
     command: Sequence[str], environ: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Starts it, with pipes to its standard input and output; it ends with the block at the latest. Ctrl-C reaches us,
-    and we end it. environ: its own, None: ours."""
+    """Start a process with pipes to its standard input and output; it ends with the block at the latest. Ctrl-C
+    reaches only us, and we end it. environ: its own, None: ours."""
     process = subprocess.Popen(  # noqa: S603
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env=environ
     )
@@ -33,5 +33,5 @@ def child_process(
             process.wait()
         for pipe in (process.stdin, process.stdout):
             assert pipe is not None
-            with suppress(BrokenPipeError):  # what was not taken of it
+            with suppress(BrokenPipeError):  # the rest of its output
                 pipe.close()

@@ -1,7 +1,7 @@
-"""Commands that a robot takes from outside, and what it shows of itself.
+"""Carry out commands to a robot, and show its state.
 
-A change is on the journal of the robot's process before it is done, with its actor; on the tape of its run at the place
-where it comes in force, which is what a replay repeats; then it is done, and answered.
+A change is first recorded with its actor on the journal of the robot's process; then on the tape of its run at the
+place where it takes effect, which a replay repeats; then it is applied, and answered.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ SHOWN_EVERY_S: Final = 1.0
 
 
 def saved_file(home: Path, name: str) -> Path:
-    """Returns where `save` puts a robot's section of a configuration."""
+    """Returns the file to which `save` writes a robot's section of a configuration."""
     return home / "robots" / f"{encoded(name)}.toml"
 
 
 class RobotControl:
-    """Carries out the commands to one robot's process, whose loop calls `turn`. rang: wakes that loop, from any thread.
-    section: what the configuration says of the robot."""
+    """Carries out the commands to one robot's process, whose loop calls `turn`. rang: wakes that loop, from any
+    thread. section: the robot's section of the configuration."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class RobotControl:
         )
 
     def turn(self) -> None:
-        """Carries out what commands have come, between two looks at the tape."""
+        """Carry out pending commands, between two reads of the tape."""
         self._socket.take()
         if time.monotonic() - self._shown_at >= SHOWN_EVERY_S:
             self._show()
@@ -97,7 +97,7 @@ class RobotControl:
 
     def _params(self, command: Command) -> Do:
         if not command.fields:
-            raise UsageError("params takes name=value", todo=f"onetape params {self.door.names[0]}")
+            raise UsageError("params needs NAME=VALUE", todo=f"onetape params {self.door.names[0]}")
         made = self._session.check_change(command.fields)
 
         def do() -> dict[str, Any]:
@@ -120,7 +120,9 @@ class RobotControl:
 
     def _start(self, _command: Command) -> Do:
         if self._session.loop.halted:
-            raise StrategyError("the robot is halted, its strategy failed", todo=f"onetape restart robot:{self._name}")
+            raise StrategyError(
+                "the robot is halted because its strategy failed", todo=f"onetape restart robot:{self._name}"
+            )
         return lambda: self._allow(START)
 
     def _target(self, name: str, command: Command) -> Do:
@@ -149,7 +151,7 @@ class RobotControl:
 
         return do
 
-    # --- what it shows ----------------------------------------------------------------------------
+    # --- state ------------------------------------------------------------------------------------
 
     def _show(self) -> None:
         self._shown_at = time.monotonic()
@@ -157,8 +159,7 @@ class RobotControl:
         self._socket.show(self.snapshot())
 
     def snapshot(self) -> dict[str, Any]:
-        """Returns all that there is to show of the robot now: each is whole. Money is text; what is still unknown is
-        None."""
+        """Returns the complete state of the robot. Money is text; unknown values are None."""
         session, loop = self._session, self._session.loop
         symbols = {name: self._symbol(name) for name in session.host.instruments}
         main = str(session.params.get("symbol") or next(iter(symbols), ""))

@@ -1,11 +1,11 @@
-"""The journal of a robot's process, over all of its incarnations: `<home>/journal/robot-NAME`.
+"""Write the journal of a robot's process, over all of its incarnations: `<home>/journal/robot-NAME`.
 
-    params   at each start: what the configuration says, and what the operator has changed
+params   at each start: the configuration's parameters, and the operator's changes
     command, reply   commands since, and their answers
-    memory   what its strategy keeps, once it has started and at most once a second after a change
+    memory   of its strategy, once it has started and at most once a second after a change
 
-The robot's runs have the same changes as frames of their own tapes, at the place where they came in force; this is what
-the next incarnation begins with.
+The robot's runs have the same changes as frames of their own tapes, where they took effect; the next
+incarnation begins with this journal's.
 """
 
 from __future__ import annotations
@@ -34,17 +34,16 @@ def robot_journal(home: Path, name: str) -> Path:
 
 @dataclass(slots=True)
 class Settings:
-    """Holds what the operator has changed. params: as they were sent, over those of the configuration; stopped: the
-    robot is not to trade."""
+    """The operator's changes. params: as sent, overriding the configuration's; stopped: the robot must not trade."""
 
     params: dict[str, Any] = field(default_factory=dict)
     stopped: bool = False
 
 
 class RobotTape(CommandTape):
-    """Keeps the commands of one incarnation. configured: the parameters of the configuration. Where the configuration
-    says something else of one than at the last start, that is the newer word. Raises JournalLocked where the robot runs
-    already."""
+    """Records the commands of one incarnation. configured: the parameters of the configuration. Where the
+    configuration has changed a parameter since the last start, the new value wins. Raises JournalLocked where the
+    robot already runs."""
 
     def __init__(self, home: Path, name: str, configured: Mapping[str, Any]) -> None:
         path = robot_journal(home, name)
@@ -84,7 +83,7 @@ def _settings(path: Path, once: Once, configured: Mapping[str, Any]) -> Settings
 
 
 def _last(path: Path) -> tuple[int, Settings, dict[str, Any]]:
-    """Returns the last start: its frame, what it began with, and what the configuration said."""
+    """Returns the last start: its frame, its initial settings, and the configuration then."""
     sequence, found, configured = 0, Settings(), {}
     if is_tape(path):
         with JournalReader(path) as reader:

@@ -1,8 +1,8 @@
-"""What a robot that is restarted finds of itself: its run, and what it leaves to the next one.
+"""Find the earlier run of a restarted robot, and what it passes on.
 
-Its gateway's tape says which journal the robot of this name wrote last. That run goes on where the supervisor's robot
-comes back as it was; otherwise a new run takes over what there is: positions and working orders, which are the
-gateway's to say, and memory, which is the old run's.
+Its gateway's tape names the journal that the robot of this name wrote last. That run continues when the supervisor
+restarts an unchanged robot; otherwise a new run takes over positions and working orders from the gateway, and memory
+from the old run.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from onetape.robot.live_options import LiveOptions
 
 __all__ = ["Earlier", "earlier_of", "live_robot", "rebuilt", "wait_until_settled"]
 
-# For the venue's word on each order of the incarnation before; then it says why it did not start, which it
-# cannot once its supervisor has lost patience.
+# For the venue's report on each order of the earlier incarnation; after this time the robot reports why it does not
+# start, before its supervisor ends it.
 SETTLED_WITHIN_S: Final = 20.0
 LOOK_S: Final = 0.02
 FRESH: Final = "fresh"
@@ -35,7 +35,7 @@ MEMORY: Final = "memory"
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """Holds the run before. continues: this one is the same."""
+    """The earlier run. continues: the robot continues it."""
 
     folder: Path
     plan: RunPlan
@@ -49,12 +49,12 @@ class Earlier:
 
     @property
     def source(self) -> str:
-        """Returns the strategy as it is kept in the run."""
+        """The strategy as kept in the run."""
         return str(self.folder / "source" / self.plan.strategy)
 
 
 def earlier_of(options: LiveOptions, gateways: Mapping[str, Asks]) -> Earlier | None:
-    """Returns the run before. None: no robot of this name has traded on the venues as they are now. gateways: by
+    """Returns the earlier run; None: no robot of this name has traded on the venues as they are now. gateways: by
     account."""
     if not options.robot:
         return None
@@ -87,7 +87,7 @@ def earlier_of(options: LiveOptions, gateways: Mapping[str, Asks]) -> Earlier | 
 def live_robot(
     replies: Mapping[str, Mapping[str, Any]], venues: Mapping[str, str], policy: str, before: Earlier | None
 ) -> LiveRobot:
-    """Returns what the incarnation that begins has from its gateways, by account, and from the one before."""
+    """Returns the state that a new incarnation gets from its gateways, by account, and from the earlier one."""
     seats = [_seat(number, name, venues[name], reply, before) for number, (name, reply) in enumerate(replies.items())]
     base = max(int(reply["base"]) for reply in replies.values())
     live = LiveRobot(**seat_record(seats[0]), more=seats[1:], order_base=base)
@@ -120,8 +120,8 @@ def _seat(number: int, account: str, venue: str, reply: Mapping[str, Any], befor
 
 
 def rebuilt(before: Earlier, strategy: type[Any]) -> dict[str, Any]:
-    """Returns the attributes that the strategy had when the last incarnation ended, made anew from the tapes. Raises
-    Divergence where that cannot be."""
+    """Returns the strategy's attributes at the end of the last incarnation, rebuilt from the tapes. Raises
+    Divergence where that is impossible."""
     if not before.continues:
         return {}
     recorded = read_actions(before.journal)
@@ -137,8 +137,8 @@ def rebuilt(before: Earlier, strategy: type[Any]) -> dict[str, Any]:
 
 
 def wait_until_settled(client: Asks, robot: int, doing: Callable[[str], None] = lambda words: None) -> dict[str, Any]:
-    """Returns the gateway's answer once it is reconciled and none of the robot's orders is unknown. doing: hears what
-    it waits for. Raises ProcessDown."""
+    """Returns the gateway's answer once it is reconciled and none of the robot's orders is unknown. doing: called
+    with what is awaited. Raises ProcessDown."""
     deadline = time.monotonic() + SETTLED_WITHIN_S
     while True:
         reply = client.ask("standing", robot=robot)
@@ -147,8 +147,8 @@ def wait_until_settled(client: Asks, robot: int, doing: Callable[[str], None] = 
         doing(f"waits for {reply['waits_for']}")
         if time.monotonic() > deadline:
             raise ProcessDown(
-                f"not reconciled within {SETTLED_WITHIN_S:.0f} s: {reply['waits_for']}",
+                f"the gateway has not reconciled within {SETTLED_WITHIN_S:.0f} s: {reply['waits_for']}",
                 location="the robot's orders",
-                todo="onetape status, onetape orders",
+                todo="see onetape status and onetape orders",
             )
         time.sleep(LOOK_S)

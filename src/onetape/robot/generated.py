@@ -1,4 +1,4 @@
-"""Starts the generated market as a process and ends it."""
+"""Start and end the generated market as a process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["GeneratedTape", "generated_market"]
 
 @dataclass(frozen=True, slots=True)
 class GeneratedTape:
-    """Holds the market's journal, and the time of the last event of its history."""
+    """The market's journal, and the time of the last event of its history."""
 
     path: Path
     ready_at: int
@@ -30,7 +30,7 @@ class GeneratedTape:
 def generated_market(
     home: Path, symbols: Sequence[str], *, seed: int, seconds: float, rate: float = 3.0, history_seconds: float = 300.0
 ) -> Iterator[GeneratedTape]:
-    """Starts the market on a journal under <home>/journal; the process ends with the block at the latest."""
+    """Run the market on a journal under <home>/journal; the process ends with the block at the latest."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     folder = home / "journal"
     private_folder(folder)
@@ -53,7 +53,7 @@ def generated_market(
         "--rate",
         str(rate),
         "--parent",
-        str(os.getpid()),  # nobody else would end it, were we killed
+        str(os.getpid()),  # otherwise it would survive a kill of ours
     ]
     for symbol in symbols:
         command += ["--symbol", symbol]
@@ -69,5 +69,5 @@ def generated_market(
             reader.seek_sequence(reader.core.last_sequence)
             last = reader.next_frame()
         if last is None:
-            raise ProcessDown("the generated market wrote nothing", location=str(path))
+            raise ProcessDown("the generated market wrote no event", location=str(path))
         yield GeneratedTape(path, last.time)

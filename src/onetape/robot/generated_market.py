@@ -1,8 +1,8 @@
-"""A generated market by the wall clock, on a journal of its own: what the demo trades in.
+"""Generate a market in real time, on a journal of its own: the market of the demo.
 
 As a process: `python -m onetape.robot.generated_market JOURNAL --seed 1 --seconds 30`. It writes
 some minutes of history at once, says that it is ready, goes on with the clock, and seals its
-journal when its time is over, it is asked to stop (SIGTERM, SIGINT), or the process that it was made for is no more.
+journal when its time is over, at SIGTERM or SIGINT, or when its parent process is gone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from onetape.tape.journal import JournalWriter, type_id
 __all__ = ["run_market"]
 
 TICK_S = 0.01  # how often due events are written
-HEARTBEAT_NS = 50_000_000  # a quiet market still says what time it is
+HEARTBEAT_NS = 50_000_000  # a quiet market still writes the time
 BATCH = 100_000
 
 
@@ -35,7 +35,7 @@ def run_market(
     rate: float,
     parent: int | None = None,
 ) -> None:
-    """Writes until `seconds` have passed, a signal asks to stop, or `parent` is no more our parent; then seals."""
+    """Write until `seconds` have passed, a signal arrives, or `parent` is no longer our parent; then seal."""
     stopping = False
 
     def stop(_signal: int, _frame: object) -> None:

@@ -1,8 +1,8 @@
-"""Trading live: the same loop, its orders to a gateway, its news from the gateway's tape.
+"""Trade live: the same loop, with orders to a gateway, and order events from the gateway's tape.
 
-The robot reads one journal, the gateway's, in which the market and everything about its orders stand in the order in
-which they happened; it writes one, its run's, from which the gateway takes its requests. So a live run is repeated like
-any other: from its tape and the kept source.
+The robot reads one journal, the gateway's, with the market and all order events in sequence;
+it writes one, its run's, from which the gateway takes its requests. So a live run is replayed like
+any other: from its tape and the saved source.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ __all__ = [
 ]
 
 MARKET_WITHIN_S: Final = 10.0
-HEARS_WITHIN_S: Final = 5.0  # then its bars may lack what comes before it does
+HEARS_WITHIN_S: Final = 5.0  # beyond this its bars may lack earlier data
 DRAIN_S: Final = 5.0  # for the answers to the last cancels
 WORKING_SHOWN: Final = 5
 
@@ -102,8 +102,8 @@ WORKING_SHOWN: Final = 5
 def gateway(
     options: LiveOptions, symbols: list[str], exchanges: OwnExchanges | None = None
 ) -> Iterator[tuple[str, GatewayClient]]:
-    """Yields the account's gateway: one that runs, or one of our own until the block ends, and at least until other
-    robots that have joined it are gone. Raises BadConfig for symbols that one which runs does not follow."""
+    """Yield the account's gateway: a running one, or one of our own until the block ends, and at least until other
+    robots attached to it are gone. Raises BadConfig for symbols that a running one does not follow."""
     config = options.config
     assert config is not None
     name, _ = account_of(config, options.account)
@@ -123,7 +123,8 @@ def gateway(
 
 @contextmanager
 def _guardian(options: LiveOptions, config: Config, guarded: GatewayOptions) -> Iterator[None]:
-    """Runs the guardian of a gateway of our own, until the block ends; one of this home that runs leases it itself."""
+    """Run the guardian of a gateway of our own, until the block ends; a running guardian of this home leases it
+    itself."""
     home = Path(guarded.home)
     try:
         connect(process_socket(home, GUARDIAN), timeout_s=1.0).close()
@@ -147,7 +148,7 @@ def _guardian(options: LiveOptions, config: Config, guarded: GatewayOptions) -> 
 
 
 def _running(home: Path, account: str) -> GatewayClient | None:
-    """Returns the gateway that runs. None: no gateway answers there, whatever one that died has left behind."""
+    """Returns the running gateway; None: none answers, whatever files a dead one has left."""
     try:
         return GatewayClient(home, account)
     except ProcessDown:
@@ -155,14 +156,15 @@ def _running(home: Path, account: str) -> GatewayClient | None:
 
 
 class OwnExchanges:
-    """Runs the simulated exchanges that accounts are at, one a venue, until its stack is left. home: notes them."""
+    """Runs the simulated exchanges of the accounts, one a venue, until its stack is left. home: where they are
+    registered."""
 
     def __init__(self, config: Config, stack: ExitStack, home: Path) -> None:
         self._config, self._stack, self._home = config, stack, home
         self._started: dict[str, dict[str, Any]] = {}
 
     def of(self, venue: str) -> dict[str, Any] | None:
-        """Returns what the exchange of a venue says when it is ready. None: it is not ours."""
+        """Returns the ready message of a venue's simulated exchange; None: the venue is not ours."""
         section = self._config.venues[venue]
         if not is_simulated(section):
             return None
@@ -177,8 +179,8 @@ class OwnExchanges:
 def gateway_options(
     options: LiveOptions, symbols: list[str], exchanges: OwnExchanges | None = None
 ) -> Iterator[GatewayOptions]:
-    """Yields what a gateway of our own is started with; an exchange and a guardian of our own run until the block
-    ends. exchanges: of several accounts together."""
+    """Yield the start options of a gateway of our own; an exchange and a guardian of our own run until the block
+    ends. exchanges: shared by several accounts."""
     config = options.config
     assert config is not None
     _, account = account_of(config, options.account)
@@ -194,9 +196,9 @@ def gateway_options(
 def options_at(
     options: LiveOptions, exchange: Mapping[str, Any] | None, symbols: list[str], *, is_new: bool
 ) -> GatewayOptions:
-    """Returns the options of an account's gateway. exchange: what a simulated exchange of ours has said of itself,
-    None: the venue is not ours, and is looked at first. is_new: the exchange began with this gateway. Raises for what
-    cannot be traded on."""
+    """Returns the options of an account's gateway. exchange: ready message of our simulated exchange, None: the
+    venue is real, and is checked first. is_new: the exchange began with this gateway. Raises for an account that
+    cannot be traded."""
     config = options.config
     assert config is not None
     name, account = account_of(config, options.account)
@@ -209,14 +211,14 @@ def options_at(
         started = _started(options, name, account, venue, symbols, proxy)
     else:
         first = _account_there(exchange["accounts"], name)
-        if bridge is not None:  # ccxt has the paths
+        if bridge is not None:  # ccxt defines the paths
             exchange = {"venue": venue.kind, "rest": exchange["rest"], "ws": _socket(exchange["rest"])}
         elif exchange["venue"] in CHECKED:
             own = msgspec.structs.replace(venue, rest=exchange["rest"])
             look(replace(target_of(account.venue, own), proxy=proxy), symbols)
         started = addressed(options.home, name, exchange, first, symbols, account, is_new=is_new)
     siblings = {
-        other: each.email or (other if venue.mode == "sim" else "")  # so called there
+        other: each.email or (other if venue.mode == "sim" else "")  # its name there
         for other, each in config.accounts.items()
         if each.venue == account.venue and other != name
     }
@@ -241,13 +243,16 @@ def _fee_asset(account: AccountConfig) -> FeeAssetOptions | None:
 
 
 def _withdrawal_targets(config: Config, account: AccountConfig) -> dict[str, WithdrawalTarget]:
-    """Returns where money of an account may be sent outside of its venue."""
+    """Returns the addresses outside its venue to which an account may withdraw."""
     found = {}
     for other, addresses in account.withdraw.items():
         venue = config.accounts[other].venue
         wallet = adapter_of(config.venues[venue].kind).outside_wallet
         if wallet is None:
-            raise NotAvailable(f"deposits to {config.venues[venue].kind}", location=f"[accounts.NAME.withdraw.{other}]")
+            raise NotAvailable(
+                f"deposits to {config.venues[venue].kind} are not supported",
+                location=f"[accounts.NAME.withdraw.{other}]",
+            )
         found[other] = WithdrawalTarget(
             venue=venue,
             wallet=wallet,
@@ -257,19 +262,19 @@ def _withdrawal_targets(config: Config, account: AccountConfig) -> dict[str, Wit
 
 
 def _account_there(accounts: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    """Returns that of a simulated exchange which is called so, else its first."""
+    """Returns the simulated exchange's account with that name, else its first."""
     by_name = {each["name"]: each for each in accounts}
     return by_name[simulated_account(name, list(by_name))]
 
 
 def _socket(rest: str) -> str:
-    """Returns the WebSocket's address on the same host."""
+    """Returns the WebSocket address on the same host."""
     return rest.replace("http", "ws", 1)
 
 
 @contextmanager
 def gateway_process(started: GatewayOptions, environ: Mapping[str, str] | None = None) -> Iterator[GatewayClient]:
-    """Yields a gateway until the block ends. environ: its own, without what others need. Raises VenueUnavailable when
+    """Yield a gateway until the block ends. environ: its own, without others' secrets. Raises VenueUnavailable when
     it does not become ready."""
     with (
         child_process([sys.executable, "-m", "onetape.gateway.main"], environ) as child,
@@ -287,8 +292,8 @@ def gateway_process(started: GatewayOptions, environ: Mapping[str, str] | None =
 def simulated_exchange(
     kind: str, seed: int, environ: Mapping[str, str] | None = None, *, home: Path | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Runs a simulated exchange of our own until the block ends; yields what it says when it is ready. home: where it
-    is noted, so that it is found should we be killed."""
+    """Run a simulated exchange of our own until the block ends; yields its ready message. home: where it is
+    registered, to be found after a kill of ours."""
     with ExitStack() as stack:
         process = stack.enter_context(child_process([sys.executable, "-m", "onetape.exchange.main"], environ))
         if home is not None:
@@ -312,7 +317,7 @@ def addressed(
     *,
     is_new: bool = False,
 ) -> GatewayOptions:
-    """Returns a gateway's options from what a simulated exchange said of itself and of an account."""
+    """Returns a gateway's options with the addresses of a simulated exchange and an account there."""
     limits = account or AccountConfig(venue="")
     executions_max, executions_ns = parse_executions(limits.executions_max)
     return GatewayOptions(
@@ -362,11 +367,11 @@ def account_of(config: Config, wanted: str) -> tuple[str, AccountConfig]:
     if wanted:
         if wanted not in config.accounts:
             there = ", ".join(config.accounts) or "none"
-            raise BadConfig(f"no account {wanted!r}", location="--account", todo=f"there is: {there}")
+            raise BadConfig(f"no account {wanted!r}", location="--account", todo=f"choose from {there}")
         return wanted, config.accounts[wanted]
     if len(config.accounts) != 1:
         raise BadConfig(
-            f"{len(config.accounts)} accounts in the configuration",
+            f"the configuration has {len(config.accounts)} accounts, and none is chosen",
             location="onetape.toml",
             todo="write [accounts.NAME], or name one of several with --account",
         )
@@ -376,7 +381,7 @@ def account_of(config: Config, wanted: str) -> tuple[str, AccountConfig]:
 def _started(
     options: LiveOptions, name: str, account: AccountConfig, venue: VenueConfig, symbols: list[str], proxy: Proxy | None
 ) -> GatewayOptions:
-    """Returns the gateway's options. Raises for what cannot be traded on."""
+    """Returns the gateway's options. Raises for an account that cannot be traded."""
     target = replace(target_of(account.venue, venue), proxy=proxy)
     keys = keys_of(name, account, options.environ, options.folder)
     if venue.kind in CHECKED:
@@ -387,8 +392,8 @@ def _started(
 
 
 def run_live(options: LiveOptions) -> RunResult:
-    """Runs `onetape run --live`, with the gateway in a process of its own: until Ctrl-C or --seconds; then what works
-    is cancelled."""
+    """Run `onetape run --live`, with the gateway in a process of its own: until Ctrl-C or --seconds; then working
+    orders are canceled."""
     config = options.config
     assert not options.single and config is not None
     options = on_accounts(options)
@@ -418,8 +423,8 @@ def run_live(options: LiveOptions) -> RunResult:
 
 
 def on_accounts(options: LiveOptions) -> LiveOptions:
-    """Returns the options of a robot on several accounts: those that it names, or its portfolio's file does. The same
-    where it is on one. Raises BadConfig, NotAvailable."""
+    """Returns the options of a robot on several accounts: those it names, or its portfolio's file does; unchanged
+    for a single account. Raises BadConfig, NotAvailable."""
     config = options.config
     assert config is not None
     of_file = tuple(getattr(strategy_class(options), "_exchanges", ())) if not options.account else ()
@@ -431,13 +436,13 @@ def on_accounts(options: LiveOptions) -> LiveOptions:
     for name in names:
         check_not_shared(config, name)
     if has_guardian(config):
-        raise NotAvailable("a guardian beside several accounts in the foreground", todo="use `onetape up`")
+        raise NotAvailable("a guardian for several accounts cannot run in the foreground", todo="use `onetape up`")
     return replace(options, account=names[0], venues=traded_venues(config, robot))
 
 
 def open_live(options: LiveOptions, gateways: Mapping[str, Asks], before: Earlier | None = None) -> RobotRun:
-    """Returns a started robot whose orders the gateways take, by account. before: the run of the robot that was there
-    before: it goes on, or this one takes over its positions and memory."""
+    """Returns a started robot whose orders the gateways take, by account. before: the earlier robot's run: it
+    continues, or the new one takes over its positions and memory."""
     strategy = strategy_class(options)
     if before is not None and before.continues:
         folder = before.folder
@@ -448,7 +453,8 @@ def open_live(options: LiveOptions, gateways: Mapping[str, Asks], before: Earlie
         lived = {account: int(client.ask("life", name=name)["epoch"]) for account, client in gateways.items()}
         replies = _attached(options, gateways, folder, max(lived.values()))
         for account, reply in replies.items():
-            if lived[account] or not reply["balances"]:  # one that has just begun knows its money once it is reconciled
+            # a gateway that has just begun knows its money once it is reconciled
+            if lived[account] or not reply["balances"]:
                 reply |= wait_until_settled(gateways[account], reply["robot"], options.doing)
         robot = _open(options, strategy, folder, replies, before, gateways)
     except BaseException:
@@ -467,8 +473,8 @@ def open_live(options: LiveOptions, gateways: Mapping[str, Asks], before: Earlie
 def _attached(
     options: LiveOptions, gateways: Mapping[str, Asks], folder: Path, lived: int
 ) -> dict[str, dict[str, Any]]:
-    """Returns what each gateway says to a robot that attaches: order ids are new at all of them. lived: the epoch of
-    its last incarnation."""
+    """Attach to each gateway and return their answers: order ids must be new at all of them. lived: epoch of the
+    robot's last incarnation."""
     epoch = max(lived + 1, epoch_of(time.time_ns()))
     return {
         account: client.ask(
@@ -485,18 +491,18 @@ def _attached(
 
 
 def _is_of(symbol: str, venue: str) -> bool:
-    """Tells whether a symbol is of a venue; venue: "" is any."""
+    """Returns True when a symbol is of a venue; venue "": any."""
     return venue in ("", symbol.partition(":")[0])
 
 
 def traded_on(options: LiveOptions, account: str, symbols: Iterable[str]) -> list[str]:
-    """Returns which of a robot's symbols are traded on an account."""
+    """Returns the robot's symbols that are traded on an account."""
     return symbols_at(options.venues.get(account, ""), symbols)
 
 
 def symbols_of(options: LiveOptions) -> list[str]:
-    """Returns what the strategy's parameters say that it trades: what `symbol` and `symbols` name, then the others that
-    name an instrument of its account's venue. Raises BadConfig where none does, and where a parameter does not fit."""
+    """Returns the symbols in the strategy's parameters: those in `symbol` and `symbols`, then others that name an
+    instrument of its account's venue. Raises BadConfig where there is none, and for an invalid parameter."""
     strategy = strategy_class(options)
     chosen = coerced(strategy, options.params)
     symbols = _texts(chosen.get("symbol", options.symbol or getattr(strategy, "symbol", None)))
@@ -507,7 +513,7 @@ def symbols_of(options: LiveOptions) -> list[str]:
             symbols += [one for one in _texts(chosen.get(name, each.default)) if _is_traded(one, options)]
     if not symbols:
         raise BadConfig(
-            "no parameter of the strategy names what it trades",
+            "no parameter of the strategy names a symbol to trade",
             location="--live",
             todo="give --symbol, or --param NAME=SYMBOL",
         )
@@ -520,8 +526,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def _is_traded(text: str, options: LiveOptions) -> bool:
-    """Tells whether a text is an instrument's whole name, of the account's venue: what is heard from others, collectors
-    bring."""
+    """Returns True for a complete instrument name of the account's venue: others come from collectors."""
     if options.config is None and not options.venues:
         return False
     try:
@@ -543,20 +548,20 @@ def _open(
     before: Earlier | None,
     gateways: Mapping[str, Asks],
 ) -> RobotRun:
-    """Opens the robot's session once there is a market on the tapes."""
+    """Open the robot's session once there is a market on the tapes."""
     deadline = time.monotonic() + HEARS_WITHIN_S
     options.doing("waits for the market")
     periods = []
     for client in gateways.values():
         while not (market := client.ask("status")["market"])["hears"] and time.monotonic() < deadline:
-            time.sleep(0.02)  # what is traded meanwhile would be missing from its bars
+            time.sleep(0.02)  # trades meanwhile would be missing from its bars
         periods.append(int(market.get("bars", 0)))
     venues = {account: options.venues.get(account, "") for account in gateways}
     hub = hub_of(replies.values())
     tapes = live_inputs(options.home, gateways, hub, options.streams)
     for tape in tapes:
-        if not is_tape(tape):  # it was deleted: its process ends and makes another
-            raise ProcessDown("the journal is not there", location=str(tape), todo="try again")
+        if not is_tape(tape):  # the journal was deleted: its process ends and creates another
+            raise ProcessDown("the journal does not exist yet", location=str(tape), todo="run it again")
     cash, hedge = options.cash or _cash(replies, venues), _hedge(replies, venues)
     completed = replace(options, data=tapes, cash=cash, hedge=hedge, start=time.time_ns())
     plan = prepare_plan(completed, strategy)
@@ -587,24 +592,28 @@ def _open(
 
 
 def _hedge(replies: Mapping[str, Mapping[str, Any]], venues: Mapping[str, str]) -> bool:
-    """Returns whether the accounts are in hedge mode. Raises BadConfig where only some are, or two of one exchange."""
+    """Returns whether the accounts are in hedge mode. Raises BadConfig when only some are, or two of one exchange."""
     modes = {account: "hedge" if reply["hedge"] else "one-way" for account, reply in replies.items()}
     if len(set(modes.values())) > 1:
         said = ", ".join(f"{account} is in {mode} mode" for account, mode in modes.items())
-        raise BadConfig(f"position modes differ: {said}", location="accounts", todo="set one position_mode for all")
+        raise BadConfig(
+            f"the accounts have different position modes: {said}",
+            location="accounts",
+            todo="set one position_mode for all",
+        )
     is_hedged = "hedge" in modes.values()
     if is_hedged and (further := next((each for each in venues.values() if "@" in each), "")):
-        words = f"two accounts of {at_exchange(further)} in hedge mode"
-        raise BadConfig(words, location="accounts", todo='position_mode = "one-way", or one account there')
+        words = f"two accounts of {at_exchange(further)} cannot both be in hedge mode"
+        raise BadConfig(words, location="accounts", todo='write position_mode = "one-way", or use one account there')
     return is_hedged
 
 
 def _cash(replies: Mapping[str, Mapping[str, Any]], venues: Mapping[str, str]) -> str:
-    """Returns what the accounts have, each under its venue's name where there are several. Raises BadConfig."""
+    """Returns the accounts' money, under the venue's name where there are several. Raises BadConfig."""
     found = []
     for account, reply in replies.items():
         if len(replies) > 1 and not reply["balances"]:
-            raise BadConfig(f"account {account} has no money of what it trades", location="accounts")
+            raise BadConfig(f"account {account} has no balance in a currency that it trades", location="accounts")
         prefix = f"{venues[account]}=" if venues[account] else ""
         found += [f"{prefix}{amount} {currency}" for currency, amount in reply["balances"].items()]
     return ",".join(found)
@@ -613,8 +622,8 @@ def _cash(replies: Mapping[str, Mapping[str, Any]], venues: Mapping[str, str]) -
 def _history(
     tellers: Sequence[tuple[str, Asks, Mapping[str, Any], Path]], wanted: Mapping[tuple[str, int], int], now: int
 ) -> list[History]:
-    """Bars from before the start, each of the gateway that trades its symbol. tellers: the venue of each, who answers,
-    what it said of the robot, its tape."""
+    """Returns a function for bars from before the start, from the gateway that trades their symbol. tellers: venue
+    of each, the gateway, its answer about the robot, its tape."""
     found = []
     for venue, client, reply, tape in tellers:
         if names := {(at_exchange(symbol), period): symbol for symbol, period in wanted if _is_of(symbol, venue)}:
@@ -625,7 +634,7 @@ def _history(
 
 
 def _spec(begun: RunSpec, folder: Path, before: Earlier | None) -> RunSpec:
-    """Returns the run's specification with what the robot's earlier run leaves to this one."""
+    """Returns the run's specification with the state passed on by the robot's earlier run."""
     live = begun.plan.live
     assert live is not None
     attributes = rebuilt(before, begun.strategy) if before is not None and live.restart == REPLAY else {}
@@ -646,7 +655,7 @@ def _spec(begun: RunSpec, folder: Path, before: Earlier | None) -> RunSpec:
 
 
 def _opened(spec: RunSpec) -> Session:
-    """Opens a session once there is a market on the tape. Raises MarketDataUnavailable where none comes."""
+    """Open a session once there is a market on the tape. Raises MarketDataUnavailable where none comes."""
     deadline = time.monotonic() + MARKET_WITHIN_S
     while True:
         session = Session(spec)
@@ -661,8 +670,8 @@ def _opened(spec: RunSpec) -> Session:
 
 
 def drain(robots: Sequence[RobotRun]) -> list[str]:
-    """Cancels what works and waits for the answers: a robot that ends leaves nothing behind. Returns the orders of
-    which no end was heard."""
+    """Cancel working orders and wait for the answers, so that none is left behind. Returns the orders without a
+    received end."""
     for robot in robots:
         robot.session.halt()
     deadline = time.monotonic() + DRAIN_S
@@ -676,12 +685,12 @@ def drain(robots: Sequence[RobotRun]) -> list[str]:
 
 
 def still_working(robots: Sequence[RobotRun]) -> list[str]:
-    """Returns the orders of robots that have no end, in words."""
+    """Returns descriptions of robots' orders that have not ended."""
     orders = (order for robot in robots for order in robot.session.loop.working(None))
     return [f"{each.side} {each.remaining:g} {each.symbol} ({each.state})" for each in orders]
 
 
 def working_text(working: Sequence[str]) -> str:
-    """Says what `still_working` returned, the first of it."""
+    """Returns a text on the result of `still_working`, with the first of it."""
     what = "an order" if len(working) == 1 else f"{len(working)} orders"
     return f"{what} may still work at the venue: {', '.join(working[:WORKING_SHOWN])}"

@@ -1,4 +1,4 @@
-"""A live robot's bars from before its start: its gateway queries the venue, and the tape has them."""
+"""Get a live robot's bars from before its start: its gateway queries the venue and writes them to the tape."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from onetape.tape.journal import JournalReader
 
 __all__ = ["Asks", "queried_history"]
 
-# The gateway answers by then in any case, if it runs.
+# A running gateway answers within this time in any case.
 ANSWERED_WITHIN_S: Final = HISTORY_WITHIN_S + 4.0
 LOOK_S: Final = 0.005
 
 
 class Asks(Protocol):
-    """Describes a gateway that takes requests."""
+    """Interface of a gateway that takes requests."""
 
     def ask(self, do: str, **fields: Any) -> dict[str, Any]: ...
 
@@ -30,8 +30,8 @@ class Asks(Protocol):
 def queried_history(
     client: Asks, robot: int, tape: Path, wanted: Mapping[tuple[str, int], int], now: int
 ) -> list[History]:
-    """Returns what the venue reports of each (symbol, period in ns), as many bars as are wanted. now: by which time
-    they were complete. Says of each why there is less, also where nobody answers."""
+    """Returns the venue's bars for each (symbol, period in ns), as many as wanted. now: bars were complete by then.
+    Logs for each why there are fewer, also when there is no answer."""
     found: list[History] = []
     keys = list(wanted)
     for at in range(0, len(keys), HISTORY_MAX):
@@ -40,7 +40,7 @@ def queried_history(
 
 
 def _queried(client: Asks, robot: int, tape: Path, wanted: Mapping[tuple[str, int], int], now: int) -> list[History]:
-    """wanted: as many as one request may have."""
+    """Query one. wanted: at most as many as one request may have."""
     rows = [[symbol, period, count] for (symbol, period), count in wanted.items()]
     try:
         after = client.ask("history", robot=robot, now=now, wanted=rows)["after"]

@@ -1,4 +1,4 @@
-"""Which tapes a live robot reads: its gateways', the hub's where that reads one, and collectors' that it names."""
+"""List the tapes of a live robot: its gateways', the hub's where that has its market, and those of named collectors."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ __all__ = ["hub_of", "live_inputs", "with_market"]
 def live_inputs(
     home: Path, accounts: Iterable[str], hub: Mapping[str, Any] | None, streams: Sequence[str]
 ) -> list[Path]:
-    """Returns their journals, in this order. hub: what gateways said of it when the robot attached."""
+    """Returns their journals, in this order. hub: the gateways' information on it when the robot attached."""
     gateways = [gateway_journal(home, account) for account in accounts]
     merged = [Path(hub["journal"])] if hub else []
     return [*gateways, *merged, *(collector_journal(home, name) for name in streams)]
 
 
 def hub_of(replies: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Returns the hub with what all of a robot's gateways have from it and of their own; None: no gateway reads one."""
+    """Returns the hub, with the symbols that all of a robot's gateways take from it and follow themselves; None: no
+    gateway reads one."""
     hubs = [reply["hub"] for reply in replies if reply.get("hub")]
     return (
         {**hubs[0], **{name: [s for hub in hubs for s in hub[name]] for name in ("symbols", "own")}} if hubs else None
@@ -36,8 +37,8 @@ def hub_of(replies: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
 def with_market(
     live: LiveRobot, hub: Mapping[str, Any] | None, strategy: type[Any], params: Mapping[str, Any]
 ) -> LiveRobot:
-    """Returns the robot with the symbols whose market is the hub's: those of its gateways, but what these follow
-    themselves, and all others that the strategy's parameters name."""
+    """Returns the robot with the symbols whose market comes from the hub: its gateways', except those they follow
+    themselves, and all others named by the strategy's parameters."""
     if not hub:
         return live
     chosen = coerced(strategy, params)

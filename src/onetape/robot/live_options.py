@@ -1,4 +1,4 @@
-"""What a robot that trades live is started with."""
+"""Define the start options of a live robot."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["LiveOptions"]
 
 @dataclass(frozen=True, slots=True)
 class LiveOptions(RobotRunOptions):
-    """Holds what `onetape run --live` takes. config: onetape.toml; folder: what its paths are relative to; account:
-    which, where there are several; accounts: which it trades on, of several; subaccount: whose money the robot trades
-    with; venues: of a robot on several accounts those, each with the venue of the symbols that are traded on it."""
+    """The options of `onetape run --live`. config: onetape.toml; folder: base of its paths; account: one of several;
+    accounts: those it trades on, of several; subaccount: whose money the robot trades with; venues: for a robot on
+    several accounts, each with the venue of its symbols."""
 
     config: Config | None = None
     folder: Path = Path()
@@ -26,13 +26,13 @@ class LiveOptions(RobotRunOptions):
     venues: Mapping[str, str] = field(default_factory=dict)
     subaccount: str = "main"
     single: bool = False  # gateway and robot in this process
-    robot: str = ""  # its name in the configuration; "": that of its run
-    strategy_named: str = ""  # as the configuration has it
-    goes_on_since: int = 0  # ns: its run goes on if it began later, 0: a new one begins
-    restart: str = "memory"  # what a robot that was there before begins with
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)  # where secrets are
-    spin: bool = False  # and it never sleeps
-    streams: Sequence[str] = ()  # collectors that it hears beside its gateway
-    grants: Mapping[str, str] = field(default_factory=dict)  # by account, of a robot with a token of its own
+    robot: str = ""  # its name in the configuration; "": its run's
+    strategy_named: str = ""  # as in the configuration
+    goes_on_since: int = 0  # ns: its run continues if it began later, 0: a new one begins
+    restart: str = "memory"  # what it takes from an earlier robot
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)  # source of secrets
+    spin: bool = False  # the process never sleeps
+    streams: Sequence[str] = ()  # collectors read beside its gateway
+    grants: Mapping[str, str] = field(default_factory=dict)  # by account, for a robot with its own token
     stopped: bool = False  # by the operator: it begins without trading
-    orders_per_second: int = 0  # of this robot; 0: the account's limits alone
+    orders_per_second: int = 0  # of this robot; 0: only the account's limits

@@ -1,7 +1,7 @@
-"""Trading on a simulated exchange that runs beside us: `onetape run --live --exchange URL`.
+"""Trade on a simulated exchange of this machine: `onetape run --live --exchange URL`.
 
-What it needs is found in the home that both share, so that no key is typed; and nothing but an
-`onetape sim` of this machine leaves it there, so that no venue is ever reached this way.
+Its keys are found in the home that both share, so that none is typed; only an
+`onetape sim` of this machine writes them there, so that no real venue is ever reached this way.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from onetape.venues.hosts import is_loopback
 __all__ = ["OnExchange", "on_exchange"]
 
 FLAG: Final = "--exchange"
-ID_DIGITS: Final = 12  # of an exchange's identity, in the name of its account
-KEY: Final = "SIMULATED_KEY"  # in the mapping that secrets are read from: in no environment
+ID_DIGITS: Final = 12  # length of an exchange's identity in the name of its account
+KEY: Final = "SIMULATED_KEY"  # key in the mapping from which secrets are read: in no environment
 SECRET: Final = "SIMULATED_SECRET"  # noqa: S105 - a name
 
 
 class OnExchange(NamedTuple):
-    """Holds what a live run needs. environ: what the `env:` keys of the account are read from."""
+    """The parts of a live run. environ: source of the account's `env:` keys."""
 
     config: Config
     account: str
@@ -36,11 +36,11 @@ class OnExchange(NamedTuple):
 
 
 def on_exchange(address: str, *, account: str, hedge: bool, home: Path, environ: Mapping[str, str]) -> OnExchange:
-    """Returns the configuration that trades on the simulated exchange at `address`. account: which of its accounts, "":
-    the first. hedge: that is in hedge mode.
+    """Returns the configuration that trades on the simulated exchange at `address`. account: one of its accounts, "":
+    the first. hedge: the first in hedge mode.
 
-    The account's name in it carries the exchange's identity: the next run on the same exchange goes on with the books
-    of this one, and another exchange at the same address begins its own. Raises UsageError for what is no address of
+    The account's name in it carries the exchange's identity: the next run on the same exchange continues its
+    ledger, and another exchange at the same address begins its own. Raises UsageError for an address that is not of
     this machine, VenueUnavailable where no exchange answers, BadConfig where its keys are not in this home,
     PermissionDenied for keys that others may read."""
     host, port = _place(address)
@@ -60,7 +60,7 @@ def on_exchange(address: str, *, account: str, hedge: bool, home: Path, environ:
                 key=f"env:{KEY}",
                 secret=f"env:{SECRET}",
                 position_mode="hedge" if hedge else "one-way",
-                allow_withdraw=True,  # its money is of no worth
+                allow_withdraw=True,  # its money has no value
             )
         },
     )
@@ -68,7 +68,7 @@ def on_exchange(address: str, *, account: str, hedge: bool, home: Path, environ:
 
 
 def _place(address: str) -> tuple[str, int]:
-    """Returns host and port. Raises UsageError for what is not this machine's."""
+    """Returns host and port. Raises UsageError for an address of another machine."""
     try:
         parts = urlsplit(address)
         host, port = parts.hostname or "", parts.port
@@ -78,14 +78,14 @@ def _place(address: str) -> tuple[str, int]:
         raise UsageError(
             f"{host} is not this machine",
             location=FLAG,
-            todo="it is for `onetape sim` alone; a venue to trade at stands in onetape.toml",
+            todo="--exchange takes `onetape sim` alone; real venues are named in onetape.toml",
         )
     is_more = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
     if parts.scheme != "http" or not port or is_more:  # not shown: it may hold a password
         raise UsageError(
             "not the address of a simulated exchange",
             location=FLAG,
-            todo="write the one that `onetape sim` says, as http://127.0.0.1:9001",
+            todo="write the address that `onetape sim` prints, as http://127.0.0.1:9001",
         )
     return host, port
 
@@ -99,7 +99,7 @@ def _account_of(accounts: list[dict[str, Any]], wanted: str, rest: str) -> dict[
 
 
 def _why_not(rest: str, port: int, home: Path) -> BadConfig | VenueUnavailable:
-    """Says why none of this home's exchanges is there: it is another's, something else, or nothing."""
+    """Returns why none of this home's exchanges is at the address: another home's, something else, or nothing."""
     from onetape.exchange.venues import VENUES  # a run that finds its exchange needs none of them
 
     access = VenueAccess(rest)
@@ -118,7 +118,5 @@ def _why_not(rest: str, port: int, home: Path) -> BadConfig | VenueUnavailable:
             todo=f"give both the same --home: onetape sim {kind} --port {port} --home {home}",
         )
     return VenueUnavailable(
-        "no simulated exchange that a live run trades on answers there",
-        location=rest,
-        todo=f"it is one of {', '.join(VENUES)}",
+        "no simulated exchange for live runs answers there", location=rest, todo=f"it is one of {', '.join(VENUES)}"
     )

@@ -1,7 +1,7 @@
 """A robot's process under the supervisor: `python -m onetape.robot.main`, its options as JSON on standard input. It
-says `ready` and where its journal is when its strategy has begun.
+prints `ready` and its journal's path when its strategy has begun.
 
-Its gateway is a process of its own that may be killed and come back: the robot stays, and its requests meanwhile lie on
+Its gateway is a separate process that may be killed and restarted: the robot stays, and its requests wait on
 its journal until the gateway takes them.
 """
 
@@ -32,11 +32,11 @@ from onetape.robot.watched_gateways import WatchedGateways
 from onetape.runs.preparing import strategy_class
 from onetape.tape.wait import Waiter
 
-WAIT_S: Final = 0.1  # the longest without a look at what else there is
+WAIT_S: Final = 0.1  # longest interval between looks at other events
 __all__ = ["begun", "halted_words", "live_options", "section_of"]
 
 ROOM_BYTES: Final = 1 << 29  # reserved by threads and compiled code, and not used
-HALTED: Final = 4  # exit code: the strategy failed and is to stay away
+HALTED: Final = 4  # exit code: the strategy failed and must not be restarted
 
 
 def main() -> int:
@@ -46,14 +46,14 @@ def main() -> int:
 def _trade(options: RobotOptions) -> int:
     take_short_slices()
     if options.memory_max:
-        # The supervisor looks at what is resident, a few times a second. What grows faster than
-        # that fails in this process: nobody else's memory is taken meanwhile.
+        # The supervisor checks resident memory a few times a second. Faster growth fails in this process, without
+        # taking others' memory.
         most = 2 * options.memory_max + ROOM_BYTES
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _frame: stopping.append(n))
-    out, sys.stdout = sys.stdout, sys.stderr  # what a strategy prints is not what we say
+    out, sys.stdout = sys.stdout, sys.stderr  # a strategy's print must not mix with our output
     try:
         live = replace(live_options(options), doing=_Waits(out))
         if options.symbols_only:
@@ -62,11 +62,11 @@ def _trade(options: RobotOptions) -> int:
         return _run(options, live, stopping, out)
     except StrategyError as error:
         sys.stderr.write(f"{error}\n")
-        return HALTED  # the strategy's own fault is there the next time, too
+        return HALTED  # a fault of the strategy itself would recur
 
 
 class _Waits:
-    """Says once what is waited for before it is ready."""
+    """Reports once each thing that is awaited before it is ready."""
 
     def __init__(self, out: Any) -> None:
         self._out = out
@@ -80,7 +80,7 @@ class _Waits:
 
 
 def live_options(options: RobotOptions) -> LiveOptions:
-    """Returns what `run --live` would take."""
+    """Returns the options as for `run --live`."""
     path, colon, class_name = options.strategy.partition(":")
     if path.endswith((".py", ".toml")):
         path = str(Path(options.folder) / path)
@@ -117,10 +117,10 @@ def _run(options: RobotOptions, live: LiveOptions, stopping: list[int], out: Any
 
 
 def begun(options: RobotOptions, live: LiveOptions, tape: RobotTape, gateways: Mapping[str, Asks]) -> RobotRun:
-    """Returns the robot as its earlier incarnations and its operator have left it. tape: of its commands; gateways: by
-    account."""
+    """Returns the robot as its earlier incarnations and its operator have left it. tape: of its commands; gateways:
+    by account."""
     before = earlier_of(live, gateways)
-    if before is not None and before.continues:  # whatever its file has become
+    if before is not None and before.continues:  # independent of later changes to its file
         live = replace(live, strategy=before.source)
     live = replace(live, params=_params(options, live, tape), stopped=tape.settings.stopped)
     for account, client in gateways.items():
@@ -129,8 +129,8 @@ def begun(options: RobotOptions, live: LiveOptions, tape: RobotTape, gateways: M
 
 
 def _params(options: RobotOptions, live: LiveOptions, tape: RobotTape) -> dict[str, Any]:
-    """Returns the configuration's, and over them what the operator has changed since; but what another source of the
-    strategy does not take any more."""
+    """Returns the configuration's parameters, overridden by the operator's changes; without those that a changed
+    source of the strategy no longer accepts."""
     strategy = strategy_class(live)
     changed = tape.settings.params
     for name, value in list(changed.items()):
@@ -166,7 +166,7 @@ def _traded(options: RobotOptions, robot: RobotRun, tape: RobotTape, stopping: l
     if failures and options.on_error != "continue":
         first = failures[0]
         error = StrategyError(
-            first.error, location=f"{first.location}, in {first.callback}", todo="it was halted there"
+            first.error, location=f"{first.location}, in {first.callback}", todo="the robot was halted there"
         )
         sys.stderr.write(f"{error}\n")
         return HALTED
@@ -174,19 +174,19 @@ def _traded(options: RobotOptions, robot: RobotRun, tape: RobotTape, stopping: l
 
 
 def section_of(options: RobotOptions) -> dict[str, Any]:
-    """Returns [robots.NAME] as the configuration has it."""
+    """Returns [robots.NAME] of the configuration."""
     names = ("strategy", "subaccount", "on_error", "streams")
     accounts = {"accounts": list(options.venues)} if options.venues else {"account": options.account}
     return {**{name: getattr(options, name) for name in names}, **accounts}
 
 
 def halted_words(robot: RobotRun) -> str:
-    """Says on one line why a robot that its strategy has failed trades no more."""
+    """Returns on one line why a robot halted by its strategy no longer trades."""
     return " ".join(f"halted: {robot.session.host.failures[0]}".split())
 
 
 def _follow(robot: RobotRun, waiter: Waiter, control: RobotControl, stopping: list[int], out: Any) -> None:
-    """Runs the robot until a signal stops it, it has stopped itself, or its gateways stay away."""
+    """Run the robot until a signal, its own stop, or the absence of its gateways."""
     writer = robot.session.writer
     assert writer is not None
     gateways = WatchedGateways(robot.session)
@@ -196,13 +196,13 @@ def _follow(robot: RobotRun, waiter: Waiter, control: RobotControl, stopping: li
         if outcome == _core.RunOutcome.STOPPED:
             return
         if robot.session.loop.halted and not is_halted:
-            is_halted = True  # `status` says so from now on
+            is_halted = True  # `status` reports it from now on
             out.write(f"{halted_words(robot)}\n")
             out.flush()
         control.turn()
         writer.progress(robot.session.loop.source_position(0)[0])
         gateways.look()
-        if outcome != _core.RunOutcome.LIMIT:  # else there is more
+        if outcome != _core.RunOutcome.LIMIT:  # otherwise more frames are waiting
             waiter.wait(WAIT_S)
 
 

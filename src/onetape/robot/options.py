@@ -1,5 +1,4 @@
-"""What a robot, its checks and its variants are started with, and where its run is. Light to
-import."""
+"""Define start options of a robot, its checks and its variants, and locate its run. Light to import."""
 
 from __future__ import annotations
 
@@ -32,26 +31,26 @@ __all__ = [
     "traded_venues",
 ]
 
-LOAD_WITHIN_S: Final = 20  # a strategy that is checked before anything starts
-WAITS: Final = "waits for "  # begins what a process says before it is ready
+LOAD_WITHIN_S: Final = 20  # check of a strategy before anything starts
+WAITS: Final = "waits for "  # prefix of lines that a process prints before it is ready
 
 
 class RobotOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Holds what a robot of the configuration is started with. symbols_only: it says only the symbols that it trades,
-    one a line. venues: of a robot on several accounts those, each with the venue of the symbols that are traded on it.
-    grants: by account, shown to the gateway, that the sub-account is its own. since: runs that began after this moment,
-    ns, go on; 0: none does. memory_max: bytes, 0: any."""
+    """The start options of a configured robot. symbols_only: it prints only the symbols that it trades, one a line.
+    venues: for a robot on several accounts, each with the venue of its symbols. grants: by account, tokens that show
+    the gateway its right to the sub-account. since: runs that began after this time, ns, continue; 0: none does.
+    memory_max: bytes, 0: any."""
 
     name: str
     home: str
-    folder: str  # what the paths of the configuration are relative to
+    folder: str  # base of the configuration's paths
     strategy: str
     account: str
     subaccount: str
     on_error: str
     params: dict[str, Any]
     restart: str = "memory"
-    streams: list[str] = []  # collectors that it hears beside its gateway
+    streams: list[str] = []  # collectors read beside its gateway
     since: int = 0
     orders_per_second: int = 0
     memory_max: int = 0
@@ -62,7 +61,7 @@ class RobotOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def robot_options(config: Config, name: str, *, home: Path, folder: Path) -> RobotOptions:
-    """Returns the options that [robots.NAME] has; what is of its start alone is left out."""
+    """Returns the options from [robots.NAME]; without those of a single start."""
     robot = config.robots[name]
     return RobotOptions(
         name=name,
@@ -83,8 +82,8 @@ def robot_options(config: Config, name: str, *, home: Path, folder: Path) -> Rob
 
 
 def traded_venues(config: Config, robot: RobotConfig) -> dict[str, str]:
-    """Returns the venue of the symbols that a robot trades on each of several accounts, with the account's name where
-    an earlier one is of the same exchange; none where it has one account."""
+    """Returns the venue of a robot's symbols on each of several accounts, with the account's name where an earlier
+    one is of the same exchange; empty for one account."""
     found: dict[str, str] = {}
     for name in robot.accounts:
         exchange = exchange_of(config.venues[config.accounts[name].venue].kind)
@@ -93,8 +92,8 @@ def traded_venues(config: Config, robot: RobotConfig) -> dict[str, str]:
 
 
 def check_not_shared(config: Config, name: str) -> None:
-    """Raises BadConfig for an account that a simulated exchange does not have by this name, and whose place, the first,
-    another of the configuration has."""
+    """Raises BadConfig for an account whose name a simulated exchange does not have, and whose default, the first,
+    belongs to another configured account."""
     at = config.accounts[name].venue
     if not is_simulated(config.venues[at]) or name in ACCOUNTS:
         return
@@ -109,21 +108,21 @@ def check_not_shared(config: Config, name: str) -> None:
 
 
 def symbols_at(venue: str, symbols: Iterable[str]) -> list[str]:
-    """Returns which of a robot's symbols the gateway of an account follows, as its exchange names them. venue: that of
-    the account's symbols, "": all."""
+    """Returns the robot's symbols that the gateway of an account follows, as its exchange names them. venue: of the
+    account's symbols, "": all."""
     found = dict.fromkeys(at_exchange(symbol) for symbol in symbols)
     return [symbol for symbol in found if at_exchange(venue) in ("", symbol.partition(":")[0])]
 
 
 class RobotCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests a check of a robot before anything starts. variants: the parameters of each."""
+    """A request to check a robot before anything starts. variants: the parameters of each."""
 
     options: RobotOptions
     variants: list[dict[str, Any]]
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """Answers a check of a robot. symbols: what it trades; code, what, location, todo: of the error, 0: none."""
+    """The answer to a check. symbols: those it trades; code, what, location, todo: of the error, 0: none."""
 
     name: str
     symbols: list[str] = []
@@ -134,7 +133,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VariantsOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Holds what the variants of a robot are started with: parameters by variant."""
+    """The start options of a robot's variants: parameters by variant."""
 
     home: str
     robot: str
@@ -142,8 +141,7 @@ class VariantsOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def said_lines(out: Path) -> tuple[list[bytes], list[bytes]]:
-    """Returns the whole lines that a process has said: what it waits for, then those from the one that it is ready
-    with."""
+    """Returns the complete lines printed by a process: what it awaits, then those from the ready line on."""
     try:
         lines = [each for each in out.read_bytes().splitlines(keepends=True) if each[-1:] == b"\n"]
     except FileNotFoundError:
@@ -153,7 +151,7 @@ def said_lines(out: Path) -> tuple[list[bytes], list[bytes]]:
 
 
 def run_journal(home: Path, robot: str) -> Path | None:
-    """Returns the run's journal of a robot's process: it says where that is on the line with which it became ready."""
+    """Returns the run's journal of a robot's process, from its ready line."""
     _, said = said_lines(home / "run" / f"{robot.replace(':', '-')}.out")
     word, _, path = said[0].decode().strip().partition(" ") if said else ("", "", "")
     return Path(path) if word == "ready" and path else None

@@ -1,7 +1,7 @@
-"""Paper trading: the loop beside a feed that is still being written, or a tape at n-fold speed.
+"""Trade on paper: the loop follows a growing tape, or a finished one at n-fold speed.
 
-The robot's time is the tape's: what it decides is the same whether the tape grows while it reads
-or lies finished. So a paper run is repeated by a backtest of its tape, to the last action.
+The robot's time is the tape's: its decisions are the same on a growing and on a finished
+tape. So a backtest of its tape repeats a paper run, to the last action.
 """
 
 from __future__ import annotations
@@ -32,21 +32,20 @@ from onetape.tape.segments import is_tape, located
 
 __all__ = ["PaperOptions", "open_robot", "run_paper"]
 
-NAP_S = 0.02  # the longest sleep of a paced tape: keeps Ctrl-C and progress prompt
+NAP_S = 0.02  # longest sleep on a paced tape: keeps Ctrl-C and progress prompt
 YEAR_S = 365 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
 class PaperOptions(RobotRunOptions):
-    """Holds what `onetape run --paper` takes. data: one tape, or none for a generated market."""
+    """The options of `onetape run --paper`. data: one tape, or none for a generated market."""
 
-    speed: float = 1.0  # of a finished tape, times the speed it was recorded at
+    speed: float = 1.0  # of a finished tape: multiple of the speed at which it was recorded
 
 
 def open_robot(options: PaperOptions, *, grows: bool = True) -> RobotRun:
-    """Returns a started session on the one tape of `data`, recording under <home>/runs.
-
-    grows: the tape is still being written. Raises BadConfig for what then cannot be had.
+    """Returns a started session on the one tape of `data`, recording under <home>/runs. grows: the tape is still
+    being written. Raises BadConfig for options that are impossible then.
     """
     strategy = strategy_class(options)
     if grows:
@@ -54,7 +53,7 @@ def open_robot(options: PaperOptions, *, grows: bool = True) -> RobotRun:
     plan = prepare_plan(options, strategy)
     if grows and plan.latency.clock == RECORDED and plan.latency.feed is None:
         raise BadConfig(
-            "how far the venue's clock is off is measured over a whole tape, and this one grows",
+            "the offset of the venue's clock can be measured on a finished tape alone, and this one grows",
             location="--latency feed=recorded",
             todo="give the age of events: feed=2ms",
         )
@@ -76,14 +75,14 @@ def open_robot(options: PaperOptions, *, grows: bool = True) -> RobotRun:
 def _refuse_what_needs_a_whole_tape(options: PaperOptions) -> None:
     if options.detail_data:
         raise BadConfig(
-            "finer data of a tape that still grows would have to grow with it",
+            "a paper run cannot have finer data, because its tape still grows",
             location="--detail-data",
             todo="give --data, a finished tape",
         )
 
 
 def play(robot: RobotRun, speed: float, watch: Watch | None = None, stopping: Sequence[int] = ()) -> None:
-    """Runs it on a finished tape, `speed` times as fast as it was recorded. watch, stopping: as of `follow`."""
+    """Run a robot on a finished tape, `speed` times as fast as it was recorded. watch, stopping: as in `follow`."""
     loop = robot.session.loop
     assert robot.session.started_at is not None
     first, began = robot.session.started_at, time.monotonic()
@@ -105,7 +104,7 @@ def play(robot: RobotRun, speed: float, watch: Watch | None = None, stopping: Se
 
 
 def run_paper(options: PaperOptions) -> RunResult:
-    """Runs `onetape run --paper`. Without data, beside a generated market of its own."""
+    """Run `onetape run --paper`. Without data, beside a generated market of its own."""
     made = (options.home / name for name in ("runs", "tapes", "journal"))
     with new_folders_removed(*made):
         return _on_own_market(options) if not options.data else _on_tape(options)
@@ -115,10 +114,14 @@ def _on_own_market(options: PaperOptions) -> RunResult:
     from onetape.robot.generated import generated_market
 
     if options.start is not None:
-        raise BadConfig("the generated market begins now", location="--from", todo="give --data, or leave it out")
+        raise BadConfig(
+            "the generated market starts now, so it has no other start",
+            location="--from",
+            todo="give --data, or leave it out",
+        )
     _refuse_what_needs_a_whole_tape(options)
     strategy = strategy_class(options)
-    # What is wrong is said before a market is made.
+    # Errors are reported before a market is created.
     parse_plan(options, strategy)
     load_instruments(options.instruments)
     watch, seconds = watch_of(options, options.deadline), options.seconds or YEAR_S
@@ -128,7 +131,7 @@ def _on_own_market(options: PaperOptions) -> RunResult:
         with generated_market(options.home, [symbol], seed=options.seed, seconds=seconds) as tape:
             unused = tape.path
             robot = open_robot(replace(options, data=[tape.path], start=tape.ready_at))
-            unused = None  # a run needs it from now on
+            unused = None  # the run needs it from now on
             return _conclude(robot, lambda stopping: follow([robot], watch, stopping))
     except BaseException:
         if unused is not None:
@@ -139,9 +142,9 @@ def _on_own_market(options: PaperOptions) -> RunResult:
 def _on_tape(options: PaperOptions) -> RunResult:
     watch = watch_of(options, options.deadline)
     if not 0 < options.speed < math.inf:
-        raise BadConfig(f"speed {options.speed}", location="--speed", todo="give a number above 0")
+        raise BadConfig(f"{options.speed} is no speed", location="--speed", todo="give a number above 0")
     if len(options.data) > 1:
-        raise BadConfig(f"{len(options.data)} tapes, and a robot follows one", location="--data", todo="name one")
+        raise BadConfig(f"a paper run follows one tape, not {len(options.data)}", location="--data", todo="name one")
     tape = options.data[0]
     if isinstance(tape, (str, os.PathLike)):
         tape = located(Path(tape))

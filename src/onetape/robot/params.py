@@ -1,4 +1,4 @@
-"""Parameters as they describe themselves, of a strategy's source or of a robot that runs."""
+"""List the parameters of a strategy's source or of a running robot with their descriptions."""
 
 from __future__ import annotations
 

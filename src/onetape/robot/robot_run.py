@@ -1,4 +1,4 @@
-"""A robot that runs in this process, live or on paper: its session, its folder, and the loop over a tape that grows."""
+"""Run a robot in this process, live or on paper: its session, its folder, and the loop over a growing tape."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from onetape.tape.wait import Waiter
 
 __all__ = ["SAMPLE_NS", "RobotRun", "RobotRunOptions", "Watch", "follow", "stop_request", "watch_of"]
 
-SAMPLE_NS: Final = 200_000_000  # equity, often enough for a run of half a minute
+SAMPLE_NS: Final = 200_000_000  # equity samples, often enough for a run of half a minute
 WAIT_S: Final = 0.25
-TURN_FRAMES: Final = 4096  # then others have their turn, also when more comes all the time
+TURN_FRAMES: Final = 4096  # then other work gets its turn, even with more frames waiting
 TURN_S: Final = 0.25
-HANGS_S: Final = 5.0  # at one moment of the tape, once it is to stop
+HANGS_S: Final = 5.0  # frames of one time on the tape, once it must stop
 
 Watch = Callable[[Sequence["RobotRun"]], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class RobotRunOptions(RunOptions):
-    """Holds what `onetape run` takes, beside what every run does."""
+    """The options of `onetape run` beside those of every run."""
 
-    seconds: float | None = None  # stop after these, by the wall clock
+    seconds: float | None = None  # stop after this, in real time
     report: Path | None = None
 
     @property
@@ -47,9 +47,9 @@ class RobotRunOptions(RunOptions):
 
 @dataclass(slots=True)
 class RobotRun:
-    """Holds a session that runs, and where it is recorded.
+    """A running session, and its recording.
 
-    report: the page, if not in the folder. has_report: it gets one. instruments: the file of --instruments.
+    report: the page's path, if not in the folder. has_report: write a page. instruments: the file of --instruments.
     """
 
     session: Session
@@ -62,7 +62,7 @@ class RobotRun:
     turn_frames: int = 1
 
     def step(self, until: int | None = None, frames_max: int = TIME_MAX) -> _core.RunOutcome:
-        """Takes what is there now, up to the time `until` (ns)."""
+        """Process available frames, up to the time `until` (ns)."""
         began, self.is_busy = time.perf_counter(), True
         try:
             return self.session.step(frames_max, until)
@@ -74,8 +74,7 @@ class RobotRun:
             self.busy_seconds += time.perf_counter() - began
 
     def turn(self, until: int | None = None) -> _core.RunOutcome:
-        """Takes the same as `step`, or a part of it: LIMIT. Commands to a robot that computes for long come between two
-        turns."""
+        """Process as `step`, or a part of it: LIMIT. So commands to a busy robot are handled between two turns."""
         before = self.busy_seconds
         outcome = self.step(until, self.turn_frames)
         is_quick = self.busy_seconds - before < TURN_S
@@ -83,7 +82,7 @@ class RobotRun:
         return outcome
 
     def close(self, *, keep: bool) -> RunResult | None:
-        """Finishes and records; `keep` False leaves nothing."""
+        """Finish and record the run; with `keep` False remove it."""
         try:
             if not keep:
                 return None
@@ -104,8 +103,8 @@ class RobotRun:
 
 @contextmanager
 def stop_request(robots: Sequence[RobotRun]) -> Iterator[Sequence[int]]:
-    """Notes what asks to stop, to be looked at between two frames: what a callback that is cut short has done, nothing
-    can repeat. One that hangs is broken off all the same. A second signal ends the process."""
+    """Note requests to stop, checked between two frames: the actions of an interrupted callback could not be
+    replayed. A hanging callback is aborted nevertheless. A second signal ends the process."""
     noted: list[int] = []
     stuck: list[int] = []
 
@@ -138,7 +137,7 @@ def stop_request(robots: Sequence[RobotRun]) -> Iterator[Sequence[int]]:
 
 
 def follow(robots: Sequence[RobotRun], watch: Watch | None = None, stopping: Sequence[int] = ()) -> None:
-    """Runs them on a journal that grows, until its writer has closed it and all is read.
+    """Run robots on a growing journal, until its writer has closed it and all is read.
 
     watch: called a few times a second; False stops. stopping: of `stop_request`.
     """
@@ -149,8 +148,8 @@ def follow(robots: Sequence[RobotRun], watch: Watch | None = None, stopping: Seq
     rang = False
     try:
         while not stopping:
-            # Asked before reading: what a writer closes after this is read in the next round. Not
-            # while it writes: the question takes as long as the robot's answer to a quote.
+            # Checked before reading: frames written before the close are read in the next round. Not checked while it
+            # writes: the check takes as long as the robot's answer to a quote.
             alive = rang or robots[0].session.sources[0].reader.core.writer_alive
             outcomes = [robot.turn() for robot in robots]
             if _core.RunOutcome.STOPPED in outcomes:
@@ -167,7 +166,8 @@ def follow(robots: Sequence[RobotRun], watch: Watch | None = None, stopping: Seq
 
 
 def watch_of(options: RobotRunOptions, deadline: float | None, look: Callable[[], None] | None = None) -> Watch:
-    """Notes how far the first robot is; ends at the deadline of the monotonic clock. look: called each time."""
+    """Returns a watch that records the first robot's progress and ends at the deadline of the monotonic clock. look:
+    called each time."""
 
     def watch(robots: Sequence[RobotRun]) -> bool:
         if look is not None:

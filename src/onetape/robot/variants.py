@@ -1,10 +1,9 @@
-"""Variants of a live robot: the same strategy on paper, beside it, on the same tape.
+"""Run variants of a live robot: the same strategy on paper, beside it, on the same tape.
 
-Each is a paper session on the robot's tapes that begins where the robot's run began, with its strategy, money and
-parameters and those that the variant has of its own; one more, the twin, has none. They never go ahead of the robot,
-and take the frames of several tapes in its order, so the operator's commands to it reach them at the same frame. All of
-that is on the robot's journal: killed and restarted, they catch up from the beginning of the run and are where they
-would have been.
+Each is a paper session on the robot's tapes that begins where the robot's run began, with its strategy and money,
+and its parameters overridden by the variant's; one more, the twin, overrides none. They never go ahead of the robot,
+and take frames of several tapes in its order, so operator's commands reach them at the same frame. All this is on
+the robot's journal: after a restart, they catch up from the beginning of the run to the same state.
 """
 
 from __future__ import annotations
@@ -39,21 +38,21 @@ from onetape.tape.payloads import fields
 
 __all__ = ["Variants", "params_of_variant"]
 
-RUN_WITHIN_S: Final = 30.0  # for the robot's run to be there
-FRAMES_AT_ONCE: Final = 20_000  # of one variant, before the others and the signals have their turn
+RUN_WITHIN_S: Final = 30.0  # for the robot's run to begin
+FRAMES_AT_ONCE: Final = 20_000  # of one variant, before the others and signals get their turn
 PART_MAX: Final = 10_000  # frames of the other tapes
 _TAKEN: Final = fields("input", "source", "first_sequence", "count")
 _COMMAND, _INPUT, _PARAMS = EventType.COMMAND.id, EventType.INPUT.id, EventType.PARAMS.id
 
 
 def params_of_variant(strategy: type[Any], live: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the robot's, and over them the variant's. Raises BadConfig for an unknown one, and for the symbols: a
-    variant trades what the robot trades."""
+    """Returns the robot's parameters, overridden by the variant's. Raises BadConfig for an unknown one, and for the
+    symbols: a variant trades the robot's."""
     if fixed := sorted(READ_AT_START & set(own)):
         raise BadConfig(
-            f"a variant trades what its robot trades, not another {fixed[0]}",
+            f"a variant cannot change {fixed[0]}: it trades the symbols of its robot",
             location="[robots.NAME.variants.NAME]",
-            todo="take it out",
+            todo="leave it out",
         )
     return {**live, **coerced(strategy, own)}
 
@@ -61,24 +60,23 @@ def params_of_variant(strategy: type[Any], live: Mapping[str, Any], own: Mapping
 @dataclass(slots=True)
 class _Variant:
     name: str
-    own: dict[str, Any]  # its own parameters
+    own: dict[str, Any]  # parameters of its own
     run: RobotRun
 
 
 @dataclass(slots=True)
 class _Part:
-    """Says what the robot has done: up to this frame of its gateway's tape, with these of the others (as `order_inputs`
-    takes them), and which command it got then."""
+    """The robot's progress: up to this frame of its gateway's tape, with these of the others (as `order_inputs`
+    takes them), and the command it got then."""
 
     reached: int
     steps: list[tuple[int, int, int, int]]
     command: RobotCommand | None = None
-    is_last: bool = False  # of what there is
+    is_last: bool = False  # of available frames
 
 
 class Variants:
-    """Runs the variants beside the run of a robot that there is now. own: parameters by variant. Raises
-    OnetapeError."""
+    """Runs the variants beside the robot's current run. own: parameters by variant. Raises OnetapeError."""
 
     def __init__(self, home: Path, robot: str, own: Mapping[str, dict[str, Any]]) -> None:
         self.home, self.robot = home, robot
@@ -86,13 +84,13 @@ class Variants:
         self.live = journal.parent
         self.reader = JournalReader(journal)
         self._life = incarnations_of(journal)[0]
-        self._came_to = self._life.position  # on the gateway's tape, by the robot's journal
-        self._part: _Part | None = None  # that they are in
+        self._came_to = self._life.position  # progress on the gateway's tape, by the robot's journal
+        self._part: _Part | None = None  # incarnation they are in
         self._variants: list[_Variant] = []
         try:
             for name, params in {TWIN: {}, **own}.items():
                 self._variants.append(self._open(name, params))
-            self._life.live.order.clear()  # it is read once more from its beginning
+            self._life.live.order.clear()  # read once more from its beginning
             self._say()
         except BaseException:
             self.close(keep=False)
@@ -100,17 +98,17 @@ class Variants:
 
     @property
     def tapes(self) -> list[JournalReader]:
-        """Returns what to be woken by: what the robot writes, and its gateway."""
+        """Returns the tapes that wake it: the robot's journal, and its gateway's."""
         return [self.reader, self._variants[0].run.session.sources[0].reader]
 
     @property
     def is_of_this_run(self) -> bool:
-        """Tells whether the robot has not begun another run since."""
+        """Returns True until the robot has begun another run."""
         journal = run_journal(self.home, f"robot:{self.robot}")
         return journal is None or journal.parent == self.live
 
     def turn(self) -> bool:
-        """Takes everybody as far as the robot has come, or a part of that: then True."""
+        """Advance the variants to the robot's progress; returns True when only a part was done."""
         if self._part is None:
             self._part = self._next_part()
             for each in self._variants:
@@ -134,7 +132,7 @@ class Variants:
         return not part.is_last
 
     def _next_part(self) -> _Part:
-        # In this order: what the robot had taken of the other tapes up to there is then on its journal.
+        # In this order: the robot's frames of the other tapes up to there are then on its journal.
         reached = self.reader.control["progress"]
         steps: list[tuple[int, int, int, int]] = []
         while len(steps) < PART_MAX:
@@ -152,13 +150,13 @@ class Variants:
                 else:
                     self._came_to = first + count - 1
             elif type_ == _PARAMS and (record := msgspec.msgpack.decode(payload)).get("life", 1) > 1:
-                # What came while the robot was away: they were there.
+                # Commands while the robot was away reach the variants, which were there.
                 self._came_to, *others = record["positions"]
                 steps += ((self._came_to, number, 0, last) for number, last in enumerate(others, 1))
         return _Part(self._came_to, steps)
 
     def close(self, *, keep: bool = True) -> None:
-        """Closes all runs. keep: as runs that can be replayed; else nothing is left of them."""
+        """Close all runs. keep: as runs that can be replayed; otherwise they are removed."""
         for variant in self._variants:
             variant.run.close(keep=keep)
         self._variants.clear()
@@ -199,7 +197,7 @@ class Variants:
             options = RunOptions(data=[], strategy=named, home=self.home)
             begin_run(session, folder, options, named=named, robot=f"{self.robot}/{name}")
             session.start()
-            for each in session.sources[1:]:  # from now on by what the robot has taken
+            for each in session.sources[1:]:  # from now on by the frames that the robot has taken
                 session.loop.limit_source(each.number, SEQUENCE_NEVER)
         except BaseException:
             session.close()
@@ -227,5 +225,5 @@ def _journal_of(home: Path, robot: str) -> Path:
         if journal is not None and (journal.parent / "run.toml").is_file() and incarnations_of(journal):
             return journal
         if time.monotonic() > deadline:
-            raise ProcessDown(f"robot {robot} has begun no run", location="its variants")
+            raise ProcessDown(f"robot {robot} has not started a run", location="its variants")
         time.sleep(0.05)

@@ -1,5 +1,5 @@
-"""The process of a robot's variants: `python -m onetape.robot.variants_main`, its options as
-JSON on standard input. It says `ready` when all of them have begun."""
+"""Run the process of a robot's variants: `python -m onetape.robot.variants_main`, its options as JSON on standard
+input. It prints `ready` when all of them have begun."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def _run(options: VariantsOptions) -> None:
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _frame: stopping.append(n))
-    out, sys.stdout = sys.stdout, sys.stderr  # what a strategy prints is not what we say
+    out, sys.stdout = sys.stdout, sys.stderr  # a strategy's print must not mix with our output
     while not stopping:
         _follow(options, stopping, out)
 
 
 def _follow(options: VariantsOptions, stopping: list[int], out: Any) -> None:
-    """Follows one run of the robot."""
+    """Follow one run of the robot."""
     variants = Variants(Path(options.home), options.robot, options.variants)
     waiter = Waiter()
     for each in variants.tapes:

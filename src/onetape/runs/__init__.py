@@ -1,1 +1,1 @@
-"""What one run is made of, whoever runs it: options, plan, data, and what came of it."""
+"""Prepare and record a run, whoever starts it: options, plan, data, and result."""

@@ -1,4 +1,4 @@
-"""What a run's result stands on, in words, and which way each of them leans."""
+"""List the assumptions behind a run's result, and the bias of each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from onetape.model.time import format_duration, format_time
 from onetape.report.report_data import Assumption
 from onetape.runs.depth_lines import depth_lines, measured_depth
 from onetape.runs.impact_lines import impact_lines
-from onetape.runs.venue_lines import fee_lines, liquidation_lines, percent, venue_lines
+from onetape.runs.venue_lines import defaulted_of, fee_lines, liquidation_lines, percent, venue_lines
 from onetape.runs.venue_results import account_lines, latency_lines
 from onetape.tape.schema import built_in
 
@@ -27,48 +27,47 @@ __all__ = ["ambiguous_bars", "assumptions_of", "fills_from_bars"]
 
 # MboCounts of the core -> in words
 _FAULTS = {
-    "unknown": "about orders that are not known",
-    "duplicates": "adding an order that was there",
-    "overfills": "filling more than was left",
-    "refused": "not to be read",
-    "disagreeing": "with another side or price than the order's",
-    "gaps": "breaks of the feed",
+    "unknown": "about unknown orders",
+    "duplicates": "adding an order a second time",
+    "overfills": "filling more than an order had left",
+    "refused": "that cannot be read",
+    "disagreeing": "with a side or price other than the order's",
+    "gaps": "gaps in the feed",
 }
 
 
 def queue_lines(session: Session, symbol: str, kinds: str) -> list[Assumption]:
-    """Of a symbol that fills from more than bars. kinds: of its data, in words."""
+    """Returns the queue assumptions of a symbol that fills from more than bars. kinds: of its data, in words."""
     index = list(session.host.instruments).index(symbol)
     queue = session.plan.queue
     if not session.loop.by_order(index):
-        behind = f"{symbol}: filled from {kinds}; a resting order waits behind all that is "
+        behind = f"{symbol}: orders fill from {kinds}; a resting order joins the queue behind the whole size "
         if queue in (CONSERVATIVE, AUTO):
-            said = f"{behind}displayed at its price and moves up by trades only"
+            said = f"{behind}displayed at its price, and only trades move it up"
             return [Assumption(said, -1, key="queue")]
         how = session.plan.queue_fit or f"guessed ({queue})"
-        said = f"{behind}displayed at its price; who cancels there is {how}"
+        said = f"{behind}displayed at its price; which orders there cancel first is {how}"
         return [Assumption(said, key="queue")]
     lines = [
         Assumption(
-            f"{symbol}: filled from {kinds}; a resting order has its exact place among the venue's "
-            "orders, first in, first out (fifo); what it takes from those behind it they do not "
-            "feel",
+            f"{symbol}: orders fill from {kinds}; a resting order has its exact place among the venue's "
+            "orders, first in, first out (fifo); its own fills take nothing from the orders behind it",
             key="queue",
         )
     ]
     counts = session.loop.mbo_counts(index) or {}
     faults = [f"{counts[name]:,} {word}" for name, word in _FAULTS.items() if counts.get(name)]
     if faults:
-        said = f"{symbol}: of {counts['applied']:,} messages about orders {', '.join(faults)}"
+        said = f"{symbol}: {counts['applied']:,} messages about orders, of them {', '.join(faults)}"
         lines.append(Assumption(said, key=f"orders {symbol}"))
     if unknown := session.loop.counters()["queue_unknown"]:
-        said = f"{unknown:,} own orders came to rest while the venue's were not known: behind all"
+        said = f"{unknown:,} own orders came to rest while the venue's orders were unknown: placed last in the queue"
         lines.append(Assumption(said, -1))
     return lines
 
 
 def _live_lines(session: Session) -> list[Assumption]:
-    """Orders went to a venue and their fills came from there: little is assumed."""
+    """Returns the assumptions of a run with orders at a venue: few, as its fills came from there."""
     live = session.plan.live
     assert live is not None
     return [
@@ -76,10 +75,10 @@ def _live_lines(session: Session) -> list[Assumption]:
             Assumption(f"account {seat.account}: orders, fills and fees are the venue's", None, key="live")
             for seat in live.seats
         ),
-        *(_instrument_line(each) for each in session.host.instruments.values()),
+        *(_instrument_line(session.plan, each) for each in session.host.instruments.values()),
         Assumption(
-            "the robot's equity counts from what the account had when it began; what other robots "
-            "of the account did is not in it",
+            "the robot's equity starts from the account's balance at its start; it leaves out what other robots "
+            "on the account did",
             None,
             key="live account",
         ),
@@ -87,13 +86,12 @@ def _live_lines(session: Session) -> list[Assumption]:
 
 
 def assumptions_of(session: Session, depth: Mapping[str, Conflation] | None = None) -> list[Assumption]:
-    """Returns what the result stands on, and which way each leans (see Assumption). depth: where it was measured
-    already."""
+    """Returns the result's assumptions with their bias (see Assumption). depth: if already measured."""
     plan, host = session.plan, session.host
     if plan.is_at_gateway:
         return _live_lines(session)
     lines = account_lines(session)
-    lines += [_instrument_line(each) for each in host.instruments.values()]
+    lines += [_instrument_line(plan, each) for each in host.instruments.values()]
     lines += latency_lines(plan, {each.venue for each in host.instruments.values()})
     lines += _detail_lines(session)
     for symbol, types in _filled_from(session).items():
@@ -105,10 +103,10 @@ def assumptions_of(session: Session, depth: Mapping[str, Conflation] | None = No
     lines += _gap_lines(session, counters["gapped_limits"])
     if bad := session.loop.bad_ticks:
         shown = ", ".join(f"{count:,} {rule}" for rule, count in bad.items())
-        lines.append(Assumption(f"bad ticks were kept back: {shown}", key="bad_ticks"))
+        lines.append(Assumption(f"bad ticks were left out: {shown}", key="bad_ticks"))
     if unknown := _unknown_types(session):
         shown = ", ".join(f"{count:,} of type {type_id}" for type_id, count in unknown.items())
-        lines.append(Assumption(f"frames that this version does not know: {shown}", key="unknown"))
+        lines.append(Assumption(f"the tape has frames of types unknown to this version: {shown}", key="unknown"))
     lines += depth_lines(measured_depth(session) if depth is None else depth)
     lines += _ambiguous_lines(session)
     lines += venue_lines(session)
@@ -127,31 +125,32 @@ def _bar_lines(plan: RunPlan, symbol: str) -> list[Assumption]:
             f"at most {plan.bar_volume_share / 1e4:g} % of a bar's volume",
             key="bars",
         ),
-        Assumption(f"{symbol}: no spread is known from bars, so none is paid", 1, key=f"spread {symbol}"),
+        Assumption(f"{symbol}: bars have no spread, so none is paid", 1, key=f"spread {symbol}"),
     ]
 
 
 def _fill_lines(counters: Mapping[str, int]) -> list[Assumption]:
     lines = []
     if beyond := counters["fills_beyond_touch"]:
-        words = f"{beyond} fills beyond the displayed size were taken one tick worse"
+        words = f"{beyond} fills larger than the displayed size were priced one tick worse"
         lines.append(Assumption(words, key="beyond"))
     if uncapped := counters["fills_without_volume"]:
-        lines.append(Assumption(f"{uncapped} fills in bars without volume: size not capped", 1))
+        lines.append(Assumption(f"{uncapped} fills were in bars without volume, so their size has no cap", 1))
     if fused := counters["fused_quotes"]:
-        words = f"{fused:,} quotes, newer than the depth, moved the book that orders met"
+        words = f"{fused:,} quotes newer than the depth updated the book before orders reached it"
         lines.append(Assumption(words, key="fused"))
     if hidden := counters["trades_beyond_display"]:
         words = (
-            f"{hidden} prints at own prices were larger than what was displayed there: "
-            "hidden orders that no data place in the queue"
+            f"{hidden} trades at the price of an own order were larger than the displayed size: hidden orders "
+            "were there, and no data say where in the queue"
         )
         lines.append(Assumption(words, 1))
     return lines
 
 
 def _gap_lines(session: Session, count: int) -> list[Assumption]:
-    """Of limits that an open lay beyond: where prices go on between two bars they fill at their own price."""
+    """Returns the assumption on limits that a bar opens beyond: with continuous prices between two bars they fill at
+    their own price."""
     if not count:
         return []
     gains: dict[str, Decimal] = {}
@@ -159,8 +158,8 @@ def _gap_lines(session: Session, count: int) -> list[Assumption]:
         gains[each.settle] = gains.get(each.settle, Decimal(0)) + Decimal(session.loop.gapped_gain(index))
     size = ", ".join(f"{decimal_text(gain)} {currency}" for currency, gain in gains.items() if gain)
     said = (
-        f"{count} fills of resting limits were at the open of a bar that opened beyond their price; a market that "
-        "trades on the way fills them at their own price (--limit-fills at-limit)"
+        f"{count} resting limit orders filled at the open of a bar that opened beyond their price; where the market "
+        "trades through the gap they fill at their own price (--limit-fills at-limit)"
     )
     own = float(gains.get(session.plan.currency, 0))
     return [Assumption(said, 1, f"gain {size}", "gapped limits", own)]
@@ -170,20 +169,19 @@ def _batch_lines(session: Session) -> list[Assumption]:
     lines = []
     if fills_from_bars(session):
         late = session.loop.counters()["late_stops"]
-        said = "what fills inside a bar counts as filled at its close, and is told the way back later"
+        said = "a fill inside a bar counts as made at its close, and is reported one way's latency later"
         lines.append(Assumption(said, 0 if late else -1, key="bars told"))
         if late:
             said = (
-                f"{late} stops were sent after the bar that filled what they protect, and that bar had reached them: "
-                "they did not fire there; stop_loss= and trail= of the entry do"
+                f"{late} stops were sent after the bar of their entry, which had reached their trigger: they did not "
+                "fire in it; stop_loss= and trail= given with the entry do"
             )
             lines.append(Assumption(said, 1, key="late stops"))
     if session.plan.hedge or len(session.host.instruments) > 1:
         lines.append(
             Assumption(
-                "of what one callback orders, sales and closing orders are judged first: the money "
-                "that they free at the price of then counts for the others, which are judged "
-                "again where they fill",
+                "the orders of one callback are checked together: sales and closing orders first, then the others "
+                "against the money those free at that moment's price; each is checked again when it fills",
                 None,
                 key="batch",
             )
@@ -192,7 +190,7 @@ def _batch_lines(session: Session) -> list[Assumption]:
 
 
 def _unknown_types(session: Session) -> dict[int, int]:
-    """Returns how many frames of the run's tapes are of each type that this build has no name for."""
+    """Returns the number of frames on the run's tapes of each type that this build does not know."""
     found: dict[int, int] = {}
     for source in session.sources:
         for types in session.contents(source.path).counts.values():
@@ -203,8 +201,8 @@ def _unknown_types(session: Session) -> dict[int, int]:
 
 
 def ambiguous_bars(session: Session) -> list[dict[str, Any]]:
-    """Returns the first hundred bars inside which the order of prices decided what own orders became: `time` (the bar's
-    open, ns) and `symbol`."""
+    """Returns the first hundred bars inside which the unknown order of prices decided about own orders: `time` (the
+    bar's open, ns) and `symbol`."""
     symbols = list(session.host.instruments)
     return [{"time": at, "symbol": symbols[i]} for at, i in session.loop.ambiguous_bars()]
 
@@ -219,9 +217,9 @@ def _ambiguous_lines(session: Session) -> list[Assumption]:
     more = f" and {count - 3} more, see run.toml" if count > 3 else ""
     return [
         Assumption(
-            f"{count} bars reached own orders both above and below their open, and which came "
-            f"first is not known: the losing one is taken ({counters['ambiguous_fills']} fills; "
-            f"{first}{more}); --detail-data resolves them",
+            f"{count} bars reached own orders both above and below their open, and bars do not say which came "
+            f"first: the worse one is assumed ({counters['ambiguous_fills']} fills; {first}{more}); "
+            "--detail-data resolves them",
             -1,
             key="ambiguous",
         )
@@ -229,7 +227,7 @@ def _ambiguous_lines(session: Session) -> list[Assumption]:
 
 
 def _filled_from(session: Session) -> dict[str, Mapping[int, int]]:
-    """{type id: count} of what the exchange fills on, by symbol of the run."""
+    """Returns {type id: count} of the events that the exchange fills on, by symbol of the run."""
     main, detail = session.inventory(), session.detail_inventory()
     return {
         symbol: detail.get(symbol, counted)[0] for symbol, counted in main.items() if symbol in session.host.instruments
@@ -237,7 +235,7 @@ def _filled_from(session: Session) -> dict[str, Mapping[int, int]]:
 
 
 def fills_from_bars(session: Session) -> bool:
-    """Orders of some instrument are filled from bars alone."""
+    """Returns True when orders of some instrument are filled from bars alone."""
     return any(_kinds(types) == "bars" for types in _filled_from(session).values())
 
 
@@ -249,15 +247,15 @@ def _detail_lines(session: Session) -> list[Assumption]:
             kinds = _kinds(types)
             if kinds == "bars":
                 kinds = f"bars of {format_duration(min(periods))}"
-            said = f"{symbol}: inside its bars filled from {kinds} that the robot does not see"
+            said = f"{symbol}: inside its bars orders fill from {kinds}, which the robot does not see"
             lines.append(Assumption(said, None, key="detail"))
     if counters["detail_holes"]:
-        said = f"{counters['detail_holes']} bars have no detail data: filled from the bars"
+        said = f"{counters['detail_holes']} bars have no detail data: orders fill from the bars there"
         lines.append(Assumption(said, 0, key="detail holes"))
     if counters["detail_incomplete"]:
         said = (
-            f"{counters['detail_incomplete']} bars reach further than their detail data: what "
-            "happened in between is missing, and orders there were not filled"
+            f"{counters['detail_incomplete']} bars have a wider range than their detail data: trades are missing "
+            "there, and orders at those prices did not fill"
         )
         lines.append(Assumption(said, 1, key="detail incomplete"))
     return lines
@@ -268,18 +266,14 @@ def _funding_lines(counters: Mapping[str, int]) -> list[Assumption]:
     if counters["fundings_missing"]:
         lines.append(
             Assumption(
-                f"{counters['fundings_missing']} funding intervals have no event in the data, and "
-                "nothing was paid for them"
+                f"{counters['fundings_missing']} funding intervals have no event in the data: nothing was paid for them"
             )
         )
-    if counters["fundings_repeated"]:
-        lines.append(
-            Assumption(f"{counters['fundings_repeated']} funding events repeat the one before and were not paid again")
-        )
-    if counters["fundings_early"]:
-        lines.append(
-            Assumption(f"{counters['fundings_early']} funding events came within half of their interval and were paid")
-        )
+    if repeated := counters["fundings_repeated"]:
+        lines.append(Assumption(f"{repeated} funding events repeat the one before and were not paid again"))
+    if early := counters["fundings_early"]:
+        words = f"{early} funding events came less than half an interval after another, and were paid"
+        lines.append(Assumption(words))
     return lines
 
 
@@ -298,8 +292,8 @@ def _unfunded_lines(session: Session, inventory: Mapping[str, tuple[Mapping[int,
     return lines
 
 
-def _instrument_line(instrument: Instrument) -> Assumption:
-    """Facts lean nowhere; what was guessed may lean either way."""
+def _instrument_line(plan: RunPlan, instrument: Instrument) -> Assumption:
+    """Returns the assumptions on an instrument: stated facts are neutral, inferred ones have unknown bias."""
     kind = {Kind.SPOT: "spot", Kind.LINEAR: "linear", Kind.INVERSE: "inverse"}[instrument.kind]
     text = (
         f"{instrument.symbol}: {kind}, tick {decimal_text(instrument.tick)}, lot "
@@ -314,9 +308,9 @@ def _instrument_line(instrument: Instrument) -> Assumption:
         text += f", leverage {instrument.leverage}x"
     if instrument.inferred:
         text += f"; inferred from the data: {', '.join(instrument.inferred)}"
-    if instrument.defaulted:
-        text += f"; defaulted: {', '.join(instrument.defaulted)}"
-    guessed = bool(instrument.inferred or instrument.defaulted)
+    if defaulted := defaulted_of(plan, instrument):
+        text += f"; defaults: {', '.join(defaulted)}"
+    guessed = bool(instrument.inferred or defaulted)
     return Assumption(text, 0 if guessed else None, key=f"fees {instrument.symbol}")
 
 

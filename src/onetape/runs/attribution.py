@@ -1,9 +1,9 @@
-"""Who made a run's profit: by strategy, symbol, day, and whether it was long or short.
+"""Attribute a run's profit to strategies, symbols, days, and long or short positions.
 
-A cell's gross profit over a day is what its position was worth when the day ended, less what it was worth when it
-began and what its fills paid in between; for inverse contracts the other way round. So a day's end is valued once,
-added to the day that ends and taken from the one that begins, and all cells add up to what the account has made, in
-whole units of 1e-18. What no cell explains (interest, what was held before the run) has a row of its own.
+A cell's gross profit over a day is its position's value at the end of the day, less its value at the beginning and
+the payments of its fills in between; for inverse contracts the other way round. So a day's end is valued once,
+added to the day that ends and deducted from the one that begins, and all cells add up to the account's profit, in
+whole units of 1e-18. Profit outside all cells (interest, holdings from before the run) has a row of its own.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from onetape.replay.filled_orders import FilledOrder, OrderFill, OrdersOfRun, re
 from onetape.replay.market_prices import Market
 from onetape.report.statistics import sharpe
 from onetape.report.sweep_results import require_polars
-from onetape.runs.earlier_incarnations import traded_from
+from onetape.runs.earlier_incarnations import profit_so_far, traded_from
 from onetape.tape.durable import durable_file
 from onetape.tape.journal import JournalReader
 
@@ -44,8 +44,8 @@ Floats = NDArray[np.float64]
 __all__ = ["GROUPS", "MONEY", "Attribution", "attribution_of", "run_attribution", "side_by_side", "write_rows"]
 
 GROUPS: Final = ("strategy", "symbol", "day", "direction")
-ACCOUNT: Final = "account"  # strategy and symbol of what belongs to neither
-NOBODY: Final = "nobody"  # of a portfolio: what is of no member
+ACCOUNT: Final = "account"  # strategy and symbol of profit outside all cells
+NOBODY: Final = "nobody"  # of a portfolio: profit of no member
 _PART: Final = {"member", "symbol", "qty", "price", "fee", "fill"}  # of a portfolio's lines
 _BUY: Final = 1
 _AMOUNTS: Final = ("gross", "fees", "funding", "other")
@@ -55,7 +55,7 @@ MONEY: Final = (*_AMOUNTS, "volume", "net")
 
 @dataclass(slots=True)
 class Cell:
-    """Amounts in 1e-18 of `currency`; fees are positive where they were paid. trades: positions that ended."""
+    """One cell; amounts in 1e-18 of `currency`; fees are positive when paid. trades: closed positions."""
 
     currency: str
     gross: int = 0
@@ -95,14 +95,16 @@ Key = tuple[str, str, int, str]  # strategy, symbol, day since 1970, direction
 
 @dataclass(slots=True)
 class Attribution:
-    """cells: of what the account counts, and of other currencies; account: its profit, None where the run did not
-    come to an end; then the cells stand alone. accounts: by venue, where each has one."""
+    """A run's attributed profit. cells: in the account's currency and others; account: its profit, None: the run has no
+    equity yet, and the cells are not reconciled. accounts: by venue, where each has one. until: ns UTC, the last equity
+    sample counted of a run that goes on, or was killed; None: its end."""
 
     currency: str
     account: int | None
     cells: dict[Key, Cell]
     held: dict[str, float] = field(default_factory=dict)  # symbol -> return of holding it over the run
     accounts: dict[str, str] = field(default_factory=dict)
+    until: int | None = None
 
     def rows(self) -> list[dict[str, Any]]:
         return self.summed(*GROUPS)
@@ -119,13 +121,13 @@ class Attribution:
         ]
 
     def _value(self, key: Key, name: str) -> str | int:
-        """Returns a cell's place in a grouping. What belongs to no symbol is of no account by name."""
+        """Returns a cell's value in a grouping. A cell without a symbol has account ""."""
         if name != ACCOUNT:
             return key[GROUPS.index(name)]
         return self.accounts.get(key[1].partition(":")[0], "")
 
     def grouped(self, by: str) -> list[dict[str, Any]]:
-        """Returns a row for each value of `by`; of a strategy with its deepest fall, by what the days' ends say, and
+        """Returns a row for each value of `by`; a strategy's row also has its maximum drawdown by days' ends, and
         the return of holding its symbols in equal parts."""
         rows = self.summed(by)
         if by == "strategy":
@@ -139,7 +141,7 @@ class Attribution:
         return rows
 
     def curves(self) -> tuple[list[int], dict[tuple[str, str], Floats]]:
-        """Days (since 1970), the one before the first among them, and what each strategy had made in each currency by
+        """Returns the days (since 1970), from one before the first, and each strategy's total profit by currency at
         the end of each."""
         numbers = [key[2] for key in self.cells]
         days = list(range(min(numbers) - 1, max(numbers) + 1)) if numbers else []
@@ -155,22 +157,28 @@ class Attribution:
             "currency": self.currency,
             "account": None if self.account is None else money_text(self.account),
             "sum": money_text(total),
+            "until": self.until,
             "rows": self.rows(),
             **{f"by_{name}": self.grouped(name) for name in (*GROUPS, ACCOUNT)},
         }
 
 
 def attribution_of(run: Path) -> Attribution:
-    """Of a run's folder. Raises BadConfig for what is none, BadInput where a tape of its market is gone."""
+    """Attribute the profit of a run's folder. Raises BadConfig for a folder that is no run, BadInput where a tape of
+    its market is missing."""
     plan, document = read_plan(run)
     found = read_orders(run / "journal")
-    pnl = document.get("result", {}).get("pnl")
+    market, until = Market(plan, sorted(found.actions.instruments)), None
+    if (pnl := document.get("result", {}).get("pnl")) is None and (
+        sample := profit_so_far(run / "journal")
+    ) is not None:
+        until, pnl = sample
     account = None if pnl is None else money_units(Decimal(pnl))
-    return run_attribution(plan, run / "journal", found, Market(plan, sorted(found.actions.instruments)), account)
+    return run_attribution(plan, run / "journal", found, market, account, until=until)
 
 
 def run_attribution(
-    plan: RunPlan, journal: Path, found: OrdersOfRun, market: Market, account: int | None
+    plan: RunPlan, journal: Path, found: OrdersOfRun, market: Market, account: int | None, *, until: int | None = None
 ) -> Attribution:
     book = _Book(found.actions.instruments, market, "/" + plan.strategy.rpartition(":")[2].lower())
     fills = found.fills()
@@ -181,7 +189,11 @@ def run_attribution(
     ]
     events += [(each.time, each.sequence, each) for each in _cash(plan, journal)]
     events += [(each.time, each.sequence, each) for each in crossed]
+    span = tape_span(journal)
+    last = until if until is not None else span[1] if span else 0
     for time, _, event in sorted(events, key=lambda each: each[:2]):
+        if until is not None and time > until:
+            break
         book.until(time)
         if isinstance(event, _Cash):
             book.pay(event, plan.currency)
@@ -189,10 +201,8 @@ def run_attribution(
             book.take(event)
         else:
             book.fill(*event, parts.get(event[1].sequence, ()))
-    span = tape_span(journal)
-    last = span[1] if span else 0
     book.until(last)
-    book.value(last // DAY, TIME_MAX, is_end=True)
+    book.value(last // DAY, TIME_MAX if until is None else until, is_end=True)
     cells = dict(book.cells)
     for key, cell in list(cells.items()):
         if cell.currency != plan.currency and plan.counts(cell.currency):
@@ -206,11 +216,11 @@ def run_attribution(
             cells.setdefault(key, Cell(plan.currency)).other += rest
     names = {seat.venue: seat.account for seat in plan.live.seats if seat.venue} if plan.live is not None else {}
     accounts = names or {venue: name for name, venue in plan.named_accounts.items() if plan.accounts}
-    return Attribution(plan.currency, account, cells, _held(found, market, span[0] if span else 0), accounts)
+    return Attribution(plan.currency, account, cells, _held(found, market, span[0] if span else 0), accounts, until)
 
 
 def _held(found: OrdersOfRun, market: Market, first: int) -> dict[str, float]:
-    """Of each symbol that the tapes priced when the run began."""
+    """Returns the return of holding each symbol that had a price when the run began."""
     returns = {}
     for symbol in sorted({order.symbol for order in found.orders.values()}):
         begun, ended = (int(each) for each in market.values_at(symbol, np.array([first, TIME_MAX])))
@@ -221,7 +231,7 @@ def _held(found: OrdersOfRun, market: Market, first: int) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class _Cash:
-    """What came without a fill. symbol: "" for interest and the like."""
+    """Money without a fill. symbol: "" for interest and the like."""
 
     time: int
     sequence: int
@@ -233,7 +243,7 @@ class _Cash:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A portfolio's member's part of a fill, or of what members trade with each other. price: in halves of a unit."""
+    """A portfolio member's part of a fill, or of an internal trade between members. price: in halves of a unit."""
 
     time: int
     sequence: int
@@ -246,7 +256,7 @@ class _Part:
 
 
 class _Book:
-    """Positions by strategy, symbol and side of a hedged account, and the cells that they fill."""
+    """Positions by strategy, symbol and side of a hedged account, with the cells that they add to."""
 
     def __init__(self, instruments: dict[str, Instrument], market: Market, root: str) -> None:
         self.cells: defaultdict[Key, Cell] = defaultdict(lambda: Cell(""))
@@ -255,13 +265,13 @@ class _Book:
         self._day = -1
 
     def _cell(self, strategy: str, symbol: str, qty: int, day: int | None = None) -> Cell:
-        """qty: with the sign of its direction."""
+        """Returns the cell. qty: signed by its direction."""
         cell = self.cells[strategy, symbol, self._day if day is None else day, "long" if qty > 0 else "short"]
         cell.currency = self.instruments[symbol].settle
         return cell
 
     def until(self, time: int) -> None:
-        """Values positions at the end of each day before the one of `time`."""
+        """Value positions at the end of each day before that of `time`."""
         day = time // DAY
         if self._day < 0 or not any(self._held.values()):
             self._day = max(day, self._day)
@@ -279,13 +289,13 @@ class _Book:
                     self._cell(strategy, symbol, qty, day + 1).gross -= worth
 
     def _worth(self, symbol: str, halves: int, qty: int) -> int:
-        """Returns what holding a signed quantity counts for at a price."""
+        """Returns the value of a signed quantity at a price."""
         facts = self.instruments[symbol]
         worth: int = facts.core.notional_doubled(halves, qty)
         return -worth if facts.kind is Kind.INVERSE else worth
 
     def fill(self, order: FilledOrder, fill: OrderFill, parts: Sequence[_Part]) -> None:
-        """Books a fill for the strategy that placed its order, or for the members whose it was."""
+        """Book a fill for the strategy of its order, or for its members."""
         strategy, change = order.location or self.root, fill.size if order.side == _BUY else -fill.size
         of = fill.heard, fill.sequence, strategy, order.symbol, change, fill.price, fill.fee, fill.position_side
         cells = [self.take(each) for each in parts or (_Part(*of),)]
@@ -293,7 +303,7 @@ class _Book:
             cells[0].add(Cell("", other_fees={fill.fee_currency: fill.other_fee}))
 
     def take(self, part: _Part) -> Cell:
-        """What closes counts for the direction that ends, what opens for the one that begins. Returns the first."""
+        """Apply a fill: closing counts for the ending direction, opening for the starting one. Returns the first."""
         strategy, symbol, change, fee = part.strategy, part.symbol, part.change, part.fee
         key = strategy, symbol, part.position_side
         before = self._held.get(key, 0)
@@ -314,7 +324,8 @@ class _Book:
         return first
 
     def pay(self, cash: _Cash, currency: str) -> None:
-        """Funding goes to those who hold the symbol, by how much; what nobody holds to the run's own strategy."""
+        """Distribute funding to the holders of the symbol by quantity; with no holder it goes to the run's own
+        strategy."""
         held = {key: qty for key, qty in self._held.items() if key[1] == cash.symbol and qty}
         if not cash.symbol or cash.symbol not in self.instruments:
             name = cash.currency or currency
@@ -324,7 +335,7 @@ class _Book:
             return
         keys = list(held) or [(self.root, cash.symbol, 0)]
         weights = {at: held.get(key, 1) for at, key in enumerate(keys)}
-        if not sum(weights.values()):  # they hold it against each other
+        if not sum(weights.values()):  # members with opposite positions
             weights = {at: abs(qty) for at, qty in weights.items()}
         for at, amount in shares(cash.amount, weights, rest_to=0).items():
             cell = self._cell(keys[at][0], cash.symbol, held.get(keys[at], 1))
@@ -335,7 +346,7 @@ class _Book:
 
 
 def _cash(plan: RunPlan, journal: Path) -> Iterator[_Cash]:
-    """Funding and the like: a run on a recorded market has them on its own tape, a live one on its gateway's."""
+    """Yields funding and the like: from the run's own tape for a recorded market, from its gateway's for a live run."""
     if (live := plan.live) is None or not plan.is_at_gateway:
         with JournalReader(journal) as reader:
             for frame in reader.frames(types=["transfer"]):
@@ -351,7 +362,7 @@ def _cash(plan: RunPlan, journal: Path) -> Iterator[_Cash]:
         began = traded_from(Path(gateway.path), seat)
         with JournalReader(Path(gateway.path)) as reader:
             for frame in reader.frames(types=["entry"]):
-                if not seat.entries_after < frame.sequence <= gateway.last_sequence:
+                if not seat.entries_after < frame.sequence <= (gateway.last_sequence or TIME_MAX):  # 0: it goes on
                     continue
                 entry = unpack(frame.payload)
                 if entry.cause is Cause.FUNDING and frame.sequence <= began.get(entry.note, frame.sequence):
@@ -360,7 +371,7 @@ def _cash(plan: RunPlan, journal: Path) -> Iterator[_Cash]:
                     for holder, currency, amount, wallet in entry.legs:
                         if holder == seat.slot and not wallet:
                             symbol = entry.note if entry.cause is Cause.FUNDING else ""
-                            if symbol and "@" in seat.venue:  # as it is called on this account
+                            if symbol and "@" in seat.venue:  # its name on this account
                                 symbol = f"{seat.venue}:{symbol.partition(':')[2]}"
                             yield _Cash(frame.time, frame.sequence, str(entry.cause), symbol, currency, amount)
 
@@ -368,8 +379,8 @@ def _cash(plan: RunPlan, journal: Path) -> Iterator[_Cash]:
 def _members(
     journal: Path, book: _Book, fills: Sequence[tuple[FilledOrder, OrderFill]]
 ) -> tuple[list[_Part], dict[int, list[_Part]]]:
-    """What members of a portfolio traded with each other, and by a fill's sequence their parts of it, as the portfolio
-    wrote them down behind it. Parts that are not the whole fill are none."""
+    """Returns the internal trades of a portfolio's members and, by a fill's sequence, their parts of it, as recorded
+    behind it. Parts that do not add up to the fill are ignored."""
     crossed: list[_Part] = []
     parts: dict[int, list[_Part]] = {}
     by_symbol: dict[str, list[tuple[int, FilledOrder, OrderFill]]] = defaultdict(list)
@@ -407,7 +418,7 @@ def _day(number: int) -> str:
 
 
 def side_by_side(mine: Attribution, other: Attribution, by: str) -> list[dict[str, Any]]:
-    """Rows of both by the same key: net of each, and their difference."""
+    """Returns rows of both runs by the same key: net profit of each, and the difference."""
     tables = [{(row[by], row["currency"]): row for row in each.grouped(by)} for each in (mine, other)]
     found = []
     for key in sorted({*tables[0], *tables[1]}):
@@ -425,7 +436,7 @@ def side_by_side(mine: Attribution, other: Attribution, by: str) -> list[dict[st
 
 
 def write_rows(found: Attribution, path: Path) -> Path:
-    """Parquet: amounts as numbers, beside each its exact text. Raises NotAvailable without polars."""
+    """Write rows as Parquet: amounts as numbers, each with its exact text. Raises NotAvailable without polars."""
     polars = require_polars()
     rows = []
     for row in found.rows():

@@ -1,4 +1,4 @@
-"""Sessions of exchanges, from the calendars of `exchange_calendars` (extra `calendars`)."""
+"""Read sessions of exchanges from the calendars of `exchange_calendars` (extra `calendars`)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ __all__ = ["check_calendar", "is_calendar", "sessions_of"]
 
 # A code of ISO 10383 as XNYS, or a name of the library's own as CMES or 24/7.
 _CODE: Final = re.compile(r"[A-Z][A-Z0-9_]{2,15}\Z|24/[57]\Z", re.ASCII)
-AHEAD_DAYS: Final = 360  # of data that may still grow; the library knows about a year
-YOUNG: Final = 2 * DAY  # data that end so lately may still grow
+AHEAD_DAYS: Final = 360  # of data that may still grow; the library covers about a year ahead
+YOUNG: Final = 2 * DAY  # data ending this recently may still grow
 
 
 def is_calendar(text: str) -> bool:
@@ -38,19 +38,19 @@ def check_calendar(name: str) -> None:
 
 
 def sessions_of(name: str, first: int, last: int) -> Sessions:
-    """Returns the sessions from before `first` until after `last`, ns UTC, breaks at midday left out. Of data that end
-    now they reach about a year ahead. Raises BadConfig for times that the calendar does not reach."""
+    """Returns the sessions from before `first` until after `last`, ns UTC, without midday breaks. For data that end
+    now they extend about a year ahead. Raises BadConfig for times outside the calendar."""
     begin, until = to_datetime(first).date() - timedelta(days=10), to_datetime(last).date()
     wanted = until + timedelta(days=AHEAD_DAYS if last > time.time_ns() - YOUNG else 10)
     table = None
-    # Some are known until the end of a year alone.
+    # Some calendars are known only until the end of a year.
     for end in (wanted, until.replace(month=12, day=31), until):
         with contextlib.suppress(ValueError), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what the library uses of pandas is not the user's to mend
+            warnings.simplefilter("ignore")  # the user cannot fix the library's use of pandas
             table = _library().get_calendar(name, start=str(begin), end=str(end)).schedule
             break
     if table is None:
-        words = f"the calendar {name} does not reach from {begin} to {until}"
+        words = f"the calendar {name} does not cover {begin} to {until}"
         raise BadConfig(words, location="--trade", todo="write the hours: Mon-Fri 9:30-16:00")
     spans: list[tuple[int, int]] = []
     for row in table.itertuples():
@@ -59,7 +59,7 @@ def sessions_of(name: str, first: int, last: int) -> Sessions:
 
 
 def _spans(moments: Iterable[Any]) -> list[tuple[int, int]]:
-    """Cuts one day at its break; a moment that is no number (NaT) is none."""
+    """Split one day at its break; a missing time (NaT) is none."""
     found = [_ns(each.to_pydatetime()) for each in moments if each == each]
     return [(found[i], found[i + 1]) for i in range(0, len(found), 2)]
 

@@ -1,4 +1,4 @@
-"""How conflated the depth was that a run's orders met, for run.toml and the assumptions."""
+"""Report how conflated the depth data of a run were, for run.toml and the assumptions."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = ["depth_facts", "depth_lines", "measured_depth"]
 
 
 def measured_depth(session: Session) -> dict[str, Conflation]:
-    """By symbol of the run, of the data that the exchange filled on; of several tapes the one with
-    the most prints."""
+    """Returns the measure by symbol, of the data that the exchange filled on; of several tapes the one with the most
+    prints."""
     found: dict[str, Conflation] = {}
     details = session.detail_inventory()
     for source in session.sources:
@@ -44,16 +44,16 @@ def depth_facts(measured: Mapping[str, Conflation]) -> list[dict[str, Any]]:
 
 
 def depth_lines(measured: Mapping[str, Conflation]) -> list[Assumption]:
-    """One for each symbol: who joined between two messages is not seen."""
+    """Returns one line for each symbol: orders that joined between two messages are not seen."""
     lines = []
     for symbol, each in measured.items():
-        every = f"every {each.interval_ns / 1e6:.3g} ms" if each.interval_ns else "in messages of one and the same time"
+        every = f"every {each.interval_ns / 1e6:.3g} ms" if each.interval_ns else "in messages with equal times"
         text = (
-            f"{symbol}: depth comes {every} while trades happen, and "
-            "who joined a level in between is not seen: orders are placed before him; "
-            f"{each.explaining_share:.0%} of the prints in between explain a smaller level"
+            f"{symbol}: depth comes {every}; an order that joins a level between two messages is queued ahead of "
+            "other orders that joined in between, which nobody sees; "
+            f"{each.explaining_share:.0%} of the trades in between explain a smaller level"
         )
         if each.stamped:
-            text += f", {each.late_share:.0%} came after the message that has them"
+            text += f", {each.late_share:.0%} came after the depth that already had them"
         lines.append(Assumption(text, 1, key="conflation"))
     return lines

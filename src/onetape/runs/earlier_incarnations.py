@@ -1,21 +1,23 @@
-"""What the earlier lives of a run add to its result: a process counts only its own."""
+"""Add earlier incarnations of a run to its result: a process counts only its own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
 
 from onetape.accounts.entries import Cause
 from onetape.accounts.entry_frames import unpack
+from onetape.engine.plan import read_plan
 from onetape.model.enums import EventType, OrderNews, RequestKind
 from onetape.model.errors import refusals_by_name
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
+from onetape.replay.filled_orders import read_orders
 from onetape.report.drawdowns import max_drawdown
 from onetape.report.statistics import time_weighted
 from onetape.tape.journal import JournalReader
@@ -25,12 +27,14 @@ if TYPE_CHECKING:
     from onetape.engine.session import Session
     from onetape.runs.run_summary import RunResult
 
-__all__ = ["add_earlier_incarnations", "result_before", "samples_of"]
+__all__ = ["add_earlier_incarnations", "profit_so_far", "result_before", "samples_of"]
+
+_INCOME: Final = (Cause.FUNDING, Cause.INTEREST)
 
 
 def add_earlier_incarnations(result: RunResult, session: Session, journal: Path) -> None:
-    """Orders, fills and the deepest fall since the run began, from its journal and its gateways' tapes.
-    `result.funding` stays that of the last life: it is on no tape of the run's."""
+    """Counts orders, fills, fees, funding, interest and the deepest fall since the run began, from its journal and its
+    gateways' tapes."""
     with JournalReader(journal) as reader:
         requests = reader.columns("order_request", names=("kind",))
     with JournalReader(journal) as reader:
@@ -39,13 +43,14 @@ def add_earlier_incarnations(result: RunResult, session: Session, journal: Path)
         result.fills = len(reader.columns("fill", names=("time",))["time"])
     result.actions = len(requests["kind"])
     result.orders = int(np.count_nonzero(requests["kind"] == RequestKind.PLACE.id))
+    _add_income(result, session.plan, journal)
     found = {}
     for kind in (OrderNews.DENIED, OrderNews.REJECTED, OrderNews.CANCELED):
         codes, counts = np.unique(news["code"][news["news"] == kind.id], return_counts=True)
         found[str(kind)] = dict(zip(codes.tolist(), counts.tolist(), strict=True))
     result.denied = sum(found[str(OrderNews.DENIED)].values())
     result.rejected = sum(found[str(OrderNews.REJECTED)].values())
-    found[str(OrderNews.CANCELED)].pop(0, None)  # as it was asked
+    found[str(OrderNews.CANCELED)].pop(0, None)  # as requested
     result.refusals = refusals_by_name(found)
     samples = samples_of(session, journal)
     growth, earned = time_weighted(samples[1], samples[5]), samples[1] - samples[5]
@@ -54,8 +59,21 @@ def add_earlier_incarnations(result: RunResult, session: Session, journal: Path)
         result.max_drawdown_ratio, result.max_drawdown = fall.fraction, Decimal(repr(fall.amount))
 
 
+def _add_income(result: RunResult, plan: RunPlan, journal: Path) -> None:
+    run = read_orders(journal)
+    fees = (fill.fee for order, fill in run.fills() if plan.counts(run.actions.instruments[order.symbol].settle))
+    result.fees = money(sum(fees))
+    first, _ = read_plan(journal.parent)
+    if first.live is None or not plan.is_at_gateway:
+        return
+    ends = [each.last_sequence for each in plan.inputs]
+    for name, cause in (("funding", Cause.FUNDING), ("interest", Cause.INTEREST)):
+        earned = _earned(plan, first.live, ends, (cause,))
+        setattr(result, name, money(sum(units for (_, currency), units in earned.items() if plan.counts(currency))))
+
+
 def result_before(plan: RunPlan, journal: Path, first: LiveRobot, last: LiveRobot) -> dict[str, Any]:
-    """Returns what the last life of a run begins with, by RunSpec's names."""
+    """Returns the totals with which a run's last incarnation begins, by RunSpec's names."""
     with JournalReader(journal) as reader:
         fills = len(reader.columns("fill", names=("time",))["time"])
     earliest = next(_records(journal), None)
@@ -66,33 +84,38 @@ def result_before(plan: RunPlan, journal: Path, first: LiveRobot, last: LiveRobo
         "earlier_fills": fills,
         "began_with": equity,
         "brought": Decimal(earliest[1].get("brought", equity)),
-        "earned_before": _earned_between(plan, first, last),
+        "earned_before": {
+            key: money(units)
+            for key, units in _earned(plan, first, [each.entries_after for each in last.seats], _INCOME).items()
+        },
     }
 
 
-def _earned_between(plan: RunPlan, first: LiveRobot, last: LiveRobot) -> dict[tuple[int, str], Decimal]:
-    """Returns what funding of own positions and interest have brought from the run's first life's beginning to its last
-    one's, by number of the gateway and currency."""
+def _earned(
+    plan: RunPlan, first: LiveRobot, ends: Sequence[int], causes: Collection[Cause]
+) -> dict[tuple[int, str], int]:
+    """Returns what funding of own positions, or interest, has brought from the beginning of a run's first life on, by
+    number of the gateway and currency, 1e-18. ends: the last frame that counts, by gateway."""
     earned: dict[tuple[int, str], int] = {}
-    for number, (gateway, begun, ended) in enumerate(zip(plan.inputs, first.seats, last.seats, strict=False)):
+    for number, (gateway, begun, ended) in enumerate(zip(plan.inputs, first.seats, ends, strict=False)):
         began = traded_from(Path(gateway.path), begun)
         with JournalReader(Path(gateway.path)) as reader:
             reader.seek_sequence(begun.entries_after + 1)
             for frame in reader.frames(("entry",)):
-                if frame.sequence > ended.entries_after:
+                if frame.sequence > ended:
                     break
                 entry = unpack(frame.payload)
-                is_own = entry.cause is Cause.INTEREST or (
-                    entry.cause is Cause.FUNDING and frame.sequence > began.get(entry.note, frame.sequence)
+                is_own = entry.cause in causes and (
+                    entry.cause is not Cause.FUNDING or frame.sequence > began.get(entry.note, frame.sequence)
                 )
                 for holder, currency, amount, wallet in entry.legs if is_own else ():
                     if holder == begun.slot and not wallet:
                         earned[number, currency] = earned.get((number, currency), 0) + amount
-    return {key: money(amount) for key, amount in earned.items()}
+    return earned
 
 
 def traded_from(journal: Path, begun: Seat) -> dict[str, int]:
-    """Returns by symbol the frame of a run's first fill on a gateway's tape: what is funded before it others hold."""
+    """Returns the frame of a run's first fill on a gateway's tape, by symbol: earlier funding belongs to others."""
     with JournalReader(journal) as reader:
         fills = reader.columns("fill", names=("sequence", "stream"), where={"robot": begun.number})
     first: dict[int, int] = {}
@@ -105,8 +128,8 @@ def traded_from(journal: Path, begun: Seat) -> dict[str, int]:
 
 
 def samples_of(session: Session, journal: Path) -> tuple[Any, ...]:
-    """Time, equity, balance, prices, positions and what was moved in as `sim.samples` gives them, of the whole run.
-    Of earlier lives equity alone was kept: their prices and positions are 0."""
+    """Returns time, equity, balance, prices, positions and money moved in, as `sim.samples`, over the whole run.
+    Earlier incarnations recorded only equity: their prices and positions are 0."""
     own = session.loop.samples()
     if session.plan.live is None or session.plan.live.life == 1 or not len(own[0]):
         return own
@@ -123,8 +146,17 @@ def samples_of(session: Session, journal: Path) -> tuple[Any, ...]:
     )
 
 
+def profit_so_far(journal: Path) -> tuple[int, Decimal] | None:
+    """Returns the time (ns UTC) of the last sample of a run's equity, and its profit by then; None: it has none."""
+    began = last = None
+    for time, equity, _, moved in _equity(journal):
+        began = equity if began is None else began
+        last = time, equity - moved - began
+    return last
+
+
 def _equity(journal: Path) -> Iterator[tuple[int, Decimal, Decimal, Decimal]]:
-    """(time, equity, balance, moved in since the run began), oldest first."""
+    """Yields (time, equity, balance, moved in since the run began), oldest first."""
     for time, record in _records(journal):
         equity, balance, moved = (Decimal(record.get(name, 0)) for name in ("equity", "balance", "moved"))
         yield time, equity, balance, moved

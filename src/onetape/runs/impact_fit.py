@@ -1,18 +1,18 @@
-"""How much a run's own takers move the market, off its parent orders: the coefficient of the square-root law of
-`--impact` (core/exchange/impact.hpp), with its standard error. Half-life, window and permanent share are given.
+"""Fit how much a run's own takers move the market, from its parent orders: the coefficient of the square-root law of
+`--impact` (core/exchange/impact.hpp), with its standard error. Half-life, window and permanent share are inputs.
 
-A row a parent: what it found the market worse by, y, and what the law with a coefficient of 1 says of that, x.
+Each parent is a row: y, the measured adverse move of the market, and x, the law's value of it with coefficient 1.
 
     at a venue       y = mid one sample (window / 60) after its last taker fill, less that just before its first,
                      x = the displacement then, less that before
-    in a simulation  the recorded market never saw the run, its fills have: y = price of an order's first taker fill,
+    in a simulation  own takers moved the fills, not the recorded market: y = price of an order's first taker fill,
                      less the touch when the parent was decided on; x = the displacement that the order met; both in
                      the mean of its market orders (a limit cuts off the dear ones)
 
 The market's own movement is the noise, whose variance goes with time. In units of its deviation (one tick beside it)
-y = a + coefficient x by least squares: a, which does not go with size, is spread, and what the decisions knew of the
-market to come. Parents whose times overlap share the noise: they are drawn as one where rows are drawn anew
-(bootstrap), which gives error and interval.
+y = a + coefficient x by least squares: a, which does not go with size, is spread, and the decisions' prediction of
+the market. Parents that overlap in time share the noise: the bootstrap, which gives error and interval,
+draws them as one.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from onetape.replay.resampling import interval_of, resampled
 
 __all__ = ["ImpactFit", "ParentOrders", "Row", "fit_rows", "impact_rows"]
 
-SAMPLES_MIN: Final = 10  # as the core: fewer say nothing of volatility
-PARENTS_MIN: Final = 20  # fewer say nothing of how much they vary
+SAMPLES_MIN: Final = 10  # as the core: fewer do not estimate volatility
+PARENTS_MIN: Final = 20  # fewer do not show their variation
 _BUY, _MARKET, _TAKER = 1, 2, 2
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
 class ParentOrders(NamedTuple):
-    """A parent as it is fitted to. start: of its decision, ns."""
+    """A parent order as fitted. start: of its decision, ns."""
 
     facts: Instrument
     side: int  # 1 of a buy, -1 of a sale
@@ -53,7 +53,8 @@ class ParentOrders(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What a parent says. y, x: price units in its own direction; variance: of y without any impact; begin, end: ns."""
+    """One parent's measurement. y, x: price units in its own direction; variance: of y without impact; begin, end:
+    ns."""
 
     symbol: str
     begin: int
@@ -65,9 +66,9 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ImpactFit:
-    """law: with the coefficient that was found, and what was given beside it; None where too few parents say
-    anything. error: its standard error; low, high: ends of 95 %; parents: fitted to; apart: of these, groups that no
-    other overlaps; unfitted: other parents that filled."""
+    """The result of a fit. law: with the fitted coefficient and the given values; None: too few parents. error: its
+    standard error; low, high: ends of the 95 % interval; parents: number fitted to; apart: number of their
+    non-overlapping groups; unfitted: other parents that filled."""
 
     law: Impact
     coefficient: float | None
@@ -80,7 +81,7 @@ class ImpactFit:
 
     @property
     def is_positive(self) -> bool:
-        """The interval does not have 0."""
+        """True when the interval excludes 0."""
         return self.low is not None and self.low > 0
 
     def __str__(self) -> str:
@@ -111,7 +112,7 @@ class ImpactFit:
 
 
 def fit_rows(rows: Sequence[Row], law: Impact, *, unfitted: int = 0) -> ImpactFit:
-    """Returns the coefficient of rows that the law has said x of."""
+    """Returns the coefficient fitted to rows whose x is known."""
     group, last = -1, ("", -TIME_MAX)
     sums: dict[int, Floats] = defaultdict(lambda: np.zeros(5))
     for each in sorted(rows):
@@ -132,7 +133,7 @@ def fit_rows(rows: Sequence[Row], law: Impact, *, unfitted: int = 0) -> ImpactFi
 
 
 def _slopes(sums: Floats) -> Floats:
-    """Of lines through the rows that each set of sums is of; nan where all of x is one value."""
+    """Returns slopes of lines for each set of sums; nan where all x are equal."""
     count, x, y, xx, xy = sums.T
     below = count * xx - x * x
     slopes: Floats = np.full_like(below, np.nan)
@@ -143,8 +144,8 @@ def _slopes(sums: Floats) -> Floats:
 def impact_rows(
     parents: Iterable[ParentOrders], found: OrdersOfRun, market: Market, law: Impact, *, at_venue: bool
 ) -> list[Row]:
-    """Of parents with taker fills in a market whose volatility and volume are known; without those that own takers
-    cannot have pushed."""
+    """Returns rows of parents with taker fills in a market with known volatility and volume; without fills that own
+    takers cannot have pushed."""
     groups: dict[str, list[ParentOrders]] = defaultdict(list)
     for each in parents:
         groups[at_exchange(each.facts.symbol)].append(each)
@@ -153,7 +154,7 @@ def impact_rows(
         if not len(market.events("quote", symbol)["time"]) and any(
             len(market.events(kind, symbol)["time"]) for kind in ("book", "mbo")
         ):
-            continue  # of depth alone there are no mids here
+            continue  # depth alone gives no mids here
         taken = _Taken([each for each in found.orders.values() if at_exchange(each.symbol) == symbol], law)
         row_of = (_VenueRows if at_venue else _SimulatedRows)(symbol, market, law, taken).row
         rows += [row for each in mine if (row := row_of(each)) is not None and row.x != 0]
@@ -161,7 +162,7 @@ def impact_rows(
 
 
 class _Taken:
-    """What own orders have taken of a market and hold of it, as the core's OwnImpact has it."""
+    """Own taken volume and position in a market, as in the core's OwnImpact."""
 
     def __init__(self, orders: Sequence[FilledOrder], law: Impact) -> None:
         self.law = law
@@ -182,18 +183,19 @@ class _Taken:
             self.after.append((taken, held, before))
 
     def _decay(self, span: int) -> float:
-        """The displacement goes with the root of what was taken, so that falls twice as fast."""
+        """Returns the decay over a span: displacement follows the root of taken volume, which therefore decays twice
+        as fast."""
         return float(2.0 ** (-2 * max(span, 0) / self.law.half_life))
 
     def root(self, time: int, count: int, part: Callable[[float], float], side: int = 1) -> float:
-        """What the law says at a moment after the first `count` fills, for a scale of 1. part: of units."""
+        """Returns the law's value at a time after the first `count` fills, for a scale of 1. part: root of units."""
         taken, held, since = self.after[count]
         taken *= self._decay(time - since)
         return (1 - self.law.permanent) * part(side * taken) + self.law.permanent * part(side * float(held))
 
 
 class _Rows:
-    """Prices are in halves of a unit."""
+    """Builds rows; prices are in halves of a unit."""
 
     def __init__(self, symbol: str, market: Market, law: Impact, taken: _Taken) -> None:
         self.symbol, self.market, self.law, self.taken = symbol, market, law, taken
@@ -215,8 +217,8 @@ class _Rows:
         self.step = max(law.window // SAMPLES, 1)
 
     def samples(self, time: int) -> tuple[float, float] | None:
-        """(what a root of one unit moves it by at a coefficient of 1, variance of its movement in a ns); None where
-        too little was there."""
+        """Returns (displacement by a root of one unit at coefficient 1, variance of the price per ns); None with too
+        few samples."""
         if self.kind == "bar":
             last = int(np.searchsorted(self.bars["ts_close"], time, side="right"))
             first = max(last - SAMPLES, 0)
@@ -284,7 +286,7 @@ class _SimulatedRows(_Rows):
         return Row(self.symbol, each.start, max(times), y, float(np.mean(pushes)), variance)
 
     def _met(self, each: ParentOrders, order: FilledOrder) -> tuple[int, float, float, int] | None:
-        """(price, the displacement of it at a coefficient of 1, variance in a ns, moment) of a market order."""
+        """Returns (price, its displacement at coefficient 1, variance per ns, time) of a market order."""
         if not order.fills or order.terms[0] != _MARKET or order.terms[2]:
             return None
         fill = order.fills[0]
@@ -300,17 +302,17 @@ class _SimulatedRows(_Rows):
             )
             return fill.price, samples[0] * area, samples[1], fill.time
         if self.taken.after[count][2] >= self.times[at]:
-            return None  # what is left of a touch that was taken from is worse for another reason
+            return None  # the remaining touch after taking is worse for another reason
         return fill.price, samples[0] * self.taken.root(fill.time, count, _root, each.side), samples[1], fill.time
 
     def _is_shown(self, side: int, time: int) -> bool:
-        """The data say the size at the touch that an order of that side meets."""
+        """Returns True when the data have the size at the touch that an order of that side meets."""
         at = int(np.searchsorted(self.quoted, time, side="right")) - 1
         return at >= 0 and bool(self.shown[side][at])
 
 
 def _takes(order: FilledOrder, fill: OrderFill) -> bool:
-    """Forced closings by the venue push nothing."""
+    """Returns True for a taker fill; forced closings by the venue push nothing."""
     return fill.liquidity == _TAKER and not order.forced
 
 
@@ -323,5 +325,5 @@ def _signed_root(units: float) -> float:
 
 
 def _area(units: float) -> float:
-    """The integral of a root, but for its factor 2/3."""
+    """Returns the integral of a root, without its factor 2/3."""
     return max(units, 0.0) * sqrt(max(units, 0.0))

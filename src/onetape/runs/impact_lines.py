@@ -1,4 +1,4 @@
-"""What a run says of its own impact on the recorded market."""
+"""Describe a run's own impact on the recorded market."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = ["impact_facts", "impact_lines"]
 
 
 def impact_facts(session: Session) -> dict[str, Any]:
-    """Returns what own impact came to, for run.toml and --json; nothing where own trades move nothing. fills: made
-    dearer; unmeasured: taken before volatility and volume were known; cost: by currency."""
+    """Returns the effect of own impact, for run.toml and --json; empty without the model. fills: moved by it;
+    unmeasured: taken before volatility and volume were known; cost: by currency."""
     if session.plan.impact is None or session.plan.is_at_gateway:
         return {}
     counters = session.loop.counters()
@@ -30,16 +30,16 @@ def impact_facts(session: Session) -> dict[str, Any]:
 
 
 def impact_lines(session: Session) -> list[Assumption]:
-    """Own orders move nothing; or by which law they do, which way that leans, and what it cost."""
+    """Returns the assumption on own impact: none, or the law, its bias, and its cost."""
     impact = session.plan.impact
     if impact is None:
         return [Assumption("own orders do not move the recorded market", 1, key="impact")]
     facts = impact_facts(session)
-    stays = f"; {impact.permanent:.0%} of it stays while the position is held" if impact.permanent else ""
+    stays = f"; {impact.permanent:.0%} of it remains while the position is held" if impact.permanent else ""
     text = (
-        f"own takers move the market against own orders, never for them, by {impact.coefficient:g} x volatility x "
-        f"square root of (own size / volume), measured over {format_duration(impact.window)}, half of it gone after "
-        f"{format_duration(impact.half_life)}{stays}: {facts['fills']} fills were dearer"
+        f"own taker fills move the market against later own orders by {impact.coefficient:g} x volatility x "
+        f"square root of (own size / volume), measured over {format_duration(impact.window)}, and half of it is gone "
+        f"after {format_duration(impact.half_life)}{stays}: {facts['fills']} fills had a worse price"
         + (f"; {session.plan.impact_fit}" if session.plan.impact_fit else "")
     )
     cost = ", ".join(f"{amount} {currency}" for currency, amount in facts["cost"].items())
@@ -47,6 +47,6 @@ def impact_lines(session: Session) -> list[Assumption]:
         Assumption(text, -1, f"cost {cost}", "impact", float(Decimal(facts["cost"].get(session.plan.currency, 0))))
     ]
     if facts["unmeasured"]:
-        text = f"{facts['unmeasured']} taker fills came before volatility and volume were known: not moved"
+        text = f"{facts['unmeasured']} taker fills came before volatility and volume were known: they moved nothing"
         lines.append(Assumption(text, 1, key="impact unmeasured"))
     return lines

@@ -1,4 +1,4 @@
-"""What a run is given as data, as tapes: tapes themselves, files and frames imported once."""
+"""Turn a run's data into tapes: tapes themselves, files and frames imported once."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from onetape.tape.segments import is_tape, located
 __all__ = ["as_tapes", "load_instruments"]
 
 ROWS = "csv"
-RECORDING = "cryptofeed"  # the kind whose files name their symbols
+RECORDING = "cryptofeed"  # the kind whose files contain symbols
 
 
 def as_tapes(options: RunOptions, symbol: str | None, sources: Sequence[Any], *, flag: str = "--data") -> list[Path]:
-    """`sources` as tapes: themselves, or imported once under <home>/tapes.
+    """Returns `sources` as tapes: themselves, or imported once under <home>/tapes.
 
-    Files of one kind that are all about `symbol` become one tape: what is inferred of it, such as
-    its decimals, is inferred from all of them, and rows of equal times come in the files' order.
+    Files of one kind that are all about `symbol` become one tape: inferred facts, such as decimals, come from all of
+    them, and rows of equal times are in the files' order.
     """
     tapes: list[Path] = []
-    is_read = False  # there is something that the options of reading mean
-    groups: dict[str, tuple[int, list[Path]]] = {}  # by kind: place among the tapes, files
+    is_read = False  # reading options apply to something
+    groups: dict[str, tuple[int, list[Path]]] = {}  # by kind: index among the tapes, files
     for data in sources:
         if not isinstance(data, (str, os.PathLike)):
             try:
@@ -49,17 +49,17 @@ def as_tapes(options: RunOptions, symbol: str | None, sources: Sequence[Any], *,
             continue
         place, files = groups.setdefault(kind, (len(tapes), []))
         if not files:
-            tapes.append(path)  # keeps the place until all files are known
+            tapes.append(path)  # reserves the index until all files are known
         files.append(path)
     for kind, (place, files) in groups.items():
-        # A recording of many symbols names them itself: the run takes those that it asks for.
+        # A recording of many symbols names them itself: the run takes the requested ones.
         name = None if kind == RECORDING else symbol
         tapes[place] = _imported(kind, files, name, options)
     if _has_reading_options(options) and not is_read and flag == "--data":
         raise BadConfig(
-            "no file of rows is among the data",
+            "all data are tapes, which need no reading options",
             location="--columns, --time-format, --decimal",
-            todo="leave them out: a tape has its columns",
+            todo="leave them out",
         )
     return tapes
 
@@ -72,16 +72,16 @@ def _kind_of_file(path: Path, flag: str, options: RunOptions) -> str:
     if not path.exists():
         raise BadInput(f"no such file or tape: {path}", location=flag, todo="check the path")
     if path.is_dir():
-        raise BadInput(f"{path} is a folder without segments", location=flag, todo="name a tape or a file")
+        raise BadInput(f"the folder {path} holds no tape", location=flag, todo="name a tape or a file")
     if _has_reading_options(options):
-        return ROWS  # no other kind can be told
+        return ROWS  # other kinds cannot be recognized
     from onetape.data.sniff import sniff
 
     return sniff(path)
 
 
 def _imported(kind: str, files: Sequence[Path], symbol: str | None, options: RunOptions) -> Path:
-    """Returns the tape of these files; made once, and found again by what they are."""
+    """Returns the tape of these files; imported once, and found again by their identity."""
     from onetape.data.importing import IMPORT_VERSION, import_files
 
     facts = []
@@ -151,7 +151,7 @@ def _safe(name: str) -> str:
 
 
 def load_instruments(path: Path | None) -> dict[str, Instrument]:
-    """--instruments: own facts by symbol."""
+    """Load --instruments: own facts by symbol."""
     if path is None:
         return {}
     from onetape.data.instruments import read_instruments

@@ -1,4 +1,4 @@
-"""A latency curve from the stamps of a run: what its orders and answers really took."""
+"""Fit a latency curve to the stamps of a run: the real delays of its orders and answers."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class LatencyFit:
-    """orders: how many were measured. Times in ns; shift: added to the venue's stamps so that the
-    fastest way there and the fastest way back are equally long, 0 where no stamp was impossible. interval: 95 % of
-    the whole run's quantile, whatever the distribution (the binomial's order statistics); error: by how much the
-    curve is off for an order, in the middle."""
+    """The result of a fit. orders: number measured. Times in ns; shift: added to the venue's stamps to make the
+    fastest request and the fastest answer equally long, 0 where no stamp was impossible. interval: 95 % of the whole
+    run's quantile, for any distribution (the binomial's order statistics); error: mean error of the curve for one
+    order."""
 
     path: Path
     orders: int
@@ -52,8 +52,8 @@ class LatencyFit:
 
 
 def fit_latency(run: str | Path, out: str | Path, *, every: int = HOUR, quantile: float = 0.5) -> LatencyFit:
-    """Write the daily curve that `--latency FILE` reads: of each `every` ns of the day (UTC) in
-    which orders were placed, the quantile of what requests and answers took.
+    """Write the daily curve that `--latency FILE` reads: for each `every` ns of the day (UTC) with
+    orders, the quantile of the delays of requests and answers.
 
     run: a run's folder, or a journal with order requests and events. A request counts from its
     frame to the venue's stamp of the first answer, an answer from there to its frame.
@@ -61,7 +61,7 @@ def fit_latency(run: str | Path, out: str | Path, *, every: int = HOUR, quantile
     """
     if not 0 < quantile < 1 or not SECOND <= every <= DAY or DAY % every:
         raise BadConfig(
-            f"every {every} ns, quantile {quantile}",
+            f"not a window and a quantile: {every} ns, {quantile}",
             location="journal latency",
             todo="give a part of a day such as 1h or 15m, and a quantile between 0 and 1",
         )
@@ -69,11 +69,11 @@ def fit_latency(run: str | Path, out: str | Path, *, every: int = HOUR, quantile
     journal = folder / "journal" if (folder / "journal").is_dir() else folder
     sent, there, heard = _stamps(journal)
     if not len(sent):
-        raise BadInput("no placed order was answered", location=str(journal), todo="name another run")
+        raise BadInput("the run has no order that the venue answered", location=str(journal), todo="name another run")
     request, reply = there - sent, heard - there
     shift = 0
     if request.min() < 0 or reply.min() < 0:
-        # Clocks disagree: the fastest order tells by how much, if both ways are alike.
+        # Clocks differ: the fastest order gives the offset, if both ways are equally long.
         shift = int(reply.min() - request.min()) // 2
         request, reply = request + shift, reply - shift
     request, reply = np.maximum(request, 0), np.maximum(reply, 0)
@@ -82,7 +82,7 @@ def fit_latency(run: str | Path, out: str | Path, *, every: int = HOUR, quantile
     off = np.zeros((2, len(sent)), dtype=np.int64)
     for each in np.unique(bucket):
         among = bucket == each
-        # In the middle of its bucket: the curve is drawn from point to point.
+        # Placed in the middle of the bucket: the curve is drawn from point to point.
         at = int(each) * every + every // 2
         ways = [int(np.quantile(way[among], quantile)) for way in (request, reply)]
         for number, (way, point) in enumerate(zip((request, reply), ways, strict=True)):
@@ -100,7 +100,7 @@ def fit_latency(run: str | Path, out: str | Path, *, every: int = HOUR, quantile
 
 
 def interval_of(way: Ints, quantile: float) -> tuple[int, int]:
-    """The ordered values between which the true quantile lies: how many are below it is binomial."""
+    """Returns the ordered values between which the true quantile lies: the number of values below it is binomial."""
     ordered, count = np.sort(way), len(way)
     reach = _Z * (count * quantile * (1 - quantile)) ** 0.5
     low, high = (
@@ -110,7 +110,7 @@ def interval_of(way: Ints, quantile: float) -> tuple[int, int]:
 
 
 def _stamps(journal: Path) -> tuple[Ints, Ints, Ints]:
-    """(sent, stamped there, heard) of each placed order that was answered."""
+    """Returns (sent, stamped at the venue, received) of each placed order that was answered."""
     with JournalReader(journal) as reader:
         tables = [
             reader.table("order_request", names=("time", "order_id", "robot"), where={"kind": _PLACE}),
@@ -135,7 +135,7 @@ def _keys(columns: dict[str, NDArray[np.generic]]) -> NDArray[np.uint64]:
 
 
 def _first(keys: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
-    """Returns each key once, sorted, and where it stands first."""
+    """Returns each key once, sorted, and the index of its first occurrence."""
     return np.unique(keys, return_index=True)
 
 

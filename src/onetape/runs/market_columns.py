@@ -1,5 +1,4 @@
-"""What the run's tapes traded while it ran, read once: what filled its resting orders, and how much
-of the market its own fills were."""
+"""Read once what the run's tapes traded while it ran: the cause of maker fills, and the own share of the market."""
 
 from __future__ import annotations
 
@@ -24,10 +23,10 @@ FRAMES_READ_MAX = 20_000_000  # of a tape: its trades take 20 bytes each
 
 
 def note_market(session: Session, markets: Sequence[Market], resting: Resting, span: tuple[int, int]) -> None:
-    """Sets `traded` of the markets and `by_trade` of the resting fills, which stay as they are
-    where a tape is longer than it is worth reading.
+    """Sets `traded` of the markets and `by_trade` of the resting fills, unchanged
+    where a tape is too long to read.
 
-    span: the run's first and last moment; what is outside of it was not its market.
+    span: the run's first and last moment; events outside are not its market.
     """
     moved = np.zeros(len(markets))
     by_trade = np.zeros(len(resting.rest_ns), dtype=np.bool_)
@@ -56,7 +55,7 @@ def note_market(session: Session, markets: Sequence[Market], resting: Resting, s
             mine = resting.market == market
             times = trades["time"][trades["stream"] == stream]
             by_trade[mine] |= _are_among(resting.at[mine], times)
-        if not each.is_detail:  # the same volume again
+        if not each.is_detail:  # already counted in another period
             _add_moved(moved, streams, markets, trades, bars, span)
     for each_market in markets:
         if len(each_market.path):  # of several tapes
@@ -76,12 +75,12 @@ def _add_moved(
     bars: Columns,
     span: tuple[int, int],
 ) -> None:
-    """Of trades, or where a tape has none, of its bars: what was traded, and at which prices."""
+    """Add volume and prices of trades, or where a tape has none, of its bars."""
     prices: tuple[str, ...] = ("price",)
     rows, size = trades, trades["size"]
     if not len(trades["time"]):
         rows, size, prices = bars, bars["volume"], ("low", "high", "close")
-        if len(size):  # one period only: longer ones hold the same volume again
+        if len(size):  # one period only: longer ones contain the same volume
             keep = bars["period_ns"] == bars["period_ns"].min()
             rows, size = {name: values[keep] for name, values in bars.items()}, size[keep]
     inside = (rows["time"] >= span[0]) & (rows["time"] <= span[1])
@@ -94,8 +93,8 @@ def _add_moved(
 
 
 def _are_among(wanted: Ints, times: Ints) -> NDArray[np.bool_]:
-    """Which of `wanted` are in `times`. A search, because those of a tape ascend as a rule: numpy's
-    own way hashes or sorts millions of them."""
+    """Returns which of `wanted` are in `times`. A search, because a tape's times usually ascend: numpy's own
+    function hashes or sorts millions of them."""
     if not len(times):
         return np.zeros(len(wanted), dtype=np.bool_)
     ordered = times if (times[1:] >= times[:-1]).all() else np.sort(times)

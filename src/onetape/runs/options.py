@@ -1,8 +1,8 @@
-"""What a user may choose for a run: one record, whether it is backtested, swept, run on paper or live.
+"""Define a user's options for a run, in one record for backtest, sweep, paper and live.
 
 A new option is a field here, its parsing in `preparing.py` and a flag in `cli/run_options.py`; it
-is then taken by `backtest`, `sweep` and `run --paper`, by `onetape.backtest` and `onetape.sweep`,
-is kept in a sweep's manifest and stands in the command that repeats a variant.
+is then accepted by `backtest`, `sweep` and `run --paper`, by `onetape.backtest` and `onetape.sweep`,
+is kept in a sweep's manifest and is in the command that repeats a variant.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ def _unheard(_words: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """Text values are as the command line takes them; what is parsed is parsed before any work.
+    """The options of a run. Text values are in the command line's form, and are parsed before any work.
 
-    From Python some are given in its own forms, which become those: fee (maker, taker), a path as
+    Python forms are converted: fee (maker, taker), a path as
     text, one value where there may be several, {"binance": .., "kraken": ..} by venue, a number
-    where it can mean one thing only. What is none of them is BadConfig, here.
+    where its meaning is unique. Other values raise BadConfig.
     """
 
     strategy: str | type[Strategy]
@@ -56,11 +56,11 @@ class RunOptions:
     latency: str | None = None
     queue: str | None = None
     fuse: bool = False
-    filter: bool = False  # bad ticks are kept back
+    filter: bool = False  # bad ticks are quarantined
     bar_volume: str | None = None
     limit_fills: str | None = None
     impact: str | None = None
-    detail_data: Sequence[Any] = ()  # as `data`: shown to the exchange alone, inside bars
+    detail_data: Sequence[Any] = ()  # as `data`: visible to the exchange alone, inside bars
     borrow: str | None = None
     order_rate: str | None = None
     trigger_delay: str | None = None
@@ -73,12 +73,12 @@ class RunOptions:
     interpret: bool = False  # run a @compiled strategy as Python
     out: str | Path | None = None
     progress: Progress | None = None
-    # How files of rows among the data are read: import_files says.
+    # For files of rows among the data: see import_files.
     columns: Sequence[str] | Mapping[str, str] = ()
     time_format: str | None = None
     decimal: str | None = None
-    say: Callable[[str], None] | None = None  # hears what such files were taken for
-    doing: Callable[[str], None] = _unheard  # hears what is done from here on, where that is not it
+    say: Callable[[str], None] | None = None  # called with how such files were interpreted
+    doing: Callable[[str], None] = _unheard  # called with progress of the run, if different from that
 
     def __post_init__(self) -> None:
         made: dict[str, Any] = {name: listed(getattr(self, name)) for name in ("data", "detail_data", "closed")}
@@ -98,7 +98,7 @@ class RunOptions:
             object.__setattr__(self, name, value)
 
 
-# Options that are text: how one of them is written, and whether a number alone says it as well.
+# Options that are text: how one of them is written, and whether a plain number is valid.
 _TEXTS = {
     "cash": ("'100000 USDT'", True),
     "fee": ("'0.0002,0.0005'", True),
@@ -120,7 +120,7 @@ _TEXTS = {
 
 
 def _text_of(name: str, value: Any, form: tuple[str, bool]) -> Any:
-    """Numbers as text where they may be numbers; text, forms by venue and None as they are."""
+    """Returns numbers as text where they are valid; text, mappings by venue and None unchanged."""
     example, may_be_number = form
     is_number = isinstance(value, (Real, Decimal)) and not isinstance(value, bool)
     if is_number and may_be_number:
@@ -136,10 +136,10 @@ def _whole(name: str, value: Any) -> int | None:
     text = str(value).strip()
     if not isinstance(value, bool) and text.removesuffix(".0").removeprefix("-").isdigit():
         return int(text.removesuffix(".0"))
-    raise BadConfig(f"{value!r} is no {name}", location=name, todo="give a whole number")
+    raise BadConfig(f"not a whole number: {value!r}", location=name, todo="give one such as 1")
 
 
-# Not a choice between ways to run: what is run, over what, where it is kept and who watches.
+# Options that do not change how a run works: strategy, data, location and observers.
 _RUN_ONLY = frozenset(
     {"strategy", "data", "home", "params", "start", "end", "detail_data", "instruments", "out",
      "progress", "doing", "columns", "time_format", "decimal", "say"}
@@ -148,13 +148,13 @@ CHOICES = tuple(each.name for each in fields(RunOptions) if each.name not in _RU
 
 
 def choices_of(options: RunOptions) -> dict[str, Any]:
-    """Every choice by name, as plain values that JSON holds."""
+    """Returns every choice by name, as plain JSON values."""
     found = {name: getattr(options, name) for name in CHOICES}
     return {**found, "closed": list(options.closed)}
 
 
 def listed(value: Any) -> list[Any]:
-    """One or several as a list; None: none."""
+    """Returns one or several values as a list; None: none."""
     if value is None:
         return []
     return list(value) if isinstance(value, (list, tuple)) else [value]

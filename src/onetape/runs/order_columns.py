@@ -1,5 +1,4 @@
-"""A run's fills and orders as columns, off one walk over its journal: what was asked, and what came
-of it when."""
+"""Read a run's fills and orders as columns, in one pass over its journal: requests and their outcomes with times."""
 
 from __future__ import annotations
 
@@ -43,15 +42,14 @@ assert NO_NEWS == NEVER
 
 @dataclass(slots=True)
 class RunColumns:
-    """What the report takes of a run's journal, as it lies there: integers in the instruments'
-    decimals, times in ns."""
+    """A run's journal as needed by the report: integers in the instruments' decimals, times in ns."""
 
     fills: dict[str, NDArray[Any]]
     orders: OrderRows
 
 
 def read_run(journal: Path) -> RunColumns:
-    """Returns all of it in one pass. A run may have millions of orders: nothing here is read twice."""
+    """Read all columns in one pass. A run may have millions of orders: nothing is read twice."""
     with JournalReader(journal) as reader:
         fills = reader.table("fill", names=_FILL)
         (found,), orders = read_columns(reader.core, [fills], orders=True)
@@ -59,7 +57,7 @@ def read_run(journal: Path) -> RunColumns:
 
 
 def fill_columns(run: RunColumns, instruments: Sequence[Instrument], realized: Any) -> Fills:
-    """realized: of each fill, before fees, as the ledger has it; it may go on behind them."""
+    """Returns the fills. realized: of each fill, before fees, from the ledger; it may have more values than fills."""
     rows = run.fills
     if not len(rows["time"]):
         return Fills()
@@ -83,9 +81,8 @@ def fill_columns(run: RunColumns, instruments: Sequence[Instrument], realized: A
 
 
 def order_columns(run: RunColumns, instruments: Sequence[Instrument], fills: Fills) -> tuple[Orders, Ints]:
-    """Returns all placed orders, and for each when it last took its place at the exchange (ns, the exchange's clock;
-    NEVER where it did not). Takes the order rows of `run`, which are gone then: as they become what the report wants,
-    both would need memory.
+    """Returns all placed orders, and the time (ns, exchange clock) at which each last took its queue position; NEVER
+    where it did not. Consumes the order rows of `run`: keeping both would need too much memory.
     """
     rows = run.orders.columns
     ids = rows["id"]
@@ -95,7 +92,7 @@ def order_columns(run: RunColumns, instruments: Sequence[Instrument], fills: Fil
     market = (rows.pop("stream") - 1).astype(np.int32)
     price_scale, size_scale = _scales(instruments, market)
     price = np.where(rows.pop("type") == _LIMIT, rows.pop("price") / price_scale, 0.0)
-    trigger_units = rows.pop("trigger")  # of most runs none: zeros that nobody wrote take no memory
+    trigger_units = rows.pop("trigger")  # most runs have none: untouched zeros take no memory
     trigger = trigger_units / price_scale if trigger_units.any() else np.zeros(count)
     qty = rows.pop("size") / size_scale
     del rows["tag"], trigger_units, price_scale, size_scale
@@ -125,7 +122,7 @@ def order_columns(run: RunColumns, instruments: Sequence[Instrument], fills: Fil
 
 
 def _scales(instruments: Sequence[Instrument], market: Any) -> tuple[Any, Any]:
-    """Returns what turns each row's price and size into units: one number for all of one instrument."""
+    """Returns the factors from each row's price and size to units: one number when all rows have one instrument."""
     prices = [10.0**each.price_decimals for each in instruments]
     sizes = [10.0**each.size_decimals for each in instruments]
     if len(instruments) == 1:
@@ -134,8 +131,7 @@ def _scales(instruments: Sequence[Instrument], market: Any) -> tuple[Any, Any]:
 
 
 def _fill_tags(orders: OrderRows, order: Ints) -> list[str]:
-    """Returns the tag of each fill's order, of the venue's own orders why it made them; empty where no order
-    has one."""
+    """Returns the tag of each fill's order; for the venue's own orders their reason; empty where no order has one."""
     words = [each.decode("utf-8", "replace") for each in orders.tags]
     row = _rows(orders.columns["id"], order)
     number = orders.columns["tag"]
@@ -147,10 +143,10 @@ def _fill_tags(orders: OrderRows, order: Ints) -> list[str]:
 
 
 def resting_columns(run: RunColumns, orders: Orders, since: Ints) -> Resting:
-    """Returns how long maker fills had waited. What filled them is not in the run's journal: see market_columns.
+    """Returns how long maker fills had rested. Their causes are not in the run's journal: see market_columns.
 
-    since: as order_columns gives it. An order that was amended waits from then on, which is right
-    for a new price and too short for a smaller size.
+    since: from order_columns. An amended order rests from the amendment on, which is right for a new price and too
+    short for a smaller size.
     """
     fills = run.fills
     maker = fills["liquidity"] == _MAKER
@@ -163,7 +159,7 @@ def resting_columns(run: RunColumns, orders: Orders, since: Ints) -> Resting:
 
 
 def _rows(ids: Ints, wanted: Ints) -> Ints:
-    """Returns the row of each wanted id, -1 where there is none. ids ascend."""
+    """Returns the row of each wanted id, -1 where there is none. ids are ascending."""
     if not len(ids):
         return np.full(len(wanted), -1, dtype=np.int64)
     at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
@@ -171,19 +167,19 @@ def _rows(ids: Ints, wanted: Ints) -> Ints:
 
 
 def _first(count: int, row: Ints, when: Ints) -> Ints:
-    """Returns the first time of each row, NEVER without one. Times ascend."""
+    """Returns the first time of each row, NEVER without one. Times are ascending."""
     return _last(count, row[::-1], when[::-1])
 
 
 def _last(count: int, row: Ints, when: Ints) -> Ints:
     result = np.full(count, NEVER, dtype=np.int64)
     valid = row >= 0
-    result[row[valid]] = when[valid]  # of equal rows the last one stays
+    result[row[valid]] = when[valid]  # of equal rows the last one remains
     return result
 
 
 def _earlier(one: Ints, other: Ints) -> Ints:
-    """Returns the earlier of two times, of which either may be NEVER; in place of the first."""
+    """Returns the earlier of two times, either of which may be NEVER; overwrites the first."""
     valid = other != NEVER
     one[valid] = np.where(one[valid] == NEVER, other[valid], np.minimum(one[valid], other[valid]))
     return one

@@ -1,4 +1,4 @@
-"""The report page of a finished session."""
+"""Write the report page of a finished session."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def write_run_report(
     reruns: Sequence[StressLine] = (),
     hint: str = "",
 ) -> Path:
-    """Writes report.html and report.json into the run, and a copy of the page to `target` when
-    asked. Fills result.stats, result.stress, and the sizes of result.assumptions.
+    """Write report.html and report.json into the run, and a copy of the page to `target`, if set. Fills
+    result.stats, result.stress, and the sizes of result.assumptions.
 
-    reruns, hint: the stress lines that took a backtest of their own, or how to get them.
+    reruns, hint: the stress lines from re-runs, or how to get them.
     """
     data = report_data(session, folder, assumptions, result)
     data.stress = [*exact_lines(float(result.pnl), data.fills, data.markets), *reruns]
@@ -80,11 +80,12 @@ def write_run_report(
 
 
 def run_statistics(data: ReportData, result: RunResult, analysis: Analysis | None = None) -> dict[str, object]:
-    """Returns all statistics of a run: the ledger's own numbers, where samples only come close."""
+    """Returns all statistics of a run: the ledger's own numbers, where samples only approximate."""
     stats = summarize(data, orders=result.orders, funding=float(result.funding), analysis=analysis)
     return {
         **stats,
         "pnl": float(result.pnl),
+        "fees": float(result.fees),
         "final_equity": float(result.final_equity),
         "max_drawdown": result.max_drawdown_ratio,
     }
@@ -93,9 +94,8 @@ def run_statistics(data: ReportData, result: RunResult, analysis: Analysis | Non
 def report_data(
     session: Session, folder: Path, assumptions: Sequence[Assumption], result: RunResult, *, with_market: bool = True
 ) -> ReportData:
-    """Everything the page shows but the statistics, from the session's samples and its journal.
-
-    with_market: also what the market did while orders rested, for which the tapes are read again.
+    """Returns all data of the page but the statistics, from the session's samples and its journal. with_market: read
+    the tapes again for the market around resting orders.
     """
     plan = session.plan
     symbols = list(session.host.instruments)
@@ -170,14 +170,15 @@ def _plots(session: Session, journal: Path) -> Plots:
 
 
 def _is_short(plan: RunPlan, orders: int) -> bool:
-    """Judged in a moment; of longer runs `onetape tca` and `onetape attribution` are asked."""
+    """Returns True when the run is short enough to judge here; for longer ones there are `onetape tca` and `onetape
+    attribution`."""
     frames = sum(each.last_sequence - each.first_sequence for each in plan.inputs)
     return orders <= ORDERS_JUDGED_MAX and frames <= FRAMES_JUDGED_MAX
 
 
 def _judged(session: Session, journal: Path, result: RunResult) -> tuple[Any, ...]:
-    """Rows of costs by algorithm, what is said of own impact, rows of latency by strategy, of profit by strategy,
-    instrument and direction, and of strategies, where there are several."""
+    """Returns costs by algorithm, the text on own impact, latency by strategy, profit by strategy, instrument and
+    direction, and a row a strategy where there are several."""
     plan, found = session.plan, read_orders(journal)
     market = RecordedMarket(plan, sorted(found.actions.instruments))
     account = money_units(result.pnl)
@@ -187,12 +188,12 @@ def _judged(session: Session, journal: Path, result: RunResult) -> tuple[Any, ..
         row |= {name: float(row[name]) for name in MONEY}
     costs = run_costs(plan, found, market, read_pushed_fills(journal.parent))
     by_algo = [{**row, "amount": float(row["amount"])} for row in costs.grouped("algo")]
-    own_impact = str(costs.own_impact) if plan.impact or plan.is_at_gateway else ""  # else there was none
+    own_impact = str(costs.own_impact) if plan.impact or plan.is_at_gateway else ""  # otherwise the run has none
     return by_algo, own_impact, costs.latency, rows, _strategies(session, attribution)
 
 
 def _strategies(session: Session, attribution: Attribution) -> list[dict[str, Any]]:
-    """A row for each, with what it had made by the end of each day; none for one strategy alone."""
+    """Returns a row for each strategy with its profit at the end of each day; none for a single strategy."""
     rows = [row for row in attribution.grouped("strategy") if row["strategy"] != ACCOUNT]
     if len({row["strategy"] for row in rows}) < 2:
         return []
@@ -224,7 +225,7 @@ def _moved_facts(moved: Floats, currency: str) -> dict[str, str]:
 
 
 def _identity(each: TapeInput) -> str:
-    """Returns what the frames that were read are known by: the seal's hash, else the chain's last value."""
+    """Returns the identity of the frames read: the seal's hash, else the chain's last value."""
     if each.hash:
         return f"{each.hash[:16]} to frame {each.last_sequence:,}"
     return f"chain {each.crc:08x} at frame {each.last_sequence:,}"
@@ -261,7 +262,7 @@ def _markets(session: Session, ts: Ints, prices: Any, positions: Any, fills: Fil
 
 
 def _fee_table(facts: Instrument) -> list[tuple[float, float]]:
-    """Maker and taker rates by tier, the instrument's own first; empty without a schedule."""
+    """Returns maker and taker rates by tier, the instrument's own first; empty without a schedule."""
     tiers = getattr(facts, "fee_tiers", ())
     if not tiers:
         return []
@@ -270,7 +271,7 @@ def _fee_table(facts: Instrument) -> list[tuple[float, float]]:
 
 
 def _positions(ts: Ints, sampled: Floats, fills: Fills, market: int) -> tuple[Ints, Floats]:
-    """Returns the position after each fill, exact in time, where the fills explain the last sample; else the samples: a
+    """Returns the position after each fill, exact in time, where fills explain the last sample; else the samples: a
     spot account may have been funded with coins."""
     mine = fills.market == market
     if not len(ts):
@@ -279,7 +280,7 @@ def _positions(ts: Ints, sampled: Floats, fills: Fills, market: int) -> tuple[In
     end = held[-1] if len(held) else 0.0
     if abs(end - sampled[-1]) > 1e-9 * max(abs(end), abs(sampled[-1]), 1e-9) or sampled[0] != 0:
         return ts, np.ascontiguousarray(sampled)
-    places = np.round(held, 12)  # sums of tenths are flat when they should be
+    places = np.round(held, 12)  # sums of tenths must be flat when they should be
     return np.append(ts[:1], fills.ts[mine]), np.append(0.0, places)
 
 

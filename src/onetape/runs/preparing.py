@@ -1,4 +1,4 @@
-"""From the options of a run to its plan: all is checked and parsed before any work begins."""
+"""Turn the options of a run into its plan: everything is checked and parsed before any work begins."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from onetape.engine.venue_options import VenueOptions, parse_borrow, parse_close
 from onetape.model.errors import BadConfig, BadInput
 from onetape.model.money import parse_cash
 from onetape.model.near import did_you_mean
-from onetape.model.time import SECOND, parse_time
+from onetape.model.time import SECOND, format_time, parse_time
 from onetape.runs.calendars import check_calendar, is_calendar, sessions_of
 from onetape.runs.input_tapes import as_tapes
 from onetape.runs.options import CHOICES, RunOptions
@@ -45,7 +45,7 @@ SAMPLE_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200,
 
 
 def strategy_class(options: RunOptions) -> type[Strategy]:
-    """Itself, or loaded from where the text says. Raises BadConfig for what is neither."""
+    """Returns the class itself, or loads it from its reference. Raises BadConfig for other values."""
     chosen: object = options.strategy
     if isinstance(chosen, str):
         return load_strategy(chosen)
@@ -63,8 +63,8 @@ def strategy_class(options: RunOptions) -> type[Strategy]:
     )
 
 
-def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
-    """Returns all but the data, which may not be there yet. Raises BadConfig for what cannot be meant."""
+def _check_parameters(options: RunOptions, strategy: type[Strategy]) -> None:
+    """Raises BadConfig for a parameter that the strategy does not have."""
     declared = parameters_of(strategy)
     for name in options.params:
         if name not in declared:
@@ -74,18 +74,26 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
             raise BadConfig(
                 f"unknown parameter {name!r}",
                 location=strategy.__name__,
-                todo=f"{near} It has: {', '.join(declared) or 'none'}".strip(),
+                todo=f"{near} it has {', '.join(declared) or 'none'}".strip(),
             )
+
+
+def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
+    """Parse everything but the data, which may not exist yet. Raises BadConfig for invalid options."""
+    _check_parameters(options, strategy)
     start, end = (_moment(value, flag) for value, flag in ((options.start, "--from"), (options.end, "--to")))
     if start is not None and end is not None and start >= end:
-        raise BadConfig("--from is not before --to", location="--from/--to", todo="swap them")
+        what = f"--from {format_time(start)} is not before --to {format_time(end)}"
+        raise BadConfig(what, location="--from/--to", todo="swap them")
     _one_of(options.margin, ("cross", "isolated"), "--margin")
     _one_of(options.on_error, ("halt", "flatten", "continue"), "--on-error")
     if options.leverage is not None and options.leverage < 1:
-        raise BadConfig(f"leverage {options.leverage}", location="--leverage", todo="give 1 or more")
+        raise BadConfig(f"leverage {options.leverage} is below 1", location="--leverage", todo="give 1 or more")
     if options.seed not in WHOLE_NUMBERS:
-        raise BadConfig(f"seed {options.seed}", location="--seed", todo="give a whole number of 64 bits")
-    # A number alone is in the currency of the data, which prepare_plan reads.
+        raise BadConfig(
+            f"seed {options.seed} does not fit 64 bits", location="--seed", todo="give a whole number of 64 bits"
+        )
+    # A plain number is in the currency of the data, which prepare_plan reads.
     accounts = {} if options.cash is None or _bare(options.cash) else parse_accounts(options.cash)
     accounts, names = by_traded_venue(_at_venues(accounts, strategy))
     fee, fees = parse_fees(options.fee or ())
@@ -128,10 +136,10 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
 
 
 def prepare_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
-    """Returns the whole plan: everything is checked before data that is no tape is imported."""
+    """Returns the complete plan: everything is checked before data that are no tape are imported."""
     plan = parse_plan(options, strategy)
     if not options.data:
-        raise BadConfig("no data", location="--data", todo="give a tape, or make one: onetape sample")
+        raise BadConfig("there is no data", location="--data", todo="give a tape, or make one: onetape sample")
     symbol = options.symbol or _default_symbol(strategy, options.params)
     tapes = as_tapes(options, symbol, options.data)
     cash = plan.cash
@@ -151,36 +159,36 @@ def prepare_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
 
 
 def _with_detail(plan: RunPlan, options: RunOptions, symbol: str | None, tapes: Sequence[Path]) -> RunPlan:
-    if symbol is None:  # a file names no symbol: it is that of the data, if there is only one
+    if symbol is None:  # a file without a symbol has that of the data, if there is only one
         symbols = {name for path in tapes for name in tape_instruments(path)}
         symbol = symbols.pop() if len(symbols) == 1 else None
     details = as_tapes(options, symbol, options.detail_data, flag="--detail-data")
     inputs = [*plan.inputs, *(TapeInput(str(path), role=DETAIL) for path in details)]
-    # The run ends with the data that the robot sees, however far the detail goes on.
+    # The run ends with the robot's data, even when the detail goes on.
     last = max((span[1] for span in map(tape_span, tapes) if span), default=None)
     ends = [each for each in (plan.end, last + 1 if last is not None else None) if each is not None]
     return replace(plan, inputs=inputs, end=min(ends, default=None))
 
 
 def _at_venues(accounts: Accounts, strategy: type[Strategy]) -> Accounts:
-    """Returns accounts by venue, where a portfolio's file says which exchange an account of a name is at."""
+    """Returns accounts by venue, where a portfolio's file names the exchange of an account."""
     exchanges: Mapping[str, str] = getattr(strategy, "_exchanges", {})
     return {f"{exchanges[name]}@{name}" if name in exchanges else name: cash for name, cash in accounts.items()}
 
 
 def _bare(cash: str) -> str:
-    """Returns the number, of an amount without its currency; "" for any other text."""
+    """Returns the number of an amount without a currency; "" for other text."""
     text = cash.strip().replace("_", "")
     return text if re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", text) else ""
 
 
 def _settles_in(tapes: Sequence[Path], symbol: str | None, amount: str) -> str:
-    """Returns the one currency that the data's instruments settle in."""
+    """Returns the one currency in which the data's instruments settle."""
     found = {each.settle for path in tapes for name, each in tape_instruments(path).items() if symbol in (None, name)}
     if len(found) != 1:
         named = " and ".join(sorted(found)) or "nothing"
         raise BadConfig(
-            f"cash {amount} of which currency? The data settle in {named}",
+            f"the currency of cash {amount} is missing: the data settle in {named}",
             location="--cash",
             todo=f"write '{amount} {min(found, default='USDT')}'",
         )
@@ -189,7 +197,7 @@ def _settles_in(tapes: Sequence[Path], symbol: str | None, amount: str) -> str:
 
 def _one_of(value: str, choices: Sequence[str], flag: str) -> None:
     if value not in choices:
-        raise BadConfig(f"{value!r}", location=flag, todo=f"choose {' or '.join(choices)}")
+        raise BadConfig(f"{value!r} is not allowed", location=flag, todo=f"choose {' or '.join(choices)}")
 
 
 def _venue_options(options: RunOptions) -> VenueOptions:
@@ -204,22 +212,22 @@ def _venue_options(options: RunOptions) -> VenueOptions:
         closed=parse_closed_all(options.closed),
         borrow=parse_borrow(options.borrow) if options.borrow else {},
         loans=rules.loans,
-        # With --symbol the data have no other.
+        # With --symbol the data have no others.
         adl=[each for each in rules.adl if options.symbol in (None, each.symbol)],
     )
 
 
 def _hours(options: RunOptions) -> TradingHours | Sessions | None:
-    """Returns the hours; of a calendar the sessions follow when the data are known."""
+    """Returns the trading hours; a calendar's sessions follow when the data are known."""
     if options.trade is not None and is_calendar(name := options.trade.strip()):
         if options.tz is not None:
-            raise BadConfig("a calendar has a zone of its own", location="--tz", todo="leave it out")
+            raise BadConfig("the calendar of an exchange has its own time zone", location="--tz", todo="leave it out")
         check_calendar(name)
         return Sessions(name, ())
     if options.trade is not None:
         return parse_hours(options.trade, options.tz or "UTC")
     if options.tz is not None:
-        raise BadConfig("a zone and no hours", location="--tz", todo="give --trade, whose times are of this zone")
+        raise BadConfig("--tz needs trading hours", location="--tz", todo="add --trade, or leave it out")
     return None
 
 
@@ -229,7 +237,7 @@ def _moment(value: str | int | datetime | None, flag: str) -> int | None:
     if isinstance(value, datetime):  # without a zone it is UTC, as text is
         value = value.isoformat()
     if not isinstance(value, str):
-        raise BadConfig(f"{value!r} is no time", location=flag, todo="write 2024-08-08T12:00:00Z")
+        raise BadConfig(f"not a time: {value!r}", location=flag, todo="write 2024-08-08T12:00:00Z")
     try:
         return parse_time(value)
     except (ValueError, BadInput) as problem:
@@ -246,7 +254,7 @@ def _default_symbol(strategy: type[Strategy], params: Mapping[str, Any]) -> str 
 
 
 def _sample_step(tapes: Sequence[Path], start: int | None, end: int | None) -> int:
-    """Time between equity samples: a round step that gives a few thousand over the range."""
+    """Returns the time between equity samples: a round step that gives a few thousand over the range."""
     first, last = None, None
     for path in tapes:
         span = tape_span(path)

@@ -1,5 +1,5 @@
-"""What the fills of a run with own impact would have cost without it, beside the run's journal: a fill's frame has
-the price that was paid, and the recorded one is in nobody's hands any more."""
+"""Record beside the journal of a run with own impact what its fills would have cost without it: a fill's frame has
+only the price paid."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLUMNS: Final = ("symbol", "trade_id", "recorded_price_int")
 
 
 def write_pushed_fills(session: Session, folder: Path) -> None:
-    """Nothing is written for a run whose own trades move nothing."""
+    """Write the recorded prices; nothing for a run without own impact."""
     if session.plan.impact is None or session.plan.is_at_gateway:
         return
     symbols = list(session.host.instruments)
@@ -27,7 +27,7 @@ def write_pushed_fills(session: Session, folder: Path) -> None:
 
 
 def read_pushed_fills(folder: Path) -> dict[int, int] | None:
-    """Returns the recorded prices by trade; None for a run whose own trades moved nothing."""
+    """Returns the recorded prices by trade; None for a run without own impact."""
     file = folder / FILE
     if not file.is_file():
         return None

@@ -1,4 +1,5 @@
-"""What stood before the resting orders of a run, as far as its tapes show it: prints and displays at their prices."""
+"""Reconstruct the queue before a run's resting orders, as far as its tapes show it: prints and displayed sizes at
+their prices."""
 
 from __future__ import annotations
 
@@ -44,8 +45,8 @@ class Episode:
 
 @dataclass(slots=True)
 class _Resting:
-    """end: its price is gone then, or all of it. own: units of it in what is displayed, 0 in a market recorded without
-    it. shown: (time, units of others at its price); the first is what it joined."""
+    """A resting order. end: of its price, or of the order. own: its units in the displayed size, 0 in a market
+    recorded without it. shown: (time, units of others at its price); the first is the queue it joined."""
 
     order: FilledOrder
     price: int
@@ -56,7 +57,8 @@ class _Resting:
 
 
 def episodes_of(run: Path) -> list[Episode]:
-    """Of each limit order that came to rest where its level was displayed. Raises as read_plan and read_orders do."""
+    """Returns an episode for each limit order that came to rest at a displayed level. Raises as read_plan and
+    read_orders."""
     plan, _ = read_plan(run)
     found = read_orders(run / "journal")
     market = Market(plan, sorted(found.actions.instruments))
@@ -82,7 +84,7 @@ def episodes_of(run: Path) -> list[Episode]:
 
 
 def _ends(journal: Path) -> dict[tuple[int, int], int]:
-    """When the first terms of each order ended, at the exchange; 0 of what was never accepted."""
+    """Returns when the first terms of each order ended, at the exchange; 0: never accepted."""
     with JournalReader(journal) as reader:
         rows = reader.columns("order_event", names=("robot", "order_id", "ts_event", "news"))
     ends: dict[tuple[int, int], int] = {}
@@ -95,7 +97,7 @@ def _ends(journal: Path) -> dict[tuple[int, int], int]:
 
 
 def _resting(found: OrdersOfRun, symbol: str, plan: RunPlan, ends: dict[tuple[int, int], int]) -> list[_Resting]:
-    """By the time of their arrival. An order that takes no time answers the event of that very moment."""
+    """Returns resting orders by arrival. An order without latency follows the event of the same time."""
     facts = found.actions.instruments[symbol]
     later = int(not plan.is_at_gateway and not any(plan.latency_of(facts.venue).longest))
     resting = []
@@ -113,9 +115,9 @@ def _resting(found: OrdersOfRun, symbol: str, plan: RunPlan, ends: dict[tuple[in
 
 
 def _note_displays(resting: list[_Resting], market: Market, symbol: str, trades: list[list[int]]) -> None:
-    """Fills in `shown`, of the market that the exchange had: what differs from the display before, or follows a print.
-    What lies deeper than the display is not known."""
-    printed: dict[int, list[int]] = {}  # when, by price
+    """Fill in `shown` from the exchange's market: sizes that changed, or follow a print. Levels below the displayed
+    depth are unknown."""
+    printed: dict[int, list[int]] = {}  # time by price
     for at, price, *_ in zip(*trades, strict=True):
         printed.setdefault(price, []).append(at)
     waiting = iter(resting)
@@ -132,7 +134,7 @@ def _note_displays(resting: list[_Resting], market: Market, symbol: str, trades:
         working = [each for each in working if time < each.end]
         for each in working:
             if _is_met(book, each):
-                each.end = time  # what fills it from here on is not the queue's
+                each.end = time  # fills from here on do not come from the queue
             elif (units := displayed(book, each.price, buys=each.order.side == _BUY)) is not None:
                 (last, before), others = each.shown[-1], max(units - each.own, 0)
                 times = printed.get(each.price, [])
@@ -141,7 +143,7 @@ def _note_displays(resting: list[_Resting], market: Market, symbol: str, trades:
 
 
 def _displays(market: Market, symbol: str) -> Iterator[tuple[int, tuple[bytes, int]]]:
-    """(time at the exchange, what moves a book): messages of depth, else quotes as snapshots of one level."""
+    """Yields (time at the exchange, book change): depth messages, else quotes as snapshots of one level."""
     latest = -TIME_MAX
     for path, last in market.inputs:
         streams = {number for number, each in streams_of(path).items() if each.symbol == symbol}
@@ -164,14 +166,14 @@ def _displays(market: Market, symbol: str) -> Iterator[tuple[int, tuple[bytes, i
 
 
 def _is_met(book: Book, of: _Resting) -> bool:
-    """The other side has come to the order's price."""
+    """Returns True when the other side has reached the order's price."""
     best = book.asks(1) if of.order.side == _BUY else book.bids(1)
     return bool(best) and (best[0][0] <= of.price if of.order.side == _BUY else best[0][0] >= of.price)
 
 
 def _steps(of: _Resting, trades: list[list[int]]) -> tuple[list[list[int]], bool]:
-    """Displays and prints in the order of their times, a print before the display of the same time; until the first
-    fill, or until something else than the queue decided: a print beyond the price."""
+    """Returns displays and prints by time, a print before the display of the same time; until the first fill, or
+    until something beside the queue decided: a print beyond the price."""
     if not of.shown:
         return [], False
     times, prices, sizes, takers = trades
@@ -191,7 +193,7 @@ def _steps(of: _Resting, trades: list[list[int]]) -> tuple[list[list[int]], bool
             display = next(displays)
             continue
         if time == TIME_MAX:
-            return rows, False  # a fill that no print at its price explains is none of the queue's
+            return rows, False  # a fill without a print at its price does not come from the queue
         traded = beyond = 0
         while at < stop and times[at] == time:
             if takers[at] != of.order.side and prices[at] == of.price:

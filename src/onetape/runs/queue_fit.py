@@ -1,8 +1,8 @@
-"""A queue model from a run's own fills and the market that they met: what `--queue FILE` reads.
+"""Fit a queue model to a run's own fills and their market, for `--queue FILE`.
 
-At a venue nobody sees who left a level. What stood before an order is then a hidden state, and the model is the one
-under which all that became of the orders is most likely. The exchange of a backtest or of a paper run is a model
-itself: there it is the one that was least wrong about the places in the queue at the fills.
+A venue does not show who left a level. The queue before an order is therefore a hidden state, and the fitted model is
+the one under which the orders' outcomes are most likely. The exchange of a backtest or of a paper run is itself a
+model: there the fitted one has the smallest errors of queue positions at the fills.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from onetape.tape.durable import SHARED, write_durably
 __all__ = ["FAMILIES", "QueueFit", "fit_episodes", "fit_queue"]
 
 FAMILIES: Final = (CONSERVATIVE, "power", "power2", "power3", "log", "log2")
-EPISODES_MAX: Final = 5_000  # of more, as many are drawn, the same each time
+EPISODES_MAX: Final = 5_000  # of more, this many are drawn, the same each time
 EXPONENTS: Final = np.geomspace(0.1, 20.0, 70)
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class QueueFit:
-    """low, high: ends of the exponent's interval (95 %, orders drawn anew), None of a model without one. expected:
-    fills that the model gives the prints, each as probable as it was just before it; error: the standard error of their
-    number, where `fills` came; both None of an exchange that is a model. place, conservative: how far off the
-    backtest's place in the queue is at a fill, as the median of its size in shares of the queue joined."""
+    """The result of a fit. low, high: ends of the exponent's interval (95 %, orders resampled), None for a model
+    without one. expected: fills the model predicts from the prints, each by its probability just before it; error:
+    standard error of that number, where `fills` occurred; both None when the exchange is a model. place,
+    conservative: median error of the backtest's queue position at a fill, in shares of the queue joined."""
 
     model: str
     low: float | None
@@ -58,16 +58,15 @@ class QueueFit:
 
 
 def fit_queue(run: Path, out: Path, *, family: str | None = None) -> QueueFit:
-    """Writes the file that `--queue FILE` reads, with the best model of all families, or of one.
-
-    Raises BadInput where no print filled an order whose level was displayed, BadConfig for a family that is none.
+    """Write the file for `--queue FILE` with the best model of all families, or of one. Raises BadInput where no
+    print filled an order at a displayed level, BadConfig for an unknown family.
     """
     if family is not None and family not in FAMILIES:
         raise BadConfig(f"queue model {family!r}", location="--model", todo=f"use one of {', '.join(FAMILIES)}")
     episodes = episodes_of(run)
     if not any(each.is_filled for each in episodes):
         raise BadInput(
-            f"{len(episodes)} orders rested where the tapes display their level, and no print filled one",
+            f"no trade filled one of the {len(episodes)} orders that rested at a displayed level",
             location=str(run),
             todo="name a run with depth or quotes, and trades, whose limit orders filled",
         )
@@ -79,13 +78,14 @@ def fit_queue(run: Path, out: Path, *, family: str | None = None) -> QueueFit:
 
 
 def fit_episodes(episodes: Sequence[Episode], families: Sequence[str] = FAMILIES, *, at_venue: bool) -> QueueFit:
-    """Returns the best of some families. Raises BadInput where none that it takes has a fill."""
+    """Returns the best of some families. Raises BadInput when no fill can be used."""
     if len(episodes) > EPISODES_MAX:
-        kept = [each for each in episodes if at_venue or each.is_filled]  # of a model the others say nothing
+        # when the exchange is a model, other episodes carry no information
+        kept = [each for each in episodes if at_venue or each.is_filled]
         drawn = np.random.default_rng(0).permutation(len(kept))[:EPISODES_MAX]
         episodes = [kept[n] for n in np.sort(drawn)]
     if not any(each.is_filled for each in episodes):
-        raise BadInput(f"no print filled one of {len(episodes)} orders that are fitted to", todo="name another run")
+        raise BadInput(f"no trade filled one of the {len(episodes)} orders to fit", todo="name another run")
     found = []
     for family in families:
         takes_one = QUEUE_MODELS[family][1] > 0
@@ -93,7 +93,7 @@ def fit_episodes(episodes: Sequence[Episode], families: Sequence[str] = FAMILIES
         scores = (
             _likelihoods(episodes, family, exponents)[:, :, 0] if at_venue else _scores(episodes, family, exponents)
         )
-        # An exponent has to earn its place (Akaike).
+        # An exponent must improve the fit enough (Akaike).
         found.append((float(scores.sum(axis=0).max()) - takes_one, family, exponents, scores))
     _, family, exponents, scores = max(found, key=lambda each: each[0])
     best = _peak(exponents, scores.sum(axis=0))
@@ -112,19 +112,19 @@ def fit_episodes(episodes: Sequence[Episode], families: Sequence[str] = FAMILIES
 
 
 def _likelihoods(episodes: Sequence[Episode], family: str, exponents: Floats) -> Floats:
-    """By episode and exponent: log-likelihood, expected fills, their variance."""
+    """Returns by episode and exponent: log-likelihood, expected fills, their variance."""
     number, each_exponent = QUEUE_MODELS[family][0], exponents.tolist()
     return np.array([_core.queue_likelihood(number, each_exponent, each.coins, each.steps) for each in episodes])
 
 
 def _scores(episodes: Sequence[Episode], family: str, exponents: Floats) -> Floats:
-    """The same of an exchange that is a model: it is right about most places or it is another one, so how wrong it is
-    about the others counts little (the root of it)."""
+    """Returns scores when the exchange is a model: the fitted one matches most positions or is wrong, so large
+    errors of the rest count little (their root)."""
     return -np.sqrt(np.abs(_place_errors(episodes, family, exponents)))
 
 
 def _place_errors(episodes: Sequence[Episode], family: str, exponents: Floats) -> Floats:
-    """By episode with a fill and exponent, in shares of the queue joined."""
+    """Returns errors of queue positions by episode with a fill and exponent, in shares of the queue joined."""
     number = QUEUE_MODELS[family][0]
     return np.array(
         [
@@ -137,7 +137,7 @@ def _place_errors(episodes: Sequence[Episode], family: str, exponents: Floats) -
 
 
 def _peak(exponents: Floats, scores: Floats) -> float:
-    """The exponent at the top of the parabola through the best three points."""
+    """Returns the exponent at the top of the parabola through the best three points."""
     at = int(np.argmax(scores))
     if not 0 < at < len(scores) - 1:
         return float(exponents[at])
@@ -148,7 +148,7 @@ def _peak(exponents: Floats, scores: Floats) -> float:
 
 
 def _interval(exponents: Floats, scores: Floats) -> tuple[float, float]:
-    """Of fits to orders drawn anew. A grid cannot tell exponents apart that lie between two of its points."""
+    """Returns the interval of fits to resampled orders, at least as wide as the grid's step."""
     found = interval_of(np.array([_peak(exponents, each) for each in resampled(scores)]))
     assert found is not None
     low, high = found

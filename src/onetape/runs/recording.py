@@ -1,4 +1,4 @@
-"""A run's folder: where it is, and what is put into it when the session has finished."""
+"""Manage a run's folder: its location, and its files when the session has finished."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ STOPPED: Final = "stopped"
 
 @contextmanager
 def new_run(out: str | Path | None, home: Path, name: str, *, replace: bool = False) -> Iterator[Path]:
-    """A new folder for a run, which is gone again if the block fails. replace: a run of that name
-    is set aside before and removed after; if the block fails it is back."""
+    """Create a new folder for a run, removed if the block fails. replace: an existing run of that name is set aside
+    before and removed after; if the block fails it is restored."""
     aside: Path | None = None
     if replace and out is not None and ((path := _named(out, home)) / "run.toml").is_file():
         path = path.resolve()
@@ -66,18 +66,18 @@ def _named(out: str | Path, home: Path) -> Path:
 def run_folder(
     out: str | Path | None, home: Path, name: str, *, todo: str = "choose another name or remove it"
 ) -> Path:
-    """Returns a new folder for a run. `out`: a path, or a bare name, which goes under <home>/runs."""
+    """Returns a new folder for a run. `out`: a path, or a bare name under <home>/runs."""
     if out is not None:
         path = _named(out, home)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            what = "the run exists" if (path / "run.toml").is_file() else "is there and is no run"
-            raise BadConfig(f"{path}: {what}", location="--out", todo=todo)
+            what = "the run exists already" if (path / "run.toml").is_file() else "this exists and is no run"
+            raise BadConfig(f"{what}: {path}", location="--out", todo=todo)
     else:
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         path = home / "runs" / f"{stamp}-{name.lower()}"
         private_folder(path.parent)
         number = 2
-        while True:  # robots that begin in one second each have a folder of their own
+        while True:  # robots that begin in the same second get separate folders
             try:
                 path.mkdir(mode=0o700)
                 break
@@ -90,7 +90,7 @@ def run_folder(
 
 @contextmanager
 def new_folders_removed(*folders: Path) -> Iterator[None]:
-    """On failure the empty ones of `folders` and their parents that were not there before go."""
+    """On failure remove the empty ones of `folders` and their parents that did not exist before."""
     absent = {each for folder in folders for each in (folder, *folder.parents) if not each.exists()}
     try:
         yield
@@ -102,13 +102,13 @@ def new_folders_removed(*folders: Path) -> Iterator[None]:
 
 
 def run_uuid(name: str, plan: RunPlan) -> bytes:
-    """Returns the identity of a run's journal: of its name and plan, so that equal runs are equal."""
+    """Returns the identity of a run's journal, derived from its name and plan: equal runs have equal ones."""
     text = f"{name}|{plan.strategy}|{plan.params}|{plan.seed}|{[each.path for each in plan.inputs]}"
     return hashlib.sha256(text.encode()).digest()[:16]
 
 
 def _whole(plan: RunPlan, folder: Path) -> RunPlan:
-    """Returns the run's plan, as its first life began; how far it has read is the last one's to say."""
+    """Returns the run's plan as of its first incarnation, with the inputs read by the last one."""
     if plan.live is None or plan.live.life == 1:
         return plan
     first, _ = read_plan(folder)
@@ -116,9 +116,8 @@ def _whole(plan: RunPlan, folder: Path) -> RunPlan:
 
 
 def begin_run(session: Session, folder: Path, options: RunOptions, *, named: str, robot: str, after: str = "") -> None:
-    """Before on_start: what a replay needs, also of a run that will be killed. named: the strategy
-    as the configuration has it. after: the run that it takes over from. A run that goes on has all
-    of it."""
+    """Write before on_start what a replay needs, also of a run that will be killed. named: the strategy's reference
+    in the configuration. after: the run that it takes over from. A resumed run has all of it already."""
     if (folder / "run.toml").is_file():
         return
     if options.instruments is not None:
@@ -159,10 +158,10 @@ def record_run(
     stress: Callable[[RunResult], Sequence[StressLine]] | None = None,
     stress_hint: str = "",
 ) -> RunResult:
-    """After finish(): the source, the page and run.toml, which makes the folder a run.
+    """Write the source, the page and run.toml after finish(); run.toml makes the folder a run.
 
     instruments: the file of --instruments, kept for a replay.
-    stress: asked for the stress lines that need more than this run, once its source is kept.
+    stress: returns stress lines that need more than this run, called once its source is kept.
     """
     began: dict[str, Any] = {}
     if (folder / "run.toml").is_file():
@@ -198,6 +197,6 @@ def record_run(
     )
     make_private(folder)
     if plan.kind != "backtest":
-        for each in plan.inputs:  # a live journal is pruned one day, but not under a run
+        for each in plan.inputs:  # live journals are pruned later, but not while a run needs them
             pin(Path(each.path), folder.name, each.first_sequence, each.last_sequence)
     return result

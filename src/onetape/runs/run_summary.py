@@ -1,4 +1,4 @@
-"""What came of a run, in CONTRACT's keys."""
+"""Summarize the result of a run, with CONTRACT's keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from onetape.report.report_data import Assumption, StressLine, bias_word
 from onetape.runs.assumptions import ambiguous_bars
 from onetape.runs.depth_lines import depth_facts
 from onetape.runs.impact_lines import impact_facts
-from onetape.runs.venue_lines import fee_changes
+from onetape.runs.venue_lines import defaulted_of, fee_changes
 from onetape.runs.venue_results import VenueResult, venue_results
 
 __all__ = ["RunResult", "plan_facts", "run_facts", "why_no_orders"]
@@ -61,10 +61,11 @@ class RunResult:
     why_no_orders: str | None = None
     assumptions: list[Assumption] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
-    held: dict[str, str] = field(default_factory=dict)  # at the end: signed quantity by symbol, of hedge mode and side
-    working: list[str] = field(default_factory=list)  # orders that work at the venue though the run has ended
+    # at the end: signed quantity by symbol, in hedge mode also by side
+    held: dict[str, str] = field(default_factory=dict)
+    working: list[str] = field(default_factory=list)  # orders still working at the venue after the run's end
     refusals: dict[str, dict[str, int]] = field(default_factory=dict)  # state -> error -> orders
-    below_lot: dict[str, int] = field(default_factory=dict)  # service -> wishes that were nothing
+    below_lot: dict[str, int] = field(default_factory=dict)  # service -> requests below one lot
     stats: dict[str, Any] = field(default_factory=dict)
     stress: list[StressLine] = field(default_factory=list)
     lookahead: dict[str, Any] | None = None
@@ -74,11 +75,11 @@ class RunResult:
     venues: list[VenueResult] = field(default_factory=list)
     impact: dict[str, Any] = field(default_factory=dict)  # of --impact: fills, unmeasured, cost by currency
     detail: dict[str, int] | None = None  # with --detail-data: events, holes, incomplete
-    delta: dict[str, Any] | None = None  # of a delta.toml: what its operations cost, how long the net delta was off
+    delta: dict[str, Any] | None = None  # of a delta.toml: cost of operations, time with the net delta off
 
     @classmethod
     def of(cls, session: Session, *, run: Path, seconds: float) -> RunResult:
-        """Read off a finished session."""
+        """Read the result of a finished session."""
         loop, host, plan = session.loop, session.host, session.plan
         counters = loop.counters()
         equity = Decimal(loop.equity_text)
@@ -120,7 +121,7 @@ class RunResult:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """One JSON value: money as decimal strings, counts as integers."""
+        """Returns one JSON value: money as decimal strings, counts as integers."""
         made = {
             "run": str(self.run),
             "seconds": round(self.seconds, 6),
@@ -147,7 +148,7 @@ class RunResult:
         }
 
 
-# What the loop counts, by its own names.
+# Counters of the loop, by their own names.
 _COUNTS: Final = (
     "events", "orders", "fills", "liquidations", "deleveragings", "loan_calls", "loan_liquidations", "actions",
     "denied", "rejected", "ambiguous_bars", "ambiguous_fills",
@@ -167,7 +168,7 @@ def _stress_json(each: StressLine) -> dict[str, Any]:
 
 
 def _held(session: Session) -> dict[str, str]:
-    """What the robot holds at the end of its run."""
+    """Returns the robot's positions at the end of its run."""
     instruments, found = session.host.instruments, {}
     for each in session.loop.positions():
         side = str(each.side)
@@ -177,14 +178,14 @@ def _held(session: Session) -> dict[str, str]:
 
 
 def _below_lot(session: Session) -> dict[str, int]:
-    """Wishes of more than nothing and less than one lot, by the service they were made with."""
+    """Returns the number of requests above zero and below one lot, by service."""
     loop = session.loop
     found = {"set_target": loop.targets_below_lot, "set_quotes": loop.levels_below_lot}
     return {service: count for service, count in found.items() if count}
 
 
 def why_no_orders(session: Session) -> str | None:
-    """In words, when nothing was ordered or nothing filled; None when there is nothing to ask."""
+    """Returns why nothing was ordered or nothing filled; None when there were orders and fills."""
     loop, host = session.loop, session.host
     counters = loop.counters()
     if counters["fills"]:
@@ -224,7 +225,7 @@ def plan_facts(session: Session) -> dict[str, Any]:
     import sys
 
     return {
-        # All of them; [params] holds only what was given, so that edited defaults show in a replay.
+        # All of them; [params] has only the chosen ones, so that edited defaults show in a replay.
         "parameters": {name: toml_value(value) for name, value in session.params.items()},
         "versions": {
             "onetape": __version__,
@@ -262,7 +263,7 @@ def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
                 "taker_fee": str(instrument.taker_fee),
                 "origin": str(instrument.origin),
                 "inferred": list(instrument.inferred),
-                "defaulted": list(instrument.defaulted),
+                "defaulted": list(defaulted_of(session.plan, instrument)),
                 "version": instrument.version,
                 "amend": str(instrument.amend),
                 "amend_triggers": instrument.amend_triggers,

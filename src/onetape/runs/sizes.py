@@ -1,4 +1,4 @@
-"""How much each simplification may weigh: put beside its sign in the assumptions box."""
+"""Estimate the effect of each simplification, shown beside its bias in the assumptions box."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["sized"]
 
 
 def sized(data: ReportData) -> list[Assumption]:
-    """Returns the assumptions of `data` with their sizes, where one can be computed. Needs its stats and stress lines;
+    """Returns the assumptions of `data` with their sizes, where computable. Needs its stats and stress lines;
     amounts are of this run, in its currency."""
     if not len(data.fills.ts):
         return list(data.assumptions)
@@ -29,8 +29,7 @@ def _with_size(each: Assumption, data: ReportData) -> Assumption:
 
 
 def _size(key: str, data: ReportData) -> tuple[str, float | None]:
-    """In words, empty where nothing is known, and as money, where it is. A key may name the
-    instrument that it is about."""
+    """Returns the size in words, "" where unknown, and as money, where it is. A key may name its instrument."""
     kind, _, symbol = key.partition(" ")
     match kind:
         case "fees":
@@ -54,7 +53,7 @@ def _size(key: str, data: ReportData) -> tuple[str, float | None]:
 
 
 def _only(data: ReportData, symbol: str) -> list[Market]:
-    """Returns all instruments, of which only this one's money counts."""
+    """Returns all instruments, with money of only this one."""
     return [replace(each, settles_in_run=each.settles_in_run and each.symbol == symbol) for each in data.markets]
 
 
@@ -63,7 +62,7 @@ def _dearer(data: ReportData) -> str:
 
 
 def _rerun(data: ReportData, word: str) -> tuple[str, float | None]:
-    """Returns what the re-run about it changed."""
+    """Returns the change found by the re-run about it."""
     pnl = data.stats.get("pnl")
     if isinstance(pnl, float):
         for line in data.stress:
@@ -83,8 +82,7 @@ def _leverage(data: ReportData) -> str:
 
 
 def _volume_share(data: ReportData) -> str:
-    """Own quantity over what the data's trades, or else its bars, moved: the highest of the
-    instruments."""
+    """Returns own quantity over the market volume of trades, or else bars: the highest of the instruments."""
     own = np.bincount(data.fills.market, data.fills.qty, minlength=len(data.markets))
     moved = np.array([each.traded for each in data.markets])
     traded = moved > 0

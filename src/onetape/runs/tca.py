@@ -1,25 +1,25 @@
-"""Transaction costs of a run: what each parent order cost against the market when it was decided on, and why.
+"""Analyse the transaction costs of a run: the cost of each parent order against the market at its decision, by cause.
 
-With V the value of what filled at a price, s +1 for a buy and -1 for a sell (the other way round for inverse
+With V the value of the filled quantity at a price, s +1 for a buy and -1 for a sell (the other way round for inverse
 contracts), A the mid at the decision, B the mid when the first order arrived at the exchange, M the mid just before a
 fill and P its price:
 
     shortfall = sum of s (V(P) - V(A)) + fees
               = sum of s (V(B) - V(A))      delay
-              + sum of s (V(M) - V(B))      impact: what the market moved while the order worked, own push and drift
-              + sum of s (V(P) - V(M))      spread: what was paid beyond the mid, below zero where it was earned
+              + sum of s (V(M) - V(B))      impact: the market's move while the order worked, own push and drift
+              + sum of s (V(P) - V(M))      spread: paid beyond the mid, below zero where earned
               + fees
 
-In a run whose own takers moved the market (--impact) the market that a fill met is the recorded one, M, and what they
-had made of it: with R the price that the fill would have had without,
+In a run whose own takers moved the market (--impact) a fill meets the recorded market, M, plus
+their impact: with R the fill's price without impact,
 
     impact = sum of s (V(M) - V(B))      drift: of the recorded market, which never saw the run
            + sum of s (V(P) - V(R))      own_push
 
 and spread is the rest. All of it is in whole units of 1e-18, so the parts add up to the shortfall to the last one. A
-cost is positive. Beside it stands what a target had not got when it ended (at its deadline), of which nothing was paid:
+cost is positive. In addition there is the cost of the quantity that a target was short of at its end (its deadline):
 
-    opportunity = sum of s (V(E) - V(A)) of what was missing, E the mid at the end
+    opportunity = sum of s (V(E) - V(A)) of the missing quantity, E the mid at the end
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ CAUSES: Final = ("spread", "impact", "delay", "fees")
 _BUY, _SELL = 1, 2
 _TAKER: Final = 2
 _COLUMNS: Final = ("shortfall", *CAUSES, "against_vwap", "opportunity")
-PARTS: Final = ("own_push", "drift")  # of impact, where a model says them apart
+PARTS: Final = ("own_push", "drift")  # of impact, where a model separates them
 _GROUPS: Final = ("strategy", "symbol", "algo", "side")
 
 
 @dataclass(slots=True)
 class Parent:
-    """One target with its orders, or an order of its own. Costs in 1e-18 of `currency`; prices in halves of a unit."""
+    """One target with its orders, or a single order. Costs in 1e-18 of `currency`; prices in halves of a unit."""
 
     strategy: str
     symbol: str
@@ -69,15 +69,15 @@ class Parent:
     algo: str
     currency: str
     facts: Instrument
-    number: int  # of the target on the tape, else of the order
+    number: int  # number of the target on the tape, else of the order
     start: int  # of the decision, ns
     orders: list[FilledOrder] = field(default_factory=list)
     prices: dict[str, int | Fraction] = field(default_factory=dict)
     cost: dict[str, int] = field(default_factory=dict)
-    notional: int = 0  # of what filled, at the mid at the decision
-    missing: int = 0  # units that the target had not got when it ended
-    ended: int = 0  # ns, 0: it did not, or was no target of an algorithm
-    missed: int = 0  # notional of what was missing
+    notional: int = 0  # value filled, at the mid at the decision
+    missing: int = 0  # units missing at the target's end
+    ended: int = 0  # ns, 0: still working, or no target of an algorithm
+    missed: int = 0  # notional of the missing quantity
 
     @property
     def fills(self) -> list[OrderFill]:
@@ -87,7 +87,7 @@ class Parent:
         return self.facts.cost_units(self.side, halves, size)
 
     def base(self, name: str) -> int:
-        """Returns the notional that basis points of a cost are of, 0 where the cost is not known."""
+        """Returns the notional to which basis points of a cost refer, 0 where the cost is unknown."""
         return (self.notional + self.missed * (name == "opportunity")) * (name in self.cost)
 
     def as_json(self) -> dict[str, Any]:
@@ -112,10 +112,10 @@ class Parent:
 
 @dataclass(slots=True)
 class Costs:
-    """parents: those with a fill whose market is on the tapes, by the time of their decision; unpriced: how many
-    others filled; forced: orders that the venue made itself; other_fees: by asset, of fees that are no part of a
-    shortfall because they were paid in another currency; latency: what orders took, by strategy; own_impact: the
-    coefficient of the square-root law."""
+    """A run's costs. parents: with a fill whose market is on the tapes, by time of decision; unpriced: number of
+    other parents that filled; forced: orders made by the venue itself; other_fees: by asset, fees in other
+    currencies, not part of a shortfall; latency: of orders, by strategy; own_impact: the coefficient of the
+    square-root law."""
 
     currency: str
     parents: list[Parent]
@@ -141,7 +141,8 @@ class Costs:
         }
 
     def causes(self) -> list[dict[str, Any]]:
-        """Returns a row a currency and cause: amount, basis points of the notional, and the ends of their interval."""
+        """Returns a row for each currency and cause: amount, basis points of the notional, and the ends of their
+        interval."""
         found = []
         for currency in dict.fromkeys([self.currency, *(each.currency for each in self.parents)]):
             mine = [each for each in self.parents if each.currency == currency]
@@ -153,7 +154,7 @@ class Costs:
         return found
 
     def grouped(self, by: str) -> list[dict[str, Any]]:
-        """Returns a row a value of `by` and currency, with its shortfall, its interval, and each cause in
+        """Returns a row for each value of `by` and currency, with its shortfall, its interval, and each cause in
         basis points."""
         groups: dict[tuple[str, str], list[Parent]] = defaultdict(list)
         for each in self.parents:
@@ -171,16 +172,16 @@ class Costs:
 
 
 def costs_of(run: Path, law: Impact | None = None) -> Costs:
-    """Of a run's folder. law: as in run_costs. Raises BadConfig for what is none, BadInput where a tape of its market
-    is gone."""
+    """Returns the costs of a run's folder. law: as in run_costs. Raises BadConfig for a folder that is no run,
+    BadInput where a tape of its market is missing."""
     plan, _ = read_plan(run)
     found = read_orders(run / "journal")
     return run_costs(plan, found, Market(plan, sorted(found.actions.instruments)), read_pushed_fills(run), law)
 
 
 def fit_impact(run: Path, out: Path, law: Impact | None = None) -> ImpactFit:
-    """Writes the file that `--impact FILE` reads. law: as in run_costs. Raises BadInput where own impact cannot be told
-    from none."""
+    """Write the file for `--impact FILE`. law: as in run_costs. Raises BadInput when own impact cannot be
+    distinguished from none."""
     fit = costs_of(run, law).own_impact
     if not fit.is_positive:
         raise BadInput(
@@ -198,8 +199,8 @@ def run_costs(
     recorded: Mapping[int, int] | None = None,
     law: Impact | None = None,
 ) -> Costs:
-    """recorded: of a run with own impact, the price that fills would have had without it, by trade. law: what is given
-    beside the coefficient of own impact; else the run's own law, or the default one."""
+    """Returns the costs of a run. recorded: for a run with own impact, the price of each fill without it, by trade.
+    law: fixed values beside the coefficient of own impact; else the run's own law, or the default one."""
     root = "/" + plan.strategy.rpartition(":")[2].lower()
     groups: dict[tuple[bool, int, str, int], Parent] = {}
     forced = sum(bool(order.forced and order.fills) for order in found.orders.values())
@@ -231,7 +232,7 @@ def run_costs(
     costs = Costs(plan.currency, [], fit, forced=forced, latency=_latency(found, root))
     for symbol in dict.fromkeys(each.symbol for each in wanted):
         mine = [each for each in wanted if each.symbol == symbol]
-        # An order that takes no time answers the event of that very moment; one that travels arrives before it.
+        # An order without latency answers the event of the same time; one that travels arrives before it.
         at_once = not plan.is_at_gateway and not any(plan.latency_of(mine[0].facts.venue).longest)
         costs.reference[symbol] = _note_costs(mine, market, symbol, int(at_once))
         if recorded is not None:
@@ -261,8 +262,8 @@ def _own_impact(parents: Sequence[Parent], plan: RunPlan, found: OrdersOfRun, ma
 
 
 def _latency(found: OrdersOfRun, root: str) -> list[dict[str, Any]]:
-    """Returns a row a strategy and way, in ms: from the event that an order was decided on to the venue's stamp of its
-    answer, from there to the robot, and both. Clocks that disagree make one way longer and the other shorter."""
+    """Returns a row for each strategy and way, in ms: from the event behind an order to the venue's stamp of its
+    answer, from there to the robot, and both. A clock offset lengthens one way and shortens the other."""
     stamps: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
     for order in found.orders.values():
         if order.answered and not order.forced:
@@ -278,7 +279,7 @@ def _latency(found: OrdersOfRun, root: str) -> list[dict[str, Any]]:
 
 
 def _note_ends(groups: dict[tuple[bool, int, str, int], Parent], found: OrdersOfRun, root: str) -> None:
-    """Of targets that ended; one that no order was sent for is a parent, too."""
+    """Add the ends of targets; one without any order is a parent, too."""
     for number, target in found.targets.items():
         symbol = str(target["symbol"])
         if "ended" not in target or symbol not in found.actions.instruments:
@@ -293,12 +294,13 @@ def _note_ends(groups: dict[tuple[bool, int, str, int], Parent], found: OrdersOf
             parent = Parent(location, symbol, side, algo, facts.settle, facts, number, start)
             groups[keys[0]] = parent
         if parent is not None:
-            # What others of the run traded beside it may have carried the position past the target.
+            # Other trades of the run in the symbol may have carried the position past the target.
             parent.ended, parent.missing = target["ended"], max(missing if parent.side == "buy" else -missing, 0)
 
 
 def _note_costs(parents: Sequence[Parent], market: Market, symbol: str, later: int) -> str:
-    """Fills in prices and costs; says what the prices are of. later: ns by which an order that takes looks further."""
+    """Fill in prices and costs; returns the kind of prices. later: ns by which an order without latency looks
+    further."""
 
     def of_fills(parent: Parent) -> list[int]:
         return [fill.time + later * (fill.liquidity == _TAKER) for fill in parent.fills]
@@ -336,13 +338,13 @@ def _note_costs(parents: Sequence[Parent], market: Market, symbol: str, later: i
             each.missed = abs(each.facts.core.notional_doubled(decided, each.missing))
             each.cost["opportunity"] = value(end, each.missing) - value(decided, each.missing)
         if vwap:
-            low, high = value(vwap // 1, size), value(vwap // 1 + 1, size)  # between two prices that there are
+            low, high = value(vwap // 1, size), value(vwap // 1 + 1, size)  # between two existing prices
             each.cost["against_vwap"] = paid - low - round((high - low) * (vwap % 1))
     return kind
 
 
 def _note_push(parents: Sequence[Parent], recorded: Mapping[int, int]) -> None:
-    """What own takers had made of the market is impact, and no spread."""
+    """Count the displacement by own takers as impact instead of spread."""
     for each in parents:
         if not each.cost:
             continue
@@ -356,7 +358,7 @@ def _note_push(parents: Sequence[Parent], recorded: Mapping[int, int]) -> None:
 
 
 def _arrival(parent: Parent) -> list[int]:
-    """When the first of its orders was at the exchange; of a parent without one the decision."""
+    """Returns when the first order reached the exchange; of a parent without orders the decision's time."""
     came = [order.arrived or order.fills[0].time for order in parent.orders if order.arrived or order.fills]
     return [min(came, default=parent.start)]
 
@@ -378,8 +380,8 @@ def _row(parents: Sequence[Parent], name: str, interval: tuple[float | None, flo
 
 
 def _errors(parents: Sequence[Parent]) -> dict[str, tuple[float | None, float | None]]:
-    """Returns the interval of each cost in basis points, by parents drawn anew. None for fewer than two, which say
-    nothing of how much it varies."""
+    """Returns the interval of each cost in basis points, from resampled parents. None for fewer than two, which show
+    no variation."""
     columns = (*_COLUMNS, *PARTS)
     found: dict[str, tuple[float | None, float | None]] = dict.fromkeys(columns, (None, None))
     if len(parents) < 2:

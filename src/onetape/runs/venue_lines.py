@@ -1,4 +1,4 @@
-"""What a run's venues did and by which rules, in the words of the report's assumptions."""
+"""Describe a run's venues and their rules, for the report's assumptions."""
 
 from __future__ import annotations
 
@@ -14,15 +14,24 @@ from onetape.model.instrument import Instrument, Kind
 from onetape.model.time import format_duration, format_time
 from onetape.report.report_data import Assumption
 
-__all__ = ["fee_changes", "fee_lines", "liquidation_lines", "percent", "venue_lines"]
+__all__ = ["defaulted_of", "fee_changes", "fee_lines", "liquidation_lines", "percent", "venue_lines"]
+
+_FEES = {"maker_fee", "taker_fee", "fee_tiers"}  # facts of an instrument that --fee replaces
 
 _AMEND_WORDS = {
     AmendRule.DECREASE_KEEPS: "a smaller size keeps the place in the queue, any other change loses it",
     AmendRule.REQUEUES: "every change loses the place in the queue",
     AmendRule.DECREASE_ONLY: "a smaller size keeps the place in the queue, any other change is refused",
-    AmendRule.NONE: "no change is taken",
+    AmendRule.NONE: "orders cannot be amended",
 }
+RULE = " (the venue's rule)"
 _MET_WORDS = {MetTrigger.FIRES: "fires at once", MetTrigger.REFUSED: "is refused"}
+
+
+def defaulted_of(plan: RunPlan, instrument: Instrument) -> tuple[str, ...]:
+    """Returns which facts of an instrument nobody specified: fees are not among them where the run has its own."""
+    replaced = _FEES if plan.fee_of(instrument.venue) is not None else set[str]()
+    return tuple(name for name in instrument.defaulted if name not in replaced)
 
 
 def venue_lines(session: Session) -> list[Assumption]:
@@ -38,16 +47,18 @@ def venue_lines(session: Session) -> list[Assumption]:
         text = "; ".join(
             f"{venue} takes {orders} orders in {format_duration(window)}" for venue, (orders, window) in limits.items()
         )
-        lines.append(Assumption(f"{text}; {counters['rate_limited']} were refused for it"))
+        lines.append(Assumption(f"{text}; {counters['rate_limited']} orders were refused for their rate"))
     if options.trigger_delay:
-        lines.append(Assumption(f"triggers need {format_duration(options.trigger_delay)}"))
+        lines.append(
+            Assumption(f"an order goes live {format_duration(options.trigger_delay)} after its trigger is met")
+        )
     lines += [Assumption(f"closed {each}") for each in options.closed]
     if plan.hours is not None:
         text = f"the robot trades {plan.hours.shown} only"
         lines.append(Assumption(f"{text}: a stop cancels its orders and keeps its position"))
     if options.borrow:
         rates = ", ".join(f"{name} {percent(rate)}" for name, rate in options.borrow.items())
-        lines.append(Assumption(f"spot may be bought and sold on loan, at an hour's {rates}"))
+        lines.append(Assumption(f"spot may be bought and sold on loan, at hourly rates of {rates}"))
         lines += _loan_lines(session)
     lines += _adl_lines(session)
     if counters["settlements"]:
@@ -61,7 +72,7 @@ def venue_lines(session: Session) -> list[Assumption]:
 def _loan_lines(session: Session) -> list[Assumption]:
     levels, counters = session.plan.venue.loans, session.loop.counters()
     if levels is None or not levels.call:
-        text = "loans are not called in when the account can no longer carry them"
+        text = "the venue never calls loans in, even when the account can no longer cover them"
         return [Assumption(text, 1, key="loans")]
     text = (
         f"loans are called at {levels.call:g} of assets over debts, and repaid by the venue at the "
@@ -79,7 +90,7 @@ def _loan_lines(session: Session) -> list[Assumption]:
         else 1
     )
     if leverage > 1 and Decimal(leverage) / (leverage - 1) <= levels.liquidation:
-        text = f"at {leverage}x a loan taken to the full is repaid by the venue at the next event"
+        text = f"at {leverage}x the venue repays a fully drawn loan at the next event"
         lines.append(Assumption(text, 0, key="loans"))
     return lines
 
@@ -88,18 +99,18 @@ def _adl_lines(session: Session) -> list[Assumption]:
     facts, counters = session.plan.venue.adl, session.loop.counters()
     if not facts:
         return []
-    text = f"{counters['deleveragings']} positions were taken over by the venue, as stated in the "
-    text += f"file of rules ({len(facts)} facts"
+    text = f"the venue took over {counters['deleveragings']} positions, as the rules of --instruments "
+    text += f"say ({len(facts)} facts"
     if counters["deleveragings_missed"]:
-        text += f", {counters['deleveragings_missed']} of them found nothing to take"
+        text += f", {counters['deleveragings_missed']} of them met no position"
     never = len(facts) - counters["deleveragings"] - counters["deleveragings_missed"]
     if never:
         text += f", {never} outside the time of the run"
-    return [Assumption(f"{text}): a stress that no data contain", -1, key="adl")]
+    return [Assumption(f"{text}): a stress test, not part of the data", -1, key="adl")]
 
 
 def amend_lines(session: Session) -> list[Assumption]:
-    """One for each rule in force."""
+    """Returns one line for each rule of amendments in force."""
     ruled: dict[tuple[AmendRule, bool, bool], list[str]] = {}
     for each in session.host.instruments.values():
         fact = venue_facts.amend_fact(each.venue, each.kind)
@@ -109,9 +120,9 @@ def amend_lines(session: Session) -> list[Assumption]:
     for (rule, triggers, is_fact), symbols in ruled.items():
         text = f"amending an order of {', '.join(symbols)}: {_AMEND_WORDS[rule]}"
         if not triggers and rule is not AmendRule.NONE:
-            text += "; orders whose trigger waits cannot be amended"
+            text += "; orders that wait for a trigger cannot be amended"
         if is_fact:
-            text += " (the venue's rule)"
+            text += RULE
         elif rule is AmendRule.DECREASE_KEEPS and triggers:
             text += " (the common rule)"
         lines.append(Assumption(text, None if is_fact else 0, key="amend"))
@@ -119,7 +130,7 @@ def amend_lines(session: Session) -> list[Assumption]:
 
 
 def trigger_lines(session: Session) -> list[Assumption]:
-    """One for each rule of triggers that are met on arrival."""
+    """Returns one line for each rule of triggers that are met on arrival."""
     ruled: dict[tuple[MetTrigger, bool], list[str]] = {}
     for each in session.host.instruments.values():
         fact = venue_facts.trigger_fact(each.venue, each.kind)
@@ -127,8 +138,8 @@ def trigger_lines(session: Session) -> list[Assumption]:
         ruled.setdefault((each.met_triggers, is_fact), []).append(each.symbol)
     return [
         Assumption(
-            f"an order of {', '.join(symbols)} whose trigger is met when it arrives "
-            f"{_MET_WORDS[met]}{' (the venue is known to do so)' if is_fact else ''}",
+            f"an order of {', '.join(symbols)} whose trigger is already met when it arrives "
+            f"{_MET_WORDS[met]}{RULE if is_fact else ''}",
             None if is_fact else 0,
             key="triggers",
         )
@@ -142,8 +153,8 @@ def _volumes(plan: RunPlan) -> str:
 
 
 def fee_changes(session: Session) -> list[dict[str, Any]]:
-    """Returns the first hundred changes of tier: `time` (ns), `symbol`, `tier`, its rates, and the volume of thirty
-    days that reached it."""
+    """Returns the first hundred changes of fee tier: `time` (ns), `symbol`, `tier`, its rates, and the volume of
+    thirty days that reached it."""
     symbols = list(session.host.instruments)
     return [
         {
@@ -159,7 +170,7 @@ def fee_changes(session: Session) -> list[dict[str, Any]]:
 
 
 def fee_lines(session: Session) -> list[Assumption]:
-    """Schedules by volume, where they come from, and where the run stays at a base tier."""
+    """Returns lines on fee schedules by volume, their sources, and instruments that stay at a base tier."""
     lines = []
     instruments = list(session.host.instruments.values())
     tiered = [(i, each) for i, each in enumerate(instruments) if each.fee_tiers]
@@ -174,25 +185,19 @@ def fee_lines(session: Session) -> list[Assumption]:
         more = "; the others in run.toml" if changes > 3 else ""
         lines.append(
             Assumption(
-                f"fees by the run's own volume of 30 days, {_volumes(session.plan)} at the start: "
+                f"fees follow the run's own 30-day volume, {_volumes(session.plan)} at the start: "
                 f"{changes} changes of tier, {ends}" + (f" ({shown}{more})" if shown else "")
             )
         )
     lines += _schedule_lines([each for _, each in tiered])
     flat = sorted(
-        {
-            each.venue
-            for each in instruments
-            if session.plan.fee_of(each.venue) is None
-            and not each.fee_tiers
-            and {"maker_fee", "taker_fee"} & set(each.defaulted)
-        }
+        {each.venue for each in instruments if not each.fee_tiers and _FEES & set(defaulted_of(session.plan, each))}
     )
     if flat:
         lines.append(
             Assumption(
-                f"fees stay at the base tier of {', '.join(flat)} whatever was traded: no dated "
-                "schedule of theirs is shipped for these instruments",
+                f"fees stay at the base tier of {', '.join(flat)}, whatever volume was traded: no dated fee "
+                "schedule is shipped for these instruments",
                 -1,
                 key="base tier",
             )
@@ -208,7 +213,7 @@ def _schedule_lines(tiered: list[Instrument]) -> list[Assumption]:
             continue
         text = f"fee schedule of {each.venue}: {found.about}, {found.as_of}"
         if found.needs:
-            text += f"; the venue also asks for {found.needs}, which is taken as given"
+            text += f"; its tiers also require {found.needs}, which is assumed"
         lines[text] = Assumption(text, 1 if found.needs else 0, key="fee schedule")
     return list(lines.values())
 
@@ -221,19 +226,21 @@ def liquidation_lines(session: Session) -> list[Assumption]:
         return lines
     bare = [each.symbol for each in contracts if not each.maintenance_rate]
     if bare:
-        lines.append(Assumption(f"no maintenance rate known, liquidated at zero equity: {', '.join(bare)}", 1))
+        lines.append(
+            Assumption(f"the maintenance rate is unknown, so liquidation is at zero equity: {', '.join(bare)}", 1)
+        )
     thin = [each.symbol for each in contracts if each.maintenance_rate * (each.leverage or session.plan.leverage) >= 1]
     if thin:
         lines.append(
             Assumption(
-                "at this leverage a position starts with less margin than its maintenance, and "
-                f"without more behind it is liquidated at the next event: {', '.join(thin)}"
+                "at this leverage the initial margin is below the maintenance margin: without further equity a "
+                f"position is liquidated at the next event: {', '.join(thin)}"
             )
         )
     if counters["liquidations"]:
-        text = f"{counters['liquidations']} forced closings at the mark"
+        text = f"{counters['liquidations']} liquidations at the mark price"
         if counters["liquidations_without_mark"]:
-            text += f", {counters['liquidations_without_mark']} of them by the last price or the mid"
+            text += f", {counters['liquidations_without_mark']} of them at the last price or the mid"
         if counters["insurance_payments"]:
             text += f"; {counters['insurance_payments']} losses beyond the margin were not charged"
         lines.append(Assumption(text, 1 if counters["insurance_payments"] else 0))

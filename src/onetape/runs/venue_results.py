@@ -1,4 +1,4 @@
-"""What came of a run at each venue, and what its accounts and ways to them take for granted."""
+"""Compute a run's result at each venue, with the assumptions on accounts and latency."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _MONEY = ("cash", "final_equity", "pnl", "fees", "funding", "volume")
 
 @dataclass(slots=True)
 class VenueResult:
-    """One venue and one currency that its instruments settle in; amounts in that currency.
+    """The result at one venue in one settle currency; amounts in that currency.
 
-    cash and final_equity are None where one account serves several venues: nobody can say which
-    part of it is whose. volume is what own fills were worth, fees those of fills.
+    cash and final_equity are None where one account serves several venues: its money belongs to no single one.
+    volume is the value of own fills, fees are those of fills.
     """
 
     venue: str
@@ -37,7 +37,7 @@ class VenueResult:
     volume: Decimal
 
     def as_json(self) -> dict[str, Any]:
-        """Money as decimal strings."""
+        """Returns money as decimal strings."""
         amounts = {name: getattr(self, name) for name in _MONEY}
         return {
             "venue": self.venue,
@@ -46,15 +46,15 @@ class VenueResult:
         }
 
     def line(self) -> VenueLine:
-        """For the report."""
+        """Returns the line for the report."""
         amounts = (getattr(self, name) for name in _MONEY)
         return VenueLine(self.venue, self.currency, *(None if each is None else float(each) for each in amounts))
 
 
 def venue_results(session: Session) -> list[VenueResult]:
-    """By venue and currency, in the order of the instruments. A venue with an account of its own
-    gained what its equity did; with one account for several, its instruments' profits are summed
-    and interest belongs to nobody."""
+    """Returns results by venue and currency, in the order of the instruments. A venue with an account of its own
+    gained its change of equity; with one account for several, its instruments' profits are summed and interest is
+    assigned to none."""
     loop, host, plan = session.loop, session.host, session.plan
     rows: dict[tuple[str, str], list[int]] = {}
     for index, each in enumerate(host.instruments.values()):
@@ -72,7 +72,7 @@ def venue_results(session: Session) -> list[VenueResult]:
             cash = plan.money.get(account, {}).get(currency, Decimal(0))
             number = host.money_index(account, currency)
             equity = Decimal(loop.equity_of_text(number))
-            # A contract's currency that came with the tape began at nothing.
+            # The currency of a contract that came with the tape began at zero.
             pnl = equity - session.start_money.get((account, currency), Decimal(0))
             pnl -= Decimal(loop.moved_in_of_text(number))
         found.append(VenueResult(venue, currency, cash, equity, pnl, fees, funding, volume))
@@ -80,7 +80,7 @@ def venue_results(session: Session) -> list[VenueResult]:
 
 
 def account_lines(session: Session) -> list[Assumption]:
-    """Returns the cash, and what of it could serve where."""
+    """Returns the cash, and at which venues each part was usable."""
     plan = session.plan
     lines = [Assumption(f"cash {accounts_text(plan.money)}, leverage {plan.leverage}x, {plan.margin} margin", None)]
     venues = sorted({each.venue for each in session.host.instruments.values()})
@@ -88,19 +88,19 @@ def account_lines(session: Session) -> list[Assumption]:
         if len(venues) > 1:
             split = ",".join(f"{venue}=.." for venue in venues)
             text = (
-                f"one account serves {', '.join(venues)}: money moves between them at once and "
-                f"margin at one covers positions at the other; --cash '{split}' keeps them apart"
+                f"one account serves {', '.join(venues)}: money moves between the venues at once, and margin at one "
+                f"covers positions at another; --cash '{split}' gives each its own"
             )
             lines.append(Assumption(text, 1, key="one account"))
         return lines
     if len(venues) > 1:
-        text = f"{', '.join(venues)} have an account each: nothing is moved between them"
+        text = f"{', '.join(venues)} have an account each: no money moves between them"
         lines.append(Assumption(text, None))
     names = {name for cash in plan.accounts.values() for name in cash} | {
         each.settle for each in session.host.instruments.values()
     }
     if par := sorted(name for name in names if name != plan.currency and plan.counts(name)):
-        text = f"equity is in {plan.currency}, and one {' or '.join(par)} counts as one of it"
+        text = f"equity is in {plan.currency}; one {' or '.join(par)} counts as one {plan.currency}"
         lines.append(Assumption(text, 0, key="par"))
     settled = {each.settle for each in session.host.instruments.values()}
     if left := sorted(name for name in settled if not plan.counts(name)):
@@ -113,13 +113,13 @@ def account_lines(session: Session) -> list[Assumption]:
 
 
 def latency_text(plan: RunPlan) -> str:
-    """`10ms,10ms`, or with what is another's: `10ms,10ms; kraken 20ms,80ms`."""
+    """Returns `10ms,10ms`, or with other venues': `10ms,10ms; kraken 20ms,80ms`."""
     named = [f"{venue} {latency}" for venue, latency in plan.latencies.items()]
     return "; ".join([str(plan.latency), *named])
 
 
 def latency_lines(plan: RunPlan, venues: Iterable[str]) -> list[Assumption]:
-    """Returns how long the ways are: one line for all venues, or one for each where some are named."""
+    """Returns the latencies: one line for all venues, or one for each where some are named."""
     if not plan.latencies:
         return _latency_lines(plan.latency, "", "")
     lines: list[Assumption] = []
@@ -136,6 +136,6 @@ def _latency_lines(latency: Latency, prefix: str, suffix: str) -> list[Assumptio
         text = f"{prefix}orders reach the exchange at once: no latency"
         lines = [Assumption(text, 1, key=f"latency{suffix}")]
     if latency.clock == RECEIPT:
-        said = f"{prefix}the market that an order meets is as old as the feed: news came at once"
+        said = f"{prefix}the exchange runs on the receipt times of the data: the robot sees the market at once"
         lines.append(Assumption(said, 1, key=f"feed{suffix}"))
     return lines

@@ -1,1 +1,1 @@
-"""Which symbols meet a condition: journals followed by the core's scan."""
+"""Find symbols that meet a condition: the core's scan over journals."""

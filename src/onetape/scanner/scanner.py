@@ -1,4 +1,4 @@
-"""A condition followed over the journals of a market: of processes that run, or of a tape."""
+"""Follow a condition over the journals of a market: of running processes, or of a tape."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from onetape.tape.wait import Waiter
 __all__ = ["Match", "Scanner", "market_journals"]
 
 FRAMES_MAX: Final = 1 << 18
-SWEEP: Final = SECOND  # windows slide while nothing comes
-GAP_MAX: Final = 8 * DAY  # between frames; beyond the longest window nothing slides
+SWEEP: Final = SECOND  # windows slide without frames
+GAP_MAX: Final = 8 * DAY  # gap between frames; beyond the longest window nothing changes
 MATCHES_MAX: Final = 100_000
 CHOSEN_EVERY: Final = 60 * SECOND  # those with the most turnover, live
-PART: Final = 5 * 60 * SECOND  # of the hour of which turnover is taken
+PART: Final = 5 * 60 * SECOND  # step within the hour of which turnover is summed
 _AGE: Final = parse_condition("age >= 0").values(())[0].steps
 HUB: Final = "hub"
-KINDS: Final = ("gateway-", "collector-", HUB)  # of journals that have a market
+KINDS: Final = ("gateway-", "collector-", HUB)  # of journals with a market
 
 
 def market_journals(home: Path) -> list[Path]:
-    """Of the processes that write a market now; of a hub alone where one runs: it has
-    everything once. Raises ProcessDown where none does."""
+    """Returns the journals of the processes that write a market now; of a running hub only its own, which has
+    everything once. Raises ProcessDown where there is none."""
     found = []
     for path in sorted((home / "journal").glob("*")):
         if path.name.startswith(KINDS) and is_tape(path):
@@ -58,13 +58,13 @@ def market_journals(home: Path) -> list[Path]:
 
 @dataclass(slots=True)
 class Match:
-    """A symbol from when it met the condition. values: as they were then, None: not known. until:
-    when it ended, ns; None: it goes on."""
+    """A symbol that met the condition. values: at that time, None: unknown. until: when it ended, ns; None: it still
+    does."""
 
     symbol: str
     ts: int
     values: dict[str, float | None]
-    age_ms: float | None  # of its last quote, when it began
+    age_ms: float | None  # of its last quote, at the beginning
     until: int | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -72,8 +72,7 @@ class Match:
 
 
 class _Turnovers:
-    """What was traded in the last hour that the journals have, by symbol. A look reads what has come since the one
-    before."""
+    """The turnover of the journals' last hour, by symbol. Each look reads new frames since the one before."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._readers = [JournalReader(path) for path in paths]
@@ -106,9 +105,8 @@ class _Turnovers:
 
 @dataclass(slots=True)
 class Scanner:
-    """Of one condition. Frames of all journals are taken in order of their times. Raises
-    UnknownSymbol where the condition, or `wanted`, names a symbol that no journal has; that of a
-    damaged journal."""
+    """Scans for one condition. Frames of all journals are taken in order of their times. Raises UnknownSymbol where
+    the condition, or `wanted`, names a symbol that no journal has; the reader's error for a damaged journal."""
 
     paths: Sequence[Path]
     condition: Condition
@@ -118,7 +116,7 @@ class Scanner:
     _symbols: dict[str, int] = field(default_factory=dict, init=False)
     _names: list[str] = field(default_factory=list, init=False)
     _going: dict[int, Match] = field(default_factory=dict, init=False)
-    _hidden: dict[int, Match] = field(default_factory=dict, init=False)  # that go on, of symbols not chosen now
+    _hidden: dict[int, Match] = field(default_factory=dict, init=False)  # open matches of symbols no longer selected
     _chosen: list[str] = field(default_factory=list, init=False)
     _readers: list[JournalReader] = field(default_factory=list, init=False)
     _turnovers: _Turnovers | None = field(default=None, init=False)
@@ -127,7 +125,7 @@ class Scanner:
     def __post_init__(self) -> None:
         for path in self.paths:
             self._readers.append(JournalReader(path))
-        if self.is_live:  # so much of the past as the longest window wants
+        if self.is_live:  # how much past the longest window needs
             since = time.time_ns() - max(self.condition.windows, default=0) - 2 * SECOND
             for reader in self._readers:
                 reader.seek_time(since)
@@ -139,12 +137,13 @@ class Scanner:
         if self.wanted.top:
             turnovers = _Turnovers(self.paths)
             self._chosen = self.wanted.chosen(dict.fromkeys(there, 0.0) | turnovers.look())
-            if self.is_live:  # all are followed: one that is chosen later has its windows then
+            if self.is_live:  # all are followed: one selected later has its windows then
                 self._turnovers = turnovers
             else:
                 turnovers.close()
                 wanted = set(self._chosen)
-        for name in dict.fromkeys((*self.condition.symbols, *sorted(wanted))):  # what it names comes first
+        # symbols named by the condition come first
+        for name in dict.fromkeys((*self.condition.symbols, *sorted(wanted))):
             self._symbols[name] = len(self._names)
             self._names.append(name)
         programs = self.condition.values(self._names)
@@ -174,21 +173,21 @@ class Scanner:
         return self._scan.checks
 
     def sweep(self, now: int) -> None:
-        """Judges every symbol as of a time, ns; what changed comes with the next matches."""
+        """Evaluate every symbol as of a time, ns; changes come with the next matches."""
         self._scan.sweep(now)
 
     @property
     def is_written(self) -> bool:
-        """Each of the journals has a writer."""
+        """Returns True while each of the journals has a writer."""
         return all(reader.writer_alive for reader in self._readers)
 
     @property
     def frames(self) -> int:
-        """Returns how many have been written to the journals."""
+        """Number of frames written to the journals."""
         return sum(reader.last_sequence for reader in self._readers)
 
     def meeting(self, now: int) -> frozenset[str]:
-        """Returns the symbols that meet the condition by all that the journals have, as of `now`, ns."""
+        """Returns the symbols that meet the condition with all frames in the journals, as of `now`, ns."""
         for _ in self._taken(TIME_MAX):
             pass
         self._scan.sweep(now)
@@ -200,13 +199,13 @@ class Scanner:
     # --- running ----------------------------------------------------------------------------------
 
     def over(self, seconds: float | None = None) -> Iterator[Match]:
-        """Of what the journals have, to their end or for so long by their own time: each match as it
-        begins, and once more as it ends."""
+        """Yields matches of existing frames, to the journals' end or for this long by their own time: each match as
+        it begins, and again as it ends."""
         until, boundary = TIME_MAX, 0
         while True:
             yield from self._taken(boundary)
             now = self._scan.next_time
-            if now >= until:  # TIME_MAX: there is no more
+            if now >= until:  # TIME_MAX: no more frames
                 break
             if not boundary:
                 until = TIME_MAX if seconds is None else now + round(seconds * SECOND)
@@ -220,7 +219,7 @@ class Scanner:
     def live(
         self, seconds: float | None = None, *, spin: float = 0.0, clock: Callable[[], int] = time.time_ns
     ) -> Iterator[Match]:
-        """Of what comes, until so long has passed: likewise. spin: seconds of looking without sleep."""
+        """Yields matches of arriving frames for this long, as `over`. spin: seconds of polling without sleep."""
         ends = None if seconds is None else clock() + round(seconds * SECOND)
         waiter = Waiter()
         for reader in self._readers:
@@ -272,7 +271,7 @@ class Scanner:
         return self._turnovers is None or symbol in self._chosen or symbol in self.condition.symbols
 
     def _choose(self, now: int) -> Iterator[Match]:
-        """Chooses those with the greatest turnover anew: matches of who goes end, of who comes begin."""
+        """Select the symbols with the largest turnover anew: matches of removed ones end, of added ones begin."""
         if self._turnovers is None:
             return
         self._chosen = self.wanted.chosen(dict.fromkeys(self._names, 0.0) | self._turnovers.look(), self._chosen)
@@ -289,7 +288,7 @@ class Scanner:
     # --- symbols ----------------------------------------------------------------------------------
 
     def _there(self) -> set[str]:
-        """Up to the end of each journal: a tape begins with them, behind where its reader stands."""
+        """Read the symbols up to the end of each journal: on a tape they come first, before the reader's position."""
         found: set[str] = set()
         for path in self.paths:
             with JournalReader(path) as reader:
@@ -298,7 +297,7 @@ class Scanner:
         return found
 
     def _map(self, feed: int, stream: int, instrument: Instrument) -> None:
-        """A stream of a symbol that nobody wants is passed over; a new symbol is taken up."""
+        """Map a stream: unwanted symbols are skipped, new ones added."""
         name = instrument.symbol
         if name not in self._symbols:
             if self.wanted.names or (self.wanted.top and self._turnovers is None):

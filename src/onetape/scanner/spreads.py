@@ -1,4 +1,4 @@
-"""What one thing costs at several venues at once, with the age of each quote."""
+"""Compare prices of one instrument at several venues, with the age of each quote."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from onetape.tape.journal import JournalReader
 
 __all__ = ["QUOTE_AGE_MAX", "LastQuote", "SpreadRow", "last_quotes", "spread_rows"]
 
-QUOTE_AGE_MAX: Final = MINUTE  # of the newest of all: an older quote is no price any more
+QUOTE_AGE_MAX: Final = MINUTE  # relative to the newest of all: an older quote is no price
 
 
 class LastQuote(NamedTuple):
-    """Of one symbol: prices, and when it was received, ns UTC."""
+    """The last quote of one symbol: prices, and when it was received, ns UTC."""
 
     symbol: str
     bid: float
@@ -28,9 +28,9 @@ class LastQuote(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SpreadRow:
-    """The best of all pairs of venues: sold at one's bid, bought at the other's ask. symbol: what the
-    venues' symbols have in common. venues: the symbol with the bid, then the one with the ask.
-    spread: bid less ask, above 0 where buying at one and selling at the other earns."""
+    """The best of all pairs of venues: selling at one's bid, buying at the other's ask. symbol: common part of the
+    venues' symbols. venues: the symbol with the bid, then the one with the ask. spread: bid less ask, above 0 where
+    buying at one and selling at the other earns."""
 
     symbol: str
     venues: tuple[str, str]
@@ -59,18 +59,18 @@ class SpreadRow:
 
 
 def last_quotes(paths: Sequence[Path], now: int | None = None) -> tuple[list[LastQuote], int]:
-    """Returns the newest quote with two sides of each symbol, up to `QUOTE_AGE_MAX` old, in order of their symbols, and
-    as of when: `now`, ns, or the newest frame of all. Raises that of a damaged journal."""
+    """Returns the newest two-sided quote of each symbol, up to `QUOTE_AGE_MAX` old, in order of symbols, and as of
+    when: `now`, ns, or the newest frame. Raises the reader's error for a damaged journal."""
     newest = now if now is not None else max(map(_last_time, paths), default=0)
     found: dict[str, LastQuote] = {}
     for path in paths:
         with JournalReader(path) as reader:
             reader.seek_sequence(reader.last_sequence)
-            instruments = dict(reader.instruments)  # all that there are: rows of quotes say of none
+            instruments = dict(reader.instruments)  # all instruments, which rows of quotes do not name
             reader.seek_time(newest - QUOTE_AGE_MAX)
             for rows in reader.chunks("quote"):
                 sided = rows[(rows["bid"] > 0) & (rows["ask"] > 0)]
-                # Of each stream the last row.
+                # The last row of each stream.
                 streams = dict(zip(sided["stream"].tolist(), range(len(sided)), strict=True))
                 for stream, at in streams.items():
                     facts = instruments[stream]
@@ -92,9 +92,9 @@ def _last_time(path: Path) -> int:
 def spread_rows(
     quotes: Iterable[LastQuote], now: int, names: Mapping[str, Sequence[str]] | None = None
 ) -> list[SpreadRow]:
-    """One for each thing that two venues or more have, the widest first. names: what is the same, as
-    [symbols] of a configuration; else it is the same base and quote, spot and perpetual among each
-    other, and dated contracts, options and free names have no counterpart."""
+    """Returns a row for each instrument at two venues or more, the widest spread first. names: which instruments are
+    the same, as [symbols] of a configuration; by default those with the same base and quote, spot and perpetuals
+    separately; dated contracts, options and free names match nothing."""
     groups: dict[str, list[LastQuote]] = {}
     named = {symbol: name for name, symbols in (names or {}).items() for symbol in symbols}
     for quote in quotes:
@@ -114,7 +114,7 @@ def spread_rows(
         if not pairs:
             continue
         sold, bought = max(pairs, key=lambda pair: pair[0].bid - pair[1].ask)
-        # One that came since `now` was read is new.
+        # A quote later than `now` is new.
         ages = {each.symbol: max(now - each.time, 0) / MS for each in (sold, bought)}
         rows.append(SpreadRow(name, (sold.symbol, bought.symbol), sold.bid, bought.ask, ages))
     return sorted(rows, key=lambda row: (-row.spread_bps, row.symbol))

@@ -1,1 +1,1 @@
-"""Secrets, tokens, private files, and what a process gives up before it reads them."""
+"""Secrets, tokens, private files, and the confinement of processes that read them."""

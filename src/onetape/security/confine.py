@@ -1,4 +1,4 @@
-"""What a process that holds secrets gives up before it reads them."""
+"""Confinement of a process before it reads secrets."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _PR_SET_DUMPABLE: Final = 4  # linux/prctl.h
 
 
 def confine() -> None:
-    """Files are the owner's alone, no image of this process is ever written, and on Linux no other
-    process of the same user looks into it. The first two are inherited by its children."""
+    """Restricts files to the owner, forbids core dumps, and on Linux hides the process's memory from other processes of
+    the same user. Children inherit the first two."""
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":

@@ -1,4 +1,4 @@
-"""Folders and files that are their owner's alone: 0700 and 0600, whatever the umask says."""
+"""Folders and files for their owner only: 0700 and 0600, whatever the umask."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["check_folders", "make_private", "private_folder"]
 
 
 def private_folder(path: Path) -> Path:
-    """Makes `path` and what is missing above it, each 0700. What is there keeps its mode."""
+    """Makes `path` and missing parents, each 0700. Existing folders keep their mode."""
     missing = []
     at = path
     while not at.exists():
@@ -24,8 +24,8 @@ def private_folder(path: Path) -> Path:
 
 
 def check_folders(path: Path) -> None:
-    """Raises PermissionDenied where everybody may write in a folder above this file: who may do so puts another file in
-    its place. A folder with the sticky bit, such as /tmp, lets each replace only what is his own."""
+    """Raises PermissionDenied if everybody may write in a folder above this file, because anybody could replace the
+    file. In a folder with the sticky bit, such as /tmp, users can replace their own files only."""
     for folder in path.absolute().parent.resolve().joinpath("x").parents:
         mode = folder.stat().st_mode
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
@@ -33,7 +33,7 @@ def check_folders(path: Path) -> None:
 
 
 def make_private(folder: Path) -> None:
-    """Takes the rights of others away from a folder and all that is in it."""
+    """Removes others' rights from a folder and all that is in it."""
     folder.chmod(0o700)
     for path in folder.rglob("*"):
         path.chmod(0o700 if path.is_dir() else 0o600)

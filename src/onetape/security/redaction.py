@@ -1,7 +1,7 @@
-"""Takes secrets out of what others say: a venue that repeats a key in an error is not our log.
+"""Removes secrets from foreign texts, such as a venue's error that repeats a key.
 
-What comes from a venue goes through here before it is read, so that nothing behind it (journal,
-report, log, a strategy) has to think of it.
+All texts from a venue pass through here before they are read, so that later consumers (journal, report, log, a
+strategy) need not care.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from onetape._core import has_any
 __all__ = ["Redactor"]
 
 SHOWN = "***"
-CHARS_MIN = 8  # what is shorter is in every second text by chance
+CHARS_MIN = 8  # shorter texts occur in others by chance
 
 
 class Redactor:
-    """Hides some secrets, in the forms in which they travel: as they are, in a URL, as hexadecimal,
-    as base64, and what a base64 or PEM text stands for. Its text shows none of them."""
+    """Hides some secrets, in the forms in which they travel: plain, in a URL, as hexadecimal, as base64, and the
+    content of a base64 or PEM text. Its text shows none of them."""
 
     __slots__ = ("_forms",)
 
     def __init__(self, *secrets: str) -> None:
         forms = {form for secret in secrets for form in _forms(secret)}
-        # The longest first: one form may be part of another.
+        # Longest first, because one form may be part of another.
         self._forms = sorted(forms, key=len, reverse=True)
 
     def __repr__(self) -> str:
         return f"Redactor({len(self._forms)} forms)"
 
     def hidden(self, data: bytes, *more: str) -> bytes:
-        """more: what is secret this once, a signature."""
+        """Returns the text with all secrets hidden. more: additional secrets of this text, such as a signature."""
         if has_any(data, self._forms):
             for form in self._forms:
                 data = data.replace(form, SHOWN.encode())
@@ -48,16 +48,16 @@ class Redactor:
 
 
 def _forms(secret: str) -> Iterable[bytes]:
-    """Nothing for one that is too short to be told from other text."""
+    """Returns all forms of a secret; none for one that is too short to be recognized."""
     secret = secret.strip()
     pieces = [secret.encode()]
     if secret.startswith("-----BEGIN "):
-        # Each line of the body is enough to give most of it away.
+        # Each line of the body alone gives most of it away.
         lines = [line.strip() for line in secret.splitlines() if not line.startswith("-----")]
         pieces += [line.encode() for line in lines]
         secret = "".join(lines)
         pieces.append(secret.encode())
-        # As JSON writes the whole of it.
+        # The whole in JSON's notation.
         pieces.append(pieces[0].replace(b"\r", b"\\r").replace(b"\n", b"\\n"))
     try:
         decoded = base64.b64decode(secret, validate=True)

@@ -1,6 +1,6 @@
-"""Reads a secret from where the configuration says it is. Its value is never part of a message.
+"""Reads a secret from its configured place. Its value is never part of a message.
 
-A Secret prints as `***`: one that reaches a log, a report or a traceback gives nothing away.
+A Secret prints as `***`, so a log, a report or a traceback gives nothing away.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SECRET_BYTES_MAX = 64 * 1024  # a PEM key is 2 KiB; more is a wrong file
 
 
 class Secret:
-    """A text that only `reveal()` shows."""
+    """A text that is shown by `reveal()` only."""
 
     __slots__ = ("_value",)
 
@@ -41,7 +41,7 @@ class Secret:
 
 
 def read_secret(place: str, environ: Mapping[str, str], *, folder: Path = Path()) -> Secret:
-    """`env:NAME`, `file:/path` (0600 or refused; relative to `folder`) or `fd:N` (read once)."""
+    """Reads a secret from `env:NAME`, `file:/path` (0600 or refused; relative to `folder`) or `fd:N` (read once)."""
     form, _, rest = place.partition(":")
     match form:
         case "env":
@@ -52,22 +52,22 @@ def read_secret(place: str, environ: Mapping[str, str], *, folder: Path = Path()
             return _from_file(folder / rest, environ.get("CREDENTIALS_DIRECTORY", ""))
         case "fd" if rest.isdecimal():
             return _from_descriptor(int(rest))
-    # Neither form nor value is shown: it may be a secret that was pasted here.
+    # Neither form nor value is shown, because a secret may have been pasted here.
     raise BadConfig("a secret is given as env:NAME, file:/path or fd:N")
 
 
 def without_secrets(environ: Mapping[str, str], places: Iterable[str]) -> dict[str, str]:
-    """Returns an environment for a process that needs none of the secrets whose places are given: whoever may look at
-    it would see them for as long as it runs."""
+    """Returns an environment for a process that needs none of these secrets, because it would be visible to other
+    processes of the user while the process runs."""
     names = {place.removeprefix("env:") for place in places if place.startswith("env:")}
     return {name: value for name, value in environ.items() if name not in names}
 
 
 def _from_file(path: Path, credentials: str) -> Secret:
-    """credentials: the folder that a service was given its secrets in."""
+    """Reads a file. credentials: the folder with a service's secrets."""
     location = f"file:{path}"
-    # The last part may be no link: who may put one there says which file is read. Container engines
-    # and systemd give files as they are.
+    # The last part must not be a link, whose owner would decide which file is read. Container engines and systemd
+    # provide plain files.
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError as error:
@@ -77,11 +77,10 @@ def _from_file(path: Path, credentials: str) -> Secret:
             ) from None
         raise BadConfig(f"cannot read the secret: {(error.strerror or '').lower()}", location=location) from error
     try:
-        state = os.fstat(descriptor)  # of the file that was opened, not of what the name says now
+        state = os.fstat(descriptor)  # of the opened file, not of the file that has the name now
         if not stat.S_ISREG(state.st_mode):
             raise BadConfig("not a regular file", location=location)
-        # There systemd lets the service's user read by a list of its own, which shows as the
-        # group's right; the group is root's.
+        # There systemd lets the service's user read by an ACL, which shows as the group's right; the group is root's.
         is_credential = credentials and path.parent == Path(credentials) and state.st_uid == 0
         if state.st_mode & (0o037 if is_credential else 0o077):
             mode = f"{stat.S_IMODE(state.st_mode):04o}"
@@ -113,7 +112,7 @@ def _read(descriptor: int, location: str) -> str:
     try:
         text = data.decode().strip()
     except UnicodeDecodeError:
-        # Without the original error: it carries the bytes.
+        # Without the original error, which contains the bytes.
         raise BadConfig("not text", location=location) from None
     if not text:
         raise BadConfig("empty", location=location)

@@ -1,9 +1,9 @@
-"""What a strategy shows to be itself: `<home>/run/tokens/<name>`, 32 random bytes in hex, its
-owner's alone to read. `up` makes one for each sub-account and each robot, once; who sends a command
-reads the one of its own name, and the gateway that of the name which a command gives.
+"""Tokens that identify strategies: `<home>/run/tokens/<name>`, 32 random bytes in hex, readable by the owner only. `up`
+makes one for each sub-account and each robot, once; the sender of a command reads the token of its own name, and the
+gateway that of the name in the command.
 
-A robot also shows a grant: which sub-account of which account is its own. `up` hands it over with
-the robot's options; it is on no disk.
+A robot also shows a grant, which proves its sub-account and account. `up` passes it with the robot's options; it is on
+no disk.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from onetape.security.private import private_folder
 __all__ = ["TOKEN_BYTES", "grant_of", "make_token", "read_token", "token_file"]
 
 TOKEN_BYTES: Final = 32
-NAME_BYTES_MAX: Final = 255  # of a file's name, on every file system that a home lies on
+NAME_BYTES_MAX: Final = 255  # of a file's name, on every usual file system
 
 
 def token_file(home: Path, name: str) -> Path:
-    """Where the token of `name` is. Raises BadConfig for an empty name, and for one whose file name
-    would be too long."""
+    """Returns the path of the token of `name`. Raises BadConfig for an empty name, and for one whose file name would be
+    too long."""
     data = name.encode("utf-8", "surrogateescape")
     plain = file_name(data)
     if not 0 < len(plain) <= NAME_BYTES_MAX:
@@ -37,12 +37,12 @@ def token_file(home: Path, name: str) -> Path:
 
 
 def make_token(home: Path, name: str) -> str:
-    """Returns the token of `name`: the one that is there, else a new one. Whoever comes at the same time gets the same.
-    Raises BadConfig, OSError, and as `read_token` for a file that is none."""
+    """Returns the token of `name`, making it if there is none. Concurrent callers get the same. Raises BadConfig,
+    OSError, and as `read_token` for an invalid file."""
     path = token_file(home, name)
     private_folder(path.parent)
     if not path.exists():
-        # Written beside it and linked: a token is there whole or not at all, and none is replaced.
+        # Written to another file and linked: a token file is complete or absent, and never replaced.
         beside = path.with_name(f"%.{os.getpid()}.{secrets.token_hex(8)}")
         made = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
@@ -56,8 +56,8 @@ def make_token(home: Path, name: str) -> str:
 
 
 def read_token(home: Path, name: str) -> str:
-    """64 hex digits. Raises NotOwner where there is none for this name, PermissionDenied for one
-    that others may read, BadConfig for a file that is no token."""
+    """Returns 64 hex digits. Raises NotOwner if this name has none, PermissionDenied for one that others may read,
+    BadConfig for an invalid file."""
     path = token_file(home, name)
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -79,7 +79,7 @@ def read_token(home: Path, name: str) -> str:
 
 
 def grant_of(home: Path, account: str, robot: str, subaccount: str) -> str:
-    """Returns what a robot shows to trade with a sub-account: only who has the operator's token makes one. Raises as
-    `make_token`."""
+    """Returns the grant with which a robot may trade with a sub-account; making it requires the operator's token.
+    Raises as `make_token`."""
     words = "\0".join((account, robot, subaccount)).encode("utf-8", "surrogateescape")
     return hmac.digest(make_token(home, OPERATOR).encode(), words, "sha256").hex()

@@ -1,4 +1,4 @@
-"""Journals and state tables as Python sees them."""
+"""Access journals and state tables from Python."""
 
 from onetape.tape.journal import Frame, JournalReader, JournalWriter, Record, type_id
 from onetape.tape.schema import EventSchema, Schemas, built_in

@@ -1,9 +1,9 @@
-"""What a journal comes to at one of its frames, as a file beside it: a start reads only what came after it.
+"""Store the state after one frame of a journal in a file beside it: a start reads only later frames.
 
-One that is damaged, of another journal, ahead of it or of another history of it is passed over with its reason. The
-one before is kept, and a pin holds what comes after it against pruning.
+A checkpoint that is damaged, of another journal, ahead of it or of another history of it is ignored with its reason.
+The previous one is kept, and a pin protects later frames from pruning.
 
-The file: the SHA-256 of the rest in hexadecimal, a line feed, then a `Head` with what its reader keeps, as JSON.
+The file: the SHA-256 of the rest in hexadecimal, a line feed, then a `Head` with the reader's state, as JSON.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _HASH_BYTES: Final = 64
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """Names what a checkpoint is of.
+    """Identifies a checkpoint.
 
-    made_by: format, version and what else its frames are read by.
+    made_by: format, version and everything else that decides how frames are read.
     journal: its uuid.
-    sequence: the last frame that is in it.
+    sequence: its last frame.
     chain: that frame's chain value.
     """
 
@@ -46,23 +46,23 @@ def previous_of(file: Path) -> Path:
 
 
 def chain_at(reader: JournalReader, sequence: int) -> int | None:
-    """Returns a frame's chain value, None where the frame is not there. What is read before the next frame is another
-    where a segment ends between them."""
+    """Returns a frame's chain value, None where the frame is missing. Between two frames the value changes where a
+    segment ends."""
     reader.seek_sequence(sequence)
     frame = reader.next_frame()
     return reader.crc if frame is not None and frame.sequence == sequence else None
 
 
 def store(journal: Path, file: Path, checkpoint: Head, *, is_ours: Callable[[Head], bool], run: str) -> None:
-    """Replaces the checkpoint of a journal, and pins what the one before has not. is_ours: whether one has a form that
-    can be read here; run: the pin's name. Raises OSError."""
+    """Replace the checkpoint of a journal, and pin the frames after the previous one. is_ours: returns whether a
+    checkpoint is readable here; run: the pin's name. Raises OSError."""
     body = msgspec.json.encode(checkpoint)
     file.parent.mkdir(mode=0o700, exist_ok=True)
     content = hashlib.sha256(body).hexdigest().encode() + b"\n" + body
     write_durably(file, content, previous=previous_of(file))
-    # What the one before has may go; where there is none that can be read here, all stays.
+    # Frames before the previous checkpoint may go; without a readable one all frames stay.
     before = _fitting(journal, previous_of(file), "", 0)[0]
-    # With its frame, by which it is known that it fits.
+    # Including its frame, whose chain value shows whether the checkpoint fits.
     pin(journal, run, before.sequence if before is not None and is_ours(before) else 1)
 
 
@@ -72,8 +72,8 @@ H = TypeVar("H", bound=Head)
 def newest(
     journal: Path, file: Path, form: type[H], *, made_by: str = "", until: int = 0, is_ours: Callable[[Head], bool]
 ) -> tuple[H | None, str]:
-    """Reads the newest checkpoint that fits, else the one before; and why one that is there was not used, "": it was.
-    made_by: what it must be made by, "": by anything; until: a frame that is not in it, 0: any."""
+    """Returns the newest checkpoint that fits, else the previous one; and why an existing one was not used, "": it
+    was. made_by: required maker, "": any; until: a frame beyond the checkpoint, 0: no limit."""
     refused = ""
     for each in (file, previous_of(file)):
         head, body, why = _fitting(journal, each, made_by, until)
@@ -89,8 +89,8 @@ def newest(
 
 
 def _fitting(journal: Path, file: Path, made_by: str, until: int) -> tuple[Head | None, bytes, str]:
-    """Returns what a checkpoint says it is, and all of it, not decoded: megabytes, whose shape only its head and digest
-    vouch for. None, and why: it is not of this journal, or is damaged."""
+    """Returns a checkpoint's head and its undecoded content: megabytes, protected only by head and digest. Returns
+    None and the reason: it is not of this journal, or is damaged."""
     try:
         content = file.read_bytes()
     except FileNotFoundError:
@@ -101,7 +101,7 @@ def _fitting(journal: Path, file: Path, made_by: str, until: int) -> tuple[Head 
     if hashlib.sha256(body).hexdigest().encode() != digest:
         return None, b"", "is damaged"
     try:
-        # Before the whole: of another format the rest may be anything.
+        # Checked before the rest, which in another format may be anything.
         head = from_json(body, Head)
     except msgspec.DecodeError as error:
         return None, b"", f"is damaged: {error}"

@@ -1,4 +1,4 @@
-"""Events of a journal as columns, of as many types as are wanted in one walk over it."""
+"""Read events of a journal as columns, several types in one pass."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["NEVER", "OrderRows", "Table", "read_columns"]
 
-_FRAMES_MAX = 1 << 20  # between two looks at signals
+_FRAMES_MAX = 1 << 20  # frames between two checks of signals
 NEVER = -1  # OrderRows::never of core/journal/columns.hpp
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Says which columns of one event type are read.
+    """Selects the columns of one event type.
 
     names: of the frame's header and the payload's fixed part (a counted tail, as a book's levels,
     is left out); None: all. where: only rows whose fields have these values.
@@ -34,7 +34,7 @@ class Table:
     where: Mapping[str, int] = field(default_factory=dict)
 
     def columns(self) -> dict[str, np.dtype[Any]]:
-        """Names and types, in the order asked for."""
+        """Names and types, in the requested order."""
         if not self.schema.fixed:
             raise BadInput(f"{self.schema.name} has no fixed layout: iterate over its records")
         fields = self.schema.row_dtype.fields
@@ -43,7 +43,7 @@ class Table:
         return {name: fields[name][0] for name in wanted}
 
     def core(self) -> tuple[int, int, list[tuple[int, int]], list[tuple[int, int, int]]]:
-        """Writes it as the core wants it."""
+        """Returns the selection in the core's form."""
         import numpy as np
 
         fields = self.schema.row_dtype.fields
@@ -58,12 +58,12 @@ class Table:
 
 
 class OrderRows(NamedTuple):
-    """The orders of a run as columns: what was asked of the exchange and what the news of it say, a row an order.
+    """The orders of a run as columns: the requests to the exchange and its reports, one row for each order.
 
     Columns of one length by name: `id` (ascending), `stream`, `side` and `type` as on the tape,
     `price size trigger` (integers; size as last amended), `requested answer done placed` (ns: the
-    request, the first news, the end or trigger, the exchange's own stamp of when it last took its
-    place; NEVER where that did not come), `end` (0 none, 1 canceled, 2 expired, 3 rejected, 4
+    request, the first report, the end or trigger, the exchange's stamp of its last queue
+    position; NEVER where there is none), `end` (0 none, 1 canceled, 2 expired, 3 rejected, 4
     denied) and `tag`, an index into `tags`. Fills are events of their own.
     """
 
@@ -91,8 +91,8 @@ _ORDER_TYPES = {
 def read_columns(
     core: _core.JournalReader, tables: Iterable[Table], *, orders: bool = False, time_until: int = TIME_MAX
 ) -> tuple[list[dict[str, NDArray[Any]]], OrderRows]:
-    """Reads from the reader's place to the end, in one pass: contiguous columns of each table, and the
-    rows of the orders where `orders` (else without columns)."""
+    """Read from the reader's position to the end, in one pass: contiguous columns of each table, and the rows of the
+    orders if `orders`."""
     wanted = list(tables)
     walk = _core.ColumnPass([each.core() for each in wanted], orders)
     while not walk.read(core, _FRAMES_MAX, time_until):

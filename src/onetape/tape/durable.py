@@ -1,7 +1,7 @@
-"""Files that are there whole or not at all, also after a power loss.
+"""Write files atomically, also across a power loss.
 
-Written beside their place and synced, then renamed, then the folder is synced: a reader sees the
-old file or the new one, and what has been seen stays. The unfinished file is hidden, named after
+A file is written beside its path and synced, then renamed, then the folder is synced: a reader
+sees the old file or the new one, never again the old after the new. The unfinished file is hidden, named after
 its process, and removed when writing fails; only a kill leaves it behind.
 """
 
@@ -15,12 +15,12 @@ from typing import BinaryIO
 
 __all__ = ["PRIVATE", "SHARED", "durable_file", "is_unfinished", "write_durably"]
 
-PRIVATE = 0o600  # the owner's alone
-SHARED = 0o666  # less what the umask takes: a page that a user asked for somewhere
+PRIVATE = 0o600  # readable by the owner only
+SHARED = 0o666  # less the umask: a page that a user requested somewhere
 
 
 def write_durably(path: Path, content: bytes | str, *, mode: int = PRIVATE, previous: Path | None = None) -> Path:
-    """`content` (text as UTF-8) at `path`. previous: where the file that it replaces is kept."""
+    """Write `content` (text as UTF-8) to `path`. previous: where the replaced file is kept."""
     with durable_file(path, mode=mode, previous=previous) as file:
         file.write(content.encode() if isinstance(content, str) else content)
     return path
@@ -28,8 +28,8 @@ def write_durably(path: Path, content: bytes | str, *, mode: int = PRIVATE, prev
 
 @contextmanager
 def durable_file(path: Path, *, mode: int = PRIVATE, previous: Path | None = None) -> Iterator[BinaryIO]:
-    """A file to write to, which stands at `path` when the block has ended well. The folder must
-    be there. Raises OSError, and then `path` is as it was."""
+    """Open a file that replaces `path` when the block has ended without an error. The folder must exist. Raises
+    OSError, and then `path` is unchanged."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(unfinished, flags, mode)
@@ -52,6 +52,6 @@ def durable_file(path: Path, *, mode: int = PRIVATE, previous: Path | None = Non
 
 
 def is_unfinished(path: Path, target: str) -> bool:
-    """What a kill left of a file that was to be called `target`."""
+    """Returns True for the unfinished file of a killed writer of `target`."""
     head, _, process = path.name.rpartition(".")
     return head == f".{target}" and process.isdecimal()

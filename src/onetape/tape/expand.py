@@ -1,4 +1,4 @@
-"""Gives the core the plain bytes of a segment that retention has compressed."""
+"""Expand a segment that retention has compressed, for the core."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from onetape.model.errors import TornTape
 
 __all__ = ["EXPANDED_BYTES_MAX", "expand_segment"]
 
-# The core maps no segment above 1 GiB; a packed file that claims to be more is not one of ours.
+# The core maps no segment above 1 GiB; a packed file that announces more is not ours.
 EXPANDED_BYTES_MAX = 1 << 30
 _STEP = 1 << 20
 # docs/format.md, "Segment header".
@@ -20,7 +20,7 @@ _HEADER_BYTES, _MAGIC, _CAPACITY = 256, b"O1TAPE\r\n", 88
 def expand_segment(path: str) -> int:
     """Returns a descriptor of the expanded content of `path`. The caller owns it.
 
-    The content lies in anonymous memory, or on systems without that in an unnamed file.
+    The content is in anonymous memory, or on systems without it in an unnamed file.
     """
     import zstandard
 
@@ -48,8 +48,8 @@ def expand_segment(path: str) -> int:
 
 
 def _announced(path: str, block: bytes) -> int:
-    """Returns how long the plain segment was made, by its own header: a sealed one is no longer. What is none is not
-    expanded to its end to find that out."""
+    """Returns the plain segment's size from its own header, an upper limit once it is sealed. A file that is no
+    segment is not expanded to its end to find out."""
     if len(block) < _HEADER_BYTES or not block.startswith(_MAGIC):
         raise TornTape(f"{path}: not a tape segment")
     return int.from_bytes(block[_CAPACITY : _CAPACITY + 8], "little")

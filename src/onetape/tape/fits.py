@@ -1,8 +1,8 @@
-"""Does each frame say what its type may say? Asked after something went wrong, not while reading.
+"""Check each frame's content against its type, after something went wrong, not while reading.
 
-A checksum says that a frame is what was written, not that what was written makes sense. To check
-every frame of every tape before it is used would cost more than the use; so readers take what they
-are given, and where one of them fails over it, this finds out whether the tape is to blame.
+A checksum proves that a frame is as written, not that its content makes sense. Checking every
+frame of every tape before use would cost more than the use; so readers trust frames, and after a
+failure this check finds out whether the tape is the cause.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ _FREE: Final = frozenset({"memory", "log"})
 
 
 def misfit(tapes: Iterable[Path]) -> OnetapeError | None:
-    """Returns the first frame of these tapes that does not say what its type may: SchemaMismatch, or TornTape for one
-    whose checksum is wrong. None: all of them do."""
+    """Returns the first frame of these tapes with invalid content: SchemaMismatch, or TornTape for a wrong checksum.
+    None: all are valid."""
     for path in dict.fromkeys(tapes):
         try:
             with JournalReader(path) as reader:
@@ -51,7 +51,7 @@ def misfit(tapes: Iterable[Path]) -> OnetapeError | None:
         except TornTape as error:
             return error
         except (OnetapeError, OSError):
-            continue  # it is not there any more
+            continue  # the tape no longer exists
     return None
 
 
@@ -61,7 +61,7 @@ def _first(reader: JournalReader) -> str | None:
         type_, _, sequence, _, stream, payload = raw
         schema = reader.schemas.of(type_)
         if not payload and schema.name in _FREE:
-            continue  # a robot that keeps nothing
+            continue  # a robot without memory
         try:
             if type_ == INSTRUMENT_TYPE:
                 Instrument.from_msgpack(payload)
@@ -94,7 +94,7 @@ def _wrong_fields(schema: EventSchema, data: Mapping[str, Any]) -> str | None:
 
 def _wrong_keys(name: str, data: Any) -> str | None:
     if name == "command" and isinstance(data, list):
-        return None  # a request to a simulated exchange, in the venue's words
+        return None  # a request to a simulated exchange, in the venue's format
     if not isinstance(data, dict):
         return f"a map, not {type(data).__name__}"
     kinds = COLD.get(name)

@@ -1,4 +1,4 @@
-"""How a process writes a change of its health into its journal."""
+"""Write changes of a process's health into its journal."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ __all__ = ["append_health"]
 
 
 def append_health(writer: JournalWriter, record: Mapping[str, Any], severity: str, now: int) -> None:
-    """Appends a health frame, and where it is critical an `alert` frame beside it: critical alerts are read from those
-    alone. record: kind, subject and state, and what else belongs to them; severity "", "info": nothing is wrong. now:
-    ns UTC."""
+    """Append a health frame, and for a critical one an `alert` frame beside it: critical alerts are read only from
+    these. record: kind, subject and state, and further facts; severity "", "info": nothing is wrong. now: ns UTC."""
     words = record if severity in ("", "info") else {**record, "severity": severity}
     writer.append("health", msgspec.msgpack.encode(words), time=now)
     if severity == "critical":

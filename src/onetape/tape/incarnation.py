@@ -1,4 +1,4 @@
-"""Which run of its writer a journal is from: what an earlier run said of its own state ended with that run."""
+"""Track which incarnation of its writer a journal's frames are from: state reported by an earlier one is void."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ __all__ = ["Incarnation"]
 
 
 class Incarnation:
-    """Follows the runs of a journal's writer, which the journal counts as epochs. reader: of that journal; another
-    journal in its place is another writer's."""
+    """Follows the incarnations of a journal's writer, counted as epochs. reader: of that journal; another journal in
+    its place has another writer."""
 
     def __init__(self, reader: JournalReader) -> None:
         self._reader = reader
         self._epoch = 0
-        self.first = 0  # sequence of the first frame of the run, 0: the journal has no control page
+        self.first = 0  # sequence of the incarnation's first frame, 0: the journal has no control page
 
     def is_new(self) -> bool:
-        """Tells whether another run has begun since the last call. To be asked after frames were read and before
-        they are used, so that none of a new run is taken for one of the old."""
+        """Returns True when another incarnation has begun since the last call. Call it after reading frames and
+        before using them, so that no frame of a new one counts as one of the old."""
         epoch = int(self._reader.control.get("epoch", 0))
         if epoch == self._epoch:
             return False
@@ -26,7 +26,7 @@ class Incarnation:
         return True
 
     def _first_of(self, epoch: int) -> int:
-        """Each run begins a segment of its own."""
+        """Returns the first frame: each incarnation begins a segment."""
         with JournalReader(self._reader.path) as reader:
             first = reader.last_sequence + 1
             reader.seek_sequence(max(first - 1, 1))

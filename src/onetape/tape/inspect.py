@@ -1,4 +1,4 @@
-"""Looking at tapes: what is there, and their records one by one."""
+"""List tapes and print their records."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ __all__ = ["JournalInfo", "cat", "look_back", "ls", "tail"]
 T = TypeVar("T")
 
 _DEPTH_MAX = 4  # home/runs/<run>/journal
-# Below it a bare number on the command line is a sequence, from it on a time (1e9 s is 2001).
+# On the command line a bare number below this is a sequence, from this on a time (1e9 s is 2001).
 _SEQUENCE_MAX = 10**9
 _FOLLOW_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class JournalInfo:
-    """Describes one journal as `ls` shows it. Times are ns of the frames, None where not known yet."""
+    """One journal as `ls` shows it. Times are ns of the frames, None where unknown."""
 
     path: str
     journal: str
@@ -100,14 +100,14 @@ def cat(
     types: Iterable[str] = (),
     where: str | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Rendered records in order of the tape.
+    """Yields rendered records in order of the tape.
 
     start, end: a sequence (a number below 1e9, or `seq:N`; both ends belong to the range) or a
     time (from `start` on, before `end`).
     """
     reader = JournalReader(path)
-    first_sequence, first_time = _place(start)
-    last_sequence, end_time = _place(end)
+    first_sequence, first_time = _place(start, "--from")
+    last_sequence, end_time = _place(end, "--to")
     ranges = ((first_sequence, last_sequence), (first_time, end_time))
     if any(first is not None and last is not None and first > last for first, last in ranges):
         raise UsageError(f"{start} is after {end}", location="--from/--to", todo="swap them")
@@ -121,7 +121,7 @@ def cat(
         if last_sequence is not None and record["sequence"] > last_sequence:
             return
         if end_time is not None and record["time"] >= end_time:
-            continue  # times of a tape need not rise
+            continue  # times on a tape may decrease
         if first_time is not None and record["time"] < first_time:
             continue
         yield record
@@ -136,8 +136,8 @@ def tail(
     types: Iterable[str] = (),
     where: str | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """The last `count` rendered records that match; `follow` goes on for ever. latest: conflated from then on, with
-    `skipped`, where that is not 0: how many of its kind and symbol the reader was too slow for."""
+    """Yields the last `count` matching rendered records; with `follow` it continues forever. latest: conflated from
+    then on, with `skipped`, if not 0: the number of records of the same kind and symbol that a slow reader missed."""
     reader = JournalReader(path)
     wanted = _wanted(reader, types)
     predicate = None if where is None else parse_where(where)
@@ -154,7 +154,7 @@ def tail(
 
 
 def look_back(reader: JournalReader, read: Callable[[], Iterable[T]], count: int, step: int = 4096) -> list[T]:
-    """Returns the last `count` of what `read` gives of a tape, found from its end: `step` frames back, and further in
+    """Returns the last `count` results of `read` from a tape, searched from its end: `step` frames back, then in
     growing steps until there are enough. The reader is at the end then."""
     last = reader.last_sequence
     while True:
@@ -188,8 +188,8 @@ def _wanted(reader: JournalReader, types: Iterable[str]) -> frozenset[str]:
     return wanted
 
 
-def _place(place: str | int | None) -> tuple[int | None, int | None]:
-    """(sequence, time) of a command line's SEQ|TIME."""
+def _place(place: str | int | None, flag: str) -> tuple[int | None, int | None]:
+    """Returns (sequence, time) of a command line's SEQ|TIME. Raises UsageError that names the flag."""
     if place is None:
         return None, None
     text = str(place).strip()
@@ -198,7 +198,10 @@ def _place(place: str | int | None) -> tuple[int | None, int | None]:
         number = int(explicit)
         if explicit != text or number < _SEQUENCE_MAX:
             return number, None
-        return None, parse_time(number)
-    if explicit != text:
-        raise UsageError(f"{place!r}: a sequence is a whole number")
-    return None, parse_time(text)
+    elif explicit != text:
+        raise UsageError(f"a sequence is a whole number, not {place!r}", location=flag)
+    try:
+        return None, parse_time(text)
+    except BadInput as error:
+        todo = f"{error.todo or 'write 2024-08-08T09:30:00Z'}, or a sequence"
+        raise UsageError(error.what, location=flag, todo=todo) from None

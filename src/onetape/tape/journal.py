@@ -1,6 +1,6 @@
-"""A journal as Python sees it: one writer, any number of readers.
+"""Write and read journals: one writer, any number of readers.
 
-The writer's hot methods are those of the compiled core, bound to the object as they are: an
+The writer's hot methods are those of the compiled core, bound to the object directly: an
 append from Python costs one call. Readers give decoded records, raw frames, or whole columns.
 """
 
@@ -21,6 +21,7 @@ from onetape.model.time import TIME_MAX
 from onetape.tape.columns import Table, read_columns
 from onetape.tape.expand import expand_segment
 from onetape.tape.schema import END_TYPE, INSTRUMENT_TYPE, EventSchema, Schemas, built_in, schema_preamble
+from onetape.tape.segments import require_there
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,8 +31,8 @@ __all__ = ["READ", "Frame", "JournalReader", "JournalWriter", "Record", "type_id
 
 _NO_UUID = bytes(16)
 _NAMES = {schema.name: id_ for id_, schema in built_in().items()}
-READ: Final[deque[Path]] = deque(maxlen=64)  # what this process has opened, for who asks why it failed
-_CHUNK_BYTES = 256 << 10  # of frames that are objects at a time
+READ: Final[deque[Path]] = deque(maxlen=64)  # tapes opened by this process, to explain a failure
+_CHUNK_BYTES = 256 << 10  # frames that are objects at a time
 
 
 def type_id(name: str | int) -> int:
@@ -44,11 +45,11 @@ def type_id(name: str | int) -> int:
         raise BadInput(f"unknown event type {name!r}", todo=f"one of: {', '.join(_NAMES)}") from None
 
 
-VALUES: Final = ("quote", "trade", "mark", "open_interest")  # of `latest`: a change of a book needs the ones before
+VALUES: Final = ("quote", "trade", "mark", "open_interest")  # of `latest`: a book change needs the earlier ones
 
 
 class Frame(NamedTuple):
-    """A frame as it lies on the tape."""
+    """A frame as stored on the tape."""
 
     type: int
     flags: int
@@ -59,7 +60,7 @@ class Frame(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A frame decoded by the tape's own schema. `data` holds the integers of the tape."""
+    """A frame decoded by the tape's own schema. `data` holds the tape's integers."""
 
     type: str
     flags: int
@@ -70,13 +71,13 @@ class Record(NamedTuple):
 
 
 class JournalWriter:
-    """Writes a journal directory, of which it is the one writer. A second one is refused with JOURNAL_LOCKED.
+    """Writes a journal directory as its only writer. A second one is refused with JOURNAL_LOCKED.
 
     uuid: identity of a new journal (default: random; an importer derives it from its input).
     created: ns UTC, kept in the segment headers; 0 for tapes that must not depend on it.
-    durable: seals are synced and `sync` works; off for what can be made again (backtests).
-    heartbeat: a native thread shows readers that this process lives.
-    reserve: on a full disk its frames may use what each segment keeps free for cancels and kills.
+    durable: seals are synced and `sync` works; off for reproducible journals (backtests).
+    heartbeat: a native thread shows readers that this process is alive.
+    reserve: on a full disk its frames may use the space that each segment reserves for cancels and kills.
     """
 
     def __init__(
@@ -129,7 +130,7 @@ class JournalWriter:
         self.progress = self.core.progress
 
     def append(self, event: str | int, payload: bytes, *, flags: int = 0, stream: int = 0, time: int = 0) -> int:
-        """Appends one frame from a whole payload; gives its sequence."""
+        """Append one frame from a whole payload; returns its sequence."""
         return self.append_raw(type_id(event), payload, flags, stream, time)
 
     def append_batch(
@@ -141,9 +142,10 @@ class JournalWriter:
         *,
         flags: int = 0,
     ) -> int:
-        """Many frames of one fixed type. rows: structured, with the type's `payload_dtype`.
+        """Append many frames of one fixed type; returns the last sequence. rows: structured, with the type's
+        `payload_dtype`.
 
-        times: the frames' times; default the rows' `ts_recv`. Gives the last sequence.
+        times: the frames' times; default the rows' `ts_recv`.
         """
         import numpy as np
 
@@ -161,7 +163,7 @@ class JournalWriter:
 
     @property
     def is_gone(self) -> bool:
-        """What is written is not at its path any more: deleted, or another journal in its place."""
+        """Returns True when the journal is no longer at its path: deleted, or another journal is in its place."""
         return _identity(self._page) != self._identity
 
     @property
@@ -174,8 +176,8 @@ class JournalWriter:
 
     @property
     def lacks_room(self) -> bool:
-        """The disk has no room for the next segment. At least three quarters of this one are left
-        when that is first seen; it is tried again twice a second."""
+        """True when the disk has no room for the next segment. At least three quarters of the current one are left
+        when that is first noticed; it is retried twice a second."""
         return self.core.lacks_room
 
     @property
@@ -185,7 +187,7 @@ class JournalWriter:
 
     @property
     def durable(self) -> int:
-        """Up to this sequence the journal is on disk."""
+        """Sequence up to which the journal is on disk."""
         return self.core.durable
 
     @property
@@ -199,11 +201,10 @@ class JournalWriter:
         return self.core.recovered
 
     def ensure(self, level: str) -> int:
-        """Returns when all that was published before the call is safe at `level`; gives its last
-        sequence.
+        """Wait until everything published before the call is safe at `level`; returns its last sequence.
 
         process: survives the death of this process, as every published frame does.
-        disk: survives the loss of power (one fdatasync for all who ask at a time).
+        disk: survives the loss of power (one fdatasync for all waiting callers).
         replicated: acknowledged by the cluster; NOT_AVAILABLE until there is one.
         """
         sequence = self.published
@@ -219,7 +220,7 @@ class JournalWriter:
         return sequence
 
     def close(self) -> None:
-        """Seals the last segment and waits for it. Leaving without it is like a crash."""
+        """Seal the last segment and wait for it. Leaving without it is like a crash."""
         self.core.close()
 
     def __enter__(self) -> Self:
@@ -232,7 +233,7 @@ class JournalWriter:
 
 
 def _identity(page: Path) -> tuple[int, int] | None:
-    """Identifies a journal that is written by its control page, None: it has none."""
+    """Returns the identity of a journal being written, from its control page; None: it has none."""
     try:
         found = page.stat()
     except OSError:
@@ -243,13 +244,14 @@ def _identity(page: Path) -> tuple[int, int] | None:
 class JournalReader:
     """Reads a journal in order, sealed or while it is written; works on read-only media.
 
-    Iterating gives Records up to what is published now; iterate again later for what came since.
+    Iteration yields Records up to the last published one; iterate again later for new ones.
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.path = Path(directory)
         sys.audit("onetape.open", str(self.path))
         READ.append(self.path)
+        require_there(self.path)
         self.core = _core.JournalReader.open(str(self.path), expand_segment)
         self._page = self.path / "control"
         self._identity = _identity(self._page)
@@ -260,7 +262,7 @@ class JournalReader:
 
     @property
     def schemas(self) -> Schemas:
-        """Schemas of the segment that the reader stands in, and the instruments met so far."""
+        """Schemas of the reader's segment, and the instruments met so far."""
         if self.core.segment != self._segment:
             instruments = self._schemas.instruments
             self._schemas = Schemas(self.core.preamble)
@@ -296,8 +298,8 @@ class JournalReader:
     def frames(
         self, types: Iterable[str | int] = (), *, time_until: int = TIME_MAX, sequence_until: int = 0
     ) -> Iterator[Frame]:
-        """Raw frames of the wanted types (none: all) by chunks: less work for each than `next`.
-        sequence_until: the first frame that is not read, 0: none."""
+        """Yields raw frames of the wanted types (none: all) by chunks: cheaper for each than `next`. sequence_until:
+        the first frame not to read, 0: none."""
         wanted = [self.schemas.named(t).id if isinstance(t, str) else t for t in types]
         ended = False
         while not ended:
@@ -305,9 +307,9 @@ class JournalReader:
             yield from found
 
     def latest(self, values: Iterable[str] = VALUES) -> list[tuple[Record, int]]:
-        """Returns what has come since the last call, for a reader that is slower than its tape: of each type in
-        `values` the newest record of each stream, with how many before it are left out; all others whole. In order of
-        the tape."""
+        """Returns new frames since the last call, for a reader slower than its tape: of each type in `values` only
+        the newest record of each stream, with the number of older ones left out; of other types all. In order of the
+        tape."""
         conflated = {self.schemas.named(name).id for name in values}
         found: dict[tuple[int, int], tuple[Frame, int]] = {}
         for frame in self.frames():
@@ -319,7 +321,7 @@ class JournalReader:
     def chunks(
         self, event: str | int, *, rows_max: int = 65536, time_until: int = TIME_MAX, sequence_until: int = 0
     ) -> Iterator[NDArray[np.void]]:
-        """Rows of one fixed type from the reader's place on, in constant memory.
+        """Yields rows of one fixed type from the reader's position on, in constant memory.
 
         Columns are the frame header's (`sequence time stream flags ...`) and the payload's; a
         counted tail (levels of a book) is left out. sequence_until: as of `frames`.
@@ -339,10 +341,10 @@ class JournalReader:
         names: Iterable[str] | None = None,
         where: Mapping[str, int] | None = None,
     ) -> dict[str, NDArray[Any]]:
-        """Reads all rows of one fixed type from the reader's place on, a contiguous array a column.
+        """Reads all rows of one fixed type from the reader's position on, a contiguous array for each column.
 
         names: only these columns (default: all).
-        where: only rows whose fields have these values; what is left out takes no memory.
+        where: only rows whose fields have these values; others take no memory.
         """
         table = self.table(event, names=names, where=where)
         found, _ = read_columns(self.core, [table], time_until=time_until)
@@ -351,7 +353,7 @@ class JournalReader:
     def table(
         self, event: str | int, *, names: Iterable[str] | None = None, where: Mapping[str, int] | None = None
     ) -> Table:
-        """Returns the same, to be read with others in one pass: see `read_columns`."""
+        """Returns a selection of columns, to read several in one pass: see `read_columns`."""
         return Table(self._fixed(event), None if names is None else tuple(names), where or {})
 
     def _fixed(self, event: str | int) -> EventSchema:
@@ -362,17 +364,17 @@ class JournalReader:
         return schema
 
     def seek_sequence(self, sequence: int) -> None:
-        """The next frame is the first with this sequence or a later one."""
+        """Move to the first frame with this sequence or a later one."""
         self.core.seek_sequence(sequence)
         self._learn_instruments()
 
     def seek_time(self, time: int) -> None:
-        """The next frame is the first, in order of the tape, whose time is not before this."""
+        """Move to the first frame, in order of the tape, whose time is not before this."""
         self.core.seek_time(time)
         self._learn_instruments()
 
     def _learn_instruments(self) -> None:
-        """Learns those of the segment's own frames before the place; the preamble has all earlier ones."""
+        """Learn instruments of the segment's own frames before the position; the preamble has all earlier ones."""
         schemas, place = self.schemas, self.core.next_sequence
         first = self.core.segment_first_sequence
         if place <= first:
@@ -390,7 +392,7 @@ class JournalReader:
 
     @property
     def epoch(self) -> int:
-        """Epoch of the segment that the reader stands in."""
+        """Epoch of the reader's segment."""
         return self.core.epoch
 
     @property
@@ -421,14 +423,14 @@ class JournalReader:
 
     @property
     def control(self) -> dict[str, Any]:
-        """Returns the control page: pid, epoch, published, durable, heartbeat, closed, same_boot (the machine has not
-        started anew since the writer did) ...; empty without one."""
+        """Returns the control page: pid, epoch, published, durable, heartbeat, closed, same_boot (the machine has
+        not restarted since the writer began) ...; empty without one."""
         return self.core.control
 
     @property
     def is_gone(self) -> bool:
-        """What is read is not at its path any more: deleted, or another journal in its place. Of
-        one that was written while it was opened."""
+        """Returns True when the journal is no longer at its path: deleted, or another journal is in its place. For
+        journals opened while being written."""
         return _identity(self._page) != self._identity
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
-"""Every event as JSON Schema: what a line of `journal cat --jsonl` may say.
+"""Describe every event as JSON Schema: the lines of `journal cat --jsonl`.
 
-Types with a fixed layout say it themselves (core/journal/events.cpp). Cold ones carry MessagePack
-maps whose keys are named here, once, and compared with what processes write. A reader ignores what
-it does not know: keys are added, none is renamed.
+Types with a fixed layout describe themselves (core/journal/events.cpp). Cold ones carry MessagePack
+maps whose keys are listed only here, and compared with those that processes write. A reader ignores
+unknown keys: keys are added, none is renamed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 INTEGER: Final = {"type": "integer"}
 TEXT: Final = {"type": "string"}
 DECIMAL: Final = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
-# Prices and sizes: text where the tape has the instrument, else units as they lie there.
+# Prices and sizes: text where the tape has the instrument, else units as stored.
 UNITS: Final = {"anyOf": [DECIMAL, INTEGER]}
 _BY_NAME: Final[Mapping[str, Mapping[str, Any]]] = {
     "text": TEXT,
@@ -38,7 +38,7 @@ _BY_NAME: Final[Mapping[str, Mapping[str, Any]]] = {
     "decimal": DECIMAL,
 }
 
-# What maps of cold types say, each key with its kind; which of them depends on who wrote.
+# Keys of maps of cold types, each with its kind; which of them are present depends on the writer.
 COLD: Final[Mapping[str, Mapping[str, str]]] = {
     "balance": {
         "brought": "text",
@@ -119,12 +119,12 @@ COLD: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 def event_schemas() -> dict[str, dict[str, Any]]:
-    """Lists them by the event's name, in the order of their numbers."""
+    """Returns the schemas by event name, in the order of their numbers."""
     return {schema.name: event_schema(schema) for schema in built_in().values()}
 
 
 def event_schema(schema: EventSchema) -> dict[str, Any]:
-    """Describes one line. Keys beyond those that are named belong to newer versions, and to the user."""
+    """Returns the schema of one line. Keys that it does not name belong to newer versions, and to the user."""
     properties: dict[str, Any] = {
         "sequence": INTEGER,
         "time": {**INTEGER, "description": "ns UTC"},
@@ -179,7 +179,7 @@ def _of_field(item: Field) -> dict[str, Any]:
 
 
 def _inlined(value: Any, definitions: Mapping[str, Any]) -> Any:
-    """Resolves references: a schema stands alone."""
+    """Resolves references: a schema is self-contained."""
     if isinstance(value, dict):
         if "$ref" in value:
             return _inlined(definitions[value["$ref"].rpartition("/")[2]], definitions)

@@ -1,9 +1,9 @@
-"""Fixed payloads of this build, read and written by the names of their fields.
+"""Read and write fixed payloads of this build by field names.
 
     bid_and_ask = fields("quote", "bid", "ask")
     bid, ask = bid_and_ask.unpack_from(frame.payload)
 
-Which field is where stands once, in `core/journal/events.cpp`. A tape of an older layout is read by its own schema
+The only definition of the layout is `core/journal/events.cpp`. A tape of an older layout is read by its own schema
 (`onetape.tape.schema`).
 """
 
@@ -18,16 +18,16 @@ from onetape.tape.schema import EventSchema, Field, built_in
 
 __all__ = ["LEVEL", "fields", "offset_of"]
 
-LEVEL: Final = struct.Struct("<qq")  # price and size: those of a book follow its fixed part
+LEVEL: Final = struct.Struct("<qq")  # price and size: a book's follow its fixed part
 
 
 @cache
 def fields(event: str, *names: str) -> struct.Struct:
-    """Returns a struct of some fields of an event type, of all without names. It spans the whole fixed part: other
-    fields are skipped when it reads, and 0 when it writes. A field of 16 bytes is two values, its low and high half;
-    an enumeration is its number.
+    """Returns a struct of some fields of an event type, of all when names are missing. It spans the whole fixed
+    part: other fields are skipped when it reads, and 0 when it writes. A field of 16 bytes is two values, its low
+    and high half; an enumeration is its number.
 
-    names: in the order of the layout. Raises InvariantViolation for one that is not there, or out of order."""
+    names: in the order of the layout. Raises InvariantViolation for a missing name, or one out of order."""
     schema = _schema(event)
     wanted = [_named(schema, name) for name in names] or [item for item in schema.fields if item.kind not in "xk"]
     codes, end = ["<"], 0
@@ -40,7 +40,7 @@ def fields(event: str, *names: str) -> struct.Struct:
 
 
 def offset_of(event: str, name: str) -> int:
-    """Returns where a field begins, in bytes. Raises InvariantViolation for one that is not there."""
+    """Returns where a field begins, in bytes. Raises InvariantViolation for a missing field."""
     return _named(_schema(event), name).offset
 
 

@@ -1,4 +1,4 @@
-"""Retention: old closed segments are compressed or go; what a run is replayed from is pinned."""
+"""Apply retention: old closed segments are compressed or removed; segments needed to replay a run are pinned."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from onetape.tape.segments import Segment, list_segments
 
 __all__ = ["Keep", "Pin", "PruneReport", "compress", "parse_keep", "pin", "pins", "prune", "unpin"]
 
-_NO_END = 2**63 - 1  # of a range that reaches to whatever is written
+_NO_END = 2**63 - 1  # of a range without an end
 _COMPRESSION_LEVEL = 3  # of zstd: about as fast as the disk; higher ones gain a few per cent
 
 
 class Pin(msgspec.Struct, frozen=True):
-    """Says that a run needs this range of the journal to be replayed."""
+    """A range of the journal that a run needs to be replayed."""
 
     run: str
     first_sequence: int
@@ -37,12 +37,13 @@ class Pin(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class PruneReport:
-    """Reports what went (or would go), what stayed and why, and which runs can no longer be replayed."""
+    """The removed segments (or those to remove), the kept ones with reasons, and runs that can no longer be
+    replayed."""
 
     path: str
     removed: list[int]  # segment numbers
     freed_bytes: int
-    first_seq: int  # of what is left
+    first_seq: int  # of the rest
     kept_by_readers: list[int]
     kept_by_sequence: list[int]
     kept_by_runs: list[str]
@@ -57,19 +58,19 @@ def _pin_path(directory: Path, run: str) -> Path:
 
 
 def pin(directory: Path, run: str, first_sequence: int, last_sequence: int = _NO_END) -> None:
-    """Keeps a range from being pruned. Pinning again widens nothing: it replaces."""
+    """Protect a range from pruning. A second pin of the same run replaces the first."""
     path = _pin_path(directory, run)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     write_durably(path, msgspec.json.encode(Pin(run, first_sequence, last_sequence)))
 
 
 def unpin(directory: Path, run: str) -> None:
-    """Keeps nothing for that run any more."""
+    """Remove the pin of a run."""
     _pin_path(directory, run).unlink(missing_ok=True)
 
 
 def pins(directory: Path) -> list[Pin]:
-    """Lists the pins in order of their runs. A pin that cannot be read is an error: it may protect anything."""
+    """Returns the pins in order of their runs. An unreadable pin is an error: it may protect anything."""
     found = []
     for path in sorted((directory / "pins").glob("*.json")):
         try:
@@ -92,9 +93,9 @@ def prune(
     """Removes whole sealed segments from the front.
 
     older: an age ("30d", or ns); segments whose latest frame time is older may go.
-    size: what may stay at most ("10GiB", or bytes), counted from the newest.
-    keep_sequence: frames from this one on stay, whatever `force` says.
-    Living readers are never cut off. Pinned runs stay unless `force`, and are then named. The
+    size: the most that may stay ("10GiB", or bytes), counted from the newest.
+    keep_sequence: frames from this one on stay, even with `force`.
+    Segments of active readers always stay. Pinned runs stay unless `force`, and are then named. The
     last sealed segment always stays: the next writer continues from it.
     """
     directory = Path(path)
@@ -143,14 +144,14 @@ def prune(
 
 
 class Keep(NamedTuple):
-    """Says how much of a journal stays: what `prune` takes."""
+    """How much of a journal stays: arguments of `prune`."""
 
     older: int | None = None  # ns
     size: int | None = None  # bytes
 
 
 def parse_keep(text: str) -> Keep:
-    """`30d`, `100GB`, or both with a comma: what breaks either may go. Raises UsageError."""
+    """Parse `30d`, `100GB`, or both with a comma: segments beyond either may go. Raises UsageError."""
     found: dict[str, int] = {}
     for part in text.split(","):
         name, limit = _limit(part.strip())
@@ -179,7 +180,7 @@ class _Limit:
     size_bytes: int | None
 
     def candidates(self, segments: list[Segment]) -> Iterator[Segment]:
-        """Gives segments from the front, as long as a segment breaks one of the limits."""
+        """Yields segments from the front, while a segment exceeds one of the limits."""
         total = sum(s.size_bytes for s in segments)
         last_sealed = max((s.number for s in segments if s.sealed), default=0)
         for segment in segments:
@@ -198,8 +199,8 @@ class _Limit:
 def _remove(directory: Path, removed: list[Segment]) -> None:
     last = removed[-1]
     assert last.last_seq is not None and last.seal is not None
-    # The note comes first: killed in between, segments that are noted as gone are still there,
-    # which is no damage; the other way round would be.
+    # The note is written first: after a kill in between, removed-noted segments still exist, which is no damage; the
+    # other order would be damage.
     write_pruned(directory, Pruned(last.number, last.last_seq, last.seal))
     for segment in removed:
         segment.path.unlink(missing_ok=True)
@@ -209,8 +210,9 @@ def _remove(directory: Path, removed: list[Segment]) -> None:
 def compress(
     path: str | os.PathLike[str], progress: Callable[[float, float | None], None] | None = None, *, keep: int = 1
 ) -> list[int]:
-    """Packs sealed segments into `.tape.zst`, all but the last `keep` (at least one: a writer
-    continues from it). The content is the same bit for bit when expanded. Gives their numbers.
+    """Pack sealed segments into `.tape.zst`, all but the last `keep` (at least one: a writer continues from it);
+    returns their numbers. The content is identical when expanded.
+
     progress: called with (bytes packed, bytes in all)."""
     import zstandard
 
@@ -227,7 +229,7 @@ def compress(
         packer = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL, write_checksum=True)
         with durable_file(target) as packed, segment.path.open("rb") as plain:
             packer.copy_stream(plain, packed, size=segment.size_bytes)
-        # Readers that have the plain file mapped keep it; others find the packed one.
+        # Readers that have mapped the plain file keep it; others open the packed one.
         segment.path.unlink()
         done.append(segment.number)
     return done

@@ -1,4 +1,4 @@
-"""What retention took away from a journal: a small file beside its segments."""
+"""Record in a small file beside a journal's segments which of them retention removed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ PRUNED_FILE = "pruned.json"
 
 
 class Pruned(msgspec.Struct, frozen=True):
-    """Says that all segments up to this one are gone."""
+    """The end of the removed segments."""
 
     segment: int
-    sequence: int  # last one that went
-    seal: str  # of that segment, hex: the tape's proof goes on from here
+    sequence: int  # last one removed
+    seal: str  # of that segment, hex: start of the remaining chain
 
 
 def read_pruned(directory: Path) -> Pruned | None:
@@ -34,5 +34,5 @@ def read_pruned(directory: Path) -> Pruned | None:
 
 
 def write_pruned(directory: Path, pruned: Pruned) -> None:
-    """Replaces the file in one step, on disk before the segments go."""
+    """Replace the file atomically, on disk before segments are removed."""
     write_durably(directory / PRUNED_FILE, msgspec.json.encode(pruned))

@@ -1,5 +1,5 @@
-"""The instruments of a tape over all lives of its writer, for whoever goes on with it: a number stands for one of
-them for ever."""
+"""Read the instruments of a tape over all incarnations of its writer, for a writer that continues it: a number
+belongs to one instrument forever."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ __all__ = ["preamble_of", "recovered_instruments"]
 
 
 def recovered_instruments(path: Path, process: str) -> dict[int, Instrument]:
-    """Reads those that the tape has, by number. What a machine that went down has torn is set aside.
-
-    process: its writer, which does not run now."""
+    """Returns the tape's instruments by number. A torn tail after a crash of the machine is set aside. process: its
+    writer, which does not run now."""
     if not is_tape(path):
         return {}
     try:
@@ -39,6 +38,6 @@ def _read(path: Path) -> dict[int, Instrument]:
 
 
 def preamble_of(instruments: Mapping[int, Instrument]) -> list[tuple[int, int, bytes]]:
-    """Gives what a writer repeats in its segments beside its own instruments, so that a reader at the end finds
-    those of all earlier lives."""
+    """Returns the preamble that a writer repeats in its segments beside its own instruments, so that a reader at the
+    end finds those of all earlier incarnations."""
     return [(INSTRUMENT_TYPE, number, each.to_msgpack()) for number, each in sorted(instruments.items())]

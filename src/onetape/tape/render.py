@@ -1,4 +1,4 @@
-"""A record for people and JSON: flat, prices and sizes as exact decimal text."""
+"""Render a record for people and JSON: flat, prices and sizes as exact decimal text."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["ID_PARTS", "id_text", "render", "shown_key"]
 
 _FRAME_KEYS = ("sequence", "time", "type", "flags", "stream", "symbol")
 
-# A venue's id is kept as two words and what they are: an integer, a UUID, or up to 16 bytes of text.
+# A venue's id is stored as two words and its kind: an integer, a UUID, or up to 16 bytes of text.
 ID_PARTS: Final = frozenset({"id_low", "id_high", "id_kind"})
 
 
 def render(record: Record, schema: EventSchema, instruments: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
-    """Flat fields of a record. Where its instrument is not known, integers stay as they are.
+    """Returns flat fields of a record. Without its instrument, integers stay as they are.
 
-    A payload field that is called as one of the frame's is given the type's first word:
-    `type` of an order_request is `order_type`. An id is there as its parts and as the `id` they make.
+    A payload field with the name of a frame field gets the type as a prefix: `type` of an order_request is
+    `order_type`. An id is given as its parts and as the combined `id`.
     """
     instrument = instruments.get(record.stream)
     shown: dict[str, Any] = {
@@ -49,7 +49,7 @@ def render(record: Record, schema: EventSchema, instruments: Mapping[int, Mappin
 
 
 def id_text(data: Mapping[str, Any]) -> str:
-    """Returns the id that a payload's id_low, id_high and id_kind make; empty where the venue gave none."""
+    """Returns the id from a payload's id_low, id_high and id_kind; empty where the venue gave none."""
     kind = data["id_kind"]
     if kind == "integer":
         return str(data["id_low"])
@@ -60,7 +60,7 @@ def id_text(data: Mapping[str, Any]) -> str:
 
 
 def shown_key(event: str, name: str, *, is_same: bool = False) -> str:
-    """Returns what a payload's field is called in a line. is_same: it says what the frame's own does."""
+    """Returns the name of a payload's field in a line. is_same: it has the same meaning as the frame's field."""
     return f"{event.split('_')[0]}_{name}" if name in _FRAME_KEYS and not is_same else name
 
 

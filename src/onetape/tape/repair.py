@@ -1,4 +1,4 @@
-"""Makes a damaged tape usable again, when a person asks for it: never by itself."""
+"""Make a damaged tape usable again, only on request: never automatically."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["RepairReport", "repair"]
 
 @dataclass(frozen=True, slots=True)
 class RepairReport:
-    """Reports what was found, what is left, and where the rest lies now."""
+    """The damage found, the usable rest, and where the removed part is now."""
 
     path: str
     changed: bool
@@ -24,7 +24,7 @@ class RepairReport:
 
 
 def repair(path: str | os.PathLike[str]) -> RepairReport:
-    """Sets everything from the first damage on aside; a sound tape is left as it is.
+    """Move everything from the first damage on aside; an undamaged tape stays unchanged.
 
     Takes the journal's lock: JOURNAL_LOCKED while a writer holds it. Nothing is deleted.
     """

@@ -1,8 +1,8 @@
-"""What a tape says about its own event types, and how a payload is read by it.
+"""Read payloads by the schemas stored on their tape.
 
 Every segment begins with its schemas: for each type id the name and, for fixed layouts, each field
-with kind, width and place. A tape of an older layout, or with a type this build does not know, is
-therefore still read by name. `docs/format.md` describes the MessagePack map of one schema.
+with kind, width and offset. A tape of an older layout, or with a type this build does not know, can
+therefore still be read by name. `docs/format.md` describes the MessagePack map of one schema.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 INSTRUMENT_TYPE = EventType.INSTRUMENT.id
-SCHEMA_ENTRY_TYPE = EventType.PARAMS.id  # preamble entries of type `params` carry schemas
+SCHEMA_ENTRY_TYPE = EventType.PARAMS.id  # preamble entries of type `params` contain schemas
 END_TYPE = 0xFFFF
 MARKET_TYPES = frozenset(
     each.id
@@ -71,7 +71,7 @@ _STRUCT_CODES = {1: "b", 2: "h", 4: "i", 8: "q"}
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Describes one field of a fixed layout. kind: i u p s t m r c e x k, as in core/journal/events.hpp."""
+    """One field of a fixed layout. kind: i u p s t m r c e x k, as in core/journal/events.hpp."""
 
     name: str
     kind: str
@@ -85,7 +85,7 @@ class Field:
 
     @property
     def code(self) -> str:
-        """Returns its format for `struct`; 16 bytes that are one number are its two halves."""
+        """Its format for `struct`; 16 bytes that are one number are two halves."""
         if self.is_scalar:
             code = _STRUCT_CODES[self.width]
             return code if self.kind in _SIGNED else code.upper()
@@ -94,7 +94,7 @@ class Field:
 
 @dataclass(frozen=True)
 class EventSchema:
-    """Describes one event type as its tape does."""
+    """One event type as described by its tape."""
 
     id: int
     name: str
@@ -105,7 +105,7 @@ class EventSchema:
 
     @cached_property
     def payload_dtype(self) -> np.dtype[np.void]:
-        """Returns the fixed part as numpy sees it; int128 fields are two columns, `x_low` and `x_high`."""
+        """The fixed part as a numpy dtype; int128 fields are two columns, `x_low` and `x_high`."""
         names: list[str] = []
         formats: list[str] = []
         offsets: list[int] = []
@@ -129,15 +129,14 @@ class EventSchema:
 
     @cached_property
     def more(self) -> str | None:
-        """Returns what a MessagePack map behind the fixed part is called, where there may be one."""
+        """The name of the MessagePack map after the fixed part, if there may be one."""
         return next((item.name for item in self.fields if item.kind == "k"), None)
 
     @cached_property
     def row_dtype(self) -> np.dtype[np.void]:
-        """Returns a frame header followed by the fixed part: one row of `columns`.
+        """The frame header followed by the fixed part: one row of `columns`.
 
-        Where a payload field is called as a header field is (`type` of order_request), the
-        header's is `frame_type`.
+        Where a payload field has the name of a header field (`type` of order_request), the header's is `frame_type`.
         """
         payload = self.payload_dtype
         assert payload.names is not None and payload.fields is not None
@@ -160,7 +159,7 @@ class EventSchema:
 
     @cached_property
     def _unpacker(self) -> tuple[struct.Struct, tuple[tuple[str, Any], ...]]:
-        """Returns a struct for the whole fixed part, and what to make of each value it gives."""
+        """Returns a struct for the whole fixed part, and the conversion of each value."""
         codes = ["<"]
         plan: list[tuple[str, Any]] = []
         at = 0
@@ -179,7 +178,7 @@ class EventSchema:
         return struct.Struct("".join(codes)), tuple(plan)
 
     def decode(self, payload: bytes | memoryview) -> dict[str, Any]:
-        """Returns a payload by field name: integers as they are, enumerations by word, levels as tuples."""
+        """Returns a payload by field name: integers unchanged, enumerations as words, levels as tuples."""
         if not self.fixed:
             value = _map(payload)
             if isinstance(value, bytes):
@@ -214,7 +213,7 @@ class EventSchema:
         return record
 
     def rows(self, raw: NDArray[np.uint8]) -> NDArray[np.void]:
-        """(n, header + fixed part) bytes as a structured array, without a copy."""
+        """Returns (n, header + fixed part) bytes as a structured array, without a copy."""
         return raw.reshape(-1).view(self.row_dtype)
 
     def to_preamble(self) -> bytes:
@@ -236,7 +235,7 @@ class EventSchema:
 def _structured(layout: dict[str, Any] | list[tuple[str, str]]) -> np.dtype[np.void]:
     import numpy as np
 
-    make: Any = np.dtype  # its overloads know no such dict
+    make: Any = np.dtype  # the overloads do not accept such a dict
     made: np.dtype[np.void] = make(layout)
     return made
 
@@ -245,11 +244,11 @@ def _map(payload: bytes | memoryview) -> Any:
     try:
         return msgspec.msgpack.decode(payload)
     except (msgspec.DecodeError, ValueError, RecursionError):  # no text, no time, too deep
-        return bytes(payload)  # the frame is whole, its writer was not
+        return bytes(payload)  # the frame is valid, its writer was wrong
 
 
 def _text(value: bytes) -> str | bytes:
-    """Zero-padded UTF-8; what is not text (a uuid) stays bytes."""
+    """Returns zero-padded UTF-8 as text; other bytes (a uuid) unchanged."""
     stripped = value.rstrip(b"\0")
     try:
         text = stripped.decode()
@@ -298,11 +297,11 @@ def schema_preamble() -> list[tuple[int, int, bytes]]:
 
 
 class Schemas:
-    """The schemas and instruments of a segment's preamble; instruments grow as frames come."""
+    """The schemas and instruments of a segment's preamble; instruments are added by later frames."""
 
     def __init__(self, preamble: Iterable[tuple[int, int, bytes]] = ()) -> None:
         self.by_id: dict[int, EventSchema] = {}
-        self._by_name: dict[str, EventSchema] = {}  # those that were asked for
+        self._by_name: dict[str, EventSchema] = {}  # schemas already looked up
         self.instruments: dict[int, dict[str, Any]] = {}
         for type_, stream, payload in preamble:
             if type_ == SCHEMA_ENTRY_TYPE:
@@ -317,7 +316,7 @@ class Schemas:
         schema = _schema(
             record["id"], record["name"], record["fixed"], record["bytes"], record["fields"], record["tail"]
         )
-        # The built-in object is shared where it says the same: its caches are warm.
+        # Use the shared built-in object for an identical schema: its caches are warm.
         own = _BUILT_IN.get(schema.id)
         self.by_id[schema.id] = own if own == schema else schema
         self._by_name.clear()
@@ -333,7 +332,7 @@ class Schemas:
         raise SchemaMismatch(f"no event type {name!r} on this tape", todo=f"it has: {names}")
 
     def of(self, type_: int) -> EventSchema:
-        """Returns the schema of a type id; one the tape does not describe is read as MessagePack."""
+        """Returns the schema of a type id; one that the tape does not describe is read as MessagePack."""
         found = self.by_id.get(type_)
         if found is None:
             found = EventSchema(type_, f"type_{type_}", False)

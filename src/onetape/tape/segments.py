@@ -1,4 +1,4 @@
-"""The segment files of a journal and what is known of each without reading its frames."""
+"""List the segment files of a journal with facts that need no reading of frames."""
 
 from __future__ import annotations
 
@@ -9,14 +9,23 @@ from pathlib import Path
 from uuid import UUID
 
 from onetape import _core
-from onetape.model.errors import TornTape
+from onetape.model.errors import BadInput, TornTape
 from onetape.tape.expand import expand_segment
 from onetape.tape.pruned import PRUNED_FILE
 
-__all__ = ["Segment", "first_sequence", "foreign_to_tape", "is_tape", "list_segments", "located", "segment_files"]
+__all__ = [
+    "Segment",
+    "first_sequence",
+    "foreign_to_tape",
+    "is_tape",
+    "list_segments",
+    "located",
+    "require_there",
+    "segment_files",
+]
 
 _NAME = re.compile(r"(\d{10})\.tape(\.zst)?")
-# What a journal's writer, its retention, its repair and a writer's death leave beside them.
+# Files that a journal's writer, its retention, its repair and a crash leave beside segments.
 _BESIDE = re.compile(
     r"lock|control|bells|pins|" + re.escape(PRUNED_FILE) + r"|torn-\d+-\d+\.bin"
     r"|damaged-\d+(\.zst)?\.bin|\d{10}\.tape\.new"
@@ -25,7 +34,7 @@ _BESIDE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Describes one entered segment. `last_seq`, `frames` and times are None while it is open."""
+    """One numbered segment. `last_seq`, `frames` and times are None while it is open."""
 
     number: int
     path: Path
@@ -46,7 +55,7 @@ class Segment:
 
 
 def segment_files(directory: Path) -> list[tuple[int, Path, bool]]:
-    """(number, path, compressed) in order; one that is there in both forms counts as plain."""
+    """Returns (number, path, compressed) in order; one present in both forms counts as plain."""
     found: dict[int, tuple[int, Path, bool]] = {}
     if directory.is_dir():
         for entry in os.scandir(directory):
@@ -60,26 +69,32 @@ def segment_files(directory: Path) -> list[tuple[int, Path, bool]]:
 
 
 def located(path: Path) -> Path:
-    """A process's journal may be called as its process is: journal/collector:NAME."""
+    """Returns the path of a journal; a process's journal may be named by the process: journal/collector:NAME."""
     if ":" not in path.name or path.exists():
         return path
     beside = path.with_name(path.name.replace(":", "-", 1))
     return beside if beside.is_dir() else path
 
 
+def require_there(path: Path) -> None:
+    """Raises BadInput where the path does not exist: the core reports only the system's error."""
+    if not path.exists():
+        raise BadInput("there is no such tape", location=str(path), todo="check the path")
+
+
 def is_tape(path: Path) -> bool:
-    """A folder with segments."""
+    """Returns True for a folder with segments."""
     return bool(segment_files(path))
 
 
 def foreign_to_tape(directory: Path) -> set[str]:
-    """Names in a folder that no journal has: whoever deletes the tape deletes them, too."""
+    """Returns names in a folder that are no part of a journal: deleting the tape would delete them, too."""
     names = {entry.name for entry in os.scandir(directory)}
     return {name for name in names if not (_NAME.fullmatch(name) or _BESIDE.fullmatch(name))}
 
 
 def first_sequence(directory: Path) -> int:
-    """Returns the first sequence that a journal still has. Raises TornTape where it was removed since it was opened."""
+    """Returns the first sequence that a journal still has. Raises TornTape when it was removed since it was opened."""
     segments = list_segments(directory)
     if not segments:
         raise TornTape("the journal was removed", location=str(directory))
@@ -87,7 +102,7 @@ def first_sequence(directory: Path) -> int:
 
 
 def list_segments(directory: Path) -> list[Segment]:
-    """Returns the entered segments in order. Raises TornTape for one whose header or trailer is bad."""
+    """Returns the numbered segments in order. Raises TornTape for a bad header or trailer."""
     segments = []
     for number, path, compressed in segment_files(directory):
         fd = expand_segment(str(path)) if compressed else -1

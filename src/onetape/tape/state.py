@@ -1,10 +1,10 @@
-"""The state table of a process: the latest values per key, for anyone on this machine.
+"""Write and read the state table of a process: the latest values per key, for all processes of this machine.
 
-Written only by the process that owns the journal it is projected from. A reader gets a whole
-group or None for a key that is not there: never a default, and never half of a write.
+It is written only by the process that owns the projected journal. A reader gets a whole
+group, or None for a missing key: never a default, and never half of a write.
 
     writer = StateWriter(home / "state", "gateway:main", layout)
-    ...                                  # what its journal comes to
+    ...                                  # state of its journal
     writer.publish()                     # readers see it from here on
     writer.put("balance", "a/USDT", {"total": 5, "free": None}, ts=now, sequence=17)
 
@@ -35,14 +35,14 @@ _REASONS = {
 
 
 class Group(msgspec.Struct, frozen=True):
-    """The values of one key as one write left them."""
+    """The values of one key from one write."""
 
     kind: str
     key: str
     values: dict[str, FieldValue]
-    ts_data: int  # ns UTC: when the values were true
-    ts_alive: int  # ns UTC: when their source last showed life, 0: never said
-    sequence: int  # of the journal frame they are the projection of
+    ts_data: int  # ns UTC of the values
+    ts_alive: int  # ns UTC of the source's last sign of life, 0: none
+    sequence: int  # journal frame that they are the projection of
     version: int = 0  # counts writes to the slot
 
     def __getitem__(self, field: str) -> FieldValue:
@@ -50,8 +50,8 @@ class Group(msgspec.Struct, frozen=True):
 
 
 class StateWriter:
-    """Writes a state table, of which it is the one writer. A second one is refused with JOURNAL_LOCKED. Empty and
-    unseen at first."""
+    """Writes a state table as its only writer. A second one is refused with JOURNAL_LOCKED. At first empty and not
+    visible."""
 
     def __init__(self, directory: str | os.PathLike[str], process: str, layout: Layout, *, capacity: int = 256) -> None:
         self.layout = layout
@@ -61,8 +61,7 @@ class StateWriter:
         self.core = _core.TableWriter.open(str(path), process, layout.hash, capacity=capacity, cells=layout.cells)
         self.heartbeat = self.core.heartbeat  # (now): the writer as a whole is alive
         self.publish = self.core.publish
-        # (): what is in the table holds at this moment, which readers of slots may ask for; and it
-        # does not, from now on.
+        # (): the table is valid at this moment, which readers of slots may require; and (): it is invalid from now on.
         self.vouch = self.core.vouch
         self.unvouch = self.core.unvouch
 
@@ -85,8 +84,8 @@ class StateWriter:
     ) -> None:
         """Replaces all slots of a key. The lists are by slot, in units of 1e-18.
 
-        Slot 0 is the sum of the others; the core makes it. INVARIANT_VIOLATION: the one given is
-        another. BAD_INPUT: the sum passes 128 bits. In both cases nothing is written.
+        Slot 0 is the sum of the others, computed by the core. INVARIANT_VIOLATION: the given sum differs. BAD_INPUT:
+        the sum exceeds 128 bits. In both cases nothing is written.
         """
         number = self.layout.spec(kind).kind
         check(
@@ -96,15 +95,15 @@ class StateWriter:
         )
 
     def remove(self, kind: str, key: str) -> bool:
-        """The key leaves the table: readers get None. False: it was not there."""
+        """Remove a key: readers get None. Returns False when it was not there."""
         return bool(self.core.remove(self.layout.spec(kind).kind, key))
 
     def touch(self, kind: str, key: str, *, ts: int) -> bool:
-        """The source of a group is alive though its values did not change."""
+        """Note that the source of a group is alive though its values did not change."""
         return bool(self.core.touch(self.layout.spec(kind).kind, key, ts))
 
     def keep_in_place(self) -> bool:
-        """Makes the files anew when somebody removed them; True: it had to. For each heartbeat."""
+        """Recreate the files when they were removed; returns True then. Call at each heartbeat."""
         if self.core.in_place:
             return False
         self.core.restore()
@@ -114,18 +113,18 @@ class StateWriter:
         return len(self.core)
 
     def close(self, *, remove: bool = False) -> None:
-        """Releases the lock. The last state stays readable, and that its writer is gone shows;
-        with `remove` the files go, and readers find no table."""
+        """Release the lock. The last state stays readable, marked as without a writer; with `remove` the files are
+        deleted, and readers find no table."""
         if remove:
             self.core.remove_files()
         del self.core, self.heartbeat, self.publish, self.vouch, self.unvouch
 
 
 class StateReader:
-    """Reads the table of a process, and follows it through restarts. One thread each."""
+    """Reads the table of a process, across its restarts. One reader for each thread."""
 
     def __init__(self, directory: str | os.PathLike[str], process: str, layout: Layout) -> None:
-        """PROCESS_DOWN: no table yet. SCHEMA_MISMATCH: that of another version."""
+        """PROCESS_DOWN: no table yet. SCHEMA_MISMATCH: a table of another version."""
         self.layout = layout
         self.process = process
         core = _core.TableReader.open(str(directory), process, layout.hash)
@@ -134,10 +133,9 @@ class StateReader:
         self.core: _core.TableReader = core
 
     def get(self, kind: str, key: str) -> Group | None:
-        """None: there is no such key. PROCESS_DOWN or TORN_TAPE: it cannot be known here.
+        """Returns a group; None: no such key. PROCESS_DOWN or TORN_TAPE: it cannot be read.
 
-        A group outlives its writer: look at `ts_data`, `ts_alive`, `writer_alive` and `heartbeat`
-        for how far to trust it.
+        A group outlives its writer: `ts_data`, `ts_alive`, `writer_alive` and `heartbeat` show how far to trust it.
         """
         spec = self.layout.spec(kind)
         found = self.core.read(spec.kind, key)
@@ -150,9 +148,9 @@ class StateReader:
         return Group(kind, key, values, ts_data, ts_alive, sequence, version)
 
     def slots(self, kind: str, key: str, *, max_age: int = 0) -> _core.SlotGroup | None:
-        """Returns a handle to a group of slots, found once and followed from then on. None: no such key.
+        """Returns a handle to a group of slots, looked up once and followed from then on. None: no such key.
 
-        Its answers are None while the writer has not vouched for the table for `max_age` ns.
+        It returns None while the writer has not confirmed the table for `max_age` ns.
         """
         group = self.core.slots(self.layout.spec(kind).kind, key, max_age)
         outcome = group.outcome
@@ -161,7 +159,7 @@ class StateReader:
         return group if outcome == "ok" else None
 
     def keys(self, kind: str | None = None) -> list[tuple[str, str]]:
-        """(kind, key) of all groups, or of those of a kind, in order."""
+        """Returns (kind, key) of all groups, or of those of a kind, in order."""
         outcome, found = self.core.keys()
         if outcome != "ok":
             raise self._failure(outcome, "keys")
@@ -174,7 +172,7 @@ class StateReader:
         return {key: group for key, group in found if group is not None}
 
     def refresh(self) -> bool:
-        """Finds files that were removed and made anew. For each heartbeat, not each read."""
+        """Reopen files that were removed and recreated. Call at each heartbeat, not at each read."""
         return bool(self.core.refresh())
 
     @property
@@ -183,7 +181,7 @@ class StateReader:
 
     @property
     def heartbeat(self) -> int:
-        """ns UTC of the writer's last heartbeat, 0: none yet."""
+        """Returns ns UTC of the writer's last heartbeat, 0: none yet."""
         return int(self.core.heartbeat)
 
     @property
@@ -199,5 +197,5 @@ class StateReader:
 
 
 def tables_in(directory: str | os.PathLike[str]) -> list[str]:
-    """Returns the processes that have a table there, in order. One that died left its too."""
+    """Returns the processes with a table in the folder, in order, including dead ones."""
     return sorted(path.name.removesuffix(".table") for path in Path(directory).glob("*.table"))

@@ -1,13 +1,13 @@
-"""What the groups of a state table hold: fields by name, packed into cells of eight bytes.
+"""Define the groups of a state table: fields by name, packed into cells of eight bytes.
 
     i  int, 64 bits          u  int, 64 bits, not negative     b  bool
     f  float                 m  int, 128 bits (money in 1e-18), two cells
     t  text of at most 8 bytes                T  of at most 32
 
-A field may be None: unknown is not zero. Which fields hold a value is kept in one word.
+A field may be None: unknown is not zero. One word marks the fields with a value.
 
-A group of slots has no fields: up to 64 amounts of one key and what of each is held, under one
-lock, of which one can be read without the others (core/state/slots.hpp). Slot 0 is the sum of the
+A group of slots has no fields: up to 64 amounts of one key, each with its locked part, under one
+lock; each can be read without the others (core/state/slots.hpp). Slot 0 is the sum of the
 rest.
 """
 
@@ -40,12 +40,12 @@ _FIELDS_MAX = 64  # one bit each
 
 @dataclass(frozen=True)
 class GroupSpec:
-    """Describes one kind of group: what is written, and read, together."""
+    """One kind of group: fields written, and read, together."""
 
     kind: int
     name: str
     fields: tuple[tuple[str, str], ...] = ()  # (name, code), in order
-    slots: int = 0  # a group of at most so many slots: it has no fields
+    slots: int = 0  # number of slots of a group of slots, which has no fields
 
     def __post_init__(self) -> None:
         names = [name for name, _ in self.fields]
@@ -67,7 +67,7 @@ class GroupSpec:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Returns the names of its fields, in order."""
+        """Names of its fields, in order."""
         return tuple(name for name, _ in self.fields)
 
     @cached_property
@@ -76,13 +76,13 @@ class GroupSpec:
 
     @cached_property
     def _whole(self) -> int:
-        """`present` of a group of plain numbers without a None: packed in one step. Else -1."""
+        """`present` for a group of plain numbers without a None, packed in one step; otherwise -1."""
         is_plain = all(code in "iuf" for _, code in self.fields)
         return (1 << len(self.fields)) - 1 if is_plain else -1
 
     @property
     def cells(self) -> int:
-        """Room in the table."""
+        """Number of cells in the table."""
         return self.slots * STATE_SLOT_CELLS or self.size_bytes // 8
 
     @property
@@ -90,7 +90,7 @@ class GroupSpec:
         return self._struct.size
 
     def pack(self, values: Mapping[str, FieldValue]) -> tuple[bytes, int]:
-        """Cells and the word of present fields. A field that is not given is None."""
+        """Returns cells and the word of present fields. A missing field is None."""
         if self._whole >= 0 and values.keys() == self._name_set:
             numbers = [values[name] for name in self.names]
             if None not in numbers:
@@ -118,7 +118,7 @@ class GroupSpec:
             raise BadInput(f"group {self.name!r}: {error}") from None
 
     def _cell(self, name: str, code: str, value: int | float | bool | str) -> float | bytes:
-        """Returns the cell of a text or a float. Raises BadInput for what is no integer where one has to be."""
+        """Returns the cell of a text or a float. Raises BadInput for a value that must be an integer and is not."""
         if most := _TEXT_BYTES.get(code):
             text = str(value).encode()
             if len(text) > most or b"\0" in text:
@@ -151,7 +151,7 @@ class GroupSpec:
 
 
 class Layout:
-    """The kinds of one process's table. Its hash is in the file: another one is not read."""
+    """The kinds of one process's table. Its hash is in the file: a table with another layout is not read."""
 
     def __init__(self, specs: Iterable[GroupSpec]) -> None:
         self.specs = tuple(sorted(specs, key=lambda spec: spec.kind))
@@ -172,7 +172,7 @@ class Layout:
 
     @property
     def cells(self) -> int:
-        """Counts the cells of its largest group."""
+        """Number of cells of its largest group."""
         return max(1, max(spec.cells for spec in self.specs))
 
     def spec(self, name: str) -> GroupSpec:

@@ -1,4 +1,4 @@
-"""Is this tape whole? Every byte of its sealed segments is looked at; nothing is changed."""
+"""Verify a tape: every byte of its sealed segments is checked; nothing is changed."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from uuid import UUID
 from onetape import _core
 from onetape.tape.expand import expand_segment
 from onetape.tape.pruned import read_pruned
+from onetape.tape.segments import require_there
 
 __all__ = ["VerifyReport", "content_hash", "verify"]
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """Reports what `journal verify` has found. `damage` names each place; a torn tail is not damage."""
+    """The result of `journal verify`. `damage` names each location; a torn tail is not damage."""
 
     journal: str
     frames: int
@@ -25,16 +26,17 @@ class VerifyReport:
     first_seq: int
     last_seq: int
     torn_bytes: int
-    damaged: int  # places
+    damaged: int  # locations
     ok: bool
     damage: list[str]
     path: str
-    seal: str  # SHA-256 of the last sealed segment: proves all before it
+    seal: str  # SHA-256 of the last sealed segment: covers all before it
 
 
 def verify(path: str | os.PathLike[str]) -> VerifyReport:
-    """Checks a journal or tape. Raises BadInput where there is none."""
+    """Check a journal or tape. Raises BadInput where there is none."""
     directory = Path(path)
+    require_there(directory)
     report = _core.journal_verify(str(directory), expand_segment)
     damage: list[str] = list(report["damaged"])
     first = report["first_number"]
@@ -60,7 +62,7 @@ def verify(path: str | os.PathLike[str]) -> VerifyReport:
 
 
 def content_hash(path: str | os.PathLike[str]) -> str:
-    """SHA-256 over type, flags, stream, time and payload of every frame, as hex digits.
+    """Returns the SHA-256 over type, flags, stream, time and payload of every frame, as hex digits.
 
     Equal for tapes of equal content, whatever their uuid, epochs, segment sizes and creation time.
     """

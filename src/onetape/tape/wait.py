@@ -1,8 +1,8 @@
-"""Waiting for journals, alone or inside an event loop that also watches sockets.
+"""Wait for journals, alone or inside an event loop that also watches sockets.
 
-A process has one bell. It joins each journal that it follows with it, and sleeps until a writer
-rings. Where processes outnumber cores spinning takes time from whoever would ring: it is off
-unless asked for.
+A process has one bell. It registers the bell at each journal that it follows, and sleeps until a
+writer rings it. Where processes outnumber cores, spinning takes time from writers: it is off by
+default.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["JournalWatch", "Waiter", "bell_directory"]
 
 
 def bell_directory() -> Path:
-    """Where this user's bells lie: under $XDG_RUNTIME_DIR, else the system's temporary folder."""
+    """Returns the folder of this user's bells: under $XDG_RUNTIME_DIR, else the system's temporary folder."""
     base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
     return Path(base) / f"onetape-{os.geteuid()}"
 
@@ -32,27 +32,27 @@ class Waiter:
         self.core = _core.Waiter(str(directory or bell_directory()))
 
     def add(self, reader: JournalReader) -> None:
-        """Joins the reader's journal; what lies before its place may then be pruned, no more."""
+        """Register at the reader's journal; frames before its position may then be pruned, no more."""
         self.core.add(reader.core)
 
     def remove(self, reader: JournalReader) -> None:
-        """Before it is closed: nobody is woken for it, and it keeps nothing from being pruned."""
+        """Deregister a reader before it is closed: it wakes nobody, and protects nothing from pruning."""
         self.core.remove(reader.core)
 
     def fileno(self) -> int:
-        """Readable when a writer rang."""
+        """Returns a descriptor that is readable when a writer rang."""
         return self.core.fd
 
     def wait(self, timeout: float | None = None, *, spin: float = 0.0) -> bool:
-        """True when a reader has a frame, False after `timeout` seconds or a `nudge`.
+        """Returns True when a reader has a frame, False after `timeout` seconds or a `nudge`.
 
-        spin: seconds to look before going to sleep. The interpreter lock is free meanwhile, and
-        signal handlers run within a tenth of a second.
+        spin: seconds of polling before sleep. The interpreter lock is free meanwhile, and signal handlers run within
+        a tenth of a second.
         """
         return self.core.wait(-1.0 if timeout is None else timeout, spin)
 
     def nudge(self) -> None:
-        """From any thread: a `wait` that is under way, or else the next one, returns at once."""
+        """Make a running `wait`, or else the next one, return at once. Callable from any thread."""
         self.core.nudge()
 
     def follow(
@@ -62,13 +62,13 @@ class Waiter:
         *,
         spin: float = 0.0,
     ) -> int:
-        """callback(reader index, type, flags, sequence, time, stream, payload) for each frame,
-        until it returns something true or nothing came for `timeout`. Gives how many there were."""
+        """Call callback(reader index, type, flags, sequence, time, stream, payload) for each frame, until it returns
+        something true or no frame came for `timeout`. Returns their number."""
         return self.core.follow(callback, -1.0 if timeout is None else timeout, spin)
 
 
 class JournalWatch:
-    """Calls `handle` in an asyncio loop when a journal has frames: again, while it leaves some."""
+    """Calls `handle` in an asyncio loop when a journal has frames: repeatedly, while it leaves some."""
 
     def __init__(self, waiter: Waiter, handle: Callable[[], object], loop: asyncio.AbstractEventLoop) -> None:
         self._waiter, self._handle, self._loop = waiter, handle, loop
@@ -81,7 +81,7 @@ class JournalWatch:
         self._work()
 
     def look(self) -> None:
-        """Now, and from now on also for what was added to the waiter since."""
+        """Check now, and from now on also readers added to the waiter since."""
         self._work()
 
     def _work(self) -> None:
@@ -91,7 +91,7 @@ class JournalWatch:
         self._handle()
         there, certain = self._waiter.core.arm()
         if there:
-            self._loop.call_soon(self._work)  # lets sockets have their turn
+            self._loop.call_soon(self._work)  # lets sockets get their turn
         elif not certain:
             self._timer = self._loop.call_later(_core.BLIND_MS / 1000, self._work)
 

@@ -1,4 +1,4 @@
-"""The filter of `journal cat --where`: comparisons of a record's fields, joined by and, or, not.
+"""Parse the filter of `journal cat --where`: comparisons of a record's fields, joined by and, or, not.
 
     price > 100 and side = buy
     not (symbol = "sim:BTC/USDT" or size < 0.5)
@@ -42,7 +42,7 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def parse_where(text: str) -> Predicate:
-    """Returns the predicate that `text` says. Raises UsageError naming the place it fails at."""
+    """Returns the predicate of `text`. Raises UsageError naming the position of the error."""
     if len(text) > _TEXT_MAX:
         raise UsageError(f"--where is longer than {_TEXT_MAX} characters", location="--where")
     parser = _Parser(text)

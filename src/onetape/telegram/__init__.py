@@ -1,1 +1,1 @@
-"""A Telegram bot: a home as a telephone asks about it, and commands it."""
+"""A Telegram bot: shows the state of a home on a telephone, and sends commands."""

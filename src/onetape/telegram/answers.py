@@ -1,4 +1,4 @@
-"""What the bot says of a home, in short lines for a telephone. Each blocks, for a thread."""
+"""The bot's answers about a home, in short lines for a telephone. Each function blocks; call them in a thread."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GLANCE_NS: Final = 2 * SECOND
 
 
 def alerts_now(home: Path, config: Config) -> list[dict[str, Any]]:
-    """Returns what is wrong and nobody has acknowledged, the newest first."""
+    """Returns open alerts that are not acknowledged, the newest first."""
     return alert_rows(past_alerts(home, ALERTS_MAX), config, is_all=False)[::-1]
 
 
@@ -51,7 +51,8 @@ def _status(options: TelegramOptions) -> str:
 
 
 def _profit(options: TelegramOptions) -> str:
-    """Of the UTC day, after fees, where there are records, else of each robot since it began; what accounts hold."""
+    """Returns the profit of the UTC day, after fees, if there are records, else of each robot since its start; and
+    the accounts' money."""
     home = Path(options.home)
     if options.records:
         records = Records(options.records, home=home, only_reads=True)
@@ -68,7 +69,7 @@ def _profit(options: TelegramOptions) -> str:
 
 
 def _beside(row: Mapping[str, Any]) -> str:
-    """Returns the fees that were paid in other assets, which no result in its currency has in it."""
+    """Returns the fees paid in other assets, which no result in its currency includes."""
     paid = ", ".join(f"{fee} {asset}" for asset, fee in row["fees"].items() if asset != row["currency"])
     return f" in {row['currency']}; fees beside it: {paid}" if paid else ""
 
@@ -88,7 +89,7 @@ def _halts(options: TelegramOptions) -> str:
 
 
 async def supervisor_status(home: Path) -> dict[str, Any]:
-    """Returns how processes stand. Raises ProcessDown."""
+    """Returns the states of the processes. Raises ProcessDown."""
     connection = Connection(process_socket(home, "supervisor"))
     try:
         return await connection.ask({"do": "status"}, time.time_ns() + GLANCE_NS)
@@ -98,7 +99,7 @@ async def supervisor_status(home: Path) -> dict[str, Any]:
         connection.close()
 
 
-# Command -> what it shows, and how that is made.
+# Command -> its description, and the function that makes the answer.
 ANSWERS: Final[Mapping[str, tuple[str, Callable[[TelegramOptions], str]]]] = {
     "status": ("processes, robots, kill switches", _status),
     "profit": ("today, each robot, what accounts have", _profit),

@@ -1,6 +1,6 @@
 """Telegram's Bot API: one call and its answer. https://core.telegram.org/bots/api, read 2026-11.
 
-The token is part of every address, so no address and no words of the HTTP client are in an error.
+The token is part of every address, so errors contain no address and no text of the HTTP client.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CALL_WITHIN_S: Final = 15.0
 
 
 class ApiError(Exception):
-    """A call that came to nothing. code: Telegram's, 0: there was no answer; retry_after: s, 0: not said."""
+    """A failed call. code: Telegram's, 0: there was no answer; retry_after: s, 0: unknown."""
 
     def __init__(self, code: int, words: str, retry_after: float = 0.0) -> None:
         super().__init__(words)
@@ -45,7 +45,7 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Pressed(msgspec.Struct, frozen=True):
-    """A button of a message."""
+    """A pressed button of a message."""
 
     id: str
     sender: User = msgspec.field(name="from")
@@ -54,7 +54,7 @@ class Pressed(msgspec.Struct, frozen=True):
 
 
 class Update(msgspec.Struct, frozen=True):
-    """What somebody did; what is of no kind that we read has neither."""
+    """A user's action; one of an unknown kind has neither field."""
 
     update_id: int
     message: Message | None = None
@@ -78,7 +78,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 class BotApi:
-    """A bot at a Bot API server, within `async with`. base: its address, without a path's end."""
+    """A bot at a Bot API server, within `async with`. base: its address, without a trailing path."""
 
     def __init__(self, base: str, token: Secret) -> None:
         self._address = f"{base.rstrip('/')}/bot{token.reveal()}"
@@ -86,7 +86,7 @@ class BotApi:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(trust_env=True)  # a proxy, where Telegram is closed off
+        self._session = aiohttp.ClientSession(trust_env=True)  # a proxy, where Telegram is blocked
         return self
 
     async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
@@ -99,8 +99,8 @@ class BotApi:
         return msgspec.json.decode(answer.result)
 
     async def updates(self, offset: int, *, wait_s: int) -> list[Update]:
-        """Waits so long for updates from number `offset` on; those before are confirmed and come no more. Raises
-        ApiError."""
+        """Waits up to `wait_s` for updates from number `offset` on; earlier ones are confirmed and not sent again.
+        Raises ApiError."""
         wanted = {"offset": offset, "timeout": wait_s, "allowed_updates": ["message", "callback_query"]}
         answer = await self._answered("getUpdates", wanted, wait_s + CALL_WITHIN_S)
         try:
@@ -135,7 +135,7 @@ class BotApi:
 
 
 def _update(raw: msgspec.Raw) -> Update:
-    """One that is not as documented is passed over by its number."""
+    """Parses an update; a malformed one is skipped by its number."""
     try:
         return from_json(raw, Update)
     except msgspec.ValidationError:

@@ -1,7 +1,8 @@
-"""The bot: whom it hears, what it asks before it acts, and what it has done, each once.
+"""The bot: its users, confirmations, and commands, each carried out once.
 
-What a chat commands is on the bot's journal before it is sent, under the id of the press of its button, so that
-processes do it once however often it is sent. What the end of this process has cut off is sent on when it is young.
+A chat's command is on the bot's journal before it is sent, under the id of the button press, so that processes carry
+it out once however often it is sent. Commands cut off by the end of this process are sent by the next one if they
+are recent.
 """
 
 from __future__ import annotations
@@ -35,23 +36,23 @@ from onetape.telegram.options import TELEGRAM, TelegramOptions, telegram_actor, 
 
 __all__ = ["ACTS", "Bot", "Tape"]
 
-POLL_S: Final = 50  # that Telegram holds a question for updates
-CONFIRM_S: Final = 60.0  # that a button acts
+POLL_S: Final = 50  # how long Telegram holds a request for updates
+CONFIRM_S: Final = 60.0  # how long a button acts
 SEND_WITHIN_S: Final = 15.0  # for a process that is away to come back
 PAUSE_S: Final = (1.0, 30.0)  # between tries: the first, the longest
-TRIES: Final = 4  # of a message
-FAILURES: Final = 3  # in a row that are told; what Telegram refuses is told at once
-ROOM: Final = 8  # threads of each command: a database that hangs holds up what reads it, no flatten
-ANSWER_WITHIN_S: Final = 20.0  # or the chat hears that there is none; what acts has its own times
-TASKS_MAX: Final = 100  # beyond it what is asked gets no answer
-OFFSET_NS: Final = DAY  # after a week without updates Telegram numbers them anew, and it keeps none for so long
-WAITING_MAX: Final = 64  # buttons; the oldest act no more
-STRANGERS_MAX: Final = 100  # that are said by their id
-TEXT_MAX: Final = 3900  # units of UTF-16; Telegram takes 4096
+TRIES: Final = 4  # per message
+FAILURES: Final = 3  # in a row before a report; Telegram's refusals are reported at once
+ROOM: Final = 8  # threads per command: a hanging database blocks the commands that read it, no flatten
+ANSWER_WITHIN_S: Final = 20.0  # then the chat is told that there is no answer; commands that act have their own times
+TASKS_MAX: Final = 100  # beyond it requests get no answer
+OFFSET_NS: Final = DAY  # after a week without updates Telegram restarts its numbering, and it keeps none that long
+WAITING_MAX: Final = 64  # buttons; the oldest are disabled
+STRANGERS_MAX: Final = 100  # reported by their id
+TEXT_MAX: Final = 3900  # UTF-16 units; Telegram's limit is 4096
 BUTTONS_MAX: Final = 8
 T = TypeVar("T")
 
-# Command -> what it does, as it is asked before it is done.
+# Command -> its effect, as shown in the confirmation.
 ACTS: Final[Mapping[str, str]] = {
     "pause": "stop robots: cancel their orders, trade no more, keep positions",
     "resume": "let robots trade that were stopped",
@@ -62,7 +63,7 @@ ACTS: Final[Mapping[str, str]] = {
 
 
 class Act(msgspec.Struct, frozen=True):
-    """What is to be done, as it is on the journal. of: whom or what it names, "": all."""
+    """A command, as on the journal. of: the target's name, "": all."""
 
     id: str
     actor: str
@@ -73,7 +74,7 @@ class Act(msgspec.Struct, frozen=True):
 
 
 class _Question(NamedTuple):
-    """Asks before a command is carried out. user: who sent the command, and alone may answer; until: s."""
+    """The confirmation before a command is carried out. user: who sent the command, and alone may answer; until: s."""
 
     chat: int
     user: int
@@ -83,13 +84,13 @@ class _Question(NamedTuple):
 
 
 class Tape:
-    """The bot's journal, whose one writer this is. Raises JournalLocked."""
+    """The bot's journal, of which this is the one writer. Raises JournalLocked."""
 
     def __init__(self, home: Path, bot: str) -> None:
         """bot: its id at Telegram; numbers of updates are its own."""
         self._bot = bot
         self.taken = 0, 0  # the newest update: its number, and when, ns
-        self.left: dict[str, tuple[int, Act]] = {}  # without an answer, and since when, ns
+        self.left: dict[str, tuple[int, Act]] = {}  # unanswered, and since when, ns
         path = telegram_journal(home)
         if is_tape(path):
             with JournalReader(path) as reader:
@@ -106,14 +107,14 @@ class Tape:
             self.left[record["id"]] = at, from_builtins(record, Act)
 
     def take(self, update: int, *, is_kept: bool) -> None:
-        """Asks for no update up to this one any more; is_kept: nor does the next life."""
+        """Confirms updates up to this one; is_kept: also after a restart."""
         self.taken = update, time.time_ns()
         if is_kept:
             self.write("memory", {"bot": self._bot, "update": update})
 
     @property
     def offset(self) -> int:
-        """Returns the number of the first update that was not taken, 0: any."""
+        """Returns the number of the first unconfirmed update, 0: any."""
         number, at = self.taken
         return number + 1 if time.time_ns() - at < OFFSET_NS else 0
 
@@ -122,7 +123,7 @@ class Tape:
         payload, now = msgspec.msgpack.encode(record), time.time_ns()
         try:
             self._writer.append(event, payload, time=now)
-        except DiskFull:  # what stops trading has the reserve
+        except DiskFull:  # commands that stop trading may use the reserve
             self._writer.append_urgent(type_id(event), payload, 0, 0, now)
         if is_kept:
             self._writer.ensure("disk")
@@ -132,17 +133,17 @@ class Tape:
 
 
 class Bot:
-    """stopping: set to end it. now: seconds, steady."""
+    """Runs the bot. stopping: set to end it. now: seconds, monotonic."""
 
     def __init__(self, options: TelegramOptions, api: BotApi, tape: Tape, now: Callable[[], float] = time.monotonic):
         telegram = options.config.notify.telegram
         assert telegram is not None
         self.stopping = asyncio.Event()
-        self.strangers = 0  # updates of others
+        self.strangers = 0  # updates of unknown users
         self._options, self._api, self._tape, self._now = options, api, tape, now
         self._home = Path(options.home)
         self._chats = frozenset(telegram.chats)
-        self._heard: set[int] = set()  # strangers that were said
+        self._heard: set[int] = set()  # reported strangers
         self._threads: dict[str, ThreadPoolExecutor] = defaultdict(partial(ThreadPoolExecutor, ROOM))  # by command
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: dict[str, _Question] = {}  # by nonce
@@ -150,7 +151,7 @@ class Bot:
         self._fault = ""
 
     async def run(self) -> None:
-        """Answers until it is to end."""
+        """Answers until stopped."""
         polling = asyncio.ensure_future(self._poll())
         try:
             for at, act in list(self._tape.left.values()):
@@ -163,7 +164,7 @@ class Bot:
             stop = asyncio.ensure_future(self.stopping.wait())
             await asyncio.wait((stop, polling), return_when=asyncio.FIRST_COMPLETED)
             if polling.done():
-                polling.result()  # what is wrong with us ends the process
+                polling.result()  # an internal error ends the process
         finally:
             for task in (polling, *self._tasks):
                 task.cancel()
@@ -173,7 +174,7 @@ class Bot:
             for system in self._systems.values():
                 system.stop()
 
-    # --- what comes -------------------------------------------------------------------------------
+    # --- updates ------------------------------------------------------------------------------------------------------
 
     async def _poll(self) -> None:
         failures, pause, is_named = 0, PAUSE_S[0], False
@@ -196,7 +197,7 @@ class Bot:
                 self._take(update)
 
     def _tell(self, fault: str) -> None:
-        """Says on the journal what is wrong, when it changes: an alert begins, or ends."""
+        """Reports a fault on the journal when it changes: begins or ends an alert."""
         if fault == self._fault:
             return
         self._fault = fault
@@ -239,14 +240,14 @@ class Bot:
             self._start(act.chat, self._carry_out(act))
 
     def _stranger(self, chat: int) -> None:
-        """No answer; how a chat's id is found that is to be allowed."""
+        """Logs an unknown chat's id, which the operator needs to allow it; sends no answer."""
         self.strangers += 1
         if chat not in self._heard and len(self._heard) < STRANGERS_MAX:
             self._heard.add(chat)
             sys.stderr.write(f"chat {chat} has written and is not in [notify.telegram] chats: it gets no answer\n")
 
     def _start(self, chat: int, work: Coroutine[Any, Any, None], title: str = "error") -> None:
-        """Goes on with it beside the next update. chat: hears what was wrong, under this title."""
+        """Runs work in parallel to later updates. chat: gets its error, under this title."""
 
         async def guarded() -> None:
             try:
@@ -263,12 +264,12 @@ class Bot:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    # --- what is said -----------------------------------------------------------------------------
+    # --- messages -----------------------------------------------------------------------------------------------------
 
     async def _answer(self, chat: int, user: int, text: str) -> None:
         words = text.split()
         if not words or not words[0].startswith("/"):
-            return  # a group talks of other things
+            return  # a group has other conversations
         command, of = words[0][1:].partition("@")[0].lower(), " ".join(words[1:])[:64]
         if command in ANSWERS:
             await self._say(chat, command, await self._made(command, ANSWERS[command][1], self._options) or "none")
@@ -281,7 +282,7 @@ class Bot:
             await self._say(chat, "onetape", "\n".join(lines))
 
     async def _made(self, command: str, make: Callable[..., T], *facts: Any) -> T:
-        """Raises ServiceTimeout, and what `make` raises."""
+        """Raises ServiceTimeout, and the errors of `make`."""
         made = asyncio.get_running_loop().run_in_executor(self._threads[command], make, *facts)
         try:
             return await asyncio.wait_for(made, ANSWER_WITHIN_S)
@@ -308,7 +309,7 @@ class Bot:
         await self._say(chat, f"{_title(command, of)}?", words, [buttons])
 
     async def _pressed(self, id_: str, message: Message, words: str, *, is_question: bool) -> None:
-        """Says it where the button was pressed, and takes the buttons of an answered question away."""
+        """Answers on the message with the button, and removes the buttons of an answered question."""
         await self._call("answerCallbackQuery", callback_query_id=id_, text=words)
         if is_question:
             await self._call("editMessageReplyMarkup", chat_id=message.chat.id, message_id=message.message_id)
@@ -321,7 +322,7 @@ class Bot:
         await self._call("sendMessage", **fields)
 
     async def _call(self, method: str, **fields: Any) -> None:
-        """Tries it again while Telegram has no room or no answer. Raises ApiError."""
+        """Calls a method, with retries while Telegram is busy or does not answer. Raises ApiError."""
         pause = PAUSE_S[0]
         for left in reversed(range(TRIES)):
             try:
@@ -333,15 +334,15 @@ class Bot:
                 await asyncio.sleep(max(error.retry_after, pause))
                 pause *= 2
 
-    # --- what is done -----------------------------------------------------------------------------
+    # --- commands -----------------------------------------------------------------------------------------------------
 
     async def _named(self, command: str) -> tuple[str, list[str]]:
-        """Returns what kind of thing a command is about, and all of these."""
+        """Returns the kind of a command's target, and all targets of that kind."""
         if command not in ("pause", "resume"):
             return "account", [*self._options.config.accounts]
         try:
             processes = (await supervisor_status(self._home))["processes"]
-        except OnetapeError:  # it cannot say which were added
+        except OnetapeError:  # added ones are unknown
             return "robot", [*self._options.config.robots]
         return "robot", [each["name"][6:] for each in processes if each["kind"] == "robot"]
 
@@ -353,7 +354,7 @@ class Bot:
     async def _carry_out(self, act: Act) -> None:
         try:
             lines = await (self._flatten(act) if act.command == "flatten" else self._send(act))
-        except Exception as error:  # or it would be sent on after a restart, too
+        except Exception as error:  # otherwise it would be sent after a restart, too
             lines = [_words(error)]
         words = "\n".join(lines) or "nothing is there that could"
         self._tape.write("reply", {"id": act.id, "status": "done", "result": words[:TEXT_MAX]})
@@ -366,7 +367,7 @@ class Bot:
         return [str(done.error or "flat"), *lines]
 
     async def _send(self, act: Act) -> list[str]:
-        """Sends it to each process that is meant; one that is away has its time to come back."""
+        """Sends a command to each target process; one that is away has time to come back."""
         system = self._systems.get(act.actor)
         if system is None:
             system = self._systems[act.actor] = IPCCommandSystem(act.actor, home=self._home)
@@ -396,7 +397,7 @@ def _listed() -> list[dict[str, str]]:
 
 
 def _words(error: Exception) -> str:
-    """Returns what a chat hears of an error; of one that nobody has thought of the log has all."""
+    """Returns the chat's text for an error; unexpected ones are only in the log."""
     if isinstance(error, OnetapeError):
         return str(error)
     sys.stderr.write("".join(traceback.format_exception(error)))
@@ -408,7 +409,7 @@ def _title(command: str, of: str) -> str:
 
 
 def _page(title: str, body: str) -> str:
-    """Returns it as Telegram's HTML: whatever others say in it is text."""
+    """Returns Telegram's HTML, with all foreign text escaped."""
     body = shown(body)
     if len(units := body.encode("utf-16-le", "replace")) > 2 * TEXT_MAX:
         kept = units[: 2 * TEXT_MAX].decode("utf-16-le", "ignore")

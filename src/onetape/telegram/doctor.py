@@ -1,4 +1,4 @@
-"""What `onetape doctor` says of the bot: whether Telegram takes the token, and knows the chats."""
+"""The checks of `onetape doctor` for the bot: whether Telegram accepts the token, and knows the chats."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Webhook(msgspec.Struct, frozen=True):
 
 
 def examine(config: Config, environ: Mapping[str, str], folder: Path) -> list[Finding]:
-    """Returns what is so; nothing where there is no bot, or its token cannot be read, which the start says itself."""
+    """Returns the findings; none without a bot, or with an unreadable token, which the start reports itself."""
     telegram = config.notify.telegram
     if telegram is None:
         return []

@@ -1,5 +1,5 @@
-"""The bot's process under the supervisor: `python -m onetape.telegram.main`, its options as JSON on standard input. It
-says `ready` before Telegram has answered: what trades waits for nobody outside."""
+"""The bot's process under the supervisor: `python -m onetape.telegram.main`, its options as JSON on standard input.
+It prints `ready` before Telegram has answered, so that trading does not wait for it."""
 
 from __future__ import annotations
 

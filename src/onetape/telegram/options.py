@@ -1,4 +1,4 @@
-"""What the bot's process is started with, and where its journal is. Light to import."""
+"""The start options of the bot's process, and the path of its journal. Light to import."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TOKEN: Final = re.compile(r"\d{3,20}:[A-Za-z0-9_-]{20,100}", re.ASCII)
 
 
 class TelegramOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """token: the bot's; records: URL of the recorder's database, "": there is none. Both are in no text of this."""
+    """token: the bot's; records: URL of the recorder's database, "": there is none. Its text shows neither."""
 
     home: str
     config: Config
@@ -41,7 +41,7 @@ class TelegramOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def telegram_actor(chat: int) -> str:
-    """Returns the name under which what a chat commands is on tapes."""
+    """Returns the name on tapes for commands of a chat."""
     return f"{TELEGRAM}:{chat}"
 
 
@@ -50,7 +50,7 @@ def telegram_journal(home: Path) -> Path:
 
 
 def bot_token(telegram: TelegramConfig, environ: Mapping[str, str], folder: Path) -> Secret:
-    """Reads the token, and looks at the address that it goes to. Raises BadConfig, PermissionDenied."""
+    """Reads the token, and checks the address that it is sent to. Raises BadConfig, PermissionDenied."""
     api = urlsplit(telegram.api)
     if not api.hostname or not (api.scheme == "https" or (api.scheme == "http" and is_loopback(api.hostname))):
         raise BadConfig("no https:// address", location="[notify.telegram] api", todo="http:// is for one on loopback")
@@ -62,7 +62,8 @@ def bot_token(telegram: TelegramConfig, environ: Mapping[str, str], folder: Path
 
 
 def check_telegram(config: Config, environ: Mapping[str, str], folder: Path) -> None:
-    """Raises as `bot_token`; one of a descriptor, which can be read only once, is left to who starts the bot."""
+    """Raises as `bot_token`; a token from a descriptor, which can be read only once, is left to the process that
+    starts the bot."""
     if (telegram := config.notify.telegram) is not None and not telegram.token.startswith("fd:"):
         bot_token(telegram, environ, folder)
 

@@ -1,1 +1,1 @@
-"""What the HTTP servers of a home share: who may call, tokens, TLS, refusals."""
+"""Shared parts of a home's HTTP servers: authentication, tokens, TLS, refusals."""

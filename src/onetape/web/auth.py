@@ -1,5 +1,5 @@
-"""Who calls, from where, and whether it may: Host and Origin against pages of others (DNS rebinding, requests forged
-in a browser), a token once there is one, its scope."""
+"""Authentication of calls: Host and Origin against foreign pages (DNS rebinding, requests forged in a browser), a
+token once one exists, its scope."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _PORT: Final = re.compile(r":\d{1,5}$")
 
 
 class Unauthenticated(PermissionDenied):
-    """Says that a call has no token, an invalid one, or one that has expired."""
+    """A call without a token, or with an invalid or expired one."""
 
 
 class Source:
-    """Checks by which name a server is called, and from whose page. hosts: its names beside those of loopback, which
-    count where it listens there; name: the section that lists them, "": none does."""
+    """Checks the host name of a call, and the page that it comes from. hosts: its names besides those of loopback,
+    which count if it listens there; name: the section that lists them, "": none does."""
 
     def __init__(self, hosts: Iterable[str], *, is_local: bool = True, is_tls: bool = False, name: str = "") -> None:
         own = [*hosts, *(LOOPBACK if is_local else ())]
@@ -39,11 +39,11 @@ class Source:
         self._scheme = "https" if is_tls else "http"
 
     def check(self, headers: Mapping[str, str]) -> None:
-        """Raises PermissionDenied for a call by another name than ours, or from another's page."""
+        """Raises PermissionDenied for a call by a foreign name, or from a foreign page."""
         host = headers.get("Host", "")
         if _PORT.sub("", host.lower()) not in self._hosts:
             raise PermissionDenied(f"not called {host[:80]!r} here", location="Host", todo=self._todo)
-        # A page of another port is same-site: a browser says so, also where it sends no Origin.
+        # A page of another port is same-site: a browser reports that, also if it sends no Origin.
         if headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") and headers.get("Sec-Fetch-Mode") != "navigate":
             raise PermissionDenied("pages of others may not ask", location="Sec-Fetch-Site", todo="call from a program")
         origin = headers.get("Origin")
@@ -54,8 +54,8 @@ class Source:
 
 
 class Entrance:
-    """Lets calls in. section: where it listens, and by which names it is called; name: the section's; needs_token: also
-    on loopback before one was made."""
+    """Authenticates calls. section: where it listens, and its host names; name: the section's; needs_token: also on
+    loopback before one was made."""
 
     def __init__(
         self,
@@ -73,15 +73,15 @@ class Entrance:
         self.check_source = self._source.check
 
     def who(self, headers: Mapping[str, str]) -> Grant:
-        """Returns what the caller shows. Raises Unauthenticated."""
+        """Returns the caller's grant. Raises Unauthenticated."""
         said = headers.get("Authorization")
         own = self._tokens.own(said[len(BEARER) :].strip()) if said is not None else None
         if own is PAGES:
             return own
         if self._tokens.grants() is None:
             if self._is_open:
-                return ANONYMOUS  # no token is required; one that this home did not make proves nothing
-            if own is not None:  # of the command line, until somebody has made tokens
+                return ANONYMOUS  # no token is required; a foreign one proves nothing
+            if own is not None:  # of the command line, until a token is made
                 return own
         if said is None:
             raise Unauthenticated("no token", location="Authorization", todo=SEND_ONE)
@@ -103,7 +103,7 @@ def _named(host: str) -> str:
 
 
 def check_scope(grant: Grant, scopes: Collection[Scope], what: str) -> None:
-    """Raises PermissionDenied where a token has none of these. No scope holds another one."""
+    """Raises PermissionDenied if a token has none of these scopes. No scope includes another one."""
     if not set(scopes) & set(grant.scopes):
         needed = " or ".join(scopes)
         raise PermissionDenied(

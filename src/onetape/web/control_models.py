@@ -1,8 +1,8 @@
 """Requests and answers of the REST interface. Fields are camelCase on the wire, times milliseconds since 1970 UTC,
 amounts of a symbol in units of its base currency.
 
-One description for the server, the OpenAPI document, the client and the command line: types and bounds are checked as
-a request is read (msgspec), and nothing that is sent is ignored: an unknown field is refused with its name.
+One description for the server, the OpenAPI document, the client and the command line: types and bounds are checked
+when a request is parsed (msgspec), and an unknown field is refused with its name, never ignored.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ Amount = Annotated[float, Meta(gt=0)]
 Base = Annotated[float, Meta(gt=0, le=1e12)]
 Delta = Annotated[float, Meta(ge=-1e12, le=1e12)]
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
-Account = Annotated[str, Meta(max_length=100)]  # a longer one would be kept, and there is none
+Account = Annotated[str, Meta(max_length=100)]  # bounds what is stored of an unknown name
 Accounts = Annotated[list[Account], Meta(min_length=1, max_length=100)]
 SomeAccounts = Annotated[list[Account], Meta(max_length=100)]
 UTILIZATION_BAND = 0.1
 Direction = Literal["increase", "decrease", "maintain"]
-AlertKind = Annotated[str, Meta(pattern=f"^({'|'.join(get_args(AlertType))})-alert$")]  # else a slip reads as no alerts
+AlertKind = Annotated[str, Meta(pattern=f"^({'|'.join(get_args(AlertType))})-alert$")]  # a typo must not match nothing
 Severity = Literal["INFO", "WARN", "CRITICAL"]
 FeedState = Literal["healthy", "degraded", "failing"]
 HedgeAlgorithm = Literal["touch", "join", "peg", "iceberg", "twap", "vwap", "shortfall", "pov"]
@@ -45,9 +45,9 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
 
 
 class Worked(Request, frozen=True):
-    """A body whose legs may be worked first. algo: does it for `work_for` ms, with orders of `clip` base, before what
-    is left is taken; touch: at once. profile: of vwap, volumes of equal parts of the time. participation: the share of
-    what the market trades that pov takes, and that twap, vwap and shortfall do not exceed."""
+    """A body whose legs may be worked first. algo: does it for `work_for` ms, with orders of `clip` base, before the
+    rest is taken; touch: takes at once. profile: for vwap, volumes of equal parts of the time. participation: the
+    share of the market's volume that pov takes, and that twap, vwap and shortfall do not exceed."""
 
     algo: HedgeAlgorithm = "touch"
     work_for: Annotated[int, Meta(ge=0, le=600_000)] = 0
@@ -57,7 +57,7 @@ class Worked(Request, frozen=True):
 
 
 class DeltaControl(Worked, frozen=True, kw_only=True):
-    """The body of POST /delta/control. on_busy: of another operation on the same symbol: this one waits, or is
+    """The body of POST /delta/control. on_busy: if another operation runs on the same symbol: this one waits, or is
     refused."""
 
     target_delta: Delta
@@ -70,7 +70,7 @@ class DeltaControl(Worked, frozen=True, kw_only=True):
 
 
 class LegCost(Reply, frozen=True):
-    """Says what a leg is expected to cost, in its account's settle currency; funding: until the next payment."""
+    """The expected cost of a leg, in its account's settle currency; funding: until the next payment."""
 
     fee: float
     spread: float
@@ -83,15 +83,15 @@ class PlannedLeg(Reply, frozen=True):
     symbol: str  # the account's own instrument
     side: Literal["buy", "sell"]
     amount: float
-    limit: float  # the worst price that it may have
+    limit: float  # its worst price
     reduces: bool
     cost: LegCost
     checks: list[dict[str, Any]] = []  # {rule, passed, figure, limit} of the account's gateway
 
 
 class Plan(Reply, frozen=True):
-    """Shows what would be traded. legs: in the order in which they are sent. blocked: what would refuse it now: {code,
-    error, account}. algo: works the legs for `work_for` ms; costs are those of taking all of it."""
+    """The planned trades. legs: in the order of sending. blocked: refusals if it were sent now: {code, error,
+    account}. algo: works the legs for `work_for` ms; costs are those of taking all of it."""
 
     legs: list[PlannedLeg]
     parallel: bool
@@ -104,7 +104,7 @@ class Plan(Reply, frozen=True):
 
 
 class ExecutedOrder(Reply, frozen=True):
-    """Shows an order that was filled. symbol: as the call named it; instrument: the account's own."""
+    """An order with fills. symbol: as the call named it; instrument: the account's own."""
 
     order_id: str
     account_id: str
@@ -112,24 +112,24 @@ class ExecutedOrder(Reply, frozen=True):
     amount: float
     side: Literal["buy", "sell"]
     executed_price: float
-    fees: float  # in the settle currency, with the worth of other coins
+    fees: float  # in the settle currency, including the worth of fees in other coins
     timestamp: Millis
-    frames: dict[str, Any] = {}  # journal and sequences that prove it
-    other_fees: dict[str, float] = {}  # what was charged in other coins, by coin
+    frames: dict[str, Any] = {}  # journal and sequences of its frames
+    other_fees: dict[str, float] = {}  # fees charged in other coins, by coin
     instrument: str = ""
 
 
 class HedgeResult(Reply, frozen=True):
-    """Shows what came of a hedge, or of the adjustments of a delta control."""
+    """The result of a hedge, or of the adjustments of a delta control."""
 
     success: bool
     executed_orders: list[ExecutedOrder]
-    total_cost: float  # notional that was traded
+    total_cost: float  # traded notional
     execution_time: float  # ms
     net_delta_change: float
-    slippage: float  # of notional, against the middle of the market when it was planned
+    slippage: float  # of notional, against the mid at the time of planning
     error: str | None = None
-    code: int | None = None  # of the error: 1002, 1003, or what refused
+    code: int | None = None  # of the error: 1002, 1003, or the refusal's
 
 
 class DeltaControlReply(Reply, frozen=True):
@@ -151,13 +151,13 @@ class DeltaControlReply(Reply, frozen=True):
 
 
 class HedgeExecute(Worked, frozen=True, kw_only=True):
-    """The body of POST /hedge/execute. timeout: ms of the whole. maker_first: ms of algo peg."""
+    """The body of POST /hedge/execute. timeout: ms of the whole operation. maker_first: ms of algo peg."""
 
     symbol: Name
     hedge_amount: Base
     target_accounts: SomeAccounts = []  # []: every account that has the symbol
     hedge_strategy: HedgeStrategy = "delta-neutral"
-    side: Literal["buy", "sell"] | None = None  # None: against the net delta; of none: buy
+    side: Literal["buy", "sell"] | None = None  # None: against the net delta; if that is zero: buy
     max_slippage: Share = 0.005
     timeout: Annotated[int, Meta(ge=1, le=600_000)] = 30_000
     parallel: bool = True
@@ -211,7 +211,7 @@ MoveState = Literal["planned", "unavailable", "moving", "returning", "arrived", 
 
 
 class MarginMove(Reply, frozen=True):
-    """Margin that moves between accounts. transfers: ids at the gateways, in their order; due: ms, of its arrival."""
+    """A move of margin between accounts. transfers: ids at the gateways, in order; due: expected arrival, ms."""
 
     source: str
     target: str
@@ -225,8 +225,8 @@ class MarginMove(Reply, frozen=True):
 
 
 class RebalanceReply(Reply, frozen=True):
-    """Says what a rebalance came to. rebalance_actions: from what it began with; utilization_metrics and
-    average_utilization: of now."""
+    """The result of a rebalance. rebalance_actions: from the values at its beginning; utilization_metrics and
+    average_utilization: present ones."""
 
     success: bool
     operation_id: str
@@ -251,12 +251,12 @@ class RebalanceReply(Reply, frozen=True):
 
 
 class DeltaAuto(Request, frozen=True):
-    """The body of POST /delta/auto. band: base units that the net delta may be away from the target; times in ms;
-    max_cost: of a UTC day, in the quote currency; patience: of an unhealthy venue, until it stops; keep_margin: legs
-    are kept from liquidation, with transfers by margin of other accounts where venues have a way; carry: the pair is
-    turned round where the other side earns funding; carry_size: base of each side, None: of the pair that is held.
-    target_utilization: None: any; utilization_band: how far accounts may be away from it; max_rebalance_amount: base
-    that one of them trades at a time, None: any."""
+    """The body of POST /delta/auto. band: permitted deviation of the net delta from the target, base units; times in
+    ms; max_cost: per UTC day, in the quote currency; patience: with an unhealthy venue, until it stops; keep_margin:
+    legs are kept from liquidation, with transfers of other accounts' margin where venues allow it; carry: the pair
+    is reversed if the other side earns funding; carry_size: base of each side, None: of the present pair.
+    target_utilization: None: any; utilization_band: permitted deviation of accounts from it; max_rebalance_amount:
+    base that one of them trades at a time, None: any."""
 
     symbol: Name
     accounts: SomeAccounts = []  # []: every account that has the symbol
@@ -277,7 +277,7 @@ class DeltaAuto(Request, frozen=True):
 
 
 class AutoDecision(Reply, frozen=True):
-    """Shows a decision of automatic mode. count: how often it was the same in a row, the last time at `timestamp`."""
+    """A decision of automatic mode. count: number of equal ones in a row, the last at `timestamp`."""
 
     timestamp: Millis
     action: str
@@ -298,7 +298,7 @@ class AutoReply(Reply, frozen=True):
 
 
 class DeltaLeg(Reply, frozen=True):
-    """One account's side of a symbol. ages: ms of what the figures were made from."""
+    """One account's side of a symbol. ages: of the figures' sources, ms."""
 
     account_id: str
     symbol: str  # the account's own instrument
@@ -323,7 +323,8 @@ class DeltaStatus(Request, frozen=True):
 
 
 class DeltaStatusReply(Reply, frozen=True):
-    """transfers: of margin, on their way now: off what their sources have, and in no account's figures yet."""
+    """The state of a symbol's delta. transfers: of margin under way now: off their sources, and in no account's
+    figures yet."""
 
     timestamp: Millis
     symbols: list[DeltaState]
@@ -334,8 +335,8 @@ class DeltaStatusReply(Reply, frozen=True):
 
 
 class AccountInstrument(Reply, frozen=True):
-    """Shows one account's instrument of a symbol. multiplier: base units of one contract, or units of the quote
-    currency where it is inverse."""
+    """One account's instrument of a symbol. multiplier: base units of one contract, or units of the quote currency
+    if it is inverse."""
 
     account_id: str
     symbol: str
@@ -361,10 +362,10 @@ class SymbolsReply(Reply, frozen=True):
 
 
 class RiskMetrics(Reply, frozen=True):
-    """Shows the risk of one account. delta_deviation: of the coin `delta_unit`, from 0; in a history it is the net
-    notional, of that currency. leverage: gross notional over equity, None where there is none; drawdown: the greatest
-    share of a peak of equity that was lost. ages: ms of what each figure was made from. unpriced: coins without a
-    price, which equity is without."""
+    """The risk of one account. delta_deviation: of the coin `delta_unit`, from 0; in a history it is the net
+    notional, of that currency. leverage: gross notional over equity, None without equity; drawdown: the greatest
+    loss as a share of a peak of equity. ages: of each figure's sources, ms. unpriced: coins without a price, which
+    equity leaves out."""
 
     account_id: str
     delta_deviation: float
@@ -379,14 +380,14 @@ class RiskMetrics(Reply, frozen=True):
 
 
 class History(Request, frozen=True):
-    """Queries the history. since: only what is newer."""
+    """Queries the history. since: only newer rows."""
 
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
     since: Millis | None = None
 
 
 class AlertFilter(Request, frozen=True):
-    """Queries the alerts. all: those that have ended or were acknowledged, too."""
+    """Queries the alerts. all: also ended and acknowledged ones."""
 
     account_id: str | None = None
     severity: Severity | None = None
@@ -420,7 +421,7 @@ class AccountSync(Request, frozen=True):
 
 
 class AccountState(Reply, frozen=True, kw_only=True):
-    """Shows the state of one account. net_position: base units of the coin of which it holds most, over all of its
+    """The state of one account. net_position: base units of the coin with the largest position, over all of its
     symbols; `positions` has each."""
 
     account_id: str
@@ -436,7 +437,7 @@ class AccountState(Reply, frozen=True, kw_only=True):
     ages: dict[str, float] = {}  # ms since it was `reconciled`
     positions: list[dict[str, Any]] = []
     balances: dict[str, str] = {}
-    unpriced: list[str] = []  # coins without a price, which `total_balance` is without
+    unpriced: list[str] = []  # coins without a price, which `total_balance` leaves out
 
 
 class SyncReply(Reply, frozen=True):
@@ -489,7 +490,7 @@ class Service(Reply, frozen=True):
 
 
 class Performance(Reply, frozen=True):
-    """Shows the load of the last minute; memory in MB, of all processes; cpu in percent of one core."""
+    """The load of the last minute; memory in MB, of all processes; cpu in percent of one core."""
 
     avg_response_time: float
     operations_per_second: float
@@ -518,17 +519,16 @@ class SystemReply(Reply, frozen=True):
 
 
 class Caller(Reply, frozen=True):
-    """Shows as whom a token lets its caller in. Without tokens: anonymous, with all scopes."""
+    """The caller of a token. Without tokens: anonymous, with all scopes."""
 
     actor: str
     scopes: list[Literal["read", "trade", "admin", "kill"]]
-    token: bool = True  # False: no token was shown
+    token: bool = True  # False: the call had no token
     expires: Millis | None = None
 
 
 class OperationReply(Reply, frozen=True):
-    """Shows what the process's tape has of an operation: actor, request, answer (none yet: it is under way),
-    and its records in their order."""
+    """An operation on the process's tape: actor, request, answer (missing while it runs), and its records in order."""
 
     operation_id: str
     kind: str

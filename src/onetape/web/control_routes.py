@@ -15,8 +15,8 @@ BASE: Final = "/api/v1"
 class Route(NamedTuple):
     """A path under BASE. name: of the handler, of the client's method, and the operationId of the document.
 
-    request: of a POST its body, of a GET its query parameters. What a path has in {} comes before them.
-    dry: a call with dryRun needs the scope `read` only. aliases: other paths of the same.
+    request: a POST's body, a GET's query parameters. Values in the path come before them. dry: a call with dryRun
+    only needs the scope `read`. aliases: other paths for it.
     """
 
     method: Literal["GET", "POST"]

@@ -1,4 +1,4 @@
-"""What must be so before a section's port is opened, to a network above all, and its TLS. Light to import."""
+"""Checks before a section's port is opened, especially to a network, and its TLS. Light to import."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def tls_files(
     check_open: Callable[[str], None] = lambda place: None,
 ) -> tuple[str, str]:
     """Returns a section's files of certificate and key, "": plain HTTP. name: the section's. check_open: called with
-    the place of its host where it is open to a network with TLS; it raises what else is missing. Raises BadConfig,
-    PermissionDenied."""
+    the location of its host if it is open to a network with TLS; raises any other missing requirement. Raises
+    BadConfig, PermissionDenied."""
     place = config.location(name, "host") or f"[{name}]"
     if bool(section.tls_cert) != bool(section.tls_key):
         raise BadConfig("tls_cert and tls_key go together", location=place, todo="write both, or none")
@@ -57,7 +57,7 @@ def tls_files(
 
 
 def server_tls(cert: str, key: str) -> ssl.SSLContext | None:
-    """Returns what a server offers with these files, None: it is plain HTTP."""
+    """Returns a server's TLS context with these files, None: it is plain HTTP."""
     if not cert:
         return None
     import ssl
@@ -69,7 +69,7 @@ def server_tls(cert: str, key: str) -> ssl.SSLContext | None:
 
 
 def trusts(certificate: str | Path) -> ssl.SSLContext:
-    """Returns what trusts this one certificate, whoever has signed it."""
+    """Returns a context that trusts this one certificate, whoever has signed it."""
     import ssl
 
     context = ssl.create_default_context(cafile=str(certificate))

@@ -1,4 +1,4 @@
-"""What a call is refused with: HTTP status, number, words, and what to do about it."""
+"""Refusals of calls: HTTP status, number, text, and remedy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onetape.web.replies import ErrorReply
 
 __all__ = ["CHAPTER", "SOLUTIONS", "STATUSES", "NotServed", "answer_of", "error_reply", "status_of"]
 
-# Of the first that an error is.
+# The first matching type counts.
 STATUSES: Final[tuple[tuple[type[e.OnetapeError], int], ...]] = (
     (Unauthenticated, 401),
     (e.PermissionDenied, 403),
@@ -75,7 +75,7 @@ CHECK: Final = "compare the request with /docs"
 
 
 class NotServed(e.BadInput):
-    """Refuses a call by the rules of HTTP itself. status: of HTTP; headers: that go with it."""
+    """A refusal by the rules of HTTP itself. status: of HTTP; headers: to send with it."""
 
     def __init__(self, status: int, what: str, todo: str = "", headers: Mapping[str, str] | None = None) -> None:
         super().__init__(what, todo=todo)
@@ -90,7 +90,7 @@ def status_of(error: e.OnetapeError) -> int:
 
 
 def error_reply(error: e.OnetapeError, operation: str | None = None, retry_after: int | None = None) -> ErrorReply:
-    """Returns what an error is answered with. retry_after: ms."""
+    """Returns the reply to an error. retry_after: ms."""
     kind = CHAPTER.get(type(error), type(error))
     solution = (
         error.todo
@@ -111,8 +111,8 @@ def error_reply(error: e.OnetapeError, operation: str | None = None, retry_after
 
 
 def answer_of(reply: Any) -> tuple[int, Any]:
-    """Returns HTTP status and body of a reply. What broke a bound, or was done in part, has the error's status, number
-    and remedy beside what was done."""
+    """Returns HTTP status and body of a reply. A result that exceeded a bound, or was partly done, has the error's
+    status, number and remedy beside its fields."""
     if getattr(reply, "code", None) is None:
         return 200, reply
     error = e.BY_CODE[reply.code](reply.error or "")
@@ -122,7 +122,7 @@ def answer_of(reply: Any) -> tuple[int, Any]:
 
 
 def _causes(error: BaseException, kind: type[e.OnetapeError]) -> Iterator[dict[str, Any]]:
-    """Yields our own number where the control plane has another one, then what the error came from."""
+    """Yields our own number if the control plane has another one, then the error's causes."""
     at: BaseException | None = error
     while at is not None:
         if isinstance(at, e.OnetapeError) and (at is not error or type(at).code != kind.code):

@@ -1,4 +1,4 @@
-"""What scopes a call may need, and what a refused one is answered with. Light to import: clients read it."""
+"""The scopes of calls, and the body of a refusal. Light to import: clients read it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Scope = Literal["read", "trade", "admin", "kill"]
 
 
 class ErrorReply(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Says why a call was refused or failed. code: the control plane's number where it has one, else ours; causes: what
-    it came from, with our numbers."""
+    """Why a call was refused or failed. code: the control plane's number if it has one, else ours; causes: the
+    errors that led to it, with our numbers."""
 
     code: int
     error: str

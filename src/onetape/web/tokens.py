@@ -1,7 +1,7 @@
-"""Tokens of the REST interface: who may call it, and for what. `<home>/state/control.tokens` (0600) holds their
-SHA-256; a token itself, 32 random bytes, is shown once and is on no disk.
+"""Tokens of the REST interface: who may call it, with which scopes. `<home>/state/control.tokens` (0600) contains
+their SHA-256; a token itself, 32 random bytes, is shown once and is on no disk.
 
-While there is no such file loopback is open. It stays closed once there is one, also when all tokens are revoked.
+Without such a file loopback is open. Once it exists loopback stays closed, even if all tokens are revoked.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ __all__ = ["ANONYMOUS", "AUTO", "NOBODY", "SCOPES", "Grant", "TokenStore"]
 
 
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
-PREFIX: Final = "ot_"  # so that who scans for secrets finds one
+PREFIX: Final = "ot_"  # lets secret scanners recognize a token
 TOKEN_BYTES: Final = 32
 NAME_MAX: Final = 64
 TOKENS_MAX: Final = 1000
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """Says what a token allows. digest: SHA-256 of it, in hex; created, expires: ns UTC, 0: never."""
+    """The rights of a token. digest: SHA-256 of it, in hex; created, expires: ns UTC, 0: never."""
 
     name: str
     digest: str
@@ -51,28 +51,21 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 ANONYMOUS: Final = Grant("anonymous", "", SCOPES, 0)  # on loopback, while there is no token
-PAGES: Final = Grant(DASHBOARD, "run", SCOPES, 0)  # of this home, which have checked who calls them
-COMMANDS: Final = Grant(OPERATOR, "run", SCOPES, 0)  # of the command line, by who may read this home's files
-NOBODY: Final = Grant("nobody", "", (), 0)  # who was not let in
-AUTO: Final = "auto"  # as whom automatic mode acts, and how the ids of its operations begin
-RESERVED: Final = (
-    ANONYMOUS.name,
-    NOBODY.name,
-    AUTO,
-    CONTROL,
-    DASHBOARD,
-    OPERATOR,
-)  # actors of records that show no token
+PAGES: Final = Grant(DASHBOARD, "run", SCOPES, 0)  # of this home, which authenticate their callers
+COMMANDS: Final = Grant(OPERATOR, "run", SCOPES, 0)  # of the command line, for users who may read this home's files
+NOBODY: Final = Grant("nobody", "", (), 0)  # a refused caller
+AUTO: Final = "auto"  # actor of automatic mode, and prefix of its operations' ids
+RESERVED: Final = (ANONYMOUS.name, NOBODY.name, AUTO, CONTROL, DASHBOARD, OPERATOR)  # actors of records without a token
 
 
 class TokenStore:
-    """Reads the file anew when it has changed: a token counts from the moment when it is made, and not after its end.
-    Raises BadConfig for a file that is none, PermissionDenied for one that others may read or write."""
+    """Reads the file again when it has changed: a token is valid from its creation until its expiry. Raises
+    BadConfig for an invalid file, PermissionDenied for one that others may read or write."""
 
     def __init__(self, home: Path) -> None:
         self._path = home / "state" / "control.tokens"
         self._processes = TokenCache(home)
-        self._seen: tuple[int, int, int] | None = None  # of the file that was read
+        self._seen: tuple[int, int, int] | None = None  # identity of the file that was read
         self._grants: tuple[Grant, ...] | None = None
 
     def grants(self) -> tuple[Grant, ...] | None:
@@ -100,7 +93,7 @@ class TokenStore:
         return any(not grant.has_expired(now) for grant in self.grants() or ())
 
     def find(self, token: str) -> Grant | None:
-        """Compares it with all, in a time that does not depend on it."""
+        """Compares the token with all, in constant time."""
         digest, found = _digest(token), None
         for grant in self.grants() or ():
             if hmac.compare_digest(grant.digest, digest):
@@ -108,7 +101,7 @@ class TokenStore:
         return found
 
     def own(self, token: str) -> Grant | None:
-        """Returns the grant of what this home's dashboard or command line shows of itself."""
+        """Returns the grant for the token of this home's dashboard or command line."""
         for grant in (PAGES, COMMANDS):
             try:
                 own = self._processes.of(grant.name)
@@ -119,7 +112,7 @@ class TokenStore:
         return None
 
     def create(self, name: str, scopes: list[str], days: int = 0) -> tuple[str, Grant]:
-        """Makes a token: itself, and what is kept of it. days: until it expires, 0: never. Raises UsageError."""
+        """Makes a token: returns it and its grant. days: until it expires, 0: never. Raises UsageError."""
         wanted = tuple(scope for scope in SCOPES if scope in scopes)
         if not wanted or set(scopes) - set(SCOPES):
             raise UsageError(
@@ -138,7 +131,7 @@ class TokenStore:
         return token, grant
 
     def revoke(self, name: str) -> Grant:
-        """Takes a token away. Raises UsageError where there is none of the name."""
+        """Removes a token. Raises UsageError for an unknown name."""
         with self._changing() as grants:
             found = next((each for each in grants if each.name == name), None)
             if found is None:
@@ -148,7 +141,7 @@ class TokenStore:
 
     @contextmanager
     def _changing(self) -> Iterator[list[Grant]]:
-        """Lets one change it at a time; it is written whole, or not at all."""
+        """Yields the grants for a change, one at a time; the file is written atomically."""
         folder = os.open(private_folder(self._path.parent), os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)

@@ -1,1 +1,1 @@
-"""Strategies as machine code: numba types for what a callback sees, services, and the build."""
+"""Compile strategies to machine code: numba types for a callback's arguments, services, and the build."""

@@ -1,11 +1,11 @@
 """Powers, rounding, conversions and functions of `math` in compiled code, as the interpreter computes them.
 
 numba answers with nan, infinity or a wrapped number where Python raises, and rounds to digits by
-scaling. Here each raises what Python raises, and what is not raised is equal to the last bit.
+scaling. Here each raises Python's exceptions, and results are equal to the last bit.
 `target="cpu"` puts these before numba's own.
 
 Functions here have no annotations: numba compares an overload's signature with that of
-what it returns.
+the function it returns.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _slow_round = types.ExternalFunction("onetape_round", _f(_f, types.int64))
 
 _WHOLE_END = 2.0**63
 _FRACTIONS_END = 2.0**52  # from here on a float has no fraction
-_EXACT_TENS = tuple(10.0**n for n in range(23))  # those that a float holds
+_EXACT_TENS = tuple(10.0**n for n in range(23))  # integers that a float represents exactly
 
 
 def _is_whole(typ):
@@ -91,7 +91,7 @@ for _operation in (operator.pow, operator.ipow, pow):
 
 @intrinsic
 def _fused(typingctx, a, b, c):
-    """a * b + c, rounded once."""
+    """Returns a * b + c, rounded once."""
 
     def build(context, builder, sig, args):
         return builder.fma(*args)
@@ -176,7 +176,7 @@ def _invert(x):
 
 
 def _checked(compute, *, can_overflow):
-    """CPython's rule for a function of one number (mathmodule.c, math_1)."""
+    """Apply CPython's rule for a function of one number (mathmodule.c, math_1)."""
 
     def make(x):
         if not _is_number(x):

@@ -1,7 +1,7 @@
 """Windows of bars in compiled code, and sums that are numpy's to the last bit.
 
 Functions here have no annotations: numba compares an overload's signature with that of
-what it returns.
+the function it returns.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _bars_len(bars):
 
 @intrinsic
 def as_column(typingctx, array):
-    """A one-dimensional array of floats as one that adds as numpy does."""
+    """Returns a one-dimensional array of floats as one that sums as numpy does."""
 
     def build(context, builder, sig, args):
         return impl_ret_borrowed(context, builder, sig.return_type, args[0])
@@ -118,8 +118,8 @@ _DEPTH = 128  # twice the halvings of 2^63 values
 _BOTH_HALVES = -1
 
 
-# A signed place is asked each time whether it counts from the end, and a place plus a signed step
-# is a float: places and the steps between them are unsigned. _STEP[i] is i.
+# A signed index is checked at each access for counting from the end, and an index plus a signed step is a float:
+# indices and steps are unsigned. _STEP[i] is i.
 _STEP = tuple(np.uint64(i) for i in range(9))
 
 
@@ -129,7 +129,7 @@ _STEP = tuple(np.uint64(i) for i in range(9))
 def pairwise_sum(values, count):
     if count <= _BLOCK:
         return block_sum(values, 0, count)
-    # A stack of our own: code that calls itself by name cannot be kept between processes.
+    # An explicit stack: recursive code cannot be kept between processes.
     firsts, counts = np.empty(_DEPTH, np.int64), np.empty(_DEPTH, np.int64)
     sums = np.empty(_DEPTH)
     firsts[0], counts[0] = 0, count

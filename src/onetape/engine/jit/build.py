@@ -1,4 +1,4 @@
-"""From a strategy that has started to machine code that the loop calls."""
+"""Compile a started strategy to machine code that the loop calls."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from onetape.model.errors import NotAvailable, OnetapeError, StrategyError
 __all__ = ["Compiled", "compile_strategy"]
 
 _HEAD_BYTES = 8  # CompiledState of the core
-# callback -> what it gets
+# callback -> its argument
 _CALLBACKS = {
     "on_quote": "quote",
     "on_trade": "trade",
@@ -72,8 +72,8 @@ _UNSET = re.compile(r'uninitialized variable (\S+)\s+File "([^"]+)", line (\d+)'
 
 
 class Compiled:
-    """Machine code of one strategy and the memory of its attributes. It is called within `with compiled`: what a
-    callback raises cannot travel through machine code, numba leaves it to a hook of the interpreter."""
+    """Machine code of one strategy and the memory of its attributes. Call it within `with compiled`: an exception
+    cannot pass through machine code, numba hands it to a hook of the interpreter."""
 
     def __init__(self, robot: Strategy, typ: StrategyType, record: Any) -> None:
         self.robot = robot
@@ -85,10 +85,10 @@ class Compiled:
         self._hook = sys.unraisablehook
 
     def attach(self, loop: _core.TradingLoop) -> None:
-        """The loop calls the machine code from here on."""
+        """Make the loop call the machine code from here on."""
         addresses = {name: each.address for name, each in self.callbacks.items()}
         orders = {name: each.offset for name, each in self.type.attributes.items() if each.is_order}
-        # One may have closed in on_start, where it was refused: it stays readable.
+        # on_start may have closed a position, which was refused: the order stays readable.
         held = [order for order in (getattr(self.robot, name) for name in orders) if isinstance(order, _core.Order)]
         cells = list(orders.values())
         loop.set_compiled(self.record.ctypes.data, addresses, self.words, cells, held)
@@ -103,12 +103,12 @@ class Compiled:
         self.problem = unraisable.exc_value
 
     def take_problem(self) -> BaseException:
-        """Returns what the last callback raised."""
+        """Returns the exception of the last callback."""
         problem, self.problem = self.problem, None
         return problem or RuntimeError("the compiled callback failed without saying why")
 
     def write_back(self) -> None:
-        """The attributes as the machine code left them, back on the strategy."""
+        """Copy the attributes from the machine code back to the strategy."""
         for name, attribute in self.type.attributes.items():
             if attribute.offset < 0 or isinstance(attribute.type, types.Array):
                 continue
@@ -121,7 +121,7 @@ class Compiled:
                 value = int(cell.view(np.int64)[0])
                 if attribute.is_order:
                     value = self._order(value)
-            # A constant of the class that nobody touched stays the class's.
+            # An unchanged constant of the class stays on the class.
             if name in vars(self.robot) or value != getattr(self.robot, name):
                 setattr(self.robot, name, value)
 
@@ -133,7 +133,7 @@ class Compiled:
 def compile_strategy(robot: Strategy, host: Any) -> Compiled:
     """Returns the callbacks that `robot` overrides, compiled for the attributes that it has now.
 
-    Raises StrategyError naming the callback, the line and what numba cannot do.
+    Raises StrategyError naming the callback, the line and the construct that numba cannot compile.
     """
     cls = type(robot)
     for name in _NOT_COMPILED:
@@ -160,7 +160,7 @@ def compile_strategy(robot: Strategy, host: Any) -> Compiled:
 
 
 def _key(compiled: Compiled, wanted: dict[str, Any]) -> bytes | None:
-    """None: it depends on something that no key can name, and is compiled in each run."""
+    """Returns the cache key; None: the code depends on a value without a key, and is compiled in each run."""
     more = (tuple(wanted), tuple(compiled.words))
     try:
         return fingerprint(type(compiled.robot), compiled.type, list(wanted.values()), more)
@@ -217,7 +217,7 @@ def _class_constants(cls: type) -> dict[str, Any]:
 
 
 def _attribute_of(cls: type, name: str, value: Any, symbols: tuple[str, ...]) -> Attribute:
-    """offset 0: it gets a cell of the record."""
+    """Returns an attribute's type. offset 0: it gets a cell of the record."""
     if isinstance(value, (bool, np.bool_)):
         return Attribute(types.boolean, 0)
     if isinstance(value, (int, np.integer)):
@@ -249,7 +249,7 @@ def _attribute_of(cls: type, name: str, value: Any, symbols: tuple[str, ...]) ->
 
 
 def _register_helpers(cls: type, typ: StrategyType) -> None:
-    """Methods of the strategy's own: `self.spread()` inside a callback."""
+    """Register methods of the strategy itself: `self.spread()` inside a callback."""
     made = type(typ)
     services = set(dir(Strategy))
     for each in reversed(cls.__mro__):
@@ -262,7 +262,7 @@ def _register_helpers(cls: type, typ: StrategyType) -> None:
 
 
 def _as_overload(method: Any) -> Any:
-    """numba wants an overload of the same signature that returns the implementation."""
+    """Wrap a function as numba wants it: an overload of the same signature that returns the implementation."""
     names = list(inspect.signature(method).parameters.values())
     text = ", ".join(p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in names)
     scope: dict[str, Any] = {"method": method}
@@ -297,7 +297,7 @@ def _compile_callback(compiled: Compiled, name: str, method: Any, *, is_mid: boo
 
 @contextmanager
 def _unset_variables() -> Iterator[list[tuple[str, str]]]:
-    """Yields a list that holds, at the end, what local variables a compiled function may read before it sets them:
+    """Yields a list that finally holds the local variables that a compiled function may read before setting them:
     Python raises there, and numba goes on with zero."""
     found: list[tuple[str, str]] = []
     before, config.ALWAYS_WARN_UNINIT_VAR = config.ALWAYS_WARN_UNINIT_VAR, 1
@@ -356,7 +356,7 @@ def _argument_maker(event: str, compiled: Compiled, *, is_mid: bool) -> Any:
 
 
 def _timer_names(compiled: Compiled) -> list[str]:
-    """Every text in the class: one of them may name a timer."""
+    """Returns every text in the class: any of them may name a timer."""
     found: list[str] = []
     for each in type(compiled.robot).__mro__:
         if each in Strategy.__mro__:
@@ -393,7 +393,7 @@ def _done_maker() -> Any:
 
 
 def _check_stores(compiled: Compiled, cls: type, name: str, inner: Any) -> None:
-    """A float kept in an attribute that began as an int would lose its fraction, silently."""
+    """Refuse a float stored in an attribute that began as an int: it would lose its fraction silently."""
     for result in inner.overloads.values():
         annotation = result.type_annotation
         for block in annotation.blocks.values():
@@ -420,7 +420,7 @@ def _holds(kind: Any, stored: Any) -> bool:
 
 
 def _check_helper(typ: StrategyType, cls: type, name: str, method: Any) -> None:
-    """What a helper stores is not seen as its caller is checked: whole numbers stay outside."""
+    """Refuse a helper that stores whole numbers in attributes: its caller's check does not see its stores."""
     for step in dis.get_instructions(method):
         if step.opname != "STORE_ATTR":
             continue
@@ -430,7 +430,7 @@ def _check_helper(typ: StrategyType, cls: type, name: str, method: Any) -> None:
         raise _refusal(cls, name, f"a helper may not set self.{step.argval}: set it in the callback", _location(method))
 
 
-# --- what to say ----------------------------------------------------------------------------------
+# --- messages ------------------------------------------------------------------------------------
 
 
 def _explained(cls: type, name: str, method: Any, problem: errors.NumbaError) -> OnetapeError:

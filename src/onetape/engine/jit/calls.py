@@ -1,7 +1,7 @@
-"""The core's services as functions that compiled code can call, and what all overloads use.
+"""Make the core's services callable from compiled code, with helpers for all overloads.
 
 Functions here have no annotations: numba compares an overload's signature with that of
-what it returns.
+the function it returns.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ TRIGGERS = {"last": 0, "mark": 1, "index": 2}
 TRIGGER_KINDS = {"stop": 1, "take_profit": 2}
 
 
-# --- numbers that stand for things ----------------------------------------------------------------
+# --- numbers that represent objects ---------------------------------------------------------------
 
 
 @intrinsic
 def number(typingctx, value):
-    """The number behind a word, an order, a position or a book. Raises TypeError where an order is None."""
+    """Returns the number of a word, an order, a position or a book. Raises TypeError where an order is None."""
 
     def build(context, builder, sig, args):
         return args[0]
@@ -73,7 +73,7 @@ def number(typingctx, value):
 
 
 def maker(result):
-    """An intrinsic that takes a number for a `result`."""
+    """Returns an intrinsic that converts a number to a `result`."""
 
     @intrinsic
     def make(typingctx, value):
@@ -87,7 +87,7 @@ def maker(result):
 
 @intrinsic(prefer_literal=True)
 def symbol_number(typingctx, strategy, symbol):
-    """An instrument by its symbol, written out or from an event."""
+    """Returns an instrument's number from its symbol, a literal or an event's."""
     if isinstance(symbol, WordType) and symbol.kind == SYMBOL:
 
         def build(context, builder, sig, args):
@@ -109,7 +109,7 @@ def symbol_number(typingctx, strategy, symbol):
 
 @intrinsic(prefer_literal=True)
 def c_text(typingctx, text):
-    """The address of a text that is written out."""
+    """Returns the address of a literal text."""
     value = literal(text)
     if not isinstance(value, str):
         raise TypingError("onetape: a tag or the name of a timer must be written out")
@@ -121,15 +121,15 @@ def c_text(typingctx, text):
 
 
 def literal(typ):
-    """The value of a literal or of a default, None for anything else."""
+    """Returns the value of a literal or of a default; None for anything else."""
     if not isinstance(typ, types.Type):
-        return typ  # a default that was not given comes as itself
+        return typ  # a default that was not passed arrives as itself
     if isinstance(typ, types.Omitted):
         return typ.value
     return typ.literal_value if isinstance(typ, types.Literal) else None
 
 
-NOT_AVAILABLE = "not available: "  # begins what the interpreter does and compiled code does not
+NOT_AVAILABLE = "not available: "  # prefix for what the interpreter does and compiled code does not
 
 
 def is_none(typ):

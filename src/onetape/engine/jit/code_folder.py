@@ -1,4 +1,4 @@
-"""A folder of machine code between processes: bytes by key, nothing of what is in them.
+"""Keep machine code between processes in a folder: bytes by key, opaque to this module.
 
 Whoever can write here runs code as the user. So the folder is used only where it is the user's own
 and closed to all others, every file is reached through the folder as it was checked (a path that
@@ -28,15 +28,15 @@ BYTES_MAX: Final = 128 * 2**20  # of all entries; one is 0.05 to 1 MB
 _MAGIC: Final = b"onetape code 1\n\0"
 _SUFFIX: Final = ".code"
 _OFF: Final = ("off", "no", "0", "false")
-_said: set[str] = set()  # what was said in this process
+_said: set[str] = set()  # messages shown in this process
 
 
 def folder_for(environ: Mapping[str, str]) -> CodeFolder | None:
     """Returns the user's folder; None where it is switched off or the user has no home.
 
     $ONETAPE_COMPILE_CACHE (`off`, or a folder), else $XDG_CACHE_HOME/onetape/compiled, else
-    ~/.cache/onetape/compiled. It is the machine's and the user's, not a project's: machine code of
-    one processor means nothing to another.
+    ~/.cache/onetape/compiled. The folder belongs to machine and user, not to a project: machine code of
+    one processor is useless on another.
     """
     wanted = environ.get(VARIABLE, "").strip()
     if wanted.lower() in _OFF:
@@ -48,13 +48,13 @@ def folder_for(environ: Mapping[str, str]) -> CodeFolder | None:
 
 
 class CodeFolder:
-    """Keeps compiled code as entries by a key of 32 bytes. Nothing here raises: what goes wrong is an entry less."""
+    """Keeps compiled code as entries by a key of 32 bytes. Nothing here raises: a failure only loses an entry."""
 
     def __init__(self, path: Path, bytes_max: int = BYTES_MAX) -> None:
         self.path, self.bytes_max = path, bytes_max
 
     def get(self, key: bytes) -> bytes | None:
-        """Returns what was put under `key`, whole; None for anything else."""
+        """Returns the complete content stored under `key`; None: absent or damaged."""
         with self._opened(make=False) as folder:
             if folder is None:
                 return None
@@ -77,11 +77,11 @@ class CodeFolder:
             if found[: len(_MAGIC) + 64] != _head(key, content):
                 return None
             with contextlib.suppress(OSError):
-                os.utime(_name(key), dir_fd=folder)  # what is used stays longest
+                os.utime(_name(key), dir_fd=folder)  # recently used entries stay longest
             return content
 
     def put(self, key: bytes, content: bytes) -> None:
-        """Whole or not at all; entries that were not used for longest go where room is needed."""
+        """Store content atomically; the least recently used entries are removed for room."""
         whole = _head(key, content) + content
         if len(whole) > self.bytes_max:
             return
@@ -90,7 +90,7 @@ class CodeFolder:
                 return
             unfinished = f".{_name(key)}.{os.getpid()}"
             try:
-                # What a process of the same number left unfinished would be in the way.
+                # A file left unfinished by a process of the same number would block this one.
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(unfinished, dir_fd=folder)
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -108,8 +108,8 @@ class CodeFolder:
         entries = []
         for name in os.listdir(folder):
             if _SUFFIX not in name:
-                continue  # nothing of ours
-            with contextlib.suppress(FileNotFoundError):  # another process was quicker
+                continue  # not a file of ours
+            with contextlib.suppress(FileNotFoundError):  # another process was faster
                 facts = os.stat(name, dir_fd=folder, follow_symlinks=False)
                 entries.append((facts.st_mtime_ns, name, facts.st_size))
         room = self.bytes_max - sum(size for _, _, size in entries)
@@ -122,7 +122,7 @@ class CodeFolder:
 
     @contextlib.contextmanager
     def _opened(self, *, make: bool) -> Iterator[int | None]:
-        """The folder's descriptor, where it is the user's own; None otherwise."""
+        """Returns the folder's descriptor when it is the user's own; None otherwise."""
         try:
             if make:
                 self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
-"""What the machine code of a strategy depends on, as one key.
+"""Compute one key over everything that a strategy's machine code depends on.
 
 Walks what numba compiles: the callbacks, the helpers of the class that they name, and every
-function, constant and array that these reach through globals and closures, by value. What is
-not known to the bottom makes no key: such a strategy is compiled in each run, which is slow, where
-a key that misses something would run yesterday's code.
+function, constant and array that these reach through globals and closures, by value. A dependency
+that cannot be followed completely makes no key: such a strategy is compiled in each run, which is
+slow, but an incomplete key would run yesterday's code.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from onetape.model import time as time_module
 
 __all__ = ["UnknownDependencyError", "fingerprint"]
 
-# Their version says what is in them, where they are what they are called: a neighbour of the
-# strategy may bear the name of a module of Python's.
+# Their version identifies their content if they are where they claim: a file beside the strategy may have the name of a
+# module of Python's.
 _VERSIONED: Final = frozenset({"numba", "numpy", "llvmlite"}) | sys.stdlib_module_names
 _PLACES: Final = tuple(
     str(Path(str(place)).resolve())
@@ -67,11 +67,11 @@ _EXTENSIONS: Final = tuple(
 
 
 class UnknownDependencyError(Exception):
-    """Compiled code depends on something that cannot be followed to its bottom."""
+    """Compiled code depends on a value that cannot be followed completely."""
 
 
 def fingerprint(cls: type, typ: StrategyType, callbacks: list[Any], more: tuple[Any, ...]) -> bytes:
-    """32 bytes, equal for equal machine code. Raises UnknownDependencyError."""
+    """Returns 32 bytes, equal for equal machine code. Raises UnknownDependencyError."""
     walk = _Walk(cls)
     described = (
         _machine(),
@@ -85,7 +85,7 @@ def fingerprint(cls: type, typ: StrategyType, callbacks: list[Any], more: tuple[
 
 
 def _machine() -> tuple[Any, ...]:
-    """Versions, the processor, and the settings that change what numba makes."""
+    """Returns versions, the processor, and the settings that change numba's output."""
     settings = [
         (name, value)
         for name in sorted(dir(config))
@@ -105,7 +105,7 @@ def _machine() -> tuple[Any, ...]:
 
 
 def _our_code() -> tuple[Any, ...]:
-    """Returns what is compiled with every strategy, and the layouts that it reads."""
+    """Returns the source compiled with every strategy, and the layouts that it reads."""
     files = [*sorted(Path(__file__).parent.glob("*.py"))]
     files += [Path(str(each.__file__)) for each in (strategy_module, time_module)]
     return (
@@ -120,18 +120,18 @@ def _attributes(typ: StrategyType) -> tuple[Any, ...]:
     found = []
     for name, each in typ.attributes.items():
         constant = each.constant
-        if isinstance(constant, np.ndarray):  # where it lies is read from the record
+        if isinstance(constant, np.ndarray):  # the address is read from the record
             constant = (constant.shape, constant.strides)
         found.append((name, str(each.type), each.offset, constant))
     return (typ.symbols, sorted(typ.bar_keys.items()), found)
 
 
 class _Walk:
-    """Values as nested tuples of texts and numbers, each object once."""
+    """Converts values to nested tuples of texts and numbers, each object once."""
 
     def __init__(self, cls: type) -> None:
         self.seen: dict[int, int] = {}
-        self.kept: list[Any] = []  # so that no number of `seen` is given twice
+        self.kept: list[Any] = []  # so that no number of `seen` is reused
         self.depth = 0
         self.helpers: dict[str, list[Any]] = {}
         for each in cls.__mro__:
@@ -141,7 +141,7 @@ class _Walk:
                         self.helpers.setdefault(name, []).append(method)
 
     def value(self, value: Any) -> Any:
-        """One object that compiled code uses."""
+        """Returns the form of one object that compiled code uses."""
         if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
             return (type(value).__name__, repr(value))
         number = self.seen.get(id(value))
@@ -174,7 +174,7 @@ class _Walk:
         if isinstance(value, CodeType):
             return self._code(value)
         if isinstance(value, ModuleType):
-            return ("module", value.__name__)  # what is used of it, its user follows
+            return ("module", value.__name__)  # the user of it follows the parts used
         if isinstance(value, enum.EnumMeta):
             members = [(str(name), self.value(value[name].value)) for name in value.__members__]
             return ("enum", value.__module__, value.__qualname__, members)
@@ -224,7 +224,7 @@ class _Walk:
         return found
 
     def _of_module(self, module: ModuleType, code: CodeType) -> list[Any]:
-        """Whatever of a user's own module the code might name."""
+        """Returns all values of a user's module that the code might name."""
         found = []
         for name in sorted(_attributes_of(code)):
             if name in vars(module):
@@ -241,7 +241,7 @@ class _Walk:
             if name in self.helpers
         ]
         constants = [self._code(each) if isinstance(each, CodeType) else _constant(each) for each in code.co_consts]
-        # Lines and the file's name stand in what compiled code raises.
+        # Line numbers and the file's name appear in exceptions of compiled code.
         return (
             "code", code.co_name, code.co_filename, code.co_firstlineno, code.co_code,
             code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars,
@@ -252,7 +252,7 @@ class _Walk:
 
 
 def _constant(value: Any) -> Any:
-    """Returns a constant of a code object; a set's order is that of memory."""
+    """Returns a constant of a code object; a set's order depends on memory addresses."""
     if isinstance(value, frozenset):
         return ("frozenset", sorted(map(repr, value)))
     return (type(value).__name__, repr(value))
@@ -266,7 +266,7 @@ def _cell(name: str, cell: Any) -> Any:
 
 
 def _attributes_of(code: CodeType) -> set[str]:
-    """Names that may be read of an object: those of attributes, and texts, for getattr."""
+    """Returns names of an object that may be read: attributes, and texts, for getattr."""
     texts = {each for each in code.co_consts if isinstance(each, str)}
     return texts | _names(code, "LOAD_ATTR", "LOAD_METHOD")
 
@@ -283,16 +283,16 @@ def _is_versioned(module: str) -> bool:
     top = module.partition(".")[0]
     if top not in _VERSIONED or top not in sys.modules:
         return False
-    file = getattr(sys.modules[top], "__file__", None)  # None: of the interpreter itself
+    file = getattr(sys.modules[top], "__file__", None)  # None: a module of the interpreter itself
     return file is None or str(Path(file).resolve()).startswith(_PLACES)
 
 
 def _check_extensions(function: FunctionType) -> None:
-    """What a module teaches numba acts from afar: no name in the code leads to it."""
+    """Refuse modules that extend numba, as no name in the code leads to such extensions."""
     try:
         source = Path(function.__code__.co_filename).read_bytes()
     except OSError:
-        source = b""  # a notebook's: its names are asked below
+        source = b""  # a notebook's: its names are checked below
     if _EXTENDS.search(source):
         raise UnknownDependencyError(f"{function.__module__} extends numba")
     for name, value in function.__globals__.items():

@@ -1,10 +1,10 @@
-"""`is`, `==` and truth of orders, positions, books and events, as the interpreter has them.
+"""Compile `is`, `==` and truth of orders, positions, books and events as the interpreter does.
 
 numba answers `x is y` with False where it knows no rule, and `==` of None with False where a type
 cannot be None. Every pair that a strategy can write has a rule here, or is refused.
 
 Functions here have no annotations: numba compares an overload's signature with that of
-what it returns.
+the function it returns.
 """
 
 from __future__ import annotations

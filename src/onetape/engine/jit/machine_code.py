@@ -1,4 +1,4 @@
-"""Machine code of callbacks: made by numba, kept by numba's own serialization, found again.
+"""Compile callbacks with numba, store them with numba's serialization, and load them.
 
 One entry holds all callbacks of a strategy. In a process each entry is loaded once and stays, as
 numba's functions do: two copies of the same symbols in one process could call into each other.
@@ -52,7 +52,7 @@ class MachineCode:
 
 
 class _KeptCFunc(CFunc):
-    """A cfunc that does not forget what its compilation gave."""
+    """A cfunc that keeps its compilation result."""
 
     result: Any = None
 
@@ -70,7 +70,7 @@ def compile_callback(callback: Any) -> MachineCode:
 
 
 def find(key: bytes) -> dict[str, MachineCode] | None:
-    """Returns the callbacks of `key`, from this process or an earlier one."""
+    """Returns the callbacks stored under `key` by this process or an earlier one; None: there are none."""
     folder = folder_for(os.environ)
     if folder is None:
         return None
@@ -83,7 +83,7 @@ def find(key: bytes) -> dict[str, MachineCode] | None:
 
 
 def keep(key: bytes, callbacks: dict[str, MachineCode]) -> None:
-    """For later runs, in this process and in others."""
+    """Store the callbacks for later runs of this and other processes."""
     folder = folder_for(os.environ)
     if folder is None:
         return
@@ -94,7 +94,7 @@ def keep(key: bytes, callbacks: dict[str, MachineCode]) -> None:
             parts = {name: (_needed(each.result), each.result._reduce()) for name, each in callbacks.items()}
             folder.put(key, serialize.dumps(parts))
         except (pickle.PicklingError, TypeError, AttributeError):
-            pass  # a constant of the strategy's that only this process can hold
+            pass  # a constant of the strategy that only this process can hold
 
 
 def _read(folder: CodeFolder, key: bytes) -> dict[str, MachineCode] | None:
@@ -119,16 +119,16 @@ def _read(folder: CodeFolder, key: bytes) -> dict[str, MachineCode] | None:
 
 
 def _needed(result: Any) -> list[str]:
-    """Symbols that the code expects of the process."""
+    """Returns symbols that the code needs from the process."""
     module = result.library._final_module
     names = itertools.chain(module.functions, module.global_variables)
     return sorted(each.name for each in names if each.is_declaration and not each.name.startswith("llvm."))
 
 
 def _are_there_now(names: list[str]) -> bool:
-    """Linking against what is not there ends the process, in LLVM.
+    """Returns whether the needed symbols are present, as LLVM ends the process when it links a missing one.
 
-    numba's memory management comes on demand, and some symbols with its registries, which take
+    numba's memory management is loaded on demand, and some symbols with its registries, which take
     longer to fill than the code to load.
     """
     if not _are_there(names):
@@ -144,12 +144,13 @@ def _are_there(names: Iterable[str]) -> bool:
 
 
 def _is_portable(result: Any) -> bool:
-    """No address of this process inside, and no symbol that another process may use otherwise."""
+    """Returns True when the code contains no address of this process, and no symbol that another process may define
+    differently."""
     if result.lifted or result.library.has_dynamic_globals:
         return False
     module = result.library._final_module
     if not _ID.search(result.fndesc.llvm_cfunc_wrapper_name):
-        return False  # a numba that names otherwise
+        return False  # a numba with another naming
     names = [each.name for each in itertools.chain(module.functions, module.global_variables)]
     if any(name.startswith(RuntimeLinker.PREFIX) for name in names):
         return False  # recursion: numba links that while it compiles, and only then

@@ -1,7 +1,7 @@
-"""Quotes and books in compiled code.
+"""Read quotes and books in compiled code.
 
 Functions here have no annotations: numba compares an overload's signature with that of
-what it returns.
+the function it returns.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Orders, targets, positions, timers and chance in compiled code: the services of Strategy.
+"""Provide the services of Strategy in compiled code: orders, targets, positions, timers and randomness.
 
 Signatures are those of onetape.engine.strategy; literals (symbols, tif, timers, periods) are
 resolved while the strategy is compiled. Functions here have no annotations: numba compares an
-overload's signature with that of what it returns.
+overload's signature with that of the function it returns.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _is_closed(order):
 
 
 def _order_bits(price, tif, trigger, trigger_by, kind, position_side):
-    """What of an order is settled while the strategy is compiled, as the core's `place` takes it."""
+    """Returns the order flags that are fixed at compile time, as the core's `place` takes them."""
     if is_none(trigger) and not is_none(kind):
         raise TypingError("onetape: kind needs a trigger")
     if isinstance(price, types.Optional) or isinstance(trigger, types.Optional):
@@ -137,7 +137,7 @@ def _order_bits(price, tif, trigger, trigger_by, kind, position_side):
     )
 
 
-# numba compares the overload's parameters with those of what it returns: both have all of buy's.
+# numba compares the overload's parameters with those of the function it returns: both have all of buy's.
 def _place_overload(side):
     def make(
         self,

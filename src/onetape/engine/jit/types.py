@@ -1,7 +1,7 @@
-"""What a compiled callback sees: the strategy, its events, orders, positions and books.
+"""Define the numba types that a compiled callback uses: strategy, events, orders, positions and books.
 
-Each is a number or two pointers: an event's attributes are read from the frame's payload where it
-lies, an order's are asked of the loop. Words that have a fixed list (sides, states, symbols) are
+Each is a number or two pointers: an event's attributes are read from the frame's payload in
+place, an order's are requested from the loop. Words that have a fixed list (sides, states, symbols) are
 numbers, compared with literals while the strategy is compiled.
 """
 
@@ -40,7 +40,7 @@ class WordType(types.Type):
 
 
 class _NumberType(types.Type):
-    """The type of what is held as one 64-bit number."""
+    """The type of a value represented by one 64-bit number."""
 
 
 class _NumberModel(models.PrimitiveModel):
@@ -49,7 +49,8 @@ class _NumberModel(models.PrimitiveModel):
 
 
 class OrderType(_NumberType):
-    """The type of an own order, by id. What may be None is numba's Optional of it; in a strategy's record None is 0."""
+    """The type of an own order, by id. A value that may be None is numba's Optional of it; in a strategy's record
+    None is 0."""
 
     def __init__(self, words: tuple[str, ...] = ()) -> None:
         self.symbols = words
@@ -113,12 +114,12 @@ class Member:
 
     how: int
     offset: int = 0
-    words: str = ""  # kind of word that the number stands for
+    words: str = ""  # kind of word that the number represents
     names: tuple[str, ...] = ()
 
 
 def _members(event: str, **more: Member) -> dict[str, Member]:
-    """From the core's own table of the layout."""
+    """Returns the members from the core's own table of the layout."""
     spec = next(each for each in _core.event_specs() if each[1] == event)
     found: dict[str, Member] = {"symbol": Member(INSTRUMENT, words=SYMBOL)}
     for name, kind, width, offset, names in spec[4]:
@@ -160,7 +161,7 @@ EVENTS: Final = {
 
 
 class EventType(types.Type):
-    """The type of a market event or a fill: payload and facts, both where the loop has them."""
+    """The type of a market event or a fill: pointers to payload and facts in the loop's memory."""
 
     def __init__(self, kind: str, symbols: tuple[str, ...], *, is_mid: bool = False) -> None:
         self.kind, self.symbols, self.is_mid = kind, symbols, is_mid
@@ -240,9 +241,9 @@ def _event_attribute(context: Any, builder: Any, typ: EventType, value: Any, att
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One attribute of the strategy. offset: in its record, -1 for what never changes.
+    """One attribute of the strategy. offset: in its record, -1: it never changes.
 
-    The cell of an array holds its address: the code itself knows none, so that it can be kept.
+    The cell of an array holds its address: the code itself contains none, so that it can be stored.
     """
 
     type: Any
@@ -321,7 +322,7 @@ def _set_strategy_attribute(context: Any, builder: Any, sig: Any, args: Any, att
 
 
 def _array_at(context: Any, builder: Any, typ: Any, array: Any, address: Any) -> Any:
-    """Returns a numpy array that the strategy made in on_start, where it lies; its shape is constant."""
+    """Returns a numpy array created in on_start, at its address; its shape is constant."""
     from numba.np.arrayobj import make_array, populate_array
 
     made = make_array(typ)(context, builder)

@@ -1,7 +1,7 @@
-"""Words as numbers: comparing a side, a state, a symbol or a period with a text.
+"""Compare sides, states, symbols and periods, which are numbers in compiled code, with texts.
 
 Functions here have no annotations: numba compares an overload's signature with that of
-what it returns.
+the function it returns.
 """
 
 from __future__ import annotations

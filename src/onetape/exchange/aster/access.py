@@ -1,10 +1,11 @@
-"""Aster: who asks, by the signature of a wallet and a nonce that was never used; what a main wallet allows others.
+"""Aster: authentication by a wallet's signature and an unused nonce, and the rights that a main wallet gives to
+others.
 
-Any wallet has an account: one that was never seen is opened with what every account begins with. An agent's wallet
-trades for an account whose main wallet has approved it; a builder takes fees of orders that name it (none is booked
-here). The main wallet says both by typed data of their own, whose fields have one order in the venue's example and in
-ccxt. Source: asterdex/api-docs V3(Recommended), "Authentication", "V3 Nonce Mechanism", and asterCode of
-asterdex/aster-api-website, of 2026-06. What is answered where an agent lacks a right is not documented.
+Every wallet has an account: an unknown one is opened with the usual opening balances. An agent's wallet trades for
+an account whose main wallet has approved it; a builder takes fees of orders that name it (none is booked here). The
+main wallet gives both approvals by typed data of their own, whose fields have one order in the venue's example and
+in ccxt. Source: asterdex/api-docs V3(Recommended), "Authentication", "V3 Nonce Mechanism", and asterCode of
+asterdex/aster-api-website, of 2026-06. The answer to an agent that lacks a right is not documented.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ from onetape.venues.aster.signing import MAINNET, checked, digest_of, is_address
 __all__ = ["WalletAccess"]
 
 NONCE_S: Final = 10  # how far a nonce may be from the venue's time
-NONCES_MAX: Final = 100  # of a user that are kept
+NONCES_MAX: Final = 100  # kept per user
 DONE: Final = {"code": 200, "msg": "success"}
-# Under the code of what is not known; as typed-aster 0.7.0 (2026-10) has them from the venue. The documents have -1022.
+# Sent with the code of an unknown error; as typed-aster 0.7.0 (2026-10) has it from the venue. The documents have
+# -1022.
 BAD_SIGNATURE: Final = "Signature check failed"
 NO_AGENT: Final = "No agent found"
 _RIGHTS: Final = ("canSpotTrade", "canPerpTrade", "canWithdraw")
@@ -41,7 +43,7 @@ Handler = Callable[[SimAccount, Params], Any]
 
 
 class WalletAccess:
-    """Knows the wallets of one exchange. balances: of an account that is opened."""
+    """Authenticates the wallets of one exchange. balances: of a new account."""
 
     def __init__(self, exchange: SimExchange, balances: dict[str, str]) -> None:
         self.exchange = exchange
@@ -49,7 +51,7 @@ class WalletAccess:
         self._nonces: dict[str, list[int]] = {}  # by user, ascending
 
     def account_of(self, request: Request, params: Params, now: int) -> SimAccount:
-        """Whose request it is, its signature and nonce checked. Raises Refused."""
+        """Returns the account of a request after checking signature and nonce. Raises Refused."""
         signer = params.get("signer", "")
         user, signature = self._signed(params, "signer", params.get("user") or self._owner(signer) or signer)
         if not is_address(signer):
@@ -64,8 +66,8 @@ class WalletAccess:
         return self._account(user)
 
     def own_routes(self, root: str) -> dict[tuple[str, str], Callable[[Params, int], Any]]:
-        """Returns what a main wallet alone may ask, by method and path. It signs typed data of a name and fields of
-        their own; a field that was not sent is not signed."""
+        """Returns the routes for a main wallet alone, by method and path. It signs typed data of its own name and
+        fields; a field that was not sent is not signed."""
         rows: tuple[tuple[str, str, str, tuple[str, ...], Handler], ...] = (
             ("POST", "approveAgent", "ApproveAgent", _AGENT, lambda a, p: self._approve(a, AGENT, p, _AGENT)),
             ("POST", "updateAgent", "UpdateAgent", _UPDATED, lambda a, p: self._update(a, AGENT, p)),
@@ -80,7 +82,7 @@ class WalletAccess:
         }
 
     def _ask_owner(self, name: str, fields: tuple[str, ...], answer: Handler, params: Params, now: int) -> Any:
-        """Raises Refused for what the account's main wallet has not signed."""
+        """Raises Refused if the account's main wallet has not signed the request."""
         user, signature = self._signed(params, "user", params.get("user", ""))
         values = {
             each: _typed(each, params[each]) for each in (*fields, "asterChain", "user", "nonce") if each in params
@@ -115,8 +117,8 @@ class WalletAccess:
         ]
 
     def check_order(self, account: SimAccount, params: Params) -> None:
-        """Raises Refused for an order that names a builder who was not approved, or may not take as much; and for one
-        that is pegged, which none is here."""
+        """Raises Refused for an order that names a builder who was not approved, or exceeds the approved fee; and
+        for a pegged order, which is not supported here."""
         if params.get("pegPriceType"):
             raise Refused(-1130, "pegPriceType")
         builder = params.get("builder")
@@ -134,7 +136,7 @@ class WalletAccess:
         return [key for key in self.exchange.accounts.keys.values() if key.account is account and key.kind == kind]
 
     def _signed(self, params: Params, name: str, user: str) -> tuple[str, str]:
-        """(the user, the signature). Raises Refused where something is missing."""
+        """Returns (user, signature). Raises Refused if something is missing."""
         for each in (name, "signature", "nonce"):
             if not params.get(each):
                 raise Refused(-1102, each)
@@ -151,8 +153,8 @@ class WalletAccess:
             raise Refused(-2015, status=401)
 
     def _owner(self, signer: str) -> str:
-        """Returns whose agent signs, where a request does not name its user: the documents' own examples do not, since
-        2026-04-28. "": nobody's, or one of several."""
+        """Returns the user of an agent, for a request that does not name its user: the documents' own examples do
+        not, since 2026-04-28. "": no user, or several."""
         if not is_address(signer):
             return ""
         label = checked(signer)
@@ -218,7 +220,7 @@ def _typed(name: str, text: str) -> str | int | bool:
 
 
 def _signed_text(request: Request) -> str:
-    """Query and form as they were sent, without the signature, which comes last."""
+    """Returns query and form as sent, without the signature, which comes last."""
     texts = (request.query, request.body.decode("utf-8", "replace"))
     parts = [part for text in texts if text for part in text.split("&") if not part.startswith("signature=")]
     return "&".join(parts)

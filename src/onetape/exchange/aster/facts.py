@@ -1,4 +1,4 @@
-"""The simulated Aster: what it lists, who has an account, and which dialect it speaks."""
+"""The simulated Aster: its instruments, accounts, and dialect."""
 
 from __future__ import annotations
 

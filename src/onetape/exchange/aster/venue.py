@@ -1,8 +1,8 @@
 """Aster in front of a simulated exchange: the third version of its API, signed by wallets.
 
-A venue of Binance's family, as that was before its Algo Service: conditional orders are orders of
-the book. What differs stands here; all else is Binance's. Source: asterdex/api-docs
-V3(Recommended), of 2026-06, and its examples. What is not documented there is absent.
+A venue of Binance's family, as that was before its Algo Service: conditional orders are orders of the book. Only
+differences are here; all else is Binance's. Source: asterdex/api-docs V3(Recommended), of 2026-06, and its examples.
+Undocumented parts are absent.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from onetape.model.time import DAY
 __all__ = ["Aster"]
 
 ROOT: Final = "/fapi/v3"
-# As listings have them: those of 2026-01 had FOK and RPI, too, and orders with FOK are documented still.
+# As in listings: those of 2026-01 had FOK and RPI, too, and orders with FOK are still documented.
 LISTED_TIFS: Final = ("GTC", "IOC", "GTX", "HIDDEN")
 STP_MODES: Final = {"EXPIRE_TAKER": "cancel_incoming", "EXPIRE_MAKER": "cancel_resting", "EXPIRE_BOTH": "cancel_both"}
 ORDERS: Final = OrderTraits(
     tifs=(*LISTED_TIFS, "FOK", "RPI"),
     triggers=True,
-    triggers_max=10,  # as listings say; the documents say 100
-    callback_most=Decimal(5),  # of an order alone; the documents have 4 for those of a batch
+    triggers_max=10,  # as in listings; the documents say 100
+    callback_most=Decimal(5),  # for a single order; the documents have 4 for batches
     stp=("stpMode", STP_MODES),
     modifies_side=False,
     absent=frozenset({"priceMatch", "selfTradePreventionMode", "goodTillDate"}),
@@ -51,23 +51,23 @@ EVENTS: Final = EventTraits(
     tells_hedge=True,
     tells_trails=True,
 )
-STREAMS_MAX: Final = 200  # of a connection
-# Of what an account's answer has at Binance, this one has not.
+STREAMS_MAX: Final = 200  # per connection
+# Fields of Binance's account answer that this one lacks.
 NO_ACCOUNT_FIELDS: Final = ("multiAssetsMargin", "tradeGroupId", "feeBurn")
-# Of the fields of positions at Binance, those that are nowhere here, in the account's list alone, in positionRisk
-# alone. That has `notional` and `isolatedWallet`, which typed-aster 0.7.0 (2026-10) insists on.
+# Fields of Binance's positions: those that are missing everywhere, in the account's list alone, in positionRisk alone.
+# The latter has `notional` and `isolatedWallet`, which typed-aster 0.7.0 (2026-10) requires.
 NO_FIELDS: Final = ("breakEvenPrice", "adl", "bidNotional", "askNotional", "marginAsset")
 ACCOUNT_FIELDS: Final = ("initialMargin", "maintMargin", "positionInitialMargin", "openOrderInitialMargin", "isolated")
 RISK_FIELDS: Final = ("markPrice", "liquidationPrice", "marginType", "isAutoAddMargin", "isolatedMargin")
 TRANSFERS: Final = {"SPOT_FUTURE": "MAIN_UMFUTURE", "FUTURE_SPOT": "UMFUTURE_MAIN"}
 TRANSFER_ID_MAX: Final = 63
-TRANSFER_IDS: Final = 7 * DAY  # for how long one counts
-# What is left of spot for clients that ask for it first.
+TRANSFER_IDS: Final = 7 * DAY  # how long a transfer id stays unique
+# Remaining parts of the spot API, for clients that request it first.
 SPOT: Final = ("/api/v1/", "/api/v3/")
 
 
 class Aster(Streamed):
-    """Implements `Dialect`. limits: refuse who asks too much, as the venue does. balances: of a new wallet."""
+    """Implements `Dialect`. limits: refuse excess requests, as the venue does. balances: of a new wallet."""
 
     vocabulary = AsterWords
     streams: Streams
@@ -130,7 +130,7 @@ class Aster(Streamed):
         return {("GET", path): handler for path, handler in routes.items()}
 
     def _funding(self, params: Params, now: int) -> list[dict[str, Any]]:
-        """Under its own names."""
+        """Returns funding with Aster's field names."""
         wanted = {self.exchange.instruments[at].raw_symbol for at in self.public.instruments_of(params)}
         return [
             {
@@ -146,7 +146,7 @@ class Aster(Streamed):
         ]
 
     def _references(self, params: Params, now: int) -> dict[str, Any]:
-        """Returns what the index is made of: here it is the exchange's own."""
+        """Returns the components of the index: here the exchange's own."""
         if params.get("symbol") and params["symbol"] not in self.public.index:
             raise Refused(-1000, text="Invalid symbol.")
         i = self.exchange.instruments[self.public.at(params)]
@@ -185,7 +185,7 @@ class Aster(Streamed):
             "account": {"GET": self._account},
             "positionRisk": {"GET": self._positions},
             "leverageBracket": {"GET": self._brackets},
-            "leverageBrackets": {"GET": lambda _a, p, _n: data.margin.brackets(p)},  # as typed-aster asks
+            "leverageBrackets": {"GET": lambda _a, p, _n: data.margin.brackets(p)},  # as typed-aster requests it
             "leverage": {"POST": data.margin.set_leverage},
             "marginType": {"POST": data.margin.set_margin_type},
             "positionMargin": {"POST": data.margin.move},
@@ -196,7 +196,7 @@ class Aster(Streamed):
                 "POST": data.multi_assets.set_mode,
             },
             "stpMode": {"GET": lambda a, _p, _n: {"stpMode": _stp_mode(a)}, "POST": self._set_stp_mode},
-            "noop": {"POST": lambda _a, _p, _n: DONE},  # its nonce is used: an order with it is none any more
+            "noop": {"POST": lambda _a, _p, _n: DONE},  # its nonce is used: a later order with it is refused
             "commissionRate": {"GET": self._commission},
             "adlQuantile": {"GET": lambda a, p, _n: data.adl_quantile(a, p)},
             # There are no pages.
@@ -220,7 +220,7 @@ class Aster(Streamed):
         return named | spot
 
     def _spot(self, account: SimAccount, _params: Params, now: int) -> dict[str, Any]:
-        """Returns the wallet beside the one that is traded from."""
+        """Returns the other (spot) wallet."""
         rows = [(self.exchange.currencies[at], amount(units)) for at, units in account.beside.items() if units]
         balances = [{"asset": asset, "free": free, "locked": "0"} for asset, free in rows]
         return {"canTrade": False, "canDeposit": True, "canWithdraw": True, "updateTime": ms(now), "balances": balances}
@@ -262,7 +262,7 @@ class Aster(Streamed):
         return {**self.account.wallet.transfer(account, {**params, "type": kind}, now), "status": "SUCCESS"}
 
     def _spot_history(self, account: SimAccount, params: Params) -> list[dict[str, Any]]:
-        """Returns what came to the spot wallet and went from it, oldest first."""
+        """Returns the movements of the spot wallet, oldest first."""
         start, end = span(params)
         rows = [
             {

@@ -1,4 +1,4 @@
-"""Binance's words, but that a wallet names itself in the parameters."""
+"""Binance's words, except that a wallet names itself in the parameters."""
 
 from __future__ import annotations
 

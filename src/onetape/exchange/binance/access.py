@@ -1,8 +1,7 @@
-"""Binance USD-M: who asks, and whether that is signed, in time, and allowed.
+"""Binance USD-M: authentication: signature, time and rights of requests.
 
-HMAC-SHA256 as hexadecimal, RSA (PKCS #1 v1.5 over SHA-256) and Ed25519 as base64. REST signs query
-and body as they were sent; the WebSocket API its parameters, sorted. Source: "General Info" of the
-USD-M documentation, read 2026-11.
+HMAC-SHA256 as hexadecimal, RSA (PKCS #1 v1.5 over SHA-256) and Ed25519 as base64. REST signs query and body as they
+were sent; the WebSocket API its parameters, sorted. Source: "General Info" of the USD-M documentation, read 2026-11.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from onetape.exchange.keys import HMAC, ApiKey, signed_by
 
 __all__ = ["Access"]
 
-RECV_WINDOW_MS: Final = (5000, 60000)  # usual, most
+RECV_WINDOW_MS: Final = (5000, 60000)  # default, maximum
 AHEAD_MS: Final = 1000  # a timestamp may be this far ahead of the venue
 
 
 class Access:
-    """Checks the keys of one exchange as Binance does. Each method raises Refused."""
+    """Checks the keys of one exchange like Binance. Each method raises Refused."""
 
     def __init__(self, exchange: SimExchange) -> None:
         self.exchange = exchange
@@ -38,7 +37,7 @@ class Access:
         return found
 
     def account(self, key: ApiKey) -> SimAccount:
-        """As it is seen now: a fault may show it as it was."""
+        """Returns the account as currently visible: a fault may show an older state."""
         return self.exchange.accounts.by_key[key.key]
 
     @staticmethod
@@ -53,7 +52,7 @@ class Access:
 
     @staticmethod
     def restrictions(key: ApiKey) -> dict[str, Any]:
-        """Returns what a key may do, as the wallet side says it."""
+        """Returns the permissions of a key, in the form of the wallet API."""
         return {
             "ipRestrict": bool(key.addresses),
             "enableReading": True,
@@ -62,10 +61,10 @@ class Access:
         }
 
     def check_request(self, request: Request, key: ApiKey) -> None:
-        """Over query and body, one after the other, as they were sent, without the signature."""
+        """Checks the signature over query and body, concatenated as sent, without the signature."""
         query, _, signature = request.query.rpartition("&signature=")
         if query and not request.body and "&" not in signature and "signature=" not in query:
-            # The usual form: the last of the query.
+            # The usual form: last in the query.
             self.check_payload(query.encode(), signature, key)
             return
         signature = ""

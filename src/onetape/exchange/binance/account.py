@@ -119,9 +119,9 @@ class AccountData:
         return answer
 
     def _sums(self, account: SimAccount, at: int) -> dict[str, int]:
-        """Returns what the account adds up of a currency, 1e-18 of it."""
+        """Returns the amounts of a currency that the account sums up, 1e-18 of it."""
         wallet, cross = int(account.money.balance(at)), account.cross_balance(at)
-        # What is set apart is no initial margin here: that goes by the notional of now.
+        # Isolated margin is no initial margin here: that is computed from the present notional.
         alone = self._held_margin(account, at, account.isolated)
         initial = int(account.money.initial_margin(at)) - (wallet - cross) + alone
         held = self._held_margin(account, at, range(len(self.exchange.instruments)))
@@ -156,7 +156,7 @@ class AccountData:
 
     @staticmethod
     def _account_position(row: dict[str, Any]) -> dict[str, Any]:
-        """As the account shows a position: not quite as positionRisk does."""
+        """Returns a position in the account's form, which differs from positionRisk."""
         kept = (
             "symbol",
             "positionSide",
@@ -234,7 +234,7 @@ class AccountData:
         return row
 
     def _liquidation(self, account: SimAccount, at: int, side: PositionSide) -> str:
-        """Where this position alone would take the account below its maintenance margin."""
+        """Returns the price at which this position alone would take the account below its maintenance margin."""
         i, alone = self.exchange.instruments[at], at in account.isolated
         settle = self.exchange.currencies.index(i.settle)
         if account.joint is not None:
@@ -358,19 +358,19 @@ class AccountData:
         return any(i.settle == name for i in self.exchange.instruments)
 
     def _free(self, account: SimAccount, currency: int) -> tuple[int, int]:
-        """(for orders, to take away), 1e-18 of the currency."""
+        """Returns (free for orders, withdrawable), 1e-18 of the currency."""
         available = max(int(account.money.available(currency)), 0)
         if account.joint is not None:
             return available, self.multi_assets.withdrawable(account, currency)
         return available, min(available, max(int(account.money.balance(currency)), 0))
 
     def _in_total(self, account: SimAccount, currency: int, key: str, value: int) -> int:
-        """Returns what a currency adds to a sum of the account."""
+        """Returns a currency's part in a sum of the account."""
         if account.joint is None:
             return value if self._settles(currency) else 0
         if key in ("initial", "maint", "orders"):
             return self.multi_assets.needed(currency, value)
-        if key == "unrealized":  # a loss takes off what there is, it is no debt of its own
+        if key == "unrealized":  # a loss reduces the assets, it is no debt of its own
             wallet = int(account.money.balance(currency))
             total = self.multi_assets.worth(currency, wallet + value)
             return total - self.multi_assets.worth(currency, wallet)
@@ -393,7 +393,7 @@ class AccountData:
         return total
 
     def _held_margin(self, account: SimAccount, currency: int, instruments: Iterable[int]) -> int:
-        """Returns the initial margin of positions, by their notional of now."""
+        """Returns the initial margin of positions, by their present notional."""
         total = 0
         for at in instruments:
             i = self.exchange.instruments[at]
@@ -421,8 +421,8 @@ def entry_text(account: SimAccount, at: int, side: PositionSide) -> str:
 
 
 def break_even_text(account: SimAccount, at: int, side: PositionSide) -> str:
-    """As the entry price, with the fees that were paid for what is held: where closing brings back
-    both (and costs a fee of its own)."""
+    """Returns the entry price including the fees paid for the open part: closing there recovers both (and costs a
+    fee of its own)."""
     position = account.money.position(at, side.value)
     qty = int(position.qty)
     if not qty:
@@ -432,7 +432,7 @@ def break_even_text(account: SimAccount, at: int, side: PositionSide) -> str:
 
 
 def _price_text(i: Instrument, qty: int, cost: int) -> str:
-    """Returns what a contract cost. cost: 1e-18."""
+    """Returns the price of a contract. cost: 1e-18."""
     contracts, value = i.size(abs(qty)) * i.multiplier, money(cost)
     price = contracts / value if i.kind is Kind.INVERSE else value / contracts
     text = f"{price:.11f}".rstrip("0")

@@ -1,7 +1,7 @@
-"""Binance USD-M: the Algo Service, where orders with a trigger live since 2025-12-09.
+"""Binance USD-M: the Algo Service, which has the orders with a trigger since 2025-12-09.
 
-Source: "Algo Service" of the USD-M documentation and its change log, as of 2026-11. An order here
-holds no margin and is in no list of working orders; what it sends is an order of the book.
+Source: "Algo Service" of the USD-M documentation and its change log, as of 2026-11. An order here reserves no margin
+and is in no list of working orders; when it triggers, it sends an order to the book.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class AlgoService:
 
     def cancel_all(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
         for order in self.exchange.conditionals.open_of(account, self.public.at(params)):
-            if order.is_open:  # else it has fired, and its child is an order of the book
+            if order.is_open:  # otherwise it has triggered, and its child is an order of the book
                 self.exchange.conditionals.cancel(order, now)
         return {"code": 200, "msg": "The operation of cancel all open order is done."}
 
@@ -166,7 +166,7 @@ class AlgoService:
             "goodTillDate": ms(order.expire),
         }
         trails = order.type == "TRAILING_STOP_MARKET"
-        if trails or not queried:  # the answer to placing one has them always, lists have not
+        if trails or not queried:  # always in the answer to placing an order, not in lists
             row["activatePrice"] = price_text(i, order.activate) if order.activate else ""
             row["callbackRate"] = f"{order.callback / 100:g}" if order.callback else ""
         if queried:

@@ -1,9 +1,8 @@
 """Binance: withdrawals from the spot wallet, deposits to it, and their histories.
 
-Sources: "Withdraw", "Withdraw History", "Deposit History" and "Deposit Address" of the wallet
-documentation, read 2026-11. What is said of an amount below the least, of an address that is none
-and of an id that was used before is not documented: here the first two are data that is not valid,
-and the third makes a second withdrawal, so that nobody relies on its being refused.
+Sources: "Withdraw", "Withdraw History", "Deposit History" and "Deposit Address" of the wallet documentation, read
+2026-11. The answers to an amount below the minimum, an invalid address and a used id are not documented: here the
+first two are invalid data, and the third makes a second withdrawal, so that clients do not rely on a refusal.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ class CapitalData:
         return {"id": _id(number)}
 
     def withdrawals(self, account: SimAccount, params: Params) -> list[dict[str, Any]]:
-        """Newest first."""
+        """Returns withdrawals, newest first."""
         start, end = span(params)
         name = params.get("withdrawOrderId")
         if name and end - start > WEEK + MS and "startTime" in params:
@@ -83,7 +82,7 @@ class CapitalData:
         return _page(rows, params)
 
     def deposits(self, account: SimAccount, params: Params) -> list[dict[str, Any]]:
-        """Newest first."""
+        """Returns deposits, newest first."""
         start, end = span(params)
         rows = [
             {

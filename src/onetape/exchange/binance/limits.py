@@ -1,7 +1,7 @@
-"""Request weights of Binance USD-M: how much each request costs, and who has used how much.
+"""Request weights of Binance USD-M: the cost of each request, and the usage of each client.
 
-Weight is counted for an address in each minute, orders for an account in ten seconds and a minute.
-Who goes on after HTTP 429 is banned with 418. Source: exchangeInfo and "LIMITS", as of 2026-11.
+Weight is counted by address and minute, orders by account in ten seconds and a minute. A client that continues after
+HTTP 429 is banned with 418. Source: exchangeInfo and "LIMITS", as of 2026-11.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["Limits", "weight_of"]
 
 WEIGHT_A_MINUTE: Final = 2400
 ORDERS: Final = ((10, 300), (60, 1200))  # seconds, orders
-UNLIMITED: Final = 1_000_000  # what is announced where nobody is refused
+UNLIMITED: Final = 1_000_000  # announced if no request is refused
 BAN_AFTER: Final = 10  # refused requests within a minute
 BAN_NS: Final = 120 * SECOND
 
@@ -48,13 +48,13 @@ _FIXED: Final = {
     ("GET", "/fapi/v1/accountConfig"): 5,
     ("GET", "/fapi/v1/symbolConfig"): 5,
     ("GET", "/fapi/v1/commissionRate"): 20,
-    # Aster's alone.
+    # Only Aster has it.
     ("GET", "/fapi/v3/accountWithJoinMargin"): 5,
     ("GET", "/fapi/v3/historicalTrades"): 20,
     ("GET", "/fapi/v3/stpMode"): 30,
     ("POST", "/fapi/v3/batchOrders"): 5,
 }
-# Dearer without a symbol: (with, without).
+# More expensive without a symbol: (with, without).
 _BY_SYMBOL: Final = {
     ("GET", "/fapi/v1/openOrders"): (1, 40),
     ("GET", "/fapi/v1/openAlgoOrders"): (1, 40),
@@ -71,7 +71,7 @@ _KLINES: Final = ((99, 1), (499, 2), (1000, 5), (1500, 10))
 
 
 def weight_of(method: str, path: str, params: dict[str, str]) -> int:
-    # Aster's third edition has the names of Binance's first.
+    # Aster's third version has the names of Binance's first.
     for key in ((method, path), (method, path.replace("/fapi/v3/", "/fapi/v1/"))):
         if key in _FIXED:
             return _FIXED[key]
@@ -99,15 +99,15 @@ class _Address:
 
 @dataclass(slots=True)
 class Limits:
-    """Counts for all addresses and accounts. `is_on` False counts without refusing, and says so:
-    a client that keeps to what is announced is not held back."""
+    """Counts requests of all addresses and accounts. `is_on` False counts without refusing, and announces that, so
+    that clients that respect announced limits are not slowed down."""
 
     is_on: bool = True
     addresses: dict[str, _Address] = field(default_factory=dict)
     orders: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
 
     def spend(self, address: str, weight: int, now: int) -> dict[str, str]:
-        """Returns the headers that say what is used. Raises Refused with 429 or 418."""
+        """Returns the headers with the used weight. Raises Refused with 429 or 418."""
         counted = self.addresses.get(address)
         if counted is None:
             counted = self.addresses[address] = _Address()
@@ -131,12 +131,12 @@ class Limits:
         return {"X-MBX-USED-WEIGHT-1M": str(counted.weight)}
 
     def used(self, address: str, now: int) -> int:
-        """Weight of the minute that runs."""
+        """Returns the weight of the current minute."""
         counted = self.addresses.get(address)
         return counted.weight if counted and counted.minute == now // (60 * SECOND) else 0
 
     def retry_after(self, address: str, now: int) -> int:
-        """Whole seconds until requests are taken again."""
+        """Returns the seconds until requests are accepted again."""
         counted = self.addresses.get(address, _Address())
         if now < counted.banned_until:
             return max((counted.banned_until - now) // SECOND, 1)
@@ -158,7 +158,7 @@ class Limits:
         return headers
 
     def used_orders(self, account: int, now: int) -> dict[int, int]:
-        """Of the windows that run, by their seconds."""
+        """Returns the counts of the current windows, by their seconds."""
         found = {}
         for seconds, _ in ORDERS:
             at, used = self.orders.get((account, seconds), (0, 0))

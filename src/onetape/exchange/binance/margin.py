@@ -1,8 +1,8 @@
 """Binance USD-M: leverage, margin type, and the margin of isolated positions.
 
-Source: "Change Initial Leverage", "Change Margin Type", "Modify Isolated Position Margin" and "Get
-Position Margin Change History" of the USD-M documentation, read 2026-11. That margin may be taken
-back down to what the position needs at its leverage is what the venue's page says of it.
+Source: "Change Initial Leverage", "Change Margin Type", "Modify Isolated Position Margin" and "Get Position Margin
+Change History" of the USD-M documentation, read 2026-11. That margin may be removed down to the position's
+requirement at its leverage is stated on the venue's page about it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class MarginData:
         self.public = public
 
     def most(self, account: SimAccount, at: int, leverage: int = 0) -> Decimal:
-        """Returns the notional that a position may reach at a leverage (0: the account's)."""
+        """Returns the maximum notional of a position at a leverage (0: the account's)."""
         leverage = leverage or account.leverage_of(at)
         rows = [
             b.notional_max for b in _brackets(self.exchange.instruments[at]) if (b.leverage_max or leverage) >= leverage
@@ -66,7 +66,7 @@ class MarginData:
         return {"leverage": wanted, "maxNotionalValue": f"{self.most(account, at):f}", "symbol": i.raw_symbol}
 
     def _check_margin(self, account: SimAccount, at: int, wanted: int, before: int) -> None:
-        """Less leverage needs more margin; what cannot be paid is refused."""
+        """Refuses lower leverage if its higher margin is not available."""
         i, price = self.exchange.instruments[at], self._price(at)
         value = sum(abs(i.notional_units(price, account.qty(at, side))) for side in account.sides)
         value += sum(
@@ -95,7 +95,7 @@ class MarginData:
         return {"code": 200, "msg": "success"}
 
     def move(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
-        """Adds to an isolated position's margin (type 1), or takes back (2)."""
+        """Adds to an isolated position's margin (type 1), or removes from it (2)."""
         at = self.public.at(params)
         side_text = params.get("positionSide") or "BOTH"
         if side_text not in ("BOTH", "LONG", "SHORT"):
@@ -123,7 +123,7 @@ class MarginData:
         return {"amount": float(wanted), "code": 200, "msg": "Successfully modify position margin.", "type": int(kind)}
 
     def spare(self, account: SimAccount, at: int, side: PositionSide) -> int:
-        """Returns what may be taken back from an isolated position, 1e-18."""
+        """Returns how much margin may be removed from an isolated position, 1e-18."""
         i, price = self.exchange.instruments[at], self._price(at)
         position = account.money.position(at, side.value)
         unrealized = int(position.unrealized(account.specs[at], price))
@@ -176,7 +176,8 @@ class MarginData:
 
 
 def _brackets(i: Instrument) -> tuple[MarginBracket, ...]:
-    """Returns one without a bound that counts where the venue's are not known: clients expect the first to be there."""
+    """Returns the brackets; one without an effective bound if the venue's are unknown, because clients expect a
+    first one."""
     whole = MarginBracket(
         notional_max=NOTIONAL_MAX,
         maintenance_rate=i.maintenance_rate,

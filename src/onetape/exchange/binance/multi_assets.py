@@ -1,9 +1,8 @@
-"""Binance USD-M: multi-assets mode, where all currencies are the margin of all positions.
+"""Binance USD-M: multi-assets mode, in which all currencies are the margin of all positions.
 
-Source: "Change Multi-Assets Mode", "Multi-Assets Mode Asset Index", the second example of "Account
-Information" and "Error Codes" of the USD-M documentation, read 2026-11. Totals are in USD there;
-that they are valued with the haircuts is our reading, so that what is free is the difference of
-what is shown.
+Source: "Change Multi-Assets Mode", "Multi-Assets Mode Asset Index", the second example of "Account Information" and
+"Error Codes" of the USD-M documentation, read 2026-11. Totals are in USD there; that they are valued with the
+haircuts is our reading, so that the free amount is the difference of the shown ones.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _SUFFIX: Final = "USD"  # of the names of asset indexes: BTCUSD
 
 
 class MultiAssets:
-    """Answers for the multi-assets mode of one exchange and its prices."""
+    """Serves the multi-assets mode of one exchange and its prices."""
 
     def __init__(self, exchange: SimExchange) -> None:
         self.exchange = exchange
@@ -51,19 +50,19 @@ class MultiAssets:
 
     @staticmethod
     def _is_short_alone(account: SimAccount) -> bool:
-        """Tells whether a currency would not carry its own positions."""
+        """Tells whether some currency alone would not cover its own positions."""
         own = account.money.own
         return any(int(own.available(at)) < 0 for at in range(len(account.currencies)))
 
     def worth(self, at: int, units: int) -> int:
-        """In USD, 1e-18."""
+        """Returns the value in USD, 1e-18."""
         return self.exchange.accounts.rates(at).worth(units)
 
     def needed(self, at: int, units: int) -> int:
         return self.exchange.accounts.rates(at).needed(units)
 
     def withdrawable(self, account: SimAccount, at: int) -> int:
-        """Returns what may leave without taking margin that is needed, 1e-18 of the currency."""
+        """Returns the amount that may be withdrawn without reducing required margin, 1e-18 of the currency."""
         bid = self.exchange.accounts.rates(at).bid
         wallet = max(int(account.money.balance(at)), 0)
         free = max(int(account.money.available(at)), 0) * self.exchange.accounts.rates(at).ask
@@ -100,7 +99,7 @@ class MultiAssets:
         }
 
     def events(self, now: int) -> list[dict[str, Any]]:
-        """For the streams."""
+        """Returns the events for the streams."""
         return [
             {
                 "e": "assetIndexUpdate",
@@ -120,7 +119,7 @@ class MultiAssets:
         ]
 
     def spare_of(self, account: SimAccount, at: int) -> int:
-        """Returns what a currency's positions may still lose before the liquidation, 1e-18 of it."""
+        """Returns how much a currency's positions may still lose before the liquidation, 1e-18 of it."""
         money, ask = account.money, self.exchange.accounts.rates(at).ask
         spare = sum(
             self.worth(each, int(money.equity(each))) - self.needed(each, int(money.maintenance_margin(each)))

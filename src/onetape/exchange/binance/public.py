@@ -1,4 +1,4 @@
-"""Binance USD-M: what anybody may ask. Source: "Market Data Endpoints", as of 2026-11."""
+"""Binance USD-M: public endpoints. Source: "Market Data Endpoints", as of 2026-11."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ INTERVALS: Final = {
     "1m": 1, "3m": 3, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "2h": 120, "4h": 240, "6h": 360,
     "8h": 480, "12h": 720, "1d": 1440, "3d": 4320, "1w": 10080, "1M": 43200,
 }  # fmt: skip
-SIZE_MAX: Final = Decimal(1_000_000)  # where nobody knows a limit
+SIZE_MAX: Final = Decimal(1_000_000)  # if no limit is known
 MONDAY: Final = 4 * DAY  # the first one of the epoch, which began on a Thursday
 FUNDING_SCALE: Final = 10**12
 PROTECT: Final = 500  # triggerProtect: 1e-4 of the mark
@@ -42,14 +42,14 @@ INTEREST_RATE: Final = "0.00010000"
 
 
 class PublicData:
-    """Answers about the market. All of it is read from the exchange's listings."""
+    """Serves the market endpoints. All data comes from the exchange's listings."""
 
     def __init__(self, exchange: SimExchange, limits: Limits) -> None:
         self.exchange, self.limits = exchange, limits
         self.index = {i.raw_symbol: at for at, i in enumerate(exchange.instruments)}
 
     def at(self, params: dict[str, str]) -> int:
-        """Returns the instrument that `symbol` names. Raises Refused."""
+        """Returns the instrument in `symbol`. Raises Refused."""
         symbol = params.get("symbol", "")
         if not symbol:
             raise Refused(-1102, "symbol")
@@ -62,7 +62,7 @@ class PublicData:
         return self.exchange.listings[self.at(params)]
 
     def instruments_of(self, params: dict[str, str]) -> list[int]:
-        """One where `symbol` is given, else all."""
+        """Returns one instrument if `symbol` is set, else all."""
         if params.get("symbol"):
             return [self.at(params)]
         return [at for at, each in enumerate(self.exchange.listings) if each.is_listed]
@@ -85,7 +85,7 @@ class PublicData:
         }
 
     def empty_info(self, params: dict[str, str], now: int) -> dict[str, Any]:
-        """Of a market without symbols."""
+        """Returns the information of a market without symbols."""
         if params.get("symbol") or params.get("symbols"):
             raise Refused(-1121)
         info = self.exchange_info(now)
@@ -341,8 +341,8 @@ def klines_of(bars: Iterable[BarReport], minutes: int) -> list[BarReport]:
 
 
 def kline_span(time: int, minutes: int) -> tuple[int, int]:
-    """(open, close) of the bar that a time lies in, ns UTC: weeks begin on Monday, months on their
-    first day, all else at a multiple of its length since the epoch."""
+    """Returns (open, close) of the bar that contains a time, ns UTC: weeks begin on Monday, months on their first
+    day, all others at a multiple of their length since the epoch."""
     if minutes == INTERVALS["1M"]:
         day = datetime.fromtimestamp(time // SECOND, UTC).replace(hour=0, minute=0, second=0, day=1)
         after = day.replace(year=day.year + day.month // 12, month=day.month % 12 + 1)
@@ -380,9 +380,9 @@ def _between(trades: list[TradeReport], params: dict[str, str]) -> list[TradeRep
 
 
 def price_klines(public: PublicData, kind: str, params: dict[str, str]) -> list[list[Any]]:
-    """As klines, with zeros for what is traded, and the number of prices where trades are counted. kind: mark, index or
-    premium. Raises Refused. Source: "Mark Price Kline", "Index Price Kline" and "Premium index Kline" of the USD-M
-    documentation, read 2026-11."""
+    """Returns klines with zeros for traded amounts, and the number of prices in place of trades. kind: mark, index
+    or premium. Raises Refused. Source: "Mark Price Kline", "Index Price Kline" and "Premium index Kline" of the
+    USD-M documentation, read 2026-11."""
     if kind == "index":
         params = {**params, "symbol": params.get("pair", "")}
         if not params["symbol"]:

@@ -1,4 +1,4 @@
-"""Binance's family over HTTP: parameters of query and form, weights, and refusals as answers."""
+"""Binance's family over HTTP: parameters in query and form, weights, and refusals as answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Params = dict[str, str]
 
 
 class Rest:
-    """Answers requests by HTTP. route: answers a request, and adds to the headers; raises Refused."""
+    """Serves requests over HTTP. route: answers a request, and adds to the headers; raises Refused."""
 
     def __init__(self, limits: Limits, route: Callable[[Request, Params, int, dict[str, str]], Any]) -> None:
         self.limits, self._route = limits, route
@@ -38,7 +38,7 @@ class Rest:
 
 
 def _params(request: Request) -> Params:
-    """Of query and form; where both have one, the query's."""
+    """Returns the parameters of query and form; the query's takes precedence."""
     if not request.body:
         return fields(request.query)
     body = request.body.decode("utf-8", "replace")

@@ -3,11 +3,10 @@
     {"id": 1, "method": "order.place", "params": {...}}
     {"id": 1, "status": 200, "result": {...}, "rateLimits": [...]}
 
-Each request is signed over its sorted parameters, or the connection is logged on once with an
-Ed25519 key and its requests carry no more than a timestamp. Weights are a pool of their own, orders
-are counted together with those of REST. There are no lists of open orders here and no cancel of
-all. Source: "WebSocket API General Info" and "Websocket API" of the USD-M documentation, read
-2026-11; a logon with another kind of key is refused as on spot.
+Each request is signed over its sorted parameters, or the connection is logged on once with an Ed25519 key and its
+requests only carry a timestamp. Weights are a separate pool, orders are counted together with those of REST. There
+are no lists of open orders here and no cancel of all. Source: "WebSocket API General Info" and "Websocket API" of
+the USD-M documentation, read 2026-11; a logon with another kind of key is refused as on spot.
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ PATH: Final = "/ws-fapi/v1"
 HANDSHAKE_WEIGHT: Final = 5
 LIFE_NS: Final = 24 * 3600 * 1_000_000_000
 ID_MAX: Final = 36
-# -4056 is INVALID_API_KEY_TYPE in the error codes of USD-M, "Invalid api key type." (read 2026-11);
-# what it says of a logon is spot's text.
+# -4056 is INVALID_API_KEY_TYPE in the error codes of USD-M, "Invalid api key type." (read 2026-11); the text about a
+# logon is spot's.
 NO_LOGON: Final = {HMAC: "HMAC_SHA256 API key is not supported.", RSA: "RSA API key is not supported."}
 
 _PUBLIC: Final = {
@@ -64,7 +63,7 @@ _WEIGHTS: Final = {"session.logon": 2, "session.status": 2, "session.logout": 2,
 
 @dataclass(slots=True)
 class Session:
-    """The session of one connection. key: of the logon, None before one."""
+    """The session of one connection. key: of the logon, None before it."""
 
     since: int  # ns UTC
     shows_limits: bool
@@ -80,7 +79,7 @@ Routes = Mapping[tuple[str, str], Callable[..., Any]]
 
 
 class Requests(Protocol):
-    """Answers requests by HTTP: handlers by method and path, for anybody, for a key, and signed."""
+    """The HTTP handlers by method and path: public, for a key, and signed."""
 
     skew: int
     limits: Limits
@@ -91,7 +90,7 @@ class Requests(Protocol):
 
 
 class SocketApi:
-    """Answers the calls of one exchange. They end in the same functions as the requests of REST."""
+    """Serves the calls of one exchange with the same functions as REST."""
 
     def __init__(self, venue: Requests) -> None:
         self.venue = venue
@@ -103,7 +102,7 @@ class SocketApi:
         }
 
     def connect(self, connection: Connection, now: int) -> bool:
-        """Costs weight; False: too much has been asked from there."""
+        """Charges the weight of a connection; False: its address has exceeded the limit."""
         try:
             self._spend(connection, HANDSHAKE_WEIGHT, now)
         except Refused:
@@ -150,7 +149,7 @@ class SocketApi:
     def _answer(
         self, session: Session, method: str, params: dict[str, str], peer: str, now: int
     ) -> tuple[ApiKey | None, Any]:
-        """(whose orders were counted, the result). Raises Refused."""
+        """Returns (the key whose orders were counted, the result). Raises Refused."""
         venue = self.venue
         if path := _PUBLIC.get(method):
             return None, venue.open["GET", path](params, now)
@@ -165,7 +164,7 @@ class SocketApi:
             raise Refused(-1020, text=f"Invalid method: {method}")
         key = self._key(session, params, peer)
         if session.key is None or "signature" in params or "apiKey" in params:
-            # Logged on, too, a request may bring a key of its own, and then it is signed.
+            # After a logon, too, a request may carry a key of its own, and must then be signed.
             venue.access.check_payload(socket_payload(params), params.pop("signature", ""), key)
         venue.access.check_time(params, now + venue.skew)
         account = venue.access.account(key)
@@ -176,7 +175,7 @@ class SocketApi:
             venue.access.check_trade(key)
         found = venue.signed[route](account, params, now)
         if method == "order.modify":
-            del found["pair"]  # documented of the answer over HTTP alone
+            del found["pair"]  # documented for the answer over HTTP alone
         return key if method in _COUNTED else None, found
 
     def _key(self, session: Session, params: dict[str, str], peer: str) -> ApiKey:
@@ -246,7 +245,7 @@ def _weight(method: str, params: dict[str, str]) -> int:
 
 
 def _parts(request: Any) -> tuple[Any, str | None, dict[str, Any] | None]:
-    """(id, method, params); None for what is not as it has to be."""
+    """Returns (id, method, params); None for malformed parts."""
     if not isinstance(request, dict):
         return None, None, None
     number = request.get("id")

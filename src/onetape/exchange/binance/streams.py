@@ -1,8 +1,8 @@
 """Binance USD-M: WebSocket streams, public, market and private, and the user events.
 
-Source: "Websocket Market Streams" and "User Data Streams" of the USD-M documentation with its
-change log, as of 2026-11. Since 2026-04-23 a connection carries one category, by its path; one
-without a category answers and carries only what is public.
+Source: "Websocket Market Streams" and "User Data Streams" of the USD-M documentation with its change log, as of
+2026-11. Since 2026-04-23 a connection carries one category, by its path; one without a category answers and carries
+only public data.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class _ListenKey:
 
 @dataclass(slots=True)
 class _Batch:
-    """Depth changes of a symbol that wait for their 100, 250 or 500 ms."""
+    """Depth changes of a symbol that wait for the end of their 100, 250 or 500 ms."""
 
     first: int = 0
     last: int = 0
@@ -86,14 +86,14 @@ class _Batch:
 
 
 class Streams:
-    """Keeps who listens to what, and writes it."""
+    """Keeps the subscriptions, and writes their messages."""
 
     def __init__(
         self, exchange: SimExchange, public: PublicData, *, most: int = STREAMS_MAX, traits: EventTraits = BINANCE
     ) -> None:
         self.exchange = exchange
         self.public = public
-        self._most = most  # streams of a connection
+        self._most = most  # streams per connection
         self.connections: dict[int, Connection] = {}
         self._subscriptions: Subscriptions[str] = Subscriptions()  # to streams, by name
         self.listen_keys: dict[str, _ListenKey] = {}
@@ -110,7 +110,7 @@ class Streams:
     # --- listen keys ------------------------------------------------------------------------------
 
     def open_key(self, account: SimAccount, now: int) -> str:
-        """Returns the account's one key, extended; a new one where it has none."""
+        """Returns the account's one key, extended, or a new one."""
         key = self.by_account.get(account.number)
         if key is None or key not in self.listen_keys:
             self._made += 1
@@ -131,7 +131,7 @@ class Streams:
         self._drop_key(self.by_account.pop(account.number, ""))
 
     def expire_key(self, key: str, now: int) -> None:
-        """Says so on the stream, which stays open and is silent from here on."""
+        """Reports the expiry on the stream, which stays open and sends nothing more."""
         for connection in self.private.get(key, {}).values():
             named = {"listenKey": key} if self.user.traits.names_key else {}
             self._send(connection, key, {"e": "listenKeyExpired", "E": ms(now), **named})
@@ -146,9 +146,8 @@ class Streams:
     # --- connections ------------------------------------------------------------------------------
 
     def connect(self, connection: Connection, now: int) -> bool:
-        """Forms: /public/ws/a/b, /market/stream?streams=a/b, /private/ws/<listenKey>,
-        /private/ws?listenKey=<key>&events=A/B, bare with SUBSCRIBE later; without a category as
-        before 2026-04-23."""
+        """Accepts the forms /public/ws/a/b, /market/stream?streams=a/b, /private/ws/<listenKey>,
+        /private/ws?listenKey=<key>&events=A/B, bare with SUBSCRIBE later; without a category as before 2026-04-23."""
         parts = connection.path.strip("/").split("/")
         category = parts.pop(0) if parts and parts[0] in ("public", "market", "private") else ""
         kind = parts.pop(0) if parts else ""
@@ -231,7 +230,7 @@ class Streams:
         is_carried = carries_all or is_public == (subscriber.category in ("public", ""))
         self._subscriptions.add(connection, name, is_heard=is_carried)
 
-    # --- what happened ----------------------------------------------------------------------------
+    # --- reports ------------------------------------------------------------------------------------------------------
 
     def publish(self, reports: list[Report], now: int) -> None:
         if not self._subscriptions and not self.by_account:
@@ -342,7 +341,7 @@ class Streams:
                 continue
             batch = self._batches.get((report.at, span))
             if batch is None:
-                # The first one goes on from what a snapshot taken now would say.
+                # The first one continues from a snapshot taken now.
                 batch = self._batches[report.at, span] = _Batch(previous=report.previous_id)
                 batch.due = report.time
             if not batch.first:
@@ -454,14 +453,14 @@ class Streams:
                     self._bar(listing, word, minutes, running, now, is_closed=False)
 
     def _closed_bars(self, last: BarReport) -> None:
-        """The final frame of each candle that ends with this minute."""
+        """Sends the final frame of each candle that ends with this minute."""
         listing = self.exchange.listings[last.at]
         for word, minutes in INTERVALS.items():
             if kline_span(last.open_time, minutes)[1] == last.close_time:
                 self._bar(listing, word, minutes, last, last.close_time, is_closed=True)
 
     def _bar(self, listing: Listing, word: str, minutes: int, last: BarReport, now: int, *, is_closed: bool) -> None:
-        """The candle that ends with the minute `last`."""
+        """Sends the candle that ends with the minute `last`."""
         i = listing.instrument
         low = i.raw_symbol.lower()
         plain, continuous = f"{low}@kline_{word}", f"{low}_perpetual@continuousKline_{word}"
@@ -514,7 +513,7 @@ _SPANS: Final = ((100_000_000, "@100ms"), (250_000_000, ""), (500_000_000, "@500
 
 
 def _depth_names(low: str) -> tuple[tuple[int, tuple[str, ...]], ...]:
-    """(span, names of the streams that it feeds)."""
+    """Returns (span, names of the streams that it feeds)."""
     return tuple(
         (span, tuple(f"{low}@depth{count}{suffix}" for count in ("", "5", "10", "20"))) for span, suffix in _SPANS
     )

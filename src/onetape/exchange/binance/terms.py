@@ -1,4 +1,4 @@
-"""Binance USD-M: what stands in a request for an order, read and checked by the symbol's filters.
+"""Binance USD-M: parses order requests and checks them by the symbol's filters.
 
 Source: "New Order", "Filters" and "Error Codes" of the USD-M documentation, as of 2026-11.
 """
@@ -41,14 +41,14 @@ _POSITIONS: Final = {each.value.upper(): each for each in PositionSide}
 
 
 class _Steps(NamedTuple):
-    """Holds an instrument's filters in its own units; what passes them is good. What does not, and what is written in
-    another way, is read again as a decimal, which knows the venue's code for it."""
+    """An instrument's filters in its own units; a value that passes them is valid. Other values, and other
+    notations, are parsed again as decimals, which gives the venue's error code."""
 
     instrument: Instrument
-    tick: int  # 0: none that whole units could be measured by
-    lots: tuple[int, int, int]  # step, least and most of a limit order
+    tick: int  # 0: the tick is no whole number of units
+    lots: tuple[int, int, int]  # step, minimum and maximum of a limit order
     market_lots: tuple[int, int, int]
-    notional: int  # what a unit of price times one of size is worth, 1e-18; 0: ask the instrument
+    notional: int  # value of one price unit times one size unit, 1e-18; 0: ask the instrument
     notional_min: int  # 1e-18
 
 
@@ -85,8 +85,8 @@ class OrderTerms:
         self.exchange = exchange
         self.public = public
         self._made = 0
-        self._steps: dict[str, _Steps] = {}  # by raw symbol, of the version that there is
-        # By instrument: (it, mark, the highest price of a buy, the lowest of a sale).
+        self._steps: dict[str, _Steps] = {}  # by raw symbol, of the present version
+        # By instrument: (instrument, mark, highest price of a buy, lowest of a sale).
         self._bands: dict[int, tuple[Instrument, int, int, int]] = {}
 
     def _steps_of(self, i: Instrument) -> _Steps:
@@ -229,7 +229,7 @@ class OrderTerms:
     def trail(
         self, index: int, params: dict[str, str], side: str, by: TriggerBy, name: str, most: Decimal
     ) -> tuple[int, int]:
-        """Returns the price from which a trailing stop follows (0: at once) and how far behind, in 1e-4. name: of the
+        """Returns the activation price of a trailing stop (0: at once) and its distance in 1e-4. name: of the
         parameter with that price. most: percent."""
         rate = decimal_of(params, "callbackRate")
         if not CALLBACK_LEAST <= rate <= most:
@@ -322,14 +322,14 @@ def in_time(time: int, params: dict[str, str]) -> bool:
 
 
 def span(params: dict[str, str]) -> tuple[int, int]:
-    """Returns what is asked for, ns: all of both milliseconds."""
+    """Returns the requested time range, ns, including both milliseconds."""
     end = number(params, "endTime", 2**62 // MS)
     return number(params, "startTime", 0) * MS, (end + 1) * MS - 1
 
 
 def week(params: dict[str, str], now: int) -> tuple[int, int]:
-    """Returns the same of a history that is asked for seven days at most: the last ones where nothing is named, those
-    after a start alone (as ccxt 4.5.90 takes it; the documents do not say). Raises Refused."""
+    """Returns the time range of a history limited to seven days: the last ones by default, those after a start alone
+    (as ccxt 4.5.90 assumes; the documents do not say). Raises Refused."""
     start, end = span(params)
     if not params.get("startTime"):
         return max(min(end, now) - WEEK, 0), end

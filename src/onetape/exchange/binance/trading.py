@@ -53,7 +53,7 @@ from onetape.venues.binance.words import CONDITIONAL_TYPES
 
 __all__ = ["OrderTraits", "Trading"]
 
-OPEN_ORDERS_MAX: Final = 200  # of a symbol (MAX_NUM_ORDERS)
+OPEN_ORDERS_MAX: Final = 200  # per symbol (MAX_NUM_ORDERS)
 BATCH_MAX: Final = 5
 CANCEL_BATCH_MAX: Final = 10
 AMENDMENTS_MAX: Final = 10_000
@@ -68,7 +68,7 @@ _TRIGGER_KINDS: Final = {
 }
 _STP: Final = {"EXPIRE_TAKER": "", "EXPIRE_MAKER": "", "EXPIRE_BOTH": "", "NONE": ""}
 _LIMITS: Final = frozenset({"LIMIT", "STOP", "TAKE_PROFIT"})
-# How the exchange's refusals are called here.
+# The venue's codes for the exchange's refusals.
 _CODES: Final = {
     InsufficientFunds.code: -2019,
     PositionLimit.code: -2027,
@@ -84,11 +84,11 @@ _CODES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class OrderTraits:
-    """What differs in the orders of the venues of this family. triggers: /order takes conditional orders, which are
-    orders of the book then (Binance until 2025-12-09). triggers_max: of a symbol. callback_most: of a trailing stop,
-    percent. stp: the parameter that says what becomes of orders that meet their own, and the exchange's rules by its
-    words ("": its usual one). absent: fields that its answers have not. is_full: answers to requests have what was
-    filled at which average, too. has_pair: rows have what Binance added in July and August 2026."""
+    """Differences between the orders of the venues of this family. triggers: /order accepts conditional orders,
+    which are orders of the book then (Binance until 2025-12-09). triggers_max: per symbol. callback_most: of a
+    trailing stop, percent. stp: the parameter for self-trade prevention, and the exchange's rules by its words ("":
+    its default). absent: fields that its answers lack. is_full: answers to requests include filled quantity and
+    average price. has_pair: rows have what Binance added in July and August 2026."""
 
     tifs: tuple[str, ...] = ("GTC", "IOC", "FOK", "GTX", "GTD", "RPI")
     triggers: bool = False
@@ -105,7 +105,7 @@ BINANCE: Final = OrderTraits()
 
 
 class Trading:
-    """Answers the trade endpoints of one exchange."""
+    """Serves the trade endpoints of one exchange."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class Trading:
         traits: OrderTraits = BINANCE,
         check: Callable[[SimAccount, dict[str, str]], None] = lambda _account, _params: None,
     ) -> None:
-        """check: of what only this venue asks of an order; raises Refused."""
+        """check: raises Refused for additional rules of this venue."""
         self.exchange = exchange
         self.public = public
         self.terms = terms
@@ -154,8 +154,8 @@ class Trading:
         return self._row(order, as_new=not (kind == "RESULT" and (at_once or wanted.extra.get("priceMatch"))))
 
     def _hold(self, account: SimAccount, index: int, wanted: NewOrder, now: int) -> SimOrder:
-        """Takes in what the matching engine does not wait for: a trailing stop, whose trigger is the price that it
-        follows from, and one that is protected."""
+        """Enters orders that do not wait in the matching engine: a trailing stop, whose trigger is its activation
+        price, and a protected one."""
         extra, trails = wanted.extra, wanted.trigger_kind is TriggerKind.TRAILING
         conditional = NewConditional(
             index=index,
@@ -187,7 +187,7 @@ class Trading:
         return Refused(_CODES.get(order.code, -2010))
 
     def order_terms(self, account: SimAccount, params: dict[str, str], now: int) -> tuple[int, NewOrder]:
-        """(instrument, the order). Raises Refused."""
+        """Returns (instrument, order). Raises Refused."""
         index = self.public.at(params)
         instrument = self.exchange.instruments[index]
         if not self.exchange.listings[index].is_open:
@@ -202,7 +202,7 @@ class Trading:
         close = waits and flag(params, "closePosition")
         if close:
             self.terms.check_close(account, index, params, kind, side, position)
-            # All there may be: it is cut to the position when it is triggered.
+            # The maximum: it is cut to the position when it is triggered.
             size, reduce_only = instrument.size_int(instrument.market_size_max or instrument.size_max), True
         else:
             size = self.terms.size(instrument, params, is_market=not is_limit)
@@ -242,7 +242,7 @@ class Trading:
         )
 
     def _trigger(self, index: int, kind: str, side: str, by: TriggerBy, params: dict[str, str]) -> tuple[int, int]:
-        """(its trigger, how far a trailing stop stays behind, in 1e-4). Raises Refused."""
+        """Returns (the trigger, the distance of a trailing stop in 1e-4). Raises Refused."""
         if kind == "TRAILING_STOP_MARKET":
             return self.terms.trail(index, params, side, by, "activationPrice", self.traits.callback_most)
         trigger = self.terms.price(self.exchange.instruments[index], params, "stopPrice")
@@ -257,7 +257,7 @@ class Trading:
             raise Refused(-4045)
 
     def _kind(self, params: dict[str, str]) -> tuple[str, str]:
-        """(type, time in force). Raises Refused."""
+        """Returns (type, time in force). Raises Refused."""
         kind = params.get("type", "")
         if not kind:
             raise Refused(-1102, "type")
@@ -274,7 +274,7 @@ class Trading:
         return kind, tif
 
     def modify(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
-        """Side, quantity and price are all required, and the place in the queue is lost."""
+        """Modifies an order: side, quantity and price are all required, and the place in the queue is lost."""
         index = self.public.at(params)
         instrument = self.exchange.instruments[index]
         order = self.terms.find(account, params, index)
@@ -298,7 +298,7 @@ class Trading:
         self.exchange.orders.note(order, {"amendments": done + 1, "modifyId": modify_id})
         before = (order.price, order.size)
         code = self.exchange.orders.amend(account, order, now, price=price, size=size)
-        if code == OrderWouldCross.code:  # one that became a taker is cancelled
+        if code == OrderWouldCross.code:  # an order that would take is canceled
             self.exchange.orders.cancel(account, order, now)
         elif code:
             raise Refused(_CODES.get(code, -2010))
@@ -319,7 +319,7 @@ class Trading:
         return self._row(order)
 
     def cancel_all(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
-        """Working orders only: conditional ones are left."""
+        """Cancels working orders; conditional ones stay."""
         self.exchange.orders.cancel_all(account, now, self.public.at(params))
         return {"code": 200, "msg": "The operation of cancel all open order is done."}
 
@@ -354,7 +354,7 @@ class Trading:
         return [{**self._row(o, with_average=True), **self._pair(o)} for o in rows]
 
     def _pair(self, order: SimOrder) -> dict[str, Any]:
-        """Returns what lists of all orders have besides, since August 2026."""
+        """Returns the additional fields of order lists since August 2026."""
         return pair_fields(self.exchange.instruments[order.index], order) if self.traits.has_pair else {}
 
     def amendments(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
@@ -426,7 +426,7 @@ class Trading:
         return answers
 
     def cancel_batch(self, account: SimAccount, params: dict[str, str], now: int) -> list[Any]:
-        # Clients in use write these two names in small letters, too.
+        # Existing clients also write these two names in lower case.
         for key in ("orderIdList", "origClientOrderIdList"):
             if key.lower() in params:
                 params = {key: params[key.lower()], **params}
@@ -447,8 +447,8 @@ class Trading:
         return answers
 
     def countdown(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
-        """Cancels what works in a symbol when its time is over, once; conditional orders stay
-        (undocumented; the docs of the dead man's switch say what is known)."""
+        """Cancels a symbol's working orders when the countdown ends, once; conditional orders stay (undocumented;
+        the docs of the dead man's switch describe the rest)."""
         index = self.public.at(params)
         text = params.get("countdownTime", "")
         if not text.isdigit():
@@ -480,12 +480,12 @@ class Trading:
 
 
 def _modify_id(text: str = "") -> dict[str, int]:
-    """Of a modification that was asked for with one: a number, as it was sent."""
+    """Returns the numeric id of a modification request, as sent."""
     return {"modifyId": int(text)} if text else {}
 
 
 def _noted(params: dict[str, str], tif: str, stp: tuple[str, Mapping[str, str]]) -> dict[str, Any]:
-    """Returns what an order keeps of its request for its rows. Raises Refused."""
+    """Returns the fields of a request that its order's rows repeat. Raises Refused."""
     extra: dict[str, Any] = {}
     if (match := params.get("priceMatch", "NONE")) != "NONE":
         extra["priceMatch"] = match

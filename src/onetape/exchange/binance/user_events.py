@@ -48,14 +48,14 @@ _REASONS: Final = {
 
 
 FORCED: Final = ("liquidation", "adl")
-LITE: Final = ("s", "q", "p", "m", "c", "S", "L", "l", "t", "i")  # of an order's event, what TRADE_LITE has
+LITE: Final = ("s", "q", "p", "m", "c", "S", "L", "l", "t", "i")  # the fields of an order's event that TRADE_LITE has
 
 
 @dataclass(frozen=True, slots=True)
 class EventTraits:
-    """What differs in the events of the venues of this family. absent: fields of orders and positions that are not
-    there. names_key: of the listen key that has expired.
-    tells_hedge: a changed position mode is an event. tells_trails: trailing stops are orders of the book."""
+    """Differences between the events of the venues of this family. absent: missing fields of orders and positions.
+    names_key: includes the expired listen key. tells_hedge: a changed position mode is an event. tells_trails:
+    trailing stops are orders of the book."""
 
     has_lite: bool = True
     names_key: bool = True
@@ -68,7 +68,7 @@ BINANCE: Final = EventTraits()
 
 
 class UserEvents:
-    """Writes an account's events; `tell` carries them to whoever listens."""
+    """Writes an account's events; `tell` sends them to the subscribers."""
 
     def __init__(
         self, exchange: SimExchange, tell: Callable[[SimAccount, dict[str, Any]], None], traits: EventTraits
@@ -181,7 +181,7 @@ class UserEvents:
         return self._kept(row)
 
     def call(self, report: CallReport, now: int) -> None:
-        """Little margin is left. It is advice: a liquidation comes without another word."""
+        """Sends a margin call. It is only advice: a liquidation comes without another one."""
         account = report.account
         rows = []
         for index, side in report.positions:
@@ -249,7 +249,7 @@ class UserEvents:
         )
 
     def mode(self, report: ModeReport, now: int) -> None:
-        """Leverage, margin type and multi-assets mode are told; a changed position mode is not
+        """Reports changes of leverage, margin type and multi-assets mode; a changed position mode is not reported
         (read accountConfig)."""
         account = report.account
         if report.what == "margin":
@@ -271,8 +271,8 @@ class UserEvents:
 
 
 def _failed_at_door(report: OrderReport) -> bool:
-    """A fill-or-kill that could not be filled: the matching engine took and ended it in one call,
-    the venue never shows it."""
+    """Tells whether a fill-or-kill failed: the matching engine accepted and ended it in one call, the venue never
+    shows it."""
     order = report.order
     return (
         order.tif.value == "FOK"

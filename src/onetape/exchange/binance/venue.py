@@ -1,8 +1,7 @@
 """Binance USD-M futures in front of a simulated exchange: routes, keys, signatures, limits.
 
-What is spoken is the dialect of November 2026: order entry without conditional types, the Algo
-Service, the third version of account and positions, WebSocket paths by category. Sources in the
-modules of each part.
+Implements the API of November 2026: order entry without conditional types, the Algo Service, the third version of
+account and positions, WebSocket paths by category. Sources in the modules of each part.
 """
 
 from __future__ import annotations
@@ -35,10 +34,10 @@ __all__ = ["BinanceUsdm", "Public", "Signed", "one_or_all", "public_routes"]
 GIVE_PATH: Final = "/sapi/v1/sub-account/universalTransfer"
 RETURN_PATH: Final = "/sapi/v1/sub-account/transfer/subToMaster"
 RETURNED_PATH: Final = "/sapi/v1/sub-account/transfer/subUserHistory"
-# Spot sells what fees are paid in, and lists nothing, as COIN-M: for clients that ask them before they go on to USD-M.
+# Spot sells coins for fees and lists no symbols, like COIN-M: for clients that call them before USD-M.
 EMPTY: Final = (SPOT, "/dapi/v1/")
 EMPTY_SAYS: Final = {"X-Simulation": "an empty market: only USD-M futures trade here"}
-RESTRICTIONS: Final = "/sapi/v1/account/apiRestrictions"  # of the wallet side: what a key may do
+RESTRICTIONS: Final = "/sapi/v1/account/apiRestrictions"  # of the wallet API: permissions of a key
 ORDER_PATHS: Final = ("/fapi/v1/order", "/fapi/v1/batchOrders", "/fapi/v1/algoOrder")
 
 Public = Callable[[Params, int], Any]
@@ -46,7 +45,7 @@ Signed = Callable[[SimAccount, Params, int], Any]
 
 
 class BinanceUsdm:
-    """Implements `Dialect`. limits: refuse who asks too much, as the venue does."""
+    """Implements `Dialect`. limits: refuse excess requests, as the venue does."""
 
     vocabulary = BinanceWords
 
@@ -95,7 +94,7 @@ class BinanceUsdm:
         account = access.account(api_key)
         access.check_request(request, api_key)
         access.check_time(params, now + self.skew)
-        if request.path == RESTRICTIONS:  # of the key, not of its account
+        if request.path == RESTRICTIONS:  # for the key, not for its account
             return access.restrictions(api_key)
         if request.path == WITHDRAW_PATH:
             access.check_withdraw(api_key)
@@ -118,7 +117,7 @@ class BinanceUsdm:
             "/fapi/v2/ticker/price": one_or_all(public, public.price_ticker),
             "/fapi/v1/openInterest": public.open_interest,
             "/fapi/v1/assetIndex": self.account.multi_assets.asset_index,
-            # Of the wallet side: what clients ask before they believe that the venue is up.
+            # Of the wallet API: clients check it first to see whether the venue is up.
             "/sapi/v1/system/status": lambda _p, _n: {"status": 0, "msg": "normal"},
         }
         for market in ("/fapi/v1/", *EMPTY):
@@ -204,7 +203,7 @@ class BinanceUsdm:
             ("GET", "/api/v3/account"): lambda a, _p, _n: wallet.account(a),
             ("POST", "/sapi/v1/asset/get-funding-asset"): lambda _a, _p, _n: [],
             ("GET", RESTRICTIONS): lambda _a, _p, _n: {},  # see _route
-            # What clients ask of the wallet side before they begin.
+            # Requests that clients send to the wallet API before they begin.
             ("GET", "/sapi/v1/capital/config/getall"): lambda _a, _p, _n: [],
             ("GET", "/sapi/v1/margin/allPairs"): lambda _a, _p, _n: [],
             ("GET", "/sapi/v1/margin/isolated/allPairs"): lambda _a, _p, _n: [],
@@ -263,7 +262,7 @@ def one_or_all(public: PublicData, each: Callable[[int, int], Any]) -> Public:
 
 
 def public_routes(public: PublicData, root: str) -> dict[str, Public]:
-    """Returns what all of this family answer to anybody, by path."""
+    """Returns the public routes of all venues of this family, by path."""
     return {
         f"{root}/exchangeInfo": lambda _p, now: public.exchange_info(now),
         f"{root}/depth": public.depth,

@@ -1,13 +1,11 @@
-"""Binance: transfers between the spot wallet and that of USD-M futures, and between a master
-account and its sub-accounts, with their histories.
+"""Binance: transfers between the spot wallet and that of USD-M futures, and between a master account and its
+sub-accounts, with their histories.
 
-Sources: "User Universal Transfer" of the wallet documentation, "Universal Transfer (For Master
-Account)", "Transfer to Master" and "Sub-account Transfer History (For Sub-account)" of the
-sub-account documentation, read 2026-11. The spot wallet has no market here: it
-holds what was taken out of the futures wallet. The first account is the master of the others; the
-email of an account is its name. What is said where an id was used already, or where the master asks
-for what a sub-account may or the other way round, is not documented: here the one is an unknown
-error, the other no right.
+Sources: "User Universal Transfer" of the wallet documentation, "Universal Transfer (For Master Account)", "Transfer
+to Master" and "Sub-account Transfer History (For Sub-account)" of the sub-account documentation, read 2026-11. The
+spot wallet has no market here: it holds money taken out of the futures wallet. The first account is the master of
+the others; the email of an account is its name. The answers to a used id, and to a master or sub-account that calls
+the other's endpoint, are not documented: here an unknown error, and a missing right.
 """
 
 from __future__ import annotations
@@ -23,8 +21,8 @@ from onetape.exchange.exchange import SimExchange
 
 __all__ = ["WalletData"]
 
-_SIGNS: Final = {"MAIN_UMFUTURE": 1, "UMFUTURE_MAIN": -1}  # of what the futures wallet changes by
-SIZE: Final = (10, 100)  # of a page: usual, most
+_SIGNS: Final = {"MAIN_UMFUTURE": 1, "UMFUTURE_MAIN": -1}  # sign of the futures wallet's change
+SIZE: Final = (10, 100)  # of a page: default, maximum
 TRANSFERS_MAX: Final = 500
 _ACCOUNT_TYPES: Final = {"": "USDT_FUTURE", "spot": "SPOT"}
 _ACCOUNT_WALLETS: Final = {word: wallet for wallet, word in _ACCOUNT_TYPES.items()}
@@ -33,14 +31,14 @@ Params = dict[str, str]
 
 
 class WalletData:
-    """Answers the wallet endpoints. withdrawable: of a currency of an account, 1e-18."""
+    """Serves the wallet endpoints. withdrawable: of a currency of an account, 1e-18."""
 
     def __init__(self, exchange: SimExchange, withdrawable: Callable[[SimAccount, int], int]) -> None:
         self.exchange = exchange
         self._withdrawable = withdrawable
 
     def account(self, account: SimAccount) -> dict[str, Any]:
-        """Of the spot wallet: the user's number, and what is there. Nothing works there."""
+        """Returns the spot wallet: the user's number, and balances. Nothing is locked there."""
         held = [(self.exchange.currencies[at], units) for at, units in sorted(account.beside.items()) if units]
         rows = [{"asset": asset, "free": amount(units), "locked": amount(0)} for asset, units in held]
         return {"uid": 1_000_000 + account.number, "balances": rows}
@@ -57,7 +55,7 @@ class WalletData:
         return {"tranId": made}
 
     def give(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
-        """From the master to a sub-account. Of both wallets one at least is spot."""
+        """Transfers from the master to a sub-account. At least one of both wallets must be spot."""
         exchange = self.exchange
         if account is not exchange.accounts[0]:
             raise Refused(-1002, status=401)
@@ -78,7 +76,7 @@ class WalletData:
         return {"tranId": made, "clientTranId": name}
 
     def transfer_rows(self, account: SimAccount, params: Params) -> dict[str, Any]:
-        """Newest first."""
+        """Returns transfers, newest first."""
         size = row_limit(params, TRANSFERS_MAX, TRANSFERS_MAX)
         page = max(number(params, "page", 1), 1)
         start = number(params, "startTime", 0)
@@ -104,7 +102,7 @@ class WalletData:
         return {"result": rows[(page - 1) * size : page * size], "totalCount": len(rows)}
 
     def give_back(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
-        """From a sub-account to the master, out of its spot wallet into the other."""
+        """Transfers from a sub-account to the master, from its spot wallet into the other."""
         master = self.exchange.accounts[0]
         if account is master:
             raise Refused(-1002, status=401)
@@ -116,7 +114,7 @@ class WalletData:
         return {"txnId": str(made)}
 
     def of_sub_account(self, account: SimAccount, params: Params) -> list[dict[str, Any]]:
-        """Returns what a sub-account has got (type 1) and given (2), as it sees it itself; newest first."""
+        """Returns what a sub-account has received (type 1) and given (2), in its own view; newest first."""
         if account is self.exchange.accounts[0]:
             raise Refused(-1002, status=401)
         size = row_limit(params, TRANSFERS_MAX, TRANSFERS_MAX)
@@ -149,7 +147,7 @@ class WalletData:
         return rows[:size]
 
     def _terms(self, params: Params) -> tuple[int, int, str]:
-        """(currency, amount in 1e-18, its text). Raises Refused."""
+        """Returns (currency, amount in 1e-18, its text). Raises Refused."""
         names, asset = self.exchange.currencies, params.get("asset", "")
         if asset not in names:
             raise Refused(-1102, "asset")
@@ -159,7 +157,7 @@ class WalletData:
         return names.index(asset), units, params["amount"]
 
     def history(self, account: SimAccount, params: Params) -> dict[str, Any]:
-        """Newest first."""
+        """Returns the history, newest first."""
         sign = _sign(params)
         size = min(number(params, "size", SIZE[0]), SIZE[1])
         page = max(number(params, "current", 1), 1)

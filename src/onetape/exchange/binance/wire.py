@@ -1,7 +1,7 @@
-"""How Binance USD-M writes numbers, orders and refusals.
+"""Formats numbers, orders and refusals like Binance USD-M.
 
-Source: USD-M futures REST documentation, as of 2026-11. Answers to placing, amending and cancelling
-have no avgPrice, cumQuote and cumBase since 2026-07.
+Source: USD-M futures REST documentation, as of 2026-11. Answers to placing, amending and canceling have no avgPrice,
+cumQuote and cumBase since 2026-07.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ STEP: Final = 10 ** (MONEY_DECIMALS - DECIMALS)
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a failure
-    """Says that a request is answered with an error. `values` go into the text of its code. wait: seconds until such a
-    request is taken again, where it is known (0: it is not)."""
+    """Refuses a request. `values` are filled into the text of its code. wait: seconds until such a request is
+    accepted again, if known (0: unknown)."""
 
     def __init__(self, code: int, *values: object, status: int = 400, text: str = "", wait: int = 0) -> None:
         super().__init__(code)
@@ -61,7 +61,7 @@ def ms(time: int) -> int:
 
 
 def number(params: Mapping[str, str], name: str, usual: int) -> int:
-    """Returns a whole number of a request. usual: where it is not sent. Raises Refused."""
+    """Returns an integer parameter. usual: its default. Raises Refused."""
     text = params.get(name) or str(usual)
     if not text.isascii() or not text.isdigit() or len(text) > 19:
         raise Refused(-1130, name)
@@ -69,14 +69,14 @@ def number(params: Mapping[str, str], name: str, usual: int) -> int:
 
 
 def row_limit(params: Mapping[str, str], usual: int, most: int) -> int:
-    """Returns how many rows a request wants. Raises Refused."""
+    """Returns the requested number of rows. Raises Refused."""
     if not (wanted := number(params, "limit", usual)):
         raise Refused(-1130, "limit")
     return min(wanted, most)
 
 
 def price_decimals(instrument: Instrument) -> int:
-    """Prices are written with two decimals at least."""
+    """Returns the decimals of prices, at least two."""
     return max(instrument.price_decimals, 2)
 
 
@@ -91,13 +91,13 @@ def size_text(instrument: Instrument, size: int) -> str:
 
 
 def amount(units: int, least: int = DECIMALS) -> str:
-    """Returns what somebody has or gets (1e-18), with eight decimals at most and `least` at least. What is beyond is
-    rounded down, a loss up: nobody is told of more than there is."""
+    """Returns an owned or received amount (1e-18) with at most eight decimals and at least `least`. Rounded down, a
+    loss up: the shown amount is never more than there is."""
     return _fixed(units // STEP, DECIMALS, least)
 
 
 def owed(units: int) -> str:
-    """Returns a fee or a margin that is needed (1e-18), with eight decimals, rounded up."""
+    """Returns a fee or a required margin (1e-18), with eight decimals, rounded up."""
     return _fixed(-(-units // STEP), DECIMALS, DECIMALS)
 
 
@@ -119,7 +119,7 @@ def average_price(instrument: Instrument, cost: int, filled: int) -> str:
 
 
 def status_of(order: SimOrder, state: OrderState | None = None) -> str:
-    """As Binance calls where an order stands (or stood, at `state`)."""
+    """Returns Binance's word for an order's present state (or its state at `state`)."""
     state = state or order.state
     if state is not OrderState.CANCELED:
         return _STATUS[state]
@@ -149,7 +149,7 @@ def order_type(order: SimOrder) -> str:
 
 
 class Origin(NamedTuple):
-    """The terms that an order began with."""
+    """The original terms of an order."""
 
     kind: str
     trigger: int
@@ -157,7 +157,7 @@ class Origin(NamedTuple):
 
 
 def trail_of(order: SimOrder) -> tuple[int, str] | None:
-    """Returns the price that a trailing stop follows from (0: any) and how far behind, percent; None: it is none."""
+    """Returns the activation price of a trailing stop (0: any) and its distance in percent; None: no trailing stop."""
     parent = order.extra.get("parent")
     if parent is None or not parent.callback:
         return None
@@ -165,7 +165,7 @@ def trail_of(order: SimOrder) -> tuple[int, str] | None:
 
 
 def origin_of(order: SimOrder) -> Origin:
-    """Of a conditional order of the book itself, or of the service that sent this one."""
+    """Returns the terms of a conditional order: of the order itself, or of the service that sent it."""
     extra = order.extra
     parent = extra.get("parent")
     if parent is not None:
@@ -183,7 +183,7 @@ def position_side(side: PositionSide) -> str:
     return _UPPER[side]
 
 
-# Looked up, as each is needed for every order: `value` of an enumeration is slow.
+# A table, because every order needs them and an enumeration's `value` is slow.
 _UPPER: Final[dict[str, str]] = {each: each.value.upper() for each in (*Side, *PositionSide)}
 _TIF: Final[dict[str, str]] = {each: each.value for each in TimeInForce}
 
@@ -196,7 +196,7 @@ def order_row(
     as_new: bool = False,
     report: OrderReport | None = None,
 ) -> dict[str, Any]:
-    """Returns an order as the REST answers show it. as_new: the acknowledgement, before it was matched."""
+    """Returns an order in the form of REST answers. as_new: the acknowledgement, before matching."""
     filled, cost = (0, 0) if as_new else (report.filled, report.cost) if report else (order.filled, order.cost)
     extra = order.extra
     origin = origin_of(order)
@@ -231,7 +231,7 @@ def order_row(
 
 
 def pair_fields(instrument: Instrument, order: SimOrder) -> dict[str, Any]:
-    """Returns what lists of orders have besides since August 2026. A linear contract is counted in its base."""
+    """Returns the additional fields of order lists since August 2026. A linear contract is counted in its base."""
     return {"pair": instrument.raw_symbol, "cumBase": size_text(instrument, order.filled)}
 
 

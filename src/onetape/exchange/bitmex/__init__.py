@@ -1,1 +1,1 @@
-"""BitMEX as a simulated exchange: the inverse-contract dialect of a venue that has closed."""
+"""BitMEX as a simulated exchange: the inverse-contract API of a venue that has closed."""

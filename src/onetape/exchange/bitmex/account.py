@@ -32,7 +32,7 @@ from onetape.model.money import RATE_DECIMALS, rate_units
 
 __all__ = ["AccountData"]
 
-EXECUTIONS_KEPT: Final = 50_000  # of an account
+EXECUTIONS_KEPT: Final = 50_000  # per account
 _TYPES: Final = {"deposit": "Deposit", "withdraw": "Withdrawal", "adjust": "Transfer", "funding": "Funding"}
 _EXEC_TYPES: Final = {
     OrderNews.ACCEPTED: "New",
@@ -56,7 +56,7 @@ class AccountData:
     # --- money ------------------------------------------------------------------------------------
 
     def currencies(self, params: Params) -> list[int]:
-        """Returns those asked for by wallet name, all of the wallet for `all`, bitcoin unless said."""
+        """Returns the requested currencies by wallet name, all of the wallet for `all`, bitcoin by default."""
         name = text(params, "currency") or "XBt"
         found = [
             at
@@ -101,7 +101,7 @@ class AccountData:
         }
 
     def _equity(self, account: SimAccount, at: int) -> int:
-        """Balance and unrealized profit, of contracts only."""
+        """Returns balance plus unrealized profit of contracts."""
         return int(account.money.balance(at)) + sum(
             int(account.money.unrealized(index))
             for index, i in enumerate(self.exchange.instruments)
@@ -148,7 +148,7 @@ class AccountData:
         return rows if text(params, "currency").lower() == "all" else rows[0]
 
     def wallet_history(self, account: SimAccount, params: Params) -> list[dict[str, Any]]:
-        """Newest first, as the venue does. Amounts are differences of rounded balances, so that
+        """Returns the history, newest first, like the venue. Amounts are differences of rounded balances, so that
         they add up."""
         rows: list[dict[str, Any]] = []
         wanted = self.currencies(params)
@@ -248,8 +248,8 @@ class AccountData:
         return -(-value * rate_units(rate) // 10**RATE_DECIMALS)
 
     def liquidation_price(self, account: SimAccount, index: int) -> float | None:
-        """Returns the mark at which what the account has in the settle currency is down to maintenance, other positions
-        unmoved; None where no price does it."""
+        """Returns the mark at which the account's money in the settle currency falls to maintenance, other positions
+        unchanged; None if no price does it."""
         i, money = self.exchange.instruments[index], account.money
         at = self.exchange.currencies.index(i.settle)
         spare = self._equity(account, at) - int(money.maintenance_margin(at))
@@ -257,7 +257,7 @@ class AccountData:
         return round(price, i.price_decimals + 3) if price else None
 
     def listed(self, account: SimAccount) -> list[int]:
-        """Instruments that the account has traded or set something of."""
+        """Returns the instruments that the account has traded or has settings for."""
         seen = {index for index, _side in account.touched} | set(account.leverage)
         return sorted(seen | account.isolated)
 
@@ -266,7 +266,7 @@ class AccountData:
         return page(rows, params)
 
     def set_leverage(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
-        """0 is cross margin at the most leverage; else isolated."""
+        """Sets the leverage: 0 is cross margin at the maximum leverage; else isolated."""
         index = self.public.at(params)
         i, said = self.exchange.instruments[index], text(params, "leverage")
         try:
@@ -311,7 +311,7 @@ class AccountData:
         return key_id("execution", self._made)
 
     def on_order(self, report: OrderReport) -> dict[str, Any]:
-        """Returns the execution that a change of an order is."""
+        """Returns the execution for a change of an order."""
         order, fill = report.order, report.fill
         i = self.exchange.instruments[order.index]
         row = order_row(i, order, report)
@@ -354,7 +354,7 @@ class AccountData:
         return self._keep(order.account, row)
 
     def on_funding(self, report: CashReport) -> dict[str, Any]:
-        """Funding is an execution without an order."""
+        """Returns the execution for funding, which has no order."""
         account, index = report.account, report.at
         listing = self.exchange.listings[index]
         i, qty = listing.instrument, account.qty(index)
@@ -391,14 +391,14 @@ class AccountData:
         return self._keep(account, row)
 
     def executions(self, account: SimAccount, params: Params, *, trades_only: bool) -> list[dict[str, Any]]:
-        """tradeHistory has what moved money: trades, funding, settlement."""
+        """Returns executions; tradeHistory has those that moved money: trades, funding, settlement."""
         rows = list(self._executions.get(account.number, ()))
         if trades_only:
             rows = [r for r in rows if r["execType"] in ("Trade", "Funding", "Settlement")]
         names = {self.exchange.instruments[at].raw_symbol for at in self.public.instruments_of(params)}
         return page([r for r in rows if r["symbol"] in names], params)
 
-    # --- who it is --------------------------------------------------------------------------------
+    # --- user -------------------------------------------------------------------------------------
 
     def user(self, account: SimAccount, now: int) -> dict[str, Any]:
         return {

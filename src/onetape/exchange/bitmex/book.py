@@ -1,7 +1,7 @@
-"""The book as BitMEX tells it: levels with ids, changed by insert, update and delete.
+"""The book in BitMEX's form: levels with ids, changed by insert, update and delete.
 
-What was told must follow from what was told before, so the table is built from the depth messages
-alone, from a first look at the book on; it is not read again.
+Messages must be consistent with earlier ones, so the table is built from the depth messages alone, after the first
+snapshot of the book; the book is not read again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Change = tuple[str, list[dict[str, Any]]]  # action and rows
 
 
 class BookTable:
-    """The book of one instrument as its listeners know it."""
+    """The book of one instrument as its subscribers have it."""
 
     def __init__(self, exchange: SimExchange, at: int, instrument: Instrument) -> None:
         self.at = at
@@ -32,8 +32,7 @@ class BookTable:
         self.sides = {side: dict(exchange.board.levels(at, side, 1 << 20)) for side in (Side.BUY, Side.SELL)}
 
     def apply(self, report: DepthReport) -> Iterator[Change]:
-        """Takes a message in, and says what changed. A level that the first look had already, or
-        never had, is nothing to tell of."""
+        """Applies a message, and yields the changes. Removing a level that the table does not have is no change."""
         actions: dict[str, list[dict[str, Any]]] = {"delete": [], "update": [], "insert": []}
         self.time = report.time
         for side, levels in ((Side.SELL, report.asks), (Side.BUY, report.bids)):
@@ -51,20 +50,20 @@ class BookTable:
         return ((action, rows) for action, rows in actions.items() if rows)
 
     def _row(self, side: Side, price: int, size: int, time: int) -> dict[str, Any]:
-        """The price comes with every action, as it did in the last years."""
+        """Returns the row of a level. The price comes with every action, as in the venue's last years."""
         return level_row(self.instrument, self.at, side, price, size, time)
 
     def best(self, side: Side, count: int) -> list[tuple[int, int]]:
-        """(price, size), best first; 0: all."""
+        """Returns (price, size), best first; 0: all."""
         found = sorted(self.sides[side].items(), reverse=side is Side.BUY)
         return found[:count] if count else found
 
     def top(self, count: int) -> dict[Level, int]:
-        """Sizes of the best levels of both sides."""
+        """Returns the sizes of the best levels of both sides."""
         return {(side, price): size for side in (Side.SELL, Side.BUY) for price, size in self.best(side, count)}
 
     def difference(self, before: dict[Level, int], after: dict[Level, int], time: int) -> Iterator[Change]:
-        """What leads from one view of the best levels to another."""
+        """Yields the changes between two states of the best levels."""
         gone = [level for level in before if level not in after]
         changed = [lv for lv, size in after.items() if lv in before and before[lv] != size]
         come = [level for level in after if level not in before]

@@ -1,5 +1,5 @@
-"""Request limits of BitMEX: a minute's budget that refills all the time, and one of a second for
-what changes orders. Source: BitMEX documentation, "Rate Limits" (2019 to 2026)."""
+"""Request limits of BitMEX: a budget per minute that refills continuously, and one per second for changes of orders.
+Source: BitMEX documentation, "Rate Limits" (2019 to 2026)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from onetape.model.time import SECOND
 __all__ = ["Limits"]
 
 A_MINUTE: Final = (30, 120)  # without and with a key
-A_SECOND: Final = 10  # placing, amending and cancelling
+A_SECOND: Final = 10  # placing, amending and canceling
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class _Bucket:
     at: int = 0
 
     def take(self, most: int, window: int, now: int) -> int:
-        """Returns what is left after one more, negative where it does not fit (and is not counted)."""
+        """Counts one request. Returns the remainder, negative if it does not fit (and is not counted)."""
         refill = (now - self.at) * most * SECOND // window
         self.spent, self.at = max(self.spent - refill, 0), now
         left = most * SECOND - self.spent - SECOND
@@ -40,7 +40,7 @@ class Limits:
     buckets: dict[tuple[str, int], _Bucket] = field(default_factory=dict)
 
     def spend(self, who: str, *, has_key: bool, is_order: bool, now: int) -> dict[str, str]:
-        """Returns the headers that say what is left. Raises Refused with 429, its headers in `headers`."""
+        """Returns the headers with the remainder. Raises Refused with 429, its headers in `headers`."""
         most = A_MINUTE[has_key]
         left = self.buckets.setdefault((who, 60), _Bucket()).take(most, 60 * SECOND, now)
         headers = {
@@ -59,7 +59,7 @@ class Limits:
 
 
 class TooMany(Refused):
-    """Refuses a request with 429, and the headers that go with it."""
+    """Refuses a request with 429 and its headers."""
 
     def __init__(self, wait: int, headers: dict[str, str]) -> None:
         super().__init__("Rate limit exceeded, retry in {} seconds.", wait, status=429, name="RateLimitError")

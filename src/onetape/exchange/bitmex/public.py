@@ -36,20 +36,20 @@ from onetape.model.time import MINUTE
 __all__ = ["LEVERAGE_MAX", "PublicData", "level_row", "level_rows"]
 
 BINS: Final = {"1m": 1, "5m": 5, "1h": 60, "1d": 1440}
-DEPTH: Final = 25  # levels a side unless asked; 0: all
-TRADES_SHOWN: Final = 1000  # the last ones: what a page may hold
-LEVEL_TICK: Final = Decimal("0.01")  # of level ids: the tick of old, kept when ticks changed
+DEPTH: Final = 25  # levels per side by default; 0: all
+TRADES_SHOWN: Final = 1000  # the last ones: the maximum of a page
+LEVEL_TICK: Final = Decimal("0.01")  # for level ids: the original tick, kept when ticks changed
 LEVERAGE_MAX: Final = 100
 LISTED: Final = 1_463_140_800_000_000_000  # 2016-05-13T12:00:00Z, XBTUSD
 
 
 def level_id(i: Instrument, number: int, price: int) -> int:
-    """Returns a level's id: hundred millions of the instrument less its price in old ticks."""
+    """Returns a level's id: a hundred million times the instrument's number, minus its price in original ticks."""
     return (88 + number) * 100_000_000 - int(i.price(price) / LEVEL_TICK)
 
 
 def level_row(i: Instrument, number: int, side: Side, price: int, size: int, time: int) -> dict[str, Any]:
-    """size: 0 of one that is gone, which has none."""
+    """Returns a level's row. size: 0 for a removed one, whose row has none."""
     row = {"symbol": i.raw_symbol, "id": level_id(i, number, price), "side": side_word(side)}
     return {**row, **({"size": size} if size else {}), "price": price_number(i, price), "timestamp": iso(time)}
 
@@ -57,8 +57,8 @@ def level_row(i: Instrument, number: int, side: Side, price: int, size: int, tim
 def level_rows(
     i: Instrument, number: int, asks: list[tuple[int, int]], bids: list[tuple[int, int]], time: int
 ) -> list[dict[str, Any]]:
-    """Asks from the highest, then bids from the highest, as the table is ordered. Each is best first. time: of the last
-    change of the book, or now: when each level changed is not kept."""
+    """Returns the rows in the table's order: asks from the highest, then bids from the highest. asks, bids: best
+    first. time: of the last change of the book, or now: the time of each level is not kept."""
     ordered = ((Side.SELL, asks[::-1]), (Side.BUY, bids))
     return [level_row(i, number, side, price, size, time) for side, levels in ordered for price, size in levels]
 
@@ -129,28 +129,28 @@ def _funding(listing: Listing) -> dict[str, Any]:
 
 
 def turnover(i: Instrument, bar: BarReport) -> int:
-    """In wallet units of the settle currency."""
-    # A sum of price * size is in whole numbers; of inverse contracts it is their value already.
+    """Returns the turnover in wallet units of the settle currency."""
+    # A sum of price * size is an integer; for inverse contracts it is their value already.
     units = bar.turnover if i.kind is Kind.INVERSE else i.turnover_units(bar.turnover)
     return money_int(units, i.settle)
 
 
 def bar_notionals(i: Instrument, bar: BarReport) -> tuple[float, float]:
-    """Returns what was traded in the base and in the quote currency."""
+    """Returns the traded amount in the base and in the quote currency."""
     contracts = float(i.size(bar.volume) * i.multiplier)
     value = turnover(i, bar) / 10 ** ASSETS[i.settle][2]
     return (value, contracts) if i.kind is Kind.INVERSE else (contracts, value)
 
 
 class PublicData:
-    """Answers what anybody may ask of one exchange."""
+    """Serves the public endpoints of one exchange."""
 
     def __init__(self, exchange: SimExchange) -> None:
         self.exchange = exchange
         self.index_of = {i.raw_symbol: at for at, i in enumerate(exchange.instruments)}
 
     def at(self, params: Params) -> int:
-        """Returns the instrument a request names. Raises Refused."""
+        """Returns the instrument that a request names. Raises Refused."""
         name = text(params, "symbol")
         if not name:
             raise Refused("{} is a required arg.", "symbol")
@@ -160,7 +160,7 @@ class PublicData:
         return found
 
     def instruments_of(self, params: Params) -> list[int]:
-        """Those a request is about: its symbol, a root such as XBT, or all."""
+        """Returns the requested instruments: its symbol, those of a root such as XBT, or all."""
         name = text(params, "symbol")
         if not name:
             return list(range(len(self.exchange.instruments)))
@@ -236,7 +236,7 @@ class PublicData:
         return [self.instrument_row(at, now) for at in self.instruments_of({})]
 
     def index_rows(self, now: int) -> list[dict[str, Any]]:
-        """Returns the price indices, which trade nothing."""
+        """Returns the price indices, which are not traded."""
         return [
             {
                 "symbol": index_symbol(listing.instrument),
@@ -332,7 +332,7 @@ class PublicData:
         return page([row for *_, row in sorted(rows, key=lambda each: each[:2])], params)
 
     def bin_row(self, at: int, bar: BarReport) -> dict[str, Any]:
-        """A bin is stamped with its end."""
+        """Returns a bin's row, stamped with its end."""
         i = self.exchange.instruments[at]
         home, foreign = bar_notionals(i, bar)
         return {
@@ -362,13 +362,13 @@ class PublicData:
         }
 
     def quote_bin_row(self, at: int, bar: BarReport) -> dict[str, Any]:
-        """The quote that stood when the minute ended, stamped with its end."""
+        """Returns the last quote of the minute, stamped with its end."""
         quotes = reversed(self.exchange.listings[at].quotes)
         last = next((self.quote_row(each) for each in quotes if each.time < bar.close_time), None)
         return {**(last or self.last_quote(at, bar.close_time)), "timestamp": iso(bar.close_time)}
 
     def settlement_row(self, at: int, now: int) -> dict[str, Any]:
-        """A contract that has ended: all of it was settled at the mark."""
+        """Returns the row of an expired contract, all of it settled at the mark."""
         listing = self.exchange.listings[at]
         return {
             "timestamp": iso(now),
@@ -420,7 +420,7 @@ def index_symbol(i: Instrument) -> str:
 
 
 def tick_direction(before: int, price: int, last: str) -> str:
-    """Of a trade after one at `before` (0: none) that went `last`."""
+    """Returns the tick direction of a trade after one at `before` (0: none), whose direction was `last`."""
     if not before or price == before:
         return "ZeroPlusTick" if last.endswith("PlusTick") else "ZeroMinusTick"
     return "PlusTick" if price > before else "MinusTick"

@@ -1,7 +1,7 @@
-"""Which rows of a BitMEX table a request asks for: symbol, filter, times, columns, paging.
+"""Selects the requested rows of a BitMEX table: symbol, filter, times, columns, paging.
 
-`count` (100 unless asked), `start` and `reverse` page through what is oldest first; `startTime` and
-`endTime` are inclusive. Source: BitMEX documentation, "Filtering" and "Pagination".
+`count` (100 by default), `start` and `reverse` page through rows, oldest first; `startTime` and `endTime` are
+inclusive. Source: BitMEX documentation, "Filtering" and "Pagination".
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from onetape.model.json_text import read_json
 __all__ = ["Params", "flag", "page", "text", "whole"]
 
 Params = dict[str, Any]
-COUNT: Final = (100, 1000)  # usual, most
+COUNT: Final = (100, 1000)  # default, maximum
 
 
 def text(params: Params, name: str) -> str:
-    """ "" where it was not sent, or null."""
+    """Returns a text parameter, "" if it was not sent, or null."""
     value = params.get(name)
     if value is None:
         return ""
@@ -34,7 +34,7 @@ def flag(params: Params, name: str) -> bool:
 
 
 def whole(params: Params, name: str, usual: int, error: str) -> int:
-    """Raises Refused with `error` for what is no whole number from 0."""
+    """Returns a non-negative integer parameter. Raises Refused with `error` otherwise."""
     said = text(params, name)
     if not said:
         return usual
@@ -82,7 +82,7 @@ def _fits(row: dict[str, Any], wanted: dict[str, Any]) -> bool:
 
 
 def page(rows: list[dict[str, Any]], params: Params, *, time: str = "timestamp") -> list[dict[str, Any]]:
-    """`rows` are oldest first; `time` names the column that they are by. Raises Refused."""
+    """Returns one page. `rows` are oldest first; `time` names their time column. Raises Refused."""
     count = whole(params, "count", COUNT[0], "Invalid count")
     start = whole(params, "start", 0, "Invalid count")
     if not 1 <= count <= COUNT[1]:

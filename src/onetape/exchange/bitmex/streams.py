@@ -1,7 +1,7 @@
 """BitMEX: the realtime socket, tables as partial, insert, update and delete.
 
-A subscription begins with a partial: the table as it stands, and the `keys` by which its rows are
-found again. Source: BitMEX API documentation, "WebSocket API", and the capture of 2021.
+A subscription begins with a partial: the present table, and the `keys` that identify its rows. Source: BitMEX API
+documentation, "WebSocket API", and the capture of 2021.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ PUBLIC: Final = {  # their keys
     "instrument": ["symbol"],
     "funding": ["timestamp", "symbol"],
     "settlement": ["timestamp", "symbol"],
-    "liquidation": ["orderID"],  # of orders that work: here they are filled at once, so it has no rows
-    "insurance": ["currency", "timestamp"],  # no fund is kept, so it has no rows
+    "liquidation": ["orderID"],  # working liquidation orders: here they fill at once, so it has no rows
+    "insurance": ["currency", "timestamp"],  # there is no fund here, so it has no rows
 }
 PRIVATE: Final = {
     "order": ["orderID"],
@@ -78,7 +78,7 @@ class Subscriber:
 
 
 class Streams:
-    """Keeps who listens to what, and writes it."""
+    """Keeps the subscriptions, and writes their messages."""
 
     def __init__(self, exchange: SimExchange, public: PublicData, data: AccountData) -> None:
         self.exchange = exchange
@@ -90,12 +90,12 @@ class Streams:
         self._prices = [listing.last for listing in exchange.listings]
         self._funded = [len(listing.fundings) for listing in exchange.listings]
         self._open = [listing.is_open for listing in exchange.listings]
-        self._positions: set[tuple[int, int]] = set()  # (account, instrument) that were told
+        self._positions: set[tuple[int, int]] = set()  # (account, instrument) sent so far
 
     # --- subscriptions ----------------------------------------------------------------------------
 
     def subscribe(self, connection: Connection, topic: str, now: int) -> str:
-        """ "", or why not. What is said of it is said: the partial follows the caller's answer."""
+        """Subscribes; returns "", or why not. The caller's answer is sent first, then the partial."""
         subscriber: Subscriber = connection.state
         table, _, name = topic.partition(":")
         if table not in TABLES:
@@ -114,7 +114,7 @@ class Streams:
         self._subscriptions.leave(connection)
 
     def partial(self, connection: Connection, topic: str, now: int) -> None:
-        """One for each instrument of the topic, and one for a table that has none."""
+        """Sends a partial for each instrument of the topic, or one for a table without instruments."""
         table, _, name = topic.partition(":")
         account = connection.state.account
         wanted = self.public.instruments_of({"symbol": name})
@@ -196,19 +196,19 @@ class Streams:
         return self._subscriptions.to(table, f"{table}:{self.exchange.instruments[at].raw_symbol}")
 
     def _insert(self, table: str, at: int, make: Callable[..., dict[str, Any]], *args: Any) -> None:
-        """The row is made only where somebody listens."""
+        """Sends an insert; the row is made only if there is a subscriber."""
         if to := self._public_listeners(table, at):
             self._send(to, table, "insert", [make(*args)])
 
     def _private_listeners(self, account: SimAccount, table: str, at: int) -> list[Connection]:
-        """at: of the instrument; below 0: of whichever."""
+        """Returns the subscribers. at: of the instrument; negative: any."""
         if at >= 0:
             to = self._public_listeners(table, at)
         else:
             to = self._subscriptions.to(table, *(each for each in self._subscriptions if each.startswith(f"{table}:")))
         return [each for each in to if each.state.account is account]
 
-    # --- what happened ----------------------------------------------------------------------------
+    # --- reports ------------------------------------------------------------------------------------
 
     def publish(self, reports: list[Report], now: int) -> None:
         for report in reports:
@@ -285,7 +285,7 @@ class Streams:
         order = report.order
         refused = report.state is OrderState.REJECTED
         if refused and not is_canceled_at_once(report.code):
-            return  # it was refused in the answer, and leaves no trace
+            return  # refused in the answer, without a trace
         execution = self.data.on_order(report)
         account, at = order.account, order.index
         if to := self._private_listeners(account, "execution", at):

@@ -1,8 +1,8 @@
 """BitMEX: orders.
 
-Source: BitMEX API documentation, "Order", with "Order Types". Stops wait in the matching engine and
-are in /order like all others (workingIndicator false). A post-only or reduce-only order that cannot
-be is taken in and canceled; what the account cannot carry is refused and leaves no trace.
+Source: BitMEX API documentation, "Order", with "Order Types". Stops wait in the matching engine and are in /order
+like all others (workingIndicator false). An impossible post-only or reduce-only order is accepted and canceled; an
+order that the account cannot carry is refused and leaves no trace.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ INSTRUCTIONS: Final = frozenset({"ParticipateDoNotInitiate", "ReduceOnly", "Clos
 
 
 class Trading:
-    """Answers the order endpoints of one exchange."""
+    """Serves the order endpoints of one exchange."""
 
     def __init__(self, exchange: SimExchange, public: PublicData) -> None:
         self.exchange = exchange
@@ -71,7 +71,7 @@ class Trading:
         i, listing = self.exchange.instruments[at], self.exchange.listings[at]
         if code == InsufficientFunds.code:
             price = price or listing.ask or listing.last
-            need = contract_value(i, price, size) // 100  # at the most leverage there is
+            need = contract_value(i, price, size) // 100  # at the maximum leverage
             return Refused(
                 "Account has insufficient Available Balance, {} {} required", need, wallet_name(i.settle), name=INVALID
             )
@@ -82,7 +82,7 @@ class Trading:
         return Refused("Order was refused")
 
     def order_terms(self, account: SimAccount, params: Params, now: int) -> tuple[int, NewOrder]:
-        """(instrument, the order). Raises Refused."""
+        """Returns (instrument, order). Raises Refused."""
         at = self.public.at(params)
         i = self.exchange.instruments[at]
         kind, inst = self._kind(params), self._instructions(params)
@@ -131,7 +131,7 @@ class Trading:
 
     @staticmethod
     def _kind(params: Params) -> str:
-        """Where it is not said it follows from the prices that are there."""
+        """Returns the type; by default it follows from the prices that are set."""
         if text(params, "pegPriceType") or text(params, "pegOffsetValue"):
             raise Refused("Trailing and other pegged orders are not simulated", name=INVALID)
         kind = text(params, "ordType")
@@ -155,8 +155,8 @@ class Trading:
         return inst
 
     def _side_and_size(self, account: SimAccount, at: int, params: Params, *, is_close: bool) -> tuple[Side, int, bool]:
-        """Returns a negative quantity sells. With Close both may be left out: against the position, and all of it (the
-        third)."""
+        """Returns (side, size, whole position); a negative quantity sells. With Close both may be omitted: then
+        against the position, and all of it."""
         i, held = self.exchange.instruments[at], account.qty(at)
         word = text(params, "side")
         if word not in ("", "Buy", "Sell"):
@@ -176,7 +176,7 @@ class Trading:
 
     @staticmethod
     def _size(i: Instrument, said: str) -> int:
-        """Contracts, signed. Raises Refused."""
+        """Returns signed contracts. Raises Refused."""
         size = _decimal(said, "orderQty is invalid")
         if not size or abs(size) > i.size_max or size % i.lot:
             raise Refused("orderQty is invalid", name=INVALID)
@@ -193,7 +193,7 @@ class Trading:
         return int(price.scaleb(i.price_decimals))
 
     def _check_trigger(self, at: int, kind: str, side: Side, trigger: int, by: TriggerBy) -> None:
-        """On the side of the market that its type says, or it is refused."""
+        """Refuses a trigger on the wrong side of the market for its type."""
         price = self.exchange.board.price(at, by)
         rises = (STOPS[kind] is TriggerKind.STOP) == (side is Side.BUY)
         if price and (trigger <= price if rises else trigger >= price):
@@ -201,7 +201,7 @@ class Trading:
 
     @staticmethod
     def _client_id(account: SimAccount, params: Params) -> str:
-        """Unique for good, as far back as the account remembers."""
+        """Returns the client id, unique for good as far as the account remembers."""
         client_id = text(params, "clOrdID")
         if len(client_id) > CLIENT_ID_MAX:
             raise Refused("clOrdID length exceeds 36", name=INVALID)
@@ -210,7 +210,7 @@ class Trading:
         return client_id
 
     def bulk(self, account: SimAccount, params: Params, now: int) -> list[dict[str, Any]]:
-        """Carries out each by itself, in order; a refused one shows its error where its row would stand."""
+        """Carries out each order by itself, in order; a refused one has its error in place of its row."""
         orders = params.get("orders")
         if not isinstance(orders, list) or not 1 <= len(orders) <= BULK_MAX:
             raise Refused("{} is a required arg.", "orders")
@@ -266,7 +266,7 @@ class Trading:
             noted["close_all"] = None
         self.exchange.orders.note(order, noted)
         code = self.exchange.orders.amend(account, order, now, client_id=client_id, **wanted)
-        if code == OrderWouldCross.code:  # post-only that would take: the venue ends it
+        if code == OrderWouldCross.code:  # a post-only that would take: the venue cancels it
             self.exchange.orders.cancel(account, order, now)
             order.code = code
         elif code:
@@ -289,8 +289,7 @@ class Trading:
         return order
 
     def cancel(self, account: SimAccount, params: Params, now: int) -> list[dict[str, Any]]:
-        """One or several; those that cannot be canceled say why in `error`. 404 where there is
-        none of them."""
+        """Cancels one or several; refused ones have their reason in `error`. 404 if none exists."""
         found: list[SimOrder | None] = []
         for name in ("orderID", "clOrdID"):
             for id_ in _listed(params, name):
@@ -332,7 +331,7 @@ class Trading:
         ]
 
     def cancel_all_after(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
-        """Sets the dead man's switch: all orders of the account, stops too; 0 puts it off."""
+        """Sets the dead man's switch for all orders of the account, including stops; 0 disables it."""
         if not text(params, "timeout"):
             raise Refused("{} is a required arg.", "timeout")
         after = whole(params, "timeout", 0, "Invalid count")
@@ -342,7 +341,7 @@ class Trading:
         due = iso(now + after * 1_000_000) if after else 0
         return {"now": iso(now), "cancelTime": due}
 
-    # --- asking -----------------------------------------------------------------------------------
+    # --- parsing ----------------------------------------------------------------------------------
 
     def orders(self, account: SimAccount, params: Params) -> list[dict[str, Any]]:
         wanted = set(self.public.instruments_of(params))
@@ -354,14 +353,14 @@ def _decimal(said: str, error: str) -> Decimal:
         number = Decimal(said)
     except InvalidOperation:
         raise Refused(error, name=INVALID) from None
-    # Beyond this no number is a price or a quantity, and some would cost time to reckon with.
+    # Larger numbers are no price or quantity, and some would take long to compute with.
     if not number.is_finite() or len(said) > 40 or abs(number.adjusted()) > 20:
         raise Refused(error, name=INVALID)
     return number
 
 
 def _listed(params: Params, name: str) -> list[str]:
-    """`orderID` as one id, as JSON or real list, or with commas."""
+    """Returns `orderID` as a list: from one id, a JSON or real list, or separated by commas."""
     value = params.get(name)
     if value is None:
         return []

@@ -1,7 +1,6 @@
 """BitMEX in front of a simulated exchange: routes, keys, signatures, limits.
 
-What is spoken is the dialect of the last years of the venue, which closed on 2026-09-23. Sources in
-the modules of each part.
+Implements the API of the last years of the venue, which closed on 2026-09-23. Sources in the modules of each part.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ Signed = Callable[[SimAccount, Params, int], Any]
 
 
 class Bitmex(Streamed):
-    """Implements `Dialect`. limits: refuse who asks too much, as the venue does."""
+    """Implements `Dialect`. limits: refuse excess requests, as the venue does."""
 
     vocabulary = BitmexWords
     streams: Streams
@@ -86,7 +85,7 @@ class Bitmex(Streamed):
 
     @staticmethod
     def _params(request: Request) -> Params:
-        """Of query and body, JSON or form; where both have one, the body's."""
+        """Returns the parameters of query and body, JSON or form; the body's takes precedence."""
         found: Params = dict(fields(request.query))
         body = request.body.strip()
         if not body:
@@ -102,7 +101,7 @@ class Bitmex(Streamed):
         return {**found, **fields(body.decode("utf-8", "replace"))}
 
     def _account(self, request: Request, now: int) -> SimAccount | None:
-        """Whose key it is; checked on public paths, too, where one is sent. Raises Refused."""
+        """Returns the account of the key; also checked on public paths if a key is sent. Raises Refused."""
         headers = request.headers
         if "api-key" not in headers:
             return None
@@ -184,7 +183,7 @@ class Bitmex(Streamed):
     # --- WebSocket --------------------------------------------------------------------------------
 
     def connect(self, connection: Connection, now: int) -> bool:
-        """Keys may come in the headers of the handshake, or in its query."""
+        """Accepts keys in the headers of the handshake, or in its query."""
         if connection.path.rstrip("/") != SOCKET_PATH:
             return False
         connection.state = Subscriber()
@@ -250,7 +249,7 @@ class Bitmex(Streamed):
         connection.say({"status": status, "error": why, "meta": {}, "request": request})
 
     def _subscribe(self, connection: Connection, topics: list[str], request: Any, now: int) -> None:
-        """All answers first, as they were asked, then the partials."""
+        """Sends all answers first, in order, then the partials."""
         begun = []
         for topic in topics:
             if why := self.streams.subscribe(connection, topic, now):
@@ -292,4 +291,4 @@ class Bitmex(Streamed):
         connection.say({**said, "request": request})
 
     def tick(self, now: int) -> None:
-        """Nothing is due by itself: funding and expiries are the exchange's."""
+        """Does nothing: funding and expiries are the exchange's."""

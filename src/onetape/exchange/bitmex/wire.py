@@ -1,8 +1,7 @@
-"""How BitMEX writes numbers, names, orders and refusals.
+"""Formats numbers, names, orders and refusals like BitMEX.
 
-Money is whole XBt (1e-8 BTC) and USDt (1e-6 USDT), sizes are whole contracts, prices are JSON
-numbers, times ISO 8601 with milliseconds. Source: BitMEX API documentation and the recorded
-answers of 2021 and 2024.
+Money is whole XBt (1e-8 BTC) and USDt (1e-6 USDT), sizes are whole contracts, prices are JSON numbers, times ISO
+8601 with milliseconds. Source: BitMEX API documentation and the recorded answers of 2021 and 2024.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ __all__ = [
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a failure
-    """Says that a request is answered with an error. `values` go into its text."""
+    """Refuses a request. `values` are filled into its text."""
 
     def __init__(self, text: str, *values: object, status: int = 400, name: str = "HTTPError") -> None:
         super().__init__(text)
@@ -59,13 +58,13 @@ class Refused(Exception):  # noqa: N818 - an answer, not a failure
 
 
 def iso(time: int) -> str:
-    """ns UTC as 2024-11-25T10:30:00.000Z."""
+    """Formats ns UTC as 2024-11-25T10:30:00.000Z."""
     whole = datetime.fromtimestamp(time // SECOND, UTC)
     return f"{whole:%Y-%m-%dT%H:%M:%S}.{time % SECOND // 1_000_000:03d}Z"
 
 
 def instant(text: str) -> int:
-    """ns UTC of a time as clients write it. Raises Refused."""
+    """Parses a client's time to ns UTC. Raises Refused."""
     try:
         found = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
     except ValueError:
@@ -77,7 +76,7 @@ def instant(text: str) -> int:
 
 
 def money_int(units: int, currency: str) -> int:
-    """Money of a currency as its whole wallet units, half to even."""
+    """Returns money of a currency in whole wallet units, half to even."""
     return divide_half_even(int(units), 10 ** (MONEY_DECIMALS - ASSETS[currency][2]))
 
 
@@ -86,35 +85,37 @@ def wallet_name(currency: str) -> str:
 
 
 def underlying(currency: str) -> str:
-    """BitMEX writes XBT for BTC."""
+    """Returns BitMEX's name of a currency: XBT for BTC."""
     return "XBT" if currency == "BTC" else currency
 
 
 def _number(value: Decimal) -> float | int:
-    """Whole where it is whole, as JSON of JavaScript is."""
+    """Returns an int if the value is whole, as in JavaScript's JSON."""
     return int(value) if value == value.to_integral_value() else float(value)
 
 
 def price_number(i: Instrument, price: int) -> float | int | None:
-    """None where there is no price."""
+    """Returns a price as a JSON number, None if there is none."""
     return _number(i.price(price)) if price else None
 
 
 def gross_value(i: Instrument, price: int, size: int) -> int:
-    """Of a public trade, whole wallet units of the settle currency: the value of one lot, whole, times their number.
-    So are all fourteen trades recorded on 2021-07-22; 900 XBTUSD at 32180.5 are 9 lots of 310747."""
+    """Returns the value of a public trade in whole wallet units of the settle currency: the rounded value of one lot
+    times their number. All fourteen trades recorded on 2021-07-22 follow this; 900 XBTUSD at 32180.5 are 9 lots of
+    310747."""
     lots, rest = divmod(size, i.lot_int)
     return contract_value(i, price, i.lot_int) * lots + contract_value(i, price, rest)
 
 
 def contract_value(i: Instrument, price: int, size: int) -> int:
-    """Of a fill or a position, whole wallet units of the settle currency, never negative: rounded once, so that fills
-    add up to the position and the wallet, which are exact. No recorded message shows how the venue rounds these."""
+    """Returns the value of a fill or a position in whole wallet units of the settle currency, never negative:
+    rounded once, so that fills add up to the position and the wallet, which are exact. No recorded message shows how
+    the venue rounds these."""
     return money_int(abs(i.notional_units(price, size)), i.settle)
 
 
 def notionals(i: Instrument, price: int, size: int, value: int) -> tuple[float | int, float | int]:
-    """(home, foreign): in the base and in the quote currency; both positive. value: in wallet units."""
+    """Returns (home, foreign): in the base and in the quote currency; both positive. value: in wallet units."""
     contracts = i.size(size) * i.multiplier
     if i.kind is Kind.INVERSE:
         return _number(Decimal(value).scaleb(-ASSETS[i.settle][2])), _number(contracts)
@@ -122,8 +123,8 @@ def notionals(i: Instrument, price: int, size: int, value: int) -> tuple[float |
 
 
 def average_price(i: Instrument, filled: int, value: int) -> float | int | None:
-    """Of fills of so many contracts, worth `value` (1e-18 of the settle currency). That of an
-    inverse contract is harmonic: contracts over bitcoin."""
+    """Returns the average price of fills of so many contracts, worth `value` (1e-18 of the settle currency). For an
+    inverse contract it is harmonic: contracts over bitcoin."""
     if not filled or not value:
         return None
     contracts, worth = i.size(filled) * i.multiplier, Decimal(value).scaleb(-MONEY_DECIMALS)
@@ -132,8 +133,8 @@ def average_price(i: Instrument, filled: int, value: int) -> float | int | None:
 
 
 def key_id(kind: str, number: int) -> str:
-    """Returns an id in the shape of a UUID, the same for the same number: it ends in the number, and begins with what
-    belongs to it, so that an invented one is not taken for one of ours."""
+    """Returns an id in the form of a UUID, the same for the same number: it ends in the number, and begins with
+    digits derived from it, so that an invented id is not taken for one of ours."""
     front = hashlib.sha256(f"{kind}/{number}".encode()).hexdigest()
     return f"{front[:8]}-{front[8:12]}-4{front[12:15]}-a{front[15:18]}-{number:012x}"
 
@@ -143,7 +144,7 @@ def order_uuid(order: SimOrder) -> str:
 
 
 def uuid_number(text: str) -> int:
-    """Returns the number of an order id, 0 for one that is none of ours."""
+    """Returns the number of an order id, 0 for a foreign id."""
     try:
         number = int(text[-12:], 16)
     except ValueError:
@@ -156,8 +157,8 @@ def side_word(side: Side) -> str:
 
 
 def state_word(order: SimOrder, state: OrderState, code: int = 0) -> str:
-    """As BitMEX calls where an order stood. Post-only and reduce-only orders that cannot be are
-    taken in and canceled, not refused."""
+    """Returns BitMEX's word for an order's state. Impossible post-only and reduce-only orders are accepted and
+    canceled, not refused."""
     if state is OrderState.REJECTED and is_canceled_at_once(code or order.code):
         return "Canceled"
     return _STATES[state]
@@ -186,7 +187,7 @@ TIF_WORDS: Final = {
 
 
 def _text(order: SimOrder, word: str) -> str:
-    """Returns what the venue tells about an order, then what came with it."""
+    """Returns the venue's text about an order, then the request's."""
     said = str(order.extra.get("text", "Submitted via API."))
     if order.origin == "liquidation":
         said = "Liquidation"
@@ -203,7 +204,7 @@ def _text(order: SimOrder, word: str) -> str:
 
 
 def order_row(i: Instrument, order: SimOrder, report: OrderReport | None = None) -> dict[str, Any]:
-    """Returns an order as it stands, or as it was when something was reported of it."""
+    """Returns an order's row, now or at the time of a report."""
     state, filled, code = (report.state, report.filled, report.code) if report else (order.state, order.filled, 0)
     word = state_word(order, state, code)
     waits = bool(order.trigger) and not state.is_final

@@ -1,4 +1,4 @@
-"""What requests and messages of BitMEX are about, and how it says its errors."""
+"""Reads BitMEX's requests and messages for fault rules, and writes its errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ positions: GET position
 balances: GET user/margin | GET user/wallet
 instruments: GET instrument | GET instrument/active
 """)
-STATUSES: Final = {"VenueUnavailable": 503, "VenueRateLimit": 429}  # else that of what may have been done
+STATUSES: Final = {"VenueUnavailable": 503, "VenueRateLimit": 429}  # otherwise that of an ambiguous error
 
 
 class BitmexWords(VenueWords):

@@ -1,7 +1,7 @@
-"""Kraken spot: balances, orders, trades and the ledger of an account. Source: docs.kraken.com
-"Account data" of Spot REST, as of 2026-11.
+"""Kraken spot: balances, orders, trades and the ledger of an account. Source: docs.kraken.com "Account data" of Spot
+REST, as of 2026-11.
 
-The ledger is read off deposits and trades, so it cannot disagree with them.
+The ledger is derived from deposits and trades, so it cannot contradict them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Row = TypeVar("Row")
 
 
 class LedgerEntry(NamedTuple):
-    """One change of a balance. Amounts in 1e-18; what was charged is in `fee`, apart."""
+    """One change of a balance. Amounts in 1e-18; the fee is separate, in `fee`."""
 
     number: int
     reference: str
@@ -64,7 +64,7 @@ class LedgerEntry(NamedTuple):
 
 
 def entries_of_fill(exchange: SimExchange, order: SimOrder, fill: SimFill) -> list[LedgerEntry]:
-    """Returns the changes of the two balances that a fill moves, quote first; what they leave is not in them."""
+    """Returns a fill's changes of two balances, quote first, without the resulting balances."""
     i = exchange.instruments[order.index]
     sign = 1 if order.side is Side.BUY else -1
     in_base = order.extra.get("fee_in_base")
@@ -79,12 +79,12 @@ def entries_of_fill(exchange: SimExchange, order: SimOrder, fill: SimFill) -> li
 
 
 def reference_of(income: int, letter: str) -> str:
-    """Of money that came or went, by its number in the account's history."""
+    """Returns the reference of a deposit or withdrawal, by its number in the account's history."""
     return identify(letter, _DEPOSIT + income)
 
 
 def entry_of_income(income: Income, balance: int) -> LedgerEntry:
-    """Money that came or went otherwise than by a trade. balance: after it."""
+    """Makes the entry of a change without a trade. balance: after it."""
     number = _DEPOSIT + income.id
     kind, letter, subtype = "deposit", "D", ""
     if income.kind == "withdrawal":
@@ -107,8 +107,7 @@ def entry_of_income(income: Income, balance: int) -> LedgerEntry:
 
 @dataclass(slots=True)
 class _Ledger:
-    """An account's entries so far, oldest first, and the trade and the income that were the last
-    to become some."""
+    """An account's entries so far, oldest first, and the last trade and income included."""
 
     entries: deque[LedgerEntry] = field(default_factory=lambda: deque(maxlen=2 * TRADES_MAX))
     left: dict[int, int] = field(default_factory=dict)
@@ -117,13 +116,13 @@ class _Ledger:
 
 
 def held_back(exchange: SimExchange, account: SimAccount, currency: int) -> int:
-    """Returns what working orders hold of a currency."""
+    """Returns the amount of a currency reserved by working orders."""
     money = account.money
     return max(int(money.balance(currency)) - int(money.available(currency)), 0)
 
 
 class AccountData:
-    """Answers the private requests that read."""
+    """Serves the private requests that read."""
 
     def __init__(self, exchange: SimExchange, public: PublicData) -> None:
         self.exchange = exchange
@@ -145,7 +144,7 @@ class AccountData:
         }
 
     def trade_balance(self, account: SimAccount, params: Params) -> dict[str, str]:
-        """Returns all balances at the last prices. Without margin, what is free is what there is."""
+        """Returns the value of all balances at the last prices. Without margin, everything is free."""
         asset = self.public.names.by_asset.get(text_of(params, "asset") or "ZUSD")
         if asset is None:
             raise Refused("EQuery:Unknown asset")
@@ -160,7 +159,7 @@ class AccountData:
         return {"eb": worth, "tb": own, "m": zero, "uv": zero, "n": zero, "c": zero, "v": zero, "e": own, "mf": own}
 
     def trade_volume(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
-        """Of the last 30 days. Every account pays the first step of the schedule."""
+        """Returns the volume of the last 30 days. Every account pays the first step of the schedule."""
         volume = 0
         usd = self.public.names.by_asset.get("ZUSD", 0)
         for order, fill in account.trades:
@@ -194,12 +193,12 @@ class AccountData:
         }
 
     def ledger(self, account: SimAccount) -> Sequence[LedgerEntry]:
-        """Oldest first."""
+        """Returns entries, oldest first."""
         kept = self._ledgers.setdefault(account.number, _Ledger())
         incomes, trades = _after(account.income, kept.income), _after(account.trades, kept.trade)
         moves = [entry_of_income(income, 0) for income in incomes if income.at < 0]
         moves += [entry for trade in trades for entry in entries_of_fill(self.exchange, *trade)]
-        moves.sort(key=lambda m: m.time)  # stable: at one time in the order of the books
+        moves.sort(key=lambda m: m.time)  # stable: entries of one time keep the order of the books
         for move in moves:
             balance = kept.left.get(move.currency, 0) + move.amount - move.fee
             kept.left[move.currency] = balance
@@ -321,7 +320,7 @@ class AccountData:
 
     @staticmethod
     def key_info(key: ApiKey, nonce: int) -> dict[str, Any]:
-        """Returns what the key may do, in the fields that matter to a client."""
+        """Returns the permissions of the key, in the fields that matter to a client."""
         account = key.account
         allowed = ["query-funds", "query-open-trades", "query-closed-trades", "query-ledger"]
         if key.can_trade and account.can_trade:
@@ -349,7 +348,7 @@ def _ids(params: Params, name: str = "txid") -> list[str]:
 
 
 def _page(rows: Sequence[Row], params: Params) -> list[Row]:
-    """Fifty, newest first, from `ofs` on."""
+    """Returns fifty rows, newest first, from `ofs` on."""
     text = text_of(params, "ofs") or "0"
     if not text.isascii() or not text.isdigit() or len(text) > 12:
         raise invalid("ofs")
@@ -358,20 +357,20 @@ def _page(rows: Sequence[Row], params: Params) -> list[Row]:
 
 
 def _after(rows: Sequence[Row], last: Row | None) -> list[Row]:
-    """Returns those that came after the last one that is known."""
+    """Returns the rows after the last known one."""
     found = list(takewhile(lambda row: row is not last, reversed(rows)))
     found.reverse()
     return found
 
 
 def _in_time(rows: Sequence[Row], params: Params, time: Callable[[Row], int]) -> list[Row]:
-    """Of rows in the order of their times those of the span that is asked for."""
+    """Returns the rows, sorted by time, within the requested span."""
     after, until = _span(params)
     return [row for row in since(rows, after + 1, time) if time(row) <= until]
 
 
 def _span(params: Params) -> tuple[int, int]:
-    """After `start`, and until `end` inclusive: seconds, with decimals or without."""
+    """Returns the span after `start`, until `end` inclusive: seconds, with or without decimals."""
     start, end = _instant(params, "start"), _instant(params, "end")
     return -1 if start is None else start, 2**63 if end is None else end
 

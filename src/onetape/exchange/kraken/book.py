@@ -1,9 +1,8 @@
-"""Kraken's book channel: what a client of a depth sees, its changes, and the checksum.
+"""Kraken's book channel: a client's view at a depth, its changes, and the checksum.
 
-A client keeps the best `depth` levels of each side: it applies a message and cuts off what is
-beyond. The checksum is the CRC-32 over the ten best asks, then the ten best bids, price and size
-with all decimals, points and leading zeros left out. Source: docs.kraken.com "Book checksum (v2)",
-as of 2026-11.
+A client keeps the best `depth` levels of each side: it applies a message and cuts off deeper ones. The checksum is
+the CRC-32 over the ten best asks, then the ten best bids, price and size with all decimals, without points and
+leading zeros. Source: docs.kraken.com "Book checksum (v2)", as of 2026-11.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ Levels = list[tuple[int, int]]
 
 
 def checksum(instrument: Instrument, bids: Levels, asks: Levels) -> int:
-    """bids, asks: (price, size), best first."""
+    """Returns the checksum. bids, asks: (price, size), best first."""
     text = "".join(
         price_text(instrument, price).replace(".", "").lstrip("0")
         + size_text(instrument, size).replace(".", "").lstrip("0")
@@ -36,9 +35,9 @@ def checksum(instrument: Instrument, bids: Levels, asks: Levels) -> int:
 
 
 def changes(before: dict[int, int], after: Levels, depth: int, side: Side) -> Levels:
-    """Returns what a client must be told so that it has `after`. What only slid out of a full view it cuts off itself.
-    Levels that go come first: clients that cut after every level, and not after the message, would else lose one that
-    has just come into view."""
+    """Returns the changes that lead a client to `after`. The client itself cuts off levels that slid out of a full
+    view. Removals come first: a client that cuts after every level instead of every message would otherwise lose a
+    level that has just come into view."""
     now = dict(after)
     gone = []
     for price in before:
@@ -51,7 +50,7 @@ def changes(before: dict[int, int], after: Levels, depth: int, side: Side) -> Le
 
 @dataclass(slots=True)
 class BookView:
-    """The book that all clients of one depth of one pair see."""
+    """The book view shared by all clients of one depth of one pair."""
 
     exchange: SimExchange
     index: int
@@ -66,12 +65,12 @@ class BookView:
         return bids, asks
 
     def snapshot(self, now: int) -> dict[str, Any]:
-        """Of what all clients have: call `update` first."""
+        """Returns the clients' present view: call `update` first."""
         bids = sorted(self.bids.items(), reverse=True)
         return self._message("snapshot", bids, sorted(self.asks.items()), now)
 
     def update(self, now: int) -> dict[str, Any] | None:
-        """Returns what has changed since the last call, None: nothing."""
+        """Returns the changes since the last call, None: nothing."""
         bids, asks = self._levels()
         levels = (changes(self.bids, bids, self.depth, Side.BUY), changes(self.asks, asks, self.depth, Side.SELL))
         self.bids, self.asks = dict(bids), dict(asks)

@@ -1,5 +1,5 @@
-"""Kraken's public channels but the book: ticker, trade, ohlc, instrument, status. Source:
-docs.kraken.com "WebSocket v2, Market Data", as of 2026-11."""
+"""Kraken's public channels except the book: ticker, trade, ohlc, instrument, status. Source: docs.kraken.com
+"WebSocket v2, Market Data", as of 2026-11."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def ticker_row(listing: Listing, symbol: str, now: int) -> dict[str, Any]:
 
 
 def trade_row(instrument: Instrument, symbol: str, trade: TradeReport) -> dict[str, Any]:
-    """The taker's order type is not kept: `market` is said of all."""
+    """Returns a trade's row. The taker's order type is not kept: all rows say `market`."""
     return {
         "symbol": symbol,
         "side": trade.side.value,
@@ -78,7 +78,7 @@ def candle_row(instrument: Instrument, symbol: str, candle: BarReport, minutes: 
 
 
 def instrument_rows(exchange: SimExchange, symbols: list[str]) -> dict[str, Any]:
-    """Returns all assets and pairs: numbers as numbers."""
+    """Returns all assets and pairs, with JSON numbers."""
     assets = [
         {
             "id": name,

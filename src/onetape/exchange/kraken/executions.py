@@ -1,8 +1,7 @@
 """Kraken's private channels: executions and balances.
 
-A trade event never says that an order is complete: a `filled` event of its own does. One event a
-message, in the order in which things happened. Source: docs.kraken.com "Executions" and "Balances"
-of WebSocket v2, as of 2026-11.
+A trade event never completes an order: a separate `filled` event does. One event per message, in chronological
+order. Source: docs.kraken.com "Executions" and "Balances" of WebSocket v2, as of 2026-11.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ class Executions:
         return [self._trade(t, "filled" if not t.order.is_open else None) for t in found]
 
     def events(self, report: OrderReport) -> list[dict[str, Any]]:
-        """Returns what a change of an order says, oldest first; nothing for an order that never was."""
+        """Returns the events of a change of an order, oldest first; none for an order refused without a trace."""
         order, now = report.order, report.time
         if report.fill is not None:
             return self._fill_events(report, report.fill)
@@ -92,7 +91,7 @@ class Executions:
             kind = "expired" if report.news is OrderNews.EXPIRED else "canceled"
             return [{**row, "exec_type": kind, "order_status": kind, "reason": why(order)}]
         if report.news is OrderNews.REJECTED and report.code == SelfTrade.code:
-            # Taken, and ended before it could meet its owner's own.
+            # Accepted, and ended by self-trade prevention.
             first = {**self._whole(order), **row}
             return [
                 {**first, "exec_type": "pending_new", "order_status": "pending_new"},
@@ -116,7 +115,7 @@ class Executions:
             )
         return rows
 
-    # --- parts ------------------------------------------------------------------------------------
+    # --- rows -------------------------------------------------------------------------------------
 
     def _short(self, order: SimOrder) -> dict[str, Any]:
         row: dict[str, Any] = {
@@ -167,7 +166,7 @@ class Executions:
         }
 
     def _sums(self, order: SimOrder, filled: int, cost: int, fee: int, fee_base: int) -> dict[str, Any]:
-        """What an order came to by then."""
+        """Returns the totals of an order at that time."""
         i = self.exchange.instruments[order.index]
         if fee_base and filled:
             fee += divide_half_even(fee_base * cost, filled * 10**i.price_decimals)
@@ -204,7 +203,7 @@ class Executions:
 
 
 def _in_usd(i: Instrument, fee: int) -> dict[str, Any]:
-    """Returns a fee in dollars where that is what it is in; no document says at which rate others are told."""
+    """Returns a fee in dollars if that is its currency; the rate for other currencies is not documented."""
     return {"fee_usd_equiv": number(money_text(fee, COST_DECIMALS))} if i.quote == "USD" else {}
 
 

@@ -1,4 +1,4 @@
-"""The simulated Kraken spot: what it lists, who has an account, and which dialect it speaks."""
+"""The simulated Kraken spot: its instruments, accounts, and dialect."""
 
 from __future__ import annotations
 

@@ -1,12 +1,10 @@
-"""Kraken spot: money that goes from the spot wallet to that of futures, withdrawals to addresses
-elsewhere, deposits.
+"""Kraken spot: transfers from the spot wallet to that of futures, withdrawals to external addresses, deposits.
 
-The futures wallet has no market here and holds what was sent to it; the way back is the futures
-side's. Addresses are stored by their owner at the venue's site: here one is stored under its name
-(`key`) when it is sent along for the first time. Sources: docs.kraken.com, "Request Wallet
-Transfer", "Withdraw Funds", "Get Status of Recent Withdrawals", "Get Status of Recent Deposits",
-"Get Deposit Addresses", read 2026-11. What is said where there is not so much, or where it is too
-little, is not documented.
+The futures wallet has no market here and only holds transfers; the way back belongs to the futures API. Owners store
+addresses on the venue's site: here an address is stored under its name (`key`) when it is sent for the first time.
+Sources: docs.kraken.com, "Request Wallet Transfer", "Withdraw Funds", "Get Status of Recent Withdrawals", "Get
+Status of Recent Deposits", "Get Deposit Addresses", read 2026-11. The answers to an insufficient balance and to an
+amount below the minimum are not documented.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ from onetape.model.money import money_units
 
 __all__ = ["WITHDRAWS", "Funding"]
 
-WITHDRAWS: Final = frozenset({"Withdraw", "WithdrawInfo"})  # what needs a right of its own
+WITHDRAWS: Final = frozenset({"Withdraw", "WithdrawInfo"})  # need a permission of their own
 LISTED: Final = 500
 _STATUS: Final = {"underway": "Pending", "sent": "Success", "failed": "Failure"}
 
@@ -112,7 +110,7 @@ class Funding:
         return {"refid": reference_of(self.exchange.transfers.withdrawals[number - 1].income, "W")}
 
     def withdraw_status(self, account: SimAccount, params: Params, now: int) -> list[Any]:
-        """Newest first."""
+        """Returns withdrawals, newest first."""
         return [
             {
                 "method": each.to.network,
@@ -133,7 +131,7 @@ class Funding:
         ][:LISTED]
 
     def deposit_status(self, account: SimAccount, params: Params, now: int) -> list[Any]:
-        """Newest first."""
+        """Returns deposits, newest first."""
         return [
             {
                 "method": each.network,

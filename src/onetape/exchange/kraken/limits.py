@@ -1,11 +1,10 @@
-"""How much may be asked of Kraken spot: a counter for each key, and one for each pair.
+"""Rate limits of Kraken spot: a counter for each key, and one for each pair.
 
-Both run down with time. A key's counts private requests that read; a pair's counts what is done to
-orders, and what touches a young order costs more. Requests that are refused count, too: the page
-says only that a limit may last longer for who goes on asking, and this is the worse reading.
-Source: docs.kraken.com "Spot REST Rate Limits" (a key's counter and its rates, history counts
-twice) and "Spot Trading Limits" (costs, thresholds), read 2026-11. The rates of a pair's counter,
-1, 2.34 and 3.75 a second by tier, as several clients quote that page, read 2026-11.
+Both decay with time. A key's counts private requests that read; a pair's counts actions on orders, which cost more
+for young ones. Refused requests count, too: the page says only that a limit may last longer for a client that
+continues, and this is the stricter reading. Source: docs.kraken.com "Spot REST Rate Limits" (a key's counter and its
+rates, history counts twice) and "Spot Trading Limits" (costs, thresholds), read 2026-11. The rates of a pair's
+counter, 1, 2.34 and 3.75 a second by tier, as several clients quote that page, read 2026-11.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from onetape.model.time import SECOND
 __all__ = ["ORDER_METHODS", "Counter", "Limits", "amend_cost", "cancel_cost", "edit_cost"]
 
 MICRO: Final = 1_000_000
-# Of the middle tier, "Intermediate": most, and millionths a second by which it runs down.
+# Of the middle tier, "Intermediate": maximum, and decay in millionths per second.
 KEY: Final = (20, 500_000)
 PAIR: Final = (125, 2_340_000)
-ORDERS_MAX: Final = 80  # open ones of a pair
+ORDERS_MAX: Final = 80  # open ones per pair
 HISTORY: Final = frozenset({"ClosedOrders", "TradesHistory", "QueryTrades", "Ledgers", "QueryLedgers"})
-ORDER_METHODS: Final = frozenset(  # which count for a pair, not for a key
+ORDER_METHODS: Final = frozenset(  # count for a pair, not for a key
     {
         "AddOrder",
         "AddOrderBatch",
@@ -36,7 +35,7 @@ ORDER_METHODS: Final = frozenset(  # which count for a pair, not for a key
         "CancelAllOrdersAfter",
     }
 )
-# Seconds of age below which touching an order costs so much more.
+# (seconds of age, surcharge) for actions on younger orders.
 _AMEND: Final = ((5, 3), (10, 2), (15, 1))
 _EDIT: Final = ((5, 6), (10, 5), (15, 4), (45, 2), (90, 1))
 _CANCEL: Final = ((5, 8), (10, 6), (15, 5), (45, 4), (90, 2), (300, 1))
@@ -47,7 +46,7 @@ def _by_age(table: tuple[tuple[int, int], ...], age: int) -> int:
 
 
 def amend_cost(age: int) -> int:
-    """age: ns since the order was placed, here and below."""
+    """Returns the cost of an amendment. age: ns since the order was placed, here and below."""
     return 1 + _by_age(_AMEND, age)
 
 
@@ -72,7 +71,7 @@ class Counter:
 
 @dataclass(slots=True)
 class Limits:
-    """Counts what requests cost. `is_on` False counts without refusing."""
+    """Counts the costs of requests. `is_on` False counts without refusing."""
 
     is_on: bool = True
     key: tuple[int, int] = KEY
@@ -80,7 +79,7 @@ class Limits:
     pairs: dict[tuple[int, int], Counter] = field(default_factory=dict)
 
     def spend(self, key: str, method: str, now: int) -> None:
-        """A private REST request. Raises Refused."""
+        """Counts a private REST request. Raises Refused."""
         if method in ORDER_METHODS:
             return
         most, rate = self.key
@@ -90,13 +89,13 @@ class Limits:
             raise Refused("EAPI:Rate limit exceeded")
 
     def spend_pair(self, account: int, index: int, cost: int, now: int) -> None:
-        """Something is done to an order of a pair. Raises Refused."""
+        """Counts an action on an order of a pair. Raises Refused."""
         most, rate = PAIR
         used = self.pairs.setdefault((account, index), Counter()).spend(cost, rate, now)
         if self.is_on and used > most * MICRO:
             raise Refused("EOrder:Rate limit exceeded")
 
     def used_pair(self, account: int, index: int, now: int) -> float:
-        """Returns what the counter of a pair stands at."""
+        """Returns the counter of a pair."""
         counter = self.pairs.setdefault((account, index), Counter())
         return counter.spend(0, PAIR[1], now) / MICRO

@@ -1,8 +1,7 @@
-"""How Kraken calls assets, pairs, orders, trades and ledger entries.
+"""Kraken's names of assets, pairs, orders, trades and ledger entries.
 
-REST has the old names (XXBT, ZUSD, XXBTZUSD; altnames XBT, USD, XBTUSD; wsname XBT/USD), WebSocket
-v2 the usual ones (BTC/USD). Sources: GET /0/public/Assets and AssetPairs, docs.kraken.com
-"WebSocket v2 FAQ", as of 2026-11.
+REST has the old names (XXBT, ZUSD, XXBTZUSD; altnames XBT, USD, XBTUSD; wsname XBT/USD), WebSocket v2 the usual ones
+(BTC/USD). Sources: GET /0/public/Assets and AssetPairs, docs.kraken.com "WebSocket v2 FAQ", as of 2026-11.
 """
 
 from __future__ import annotations
@@ -17,8 +16,7 @@ __all__ = ["Names", "altname", "asset_id", "identify", "number_of"]
 _ALT: Final = {"BTC": "XBT", "DOGE": "XDG"}
 _LEGACY_COINS: Final = frozenset({"XBT", "ETH", "XRP", "LTC", "XDG", "ETC", "MLN", "REP", "XLM", "XMR", "ZEC"})
 _LEGACY_MONEY: Final = frozenset({"USD", "EUR", "GBP", "JPY", "CAD", "AUD"})
-# Quotes of the pairs that kept their long names: a closed list, newer pairs of old assets go by
-# their altnames.
+# Quotes of the pairs that kept their long names: a closed list; newer pairs of old assets use their altnames.
 _LONG_PAIRS: Final[dict[str, tuple[str, ...]]] = {
     "USDT": ("ZUSD",),
     "XETC": ("XETH", "XXBT", "ZEUR", "ZUSD"),
@@ -39,18 +37,18 @@ _LONG_PAIRS: Final[dict[str, tuple[str, ...]]] = {
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _DIGITS: Final = 16  # of five bits each
 _SPACE: Final = 1 << (5 * _DIGITS)
-# Odd, so that it has an inverse: ids look spread and are still the numbers they stand for.
+# Odd, so that it has an inverse: ids look random and still encode their numbers.
 _SPREAD: Final = 0x9E3779B97F4A7C15F39D
 _GATHER: Final = pow(_SPREAD, -1, _SPACE)
 
 
 def altname(currency: str) -> str:
-    """XBT of BTC."""
+    """Returns the altname: XBT for BTC."""
     return _ALT.get(currency, currency)
 
 
 def asset_id(currency: str) -> str:
-    """XXBT of BTC, ZUSD of USD, SOL of SOL."""
+    """Returns the asset id: XXBT for BTC, ZUSD for USD, SOL for SOL."""
     alt = altname(currency)
     if alt in _LEGACY_COINS:
         return f"X{alt}"
@@ -65,7 +63,7 @@ def identify(letter: str, number: int) -> str:
 
 
 def number_of(letter: str, text: str) -> int:
-    """Returns the number that `identify` made an id of; -1 for what is no such id."""
+    """Returns the number from which `identify` made an id; -1 for any other text."""
     if len(text) != 19 or text[0] != letter or text[6] != "-" or text[12] != "-":
         return -1
     spread = 0

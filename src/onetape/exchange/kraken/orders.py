@@ -20,7 +20,7 @@ Answers = list[dict[str, Any]]
 
 
 class OrderMethods:
-    """Answers the order methods of the WebSocket. `methods` by their names; each gives the answers to one request."""
+    """Serves the order methods of the WebSocket. `methods` by their names; each returns the answers to one request."""
 
     def __init__(self, exchange: SimExchange, public: PublicData, trading: Trading) -> None:
         self.exchange = exchange

@@ -1,5 +1,4 @@
-"""Kraken spot: what anybody may ask. Source: docs.kraken.com "Spot REST, Market Data", read
-2026-11."""
+"""Kraken spot: public endpoints. Source: docs.kraken.com "Spot REST, Market Data", read 2026-11."""
 
 from __future__ import annotations
 
@@ -31,19 +30,19 @@ _MONEY: Final = frozenset({"USD", "EUR", "GBP", "JPY", "CAD", "AUD"})
 
 
 def candles(listing: Listing, minutes: int) -> list[BarReport]:
-    """Oldest first, the running one last; a span without trades has none."""
+    """Returns candles, oldest first, the current one last; a span without trades has none."""
     return merged((bar for bar in listing.minutes if bar.trades), aligned(minutes))[-CANDLES_MAX:]
 
 
 class PublicData:
-    """Answers about the market. All of it is read from the exchange's listings."""
+    """Serves the market endpoints. All data comes from the exchange's listings."""
 
     def __init__(self, exchange: SimExchange) -> None:
         self.exchange = exchange
         self.names = Names(exchange.instruments, exchange.currencies)
 
     def at(self, params: dict[str, Any], name: str = "pair") -> int:
-        """Returns the instrument that `pair` names. Raises Refused."""
+        """Returns the instrument in `pair`. Raises Refused."""
         text = params.get(name, "")
         if not isinstance(text, str) or not text:
             raise Refused("EGeneral:Invalid arguments")
@@ -53,8 +52,8 @@ class PublicData:
         return found
 
     def instruments_of(self, params: dict[str, Any]) -> dict[str, int]:
-        """Returns the pairs that a list names, or all: by the names they get in the answer. A name with a stroke comes
-        back as it was asked for, any other as the pair's own."""
+        """Returns the listed pairs, or all: by their names in the answer. A name with a slash is returned as
+        requested, any other as the pair's own."""
         text = str(params.get("pair") or "")
         if not text:
             return {name: at for at, name in enumerate(self.names.pair_ids)}
@@ -198,7 +197,7 @@ class PublicData:
             raise Refused("EGeneral:Invalid arguments")
         listing, since = self.exchange.listings[at], since_of(params)
         i, rows = listing.instrument, candles(listing, minutes)
-        # The last one still runs; `last` is what to go on from: the one before it.
+        # The last one is still running; `last` is the one before it, from which a client continues.
         last = rows[-2].open_time if len(rows) > 1 else (rows[-1].open_time if rows else since)
         return {
             self.names.pair_ids[at]: [
@@ -219,7 +218,7 @@ class PublicData:
         }
 
     def spread(self, params: dict[str, Any], now: int) -> dict[str, Any]:
-        """Returns the last pairs of best prices, oldest first; of those since the exchange was opened."""
+        """Returns the latest best bids and asks, oldest first, since the exchange was opened."""
         at = self.at(params)
         listing, since = self.exchange.listings[at], since_of(params)
         quotes = [(quote.time, quote.bid, quote.ask) for quote in listing.quotes]
@@ -237,7 +236,7 @@ class PublicData:
 
 
 def fee_steps(instrument: Instrument, *, is_maker: bool) -> list[list[Any]]:
-    """[volume, percent] of a schedule; the account's own stays that of the first step."""
+    """Returns [volume, percent] of a schedule; accounts always pay the first step."""
 
     def percent(rate: Decimal) -> Any:
         return number(decimal_text(rate * 100))
@@ -251,7 +250,7 @@ def fee_steps(instrument: Instrument, *, is_maker: bool) -> list[list[Any]]:
 
 
 def whole(params: dict[str, Any], name: str, usual: int, *, most: int = 2**31) -> int:
-    """Returns a whole number from 1 on, cut to the most there is. Raises Refused."""
+    """Returns a positive integer, capped at the maximum. Raises Refused."""
     value = params.get(name)
     if value in (None, ""):
         return usual
@@ -262,7 +261,7 @@ def whole(params: dict[str, Any], name: str, usual: int, *, most: int = 2**31) -
 
 
 def since_of(params: dict[str, Any]) -> int:
-    """`since` in ns: clients send seconds, or the nanoseconds that `last` had."""
+    """Returns `since` in ns: clients send seconds, or the nanoseconds of a former `last`."""
     text = str(params.get("since") or "0")
     whole_part, _, rest = text.partition(".")
     if not (whole_part + rest).isdigit() or not text.isascii() or len(text) > 30:

@@ -1,7 +1,7 @@
-"""Kraken's WebSocket v2: who is connected, who listens to what, and requests.
+"""Kraken's WebSocket v2: connections, subscriptions, and requests.
 
-Public and private clients come to one address; what is private asks for a token. Source:
-docs.kraken.com "WebSocket v2", as of 2026-11.
+Public and private clients use one address; private subscriptions need a token. Source: docs.kraken.com "WebSocket
+v2", as of 2026-11.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ class Client:
     """The dialect's state of a connection."""
 
     account: SimAccount | None = None  # of its private subscriptions
-    transitions: bool = True  # executions: every change, or openings and ends only
+    transitions: bool = True  # executions: all changes, or only openings and ends
     counter: bool = False  # executions: with the rate counter
     sequence: dict[str, int] = field(default_factory=dict)  # by private channel
-    heard: int = 0  # when it was last sent something
+    heard: int = 0  # time of the last message to it
 
 
 class Socket:
@@ -70,7 +70,7 @@ class Socket:
         self.clients: dict[int, tuple[Connection, Client]] = {}
         self._subscriptions: Subscriptions[Topic] = Subscriptions()
         self.views: dict[tuple[int, int], BookView] = {}
-        self._balances: dict[tuple[int, int], int] = {}  # by account and currency, of what is told
+        self._balances: dict[tuple[int, int], int] = {}  # by account and currency, as last sent
         for account in exchange.accounts:
             for at in range(len(exchange.currencies)):
                 self._balances[account.number, at] = int(account.money.balance(at))
@@ -93,7 +93,7 @@ class Socket:
             self.tokens.release(connection.id)
 
     def tick(self, now: int) -> None:
-        """A heartbeat for who listens to something and has heard nothing for a second."""
+        """Sends a heartbeat to subscribed clients that received nothing for a second."""
         for connection, client in self.clients.values():
             if self._subscriptions.of(connection) and now - client.heard >= HEARTBEAT_NS:
                 connection.say({"channel": "heartbeat"})
@@ -183,7 +183,7 @@ class Socket:
         return answers
 
     def _symbols_of(self, params: dict[str, Any]) -> list[str]:
-        """Returns the symbols that are named, each once."""
+        """Returns the named symbols, each once."""
         value = params.get("symbol")
         if value in ("*", ["*"]):
             return list(self.symbols)
@@ -196,7 +196,7 @@ class Socket:
 
     @staticmethod
     def _kind(channel: str, params: dict[str, Any]) -> str:
-        """Returns what a subscription has besides its symbol: depth, interval, trigger."""
+        """Returns a subscription's parameter besides its symbol: depth, interval, trigger."""
         if channel == "book":
             depth = str(params.get("depth", 10))
             if depth not in {str(each) for each in DEPTHS}:
@@ -238,7 +238,7 @@ class Socket:
         at = self.public.names.by_symbol.get(symbol, 0)
         listing = self.exchange.listings[at]
         if channel == "book":
-            # A book without its beginning is none: it comes whether it was asked for or not.
+            # A book needs its snapshot: it is sent whether requested or not.
             view = self.views.get((at, int(kind)))
             if view is None:
                 view = self.views[at, int(kind)] = BookView(self.exchange, at, symbol, int(kind))
@@ -312,7 +312,7 @@ class Socket:
         number = client.sequence[channel] = client.sequence.get(channel, 0) + 1
         return {"channel": channel, "type": kind, "data": rows, "sequence": number}
 
-    # --- what the exchange said -------------------------------------------------------------------
+    # --- reports ----------------------------------------------------------------------------------
 
     def publish(self, reports: list[Report], now: int) -> None:
         traded: dict[int, list[TradeReport]] = {}
@@ -396,7 +396,7 @@ class Socket:
             self._tell_balances(order.account, changes, now)
 
     def _publish_cash(self, report: CashReport, now: int) -> None:
-        """Money from outside."""
+        """Sends deposits and withdrawals."""
         account, currency = report.account, report.currencies[0]
         balance = self._moved(account, currency, report.amount, report.time)
         entry = (report.time, currency, report.amount)
@@ -404,9 +404,9 @@ class Socket:
         self._tell_balances(account, [entry_of_income(income, balance)], now)
 
     def _moved(self, account: SimAccount, currency: int, change: int, time: int) -> int:
-        """Returns the balance to be told, after one more change."""
+        """Returns the balance to send, after one more change."""
         key = (account.number, currency)
-        if key not in self._balances:  # an account that came later begins with nothing
+        if key not in self._balances:  # an account opened later begins with nothing
             self._balances[key] = 0
         self._balances[key] += change
         return self._balances[key] + account.silent_by(currency, time)

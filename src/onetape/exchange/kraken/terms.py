@@ -1,7 +1,7 @@
-"""Kraken spot: what an order must be like. One reading for REST and WebSocket.
+"""Kraken spot: parses and checks orders, the same for REST and WebSocket.
 
-WebSocket v2 calls things otherwise; `from_socket` puts its names into REST's. Source:
-docs.kraken.com "Add order" of both, as of 2026-11.
+WebSocket v2 has other names; `from_socket` converts them to REST's. Source: docs.kraken.com "Add order" of both, as
+of 2026-11.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ TIFS: Final = {each.value: each for each in (TimeInForce.GTC, TimeInForce.IOC, T
 LIMIT_TYPES: Final = ("limit", "stop-loss-limit", "take-profit-limit")
 FLAGS: Final = frozenset({"post", "fciq", "fcib", "viqc", "nompp"})
 STP: Final = {"cancel-newest": "cancel_incoming", "cancel-oldest": "cancel_resting", "cancel-both": "cancel_both"}
-# What this exchange does not have: refused, so that nobody believes it was heeded.
+# Unsupported parameters: refused, so that no client believes they were applied.
 ABSENT: Final = ("leverage", "displayvol", "display_qty", "starttm")  # and all of close[...]
-DEADLINE_NS: Final = (500_000_000, 60_000_000_000)  # a deadline may be so far ahead
+DEADLINE_NS: Final = (500_000_000, 60_000_000_000)  # how far ahead a deadline may be
 UNITS_MAX: Final = 2**62
 _NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?\Z", re.ASCII)
 _UUID: Final = re.compile(r"([0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|[0-9a-fA-F]{32})\Z", re.ASCII)
@@ -94,8 +94,8 @@ def price_units(i: Instrument, pair: str, text: str, name: str = "price") -> int
 
 
 def placed_price(i: Instrument, pair: str, text: str, name: str, base: int, signs: dict[str, int]) -> int:
-    """As price_units, or relative to `base` where it begins with one of `signs`, with a percent
-    sign as a part of it; what results is rounded to a tick, half to even."""
+    """Returns a price: absolute, or relative to `base` if it begins with one of `signs`, in percent with a percent
+    sign; rounded to a tick, half to even."""
     sign = signs.get(text[:1])
     if sign is None:
         return price_units(i, pair, text, name)
@@ -112,14 +112,14 @@ def placed_price(i: Instrument, pair: str, text: str, name: str, base: int, sign
 
 
 def check_supported(params: Params) -> None:
-    """Raises Refused for what this exchange does not have."""
+    """Raises Refused for unsupported parameters."""
     for name in [*ABSENT, *(each for each in params if each.startswith("close"))]:
         if text_of(params, name) not in ("", "0", "none", "1" if name == "leverage" else "0"):
             raise invalid(name)
 
 
 def check_deadline(params: Params, now: int) -> None:
-    """Matching takes no time here: only one that has passed, or lies too far off, matters."""
+    """Checks the deadline. Matching takes no time here, so only one in the past, or too far ahead, matters."""
     text = text_of(params, "deadline")
     if not text:
         return
@@ -131,7 +131,7 @@ def check_deadline(params: Params, now: int) -> None:
 
 
 def instant(text: str, name: str) -> int:
-    """RFC 3339 as ns UTC."""
+    """Parses RFC 3339 to ns UTC."""
     try:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
@@ -142,7 +142,7 @@ def instant(text: str, name: str) -> int:
 
 
 def client_id(account: SimAccount, params: Params) -> tuple[str, int | None]:
-    """(cl_ord_id, userref): one of them, or none."""
+    """Returns (cl_ord_id, userref): one of them, or none."""
     client, reference = text_of(params, "cl_ord_id"), text_of(params, "userref")
     if client and reference:
         raise invalid("cl_ord_id and userref are exclusive")
@@ -166,7 +166,7 @@ def client_id(account: SimAccount, params: Params) -> tuple[str, int | None]:
 def order_terms(
     exchange: SimExchange, account: SimAccount, index: int, pair: str, params: Params, now: int
 ) -> NewOrder:
-    """Reads an order. pair: the name that goes into texts. Raises Refused."""
+    """Parses an order. pair: the name used in texts. Raises Refused."""
     listing = exchange.listings[index]
     if not listing.is_open:
         raise Refused("EService:Market in cancel_only mode")
@@ -177,7 +177,7 @@ def order_terms(
     if kind not in MARKET_TYPES + LIMIT_TYPES:
         raise invalid("ordertype")
     check_supported(params)
-    if flag(params, "reduce_only"):  # of margin positions, and there are none
+    if flag(params, "reduce_only"):  # for margin positions, which do not exist here
         raise invalid("reduce_only")
     is_limit = kind in LIMIT_TYPES
     flags = order_flags(params, side, kind)
@@ -221,7 +221,7 @@ def order_terms(
 
 
 def _stop_price(listing: Listing, pair: str, side: str, kind: str, params: Params) -> int:
-    """0: it does not wait for a price. `#` goes to the side where such an order waits: above the last price or below
+    """Returns the trigger, 0: none. `#` goes to the side where such an order waits: above the last price or below
     it."""
     if _trigger_kind(kind) is TriggerKind.NONE:
         return 0
@@ -232,13 +232,13 @@ def _stop_price(listing: Listing, pair: str, side: str, kind: str, params: Param
 
 def _limit_price(listing: Listing, pair: str, side: str, stop: int, params: Params) -> int:
     name, signs = "price", {"+": 1, "-": -1, "#": -1 if side == "buy" else 1}
-    if stop:  # relative to the trigger; which way `#` would go there is not documented
+    if stop:  # relative to the trigger; the direction of `#` there is not documented
         name, signs = "price2", {"+": 1, "-": -1}
     return placed_price(listing.instrument, pair, text_of(params, name), name, stop or listing.last, signs)
 
 
 def _size(exchange: SimExchange, index: int, side: str, price: int, params: Params, *, in_quote: bool) -> int:
-    """price: 0 where it has none of its own."""
+    """Returns the size. price: 0 for an order without one."""
     listing = exchange.listings[index]
     i, text = listing.instrument, text_of(params, "volume")
     size = quote_size(exchange, index, side, text) if in_quote else size_units(i, text)
@@ -255,7 +255,7 @@ def _trigger_kind(kind: str) -> TriggerKind:
 
 
 def order_flags(params: Params, side: str, kind: str) -> list[str]:
-    """`oflags` in their order; the currency of fees is always said."""
+    """Returns `oflags` in order, always including the fee currency."""
     flags = [each.strip() for each in text_of(params, "oflags").split(",") if each.strip()]
     if not FLAGS.issuperset(flags) or len(set(flags)) != len(flags):
         raise invalid("oflags")
@@ -269,7 +269,7 @@ def order_flags(params: Params, side: str, kind: str) -> list[str]:
 
 
 def time_in_force(params: Params, now: int, *, is_market: bool) -> tuple[TimeInForce, int]:
-    """(GTC, IOC, FOK or GTD, when it expires)."""
+    """Returns (GTC, IOC, FOK or GTD, expiry)."""
     tif, text = TIFS.get(text_of(params, "timeinforce").upper() or "GTC"), text_of(params, "expiretm")
     if tif is None or (is_market and tif is TimeInForce.GTD):
         raise invalid("timeinforce")
@@ -287,7 +287,7 @@ def time_in_force(params: Params, now: int, *, is_market: bool) -> tuple[TimeInF
 
 
 def quote_size(exchange: SimExchange, index: int, side: str, text: str) -> int:
-    """Returns what a sum of the quote currency buys at the asks there are, in whole lots."""
+    """Returns what an amount of quote currency buys at the present asks, in whole lots."""
     i = exchange.instruments[index]
     scale = i.price_decimals + i.size_decimals
     left = int(decimal_of(text, "volume").scaleb(scale))
@@ -305,7 +305,7 @@ def quote_size(exchange: SimExchange, index: int, side: str, text: str) -> int:
 
 
 def check_base_fee(exchange: SimExchange, account: SimAccount, index: int, side: str, size: int) -> None:
-    """A sale whose fee comes out of the base currency needs that much more of it."""
+    """Checks that a sale with its fee in the base currency has enough of it for both."""
     i = exchange.instruments[index]
     if side != "sell":
         return

@@ -1,7 +1,7 @@
-"""Tokens that open Kraken's private WebSocket: fifteen minutes to begin with one, and it lives on
-while a subscription with it does. A token may what the key may that asked for it; how soon the
-venue hears of a key that is changed later is not written, here it is at once. Source:
-docs.kraken.com "Websocket authentication" and "API key permissions", read 2026-11."""
+"""Tokens for Kraken's private WebSocket: valid for fifteen minutes until first use, then as long as a subscription
+uses them. A token has the permissions of its key; how soon the venue notices a later change of the key is not
+documented, here it is at once. Source: docs.kraken.com "Websocket authentication" and "API key permissions", read
+2026-11."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from onetape.exchange.kraken.wire import Refused
 __all__ = ["Tokens"]
 
 LIFE_NS: Final = 900_000_000_000
-KEPT_MAX: Final = 10_000  # the oldest is forgotten
+KEPT_MAX: Final = 10_000  # the oldest is dropped
 
 
 @dataclass(slots=True)
 class _Token:
     key: ApiKey
     expires: int
-    users: set[int] = field(default_factory=set)  # connections that are subscribed with it
+    users: set[int] = field(default_factory=set)  # connections subscribed with it
 
 
 class Tokens:
-    """Issues the tokens of one exchange, and tells whose they are."""
+    """Issues the tokens of one exchange, and returns their keys."""
 
     def __init__(self, keys: Mapping[str, ApiKey]) -> None:
-        """keys: all that there are, by name."""
+        """keys: all keys by name."""
         self._keys = keys
         self._tokens: dict[str, _Token] = {}
         self._made = 0
@@ -45,7 +45,7 @@ class Tokens:
         return {"token": text, "expires": LIFE_NS // 1_000_000_000}
 
     def key(self, text: object, now: int) -> ApiKey:
-        """Whose token it is. Raises Refused."""
+        """Returns a token's key. Raises Refused."""
         token = self._tokens.get(text) if isinstance(text, str) else None
         if token is None or (now >= token.expires and not token.users):
             raise Refused("ESession:Invalid session")
@@ -57,6 +57,6 @@ class Tokens:
         self._tokens[text].users.add(connection)
 
     def release(self, connection: int) -> None:
-        """A connection has no private subscription any more."""
+        """Notes that a connection has no private subscription any more."""
         for token in self._tokens.values():
             token.users.discard(connection)

@@ -1,7 +1,7 @@
-"""Kraken spot: orders are placed, amended, edited and cancelled.
+"""Kraken spot: places, amends, edits and cancels orders.
 
-REST and WebSocket ask the same things of this module, in REST's names. Source: docs.kraken.com
-"Trading" of Spot REST and WebSocket v2, as of 2026-11. An order that is refused leaves no trace.
+REST and WebSocket both use this module, with REST's names. Source: docs.kraken.com "Trading" of Spot REST and
+WebSocket v2, as of 2026-11. A refused order leaves no trace.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def text_for(code: int) -> str:
 
 
 class Trading:
-    """Answers the trading requests of one exchange."""
+    """Serves the trading requests of one exchange."""
 
     def __init__(self, exchange: SimExchange, public: PublicData, limits: Limits) -> None:
         self.exchange = exchange
@@ -89,7 +89,7 @@ class Trading:
 
     def send(self, account: SimAccount, index: int, wanted: NewOrder, now: int) -> SimOrder:
         order = self.exchange.orders.place(account, index, now, wanted)
-        # An order that met its owner's own was taken and ended; all others that fail never were.
+        # An order ended by self-trade prevention counts as accepted; all other failed ones leave no trace.
         if order.code and not order.is_open and not order.filled and order.code != SelfTrade.code:
             self.exchange.orders.drop(account, order)
             raise Refused(text_for(order.code))
@@ -123,7 +123,7 @@ class Trading:
     def batch(
         self, account: SimAccount, index: int, orders: list[Params], now: int, *, test: bool
     ) -> list[SimOrder | str | NewOrder]:
-        """Returns each order, or why the engine refused it. Where one is not valid, none is placed."""
+        """Returns each order, or why the engine refused it. If one is invalid, none is placed."""
         if not BATCH[0] <= len(orders) <= BATCH[1]:
             raise invalid("orders")
         self.limits.spend_pair(account.number, index, max(len(orders) // 2, 1), now)
@@ -159,7 +159,7 @@ class Trading:
     # --- changes ----------------------------------------------------------------------------------
 
     def find(self, account: SimAccount, params: Params, name: str = "txid") -> SimOrder:
-        """Returns the open order that is named. Raises Refused."""
+        """Returns the named open order. Raises Refused."""
         text, own = text_of(params, name), text_of(params, "cl_ord_id")
         if bool(text) == bool(own):
             raise invalid(f"{name} or cl_ord_id")
@@ -169,7 +169,7 @@ class Trading:
         return order
 
     def amend(self, account: SimAccount, params: Params, now: int, name: str = "txid") -> tuple[SimOrder, str]:
-        """Returns the order, with its ids and where it can its place, and the amendment's id."""
+        """Returns the order, which keeps its ids and if possible its place, and the amendment's id."""
         check_deadline(params, now)
         check_supported(params)
         order = self.find(account, params, name)
@@ -210,7 +210,7 @@ class Trading:
     def edit(
         self, account: SimAccount, index: int, params: Params, now: int, name: str = "txid"
     ) -> tuple[SimOrder, SimOrder]:
-        """(the old order, the new one). The new one has its own id and a new place."""
+        """Returns (the old order, the new one). The new one has its own id and a new place."""
         check_supported(params)
         if text_of(params, "cl_ord_id"):  # orders with one can only be amended
             raise invalid("cl_ord_id")
@@ -226,7 +226,7 @@ class Trading:
         return old, self.send(account, index, wanted, now)
 
     def _amended(self, old: SimOrder, params: Params) -> Params:
-        """Returns an order's own parameters, with those that are to be others."""
+        """Returns an order's own parameters with the changed ones."""
         i = self.exchange.instruments[old.index]
         shown = price_text(i, old.price) if old.price else ""
         stop = price_text(i, old.extra["stop"]) if old.extra.get("stop") else ""
@@ -263,10 +263,10 @@ class Trading:
             "descr": {"order": words["order"]},
         }
 
-    # --- cancelling -------------------------------------------------------------------------------
+    # --- canceling --------------------------------------------------------------------------------
 
     def chosen(self, account: SimAccount, text: str) -> list[SimOrder]:
-        """Open orders that an id names: a txid, a cl_ord_id, or all that share a userref."""
+        """Returns the open orders for an id: a txid, a cl_ord_id, or a userref shared by several."""
         order = account.by_id.get(order_number(text)) or account.by_client_id.get(text)
         if order is not None:
             return [order] if order.is_open else []
@@ -275,7 +275,7 @@ class Trading:
         return []
 
     def cancel(self, account: SimAccount, orders: list[SimOrder], now: int) -> int:
-        """Returns how many there were. The counter of a pair may refuse before any of them goes."""
+        """Returns the number of canceled orders. A pair's counter may refuse before any is canceled."""
         for order in orders:
             self.limits.spend_pair(account.number, order.index, cancel_cost(now - order.created), now)
         for order in orders:
@@ -296,7 +296,7 @@ class Trading:
         return {"count": self.cancel_listed(account, ids, now)}
 
     def cancel_listed(self, account: SimAccount, ids: list[Any], now: int) -> int:
-        """Cancels what is listed; what is not found is passed over."""
+        """Cancels the listed orders; unknown ids are skipped."""
         texts = [str(each.get("txid", "")) if isinstance(each, dict) else str(each) for each in ids]
         if not 1 <= len(texts) <= CANCEL_BATCH_MAX:
             raise invalid("orders")
@@ -307,7 +307,8 @@ class Trading:
         return len(self.exchange.orders.cancel_all(account, now))
 
     def dead_man(self, account: SimAccount, text: str, now: int) -> int:
-        """When it fires, 0: it is off. Of the account: all orders, untriggered ones too."""
+        """Sets the dead man's switch; returns when it fires, 0: off. It cancels all orders of the account, including
+        untriggered ones."""
         if not text.isascii() or not text.isdigit() or len(text) > 6 or int(text) > 86_400:
             raise invalid("timeout")
         after = int(text) * 1_000_000_000
@@ -316,7 +317,7 @@ class Trading:
 
 
 def rows_of(params: Params, name: str) -> list[Params]:
-    """Returns a list of objects, as JSON has it or as forms write it: orders[0][type]=buy."""
+    """Returns a list of objects from JSON or form fields: orders[0][type]=buy."""
     rows = params.get(name)
     if rows is None:
         found: dict[int, Params] = {}
@@ -332,7 +333,7 @@ def rows_of(params: Params, name: str) -> list[Params]:
 
 
 def list_of(params: Params, name: str) -> list[Any]:
-    """Returns a list of ids, as JSON has it or as forms write it."""
+    """Returns a list of ids from JSON or form fields."""
     ids = params.get(name)
     if isinstance(ids, list):
         return ids

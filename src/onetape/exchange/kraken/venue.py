@@ -1,7 +1,6 @@
 """Kraken spot in front of a simulated exchange: routes, keys, signatures, nonces, limits.
 
-Every answer is HTTP 200 with `error` and, where there is none, `result`. Sources in the modules of
-each part.
+Every answer is HTTP 200 with `error` and, if that is empty, `result`. Sources in the modules of each part.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ Private = Callable[[SimAccount, Params, int], Any]
 
 
 class KrakenSpot(Streamed):
-    """Implements `Dialect`. limits: refuse who asks too much, as the venue does."""
+    """Implements `Dialect`. limits: refuse excess requests, as the venue does."""
 
     vocabulary = KrakenWords
 
@@ -91,7 +90,7 @@ class KrakenSpot(Streamed):
 
     @staticmethod
     def _body(request: Request) -> Params:
-        """Returns a form, or JSON."""
+        """Parses a form, or JSON."""
         try:
             text = request.body.decode()
         except UnicodeDecodeError:
@@ -104,7 +103,7 @@ class KrakenSpot(Streamed):
         return found
 
     def _account(self, request: Request, params: Params, now: int) -> SimAccount:
-        """Whose key it is: key, then signature, then nonce."""
+        """Returns the account of the key; checks key, then signature, then nonce."""
         name = request.headers.get("api-key", "")
         account, key = self.exchange.accounts.by_key.get(name), self.exchange.accounts.keys.get(name)
         if account is None or key is None or not key.is_allowed(request.peer):
@@ -163,7 +162,7 @@ class KrakenSpot(Streamed):
             "Balance": lambda a, _p, _n: data.balance(a),
             "BalanceEx": lambda a, _p, _n: data.balance_ex(a),
             "TradeBalance": lambda a, p, _n: data.trade_balance(a, p),
-            # Of margin, and there is none. Consolidated ones are a list.
+            # Margin positions, of which there are none. Consolidated ones are a list.
             "OpenPositions": lambda _a, p, _n: [] if text_of(p, "consolidation") else {},
             "Ledgers": lambda a, p, _n: data.ledgers(a, p),
             "QueryLedgers": lambda a, p, _n: data.query_ledgers(a, p),
@@ -179,7 +178,7 @@ class KrakenSpot(Streamed):
         }
 
     def _key_routes(self) -> dict[str, Callable[[ApiKey, int], Any]]:
-        """Of the key that asks, not of its account."""
+        """Returns the routes for the key itself, not for its account."""
         return {
             "GetWebSocketsToken": self.tokens.issue,
             "GetApiKeyInfo": lambda key, _n: self.account.key_info(key, self.nonces[key.key]),

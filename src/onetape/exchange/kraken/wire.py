@@ -1,8 +1,8 @@
-"""How Kraken spot writes numbers, times, orders and trades.
+"""Formats numbers, times, orders and trades like Kraken spot.
 
-REST writes numbers as text with all decimals and times as seconds; WebSocket v2 writes JSON numbers
-with all decimals (a checksum is taken over them) and RFC 3339 times. Sources: docs.kraken.com,
-"Spot REST" and "WebSocket v2", as of 2026-11.
+REST writes numbers as text with all decimals and times as seconds; WebSocket v2 writes JSON numbers with all
+decimals (the checksum covers them) and RFC 3339 times. Sources: docs.kraken.com, "Spot REST" and "WebSocket v2", as
+of 2026-11.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ MONEY_SHOWN: Final = 10
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a failure
-    """Says that a request is answered with an error text."""
+    """Refuses a request with an error text."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -65,7 +65,7 @@ def invalid(name: str) -> Refused:
 
 
 def fixed(units: int, decimals: int, shown: int) -> str:
-    """`units` of 10**-decimals with exactly `shown` decimals, rounded half to even."""
+    """Formats `units` of 10**-decimals with exactly `shown` decimals, rounded half to even."""
     if shown < decimals:
         units, decimals = divide_half_even(units, 10 ** (decimals - shown)), shown
     sign, units = ("-", -units) if units < 0 else ("", units)
@@ -104,7 +104,7 @@ def average(instrument: Instrument, cost: int, filled: int) -> str:
 
 
 def number(text: str) -> msgspec.Raw:
-    """Returns a JSON number as it is written here: floats would lose zeros that checksums count."""
+    """Returns a JSON number with exactly these digits: floats would lose zeros that checksums include."""
     return msgspec.Raw(text.encode())
 
 
@@ -113,7 +113,7 @@ def seconds(time: int) -> msgspec.Raw:
 
 
 def parse_json(text: str) -> Any:
-    """JSON with numbers as decimal text: as floats they would lose digits. Raises Refused."""
+    """Parses JSON with numbers as decimal text: floats would lose digits. Raises Refused."""
     try:
         return exact_json(text)
     except ValueError:
@@ -145,8 +145,8 @@ _SOLD: Final = 1 << 74  # above every other bit; ids of the ledger double it, be
 
 
 def trade_number(order: SimOrder, fill: SimFill) -> int:
-    """Both sides of a trade have one number at the exchange; here each has its own, also where
-    both are one account's: a trigger that fires may meet an order of its own account."""
+    """Returns a trade's number. Both sides of a trade share one number at the exchange; here each has its own, also
+    if one account has both: a triggered order may match an order of its own account."""
     number = (fill.trade_id << 16 | order.account.number) << 8 | order.index
     return number | _SOLD if order.side is Side.SELL else number
 
@@ -178,7 +178,7 @@ def status_of(order: SimOrder) -> str:
 
 
 def why(order: SimOrder) -> str | None:
-    """Why it ended, where it did not end by being filled."""
+    """Returns why an order ended, if not by being filled."""
     if order.state is OrderState.EXPIRED:
         return "Order expired"
     if order.state not in (OrderState.CANCELED, OrderState.REJECTED):
@@ -189,7 +189,7 @@ def why(order: SimOrder) -> str | None:
 
 
 def describe(instrument: Instrument, pair: str, order: SimOrder) -> dict[str, str]:
-    """Returns the `descr` of an order: what was asked, in words and in fields."""
+    """Returns the `descr` of an order: the request in words and in fields."""
     kind = str(order.extra.get("ordertype", order.type.value))
     stop, limit = order.extra.get("stop", 0), order.price
     shown = price_text(instrument, limit) if limit else "0"
@@ -216,7 +216,7 @@ def describe(instrument: Instrument, pair: str, order: SimOrder) -> dict[str, st
 
 
 def order_row(instrument: Instrument, pair: str, order: SimOrder, trades: list[str] | None = None) -> dict[str, Any]:
-    """As OpenOrders, ClosedOrders and QueryOrders show an order."""
+    """Returns an order in the form of OpenOrders, ClosedOrders and QueryOrders."""
     extra = order.extra
     kind, stop = extra.get("ordertype", ""), extra.get("stop", 0)
     fee = order.fee_base if extra.get("fee_in_base") else order.fee
@@ -251,7 +251,7 @@ def order_row(instrument: Instrument, pair: str, order: SimOrder, trades: list[s
 
 
 def trade_row(instrument: Instrument, pair: str, trade: Trade) -> dict[str, Any]:
-    """As TradesHistory and QueryTrades show a fill."""
+    """Returns a fill in the form of TradesHistory and QueryTrades."""
     order, fill = trade
     in_base = order.extra.get("fee_in_base")
     return {

@@ -1,8 +1,8 @@
-"""Pacifica: who asks, by the signature of a wallet over what the operation is about.
+"""Pacifica: authentication by a wallet's signature over the operation's content.
 
-Source: docs.pacifica.fi "Signing, Implementation" and "API agent keys"; pacifica-fi/python-sdk. Any
-wallet has an account: one that was never seen is opened with what every account begins with.
-Reading is unsigned, and anybody reads any account.
+Source: docs.pacifica.fi "Signing, Implementation" and "API agent keys"; pacifica-fi/python-sdk. Every wallet has an
+account: an unknown one is opened with the usual opening balances. Reading is unsigned, and anybody may read any
+account.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from onetape.venues.pacifica.words import OPERATIONS
 __all__ = ["AGENTS_MAY", "PATHS", "Access", "Params"]
 
 Params = dict[str, Any]
-WINDOW_MS: Final = 30_000  # of a request that does not say
+WINDOW_MS: Final = 30_000  # default of a request
 AHEAD_MS: Final = 30_000  # how far a client's clock may be ahead; unverified
-AGENTS_MAX: Final = 20  # of an account
+AGENTS_MAX: Final = 20  # per account
 PATHS: Final = {path: name for name, (path, _) in OPERATIONS.items()}
 SIGNED: Final = {name: frozenset(fields.split()) for name, (_, fields) in OPERATIONS.items()}
 AGENTS_MAY: Final = frozenset(list(OPERATIONS)[:11])
@@ -30,14 +30,14 @@ _OFFCHAIN: Final = b"\xffsolana offchain" + bytes(2)  # of a hardware wallet, be
 
 
 class Access:
-    """Knows the wallets of one exchange. balances: of an account that is opened."""
+    """Authenticates the wallets of one exchange. balances: of a new account."""
 
     def __init__(self, exchange: SimExchange, balances: dict[str, str]) -> None:
         self.exchange = exchange
         self._balances = balances
 
     def account_at(self, address: object) -> SimAccount:
-        """Returns the account of an address. Raises Refused for what is no address."""
+        """Returns the account of an address. Raises Refused for an invalid one."""
         if not isinstance(address, str) or not is_address(address):
             raise Refused("Invalid public key")
         accounts = self.exchange.accounts
@@ -46,7 +46,7 @@ class Access:
         return accounts.by_key[address]
 
     def signed_by(self, operation: str, body: Params, now: int) -> SimAccount:
-        """Whose request it is, its time and its signature checked. Raises Refused."""
+        """Returns the account of a request after checking its time and signature. Raises Refused."""
         self.check_time(body, now)
         signed = SIGNED[operation]
         agent = None if "agent_wallet" in signed else body.get("agent_wallet")
@@ -64,7 +64,7 @@ class Access:
 
     @staticmethod
     def check(operation: str, body: Params, payload: Mapping[str, Any], signature: object, signer: object) -> None:
-        """Raises Refused where the signer has not signed this."""
+        """Raises Refused if the signer has not signed this."""
         stamp, window = body.get("timestamp"), body.get("expiry_window", WINDOW_MS)
         message = message_of(operation, payload, stamp, window)  # type: ignore[arg-type]
         if isinstance(signature, dict) and signature.get("type") == "hardware":
@@ -80,7 +80,7 @@ class Access:
 
     @staticmethod
     def check_time(body: Params, now: int) -> None:
-        """A request lives from its timestamp to the end of its window. Raises Refused."""
+        """Checks that now lies between a request's timestamp and the end of its window. Raises Refused."""
         stamp, window = body.get("timestamp"), body.get("expiry_window")
         window = WINDOW_MS if window is None else window
         if type(stamp) is not int or type(window) is not int:

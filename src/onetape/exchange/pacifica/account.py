@@ -1,7 +1,7 @@
-"""Pacifica: what anybody may ask of an account: money, positions, settings, orders, histories.
+"""Pacifica: the public data of an account: money, positions, settings, orders, histories.
 
-Source: docs.pacifica.fi "Account" and "Orders" (2026) and the answers that ccxt 4.5.90 quotes. Newest
-first, in pages. Spot assets are held and back positions; there is no market of them here.
+Source: docs.pacifica.fi "Account" and "Orders" (2026) and the answers that ccxt 4.5.90 quotes. Newest first, in
+pages. Spot assets are held and back positions; they have no market here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from onetape.venues.pacifica.words import SIDE_WORDS
 
 __all__ = ["AccountData"]
 
-EVENTS: Final = 1000  # of an order, in the numbers of its history
+EVENTS: Final = 1000  # per order, in the numbering of its history
 _LEDGER: Final = {
     "realized": "trade",
     "fee": "trade",
@@ -33,7 +33,7 @@ _LEDGER: Final = {
     "withdrawal": "withdraw",
     "adjust": "airdrop",
 }
-_MOVED: Final = frozenset({"deposit", "withdraw", "subaccount_transfer", "payout", "airdrop"})  # told in any case
+_MOVED: Final = frozenset({"deposit", "withdraw", "subaccount_transfer", "payout", "airdrop"})  # always reported
 _CAUSES: Final = {"client": "normal", "settlement": "settlement", "adl": "adl_liquidation"}
 
 
@@ -47,7 +47,7 @@ _SPOT_LIMITS: Final = {
 
 
 class Spot(NamedTuple):
-    """Spot assets of an account. value, collateral: USD, 1e-18: at their index, and what counts as margin."""
+    """Spot assets of an account. value, collateral: USD, 1e-18: at their index, and as margin."""
 
     value: int
     collateral: int
@@ -65,12 +65,12 @@ HISTORY_TRADE: Final = columns(
 
 
 class AccountData:
-    """Answers requests that read the accounts of one exchange."""
+    """Serves requests that read the accounts of one exchange."""
 
     def __init__(self, exchange: SimExchange, public: PublicData) -> None:
         self.exchange = exchange
         self.public = public
-        self.opened: dict[tuple[int, int], int] = {}  # (account, instrument): when its position began
+        self.opened: dict[tuple[int, int], int] = {}  # (account, instrument): begin of its position
 
     def wallet(self) -> int:
         return self.exchange.currencies.index("USDC")
@@ -119,19 +119,19 @@ class AccountData:
         return Spot(value, collateral, rows)
 
     def count_spot(self, account: SimAccount, now: int) -> None:
-        """Lets spot back the positions of an account, once there is some. Not while one of its markets is isolated:
-        the margin of an account is either apart or of all its assets here."""
+        """Lets spot back the positions of an account, once it has some. Not while one of its markets is isolated: an
+        account's margin is either isolated or joint here."""
         if account.joint is None and not account.isolated and self.spot(account).rows:
             self.exchange.accounts.set_joint(account, True, now)
 
     def settings(self, account: SimAccount) -> list[dict[str, Any]]:
-        """Of markets where something else was chosen than cross margin at the most leverage."""
+        """Returns settings that differ from cross margin at the maximum leverage."""
         rows = []
         for at, i in enumerate(self.exchange.instruments):
             isolated, leverage = at in account.isolated, account.leverage_of(at)
             if isolated or leverage != i.leverage:
                 row = {"symbol": i.raw_symbol, "isolated": isolated, "leverage": leverage}
-                since = wire.ms(self.exchange.market.start)  # when it was set is not kept
+                since = wire.ms(self.exchange.market.start)  # the time of setting is not kept
                 rows.append({**row, "created_at": since, "updated_at": since})
         return rows
 
@@ -162,8 +162,8 @@ class AccountData:
         return rows
 
     def liquidation_price(self, account: SimAccount, at: int) -> str | None:
-        """Returns the mark at which the margin is down to maintenance, half the initial one at the most leverage, other
-        positions unmoved; None where no price does it."""
+        """Returns the mark at which the margin falls to maintenance, half the initial one at the maximum leverage,
+        other positions unchanged; None if no price does it."""
         money, i = account.money, self.exchange.instruments[at]
         isolated, wallet = at in account.isolated, self.wallet()
         spare = account.cross_equity(wallet) - int(money.cross_maintenance(wallet))
@@ -187,7 +187,7 @@ class AccountData:
         return page(orders, query, lambda order: wire.shown(self.order_row(order), wire.HISTORY))
 
     def events_of(self, query: Query) -> dict[str, Any]:
-        """Returns what happened to an order, newest first: it was made, traded, and ended."""
+        """Returns the events of an order, newest first: its creation, fills, and end."""
         number_ = number(query, "order_id", None)
         order = next((a.by_id[number_] for a in self.exchange.accounts if number_ in a.by_id), None)
         if order is None:
@@ -207,7 +207,7 @@ class AccountData:
         ]
         return wire.envelope(numbered[::-1])
 
-    # --- trades and money that came and went ------------------------------------------------------
+    # --- trades and money movements ---------------------------------------------------------------
 
     def trade_row(self, trade: Trade) -> dict[str, Any]:
         order, fill = trade
@@ -215,7 +215,7 @@ class AccountData:
         sign = order.side.sign
         closes = fill.held * sign < 0
         entry = wire.price_text(i, fill.price)
-        if closes:  # what was made by closing says what it had cost
+        if closes:  # a closing fill reports the entry cost
             closed = min(abs(fill.held), fill.size)
             made = Decimal(fill.realized).scaleb(-18) / i.size(closed)
             entry = decimal_text(round(i.price(fill.price) + made * sign, 6))
@@ -267,7 +267,7 @@ class AccountData:
         return page(rows, query)
 
     def _funding_at(self, at: int, time: int, paid: int) -> tuple[int, str]:
-        """(rate, what was held) of a payment, from what was settled then."""
+        """Returns (rate, position) of a payment, from its settlement."""
         i, listing = self.exchange.instruments[at], self.exchange.listings[at]
         rate, mark = next(((rate, mark) for when, rate, mark in listing.fundings if when == time), (0, 0))
         one = i.notional_units(mark, 10**i.size_decimals) * rate // 10**12 if mark else 0
@@ -275,7 +275,7 @@ class AccountData:
         return rate, wire.size_text(i, held)
 
     def ledger(self, account: SimAccount, query: Query) -> dict[str, Any]:
-        """Returns what changed the balance of USDC, each with what it left."""
+        """Returns the changes of the USDC balance, each with the resulting balance."""
         balance, rows = 0, []
         for item in (each for each in account.income if each.currency == self.wallet()):
             balance += item.amount
@@ -293,7 +293,7 @@ class AccountData:
         return page(rows[::-1], query)
 
     def transfer(self, report: CashReport) -> dict[str, Any]:
-        """Returns money that came or went, as `account_transfers` says it: what is not of its kind is left out."""
+        """Returns deposits and withdrawals in the form of `account_transfers`; other changes are left out."""
         event, between = "deposit" if report.amount > 0 else "withdraw", {}
         if report.account.income[-1].kind == "given":
             last, event = self.exchange.accounts.account_transfers[-1], "subaccount_transfer"

@@ -1,4 +1,4 @@
-"""The simulated Pacifica: what it lists, who has an account, and which dialect it speaks."""
+"""The simulated Pacifica: its instruments, accounts, and dialect."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["FACTS", "wallet_pair"]
 
 
 def wallet_pair(seed: int, name: str) -> tuple[str, str]:
-    """Returns the same of Solana: the address, and the private key with it, in base58."""
+    """Returns a Solana wallet, the same for the same seed: the address, and the private key including it, in base58."""
     from onetape.venues.pacifica.signing import base58
 
     private = hashlib.sha256(f"{seed}/{name}/wallet".encode()).digest()
@@ -33,8 +33,8 @@ def _dialect(exchange: SimExchange, **options: Any) -> Dialect:
 FACTS: Final = VenueFacts(
     symbols=("pacifica:BTC/USDC:USDC", "pacifica:ETH/USDC:USDC", "pacifica:SOL/USDC:USDC"),
     balances={"USDC": "100000"},
-    # Spot counts as its loan-to-value ratio says, up to 10,000 USD of an asset (docs.pacifica.fi "Spot Collateral",
-    # 2026). USDC that is owed is a loan of its pool, however much.
+    # Spot counts by its loan-to-value ratio, up to 10,000 USD per asset (docs.pacifica.fi "Spot Collateral", 2026). A
+    # USDC debt is a loan from its pool, of any size.
     rules=Rules(
         first_order_id=1_559_665_358,
         isolates=True,

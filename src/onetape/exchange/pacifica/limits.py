@@ -1,8 +1,8 @@
-"""Pacifica: credits of a rolling minute, of an address or of an account with an API config key.
+"""Pacifica: credits of a rolling minute, by address or by account with an API config key.
 
-Source: docs.pacifica.fi "Rate limits" (2026): 100 credits without and 300 with such a key at the base
-tier; 1 for a request, 0.5 for a cancel, up to 12 (4 with a key) for what reads a history. Header and
-`rl` show tenths of a credit, as one copy of that page has them; the header's name is unverified.
+Source: docs.pacifica.fi "Rate limits" (2026): 100 credits without and 300 with such a key at the base tier; 1 for a
+request, 0.5 for a cancel, up to 12 (4 with a key) for reading a history. Header and `rl` show tenths of a credit, as
+one copy of that page has them; the header's name is unverified.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Limits:
     spent: dict[str, _Spent] = field(default_factory=dict)
 
     def spend(self, who: str, path: str, now: int, *, has_key: bool) -> dict[str, Any]:
-        """Returns what is left, as `rl` says it. Raises Refused with 429."""
+        """Returns the remaining credits in the form of `rl`. Raises Refused with 429."""
         cost = CANCEL if "cancel" in path else NORMAL
         if path in _HEAVY:
             cost = HEAVY_KEYED if has_key else HEAVY

@@ -1,7 +1,7 @@
-"""Pacifica: markets, prices, book, trades, candles, funding. Keyless.
+"""Pacifica: markets, prices, book, trades, candles, funding. Without keys.
 
-Source: docs.pacifica.fi "Markets" (2026) and the answers that ccxt 4.5.90 quotes. How many orders
-make a level, and the impact prices of a funding, nobody knows here: one, and the best of the book.
+Source: docs.pacifica.fi "Markets" (2026) and the answers that ccxt 4.5.90 quotes. The number of orders in a level,
+and the impact prices of a funding, are unknown here: one, and the best bid and ask.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from onetape.venues.pacifica.words import INTERVALS
 
 __all__ = ["LEVELS", "PublicData", "page"]
 
-LEVELS: Final = (1, 10, 100, 1000, 10000)  # ticks of a level
-DEPTH: Final = 10  # levels a side; unverified
-TRADES: Final = 100  # the last ones; unverified
+LEVELS: Final = (1, 10, 100, 1000, 10000)  # ticks per level
+DEPTH: Final = 10  # levels per side; unverified
+TRADES: Final = 100  # the latest ones; unverified
 ORDER_MAX: Final = 5_000_000  # USD
 PAGE: Final = (100, 4000)
 LISTED_MS: Final = 1_748_881_333_944  # 2025-06-02, BTC
@@ -33,7 +33,7 @@ Query = dict[str, str]
 
 
 class PublicData:
-    """Answers what anybody may ask of one exchange."""
+    """Serves the public endpoints of one exchange."""
 
     def __init__(self, exchange: SimExchange) -> None:
         self.exchange = exchange
@@ -48,7 +48,7 @@ class PublicData:
 
     @property
     def last_id(self) -> int:
-        """Of the last order of the exchange."""
+        """Returns the id of the exchange's last order."""
         return self.exchange.orders.next_id - 1
 
     def trade_number(self, at: int, trade_id: int) -> int:
@@ -83,7 +83,8 @@ class PublicData:
         return rows
 
     def spot_assets(self) -> list[dict[str, Any]]:
-        """How each counts as collateral. No portion is hedged here, so there is no bonus; other columns: unverified."""
+        """Returns the collateral terms of spot assets. Nothing is hedged here, so there is no bonus; other columns:
+        unverified."""
         return [
             {
                 "symbol": name,
@@ -119,7 +120,7 @@ class PublicData:
     # --- book and trades --------------------------------------------------------------------------
 
     def level(self, said: object) -> int:
-        """Returns how many ticks a level is. Raises Refused."""
+        """Returns the number of ticks per level. Raises Refused."""
         if said in (None, ""):
             return 1
         if str(said) not in map(str, LEVELS):
@@ -134,7 +135,7 @@ class PublicData:
         }
 
     def _side(self, at: int, side: Side, ticks: int) -> list[dict[str, Any]]:
-        """Bids are put together at the price below, asks at the price above."""
+        """Returns aggregated levels: bids at the price below, asks at the price above."""
         i = self.exchange.instruments[at]
         step = i.core.tick * ticks
         sizes: dict[int, int] = {}
@@ -146,12 +147,12 @@ class PublicData:
         return [{"p": price_text(i, price), "a": size_text(i, size), "n": 1} for price, size in sizes.items()]
 
     def trades(self, at: int) -> dict[str, Any]:
-        """Newest first."""
+        """Returns trades, newest first."""
         last = list(self.exchange.listings[at].trades)[: -TRADES - 1 : -1]
         return envelope([shown(self.trade_row(each), TRADE) for each in last], last_order_id=self.last_id)
 
     def trade_row(self, trade: TradeReport) -> dict[str, Any]:
-        """What somebody of the crowd has nobody knows: each of its trades opens."""
+        """Returns a trade's row. The crowd's positions are unknown: each of its trades counts as opening."""
         i = self.exchange.instruments[trade.at]
         return {
             "history_id": self.trade_number(trade.at, trade.trade_id),
@@ -194,7 +195,7 @@ class PublicData:
         return [self.candle(listing.instrument, bar, interval, is_mark=is_mark) for bar in bars[: PAGE[1]]]
 
     def last_candle(self, at: int, interval: str, now: int, *, is_mark: bool) -> dict[str, Any] | None:
-        """Returns the one that ran at a time, of the last two."""
+        """Returns the candle that was running at a time, of the last two."""
         listing, minutes = self.exchange.listings[at], INTERVALS[interval]
         bars = list(listing.mark_bars.bars if is_mark else listing.minutes)[-2 * minutes :]
         found = [bar for bar in bars if bar.open_time // (minutes * MINUTE) == now // (minutes * MINUTE)]
@@ -220,7 +221,7 @@ class PublicData:
 
 
 def number(query: Query, name: str, usual: int | None) -> int:
-    """Returns a whole number of a query; without a usual one it has to be there. Raises Refused."""
+    """Returns an integer of a query; required without a default. Raises Refused."""
     said = query.get(name, "")
     if not said and usual is not None:
         return usual
@@ -230,8 +231,8 @@ def number(query: Query, name: str, usual: int | None) -> int:
 
 
 def page(rows: Sequence[Any], query: Query, make: Callable[[Any], Any] | None = None) -> dict[str, Any]:
-    """Returns a page of rows that are newest first, made where they are shown. A cursor is how many were shown before,
-    and of how many: what has come since then moves nothing."""
+    """Returns a page of rows, newest first, made when shown. A cursor is the number of rows already shown, and the
+    total then: rows that came since shift nothing."""
     limit = number(query, "limit", PAGE[0])
     shown, _, total = (query.get("cursor") or "0-0").partition("-")
     if not 1 <= limit <= PAGE[1]:

@@ -1,8 +1,8 @@
 """Pacifica: the channels of the WebSocket.
 
-Account channels are unsigned. A subscription that cannot be is met with silence: no answer, no error.
-Books and prices come in steps of time, whole; all else as it happens. Source: docs.pacifica.fi
-"Subscriptions" (2026), and ccxt 4.5.90; how often prices come is unverified.
+Account channels are unsigned. An invalid subscription gets no answer and no error. Books and prices come complete at
+intervals; all else at once. Source: docs.pacifica.fi "Subscriptions" (2026), and ccxt 4.5.90; the interval of prices
+is unverified.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["Streams", "Subscriber", "Topic"]
 
 BOOK_NS: Final = 250_000_000
 PRICES_NS: Final = 1_000_000_000
-TOPICS_MAX: Final = 20  # of a channel and connection
+TOPICS_MAX: Final = 20  # per channel and connection
 ACCOUNTS: Final = frozenset(
     f"account_{each}"
     for each in ("orders", "order_updates", "trades", "positions", "info", "margin", "leverage", "transfers")
@@ -43,14 +43,14 @@ Topic = tuple[str, str, str]  # source, symbol or address, and agg_level or inte
 
 @dataclass(slots=True)
 class Subscriber:
-    """The dialect's state of a connection. heard: when its client last said something, ns UTC."""
+    """The dialect's state of a connection. heard: time of the client's last message, ns UTC."""
 
     heard: int
-    account: SimAccount | None = None  # the last that it listens to
+    account: SimAccount | None = None  # that of the last subscription
 
 
 class Streams:
-    """Keeps who listens to what, and writes it."""
+    """Keeps the subscriptions, and writes their messages."""
 
     def __init__(self, exchange: SimExchange, public: PublicData, data: AccountData, access: Access) -> None:
         self.exchange = exchange
@@ -64,7 +64,7 @@ class Streams:
     # --- subscriptions ----------------------------------------------------------------------------
 
     def topic(self, params: Any) -> Topic:
-        """Returns what a subscription names. Raises Refused for what there is not."""
+        """Returns a subscription's topic. Raises Refused for an unknown one."""
         source = params.get("source") if isinstance(params, dict) else None
         if not isinstance(source, str):
             raise Refused
@@ -113,7 +113,7 @@ class Streams:
     # --- sending ----------------------------------------------------------------------------------
 
     def _send(self, topic: Topic, make: Callable[[], Any], **more: Any) -> None:
-        """The message is made only where somebody listens."""
+        """Sends a message; it is made only if there is a subscriber."""
         if to := self._subscriptions.to(topic):
             message = encode({"channel": topic[0], "data": make(), **more})
             for connection in to:
@@ -138,14 +138,14 @@ class Streams:
         return {**self.public.book(self.public.index_of[topic[1]], int(topic[2]), now), "li": self.public.last_id}
 
     def _candle(self, topic: Topic, before: int, now: int) -> None:
-        """The one that runs, after the last word on one that has ended since the time before."""
+        """Sends the current candle, after the final update of one that has ended since `before`."""
         _, symbol, interval = topic
         at, is_mark, period = self.public.index_of[symbol], topic[0].startswith("mark"), INTERVALS[interval] * MINUTE
         for time in (before, now) if before // period == now // period - 1 else (now,):
             if row := self.public.last_candle(at, interval, time, is_mark=is_mark):
                 self._send(topic, partial(dict, row))
 
-    # --- what happened ----------------------------------------------------------------------------
+    # --- reports ------------------------------------------------------------------------------------------------------
 
     def publish(self, reports: list[Report], now: int) -> None:
         for report in reports:
@@ -186,7 +186,7 @@ class Streams:
     def _order(self, report: OrderReport) -> None:
         order, address = report.order, report.order.account.key
         if report.state is OrderState.REJECTED and report.code != OrderWouldCross.code:
-            return  # it was refused in the answer, and leaves no trace
+            return  # refused in the answer, without a trace
         li = {"li": self.public.last_id}
         if to := self._subscriptions.to(("account_orders", address, "")):
             self._orders(order.account, *to)
@@ -199,15 +199,15 @@ class Streams:
             self._send(("account_trades", address, ""), lambda: [shown(self.data.trade_row(trade), TRADE_COLUMNS) | li])
 
     def _orders(self, account: SimAccount, *to: Connection) -> None:
-        """Sends all that work, first and with each change, as the venue does with TWAP orders; what comes after the
-        first is unverified."""
+        """Sends all working orders, at first and with each change, as the venue does with TWAP orders; the later
+        messages are unverified."""
         rows = [shown(self.data.order_row(each), ORDER) for each in account.open_orders.values()]
         message = encode({"channel": "account_orders", "data": rows, "li": self.public.last_id})
         for connection in to:
             connection.send(message)
 
     def _positions(self, account: SimAccount, symbol: str = "") -> dict[str, Any]:
-        """Returns all of an account, or that of a symbol; nothing where it is closed."""
+        """Returns all positions of an account, or that of a symbol; nothing if it is closed."""
         rows = [shown(row, POSITION_COLUMNS) for row in self.data.positions(account) if symbol in ("", row["symbol"])]
         return {"channel": "account_positions", "data": rows, "li": self.public.last_id}
 

@@ -1,8 +1,8 @@
 """Pacifica: orders, stops, take profit and stop loss, edits, cancels, leverage and margin.
 
-Sources: docs.pacifica.fi "Orders", "Order types", "Self-Trade Prevention", "Tick and lot size",
-"Margin & Leverage" and "Error codes" (2026). Stops wait in the matching engine under the id that they
-keep. Wordings but those of the recorded answers are unverified, and so is what each paragraph says so of.
+Sources: docs.pacifica.fi "Orders", "Order types", "Self-Trade Prevention", "Tick and lot size", "Margin & Leverage"
+and "Error codes" (2026). Stops wait in the matching engine under the id that they keep. Texts other than those of
+the recorded answers are unverified, and so are the statements marked as such.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ BATCH_MAX: Final = 10
 PRICE_MAX: Final = 1_000_000
 _UUID: Final = re.compile(r"(urn:uuid:|\{)?[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?\Z")
 TIFS: Final = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "ALO": TimeInForce.GTC, "TOB": TimeInForce.GTC}
-# The middle of the book is watched as the mark: that of the simulation follows it.
+# The mid of the book is watched as the mark: the simulation's mark follows it.
 TRIGGERS: Final = {"mark_price": TriggerBy.MARK, "last_trade_price": TriggerBy.LAST, "mid_price": TriggerBy.MARK}
-TRIGGER_USUAL: Final = "mid_price"  # of who does not say, as the venue's own client warns
-WHOLE_USD: Final = 1_000_000_000  # of a stop that closes whatever there is; it is cut to that
-ACTIONS: Final = {  # of a batch: what each is signed as
+TRIGGER_USUAL: Final = "mid_price"  # by default, as the venue's own client warns
+WHOLE_USD: Final = 1_000_000_000  # for a stop that closes the whole position, to which it is cut
+ACTIONS: Final = {  # of a batch: the signed operation of each
     "Create": "create_order",
     "CreateMarket": "create_market_order",
     "Cancel": "cancel_order",
@@ -65,7 +65,7 @@ Handler = Callable[[SimAccount, Params, int], Any]
 
 
 class Trading:
-    """Carries out the signed operations of one exchange that an agent may ask for, by their names."""
+    """Carries out the signed operations of one exchange that an agent may request, by their names."""
 
     def __init__(self, exchange: SimExchange, public: PublicData) -> None:
         self.exchange = exchange
@@ -83,7 +83,7 @@ class Trading:
         return _units(said, i.size_decimals, i.core.lot)
 
     def _check_worth(self, account: SimAccount, at: int, price: int, size: int) -> None:
-        """Raises Refused for less than ten dollars, and for what is too much."""
+        """Raises Refused below ten dollars, and above the maximum."""
         i = self.exchange.instruments[at]
         if money_units(i.notional_min) <= i.notional_units(price, size) <= ORDER_MAX * 10**18:
             return
@@ -95,7 +95,7 @@ class Trading:
 
     @staticmethod
     def _client_id(account: SimAccount, said: object) -> str:
-        """Returns a UUID that the account has not used, as far back as it is remembered."""
+        """Returns a UUID that the account has not used, as far as it remembers."""
         if said is None:
             return ""
         if not isinstance(said, str) or not _UUID.match(said):
@@ -133,7 +133,7 @@ class Trading:
         return self._placed(account, at, body, now, side=side, price=price, size=size, **terms)
 
     def _behind_best(self, at: int, side: Side, price: int) -> int:
-        """Where an order that would take is put: one tick behind the best of the other side."""
+        """Returns the price for an order that would take: one tick behind the best of the other side."""
         best = self.exchange.board.levels(at, side.opposite, 1)
         if not best:
             return price
@@ -141,8 +141,8 @@ class Trading:
         return min(price, edge) if side is Side.BUY else max(price, edge)
 
     def create_market_order(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
-        """Takes what is displayed up to its slippage (percent) behind the middle of the book; what that is of is
-        unverified."""
+        """Takes displayed liquidity up to its slippage (percent) from the mid of the book; the venue's base of the
+        slippage is unverified."""
         at, side = self._head(body)
         size, slippage = self._size(at, body.get("amount")), _decimal(body.get("slippage_percent"))
         if not 0 <= slippage <= 100:
@@ -159,7 +159,7 @@ class Trading:
         return self._placed(account, at, body, now, side=side, price=price, size=size, **terms)
 
     def _placed(self, account: SimAccount, at: int, body: Params, now: int, **terms: Any) -> dict[str, Any]:
-        """Enters an order, with what closes what it will have opened."""
+        """Enters an order, with the exits of the position that it opens."""
         client_id, against = self._client_id(account, body.get("client_order_id")), terms["side"].opposite
         stops = [self._exit(account, at, against, name, said, terms["size"]) for name, said in _exits(body)]
         wanted = _limit(**terms, client_id=client_id)
@@ -170,7 +170,8 @@ class Trading:
         return _named(order, body)
 
     def _enter(self, account: SimAccount, at: int, wanted: NewOrder, now: int) -> SimOrder:
-        """Raises Refused for what leaves no trace; a post-only order that would take is taken in, and rejected."""
+        """Enters an order. Raises Refused for one that leaves no trace; a post-only order that would take is
+        accepted, then rejected."""
         order = self.exchange.orders.place(account, at, now, wanted)
         if order.code and not order.filled and not order.is_open and order.code != OrderWouldCross.code:
             code = order.code
@@ -180,7 +181,7 @@ class Trading:
         return order
 
     def create_stop_order(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
-        """Places a stop; one that buys waits above the market, one that sells below it."""
+        """Places a stop; a buy waits above the market, a sell below it."""
         at, side = self._head(body)
         said = body.get("stop_order")
         if not isinstance(said, dict):
@@ -193,8 +194,7 @@ class Trading:
     def _stop(
         self, account: SimAccount, at: int, side: Side, kind: TriggerKind, said: Params, name: str, reduces: bool
     ) -> NewOrder:
-        """Returns the terms of a stop. name: what its type begins with. Without an amount it closes what there
-        is then."""
+        """Returns the terms of a stop. name: prefix of its type. Without an amount it closes the whole position."""
         i = self.exchange.instruments[at]
         stop = self._price(at, said.get("stop_price"))
         limit = self._price(at, said["limit_price"]) if said.get("limit_price") is not None else 0
@@ -239,7 +239,7 @@ class Trading:
         return _with(self._stop(account, at, side, kind, said, name, True), exit=name)
 
     def set_position_tpsl(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
-        """Of a position; one for all of it takes the place of the one before (unverified)."""
+        """Sets the exits of a position; one for all of it replaces the former one (unverified)."""
         at, side = self._head(body)
         if not (held := account.qty(at)):
             raise Refused(f"Position not found for {account.key}", 13)
@@ -260,7 +260,7 @@ class Trading:
     # --- changing ---------------------------------------------------------------------------------
 
     def _named(self, account: SimAccount, body: Params) -> SimOrder:
-        """Returns an order that works, by its id or its owner's. Raises Refused."""
+        """Returns a working order, by its id or its owner's. Raises Refused."""
         at, number, name = self.public.at(body.get("symbol")), body.get("order_id"), body.get("client_order_id")
         if number is None and name is None:
             raise Refused
@@ -274,8 +274,8 @@ class Trading:
         return order
 
     def edit_order(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
-        """Cancels an order and places another under its client id, which only adds; how much of the first was filled
-        does not count. That it only adds, and that the first is gone where the second is refused, is unverified."""
+        """Cancels an order and places another under its client id, which must be post-only; the fills of the first
+        do not count. The post-only rule, and the loss of the first if the second is refused, are unverified."""
         order = self._named(account, body)
         if order.trigger:
             raise Refused("Unsupported operation", 51)
@@ -312,14 +312,14 @@ class Trading:
     # --- leverage and margin ----------------------------------------------------------------------
 
     def update_leverage(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
-        """It is refused where it is what it was, and with a position it only rises (both unverified)."""
+        """Sets the leverage. Refused if unchanged; with a position it can only rise (both unverified)."""
         at, wanted = self.public.at(body.get("symbol")), body.get("leverage")
         before = account.leverage_of(at)
         if type(wanted) is not int or not 1 <= wanted <= self.exchange.instruments[at].leverage:
             raise Refused(f"Invalid leverage: {wanted}", 11)
         if wanted == before or (wanted < before and account.qty(at)):
             raise Refused(f"Invalid leverage: {wanted}", 11)
-        account.set_leverage(at, wanted)  # tried first: of what is refused nobody hears
+        account.set_leverage(at, wanted)  # first, because a refusal must not be reported
         free = int(account.money.available(self.exchange.currencies.index("USDC")))
         account.set_leverage(at, before)
         if free < 0:
@@ -357,12 +357,12 @@ def _named(order: SimOrder, body: Params) -> dict[str, Any]:
 
 
 def _client_id(said: str) -> str:
-    """Returns one text for all that mean the same UUID."""
+    """Returns the same text for all spellings of a UUID."""
     return str(UUID(said)) if _UUID.match(said) else said
 
 
 def _check_apart(*orders: NewOrder) -> None:
-    """Raises Refused for a client id that two orders of one request have."""
+    """Raises Refused for a client id used by two orders of one request."""
     names = [each.client_id for each in orders if each.client_id]
     for at, name in enumerate(names):
         if name in names[:at]:
@@ -374,27 +374,27 @@ def _exits(body: Params) -> list[tuple[str, Any]]:
 
 
 def _with(wanted: NewOrder, **extra: Any) -> NewOrder:
-    """Returns the same terms, and more that only this dialect knows."""
+    """Returns the terms with further facts of this dialect."""
     return structs.replace(wanted, extra={**wanted.extra, **extra})
 
 
 def _decimal(said: object) -> Decimal:
-    """Returns a number as text, or as JSON has it. Raises Refused."""
+    """Returns a number from text or JSON. Raises Refused."""
     text = said if isinstance(said, str) else str(said) if type(said) in (int, float) else ""
     try:
         value = Decimal(text)
     except InvalidOperation:
         raise Refused from None
-    # Beyond this no number is a price or an amount, and some would cost time to reckon with.
+    # Larger numbers are no price or amount, and some would take long to compute with.
     if not value.is_finite() or len(text) > 40 or abs(value.adjusted()) > 20:
         raise Refused
     return value
 
 
 def _units(said: object, decimals: int, step: int, most: int = 2**62) -> int:
-    """Returns a price or an amount at so many decimals. Raises Refused for what is no multiple of its step."""
+    """Returns a price or an amount at these decimals. Raises Refused if it is no multiple of its step."""
     units: Any = plain_units(said, decimals) if isinstance(said, str) else None
-    if units is None:  # it is written in another way
+    if units is None:  # another notation
         value = _decimal(said).scaleb(decimals)
         units = int(value) if value == value.to_integral_value() else 0
     if not 0 < units <= most or units % step:
@@ -403,7 +403,7 @@ def _units(said: object, decimals: int, step: int, most: int = 2**62) -> int:
 
 
 def usd_units(said: object) -> int:
-    """USDC of at most six decimals, 1e-18. Raises Refused."""
+    """Returns USDC of at most six decimals, in 1e-18. Raises Refused."""
     value = _decimal(said)
     if value <= 0 or value != round(value, 6):
         raise Refused("Invalid amount", 59)

@@ -1,7 +1,7 @@
 """Pacifica in front of a simulated exchange: routes, envelopes, the WebSocket's calls.
 
-Perpetuals margined in USDC. Source: docs.pacifica.fi (2026), pacifica-fi/python-sdk and pacifica-mcp,
-ccxt 4.5.90; docs/reference/pacifica.md says line by line what is from where.
+Perpetuals margined in USDC. Source: docs.pacifica.fi (2026), pacifica-fi/python-sdk and pacifica-mcp, ccxt 4.5.90;
+docs/reference/pacifica.md names the source of each line.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ __all__ = ["Pacifica"]
 
 ROOT: Final = "/api/v1/"
 SOCKET: Final = "/ws"
-SILENT_NS: Final = 60 * SECOND  # of a client, then its connection ends
-# "Create limit order", "Batch order": some 200 ms; of a batch at random (ccxt quotes 100 to 300 ms).
+SILENT_NS: Final = 60 * SECOND  # a client silent for this long is disconnected
+# "Create limit order", "Batch order": some 200 ms; random for a batch (ccxt quotes 100 to 300 ms).
 NO_BUMP, ORDER_BUMP, BATCH_BUMP = (0, 0), (200 * MS, 200 * MS), (50 * MS, 100 * MS)
-CONNECTIONS_MAX: Final = 300  # of an address
+CONNECTIONS_MAX: Final = 300  # per address
 LIFE_NS: Final = 24 * 3600 * SECOND
 BY_SOCKET: Final = frozenset(
     {"create_order", "create_market_order", "edit_order", "cancel_order", "cancel_all_orders", "batch_orders"}
@@ -46,7 +46,7 @@ Owned = Callable[[SimAccount, Query, int], Any]
 
 
 class Pacifica(Streamed):
-    """Implements `Dialect`. limits: refuse who asks too much, as the venue does. balances: of a new wallet."""
+    """Implements `Dialect`. limits: refuse excess requests, as the venue does. balances: of a new wallet."""
 
     vocabulary = PacificaWords
     streams: Streams
@@ -82,7 +82,7 @@ class Pacifica(Streamed):
             return Reply.json(refused.body(), refused.status, {**headers, **refused.headers})
 
     def _spend(self, headers: dict[str, str], peer: str, path: str, now: int) -> dict[str, Any]:
-        """Of the main account whose API config key a request names, or of its address. Raises Refused."""
+        """Charges the main account of a request's API config key, or its address. Raises Refused."""
         name = headers.get("pf-api-key", "")
         if not name:
             return self.limits.spend(peer, path, now, has_key=False)
@@ -113,7 +113,7 @@ class Pacifica(Streamed):
         if path not in PATHS:
             raise Refused("Not Found", 404)
         found = self._carry_out(PATHS[path], body, now)
-        if path.startswith("orders/") and "order_id" in found:  # by REST no more is said
+        if path.startswith("orders/") and "order_id" in found:  # REST answers have no more fields
             return None if "cancel" in path else {"order_id": found["order_id"]}
         return found
 
@@ -144,8 +144,8 @@ class Pacifica(Streamed):
         return {"results": results}
 
     def speed_bump(self, path: str, data: bytes) -> tuple[int, int]:
-        """Returns how long a request waits before it is carried out, least and most, ns: orders that may take do. path:
-        "" of a message of the WebSocket."""
+        """Returns the delay of a request, minimum and maximum, ns: orders that may take have one. path: "" for a
+        message of the WebSocket."""
         try:
             body = _object(data)
         except Refused:
@@ -226,7 +226,7 @@ class Pacifica(Streamed):
                 self._call(connection, request.get("id"), params, now)
 
     def _call(self, connection: Connection, number: object, params: object, now: int) -> None:
-        """`{"id": .., "params": {operation: body}}`."""
+        """Handles `{"id": .., "params": {operation: body}}`."""
         operation, body = next(iter(params.items()), ("", None)) if isinstance(params, dict) else ("", None)
         answer: dict[str, Any] = {"id": number, "type": operation, "t": ms(now + self.skew)}
         try:

@@ -1,8 +1,8 @@
-"""How Pacifica writes numbers, orders and refusals, by REST and by WebSocket.
+"""Formats numbers, orders and refusals like Pacifica, for REST and WebSocket.
 
-Prices, amounts and money are decimals as text without trailing zeros, money with six decimals, times
-whole milliseconds. Sources: docs.pacifica.fi "Get open orders", "Get order history", "Account order
-updates", "Error codes" (2026), and the answers that ccxt 4.5.90 quotes.
+Prices, amounts and money are decimals as text without trailing zeros, money with six decimals, times whole
+milliseconds. Sources: docs.pacifica.fi "Get open orders", "Get order history", "Account order updates", "Error
+codes" (2026), and the answers that ccxt 4.5.90 quotes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ T = TypeVar("T")
 USDC_DECIMALS: Final = 6
 BAD_REQUEST: Final = "Bad Request"
 _STATES: Final = {state: word for word, state in STATES.items()} | {OrderState.EXPIRED: "cancelled"}
-# What ended an order, where it is not its owner: "Self-Trade Prevention" calls such orders rejected.
+# The reasons of ends other than by the owner: "Self-Trade Prevention" calls such orders rejected.
 _REJECTS: Final = {OrderWouldCross.code: "post_only_rejected", SelfTrade.code: "self_trade_prevented"}
 _FORCED: Final = (InsufficientFunds.code, ReduceOnlyViolated.code)
 _NEWS: Final = {
@@ -61,12 +61,11 @@ _LAST_NEWS: Final = {
     OrderState.TRIGGERED: OrderNews.TRIGGERED,
     OrderState.ACCEPTED: OrderNews.ACCEPTED,
 }
-_ENDED: Final = frozenset((*_REJECTS.values(), "cancel", "force_cancel", "expired"))  # what is a reason
+_ENDED: Final = frozenset((*_REJECTS.values(), "cancel", "force_cancel", "expired"))  # these count as reasons
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a failure
-    """Says that a request is answered with an error. code: of the business error, with status 422; else it echoes the
-    status."""
+    """Refuses a request. code: of the business error, with status 422; else it equals the status."""
 
     def __init__(self, text: str = BAD_REQUEST, code: int = 400, *, status: int = 0, name: str = "") -> None:
         super().__init__(text)
@@ -80,13 +79,13 @@ class Refused(Exception):  # noqa: N818 - an answer, not a failure
 
     @property
     def socket_code(self) -> int:
-        """As answers of the WebSocket say it."""
+        """Returns the code in the WebSocket's form."""
         by_name = {"signature_verification_failed": 401, "unauthorized_signer": 402}
         return by_name.get(self.name, 420 if self.status == 422 else self.status)
 
 
 def meant(words: Mapping[str, T], said: object, refused: Refused | None = None) -> T:
-    """Returns what a word means. Raises `refused`, or Refused, for what is none of them."""
+    """Returns the value of a word. Raises `refused`, or Refused, for an unknown one."""
     if not isinstance(said, str) or said not in words:
         raise refused or Refused
     return words[said]
@@ -101,7 +100,7 @@ def ms(time: int) -> int:
 
 
 def usdc(units: int, *, is_cost: bool = False) -> str:
-    """Money of 1e-18 in six decimals. Down, a cost up: nobody is shown more than there is."""
+    """Formats money of 1e-18 with six decimals, rounded down, a cost up: never more than there is."""
     step = 10 ** (MONEY_DECIMALS - USDC_DECIMALS)
     return units_text(-(-units // step) if is_cost else units // step, USDC_DECIMALS, 0)
 
@@ -119,7 +118,7 @@ def size_text(i: Instrument, size: int) -> str:
 
 
 def mean_text(i: Instrument, cost: int, size: int) -> str:
-    """Returns what a sum of price times size is for each, six decimals."""
+    """Returns the average of a sum of price times size, six decimals."""
     mean = Decimal(cost) / size if size else Decimal(0)
     return decimal_text(round(mean.scaleb(-i.price_decimals), USDC_DECIMALS))
 
@@ -137,11 +136,11 @@ HISTORY: Final = columns(
     "order_id client_order_id symbol side initial_price:price average_filled_price amount:initial_amount "
     f"filled_amount order_status order_type reason {_COMMON} created_at updated_at"
 )
-EVENT: Final = columns(  # of what happened to an order; its price where it was filled
+EVENT: Final = columns(  # of an order's events; the price of a fill
     "history_id order_id client_order_id symbol side price:event_price initial_amount filled_amount "
     f"cancelled_amount event_type order_type order_status {_COMMON} created_at:updated_at"
 )
-ORDER: Final = columns(  # of `account_orders`; what follows `ot` is unverified
+ORDER: Final = columns(  # of `account_orders`; the columns after `ot` are unverified
     "i:order_id I:client_order_id s:symbol d:side ip:price p:average_filled_price a:initial_amount f:filled_amount "
     "c:cancelled_amount os:order_status ot:order_type sp:stop_price si:stop_parent_order_id tp:trigger_price_type "
     "r:reduce_only ct:created_at ut:updated_at"
@@ -149,14 +148,14 @@ ORDER: Final = columns(  # of `account_orders`; what follows `ot` is unverified
 
 
 def order_row(i: Instrument, order: SimOrder, report: OrderReport | None = None) -> dict[str, Any]:
-    """Returns an order as it stands, or as it was when something was reported of it: all columns there are."""
+    """Returns all columns of an order, now or at the time of a report."""
     state, filled, cost, code, updated = order.state, order.filled, order.cost, order.code, order.updated
     news, last = _LAST_NEWS.get(state), 0
     if report is not None:
         state, filled, cost, code, updated = report.state, report.filled, report.cost, report.code, report.time
         news, last = report.news, report.fill.price if report.fill else 0
     kind = str(order.extra.get("kind", "market"))  # the venue's own are market orders
-    amount = order.extra.get("amount", order.size)  # as it was sent: reduce-only may have cut it
+    amount = order.extra.get("amount", order.size)  # as sent: reduce-only may have cut it
     is_market = kind.endswith("market")
     price, last_price = "0" if is_market else price_text(i, order.price), price_text(i, last)
     event = "fulfill_market" if is_market else "fulfill_limit"

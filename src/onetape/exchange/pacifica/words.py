@@ -1,4 +1,4 @@
-"""What requests and messages of Pacifica are about, and how it says its errors."""
+"""Reads Pacifica's requests and messages for fault rules, and writes its errors."""
 
 from __future__ import annotations
 

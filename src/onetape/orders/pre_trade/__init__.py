@@ -1,1 +1,1 @@
-"""What an order passes before it leaves."""
+"""The checks of an order before it leaves."""

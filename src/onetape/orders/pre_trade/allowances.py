@@ -1,4 +1,4 @@
-"""What an order uses up: rates and money."""
+"""Pre-trade rules on what an order consumes: rates and money."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onetape.orders.backing import Spending, free_funds, spending
 from onetape.orders.filters import NOT_MEASURED, Measure, Refusal
 from onetape.orders.pre_trade.view import View
 
-_SPOT: Final = Kind.SPOT  # named once: looked up at its class it costs as much as a call
+_SPOT: Final = Kind.SPOT  # bound once: a lookup at its class costs as much as a call
 
 
 def is_counted(view: View) -> bool:
@@ -32,7 +32,7 @@ def too_fast(view: View) -> Refusal | None:
 
 
 def robot_rate(view: View) -> Measure:
-    """Limits a robot's orders a second; what it has saved up and used counts as sent in that time."""
+    """Limits a robot's orders a second; saved allowance that it has used counts as sent in that time."""
     if not view.rate:
         return NOT_MEASURED
     sent = -(-view.state.rates.ahead_ns(view.robot, view.now) * view.rate // SECOND)
@@ -79,7 +79,7 @@ def may_be_unpaid(view: View) -> bool:
 
 
 def unpaid(view: View) -> Refusal | None:
-    """Refuses a spot order that the balance cannot pay; of margin the venue knows more than we do."""
+    """Refuses a spot order that the balance cannot pay; with margin, the venue has better information than we do."""
     if view.instrument.kind is not _SPOT or not view.state.ready:
         return None
     wanted = _wanted(view)

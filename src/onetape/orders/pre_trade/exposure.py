@@ -1,4 +1,4 @@
-"""What an order would do to what is held and to what works: own orders, reductions, limits."""
+"""Pre-trade rules on positions and working orders: own orders, reductions, limits."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from onetape.orders.filters import NOT_MEASURED, Measure, Refusal, away, beyond_
 from onetape.orders.order import waits
 from onetape.orders.pre_trade.view import View
 
-_NO_TRIGGER: Final = TriggerBy.NONE  # named once: looked up at its class it costs as much as a call
+_NO_TRIGGER: Final = TriggerBy.NONE  # bound once: a lookup at its class costs as much as a call
 
 
 def meets(view: View) -> Refusal | None:
-    """Refuses a robot's order that would trade with another one of the same account. (One that is amended is on the
-    side that is not looked at.)"""
+    """Refuses a robot's order that would trade with another one of the same account. (An amended order is on the side
+    that is not compared.)"""
     spec = view.spec
     if view.is_inside or spec.post_only or spec.trigger_by is not _NO_TRIGGER:
         return None
@@ -51,8 +51,8 @@ def own_orders(view: View) -> Measure:
 
 
 def _taking(view: View) -> int:
-    """Returns what may take from the book before an order of that side: of market type, or nobody knows yet that it is
-    in the book."""
+    """Returns the quantity of own orders of that side that may take from the book first: market orders, and orders not
+    confirmed to be in the book."""
     spec, manager = view.spec, view.state.manager
     return sum(
         each.worst_left
@@ -82,11 +82,11 @@ def share(view: View) -> Measure:
 
 
 def beyond_held(view: View) -> Refusal | None:
-    """Refuses a reduction of more than is held. While the account is not reconciled that is not known, and the venue
-    judges. So it does when a trigger fires: what is held then counts."""
+    """Refuses a reduction larger than the position. While the account is not reconciled the position is unknown, and
+    the venue decides; also for a trigger, which applies to the position at that time."""
     spec, state = view.spec, view.state
     if spec.reduce_only and not state.manager.venue.traits.positions:
-        # Rather than forgotten: there it would be an order like any other.
+        # Refused rather than ignored: it would be an ordinary order.
         return Refusal.of(ReduceOnlyViolated, "a spot account has no position to reduce")
     if not view.reduces or not state.ready or spec.trigger_by is not _NO_TRIGGER:
         return None
@@ -165,7 +165,7 @@ def open_value(view: View) -> Measure:
 
 
 def _open_value(view: View) -> int | None:
-    """Returns the value of the order and of all that works in its currency; None: unknown, for want of a price."""
+    """Returns the value of the order and of all working orders in its currency; None: a price is missing."""
     state, settle = view.state, view.instrument.settle
     total = _value(view, view.spec, view.left)
     for order in state.manager.open.values():
@@ -188,8 +188,8 @@ def _value(view: View, spec: OrderSpec, size: int) -> int | None:
 
 
 def _dearest(side: Side, limit: int, market: int) -> int:
-    """Returns the price that an order is valued by, 0: none is known. A sale below the market trades at the market's.
-    limit: 0, it has none."""
+    """Returns the price that an order is valued by, 0: unknown. A sale with a limit below the market is valued at the
+    market. limit: 0: none."""
     return max(limit, market) if side is Side.SELL else limit or market
 
 
@@ -236,7 +236,7 @@ def above_position_max(view: View) -> Refusal | None:
 
 
 def position(view: View) -> Measure:
-    """Returns the position that it may come to, a short one below 0."""
+    """Returns the position that could result, a short one below 0."""
     worst = _worst(view) * view.spec.side.sign
     return _of_most(view, worst, view.state.limits.position_max.get(view.spec.symbol, 0))
 

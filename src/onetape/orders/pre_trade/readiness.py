@@ -1,4 +1,4 @@
-"""Whether an order may be asked for by whoever asks, and whether new risk may be taken on now."""
+"""Pre-trade rules on the request itself, and on whether new risk may be taken now."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def symbol(view: View) -> Measure:
 
 
 def long_id(view: View) -> Refusal | None:
-    # Many lives of a robot, or many orders: a new name begins anew.
+    # After many restarts of a robot, or many orders: a new robot name starts short ids again.
     chars = view.state.manager.venue.client_id_chars
     if len(view.client_id) <= chars:
         return None
@@ -69,8 +69,8 @@ def taken(view: View) -> Refusal | None:
 
 
 def of_other_side(view: View) -> Refusal | None:
-    """The venue would refuse it, after other orders of the same decision may have filled. Where the mode was
-    changed `account mode` speaks."""
+    """Refuses a position side that the account's mode does not have, because the venue would, possibly after other
+    orders of the same decision have filled. If the mode was changed, the rule `account mode` refuses instead."""
     mode, side = view.state.manager.mode, view.spec.position_side
     if mode is None or mode.hedge is not (side is PositionSide.BOTH) or other_mode(view) is not None:
         return None
@@ -153,7 +153,7 @@ def halt(view: View) -> Measure:
 
 
 def by_robot(view: View) -> Refusal | None:
-    """Refuses a robot's order, reductions too, at the highest level of danger."""
+    """Refuses a robot's order, reductions too, at the highest danger level."""
     halt = _halt(view)
     if halt is None or halt.level < Level.HANDS or view.is_by_hand:
         return None

@@ -1,18 +1,16 @@
-"""What an order passes before it leaves: one list of rules, in the order in which they are asked.
+"""The pre-trade checks of an order: one list of rules, in the order in which they are tested.
 
-A new order, an amendment (the order that it makes, in the place of the old one) and what is left of
-an order that is placed again are judged by this list, whoever asks. A dry run and the documentation
-are made from it, too. An entry has its name, the errors that it refuses with, whether a true
-reduction passes it, how it is broken, and its measure: the figure that it looks at and the limit
-that it is held to, as text. Pure; only `take` counts, once an order has come so far.
+A new order, an amendment (as the order that replaces the old one) and the rest of an order that is placed again are
+tested by this list, whoever requests them. A dry run and the documentation are made from it, too. An entry has its
+name, the errors that it refuses with, whether a true reduction passes it, its test, and its measure: the figure that it
+compares and the limit, as text. Pure; only `take` counts, for an order that has passed so far.
 
-A reduction can only take off what is held. It passes what stops new risk: the kill switch, lost and
-silent streams, unknown orders, the account's mode and every limit of ours. It does not pass what
-would be none: more than is held less what works to reduce it, or a trade with an order of our own,
-which would leave the position as it is; nor a rule of the venue, which would refuse it. The venue's
-band is measured by the last price that is known: on a silent market it is wider for a reduction,
-the longer the more. Kill switch, halts, lease and protection let also pass a plain order that takes
-off what is held. Cancels always pass, and are not asked about here.
+A reduction can only reduce a position. It passes the rules that stop new risk: the kill switch, lost and silent
+streams, unknown orders, the account's mode and every limit of ours. It does not pass if it would be none: more than the
+position less the working reductions, or a trade with an order of our own, which would leave the position unchanged; nor
+against a rule of the venue, which would refuse it. The venue's band is measured by the last price: on a silent market
+the band widens with time for a reduction. Kill switch, halts, lease and protection also pass a plain order that reduces
+a position. Cancels always pass, and are not tested.
 """
 
 from __future__ import annotations
@@ -51,12 +49,12 @@ __all__ = ["RULES", "Check", "Rule", "checks", "refusal_of"]
 
 
 class Rule(NamedTuple):
-    """Is one rule of the pre-trade list.
+    """One rule of the pre-trade list.
 
-    broken: why not, None: it is kept.
-    reduction: whether a reduction passes it unasked.
-    take: what an order that has come past it counts for.
-    may_be_broken: False: this rule and its neighbours that ask the same are kept, and take nothing.
+    broken: returns why the rule refuses, None: it passes.
+    reduction: True: a reduction passes without a test.
+    take: counts an order that has passed this rule.
+    may_be_broken: if False, this rule and its neighbours with the same function pass, and count nothing.
     """
 
     name: str
@@ -69,8 +67,7 @@ class Rule(NamedTuple):
 
 
 class Check(NamedTuple):
-    """Is the outcome of one rule for an order. refusal: how it is broken, None: it is not. A figure or a limit that a
-    rule does not have is None."""
+    """The outcome of one rule for an order. refusal: None: passed. figure, limit: None: the rule has none."""
 
     rule: str
     refusal: Refusal | None
@@ -78,7 +75,7 @@ class Check(NamedTuple):
     limit: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Renders `rule`, `passed`, `figure`, `limit`, and where it is broken `code`, `name` and `reason`."""
+        """Renders `rule`, `passed`, `figure`, `limit`, and if refused `code`, `name` and `reason`."""
         shown = {"rule": self.rule, "passed": self.refusal is None, "figure": self.figure, "limit": self.limit}
         if self.refusal is None:
             return shown
@@ -86,8 +83,8 @@ class Check(NamedTuple):
 
 
 def refusal_of(view: View) -> Refusal | None:
-    """Returns the first rule that is broken, with its name before the words; None where none is. An order that has come
-    so far is counted against the rates."""
+    """Returns the refusal of the first broken rule, with its name before the text; None: all pass. An order that gets
+    to the rate rules is counted."""
     for may_be_broken, tests, takes in _STEPS[view.reduces]:
         if may_be_broken(view):
             for broken, rule in tests:
@@ -101,7 +98,7 @@ def refusal_of(view: View) -> Refusal | None:
 
 def checks(view: View) -> list[Check]:
     """Returns the outcome of each rule, in the same order. Nothing is counted."""
-    if not view.is_listed:  # of what is not listed nothing else can be said
+    if not view.is_listed:  # nothing else can be tested
         rule = RULES[0]
         return [Check(rule.name, _refusal(rule, view), *rule.measure(view))]
     found = []
@@ -144,7 +141,7 @@ def _of_venue(rule: VenueRule) -> Rule:
 
 
 def _together(may_be_broken: Callable[[View], bool], *rules: Rule) -> Iterator[Rule]:
-    """Tests several rules at once, as nearly all orders keep them."""
+    """Groups rules under one cheap test, which nearly all orders pass."""
     return (rule._replace(may_be_broken=may_be_broken) for rule in rules)
 
 
@@ -164,7 +161,7 @@ RULES: Final = (
         Rule("halt", readiness.HALTED, readiness.halted, readiness.halt, True),
         Rule("guardian", (NoGuardian,), readiness.unguarded, readiness.lease, True),
         Rule("protection", (NotProtected,), readiness.unprotected, readiness.protection, True),
-        # A silent stream has the account reconciled: that it is silent says more.
+        # A silent stream also leaves the account unreconciled; its silence is the better reason, so it comes first.
         Rule("account stream", (StaleData,), readiness.deaf, readiness.account_stream, True),
         Rule("reconciled", (VenueUnavailable,), readiness.not_reconciled, readiness.reconciled, True),
         Rule("market data", (StaleData,), readiness.silent, readiness.silence, True),
@@ -202,7 +199,7 @@ RULES: Final = (
         ),
         Rule("order rate", (OrderRate,), allowances.too_many, allowances.rate, True, take=allowances.count),
     ),
-    # Money is asked for last: what lacks nothing else may wait for it.
+    # Money is tested last: an order that lacks only money may wait for it.
     *_together(
         allowances.may_be_unpaid,
         Rule("money", (InsufficientFunds,), allowances.unpaid, allowances.spot_money),
@@ -210,8 +207,8 @@ RULES: Final = (
     ),
 )
 
-# The list as it is walked: whether rules that stand together may be broken, which are asked then,
-# and what is counted. Plain tuples, which Python takes apart the fastest.
+# The list as it is executed: a group's cheap test, its rules, and its counters. Plain tuples, which Python unpacks
+# fastest.
 _Tests = tuple[tuple[Callable[[View], Refusal | None], Rule], ...]
 _Step = tuple[Callable[[View], object], _Tests, tuple[Callable[[View], None], ...]]
 
