@@ -155,7 +155,7 @@ def test_the_commands_name_a_stop_with_its_trigger_and_a_fee_with_its_currency(
     assert limit.split() == f"main mm {SYMBOL} buy limit 56000.0 - 0.010 0.000 SUBMITTED t".split()
 
     assert run(["fills", *options]) == 0
-    assert capsys.readouterr().out.splitlines()[-1].split()[-3:] == ["0.1", "USDT", "maker"]
+    assert capsys.readouterr().out.splitlines()[-1].split()[-3:] == ["0.10", "USDT", "maker"]
 
 
 def test_why_a_cancel_was_refused_is_shown_until_the_next_word_about_its_order(tmp_path: Path, tape: Tape) -> None:
@@ -211,7 +211,7 @@ def test_a_position_is_shown_with_its_price_and_currency_and_rounded_for_a_reade
     assert (row["price"], row["currency"], row["unrealized"]) == ("60300", "USDT", "3.5998")
     assert run(["positions", "--home", str(tmp_path), "--config", str(tmp_path / "onetape.toml")]) == 0
     heads, line, of_when = capsys.readouterr().out.splitlines()
-    assert of_when == "no gateway of main runs: as its journal ends, at the last quote there"
+    assert of_when == "no gateway of main runs: shown as of the end of its journal, at its last quote"
     assert heads.split()[-4:] == ["price", "unrealized", "realized", "currency"]
     assert line.split()[-4:] == ["60300", "3.60", "0.00", "USDT"]
 

@@ -274,7 +274,7 @@ def test_where_a_gateway_is_away_nobody_says_that_there_is_nothing():
 
 def test_a_flatten_says_that_the_kill_switch_is_on_and_how_it_goes_off(world):
     shown = copied_process.run("flatten", "--home", world.home, "--config", world.folder / "onetape.toml")
-    assert "kill switch of main on" in shown.stdout and "onetape send gateway:main unkill" in shown.stdout
+    assert "kill switch of main is on" in shown.stdout and "onetape send gateway:main unkill" in shown.stdout
     denied = world.run("buy", SYMBOL, "0.010", code=5)
     assert "onetape send gateway:ACCOUNT unkill" in denied["orders"][0]["reason"]
     one = copied_process.run(

@@ -128,7 +128,7 @@ def test_the_command_says_the_first_difference(runs, tmp_path):
 
     a, b = map(str, runs)
     said = onetape(a, b, "--db", "sqlite:///x.db", "--no-states")
-    assert re.search(r"decisions: \d+ of \d+ equal\n  the first that is not: binance:BTC", said)
+    assert re.search(r"decisions: \d+ of \d+ equal\n  the first difference: binance:BTC", said)
     answer = json.loads(onetape(a, b, "--db", "sqlite:///x.db", "--no-states", "--json"))
     assert [each["run"] for each in answer["runs"]] == ["monday", "tuesday"]
     for wrong in ((a, b), (a, b, a, "--db", "sqlite:///x.db"), (a, b, "--parquet", "p")):

@@ -64,7 +64,7 @@ def test_a_run_says_how_blind_its_fills_were(tmp_path: Path) -> None:
     assert row == {"symbol": BTC, **conflation_of(tape)[1].as_json()}
     [line] = [each for each in done.assumptions if each.key == "conflation"]
     assert "every 100 ms" in line.text
-    assert "33% of the prints" in line.text
+    assert "33% of the trades" in line.text
     assert "25% came after" in line.text
     assert line.bias == 1
 

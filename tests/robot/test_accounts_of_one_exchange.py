@@ -273,7 +273,7 @@ def test_two_accounts_of_one_exchange_in_hedge_mode_are_refused(tmp_path):
     for gateway in robot.gateways.values():
         gateway.hedge = True
     try:
-        with pytest.raises(BadConfig, match="two accounts of binance in hedge mode"):
+        with pytest.raises(BadConfig, match="two accounts of binance cannot both be in hedge mode"):
             open_live(robot.options, robot.gateways)
     finally:
         for gateway in robot.gateways.values():

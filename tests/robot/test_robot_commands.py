@@ -172,7 +172,7 @@ def refuse(home: Home) -> None:
         ("spread_ticks=501",): (2, "at most 500"),
         ("symbol=binance:ETH/USDT:USDT",): (2, "read at the start"),
         ("size=0.5", "spread_ticks=0"): (2, "at least 1"),
-        (): (2, "takes name=value"),
+        (): (2, "params needs NAME=VALUE"),
     }
     before = len(commands_of(journal(home)))
     for fields, (code, words) in cases.items():
