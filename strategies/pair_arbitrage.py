@@ -7,8 +7,7 @@ class Leg(Strategy):  # holds the parent's target of one symbol
     symbol: str = ""
 
     def on_start(self):
-        # failed orders; whether its gateway is away
-        self.failed, self.lost, self.venue = 0, set(), self.symbol.partition(":")[0]
+        self.failed, self.lost, self.venue = 0, set(), self.symbol.partition(":")[0]  # failed orders; lost gateways
         self.subscribe(self.symbol, quotes=True)
 
     def on_order(self, order):
