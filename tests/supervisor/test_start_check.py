@@ -129,7 +129,7 @@ def test_a_strategy_that_ends_or_hangs_when_it_is_loaded_harms_nobody(tmp_path: 
     (tmp_path / "ends.py").write_text("import os\nos._exit(0)\n")
     config = CONFIG + '[robots.ends]\nstrategy = "ends.py"\naccount = "main"\n'
     (found,) = findings(tmp_path, config)
-    assert found.startswith("STRATEGY_ERROR: robot ends: its process ended")
+    assert found.startswith("STRATEGY_ERROR: robot ends: loading the strategy ended its process")
 
 
 def test_what_is_all_right_is_not_refused(tmp_path: Path):
