@@ -51,7 +51,7 @@ def held(home: Home) -> float:
 def test_a_limit_that_is_lost_halts_by_itself_and_until_it_is_lifted_only_reductions_pass(tmp_path):
     with Home(tmp_path, CONFIG, IDLE) as home:
         home.run("up")
-        wait_for(lambda: "profit 0 USDT" in table(home.run("status")))
+        wait_for(lambda: "profit 0.00 USDT" in table(home.run("status")))
         home.run("send", "gateway:main", "kill", "reason=lunch")
         wait_for(lambda: "account main  kill switch on: lunch" in table(home.run("status")))
         home.run("send", "gateway:main", "unkill")

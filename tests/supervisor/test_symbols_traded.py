@@ -72,5 +72,5 @@ def test_many_symbols_are_one_parameter_as_text_or_as_a_list():
 
 
 def test_a_strategy_that_names_nothing_is_told_so():
-    with pytest.raises(BadConfig, match="names what it trades"):
+    with pytest.raises(BadConfig, match="no parameter of the strategy names a symbol to trade"):
         symbols(Nameless)
