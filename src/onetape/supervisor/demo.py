@@ -88,14 +88,14 @@ def run_demo(
             raise
         doing("reports")
         results = [robot.close(keep=True) for robot in robots]
-    say("proof: every run again from its tape, and once more from what it was told")
+    say("proof: each run is replayed from its tape, and its decisions are made again from the same events")
     runs = [result for result in results if result is not None]
     events = sum(result.events for result in runs)
     proof = _prove([result.run for result in runs], doing, progress)
     same = "equal" if proof["parity_equal"] else "DIFFERENT"
     say(
         f"replayed {events:,} events, {proof['actions']:,} actions, {proof['replay_divergences']} divergences; "
-        f"decisions on the same news: {same}"
+        f"decisions on the same events: {same}"
     )
     report = runs[0].report
     if report is not None and not headless:
