@@ -302,6 +302,10 @@ def test_by_force_an_existing_sweep_is_replaced_and_nothing_else(tmp_path, code,
     replaced = run(code, sample, tmp_path, params={"fast": [3]}, out="s", force=True)
     assert replaced.frame["fast"].to_list() == [3]
     assert (replaced.path / RESULTS).read_text().count("\n") == 1
+    before = table(replaced)
+    with pytest.raises(BadInput):  # a slip in the data costs nothing
+        run(code, tmp_path / "no.tape", tmp_path, params={"fast": [3]}, out="s", force=True)
+    assert table(replaced) == before and [each.name for each in replaced.path.parent.iterdir()] == ["s"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
     with pytest.raises(BadConfig, match="is no sweep"):

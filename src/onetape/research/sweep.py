@@ -13,6 +13,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, fields
 from functools import partial
 from itertools import chain, groupby, islice
@@ -44,7 +45,7 @@ from onetape.research.variant import LOOKAHEAD_JOB
 from onetape.research.walk import Window, summarize_walk, test_jobs, train_job, windows_of
 from onetape.runs.options import Progress
 from onetape.runs.preparing import strategy_class
-from onetape.runs.recording import new_folders_removed
+from onetape.runs.recording import new_folders_removed, set_aside
 from onetape.security.private import private_folder
 
 __all__ = ["SweepOptions", "SweepResult", "divergence_of", "run_sweep", "sweep"]
@@ -137,12 +138,17 @@ def run_sweep(options: SweepOptions) -> SweepResult:
     folder = sweep_folder(options, strategy)
     is_replaced = options.force and not options.resume and is_sweep(folder)
     is_new = is_replaced or not is_sweep(folder)
-    lock = locked(folder, remove=is_new, replace=is_replaced)
-    with new_folders_removed(folder.parent, options.home / "tapes"), lock:
-        manifest = make_manifest(options, strategy, grid, folder)
-        manifest["search"] = {"sampler": options.sampler, "ahead": options.jobs or cores()} if options.trials else None
-        windows = _windows(manifest)
-        begin_sweep(folder, manifest, is_new=is_new)
+    if is_replaced:
+        with locked(folder, remove=False):  # raises where a process sweeps into it
+            pass
+    with new_folders_removed(folder.parent, options.home / "tapes"), ExitStack() as lock:
+        with set_aside(folder) if is_replaced else nullcontext():
+            lock.enter_context(locked(folder, remove=is_new))
+            manifest = make_manifest(options, strategy, grid, folder)
+            search = {"sampler": options.sampler, "ahead": options.jobs or cores()}
+            manifest["search"] = search if options.trials else None
+            windows = _windows(manifest)
+            begin_sweep(folder, manifest, is_new=is_new)
         work = _Work(options, manifest, folder, strategy)
         try:
             tries = min(options.trials or len(grid), len(grid))

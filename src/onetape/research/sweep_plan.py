@@ -102,9 +102,8 @@ def _is_begun(folder: Path) -> bool:
 
 
 @contextmanager
-def locked(folder: Path, *, remove: bool, replace: bool = False) -> Iterator[None]:
-    """Lock a folder for one sweep at a time. remove: delete the folder on a failure before its manifest; replace: first
-    delete what it holds."""
+def locked(folder: Path, *, remove: bool) -> Iterator[None]:
+    """Lock a folder for one sweep at a time. remove: delete the folder on a failure before its manifest."""
     private_folder(folder)
     file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -114,12 +113,6 @@ def locked(folder: Path, *, remove: bool, replace: bool = False) -> Iterator[Non
             raise JournalLocked(
                 f"another process is sweeping into {folder}", location="--out", todo="wait for it"
             ) from None
-        if replace:
-            for each in folder.iterdir():
-                if each.is_dir():
-                    shutil.rmtree(each)
-                elif each.name != ".lock":
-                    each.unlink()
         try:
             yield
         except BaseException:

@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -28,7 +28,7 @@ from onetape.runs.run_summary import RunResult, plan_facts, run_facts, why_no_or
 from onetape.security.private import make_private, private_folder
 from onetape.tape.prune import pin
 
-__all__ = ["begin_run", "new_folders_removed", "new_run", "record_run", "run_folder", "run_uuid"]
+__all__ = ["begin_run", "new_folders_removed", "new_run", "record_run", "run_folder", "run_uuid", "set_aside"]
 
 RUNNING: Final = "running"
 STOPPED: Final = "stopped"
@@ -38,23 +38,28 @@ STOPPED: Final = "stopped"
 def new_run(out: str | Path | None, home: Path, name: str, *, replace: bool = False) -> Iterator[Path]:
     """Create a new folder for a run, removed if the block fails. replace: an existing run of that name is set aside
     before and removed after; if the block fails it is restored."""
-    aside: Path | None = None
-    if replace and out is not None and ((path := _named(out, home)) / "run.toml").is_file():
-        path = path.resolve()
-        aside = path.with_name(f".{path.name}.replaced-{os.getpid()}")
-        path.rename(aside)
-    folder: Path | None = None
-    try:
+    is_replaced = replace and out is not None and (_named(out, home) / "run.toml").is_file()
+    with set_aside(_named(out, home).resolve()) if is_replaced and out is not None else nullcontext():
         folder = run_folder(out, home, name, todo="choose another name, or --force replaces a run")
-        yield folder
-    except BaseException:
-        if folder is not None:
+        try:
+            yield folder
+        except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
-        if aside is not None:
-            aside.rename(path)
+            raise
+
+
+@contextmanager
+def set_aside(path: Path) -> Iterator[None]:
+    """Move a run or sweep out of the way: removed after the block, restored where the block fails."""
+    aside = path.with_name(f".{path.name}.replaced-{os.getpid()}")
+    path.rename(aside)
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        aside.rename(path)
         raise
-    if aside is not None:
-        shutil.rmtree(aside, ignore_errors=True)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _named(out: str | Path, home: Path) -> Path:
