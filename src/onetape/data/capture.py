@@ -13,7 +13,7 @@ from onetape import _core
 from onetape.data.importer import Outcome, SinkFactory
 from onetape.data.instruments import Numbers, find_instrument, fitted
 from onetape.data.naming import Naming
-from onetape.data.rejects import RejectFile, reject_text
+from onetape.data.rejects import RejectFile
 from onetape.data.source import OnRead, Source
 from onetape.model.enums import Origin
 from onetape.model.errors import BadInput, InvariantViolation, UnknownSymbol, UsageError
@@ -154,9 +154,8 @@ class CaptureImporter:
         self._check_names(decoder, instruments)
         events = sink.counts()[0]
         if not events:
-            why = f": {reject_text(rejects.first)}" if rejects.first else ""
             raise BadInput(
-                f"no message could be read in {decoder.lines:,} lines{why}",
+                f"no message could be read in {decoder.lines:,} lines{rejects.why}",
                 location=", ".join(source.name for source in self._sources),
                 todo="check its first lines and its KIND",
             )
@@ -190,8 +189,7 @@ class CaptureImporter:
                 if not self._taken(decoder, decoder.feed(line.encode()), sink, rejects):
                     return False
             if decoder.rejected and sink is not None and rejects is not None:
-                why = f": {reject_text(rejects.first)}" if rejects.first else ""
-                raise BadInput(f"the seed book cannot be read{why}", location="--seed-book")
+                raise BadInput(f"the seed book cannot be read{rejects.why}", location="--seed-book")
         for index, source in enumerate(self._sources):
             decoder.begin_source(index)
             for chunk in source.chunks(self._on_read):

@@ -20,7 +20,7 @@ from onetape.data.cryptofeed_lines import Line, LineKind, lines_of, parse_line
 from onetape.data.importer import Outcome, SinkFactory
 from onetape.data.instruments import Numbers, find_instrument, fitted
 from onetape.data.naming import Naming
-from onetape.data.rejects import Reject, RejectFile, reject_text
+from onetape.data.rejects import Reject, RejectFile
 from onetape.data.source import OnRead, Source
 from onetape.model import catalogue
 from onetape.model.errors import BadInput, InvariantViolation, NotAvailable, UnknownSymbol, UsageError
@@ -111,9 +111,8 @@ class CryptofeedImporter:
         self, written: _Pass, instruments: list[Instrument], sink: _core.TapeSink, rejects: RejectFile
     ) -> Outcome:
         if not sink.counts()[0]:
-            why = f": {reject_text(rejects.first)}" if rejects.first else ""
             raise BadInput(
-                f"no message could be read{why}",
+                f"no message could be read{rejects.why}",
                 location=", ".join(self.source_names),
                 todo="check its first lines and its KIND",
             )

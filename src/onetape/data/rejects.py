@@ -35,6 +35,11 @@ class RejectFile:
         self._names = names
         self.first: Reject | None = None
 
+    @property
+    def why(self) -> str:
+        """Returns `: ` and the first reject in words, "" without any: the end of a sentence."""
+        return f": {reject_text(self.first)}" if self.first else ""
+
     def add(self, rejects: list[Reject]) -> None:
         """Append rejects."""
         if not rejects:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -67,9 +67,10 @@ def _add_income(result: RunResult, plan: RunPlan, journal: Path) -> None:
     if first.live is None or not plan.is_at_gateway:
         return
     ends = [each.last_sequence for each in plan.inputs]
+    earned = _earned(plan, first.live, ends)
     for name, cause in (("funding", Cause.FUNDING), ("interest", Cause.INTEREST)):
-        earned = _earned(plan, first.live, ends, (cause,))
-        setattr(result, name, money(sum(units for (_, currency), units in earned.items() if plan.counts(currency))))
+        own = (units for (of, _, currency), units in earned.items() if of is cause and plan.counts(currency))
+        setattr(result, name, money(sum(own)))
 
 
 def result_before(plan: RunPlan, journal: Path, first: LiveRobot, last: LiveRobot) -> dict[str, Any]:
@@ -80,23 +81,22 @@ def result_before(plan: RunPlan, journal: Path, first: LiveRobot, last: LiveRobo
     if earliest is None:
         return {"earlier_fills": fills}
     equity = Decimal(earliest[1]["equity"])
+    earned: dict[tuple[int, str], int] = {}
+    ends = [each.entries_after for each in last.seats]
+    for (_, number, currency), units in _earned(plan, first, ends).items():
+        earned[number, currency] = earned.get((number, currency), 0) + units
     return {
         "earlier_fills": fills,
         "began_with": equity,
         "brought": Decimal(earliest[1].get("brought", equity)),
-        "earned_before": {
-            key: money(units)
-            for key, units in _earned(plan, first, [each.entries_after for each in last.seats], _INCOME).items()
-        },
+        "earned_before": {key: money(units) for key, units in earned.items()},
     }
 
 
-def _earned(
-    plan: RunPlan, first: LiveRobot, ends: Sequence[int], causes: Collection[Cause]
-) -> dict[tuple[int, str], int]:
+def _earned(plan: RunPlan, first: LiveRobot, ends: Sequence[int]) -> dict[tuple[Cause, int, str], int]:
     """Returns what funding of own positions, or interest, has brought from the beginning of a run's first life on, by
-    number of the gateway and currency, 1e-18. ends: the last frame that counts, by gateway."""
-    earned: dict[tuple[int, str], int] = {}
+    cause, number of the gateway and currency, 1e-18. ends: the last frame that counts, by gateway."""
+    earned: dict[tuple[Cause, int, str], int] = {}
     for number, (gateway, begun, ended) in enumerate(zip(plan.inputs, first.seats, ends, strict=False)):
         began = traded_from(Path(gateway.path), begun)
         with JournalReader(Path(gateway.path)) as reader:
@@ -105,12 +105,13 @@ def _earned(
                 if frame.sequence > ended:
                     break
                 entry = unpack(frame.payload)
-                is_own = entry.cause in causes and (
+                is_own = entry.cause in _INCOME and (
                     entry.cause is not Cause.FUNDING or frame.sequence > began.get(entry.note, frame.sequence)
                 )
                 for holder, currency, amount, wallet in entry.legs if is_own else ():
                     if holder == begun.slot and not wallet:
-                        earned[number, currency] = earned.get((number, currency), 0) + amount
+                        key = (entry.cause, number, currency)
+                        earned[key] = earned.get(key, 0) + amount
     return earned
 
 
