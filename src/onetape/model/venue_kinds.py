@@ -15,23 +15,21 @@ __all__ = ["VENUE_KINDS", "VenueKind"]
 class VenueKind(NamedTuple):
     """A kind of venue. hedges: its accounts may hold both sides of a symbol; withdraws_to: extra fields required for
     an address of [accounts.X.withdraw]; takes_config_key: an account may have an `api_config_key`; sells_fee_asset:
-    the fee asset is bought on a market beside it, where money is real; is_checked: its clock, keys and market are
-    checked before anything trades there, and its market can be followed without an account; closed: when it ceased
-    operation, "": it has not."""
+    the fee asset is bought on a market beside it, where money is real; closed: when it ceased operation, "": it has
+    not."""
 
     folder: str
     hedges: bool = False
     withdraws_to: str = ""
     takes_config_key: bool = False
     sells_fee_asset: bool = False
-    is_checked: bool = False
     closed: str = ""
 
 
 VENUE_KINDS: Final = {
-    "binance-usdm": VenueKind("binance", hedges=True, withdraws_to="network", sells_fee_asset=True, is_checked=True),
-    "aster": VenueKind("aster", hedges=True, is_checked=True),
-    "pacifica": VenueKind("pacifica", takes_config_key=True, is_checked=True),
+    "binance-usdm": VenueKind("binance", hedges=True, withdraws_to="network", sells_fee_asset=True),
+    "aster": VenueKind("aster", hedges=True),
+    "pacifica": VenueKind("pacifica", takes_config_key=True),
     "bitmex": VenueKind("bitmex", closed="BitMEX closed on 23 September 2026"),
-    "kraken": VenueKind("kraken", withdraws_to="key", is_checked=True),
+    "kraken": VenueKind("kraken", withdraws_to="key"),
 }

@@ -48,7 +48,7 @@ __all__ = [
     "target_of",
 ]
 
-CHECKED: Final = tuple(name for name, each in VENUE_KINDS.items() if each.is_checked)
+CHECKED: Final = tuple(name for name, each in VENUE_KINDS.items() if not each.closed)
 
 
 @dataclass(frozen=True, slots=True)
