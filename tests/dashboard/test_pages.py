@@ -13,6 +13,8 @@ from urllib.parse import unquote
 import pytest
 
 from long_form import LONG
+from onetape.model.home import gateway_journal
+from onetape.model.time import format_time
 from waiting import wait_for
 from worlds.chromium_pipe import CHROMIUM, Chromium
 from worlds.pages import AXE, HOSTILE, MANY, PAGES, POISON, confirm, faults_of_access, fill_in, go, page_of, press, text
@@ -225,6 +227,16 @@ def test_the_slider_shows_the_moment_that_replay_shows_and_its_link_leads_there_
     page.wait("!document.querySelector('#moment')")
     go(page, link.removeprefix("#"))
     page.wait(there)
+
+
+def test_a_field_without_a_value_is_not_among_those_of_a_frame(home, page):
+    home.run("send", "gateway:main", "cancel_all")
+    journal = str(gateway_journal(home.home, "main"))
+    reply = home.wait_for(lambda: home.run("journal", "cat", journal, "--type", "reply"))[-1]
+    run = max((home.home / "runs").glob("*/run.toml")).parent.name
+    go(page, f"time/{run}/{format_time(reply['time'])}")
+    page.wait("document.querySelector('#had-frames')?.innerText.includes('status applied')")
+    assert page.js(NO_VALUE) == []
 
 
 def choose(page: Chromium, what: str, value: str) -> None:
@@ -481,8 +493,10 @@ def test_whatever_the_server_says_is_text_and_no_page_leaves_its_width(home, tmp
             check_of_text(page, place)
 
 
+# A null within JSON is data.
 NO_VALUE = r"""[...document.querySelectorAll("main *")].filter((each) => !each.children.length
-    && /undefined|NaN|\bnull\b|Infinity|\[object/.test(each.textContent)).map((each) => each.outerHTML.slice(0, 200))"""
+    && /undefined|NaN|(^|\s)null\b|Infinity|\[object/.test(each.textContent))
+    .map((each) => each.outerHTML.slice(0, 200))"""
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 50])

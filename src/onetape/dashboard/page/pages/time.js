@@ -226,7 +226,13 @@ function Books({ of }) {
     ${rows.filter(([, each]) => each.book).map(([symbol, each]) => html`<div class="scroll" key=${symbol}><table class="ladder"><caption class="unit">${symbol}${each.book.synced ? "" : " · not in step"}</caption><tbody>${each.book.bids.map((bid, index) => html`<tr key=${index}><td class="right unit">${bid[1]}</td><td class="right bid num">${bid[0]}</td><td class="ask num">${each.book.asks[index]?.[0] ?? ""}</td><td class="unit">${each.book.asks[index]?.[1] ?? ""}</td></tr>`)}</tbody></table></div>`)}`}<//>`;
 }
 
-const text = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+const text = (value) => (typeof value === "string" ? value : value === null ? "none" : JSON.stringify(value));
+
+/** The fields of a frame that have a value, in words. */
+const fieldsOf = (data) => {
+  const shown = Object.entries(data).filter(([name, value]) => value !== null && !/^ts_|_id$|flags/.test(name));
+  return shown.map(([name, value]) => `${name} ${text(value)}`).join("  ").slice(0, 300);
+};
 
 function Memory({ of }) {
   const columns = [
@@ -243,7 +249,7 @@ function Frames({ of }) {
     { head: "", cell: ([, when]) => (when === "now" ? html`<b>now</b>` : html`<span class="unit">${when}</span>`) },
     { head: "frame", right: true, cell: ([frame]) => frame.seq },
     { head: "what", cell: ([frame]) => `${frame.type} ${frame.symbol ?? ""}` },
-    { head: "data", cell: ([frame]) => html`<code class="wrap">${Object.entries(frame.data).filter(([name]) => !/^ts_|_id$|flags/.test(name)).map(([name, value]) => `${name} ${text(value)}`).join("  ").slice(0, 300)}</code>` },
+    { head: "data", cell: ([frame]) => html`<code class="wrap">${fieldsOf(frame.data)}</code>` },
   ];
   return html`<${Panel} title="Frames around" id="had-frames" wide of=${of} empty="There are none.">${(rows) => html`<${Table} label="Frames" columns=${columns} rows=${rows} keyOf=${([frame, when]) => `${frame.tape} ${frame.seq} ${when}`} rowClass=${([, when]) => (when === "now" ? "chosen" : when === "after" ? "after" : "")} />`}<//>`;
 }
