@@ -382,3 +382,11 @@ def test_importing_twice_gives_equal_bytes(import_text: Any, tmp_path: Path) -> 
     assert (tmp_path / "tape" / "0000000001.tape").read_bytes() == first
     import_text(text, tz="Europe/Berlin")  # other options, another identity
     assert (tmp_path / "tape" / "0000000001.tape").read_bytes() != first
+
+
+@pytest.mark.parametrize(
+    ("venue", "words"), [("krakn", "krakn is no exchange of the catalogue, did you mean kraken?"), ("mine", "")]
+)
+def test_an_exchange_that_is_almost_a_known_one_is_named(venue: str, words: str, import_text: Any) -> None:
+    found = import_text(f"ts,price,size\n{T0},1,2\n", symbol=f"{venue}:X/USD").assumptions
+    assert [each for each in found if "catalogue" in each] == ([words] if words else [])

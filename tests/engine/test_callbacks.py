@@ -444,5 +444,48 @@ def test_a_method_that_looks_like_a_callback_and_is_none_is_named_at_the_start(n
     assert "test_callbacks.py:" in caught.value.location
 
 
+class Uncallable:
+    async def on_bar(self, bar): ...
+
+    async def on_quote(self, quote):
+        yield quote
+
+    def on_trade(self, trade):
+        yield trade
+
+    def on_timer(self): ...
+
+    def on_start(self, begun): ...
+
+    def on_fill(self, fill, *, order): ...
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("on_bar", "is async: nothing awaits it"),
+        ("on_quote", "is async: nothing awaits it"),
+        ("on_trade", "has a yield: nothing iterates over it"),
+        ("on_timer", r"has the parameters \(self\) and is called with \(self, name\)"),
+        ("on_start", r"has the parameters \(self, begun\) and is called with \(self\)"),
+        ("on_fill", r"has the parameters \(self, fill, \*, order\) and is called with \(self, fill\)"),
+    ],
+)
+def test_a_callback_that_could_not_work_is_refused_at_the_start(name, words):
+    method = vars(Uncallable)[name]
+    with pytest.raises(StrategyError, match=f"Mine.{name} {words}") as caught:
+        type("Mine", (Strategy,), {name: method})
+    assert caught.value.location == f"{__file__}:{method.__code__.co_firstlineno}"
+
+
+def test_a_callback_may_have_more_parameters_where_they_have_defaults_or_are_any():
+    class Mine(Strategy):
+        def on_bar(self, bar, times=1, *, loud=False): ...
+
+        def on_quote(self, *rest, **more): ...
+
+    assert issubclass(Mine, Strategy)
+
+
 def test_what_is_no_method_may_have_any_name():
     assert type("Mine", (Strategy,), {"on_weekends": True, "__annotations__": {"on_weekends": "bool"}}).on_weekends

@@ -226,9 +226,17 @@ def test_orders_of_all_handlers_leave_together_after_memory(tmp_path):
     assert [r.type for r in records(tmp_path / "j", "memory", "order_request")] == ["memory", "order_request"]
 
 
+async def asleep(quote): ...
+
+
 @pytest.mark.parametrize(
     ("kind", "handler", "error", "words"),
-    [("quotes", print, ValueError, "no event 'quotes'"), ("quote", 7, TypeError, "cannot be")],
+    [
+        ("quotes", print, ValueError, "no event 'quotes'"),
+        ("quote", 7, TypeError, "cannot be"),
+        ("quote", asleep, TypeError, "handler asleep of 'quote' is async"),
+        ("*", lambda event: None, TypeError, r"has the parameters \(event\) and is called with \(kind, event\)"),
+    ],
 )
 def test_a_wrong_registration_is_a_wrong_program(tmp_path, kind, handler, error, words):
     class Mine(Base):

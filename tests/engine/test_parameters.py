@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
@@ -198,6 +199,42 @@ def test_a_default_out_of_bounds_is_said_when_it_is_taken():
     with pytest.raises(BadConfig, match="at least 1"):
         resolve(Wrong, {})
     assert resolve(Wrong, {"spread": 3}) == {"spread": 3}
+
+
+@pytest.mark.parametrize(
+    ("kind", "default", "words"),
+    [
+        ("int", "x", "default of parameter 'value' must be int, not 'x'"),
+        ("int", 0.5, "default of parameter 'value' must be int, not 0.5"),
+        ("bool", 1.5, "default of parameter 'value' must be bool, not 1.5"),
+        ("str", 5, "default of parameter 'value' must be str, not 5"),
+        ("float", True, "default of parameter 'value' must be float, not True"),
+        ("list[int]", "a,b", "must be list, not 'a,b'"),
+    ],
+)
+def test_a_default_that_is_not_of_its_annotation_is_named(kind, default, words):
+    mine = type("Mine", (Strategy,), {"__annotations__": {"value": kind}, "value": default})
+    with pytest.raises(BadConfig, match=re.escape(words)) as caught:
+        resolve(mine, {})
+    assert caught.value.todo == "change the default or the annotation"
+
+
+@pytest.mark.parametrize(
+    ("kind", "default", "value"),
+    [
+        ("float", 1, 1),
+        ("float", None, None),
+        ("int | None", None, None),
+        ("Decimal", "0.1", Decimal("0.1")),
+        ("list[str]", "a, b", ["a", "b"]),
+        ("list", [(0, 1)], [(0, 1)]),
+        ("Unheard", 5, 5),
+    ],
+)
+def test_a_default_stays_as_it_is_and_text_is_read_as_its_annotation_says(kind, default, value):
+    mine = type("Mine", (Strategy,), {"__annotations__": {"value": kind}, "value": default, "__module__": __name__})
+    found = resolve(mine, {})["value"]
+    assert found == value and type(found) is type(value)
 
 
 def test_parameters_describe_themselves():

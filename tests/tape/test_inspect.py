@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import struct
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -96,6 +98,15 @@ def test_cat_shows_prices_as_decimals_and_takes_ranges(tmp_path: Path) -> None:
     assert list(cat(tmp_path / "t", types=["trade"])) == []
     with pytest.raises(BadInput, match="no event type 'qoute'"):
         list(cat(tmp_path / "t", types=["qoute"]))
+
+
+@pytest.mark.parametrize("read", [cat, tail])
+def test_a_field_that_no_record_has_is_named_with_the_nearest(tmp_path: Path, read: Callable[..., Any]) -> None:
+    make_tape(tmp_path / "t", 6000)
+    with pytest.raises(UsageError, match=r"no record here has a field 'bidd'.*did you mean bid.*ask_size"):
+        list(read(tmp_path / "t", where="bidd > 1 or bid > 159.9"))
+    assert list(read(tmp_path / "t", where="bid > 1000")) == []
+    assert [each["type"] for each in read(tmp_path / "t", where="sequence = 3 and bid > 0")] == ["quote"]
 
 
 def test_cat_by_time_is_half_open(tmp_path: Path) -> None:

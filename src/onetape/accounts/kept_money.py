@@ -65,8 +65,8 @@ class KeptMoney:
     """Builds the ledger and its related state from a gateway's journal, frame by frame in order.
 
     references: recent prices, in units, by symbol.
-    slack: returns the venue's rounding of a currency.
-    on_reference: called with the reference of each entry except fills.
+    slack: returns the tolerance of a currency's balance per fill, in 1e-18, because the venue rounds.
+    on_reference: called with the id of the transfer or command (`Entry.reference`) of each entry except fills.
     Raises BadConfig for invalid sub-accounts.
     """
 

@@ -112,7 +112,7 @@ def _watch_requests(exchange: Any) -> None:
         if before and time.time_ns() > before:
             raise Late("its time was over before it could leave")
         if _PAYS_OTHERS.search(f"{path} {arguments} {named}"):
-            raise Unwanted(f"{exchange.id} would have others paid: it was not sent")
+            raise Unwanted(f"not sent: the request to {exchange.id} would pay a fee to others, or name a referrer")
         return sign(path, *arguments, **named)
 
     exchange.sign = signed

@@ -27,10 +27,11 @@ from onetape.data.size_limits import Limits
 from onetape.data.source import OnRead, digest, open_sources
 from onetape.data.staging import refuse_existing, staged
 from onetape.data.table import OnUnderstood, TableImporter
-from onetape.model import inference
+from onetape.model import catalogue, inference
 from onetape.model.enums import EventType
 from onetape.model.errors import UsageError
 from onetape.model.instrument import Instrument
+from onetape.model.near import did_you_mean
 from onetape.model.time import format_time, parse_duration, parse_period, rough_duration, zone
 from onetape.tape.journal import JournalReader
 from onetape.tape.schema import schema_preamble
@@ -307,6 +308,9 @@ def _result(
         for name, count in named.items():
             by_type[name] = by_type.get(name, 0) + count
     assumptions = [line for i in outcome.instruments for line in inference.assumptions(i)]
+    unlisted = sorted({i.venue for i in outcome.instruments} - catalogue.venues())
+    nearest = [(venue, did_you_mean(venue, catalogue.venues())) for venue in unlisted]
+    assumptions += [f"{venue} is no exchange of the catalogue, {near}" for venue, near in nearest if near]
     assumptions += outcome.notes
     assumptions += map(str, holes)
     if outcome.snapped:

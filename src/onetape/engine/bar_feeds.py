@@ -115,7 +115,6 @@ class BarFeeds:
             own = f"hears those of {format_duration(heard)}" if heard else "does not hear its venue's own bars"
             raise NotAvailable(
                 f"bars {text!r} of {symbol}: its gateway {own}",
-                location="strategy",
                 todo=f"subscribe to bars={text.partition('@')[0]!r}, made of its trades",
             )
         if source != MID:
@@ -152,7 +151,6 @@ class BarFeeds:
             shown = " and ".join(format_duration(each) for each in sorted(periods))
             raise UnknownSymbol(
                 f"{symbol} has bars of {shown} only, of which none of {format_duration(period)} can be made",
-                location="strategy",
                 todo=f"subscribe to a multiple of {format_duration(min(periods))}",
             )
         return "trade"

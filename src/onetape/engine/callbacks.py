@@ -1,14 +1,16 @@
-"""Check the names of a strategy's callbacks: a misspelled callback would never be called."""
+"""Check a strategy's callbacks when its class is defined: a misspelled one would never be called, an `async` one
+never run, and one with wrong parameters raise at its first event."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from typing import Final
+from typing import Any, Final
 
 from onetape.model.errors import StrategyError
 
-__all__ = ["check_callbacks"]
+__all__ = ["call_fault", "check_callbacks"]
 
 # Callbacks of other systems, by their names there.
 _EXTERNAL_NAMES: Final = {
@@ -33,14 +35,40 @@ _EXTERNAL_NAMES: Final = {
 
 
 def check_callbacks(strategy: type, base: type) -> None:
-    """Raises StrategyError for a method of the class that begins with `on_` and is no callback of the base class."""
-    callbacks = [name for name in vars(base) if name.startswith("on_")]
+    """Raises StrategyError for a method of the class that begins with `on_` and is no callback of the base class, or
+    that cannot be called as one."""
+    callbacks = {name: value for name, value in vars(base).items() if name.startswith("on_")}
     for name, method in vars(strategy).items():
-        if name.startswith("on_") and inspect.isfunction(method) and name not in callbacks:
+        if not name.startswith("on_") or not inspect.isfunction(method):
+            continue
+        place = f"{method.__code__.co_filename}:{method.__code__.co_firstlineno}"
+        if name not in callbacks:
             nearest = _EXTERNAL_NAMES.get(name) or get_close_matches(name, callbacks, n=1, cutoff=0)[0]
-            code = method.__code__
             raise StrategyError(
                 f"{strategy.__name__}.{name} is no callback: it is never called; did you mean {nearest}?",
-                location=f"{code.co_filename}:{code.co_firstlineno}",
+                location=place,
                 todo=f"rename it to {nearest}, or so that it does not begin with on_",
             )
+        arguments = list(inspect.signature(callbacks[name]).parameters)
+        if fault := call_fault(method, arguments):
+            raise StrategyError(
+                f"{strategy.__name__}.{name} {fault}", location=place, todo=f"write def {name}({', '.join(arguments)})"
+            )
+
+
+def call_fault(function: Callable[..., Any], arguments: Sequence[str]) -> str:
+    """Returns why a function cannot be called with these positional arguments for its effect: it is `async`, a
+    generator, or has other parameters. "": nothing is wrong, or a signature cannot be read."""
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        return "is async: nothing awaits it"
+    if inspect.isgeneratorfunction(function):
+        return "has a yield: nothing iterates over it"
+    try:
+        signature = inspect.signature(function, follow_wrapped=False)
+    except (TypeError, ValueError):
+        return ""  # many builtin functions have none
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        return f"has the parameters {signature} and is called with ({', '.join(arguments)})"
+    return ""

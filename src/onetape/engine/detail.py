@@ -59,9 +59,9 @@ def check_detail(path: Path, symbols: Mapping[int, str], main: Inventory) -> Non
         finer = [name for kind, name in _FINER.items() if types.get(kind)]
         if finer or not bars:
             raise BadConfig(
-                f"--data has {' and '.join(finer) if finer else 'no bars'} of {symbol}",
+                f"detail data refine bars, and --data has {' and '.join(finer) if finer else 'no bars'} of {symbol}",
                 location="--detail-data",
-                todo="detail data resolve bars; leave them out, or give bars alone as --data",
+                todo="leave --detail-data out, or give bars alone as --data",
             )
         have = counts.get(stream, {})
         own = periods.get(stream, [])

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from onetape.engine.callbacks import call_fault
 from onetape.model.errors import StrategyError
 
 if TYPE_CHECKING:
@@ -60,12 +61,14 @@ class Handlers:
 
     def on(self, kind: str, handler: Handler) -> None:
         """Register a handler from the next event on. Raises ValueError for an unknown kind, TypeError for a value
-        that is not callable."""
+        that cannot be called with an event, and with its kind before it where kind is "*"."""
         if kind != ALL and kind not in KINDS:
             kinds = ", ".join(sorted(KINDS))
             raise ValueError(f"no event {kind!r}; there are {kinds}, and {ALL!r} for all")
         if not callable(handler):
             raise TypeError(f"a handler is called: {handler!r} cannot be")
+        if fault := call_fault(handler, ("kind", "event") if kind == ALL else ("event",)):
+            raise TypeError(f"the handler {_handler_name(handler)} of {kind!r} {fault}")
         # A new list: the event being dispatched uses the old one.
         self._entries[kind] = [*self._entries.get(kind, ()), _Entry(handler)]
         for each in (kind,) if kind != ALL else sorted(KINDS):
@@ -150,5 +153,8 @@ class Handlers:
 
 
 def _name(kind: str, entry: _Entry) -> str:
-    named = getattr(entry.handler, "__qualname__", type(entry.handler).__name__)
-    return f"handler {named} of {kind!r}"
+    return f"handler {_handler_name(entry.handler)} of {kind!r}"
+
+
+def _handler_name(handler: Handler) -> str:
+    return str(getattr(handler, "__qualname__", type(handler).__name__))

@@ -28,12 +28,13 @@ from onetape.engine.marks import BUY
 from onetape.engine.notes import Direction, Notes, Signal, number_of
 from onetape.engine.plan import LiveRobot, Seat
 from onetape.engine.scans import ExternalEvent, ScanEvent, Scans
-from onetape.engine.source_location import source_location
+from onetape.engine.source_location import place_in, source_location
 from onetape.engine.tape_facts import Inventory
 from onetape.model.decimals import decimal_text, to_fraction
 from onetape.model.enums import EventType, OrderState
 from onetape.model.errors import InvariantViolation, OrderRate, SchemaMismatch, SelfTrade, UnknownSymbol, problem_text
 from onetape.model.instrument import Instrument
+from onetape.model.near import list_symbols
 from onetape.model.request_key import RequestKey, request_key
 from onetape.model.symbol import at_exchange
 from onetape.model.time import format_time
@@ -88,9 +89,13 @@ class Failed:
     location: str
     time: int
 
+    @property
+    def place(self) -> str:
+        """Returns the location with its callback, each once."""
+        return place_in(self.location or "strategy", self.callback)
+
     def __str__(self) -> str:
-        place = self.location or "strategy"
-        return f"{self.error}, {place}, in {self.callback} at {format_time(self.time)}"
+        return f"{self.error}, {self.place} at {format_time(self.time)}"
 
 
 class Host:
@@ -231,7 +236,7 @@ class Host:
         """Returns the venue of an account's symbols, "": all venues. Raises UnknownSymbol for an unknown account."""
         if account not in self.accounts:
             there = ", ".join(filter(None, self.accounts)) or "one without a name"
-            raise UnknownSymbol(f"no account {account!r}", location="strategy", todo=f"the run's: {there}")
+            raise UnknownSymbol(f"no account {account!r}", todo=f"the run's: {there}")
         return self.accounts[account]
 
     def equity_of(self, account: str) -> float:
@@ -333,7 +338,7 @@ class Host:
         """Returns the name of the symbol on an account. Raises UnknownSymbol when it is not traded there."""
         venue, (exchange, _, name) = self.venue_of(account), symbol.partition(":")
         if venue not in ("", exchange) and at_exchange(venue) != exchange:
-            raise UnknownSymbol(f"{symbol} is not traded on account {account}", location="strategy")
+            raise UnknownSymbol(f"{symbol} is not traded on account {account}")
         return f"{venue or exchange}:{name}"
 
     def on_all(self, symbol: str) -> list[str]:
@@ -451,8 +456,7 @@ class Host:
 
     def unknown_symbol(self, symbol: object) -> None:
         """Raises UnknownSymbol."""
-        there = ", ".join(self.instruments) or "no instrument"
-        raise UnknownSymbol(f"{symbol} is not in the data", location="strategy", todo=f"the data has: {there}")
+        raise UnknownSymbol(f"{symbol} is not in the data", todo=list_symbols(symbol, self.instruments))
 
     # --- compiled strategies ---------------------------------------------------------------------
 

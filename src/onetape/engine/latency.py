@@ -216,7 +216,8 @@ def _read_curve(path: Path) -> Latency:
     try:
         content = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as problem:
-        raise BadInput(f"cannot be read: {problem}", location=str(path), todo="name a CSV") from None
+        why = getattr(problem, "strerror", None) or str(problem)
+        raise BadInput(f"the file cannot be read: {why.lower()}", location=str(path), todo="name a CSV") from None
     rows = [row for row in csv.reader(io.StringIO(content)) if row]
     header = tuple(cell.strip().lower() for cell in rows[0]) if rows else ()
     if header not in (_HEADER, FITTED_HEADER):

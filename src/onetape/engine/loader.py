@@ -19,7 +19,7 @@ import numpy as np
 
 from onetape.engine.source_location import source_location
 from onetape.engine.strategy import Strategy
-from onetape.model.errors import BadConfig, OnetapeError, PermissionDenied, StrategyError
+from onetape.model.errors import BadConfig, OnetapeError, PermissionDenied, StrategyError, problem_text
 
 __all__ = ["keep_source", "load_strategy", "own_modules", "source_files"]
 
@@ -127,9 +127,7 @@ def _run_module(load: Callable[[], ModuleType], location: str) -> ModuleType:
         raise
     except BaseException as problem:
         raise StrategyError(
-            f"{type(problem).__name__}: {problem}",
-            location=source_location(problem) or location,
-            todo="fix the strategy file",
+            problem_text(problem), location=source_location(problem) or location, todo="fix the strategy file"
         ) from problem
 
 

@@ -153,8 +153,20 @@ def resolve(strategy: type, chosen: Mapping[str, Any]) -> dict[str, Any]:
                 f"parameter {name!r} has no value", location=strategy.__name__, todo=f"give --param {name}=..."
             )
         else:
-            values[name] = _bounded(parameter.default, parameter, strategy.__name__)
+            values[name] = _default_of(parameter, strategy.__name__)
     return values
+
+
+def _default_of(parameter: Parameter, owner: str) -> Any:
+    """Returns the default. Raises BadConfig where it is not the number, flag or text of the annotation. Text of
+    another annotation is read as on a command line; None and collections may be anything, as many classes write
+    `stop: float = None`."""
+    default = parameter.default
+    kind, _ = _bare(parameter.kind)
+    if default is None or (kind not in _WORDS and not isinstance(default, str)):
+        return _bounded(default, parameter, owner)
+    fitting = coerce(default, parameter, owner, what="default of parameter")
+    return fitting if isinstance(default, str) else _bounded(default, parameter, owner)
 
 
 def coerced(strategy: type, chosen: Mapping[str, Any]) -> dict[str, Any]:
@@ -223,8 +235,9 @@ def _shown(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
-def coerce(value: Any, parameter: Parameter, owner: str) -> Any:
-    """Convert `value` to the parameter's type; numbers widen (int to float), text is parsed."""
+def coerce(value: Any, parameter: Parameter, owner: str, *, what: str = "parameter") -> Any:
+    """Convert `value` to the parameter's type; numbers widen (int to float), text is parsed. what: what an error
+    names beside the parameter."""
     kind = parameter.kind
     options = typing.get_args(kind) if _is_union(kind) else (kind,)
     is_none = value is None or (isinstance(value, str) and value.strip().lower() == "none")
@@ -237,10 +250,13 @@ def coerce(value: Any, parameter: Parameter, owner: str) -> Any:
             continue
         return _bounded(made, parameter, owner)
     expected = " or ".join(getattr(option, "__name__", str(option)) for option in options)
+    is_default = value is parameter.default
     raise BadConfig(
-        f"parameter {parameter.name!r} must be {expected}, not {value!r}",
+        f"{what} {parameter.name!r} must be {expected}, not {value!r}",
         location=owner,
-        todo=f"for example --param {parameter.name}={parameter.default!r}",
+        todo="change the default or the annotation"
+        if is_default
+        else f"for example --param {parameter.name}={parameter.default!r}",
     )
 
 

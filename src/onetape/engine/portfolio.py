@@ -222,9 +222,9 @@ class MemberFace(Child):
 
     def _refuse_account(self, what: str) -> None:
         raise NotAvailable(
-            f"{what} of a portfolio's member on one account",
+            f"{what} of a portfolio member on a single account",
             location=self._location,
-            todo="leave account= out: what members want is divided over the accounts",
+            todo="leave account= out: the members' targets are netted and divided over the accounts",
         )
 
     buy = sell = submit = set_quotes = cancel = cancel_all = amend = child = _refuse

@@ -39,13 +39,20 @@ from onetape.engine.queue_model import Queue, parse_queue, settle_queue
 from onetape.engine.robot_commands import AWAY, BACK, PARAMS, START, TARGETS, RobotCommand
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.set_up import check_symbol, main_instrument, refuse_empty, set_trading_hours, with_overrides
-from onetape.engine.source_location import source_location
+from onetape.engine.source_location import place_in, source_location
 from onetape.engine.strategy import Strategy
 from onetape.engine.tape_facts import Inventory, TapeContents, contents_of, inventory_of, streams_of
 from onetape.engine.venue_setup import check_venues, fund, prepare_venues, set_venue_rules, with_venue_clocks
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import EventType
-from onetape.model.errors import BadConfig, MarketDataUnavailable, NotAvailable, OnetapeError, StrategyError
+from onetape.model.errors import (
+    BadConfig,
+    MarketDataUnavailable,
+    NotAvailable,
+    OnetapeError,
+    StrategyError,
+    problem_text,
+)
 from onetape.model.ids import robot_tag
 from onetape.model.instrument import Instrument
 from onetape.model.symbol import at_exchange
@@ -219,13 +226,11 @@ class Session:
         except KeyboardInterrupt:
             raise
         except BaseException as problem:
+            place = place_in(source_location(problem) or self.strategy_class.__name__, "on_start")
             if isinstance(problem, OnetapeError):
+                problem.location = problem.location or place
                 raise
-            raise StrategyError(
-                f"{type(problem).__name__}: {problem}",
-                location=f"{source_location(problem) or self.strategy_class.__name__}, in on_start",
-                todo="fix the strategy",
-            ) from problem
+            raise StrategyError(problem_text(problem), location=place, todo="fix the strategy") from problem
         self.host.missed = []
         self.loop.leave_callback()
         self.host.bars.take_pending()
@@ -539,7 +544,7 @@ class Session:
             robot = self.strategy_class()
         except Exception as problem:
             raise StrategyError(
-                f"{type(problem).__name__}: {problem}",
+                problem_text(problem),
                 location=source_location(problem) or self.strategy_class.__name__,
                 todo="a strategy is made without arguments; use on_start",
             ) from problem

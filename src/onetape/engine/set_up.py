@@ -18,6 +18,7 @@ from onetape.engine.trading_hours import HORIZON
 from onetape.model.errors import BadConfig, BadInput, UnknownSymbol
 from onetape.model.instrument import Instrument
 from onetape.model.margin import notional_limit
+from onetape.model.near import list_symbols
 from onetape.model.symbol import at_exchange
 from onetape.model.time import format_time
 from onetape.tape.journal import JournalReader
@@ -90,9 +91,7 @@ def refuse_empty(plan: RunPlan) -> NoReturn:
     symbols = _symbols(plan)
     if plan.symbol is not None and plan.symbol not in symbols:
         raise UnknownSymbol(
-            f"{plan.symbol} is not in the data",
-            location="--symbol",
-            todo=f"the data has: {', '.join(symbols) or 'no instrument'}",
+            f"{plan.symbol} is not in the data", location="--symbol", todo=list_symbols(plan.symbol, symbols)
         )
     if not spans:
         raise BadInput("the data has no events", location=inputs[0].path, todo="import it again")
@@ -111,7 +110,7 @@ def check_symbol(plan: RunPlan, host: Host, params: Mapping[str, Any], strategy:
         raise UnknownSymbol(
             f"{symbol} is not in the data",
             location=f"{strategy}.symbol",
-            todo=f"give --symbol, one of: {', '.join(symbols)}",
+            todo=f"give --symbol; {list_symbols(symbol, symbols)}",
         )
 
 

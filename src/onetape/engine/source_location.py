@@ -8,7 +8,7 @@ import traceback
 from pathlib import Path
 from typing import Final
 
-__all__ = ["source_location"]
+__all__ = ["place_in", "source_location"]
 
 _STANDARD_LIBRARY: Final = sysconfig.get_paths()["stdlib"] + os.sep
 
@@ -24,6 +24,11 @@ def source_location(problem: BaseException) -> str:
         return ""
     last = own[-1]
     return f"{last.filename}:{last.lineno} in {last.name}"
+
+
+def place_in(location: str, callback: str) -> str:
+    """Returns `file.py:line in helper, in on_bar`, and `file.py:line in on_bar` of what the callback itself did."""
+    return location if location.endswith(f" in {callback}") else f"{location}, in {callback}"
 
 
 def _is_standard(file: str) -> bool:

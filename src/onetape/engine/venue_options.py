@@ -20,6 +20,7 @@ from onetape.engine.by_venue import ByVenue, split_by_venue
 from onetape.model.errors import BadConfig, BadInput, UsageError
 from onetape.model.instrument import Instrument, Kind
 from onetape.model.money import rate_units
+from onetape.model.near import list_symbols
 from onetape.model.time import DAY, format_time, parse_duration, parse_time
 from onetape.model.user_rules import NEVER_CALLED, Adl, LoanLevels, rules_of
 
@@ -99,7 +100,7 @@ class VenueOptions:
                 raise BadConfig(
                     f"{each.symbol} is not in the data",
                     location="[[adl]] of --instruments",
-                    todo=f"name one of {', '.join(numbers)}",
+                    todo=list_symbols(each.symbol, numbers),
                 )
         return {
             "order_limit": limit,

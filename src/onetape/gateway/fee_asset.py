@@ -51,7 +51,7 @@ class FeeAsset:
         *,
         steady: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """steady: a clock that is never set."""
+        """steady: a monotonic clock, ns."""
         self._steady = steady
         self._options, self._transfers, self._venue, self._wire = options, transfers, venue, wire
         self._money, self._now, self._killed = transfers.money, transfers.now, transfers.killed

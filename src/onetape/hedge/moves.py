@@ -36,8 +36,8 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Margin(msgspec.Struct, frozen=True, kw_only=True):
-    """A move of margin. amount: leaves the source; way back: for money that has left `source`'s trading wallet but not
-    its account. begun, due: ns UTC, of the call and of its expected end."""
+    """A move of margin between accounts. amount: debited from `source`; begun, due: time of the call and expected end,
+    ns UTC."""
 
     operation: str
     number: int
@@ -51,6 +51,7 @@ class Margin(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def back(self) -> Step:
+        """Returns the step that brings back money which has left the trading wallet of `source`, but not its account."""
         return Step(self.source, self.steps[0].target, TRADING)
 
 

@@ -97,6 +97,11 @@ def _by_raw() -> dict[tuple[str, str], list[str]]:
     return found
 
 
+def venues() -> frozenset[str]:
+    """Returns the exchanges that have instruments here."""
+    return frozenset(each.venue for each in _sets())
+
+
 def find(symbol: str, at: int | None = None) -> Instrument | None:
     """Returns the version of `symbol` that held at `at` (ns UTC), the newest without; None if unknown."""
     found = versions(symbol)
@@ -236,4 +241,4 @@ def _instrument(symbol: str, rows_of: _Set, row: list[str]) -> Instrument:
     )
 
 
-__all__ = ["MAINTENANCE_DEFAULT", "default_fees", "find", "find_raw", "versions"]
+__all__ = ["MAINTENANCE_DEFAULT", "default_fees", "find", "find_raw", "venues", "versions"]

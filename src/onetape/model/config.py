@@ -225,7 +225,7 @@ def _common_names(section: Mapping[str, object], source: _Source) -> dict[str, l
     for name, value in section.items():
         path = (SYMBOLS, name)
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-            raise source.bad(path, "no list of symbols", '["binance:BTC/USDT:USDT", "kraken:BTC/USD"]')
+            raise source.bad(path, "not a list of symbols", 'as ["binance:BTC/USDT:USDT", "kraken:BTC/USD"]')
         for symbol in value:
             try:
                 parse_symbol(symbol)

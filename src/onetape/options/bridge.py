@@ -58,7 +58,7 @@ def bridge_of(
 
 
 def simulated_kind(kind: str) -> str:
-    """Returns the name in `onetape sim` of the exchange of a kind. Raises NotAvailable."""
+    """Returns the kind that `onetape sim` simulates for an account's kind. Raises NotAvailable if there is none."""
     if not kind.startswith(CCXT):
         return kind
     found = facts_of(kind.removeprefix(CCXT)).simulated

@@ -119,8 +119,8 @@ def pruned_checkpoint(path: Path, file: Path | None) -> Checkpoint | None:
         return None
     made = read_checkpoint(path, file)
     if made is None:
-        why = "its beginning has been pruned, and no checkpoint of it fits"
-        raise TornTape(why, location=str(path), todo=f"start its gateway, or bring {file.name} back")
+        why = "the journal's beginning has been pruned, and no checkpoint of it fits"
+        raise TornTape(why, location=str(path), todo=f"start its gateway, or restore {file.name}")
     return made
 
 

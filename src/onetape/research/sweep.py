@@ -341,7 +341,7 @@ def sweep(
 ) -> Sweep:
     """Backtest every combination of `params` ({"fast": [5, 10], ...}) over `data`.
 
-    jobs: processes at once, all cores without. walk_forward: ("30d", "10d") chooses by `metric`
+    jobs: number of parallel processes; default: all cores. walk_forward: ("30d", "10d") chooses by `metric`
     on 30 days and trades the next 10, repeatedly. Further keywords are options of a
     backtest: cash, fee, symbol, latency, detail_data, closed, ... (see RunOptions).
     A class typed into a notebook or a script works: its source is sent with the sweep.

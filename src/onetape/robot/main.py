@@ -165,9 +165,7 @@ def _traded(options: RobotOptions, robot: RobotRun, tape: RobotTape, stopping: l
     robot.close(keep=True)
     if failures and options.on_error != "continue":
         first = failures[0]
-        error = StrategyError(
-            first.error, location=f"{first.location}, in {first.callback}", todo="the robot was halted there"
-        )
+        error = StrategyError(first.error, location=first.place, todo="the robot was halted there")
         sys.stderr.write(f"{error}\n")
         return HALTED
     return 0

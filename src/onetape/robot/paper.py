@@ -173,7 +173,7 @@ def _conclude(robot: RobotRun, run: Callable[[Sequence[int]], None]) -> RunResul
         first = failures[0]
         raise StrategyError(
             first.error,
-            location=f"{first.location}, in {first.callback} at {format_time(first.time)}",
+            location=f"{first.place} at {format_time(first.time)}",
             todo=f"the robot was halted there; the run is kept in {result.run}",
         )
     return result

@@ -38,8 +38,8 @@ KINDS: Final = ("gateway-", "collector-", HUB)  # of journals with a market
 
 
 def market_journals(home: Path) -> list[Path]:
-    """Returns the journals of the processes that write a market now; of a running hub only its own, which has
-    everything once. Raises ProcessDown where there is none."""
+    """Returns the journals of the running processes that record a market; with a running hub only the hub's, which
+    merges the others. Raises ProcessDown where there is none."""
     found = []
     for path in sorted((home / "journal").glob("*")):
         if path.name.startswith(KINDS) and is_tape(path):
@@ -51,7 +51,7 @@ def market_journals(home: Path) -> list[Path]:
         return merged
     if not found:
         raise ProcessDown(
-            "no process has a market", location=str(home), todo="start one: onetape up; or give a tape: --data"
+            "no running process records a market", location=str(home), todo="run onetape up, or give a tape: --data"
         )
     return found
 

@@ -15,7 +15,7 @@ from onetape.model.time import parse_time
 from onetape.tape.journal import JournalReader
 from onetape.tape.render import render
 from onetape.tape.segments import is_tape, list_segments
-from onetape.tape.where import Predicate, parse_where
+from onetape.tape.where import Where, parse_where
 
 __all__ = ["JournalInfo", "cat", "look_back", "ls", "tail"]
 
@@ -116,15 +116,17 @@ def cat(
     elif first_time is not None:
         reader.seek_time(first_time)
     wanted = _wanted(reader, types)
-    predicate = None if where is None else parse_where(where)
-    for record in _records(reader, wanted, predicate):
+    parsed = None if where is None else parse_where(where)
+    for record in _records(reader, wanted, parsed):
         if last_sequence is not None and record["sequence"] > last_sequence:
-            return
+            break
         if end_time is not None and record["time"] >= end_time:
             continue  # times on a tape may decrease
         if first_time is not None and record["time"] < first_time:
             continue
         yield record
+    if parsed is not None:
+        parsed.check_fields()
 
 
 def tail(
@@ -140,13 +142,15 @@ def tail(
     then on, with `skipped`, if not 0: the number of records of the same kind and symbol that a slow reader missed."""
     reader = JournalReader(path)
     wanted = _wanted(reader, types)
-    predicate = None if where is None else parse_where(where)
-    is_all = not wanted and predicate is None
+    parsed = None if where is None else parse_where(where)
+    is_all = not wanted and parsed is None
     step = max(count, 1) if is_all else max(4 * count, 4096)
-    yield from look_back(reader, lambda: _records(reader, wanted, predicate), count, step)
+    yield from look_back(reader, lambda: _records(reader, wanted, parsed), count, step)
+    if parsed is not None and not follow:
+        parsed.check_fields()
     while follow:
         found = False
-        for record in _records(reader, wanted, predicate, latest=latest):
+        for record in _records(reader, wanted, parsed, latest=latest):
             found = True
             yield record
         if latest or not found:
@@ -167,7 +171,7 @@ def look_back(reader: JournalReader, read: Callable[[], Iterable[T]], count: int
 
 
 def _records(
-    reader: JournalReader, wanted: frozenset[str], predicate: Predicate | None, *, latest: bool = False
+    reader: JournalReader, wanted: frozenset[str], where: Where | None, *, latest: bool = False
 ) -> Iterator[dict[str, Any]]:
     for record, skipped in reader.latest() if latest else ((record, 0) for record in reader):
         if wanted and record.type not in wanted:
@@ -176,7 +180,7 @@ def _records(
         shown = render(record, schemas.named(record.type), schemas.instruments)
         if skipped:
             shown["skipped"] = skipped
-        if predicate is None or predicate(shown):
+        if where is None or where(shown):
             yield shown
 
 

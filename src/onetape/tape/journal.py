@@ -60,7 +60,7 @@ class Frame(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A frame decoded by the tape's own schema. `data` holds the tape's integers."""
+    """A frame decoded by the schema stored on its tape. `data` holds integers as stored, such as `price` in units."""
 
     type: str
     flags: int

@@ -99,7 +99,7 @@ class StateWriter:
         return bool(self.core.remove(self.layout.spec(kind).kind, key))
 
     def touch(self, kind: str, key: str, *, ts: int) -> bool:
-        """Note that the source of a group is alive though its values did not change."""
+        """Note that the source of a key's values is alive though they did not change. Returns False for an unknown key."""
         return bool(self.core.touch(self.layout.spec(kind).kind, key, ts))
 
     def keep_in_place(self) -> bool:

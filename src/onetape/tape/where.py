@@ -16,8 +16,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 from onetape.model.errors import UsageError
+from onetape.model.near import did_you_mean
 
-__all__ = ["Predicate", "parse_where"]
+__all__ = ["Where", "parse_where"]
 
 Predicate = Callable[[Mapping[str, Any]], bool]
 
@@ -41,20 +42,47 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def parse_where(text: str) -> Predicate:
-    """Returns the predicate of `text`. Raises UsageError naming the position of the error."""
+class Where:
+    """A parsed filter, called with each record. It notes which of its fields no record had."""
+
+    def __init__(self, predicate: Predicate, fields: set[str]) -> None:
+        self._predicate = predicate
+        self._missing = fields
+        self._present: set[str] = set()  # fields of records, while one of the filter is missing
+
+    def __call__(self, record: Mapping[str, Any]) -> bool:
+        if self._missing:
+            self._present.update(record)
+            self._missing -= self._present
+        return self._predicate(record)
+
+    def check_fields(self) -> None:
+        """Raises UsageError where no record of all that were read had one of the fields."""
+        if self._present and self._missing:
+            name = min(self._missing)
+            near = did_you_mean(name, self._present)
+            raise UsageError(
+                f"no record here has a field {name!r}",
+                location="--where",
+                todo=f"{near} fields are {', '.join(sorted(self._present))}".strip(),
+            )
+
+
+def parse_where(text: str) -> Where:
+    """Returns the filter of `text`. Raises UsageError naming the position of the error."""
     if len(text) > _TEXT_MAX:
         raise UsageError(f"--where is longer than {_TEXT_MAX} characters", location="--where")
     parser = _Parser(text)
     predicate = parser.any_of(0)
     parser.expect_end()
-    return predicate
+    return Where(predicate, parser.fields)
 
 
 class _Parser:
     def __init__(self, text: str) -> None:
         self.text = text
         self.tokens: list[tuple[str, str, int]] = []
+        self.fields: set[str] = set()
         at, end = 0, len(text.rstrip())
         while at < end:
             match = _TOKEN.match(text, at)
@@ -122,6 +150,7 @@ class _Parser:
         return self.comparison(text)
 
     def comparison(self, field: str) -> Predicate:
+        self.fields.add(field)
         kind, operator, at = self.take()
         if kind != "operator":
             self.fail(f"a comparison is expected after {field!r}", at)

@@ -45,7 +45,7 @@ class Source:
             raise PermissionDenied(f"not called {host[:80]!r} here", location="Host", todo=self._todo)
         # A page of another port is same-site: a browser reports that, also if it sends no Origin.
         if headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") and headers.get("Sec-Fetch-Mode") != "navigate":
-            raise PermissionDenied("pages of others may not ask", location="Sec-Fetch-Site", todo="call from a program")
+            raise PermissionDenied("requests from pages of other sites are refused", location="Sec-Fetch-Site", todo="call from a program")
         origin = headers.get("Origin")
         if origin is not None and origin.lower() != f"{self._scheme}://{host.lower()}":
             raise PermissionDenied(

@@ -110,7 +110,7 @@ class Streams:
     # --- listen keys ------------------------------------------------------------------------------
 
     def open_key(self, account: SimAccount, now: int) -> str:
-        """Returns the account's one key, extended, or a new one."""
+        """Returns the account's only listen key, with its expiry extended, or a new one."""
         key = self.by_account.get(account.number)
         if key is None or key not in self.listen_keys:
             self._made += 1
