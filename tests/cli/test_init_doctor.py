@@ -44,6 +44,12 @@ def test_init_overwrites_nothing_and_then_writes_nothing(onetape, tmp_path):
     assert not (tmp_path / "onetape.toml").exists()
 
 
+def test_what_init_writes_has_pages_and_records_them(onetape, tmp_path):
+    onetape("init")
+    config = load_config(tmp_path / "onetape.toml", {})
+    assert config.recorder is not None and config.dashboard is not None and has_guardian(config)
+
+
 def test_init_names_next_steps(onetape):
     assert "onetape backtest strategies/cross.py" in onetape("init").out
 
@@ -74,7 +80,7 @@ def test_doctor_checks_strategies_keys_and_venues(onetape, tmp_path):
     assert "nobody listens there" in found["venue k"]
     assert "NOT_SET_ANYWHERE is not set" in found["account m"]
     assert "no strategy file" in found["robot a"]
-    assert "invalid syntax (bad.py, line 1)" in found["robot b"]
+    assert "SyntaxError: invalid syntax" in found["robot b"] and "bad.py:1" in found["robot b"]
     texts = " ".join(f["text"] for f in done.value["findings"])
     assert "mode 0644" in texts
     assert "hush-hush" not in done.out + done.err
