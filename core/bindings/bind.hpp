@@ -21,6 +21,7 @@ void bind_journal(nb::module_& m);
 void bind_exchange(nb::module_& m);
 void bind_journal_columns(nb::module_& m);
 void bind_journal_tools(nb::module_& m);
+void bind_mirror(nb::module_& m);
 void bind_orders(nb::module_& m);
 void bind_plain_fills(nb::module_& m);
 void bind_plain_orders(nb::module_& m);

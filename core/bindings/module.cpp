@@ -20,6 +20,7 @@ NB_MODULE(_core, m) {
     bind_exchange(m);
     bind_journal_columns(m);
     bind_journal_tools(m);
+    bind_mirror(m);
     bind_counts(m);
     bind_client_ids(m);
     bind_orders(m);

@@ -226,10 +226,12 @@ bool Reader::ready_slow() noexcept {
     if (good_frame(bytes, static_cast<std::size_t>(cursor_ - map_.data()), sequence_ + 1, crc_) ==
         nullptr)
         return true;
+    if (block_segment_ == number_ && !block_end_) return true;  // the end frame is a block
     const std::uint32_t before = crc_;
     crc_ = end->crc;
     const Status status = advance();
-    if (status == Status::ok) return ready();
+    block_end_ = block_end_ && status != Status::ok;
+    if (status == Status::ok) return block_segment_ != 0 || ready();  // its header is a block
     crc_ = before;
     return status != Status::not_found;
 }

@@ -32,6 +32,14 @@ struct Frame {
     }
 };
 
+// Bytes of a segment as they are in its file: its header and preamble, or whole frames.
+struct Block {
+    std::uint64_t segment = 0;
+    std::uint64_t offset = 0;         // of the bytes in the segment
+    std::uint64_t last_sequence = 0;  // of the last frame up to the end of the bytes
+    std::span<const std::byte> bytes;
+};
+
 struct ReaderOptions {
     std::string directory;
     // Returns a descriptor of the plain content of a compressed segment, which the reader then
@@ -59,6 +67,14 @@ class Reader {
     Status next_batch(std::span<Frame> frames, std::size_t& count) noexcept;
     // Undoes a batch from this frame on. crc_before: chain value of the frame before it.
     void give_back(const Frame& frame, std::uint32_t crc_before) noexcept;
+
+    // Returns ok and the next bytes of the journal: of each segment its header and preamble, then
+    // checked frames, at most `bytes_max` unless one is larger, then its end frame alone. Statuses
+    // as of `next`. A reader gives frames or blocks, not both in turn.
+    Status next_block(std::size_t bytes_max, Block& block) noexcept;
+    // The next block begins at this place of a segment, which must be the beginning of a frame, or
+    // zero. foreign: the segment's frames do not reach to it; gone: the segment was pruned.
+    Status seek_block(std::uint64_t segment, std::uint64_t offset) noexcept;
 
     // Returns whether `next` would return something other than not_found; costs one load.
     [[nodiscard]] bool ready() noexcept;
@@ -99,6 +115,8 @@ class Reader {
     Failure enter_first();
     Status seek(bool by_time, std::uint64_t sequence, std::int64_t time) noexcept;
     Status fail(Failure failure) noexcept;
+    [[nodiscard]] bool has_word() const noexcept;      // a frame begins at the cursor
+    [[nodiscard]] bool at_end_frame() const noexcept;  // it is the segment's end
 
     // Hot.
     const std::byte* cursor_ = nullptr;
@@ -107,7 +125,9 @@ class Reader {
     std::uint32_t crc_ = 0;
     bool stopped_ = false;  // failure_ is final
 
-    std::uint64_t number_ = 0;  // 0: no segment yet
+    std::uint64_t number_ = 0;         // 0: no segment yet
+    std::uint64_t block_segment_ = 0;  // whose header was given as a block
+    bool block_end_ = false;           // the end frame at the cursor was given as a block
     Mapping map_;
     std::size_t frame_limit_ = 0;  // bytes of the mapping that may hold frames
     SegmentHeader header_{};

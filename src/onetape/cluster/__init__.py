@@ -1,0 +1,1 @@
+"""Several machines: journals of other hosts as local copies, over NATS."""

@@ -1,0 +1,179 @@
+"""Carry messages between hosts by NATS, and keep the newest of them in its JetStream store."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from onetape.model.errors import BadConfig, NotAvailable
+
+__all__ = ["Bus", "Receive"]
+
+CONNECT_S: Final = 5.0
+PING_S: Final = 2.0  # a server that does not answer two of these is left for the next one
+WAITING_BYTES: Final = 64 << 20  # of messages that wait for this process: more are dropped, and requested later
+STORE_S: Final = 24 * 3600
+
+# (subject, message, subject for the answer or "")
+Receive = Callable[[str, bytes, str], None]
+
+
+class Bus:
+    """A connection to one of several NATS servers, kept up. credentials: path of a NATS credentials file. root: the
+    first token of all subjects. received: called with each message. changed: called after a connection or a loss."""
+
+    def __init__(
+        self,
+        servers: list[str],
+        *,
+        name: str,
+        root: str,
+        received: Receive,
+        changed: Callable[[str], None] = lambda _: None,
+        credentials: str = "",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        try:
+            import nats
+            import nats.errors
+        except ImportError:
+            raise NotAvailable(
+                "nats-py is not installed", location="[cluster]", todo="pip install 'onetape[cluster]'"
+            ) from None
+        self._nats = nats
+        self._servers, self._name, self._root = servers, name, root
+        self._received, self._changed = received, changed
+        self._credentials, self._tls = credentials, tls
+        self._client: Any = None
+        self._outbox: list[tuple[str, bytes, str]] = []
+        self._following: dict[str, Any] = {}
+        self._sending = asyncio.Event()
+        self.stored = ""  # why the servers keep no blocks, "": they do
+
+    @property
+    def is_connected(self) -> bool:
+        return self._client is not None and self._client.is_connected
+
+    async def connect(self) -> None:
+        """Returns when a server was reached. Raises BadConfig where one refuses the credentials."""
+
+        async def changed(*_: object) -> None:
+            self._changed("" if self.is_connected else "disconnected")
+
+        options: dict[str, Any] = {
+            "name": self._name,
+            "connect_timeout": CONNECT_S,
+            "ping_interval": PING_S,
+            "max_outstanding_pings": 2,
+            "max_reconnect_attempts": -1,
+            "reconnect_time_wait": 0.25,
+            "pending_size": 16 << 20,
+            "disconnected_cb": changed,
+            "reconnected_cb": changed,
+            "error_cb": self._failed,
+        }
+        if self._credentials:
+            options["user_credentials"] = self._credentials
+        if self._tls is not None:
+            options["tls"] = self._tls
+        try:
+            self._client = await self._nats.connect(self._servers, **options)
+        except (self._nats.errors.AuthorizationError, FileNotFoundError) as error:
+            raise BadConfig(str(error), location="[cluster] credentials") from None
+
+    async def _failed(self, error: Exception) -> None:
+        if not isinstance(error, self._nats.errors.SlowConsumerError):  # dropped blocks are requested
+            self._changed(str(error) or type(error).__name__)
+
+    async def keep(self, *, bytes_max: int, replicas: int) -> None:
+        """Let the servers store blocks of journals, so that they outlive a host. Notes in `stored` why they do not."""
+        from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+
+        config = StreamConfig(
+            name=f"{self._root}-tape",
+            subjects=[f"{self._root}.tape.>"],
+            retention=RetentionPolicy.LIMITS,
+            discard=DiscardPolicy.OLD,
+            storage=StorageType.FILE,
+            max_bytes=bytes_max,
+            max_age=STORE_S,
+            num_replicas=replicas,
+            no_ack=True,  # the tape is the truth: a block that was not stored is requested there
+        )
+        stream = self._client.jetstream(timeout=CONNECT_S)
+        try:
+            try:
+                await stream.add_stream(config)
+            except self._nats.js.errors.BadRequestError:  # it exists, with other limits
+                await stream.update_stream(config)
+        except (self._nats.errors.Error, TimeoutError) as error:
+            self.stored = str(error) or type(error).__name__
+        else:
+            self.stored = ""
+
+    async def stored_since(self, subject: str, since: float, take: Callable[[bytes], None]) -> int:
+        """Calls `take` with the stored messages of a subject since a time (s UTC); returns their number."""
+        from datetime import UTC, datetime
+
+        from nats.js.api import ConsumerConfig, DeliverPolicy
+
+        stream = self._client.jetstream(timeout=CONNECT_S)
+        count = 0
+        try:
+            followed = await stream.subscribe(
+                subject,
+                ordered_consumer=True,
+                config=ConsumerConfig(
+                    deliver_policy=DeliverPolicy.BY_START_TIME, opt_start_time=datetime.fromtimestamp(since, UTC)
+                ),
+            )
+            with suppress(TimeoutError, self._nats.errors.TimeoutError):
+                while True:
+                    message = await followed.next_msg(timeout=1.0)
+                    take(message.data)
+                    count += 1
+                    if message.metadata.num_pending == 0:
+                        break
+            await followed.unsubscribe()
+        except (self._nats.errors.Error, TimeoutError):
+            pass  # the store is away, too: the next look has it
+        return count
+
+    def send(self, subject: str, message: bytes, reply: str = "") -> None:
+        """Queue a message; it leaves when the loop is next idle. While there is no connection nothing is kept."""
+        if self.is_connected:
+            self._outbox.append((subject, message, reply))
+            self._sending.set()
+
+    async def follow(self, subjects: list[str]) -> None:
+        """Receive these subjects and no others."""
+        for subject in self._following.keys() - set(subjects):
+            await self._following.pop(subject).unsubscribe()
+        for subject in subjects:
+            if subject not in self._following:
+                self._following[subject] = await self._client.subscribe(
+                    subject, cb=self._take, pending_msgs_limit=-1, pending_bytes_limit=WAITING_BYTES
+                )
+
+    async def _take(self, message: Any) -> None:
+        self._received(message.subject, message.data, message.reply)
+
+    async def run(self) -> None:
+        """Send what is queued, until canceled."""
+        while True:
+            await self._sending.wait()
+            self._sending.clear()
+            outbox, self._outbox = self._outbox, []
+            with suppress(self._nats.errors.Error):  # the connection broke: lost blocks are requested
+                for subject, message, reply in outbox:
+                    await self._client.publish(subject, message, reply)
+                await self._client._flush_pending()
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            with suppress(self._nats.errors.Error, OSError, TimeoutError):
+                await asyncio.wait_for(client.close(), CONNECT_S)

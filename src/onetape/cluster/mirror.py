@@ -1,0 +1,210 @@
+"""Publish a host's journals to those that follow them, and copy the journals that this host follows.
+
+A pure core: messages, the time and what is on the tapes come in by calls; messages go out by `send`. It is the same
+live and in simulation, where messages are lost, doubled and reordered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from onetape import __version__
+from onetape.cluster.blocks import Block, BlockRequest, HostState, decode_block, encode_block, token
+from onetape.cluster.copy import JournalCopy
+from onetape.cluster.source import JournalSource
+from onetape.model.errors import OnetapeError
+from onetape.model.typed import from_json
+from onetape.tape.journal import JournalReader
+
+__all__ = ["HostMirror", "Send", "hosts_of"]
+
+AWAY_NS: Final = 5_000_000_000  # a host that says nothing for so long is away
+
+# (subject, message, subject for the answer or "")
+Send = Callable[[str, bytes, str], None]
+
+
+def hosts_of(home: Path) -> Path:
+    """Returns the folder of the other hosts' copied homes."""
+    return home / "hosts"
+
+
+class HostMirror:
+    """What one host gives to others and copies of theirs. root: first token of all subjects. follows: patterns of
+    `host/journal`, as `tokyo-*/journal/gateway-*`. log: called with a line for a person."""
+
+    def __init__(
+        self,
+        host: str,
+        home: Path,
+        *,
+        send: Send,
+        follows: Iterable[str] = (),
+        root: str = "onetape",
+        durable: bool = True,
+        log: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        self.host, self.home, self.root = host, home, root
+        self.follows = list(follows)
+        self.hosts: dict[str, HostState] = {}
+        self.copies: dict[tuple[str, str], JournalCopy] = {}
+        self.sources: dict[str, JournalSource] = {}
+        self.followed: dict[str, JournalReader] = {}  # readers of new frames, of the sources that others follow
+        self._keys: dict[tuple[str, str], tuple[str, str]] = {}  # of copies, by the tokens of their subjects
+        self._heard: dict[str, int] = {}  # when a host announced itself last, by our clock
+        self._began = 0
+        self._send, self._log, self._durable = send, log, durable
+        self._answers = f"{root}.answer.{token(host)}"
+
+    @property
+    def subjects(self) -> list[str]:
+        """Returns the subjects to subscribe to, besides those of `tapes`."""
+        return [f"{self.root}.host.*", f"{self.root}.request.{token(self.host)}", f"{self._answers}.*.*"]
+
+    @property
+    def tapes(self) -> list[str]:
+        """Returns the subjects of the journals that are copied here; it grows as hosts announce themselves."""
+        return [self.tape_of(host, journal) for host, journal in self.copies]
+
+    def tape_of(self, host: str, journal: str) -> str:
+        return f"{self.root}.tape.{token(host)}.{token(journal)}"
+
+    # --- what this host gives --------------------------------------------------------------------
+
+    def announce(self, now: int) -> None:
+        """Say which journals this host has; once a second, and at once after a change. now: ns UTC."""
+        self._began = self._began or now
+        self._find_sources()
+        states = {journal: source.state(now) for journal, source in self.sources.items()}
+        state = HostState(self.host, __version__, now, self._began, states, self.follows)
+        self._send(f"{self.root}.host.{token(self.host)}", msgspec.json.encode(state), "")
+
+    def publish(self) -> None:
+        """Send what was written since the last call to journals that others follow."""
+        for journal in list(self.followed):
+            try:
+                for message in self.sources[journal].blocks():
+                    self._send(self.tape_of(self.host, journal), message, "")
+            except OnetapeError as error:
+                self._drop(journal, error)
+
+    def _find_sources(self) -> None:
+        places = [*(self.home / "journal").glob("*"), *(self.home / "runs").glob("*/journal")]
+        there = {str(path.relative_to(self.home)): path for path in places if (path / "control").exists()}
+        for journal in [name for name, source in self.sources.items() if name not in there or source.is_gone]:
+            self._drop(journal)
+        for journal in there.keys() - self.sources.keys():
+            try:
+                self.sources[journal] = JournalSource(there[journal])
+            except OnetapeError as error:
+                self._log(f"{journal}: {error.message}")
+        self._find_followed()
+
+    def _find_followed(self) -> None:
+        patterns = {pattern for state in self.hosts.values() for pattern in state.follows}
+        wanted = {name for name in self.sources if any(fnmatchcase(f"{self.host}/{name}", each) for each in patterns)}
+        for journal in self.followed.keys() - wanted:
+            del self.followed[journal]
+            self.sources[journal].end()
+        for journal in wanted - self.followed.keys():
+            self.followed[journal] = self.sources[journal].begin()
+
+    def _drop(self, journal: str, error: OnetapeError | None = None) -> None:
+        """Forget a journal that is gone, or damaged: the next look may find it again."""
+        if error is not None:
+            self._log(f"{journal}: {error.message}")
+        self.followed.pop(journal, None)
+        self.sources.pop(journal).close()
+
+    def _answer(self, request: BlockRequest, reply: str) -> None:
+        source = self.sources.get(request.journal)
+        end = encode_block(bytes.fromhex(request.uuid), 0, 0, 0, b"")
+        if source is not None:
+            try:
+                for message in source.answer(request):
+                    self._send(reply, message, "")
+            except OnetapeError as error:
+                self._log(f"{request.journal}: {error.message}")
+                end = encode_block(bytes.fromhex(request.uuid), 1, 0, 0, b"")  # segment 1: refused
+        self._send(reply, end, "")
+
+    # --- what it copies --------------------------------------------------------------------------
+
+    def received(self, subject: str, message: bytes, reply: str, now: int) -> None:
+        """A message of another host has come. now: ns UTC. Raises BadInput for one that cannot be read."""
+        _, kind, host, *rest = subject.split(".")  # host: of the sender, of an answer ours
+        match kind:
+            case "host":
+                self._announced(from_json(message, HostState), now)
+            case "tape":
+                if (key := self._keys.get((host, rest[0]))) is not None:
+                    self._act(key[0], self.copies[key].block(decode_block(message), now))
+            case "answer":
+                self._answered(decode_block(message), (rest[0], rest[1]), now)
+            case "request":
+                self._answer(from_json(message, BlockRequest), reply)
+
+    def tick(self, now: int) -> None:
+        """Called ten times a second: requests overdue blocks."""
+        for (host, _), copy in self.copies.items():
+            if not self.is_away(host, now):
+                self._act(host, copy.overdue(now))
+
+    def is_away(self, host: str, now: int) -> bool:
+        return now - self._heard.get(host, 0) > AWAY_NS
+
+    def heard(self, host: str) -> int:
+        """Returns when the host announced itself last, ns UTC by this host's clock; 0: never."""
+        return self._heard.get(host, 0)
+
+    def lag(self) -> Mapping[tuple[str, str], int]:
+        """Returns (host, journal) -> frames that the host has and this copy has not."""
+        return {key: copy.missing for key, copy in self.copies.items()}
+
+    def close(self) -> None:
+        for source in self.sources.values():
+            source.close()
+        for copy in self.copies.values():
+            copy.close()
+
+    def _announced(self, state: HostState, now: int) -> None:
+        if state.host == self.host:
+            return
+        self.hosts[state.host] = state
+        self._heard[state.host] = now
+        self._find_followed()
+        for journal, found in state.journals.items():
+            key = (state.host, journal)
+            if key not in self.copies:
+                if not any(fnmatchcase("/".join(key), pattern) for pattern in self.follows):
+                    continue
+                path = hosts_of(self.home) / token(state.host) / journal
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self.copies[key] = JournalCopy(path, journal, durable=self._durable)
+                self._keys[token(state.host), token(journal)] = key
+            try:
+                self._act(state.host, self.copies[key].announced(found, now))
+            except OnetapeError as error:
+                self._log(f"{state.host}/{journal}: {error.message}")
+
+    def _answered(self, block: Block, tokens: tuple[str, str], now: int) -> None:
+        key = self._keys.get(tokens)
+        if key is None:
+            return
+        copy = self.copies[key]
+        if len(block.message) > block.start:
+            copy.block(block, now)
+        elif block.segment:
+            copy.refused()
+        else:
+            self._act(key[0], copy.answered(now))
+
+    def _act(self, host: str, request: BlockRequest | None) -> None:
+        if request is not None:
+            answer = f"{self._answers}.{token(host)}.{token(request.journal)}"
+            self._send(f"{self.root}.request.{token(host)}", msgspec.json.encode(request), answer)

@@ -1,0 +1,291 @@
+"""Hosts that copy each other's journals: over a bus that loses, doubles and reorders, and over a real nats-server."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onetape.cluster.blocks import decode_block, encode_block, token
+from onetape.cluster.mirror import HostMirror, hosts_of
+from onetape.model.errors import BadInput
+from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.prune import prune
+from onetape.tape.verify import verify
+from waiting import wait_for
+from worlds.stream_feeds import free_port, wait_for_server
+
+SECOND = 10**9
+SMALL: dict[str, Any] = {"segment_bytes_first": 64 << 10, "segment_bytes_max": 128 << 10, "durable": False}
+JOURNAL = "journal/gateway-main"
+
+
+class World:
+    """Hosts in one thread, with their clock, and a bus between them. fault: share of messages that are lost, and of
+    those that come twice; up to `shuffled` of the oldest change their order."""
+
+    def __init__(self, folder: Path, seed: int, *, fault: float = 0.0, shuffled: int = 1) -> None:
+        self.folder, self.random, self.fault, self.shuffled = folder, random.Random(seed), fault, shuffled
+        self.now = 1_700_000_000 * SECOND
+        self.hosts: dict[str, HostMirror] = {}
+        self.cut: set[tuple[str, str]] = set()  # (from, to): nothing passes
+        self._queue: list[tuple[str, str, bytes, str]] = []
+        self._step = 0
+
+    def host(self, name: str, *follows: str) -> HostMirror:
+        if name in self.hosts:
+            self.hosts[name].close()
+
+        def send(subject: str, message: bytes, reply: str) -> None:
+            self._queue.append((name, subject, message, reply))
+
+        home = self.folder / name
+        self.hosts[name] = HostMirror(name, home, send=send, follows=follows, durable=False)
+        return self.hosts[name]
+
+    def writer(self, host: str, **options: Any) -> JournalWriter:
+        return JournalWriter(self.folder / host / JOURNAL, process="gateway:main", **{**SMALL, **options})
+
+    def write(self, writer: JournalWriter, count: int) -> None:
+        for _ in range(count):
+            writer.append("log", self.random.randbytes(self.random.randrange(400)), time=self.now)
+
+    def step(self, count: int = 1) -> None:
+        """A tenth of a second."""
+        for _ in range(count):
+            self.now += SECOND // 10
+            self._step += 1
+            for host in self.hosts.values():
+                if self._step % 10 == 0:
+                    host.announce(self.now)
+                host.publish()
+                host.tick(self.now)
+            self._deliver()
+
+    def _deliver(self) -> None:
+        while self._queue:
+            sender, subject, message, reply = self._queue.pop(
+                self.random.randrange(min(len(self._queue), self.shuffled))
+            )
+            for name, host in self.hosts.items():
+                wanted = any(fnmatchcase(subject, each) for each in (*host.subjects, *host.tapes))
+                if not wanted or (sender, name) in self.cut or self.random.random() < self.fault:
+                    continue
+                for _ in range(1 + (self.random.random() < self.fault)):
+                    host.received(subject, message, reply, self.now)
+
+    def copied(self, by: str, of: str) -> Path:
+        return hosts_of(self.folder / by) / of / JOURNAL
+
+    def until_equal(self, by: str, of: str, steps: int = 300) -> None:
+        last = JournalReader(self.folder / of / JOURNAL).last_sequence
+        for _ in range(steps):
+            self.step()
+            if self.copied(by, of).is_dir() and JournalReader(self.copied(by, of)).last_sequence == last:
+                break
+        self.step(20)  # the end of a segment has no sequence
+        ours, theirs = JournalReader(self.copied(by, of)), JournalReader(self.folder / of / JOURNAL)
+        count = 0
+        while (frame := theirs.next_frame()) is not None:
+            assert ours.next_frame() == frame
+            count += 1
+        assert count and ours.next_frame() is None  # the chain was checked by the copy itself
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_copies_become_equal_whatever_the_bus_does(tmp_path, seed):
+    world = World(tmp_path, seed, fault=0.05 * (seed % 8), shuffled=1 + seed % 5)
+    world.host("tokyo-1")
+    world.host("osaka", "tokyo-*/journal/gateway-*")
+    world.host("kyoto", "tokyo-1/*")
+    writer = world.writer("tokyo-1")
+    for step in range(120):
+        world.write(writer, world.random.randrange(30))
+        if world.random.random() < 0.05:  # the gateway dies, or a copying process does
+            writer = None
+            writer = world.writer("tokyo-1")
+        if world.random.random() < 0.05:
+            world.host("osaka", "tokyo-*/journal/gateway-*")
+        if step % 40 == 10:
+            world.cut = {("tokyo-1", "kyoto")} if seed % 2 else {("kyoto", "tokyo-1")}
+        if step % 40 == 30:
+            world.cut = set()
+        world.step()
+    world.cut, world.fault = set(), 0.0
+    for name in ("osaka", "kyoto"):
+        world.until_equal(name, "tokyo-1")
+    writer.close()
+
+
+def test_a_host_that_comes_late_has_all_frames_and_one_that_retention_has_passed_those_that_are_left(tmp_path):
+    world = World(tmp_path, 1)
+    world.host("a")
+    writer = world.writer("a")
+    world.write(writer, 3000)
+    world.host("b", "a/*")
+    world.until_equal("b", "a")
+    world.cut = {("a", "b")}
+    world.write(writer, 3000)
+    prune(tmp_path / "a" / JOURNAL, size=200_000)
+    world.step(20)
+    world.cut = set()
+    world.step(60)
+    copies = sorted(each.name for each in world.copied("b", "a").parent.iterdir())
+    assert copies == ["gateway-main", "gateway-main.old-1"]  # what was copied before is kept
+    assert verify(world.copied("b", "a")).last_seq == writer.published
+    world.host("c", "a/*")
+    world.step(60)
+    assert verify(world.copied("c", "a")).first_seq > 1 and not any(world.hosts["c"].lag().values())
+    writer.close()
+
+
+def test_a_journal_that_takes_anothers_place_is_copied_anew(tmp_path):
+    world = World(tmp_path, 2)
+    world.host("a")
+    world.host("b", "a/*")
+    with world.writer("a") as writer:
+        world.write(writer, 50)
+        world.until_equal("b", "a")
+    shutil.rmtree(tmp_path / "a" / JOURNAL)
+    with world.writer("a") as writer:
+        world.write(writer, 20)
+        world.step(20)
+        world.until_equal("b", "a")
+    assert JournalReader(world.copied("b", "a").with_name("gateway-main.old-1")).last_sequence == 50
+
+
+def test_a_reader_of_a_copy_sees_whether_the_writer_lives(tmp_path):
+    world = World(tmp_path, 3)
+    world.host("a")
+    world.host("b", "a/*")
+    writer = world.writer("a", heartbeat=True)
+    world.write(writer, 5)
+    world.until_equal("b", "a")
+    copied = JournalReader(world.copied("b", "a"))
+    age = abs(copied.control["heartbeat"] - world.now)
+    assert age < 365 * 86400 * SECOND and copied.writer_alive  # by the clock of the host that copies
+    writer.progress(3)
+    world.step(10)
+    assert copied.control["progress"] == 3 and not copied.control["closed"]
+    writer.close()
+    world.step(20)
+    assert copied.control["closed"]
+
+
+def test_nothing_is_sent_of_journals_that_nobody_follows(tmp_path):
+    world = World(tmp_path, 4)
+    host = world.host("a")
+    world.host("b", "a/journal/hub")
+    with world.writer("a") as writer:
+        world.write(writer, 50)
+        world.step(30)
+        assert host.sources.keys() == {JOURNAL} and not host.followed
+    assert not hosts_of(tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize(
+    ("message", "words"), [(b"short", "shorter than its head"), (b"\x09" * 60, "blocks of version")]
+)
+def test_a_message_that_is_no_block_is_named(message, words):
+    with pytest.raises(BadInput, match=words):
+        decode_block(message)
+
+
+def test_blocks_and_names_survive_their_way():
+    block = decode_block(encode_block(bytes(range(16)), 3, 4096, 77, b"frames"))
+    assert (block.segment, block.offset, block.last_sequence) == (3, 4096, 77)
+    assert block.message[block.start :] == b"frames"
+    assert token("runs/2026.1 a*>/journal") == "runs%2F2026%2E1%20a%2A%3E%2Fjournal"
+
+
+# --- over a real server ---------------------------------------------------------------------------
+
+
+@contextmanager
+def server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    program = shutil.which("nats-server")
+    if program is None:
+        pytest.skip("NOT_AVAILABLE: no nats-server on this machine")
+    config = folder / "nats.conf"
+    config.write_text(f'listen: 127.0.0.1:{port}\njetstream {{ store_dir: "{folder}/store", max_file: 2GB }}\n')
+    process = subprocess.Popen([program, "-c", str(config)], stderr=subprocess.DEVNULL)
+    try:
+        wait_for_server(port, process)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def mirroring(host: str, folder: Path, port: int, *follows: str) -> Iterator[subprocess.Popen[bytes]]:
+    options = {"host": host, "home": str(folder / host), "servers": [f"nats://127.0.0.1:{port}"], "follows": follows}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "onetape.cluster.main"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(json.dumps(options).encode())
+    process.stdin.close()
+    assert process.stdout.readline() == b"ready\n"
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def reached(path: Path, writer: JournalWriter) -> bool:
+    return any(path.glob("*.tape")) and JournalReader(path).last_sequence == writer.published
+
+
+def test_processes_copy_over_a_server_that_is_killed_and_lose_nothing(tmp_path):
+    pytest.importorskip("nats", reason="NOT_AVAILABLE: nats-py is not installed")
+    port = free_port()
+    copied = hosts_of(tmp_path / "b") / "a" / JOURNAL
+    with (
+        server(tmp_path, port),
+        JournalWriter(tmp_path / "a" / JOURNAL, **SMALL) as writer,
+        mirroring("a", tmp_path, port),
+    ):
+        writer.append("log", b"\x80")
+        with mirroring("b", tmp_path, port, "a/*") as process:
+            wait_for(lambda: reached(copied, writer))
+            for _ in range(2000):
+                writer.append("log", os.urandom(100))
+            wait_for(lambda: reached(copied, writer))
+            process.send_signal(signal.SIGKILL)
+        for _ in range(2000):
+            writer.append("log", os.urandom(100))
+        with mirroring("b", tmp_path, port, "a/*"):
+            wait_for(lambda: reached(copied, writer))
+        ours, theirs = JournalReader(copied), JournalReader(tmp_path / "a" / JOURNAL)
+        assert all(ours.next_frame() == theirs.next_frame() for _ in range(writer.published))
+
+
+def test_processes_go_on_after_their_server_was_away(tmp_path):
+    pytest.importorskip("nats", reason="NOT_AVAILABLE: nats-py is not installed")
+    port = free_port()
+    copied = hosts_of(tmp_path / "b") / "a" / JOURNAL
+    with JournalWriter(tmp_path / "a" / JOURNAL, **SMALL) as writer:
+        writer.append("log", b"\x80")
+        with server(tmp_path, port) as nats, mirroring("a", tmp_path, port), mirroring("b", tmp_path, port, "a/*"):
+            wait_for(lambda: reached(copied, writer))
+            nats.kill()
+            nats.wait()
+            for _ in range(500):
+                writer.append("log", os.urandom(100))
+            with server(tmp_path, port):
+                wait_for(lambda: reached(copied, writer))
+                writer.append("log", b"\x81")
+                wait_for(lambda: reached(copied, writer))
