@@ -26,7 +26,7 @@ def main() -> None:
     print(
         json.dumps(
             {
-                "name": "backtest, bars alone",
+                "name": "backtest, only bars subscribed",
                 "value": COUNT / timed.seconds,
                 "unit": "quotes/s",
                 "better": "more",

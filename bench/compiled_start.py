@@ -50,7 +50,7 @@ def main() -> None:
         raise SystemExit("the three ways order differently")
     figures = []
     for how, done in every.items():
-        for what, value in (("processor", done.processor), ("clock", done.seconds)):
+        for what, value in (("processor", done.processor), ("wall clock", done.seconds)):
             figures.append(
                 {
                     "name": f"whole backtest, six minutes of depth, {how}, {what}",

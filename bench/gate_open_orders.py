@@ -100,7 +100,7 @@ def main() -> None:
             {
                 "figures": [
                     {
-                        "name": f"the gate, {count:,} orders open",
+                        "name": f"pre-trade checks, {count:,} orders open",
                         "unit": "us",
                         "better": "less",
                         "value": value,

@@ -45,8 +45,8 @@ def main() -> None:
     print(json.dumps({"figures": [
         {"name": "journal, append of a quote", "value": answer["append_ns"], "unit": "ns",
          "better": "less", "reach": 2 * store, "headline": True,
-         "against": {"name": "bare store with the same sums", "value": store}},
-        {"name": "journal, read with all sums checked", "value": answer["read_per_second"],
+         "against": {"name": "bare store with the same checksums", "value": store}},
+        {"name": "journal, read with all checksums verified", "value": answer["read_per_second"],
          "unit": "events/s", "better": "more", "reach": 80e6},
     ]}))  # fmt: skip
 

@@ -396,7 +396,7 @@ def main() -> None:
     crossing, _, _ = play(crosses=True)
     pacifica, _, _ = play(at=AtPacifica)
     print(json.dumps({"figures": [
-        {"name": f"market bytes to {what}, cores alone, p{which}", "unit": "us",
+        {"name": f"market bytes to {what}, without sockets, p{which}", "unit": "us",
          "better": "less", "value": percent(found, which),
          "reach": 12 if which == 50 and found is samples else None,
          "against": {"name": "decode, four frames, a signature", "value": percent(alone, which)}}

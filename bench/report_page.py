@@ -39,12 +39,12 @@ def main() -> None:
         less = {"better": "less"}
         figures = [
             {"name": "report of 100,000 fills", "value": seconds, "unit": "s", "reach": 3.0, **less},
-            {"name": "its size", "value": page.stat().st_size / 1e6, "unit": "MB", "reach": 5, **less},
+            {"name": "size of that report", "value": page.stat().st_size / 1e6, "unit": "MB", "reach": 5, **less},
         ]
         if BROWSER is not None:
             figures.append(
                 {
-                    "name": "drawn in a browser after",
+                    "name": "drawing that report in a browser",
                     "value": drawn(page, Path(folder)),
                     "unit": "s",
                     "reach": 1.0,

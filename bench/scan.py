@@ -131,7 +131,7 @@ def main() -> None:
         updates, swept = over_tape(Path(folder) / "tape")
         ages, rate = fresh(Path(folder) / "fresh")
         alone = decisions(Path(folder) / "alone")
-    chapter = {"name": "the chapter's", "value": CHAPTER}
+    chapter = {"name": "a polling system on 38 servers", "value": CHAPTER}
     about = f"{SYMBOLS} symbols"
     figures = [
         ("scan: updates of a tape", updates, "1/s", "more", 100_000, None, f"{about}, {CONDITION}"),

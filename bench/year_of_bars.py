@@ -120,9 +120,9 @@ def table(runs: dict[str, Timed], strategy: type[Strategy], path: Path) -> str:
     walk = prices()
     shares = {0: (runs["compiled"], cross(walk))}
     lines = [
-        "Minute bars of twenty symbols through the cross, fee 0.05 %, no latency. Expected: by"
-        " arithmetic on whole numbers; means that are equal fall to either side by the last bit of"
-        " each system's sums, hence the small differences.",
+        "A moving-average cross over minute bars of twenty symbols, fee 0.05 %, no latency. Expected:"
+        " exact, in whole numbers; where both averages are equal, rounding decides in each system,"
+        " hence the small differences.",
         "",
         "| | bars | seconds | fills | gain, USDT | ours of the same bars | expected | leaves out |",
         "|---|---|---|---|---|---|---|---|",

@@ -139,7 +139,7 @@ def page(results: dict[str, dict], aster: dict[str, dict]) -> str:
     lines = [
         "# Conformance of orders",
         "",
-        "Run these numbered cases of order behavior against a venue's demo account. Every run of the tests plays",
+        "Run these numbered cases of order behavior against a venue's demo account. Every run of the tests runs",
         "them on the [simulated exchange](../concepts/simulated-exchanges.md), too.",
         "",
         "```sh",
@@ -150,8 +150,8 @@ def page(results: dict[str, dict], aster: dict[str, dict]) -> str:
         "",
         "The account must be flat in BTC/USDT, in one-way mode, without open orders, and used by nobody else. The",
         "cases trade and cost fees: an address that is neither a demo nor this machine needs `--live`. `--keep`",
-        "stores the results with their date in `tests/certify/conformance_runs.json`. Exit code: 0 all held, 1 one",
-        "did not, 2 wrong use.",
+        "stores the results with their date in `tests/certify/conformance_runs.json`. Exit code: 0 all cases held,",
+        "1 one did not, 2 wrong usage.",
         "",
         "**No case has run on demo or live**, because nobody here had keys. *Not run* means: the venue's behavior",
         "is known from its documentation only. Kraken, BitMEX and Pacifica are missing: no case covers their order",
@@ -167,7 +167,7 @@ def page(results: dict[str, dict], aster: dict[str, dict]) -> str:
         cells = ["not run" if local is None else said({**local, "date": day})]
         for venue in ("demo", "live"):
             row = recorded.get("binance-usdm", {}).get(venue, {}).get(case.id)
-            never = "never: it asks for a ban" if case.simulated_only else "not run"
+            never = "never: it provokes a ban" if case.simulated_only else "not run"
             cells.append(said(row) if row else never)
         lines.append(f"| {case.id} | {case.name} | {' | '.join(cells)} |")
     lines += ["", "## Aster", "", "[Aster](aster.md) gives the source of each fact.", ""]

@@ -268,16 +268,16 @@ void bind_bars(nb::module_& m) {
                      "Closing prices [price].")
         .def_prop_ro("volume", column(4),
                      nb::sig("def volume(self) -> numpy.typing.NDArray[numpy.float64]"),
-                     "What was traded [qty].")
+                     "Quantities traded [qty].")
         .def_prop_ro("vwap", column(5),
                      nb::sig("def vwap(self) -> numpy.typing.NDArray[numpy.float64]"),
-                     "Average prices by volume, nan: the source has none [price].")
+                     "Average prices weighted by volume, nan: the source has none [price].")
         .def_prop_ro("ts_open", column(6),
                      nb::sig("def ts_open(self) -> numpy.typing.NDArray[numpy.int64]"),
-                     "First moments [ns UTC].")
+                     "Beginnings of the bars [ns UTC].")
         .def_prop_ro("ts_close", column(7),
                      nb::sig("def ts_close(self) -> numpy.typing.NDArray[numpy.int64]"),
-                     "Ends, exclusive [ns UTC].");
+                     "Ends of the bars, exclusive [ns UTC].");
 }
 
 template <class Payload>

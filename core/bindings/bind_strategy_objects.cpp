@@ -77,9 +77,9 @@ void bind_strategy_objects(nb::module_& m) {
     nb::class_<Order>(m, "Order", "One order as the robot knows it; a live view.")
         .def_prop_ro(
             "id", [](const Order& o) { return o.id; }, nb::sig("def id(self) -> int"),
-            "The robot's own number of it.")
+            "The order's number within its robot.")
         .def_prop_ro("client_id", &client_id_of, nb::sig("def client_id(self) -> str"),
-                     "The id that the venue has it by, of at most 36 characters.")
+                     "Client order id sent to the venue, at most 36 characters.")
         .def_prop_ro(
             "venue_id",
             [](const Order& o) -> nb::object {
@@ -93,26 +93,26 @@ void bind_strategy_objects(nb::module_& m) {
             nb::sig("def symbol(self) -> str"), "The instrument, as `binance:BTC/USDT:USDT`.")
         .def_prop_ro(
             "side", [](const Order& o) { return name_of(side_names, o.side); },
-            nb::sig("def side(self) -> str"), "Which way: \"buy\" or \"sell\".")
+            nb::sig("def side(self) -> str"), "Side: \"buy\" or \"sell\".")
         .def_prop_ro(
             "position_side",
             [](const Order& o) { return name_of(position_side_names, o.position_side); },
             nb::sig("def position_side(self) -> str"),
-            "Of which position: \"both\"; in hedge mode \"long\" or \"short\".")
+            "Position that it changes: \"both\"; in hedge mode \"long\" or \"short\".")
         .def_prop_ro(
             "type", [](const Order& o) { return name_of(type_names, o.type); },
-            nb::sig("def type(self) -> str"), "At which price: \"limit\" or \"market\".")
+            nb::sig("def type(self) -> str"), "Type: \"limit\" or \"market\".")
         .def_prop_ro(
             "tif", [](const Order& o) { return name_of(tif_names, o.tif); },
-            nb::sig("def tif(self) -> str"),
-            "How long it works: \"GTC\", \"IOC\", \"FOK\" or \"GTD\".")
+            nb::sig("def tif(self) -> str"), "Time in force: \"GTC\", \"IOC\", \"FOK\" or \"GTD\".")
         .def_prop_ro(
             "price", [](const Order& o) { return optional_price(*o.instrument, o.price); },
-            nb::sig("def price(self) -> float | None"), "Its limit [price]. None: a market order.")
+            nb::sig("def price(self) -> float | None"),
+            "Limit price [price]. None: a market order.")
         .def_prop_ro(
             "trigger", [](const Order& o) { return optional_price(*o.instrument, o.trigger); },
             nb::sig("def trigger(self) -> float | None"),
-            "The price that makes it active [price]. None: it waits for none.")
+            "Trigger price [price]. None: the order has no trigger.")
         .def_prop_ro(
             "kind",
             [](const Order& o) -> nb::object {
@@ -121,17 +121,17 @@ void bind_strategy_objects(nb::module_& m) {
                 return name_of(trigger_kind_names, kind);
             },
             nb::sig("def kind(self) -> str | None"),
-            "What its trigger makes it: \"stop\", \"take_profit\" or \"trailing\". None: it has "
-            "none.")
+            "Kind of its trigger: \"stop\", \"take_profit\" or \"trailing\". None: the order has "
+            "no trigger.")
         .def_prop_ro(
             "qty", [](const Order& o) { return size_of(*o.instrument, o.size); },
-            nb::sig("def qty(self) -> float"), "What was asked for, amendments included [qty].")
+            nb::sig("def qty(self) -> float"), "Quantity, amendments included [qty].")
         .def_prop_ro(
             "filled", [](const Order& o) { return size_of(*o.instrument, o.filled); },
-            nb::sig("def filled(self) -> float"), "What of it has been filled [qty].")
+            nb::sig("def filled(self) -> float"), "Filled quantity [qty].")
         .def_prop_ro(
             "remaining", [](const Order& o) { return size_of(*o.instrument, o.remaining()); },
-            nb::sig("def remaining(self) -> float"), "What can still be filled [qty].")
+            nb::sig("def remaining(self) -> float"), "Quantity that can still be filled [qty].")
         .def_prop_ro(
             "average_price",
             [](const Order& o) -> nb::object {
@@ -140,14 +140,15 @@ void bind_strategy_objects(nb::module_& m) {
                                   o.instrument->price_scale);
             },
             nb::sig("def average_price(self) -> float | None"),
-            "Of its fills, by their sizes [price]. None: none has been reported.")
+            "Average price of its fills, weighted by size [price]. None: no fill has been "
+            "reported.")
         .def_prop_ro(
             "post_only", [](const Order& o) { return (o.flags & order_post_only) != 0; },
             nb::sig("def post_only(self) -> bool"),
-            "It takes nothing that rests: the venue refuses it instead.")
+            "True: the venue refuses it if it would take liquidity.")
         .def_prop_ro(
             "reduce_only", [](const Order& o) { return (o.flags & order_reduce_only) != 0; },
-            nb::sig("def reduce_only(self) -> bool"), "It can only take off a position.")
+            nb::sig("def reduce_only(self) -> bool"), "True: it can only reduce a position.")
         .def_prop_ro(
             "state", [](const Order& o) { return name_of(state_names, o.state); },
             nb::sig("def state(self) -> str"),
@@ -155,38 +156,40 @@ void bind_strategy_objects(nb::module_& m) {
             "PENDING_UPDATE, CANCELED, REJECTED, DENIED, EXPIRED, TRIGGERED or UNKNOWN.")
         .def_prop_ro(
             "code", [](const Order& o) { return o.code; }, nb::sig("def code(self) -> int"),
-            "The number of the error that ended it or refused a change of it, 0: none.")
+            "Number of the error that ended it or refused a change of it, 0: none.")
         .def_prop_ro(
             "reason", [](const Order& o) { return refusal_text(o); },
-            nb::sig("def reason(self) -> str"), "The same in words, \"\": none.")
+            nb::sig("def reason(self) -> str"), "Text of that error, \"\": none.")
         .def_prop_ro(
             "tag", [](const Order& o) { return std::string(o.tag.data()); },
-            nb::sig("def tag(self) -> str"), "What the strategy wrote on it, \"\": nothing.")
+            nb::sig("def tag(self) -> str"), "Tag set by the strategy, \"\": none.")
         .def_prop_ro(
             "ts_created", [](const Order& o) { return o.created; },
-            nb::sig("def ts_created(self) -> int"), "When it was asked for [ns UTC].")
+            nb::sig("def ts_created(self) -> int"), "Time of the request [ns UTC].")
         .def_prop_ro("is_closed", &Order::closed, nb::sig("def is_closed(self) -> bool"),
-                     "Nothing of it can be filled any more.")
+                     "True: nothing more of it can be filled.")
         .def_prop_rw(
             "children", [](const Order& o) { return o.children; },
             [](Order& o, std::vector<OrderRef> children) { o.children = std::move(children); },
             nb::for_getter(nb::sig("def children(self) -> list[Order]")),
             nb::for_setter(nb::sig("def children(self, value: Sequence[Order], /) -> None")),
-            "The protective orders that were attached to it.")
+            "Protective orders attached to it.")
         .def_prop_ro(
             "price_int", [](const Order& o) { return o.price; },
             nb::sig("def price_int(self) -> int"),
-            "The limit in units of the instrument's price decimals, exact, 0: a market order "
+            "Limit price in units of the instrument's price decimals, exact, 0: a market order "
             "[price units].")
         .def_prop_ro(
             "trigger_int", [](const Order& o) { return o.trigger; },
-            nb::sig("def trigger_int(self) -> int"), "The trigger likewise, 0: none [price units].")
+            nb::sig("def trigger_int(self) -> int"),
+            "Trigger price in the same units, exact, 0: none [price units].")
         .def_prop_ro(
             "qty_int", [](const Order& o) { return o.size; }, nb::sig("def qty_int(self) -> int"),
-            "The quantity in units of the instrument's size decimals, exact [size units].")
+            "Quantity in units of the instrument's size decimals, exact [size units].")
         .def_prop_ro(
             "filled_int", [](const Order& o) { return o.filled; },
-            nb::sig("def filled_int(self) -> int"), "What has been filled likewise [size units].")
+            nb::sig("def filled_int(self) -> int"),
+            "Filled quantity in the same units, exact [size units].")
         .def("__repr__", [](const Order& o) {
             const Instrument& i = *o.instrument;
             std::string text = "Order(" + std::to_string(o.id) + " " +
@@ -208,32 +211,32 @@ void bind_strategy_objects(nb::module_& m) {
             nb::sig("def symbol(self) -> str"), "The instrument.")
         .def_prop_ro(
             "side", [](const FillView& f) { return name_of(side_names, f.fill.side); },
-            nb::sig("def side(self) -> str"), "Which way: \"buy\" or \"sell\".")
+            nb::sig("def side(self) -> str"), "Side: \"buy\" or \"sell\".")
         .def_prop_ro(
             "position_side",
             [](const FillView& f) { return name_of(position_side_names, f.fill.position_side); },
             nb::sig("def position_side(self) -> str"),
-            "Of which position: \"both\"; in hedge mode \"long\" or \"short\".")
+            "Position that it changes: \"both\"; in hedge mode \"long\" or \"short\".")
         .def_prop_ro(
             "price", [](const FillView& f) { return price_of(*f.order->instrument, f.fill.price); },
-            nb::sig("def price(self) -> float"), "At which it traded [price].")
+            nb::sig("def price(self) -> float"), "Price of the execution [price].")
         .def_prop_ro(
             "qty", [](const FillView& f) { return size_of(*f.order->instrument, f.fill.size); },
-            nb::sig("def qty(self) -> float"), "How much traded [qty].")
+            nb::sig("def qty(self) -> float"), "Quantity executed [qty].")
         .def_prop_ro(
             "fee",
             [](const FillView& f) {
                 return money_of(join_halves(f.fill.fee_low, f.fill.fee_high));
             },
             nb::sig("def fee(self) -> float"),
-            "What the venue took for it, below 0: a rebate [fee_currency].")
+            "Fee charged by the venue, below 0: a rebate [fee_currency].")
         .def_prop_ro(
             "fee_int",
             [](const FillView& f) {
                 return nb::steal<nb::int_>(
                     int128_to_python(join_halves(f.fill.fee_low, f.fill.fee_high)).release());
             },
-            nb::sig("def fee_int(self) -> int"), "The same, exact [1e-18 fee_currency].")
+            nb::sig("def fee_int(self) -> int"), "The fee, exact [1e-18 fee_currency].")
         .def_prop_ro(
             "fee_currency", [](const FillView& f) { return f.fee_currency; },
             nb::sig("def fee_currency(self) -> str"), "The currency of the fee.")
@@ -241,14 +244,14 @@ void bind_strategy_objects(nb::module_& m) {
             "liquidity",
             [](const FillView& f) { return name_of(liquidity_names, f.fill.liquidity); },
             nb::sig("def liquidity(self) -> str"),
-            "Which part it had: \"maker\" or \"taker\"; \"none\" where the venue does not say.")
+            "Liquidity: \"maker\" or \"taker\"; \"none\": the venue does not say.")
         .def_prop_ro(
             "id", [](const FillView& f) { return std::to_string(f.fill.trade_id); },
-            nb::sig("def id(self) -> str"), "The venue's number of the trade.")
+            nb::sig("def id(self) -> str"), "The venue's id of the trade.")
         .def_prop_ro(
             "ts_event", [](const FillView& f) { return f.fill.ts_event; },
             nb::sig("def ts_event(self) -> int"),
-            "When it happened, by the venue's clock [ns UTC].")
+            "Time of the execution by the venue's clock [ns UTC].")
         .def_prop_ro(
             "price_int", [](const FillView& f) { return f.fill.price; },
             nb::sig("def price_int(self) -> int"),
@@ -268,24 +271,24 @@ void bind_strategy_objects(nb::module_& m) {
         .def_prop_ro(
             "side", [](const PositionView& v) { return name_of(position_side_names, v.side); },
             nb::sig("def side(self) -> str"),
-            "Of which position: \"both\"; in hedge mode \"long\" or \"short\".")
+            "Side of the position: \"both\"; in hedge mode \"long\" or \"short\".")
         .def_prop_ro(
             "qty",
             [=](const PositionView& v) { return size_of(*v.instrument, position_of(v).qty); },
-            nb::sig("def qty(self) -> float"), "What is held, below 0: short [qty].")
+            nb::sig("def qty(self) -> float"), "Quantity held, below 0: short [qty].")
         .def_prop_ro(
             "qty_int", [=](const PositionView& v) { return position_of(v).qty; },
             nb::sig("def qty_int(self) -> int"),
-            "The same in units of the instrument's size decimals, exact [size units].")
+            "The quantity in units of the instrument's size decimals, exact [size units].")
         .def_prop_ro(
             "entry_price",
             [=](const PositionView& v) { return position_of(v).entry_price(v.instrument->spec); },
             nb::sig("def entry_price(self) -> float"),
-            "The average price of what is held, 0: nothing is [price].")
+            "Average price of the position, 0: flat [price].")
         .def_prop_ro(
             "realized", [=](const PositionView& v) { return money_of(position_of(v).realized); },
             nb::sig("def realized(self) -> float"),
-            "Profit of what was closed, before fees and funding [settlement currency].")
+            "Profit of its closed parts, before fees and funding [settlement currency].")
         .def_prop_ro(
             "unrealized",
             [=](const PositionView& v) {
@@ -294,11 +297,11 @@ void bind_strategy_objects(nb::module_& m) {
                                  : money_of(position_of(v).unrealized(v.instrument->spec, mark));
             },
             nb::sig("def unrealized(self) -> float"),
-            "Profit of what is held at the mark, or else the middle or the last price, 0: none is "
-            "known [settlement currency].")
+            "Profit of its open part at the mark, else at the mid or the last price, 0: no price "
+            "is known [settlement currency].")
         .def(
             "__bool__", [=](const PositionView& v) { return position_of(v).qty != 0; },
-            "Whether anything is held.")
+            "Returns True while the position is open.")
         .def("__repr__", [=](const PositionView& v) {
             return "Position(" + v.instrument->symbol + " " +
                    position_side_names[static_cast<unsigned>(v.side)] + " " +
@@ -312,7 +315,7 @@ void bind_strategy_objects(nb::module_& m) {
             nb::sig("def symbol(self) -> str"), "The instrument.")
         .def_prop_ro(
             "synced", [](const BookView& v) { return v.book().synced(); },
-            nb::sig("def synced(self) -> bool"), "It is as the venue's: no change is missing.")
+            nb::sig("def synced(self) -> bool"), "True: no change of the venue's book is missing.")
         .def_prop_ro(
             "best_bid",
             [](const BookView& v) -> nb::object {
@@ -320,7 +323,8 @@ void bind_strategy_objects(nb::module_& m) {
                 return level_of(v, v.book().bid(0));
             },
             nb::sig("def best_bid(self) -> tuple[float, float] | None"),
-            "(price, size) of the best bid [price, qty]. None: there is none, or it is not synced.")
+            "(price, size) of the best bid [price, qty]. None: the book has no bid, or is not "
+            "synced.")
         .def_prop_ro(
             "best_ask",
             [](const BookView& v) -> nb::object {
@@ -328,36 +332,37 @@ void bind_strategy_objects(nb::module_& m) {
                 return level_of(v, v.book().ask(0));
             },
             nb::sig("def best_ask(self) -> tuple[float, float] | None"),
-            "(price, size) of the best ask [price, qty]. None: there is none, or it is not synced.")
+            "(price, size) of the best ask [price, qty]. None: the book has no ask, or is not "
+            "synced.")
         .def(
             "bids", [](const BookView& v, std::size_t n) { return levels_of(v, Side::buy, n); },
-            nb::arg("n") = 10, "The best n bids, best first.")
+            nb::arg("n") = 10, "Returns the best n bids, best first.")
         .def(
             "asks", [](const BookView& v, std::size_t n) { return levels_of(v, Side::sell, n); },
-            nb::arg("n") = 10, "The best n asks, best first.")
+            nb::arg("n") = 10, "Returns the best n asks, best first.")
         .def_prop_ro(
             "ts_event", [](const BookView& v) { return v.book().ts_event(); },
             nb::sig("def ts_event(self) -> int"),
-            "Of the last change, by the venue's clock [ns UTC].")
+            "Time of the last change by the venue's clock [ns UTC].")
         .def_prop_ro(
             "ts_recv", [](const BookView& v) { return v.book().ts_recv(); },
-            nb::sig("def ts_recv(self) -> int"), "When the last change was received [ns UTC].")
+            nb::sig("def ts_recv(self) -> int"), "Time of receipt of the last change [ns UTC].")
         .def_prop_ro(
             "last_id", [](const BookView& v) { return v.book().last_id(); },
             nb::sig("def last_id(self) -> int"),
-            "The venue's number of the last change, 0: it gives none.")
+            "The venue's id of the last change, 0: the venue sends none.")
         .def(
             "copy",
             [](const BookView& v) {
                 return BookView{nullptr,       nullptr,      std::make_shared<const Book>(v.book()),
                                 v.price_scale, v.size_scale, v.symbol};
             },
-            "The book as it stands now, to keep.");
+            "Returns the book as it is now; later changes do not affect it.");
 
-    nb::class_<HealthView>(m, "Health", "Something about the system: kind, subject, state.")
-        .def_ro("kind", &HealthView::kind, "What it is about, as `market`, `stream`, `journal`.")
-        .def_ro("subject", &HealthView::subject, "Of what: a symbol, a venue, an account.")
-        .def_ro("state", &HealthView::state, "What became of it.")
+    nb::class_<HealthView>(m, "Health", "A change in the system's state: kind, subject, state.")
+        .def_ro("kind", &HealthView::kind, "Topic, as `market`, `stream`, `journal`.")
+        .def_ro("subject", &HealthView::subject, "The symbol, venue or account that it is about.")
+        .def_ro("state", &HealthView::state, "The new state.")
         .def("__repr__", [](const HealthView& h) {
             return "Health(" + h.kind + " " + h.subject + " " + h.state + ")";
         });

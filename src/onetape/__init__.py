@@ -1,6 +1,6 @@
 """onetape: backtest, paper and live trading as one program on one kind of tape.
 
-Everything is imported when first asked for: `import onetape` itself costs next to nothing.
+Everything is imported at its first use: `import onetape` itself takes almost no time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from onetape.research.sweep import sweep
 
 
-# Public name -> where it lives. Text, not import statements: every module imports this package,
+# Public name -> its module. Text, not import statements: every module imports this package,
 # so an import here would make every layer depend on the highest.
 _HOME = {
     "Param": ("onetape.engine.parameters", "Param"),

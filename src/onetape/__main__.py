@@ -8,7 +8,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run and exit. Until the command line is loaded and says how it ends, Ctrl-C ends the process without a word."""
+    """Run the command line and exit. Until it is loaded, Ctrl-C ends the process without a message."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from onetape.cli.main import main as run

@@ -70,7 +70,7 @@ def test_a_frozen_gateway_is_stale_and_one_that_goes_on_is_not(tmp_path: Path, g
         try:
             manager.get_balance("USD")
         except StaleData as error:
-            assert "has shown no life for" in str(error)
+            assert "has had no heartbeat for" in str(error)
             break
         assert request - frozen <= max_age, "an old balance was told"
     gateway.process.send_signal(signal.SIGCONT)

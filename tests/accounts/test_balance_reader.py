@@ -175,7 +175,7 @@ def test_nothing_is_told_before_the_gateway_is_ready(tmp_path: Path) -> None:
 def test_a_gateway_that_shows_no_life_is_stale(tmp_path: Path, table: AccountTable) -> None:
     brief = StrategyBalanceManager("kraken", home=tmp_path, max_age=1e-9)
     for ask in (brief.get_balance, brief.get_all, brief.available):
-        with pytest.raises(StaleData, match="has shown no life for"):
+        with pytest.raises(StaleData, match="has had no heartbeat for"):
             ask("USD")
 
 

@@ -369,7 +369,7 @@ def test_that_nobody_knows_what_became_of_money_is_said_once_and_is_critical():
         desk.now += SECOND
         effects = desk.transfers.tick(desk.now)  # the history is never read
     assert [each.severity for each in said] == ["critical"]
-    assert "not known what became of it" in said[0].state
+    assert "its outcome is not known" in said[0].state
 
 
 # --- a clock that is set --------------------------------------------------------------------------

@@ -461,7 +461,7 @@ def a_wrong_clock_is_said_and_changes_nothing(desk: Desk) -> str:
         assert answer.code == ClockSkew.code, answer
         assert answer.outcome in (Outcome.SAFE, Outcome.AMBIGUOUS), answer
         assert desk.query(name).not_found
-    return "" if answer.outcome is Outcome.SAFE else "a used nonce is refused alike: whether it was taken is asked"
+    return "" if answer.outcome is Outcome.SAFE else "a used nonce gets the same error: the order must be queried"
 
 
 def a_bad_signature_is_refused(desk: Desk) -> str:

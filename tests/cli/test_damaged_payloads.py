@@ -123,7 +123,7 @@ def test_what_a_whole_system_writes_is_what_it_may_say(tmp_path):
         ("health", b"\x81\xa4kind" + b"\x91" * 5000, 0, "health: "),
         ("trade", b"x" * 8, 1, "trade: a trade payload has 8 bytes"),
         ("trade", bytes(48) + b"\x77" + bytes(15), 1, "side is 119, which has no name"),
-        ("quote", bytes(64), 5, "instrument 5 is not named before it"),
+        ("quote", bytes(64), 5, "no frame before it names instrument 5"),
         ("instrument", b"\x80", 5, "not an instrument record"),
     ],
 )

@@ -134,7 +134,7 @@ def test_money_and_ways_by_venue_from_the_command(onetape, two_venues) -> None:
         (["--cash", "binance=1 USDT,kraken=1 USDT"], "cash in USDT at kraken"),
         (["--cash", "binance=1 USDT,2 USD"], "'2 USD' names no venue"),
         (["--latency", "okx=1ms"], "no instrument of venue 'okx'"),
-        (["--latency", "1ms", "--latency", "2ms"], "given twice"),
+        (["--latency", "1ms", "--latency", "2ms"], "a second value"),
         (["--fee-volume", "okx=1"], "no instrument of venue 'okx'"),
     ],
 )

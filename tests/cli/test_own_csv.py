@@ -104,7 +104,7 @@ def test_import_says_what_it_understood_and_backtest_agrees(onetape, place):
     done = onetape(*taken)
     assert done.code == 0, done.err
     assert "mine.csv: 6 rows of bars of 1m as data:MINE, 2023-11-14T22:14:00" in done.err
-    assert "time from <DATE> <TIME> (text, UTC is assumed: import --tz says another)" in done.err
+    assert "time from <DATE> <TIME> (text, UTC is assumed: import --tz names another)" in done.err
     assert "close from <CLOSE>" in done.err
     assert "separated by tabs" in done.err
     done = onetape(*taken, "--force", "--json", "--tz", "Europe/Athens")
@@ -163,4 +163,4 @@ def test_options_of_reading_mean_nothing_for_a_tape(onetape, place):
     assert onetape("sample", "--out", "t", "--events", "100").code == 0
     done = onetape("backtest", "own.py", "--data", "t", "--decimal", "comma")
     assert done.code == 2
-    assert "all data are tapes, which need no reading options" in done.err
+    assert "reading options do not apply: all data are tapes" in done.err

@@ -40,7 +40,7 @@ def options(text: str):
         ('kind = "zeromq"\naddress = "tcp://10.0.0.1:1"', "10.0.0.1 is not this machine"),
         ('kind = "websocket"\naddress = "wss://feed.example"', "set remote = true"),
         ('kind = "nats"\naddress = "nats://127.0.0.1:4222"', "no subjects"),
-        ('kind = "nats"\naddress = "nats://127.0.0.1:1"\ntopics = ["a"]\nsubscribe = "x"', "nats subscribes by itself"),
+        ('kind = "nats"\naddress = "nats://127.0.0.1:1"\ntopics = ["a"]\nsubscribe = "x"', "no subscription message"),
         ('kind = "zeromq"\naddress = "tcp://[::1]:1"\nmessage_bytes_max = 0', "below 1"),
         ('kind = "zeromq"\naddress = "tcp://[::1]:1"\nstale_after = "soon"', "soon"),
     ],
@@ -55,7 +55,7 @@ def test_what_cannot_be_followed_is_refused_in_one_line(text, words):
     ("text", "words"),
     [
         ('depth = "top:5"', '"all", or a list of symbols'),
-        ('depth = "all"\ntransport = "rest"', "books are followed over streams"),
+        ('depth = "all"\ntransport = "rest"', "books need streams"),
         ("depth_readers = 0", "0 is not between 1 and 4"),
         ("depth_readers = 5", "5 is not between 1 and 4"),
     ],

@@ -64,7 +64,7 @@ def test_the_condition_of_a_collector_is_followed_on_the_market_of_the_hub(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("transport", "hot", "said"), [("rest", "mid >", "column 6"), ("ws", "mid > 1", "streams say all at once")]
+    ("transport", "hot", "said"), [("rest", "mid >", "column 6"), ("ws", "mid > 1", "report every change at once")]
 )
 def test_what_cannot_make_a_symbol_hot_is_refused(tmp_path, transport, hot, said):
     collector = CollectorConfig(venue="x", transport=transport, hot=hot)

@@ -217,12 +217,12 @@ def test_a_signature_is_remembered_while_its_time_may_come_again_and_no_longer()
         return why
 
     began = now[0] // MS
-    assert refusal(began - 1).endswith("from the time here"), "an earlier process may have taken it"
-    assert refusal(began + 60_000, take=True) == "" and refusal(began + 60_000) == "it was taken before"
+    assert refusal(began - 1).endswith("from this machine's time"), "an earlier process may have taken it"
+    assert refusal(began + 60_000, take=True) == "" and refusal(began + 60_000) == "it was accepted before"
     now[0] += 119 * SECOND
-    assert refusal(began + 60_000) == "it was taken before"
+    assert refusal(began + 60_000) == "it was accepted before"
     now[0] += 2 * SECOND
-    assert "from the time here" in refusal(began + 60_000)
+    assert "from this machine's time" in refusal(began + 60_000)
     assert refusal(began + 121_000, take=True) == "" and len(checked._taken) == 1
 
 
@@ -234,7 +234,7 @@ def test_a_signature_is_remembered_while_its_time_may_come_again_and_no_longer()
         (HOOK + "[webhooks.feed]\ntopics = []\n", "secret"),
         (HOOK + "[webhooks.feed]\nsecret = 'env:A'\nwindow = '2h'\n", "is not between 0 and 1h"),
         (HOOK + "[webhooks.feed]\nsecret = 'env:A'\nrate = 0\n", "is not between 1 and 1000"),
-        (HOOK + DEMO, "each user of this machine may post there"),
+        (HOOK + DEMO, "every user of this machine could post to it"),
     ],
 )
 def test_who_may_post_is_said_where_an_account_is_at_a_venue(text: str, words: str):
@@ -278,14 +278,14 @@ def test_rows_of_a_schedule_come_at_their_time_and_those_of_a_pause_afterwards(t
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({"kind": "webhook", "address": "http://0.0.0.0:8000/x"}, "on this machine alone"),
-        ({"kind": "webhook", "address": "http://127.0.0.1/x"}, "on this machine alone"),
+        ({"kind": "webhook", "address": "http://0.0.0.0:8000/x"}, "only from this machine"),
+        ({"kind": "webhook", "address": "http://127.0.0.1/x"}, "only from this machine"),
         ({"kind": "http", "address": "http://example.org/x"}, "is not this machine"),
         ({"kind": "http", "address": "ftp://127.0.0.1/x"}, "does not speak ftp"),
         ({"kind": "http", "address": "http://127.0.0.1/x", "every": "10ms"}, "below a second"),
-        ({"kind": "http", "address": "http://127.0.0.1/x", "ahead": "1m"}, "of kind schedule alone"),
+        ({"kind": "http", "address": "http://127.0.0.1/x", "ahead": "1m"}, "only for kind schedule"),
         ({"kind": "http", "address": "http://127.0.0.1/x", "symbols": ["a:B"]}, "has one topic"),
-        ({"kind": "zeromq", "address": "tcp://127.0.0.1:1", "every": "10s"}, "of kind http and rss alone"),
+        ({"kind": "zeromq", "address": "tcp://127.0.0.1:1", "every": "10s"}, "only for kind http and rss"),
         ({"kind": "schedule", "address": "none.csv"}, "no such file: none.csv"),
         ({"kind": "schedule"}, "no such file: none is named"),
         ({"kind": "rss", "address": "http://127.0.0.1/x", "clock": "published"}, "not in order"),

@@ -205,9 +205,9 @@ def test_a_refusal_is_the_error_of_its_number_with_what_to_do_and_the_whole_answ
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"code": 1001}', b"\xff"])
 def test_what_is_no_control_plane_is_called_so(call: Call, body: bytes) -> None:
-    with Server((502, body)) as server, pytest.raises(ProcessDown, match="something else"):
+    with Server((502, body)) as server, pytest.raises(ProcessDown, match="is no control plane"):
         call(server.url, "market_feeds")
-    with Server((200, body)) as server, pytest.raises(InvariantViolation, match="another form"):
+    with Server((200, body)) as server, pytest.raises(InvariantViolation, match="cannot read"):
         call(server.url, "market_feeds")
 
 

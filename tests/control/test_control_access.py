@@ -216,7 +216,7 @@ def test_off_loopback_it_starts_with_tls_a_token_and_a_name(tmp_path: Path):
         (tmp_path / name).chmod(0o600)
     open_to_all = f'{OPEN}host = "0.0.0.0"\n{TLS}'
     TokenStore(tmp_path).create("bot", ["read"])
-    with pytest.raises(BadConfig, match="no name"):
+    with pytest.raises(BadConfig, match="needs a host name"):
         control_options(parse_config(open_to_all), home=tmp_path, folder=tmp_path)
     config = parse_config(f'{open_to_all}hosts = ["a.b"]')
     assert control_options(config, home=tmp_path, folder=tmp_path).tls_key == str(tmp_path / "k")

@@ -48,7 +48,7 @@ def test_what_is_no_token_is_refused(tmp_path: Path, name: str, scopes: list[str
 def test_a_name_is_of_one_token(tmp_path: Path):
     store = TokenStore(tmp_path)
     store.create("bot", list(SCOPES))
-    with pytest.raises(UsageError, match="there is a token"):
+    with pytest.raises(UsageError, match="exists already"):
         store.create("bot", ["read"])
     with pytest.raises(UsageError, match="no token"):
         store.revoke("other")

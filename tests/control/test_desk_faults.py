@@ -210,7 +210,7 @@ def test_a_hedge_that_had_no_time_says_so():
     saga = Saga(goal_of("x"))
     saga.is_over = True
     done = hedge_reply(Asking("x", "test", 1, "BTC-USD", ("a",)), 2, Came(saga=saga, outcome=saga.outcome(2)))
-    assert done.error == "+0 of +1 was done: its time was over"
+    assert done.error == "+0 of +1 was done: its time limit was reached"
 
 
 def test_two_that_were_left_on_a_symbol_go_on_one_after_the_other_and_keep_nobody_from_starting(tmp_path):
@@ -413,9 +413,9 @@ def test_a_clip_that_is_too_small_for_the_time_is_refused_before_anything_is_sen
     async def work(desk, tape, accounts):
         request = structs.replace(CONTROLLED, algo="twap", work_for=900, clip=clip, dry_run=True)
         reply = await desk.control(request, "x", "test")
-        assert ("orders of a clip" in str(reply)) == is_refused
+        assert ("orders of one clip" in str(reply)) == is_refused
         if is_refused:
-            with pytest.raises(BadInput, match="orders of a clip"):
+            with pytest.raises(BadInput, match="orders of one clip"):
                 await desk.control(structs.replace(request, dry_run=False), "y", "test")
             assert not list(tape.read()) and not desk.is_busy("BTC")
 

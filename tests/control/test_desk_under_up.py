@@ -150,7 +150,7 @@ def test_a_hedge_that_ends_at_a_net_delta_of_nothing_says_that_it_did_less_than_
 def test_what_forbids_it_is_said_before_anything_is_sent(home):
     async def work(made):
         before = made.positions()
-        with pytest.raises(HedgeFailed, match="finds no account"):
+        with pytest.raises(HedgeFailed, match="fits no account"):
             await made.desk.hedge(HedgeExecute(symbol="BTC-USD", hedge_amount=5000.0, side="buy"), "h-big", "test")
 
         def gate(accounts, reduces):
@@ -170,7 +170,7 @@ def test_what_forbids_it_is_said_before_anything_is_sent(home):
             return_exceptions=True,
         )
         assert both[0].delta_deviation <= 0.01 and isinstance(both[1], DuplicateCommand)
-        assert isinstance(both[2], DuplicateCommand) and "all of the 0.001 s" in str(both[2])
+        assert isinstance(both[2], DuplicateCommand) and "the whole 0.001 s" in str(both[2])
 
     on(home, work)
 

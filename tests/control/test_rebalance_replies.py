@@ -74,6 +74,6 @@ def test_what_was_undone_was_not_done_in_part():
 
 def test_a_use_of_margin_that_is_not_known_is_no_success_and_no_figure_of_now():
     said = reply({"aster-a": "0", "binance-b": "50"}, unknown={"aster-a": "its gateway does not run"})
-    assert not said.success and said.error == "what aster-a uses now is not known: its gateway does not run"
+    assert not said.success and said.error == "the utilisation of aster-a is not known: its gateway does not run"
     (first, _) = said.utilization_metrics
     assert (first.current_utilization, first.within_tolerance) == (0.9, False)

@@ -258,7 +258,7 @@ def test_a_mark_serves_while_it_is_told_and_a_market_is_as_old_as_its_quotes(vie
     gateway.tape.append("mark", struct.pack("<4q", now, now, 510_000, 0), stream=1, time=now)
     views.refresh()
     (leg,) = views.legs("binance:BTC/USDT:USDT", ["main"])
-    assert leg.mark == 51_000 and leg.refusal == "no price of it is known"
+    assert leg.mark == 51_000 and leg.refusal == "its price is unknown"
     gateway.quote("49999.9", "50000.1")
     views.refresh()
     (leg,) = views.legs("binance:BTC/USDT:USDT", ["main"])
@@ -349,7 +349,7 @@ def test_history_is_the_newest_of_what_was_recorded(tmp_path, views, gateway):
             risk.history("main", limit)
     with pytest.raises(InvalidAccount):
         risk.currency("nobody")
-    with pytest.raises(NotAvailable, match="nobody records"):
+    with pytest.raises(NotAvailable, match="is not recorded"):
         Risk(views, lambda: None).history("main")
     gateway.quote("50000", "50000.1")
     gateway.stand("100")

@@ -159,7 +159,7 @@ def test_a_fill_is_a_marker_and_a_row_within_a_second(home, page):
 def test_an_order_on_the_ladder_says_about_how_much_stands_before_it(home, page):
     go(page, MARKET)
     page.wait("document.querySelectorAll('#depth tr.bid').length > 5")
-    assert "Best prices alone" not in text(page, "#depth")
+    assert "Best prices only" not in text(page, "#depth")
     # In the middle: the market must not fall to it until it is there, nor rise until it is out of sight.
     bids = "[...document.querySelectorAll('#depth tr.bid')]"
     price = page.js(f"(rows => rows[Math.floor(rows.length / 2)].children[1].innerText)({bids})")
@@ -419,7 +419,7 @@ def test_a_robot_is_added_on_the_page_says_what_it_decided_and_why_it_placed_no_
     page.wait("document.querySelector('#decisions')?.innerText.includes('buy 0.020 at market: filled')")
     page.wait("document.querySelector('#decisions')?.innerText.includes('no target was set for it')")
     page.wait("/buy 900.000 at [0-9.]+/.test(document.querySelector('#refusals')?.innerText.replaceAll('\\t', ' '))")
-    press(page, "Reckon", "#explained")
+    press(page, "Compute", "#explained")
     page.wait("document.querySelector('#explained')?.innerText.includes('of what was traded')")
     assert "no market" not in text(page, "#explained")
     assert "4201" in text(page, "#refusals") and page.js(WHAT_RAN) == []

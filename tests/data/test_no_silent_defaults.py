@@ -296,7 +296,7 @@ def test_feather_of_short_floats_and_of_two_columns_of_one_name(load: Any, tmp_p
     doubled = table.append_column("close", table.column("open"))
     feather.write_feather(doubled, tmp_path / "made.feather", compression="uncompressed")
     content = (tmp_path / "made.feather").read_bytes()
-    with pytest.raises(BadInput, match="a column stands twice"):
+    with pytest.raises(BadInput, match="a column is there twice"):
         load("freqtrade", {"A_USD-1m.feather": content}, "x:A/USD")
 
 

@@ -42,7 +42,7 @@ def tables(title: str) -> list[list[Hop]]:
 
 OUT, BACK = tables(TITLE)
 MARKET = tables("## The path of a market message, hop by hop")
-(DOORS,) = tables("## Five doors to an order, and where they meet")
+(DOORS,) = tables("## Five sources of orders, and where they meet")
 
 
 def body(hop: Hop) -> ast.AST:

@@ -89,7 +89,7 @@ def said(journal: Path) -> list[str]:
 def test_wishes_below_one_lot_are_said_once_and_counted(tmp_path, strategy, service, wishes):
     session = play(strategy, three_quotes(tmp_path), journal=tmp_path / "run").session
     (line,) = said(tmp_path / "run")
-    assert line == f"{service}: less than one lot (0.001 for {BTC}) is nothing"
+    assert line == f"{service}: a quantity below one lot (0.001 for {BTC}) has no effect"
     result = RunResult.of(session, run=tmp_path / "run", seconds=1.0)
     assert result.as_json()["below_lot"] == {service: wishes}
     assert f"{wishes} " in why_no_orders(session)
@@ -110,7 +110,7 @@ def test_no_size_at_all_is_a_wish_for_nothing(tmp_path, nothing):
     session = play(Mine, three_quotes(tmp_path), journal=tmp_path / "run").session
     assert said(tmp_path / "run") == []
     assert RunResult.of(session, run=tmp_path / "run", seconds=1.0).below_lot == {}
-    assert "asked for no order" in why_no_orders(session)
+    assert "requested no order" in why_no_orders(session)
 
 
 def test_a_whole_lot_is_no_such_wish(tmp_path):

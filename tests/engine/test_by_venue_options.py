@@ -51,7 +51,7 @@ def test_cash_is_read(text, accounts) -> None:
         ({"binance": "1 USDT", " binance": "2 USDT"}, BadConfig, "a venue is given twice"),
         ({"": "1 USDT"}, BadConfig, "no venue is called ''"),
         ({"3": "1 USDT"}, BadConfig, "no venue is called '3'"),
-        ({"binance": 5}, BadConfig, "binance: '100000 USDT', not 5"),
+        ({"binance": 5}, BadConfig, "binance: write '100000 USDT', not 5"),
     ],
 )
 def test_cash_that_cannot_be_meant_is_refused(text, problem, words) -> None:
@@ -90,14 +90,14 @@ def test_latency_by_venue_is_read(text, common, named) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("1ms;2ms", "that of all venues is given twice"),
-        (["kraken=1ms", "kraken=2ms"], "'2ms': that of kraken is given twice"),
+        ("1ms;2ms", "a second value for all venues"),
+        (["kraken=1ms", "kraken=2ms"], "'2ms': a second value for kraken"),
         ({"kraken": 5}, "kraken: not a text: 5"),
         ("kraken=", "latency ''"),
         ("kraken=x", "latency 'x'"),
         ("Kraken=1ms", "latency 'Kraken=1ms'"),
         ({"Kraken": "1ms"}, "no venue is called 'Kraken'"),
-        ("1ms;", "'': that of all venues is given twice"),
+        ("1ms;", "'': a second value for all venues"),
         (";kraken=1ms", "latency ''"),
     ],
 )
@@ -123,7 +123,7 @@ def test_fees_and_order_rates_by_venue_are_read() -> None:
     assert parse_fees(["kraken=0.0005", "0.0002"]) == ((low, low), {"kraken": (high, high)})
     assert parse_fees({"kraken": "0.0002,0.0005"}) == (None, {"kraken": (low, high)})
     assert parse_order_rates("300/10s;kraken=60/1s") == ((300, 10 * 10**9), {"kraken": (60, 10**9)})
-    for options, words in (("kraken=x", "fee 'x'"), (["1,2", "0"], "given twice")):
+    for options, words in (("kraken=x", "fee 'x'"), (["1,2", "0"], "a second value")):
         with pytest.raises(BadConfig, match=words):
             parse_fees(options)
     with pytest.raises(BadConfig, match="order rate '60'"):

@@ -99,8 +99,8 @@ def test_profit_is_of_one_symbol_with_its_fees(tmp_path):
 @pytest.mark.parametrize(
     ("name", "params", "error", "words"),
     [
-        ("a/b", {}, ValueError, "part of its location"),
-        ("", {}, ValueError, "part of its location"),
+        ("a/b", {}, ValueError, "without a slash"),
+        ("", {}, ValueError, "without a slash"),
         ("one", {}, ValueError, "has a child 'one'"),
         ("two", {"sise": 1}, BadConfig, "sise"),
     ],

@@ -237,7 +237,7 @@ INVERSE = "bitmex:BTC/USD:BTC"
 @pytest.mark.parametrize(
     ("cash", "held", "said"),
     [
-        ({"BTC": 2, "USDT": 1000}, (100, 0), f"ValueError: USDT of {BTC} is no part of the equity: say of="),
+        ({"BTC": 2, "USDT": 1000}, (100, 0), f"ValueError: USDT of {BTC} is no part of the equity: give of="),
         ({"USDT": 1000, "BTC": 2}, (5, 0.05), ""),
     ],
 )
@@ -272,11 +272,11 @@ def test_weights_are_of_the_money_that_the_equity_is_in(tmp_path, cash, held, sa
         ("join", {"colour": 1}, "no option 'colour'"),
         ("pov", {"participation": 2}, "participation"),
         ("iceberg", {"clip": 1e-9}, "less than one lot"),
-        ("iceberg", {"clip": -1}, "clip lies above 0, not -1"),
-        ("join", {"limit": -1}, "limit lies above 0, not -1"),
+        ("iceberg", {"clip": -1}, "clip is above 0, not -1"),
+        ("join", {"limit": -1}, "limit is above 0, not -1"),
         ("twap", {"minutes": "five"}, "minutes is a number, not 'five'"),
         ("twap", {"minutes": 1e300}, "below 1,000,000"),
-        ("twap", {"deadline": 1e30}, "below 1,000,000"),
+        ("twap", {"deadline": 1e30}, "less than 1,000,000"),
         ("twap", {"deadline": math.nan}, "deadline is a finite number, not nan"),
         ("join", {"limit": math.nan}, "limit is a finite number, not nan"),
         ("iceberg", {"clip": [1]}, "clip is a number, not [1]"),
@@ -315,7 +315,7 @@ def test_a_target_that_is_reached_is_held_to_the_same_words(tmp_path, algo, opti
         ({BTC: math.nan}, {}, f"the weight of {BTC} is a finite number, not nan"),
         ({BTC: "half"}, {}, f"the weight of {BTC} is a number, not 'half'"),
         ({BTC: 0.5}, {"of": math.nan}, "of is a finite number, not nan"),
-        ({BTC: 0.5}, {"of": -5}, "of is an amount of money, not -5"),
+        ({BTC: 0.5}, {"of": -5}, "`of` is an amount of money, not -5"),
         ({BTC: 0.5}, {"band": math.inf}, "band is a finite number, not inf"),
         ({BTC: 0.5}, {"band": -0.1}, "band is a share of the equity, 0 or more, not -0.1"),
     ],

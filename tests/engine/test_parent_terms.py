@@ -12,8 +12,8 @@ NOW, MINUTE = 10**18, 60 * 10**9
 @pytest.mark.parametrize(
     ("options", "refused"),
     [
-        ({"deadline": NOW - 1}, "not ahead"),
-        ({"deadline": NOW}, "not ahead"),
+        ({"deadline": NOW - 1}, "not in the future"),
+        ({"deadline": NOW}, "not in the future"),
         ({"deadline": NOW + 1}, ""),
         ({"deadline": NOW + MINUTES_MAX * MINUTE}, "minutes ahead"),
         ({"deadline": NOW + MINUTES_MAX * MINUTE - 1}, ""),
@@ -21,7 +21,7 @@ NOW, MINUTE = 10**18, 60 * 10**9
         ({"minutes": 0}, "above 0"),
         ({"minutes": 0.001}, ""),
         ({"minutes": MINUTES_MAX}, "below"),
-        ({"minutes": 1, "deadline": NOW + 1}, "say the same"),
+        ({"minutes": 1, "deadline": NOW + 1}, "not both"),
         ({"limit": 0}, "above 0"),
         ({"limit": "0.1"}, ""),
         ({"clip": 0}, "above 0"),
@@ -29,7 +29,7 @@ NOW, MINUTE = 10**18, 60 * 10**9
         ({"participation": 0}, "above 0"),
         ({"participation": "0.001"}, ""),
         ({"participation": 1}, ""),
-        ({"participation": "1.001"}, "up to 1"),
+        ({"participation": "1.001"}, "at most 1"),
     ],
 )
 def test_an_option_is_taken_up_to_its_bounds(options, refused):

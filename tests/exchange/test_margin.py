@@ -151,7 +151,7 @@ def test_brackets_are_given_in_a_file() -> None:
     ("before", "after", "words"),
     [
         ('"1000"', '"6000"', "notional_max 5000 is not above 6000"),
-        ("0.01,", "0.03,", "maintenance_rate 0.02 lies not in 0.03..1"),
+        ("0.01,", "0.03,", "maintenance_rate 0.02 is not within 0.03..1"),
         ("= 20 }", "= 5 }", "leverage_max 10 rises"),
         ("= 20 }", "= 20, floor = 3 }", "floor"),
         ('"1000"', "true", "not a list of tables of numbers"),

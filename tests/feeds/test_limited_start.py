@@ -91,7 +91,7 @@ def test_who_may_wait_comes_up_when_the_budget_is_there_again(tmp_path):
     assert took >= 1.9
     assert words[0].startswith(WAITS)  # else a supervisor would take it for the line that it is ready with
     assert "VENUE_RATE_LIMIT(4403)" in words[0]
-    assert "the venue has shut this address out" in words[0]
+    assert "the venue has banned this address" in words[0]
 
 
 def test_who_is_to_stop_waits_no_longer(tmp_path):

@@ -206,7 +206,7 @@ def test_a_refusal_of_the_key_pauses_reads_of_this_process_alone_and_no_order(pa
     one.budget.look()
     assert [state.partition(",")[0] for state in one.said] == [
         f"VENUE_RATE_LIMIT({VenueRateLimit.code}): {PAUSED}",
-        "there again",
+        "available again",
     ]
 
 
@@ -226,7 +226,7 @@ def test_that_a_budget_is_used_up_is_said_once_for_each_end_of_it(pair):
     process.now += MINUTE
     process.budget.look()
     process.budget.look()
-    assert process.said[1:] == ["there again"]
+    assert process.said[1:] == ["available again"]
 
 
 @pytest.mark.parametrize(

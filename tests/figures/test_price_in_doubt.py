@@ -65,7 +65,7 @@ class Plane:
         self.views.refresh()
         instrument = self.views.tapes["main"].instruments[SYMBOL]
         (leg,) = [self.views._leg("main", instrument)]
-        return leg.mark, "doubt" in self.views._missing(Decimal(1), self.views.seen("main", instrument), leg.mark)
+        return leg.mark, "uncertain" in self.views._missing(Decimal(1), self.views.seen("main", instrument), leg.mark)
 
 
 @pytest.mark.parametrize("wrong", ["quote", "mark"])

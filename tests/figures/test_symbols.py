@@ -77,9 +77,9 @@ def test_what_an_account_does_not_have_is_refused_with_who_has_it():
 @pytest.mark.parametrize(
     ("listed", "said"),
     [
-        ('["okx:BTC/USDT:USDT"]', "okx:BTC/USDT:USDT is of okx, which is no venue here at symbols.BTC-USD"),
-        ('["aster:A/B", "aster:A/B"]', "aster:A/B twice in BTC-USD at symbols.BTC-USD"),
-        ('["aster:A/B"]\n"X" = ["aster:A/B"]', "aster:A/B is BTC-USD already at symbols.X"),
+        ('["okx:BTC/USDT:USDT"]', "okx:BTC/USDT:USDT is of venue okx, which is not configured at symbols.BTC-USD"),
+        ('["aster:A/B", "aster:A/B"]', "aster:A/B stands twice in BTC-USD at symbols.BTC-USD"),
+        ('["aster:A/B"]\n"X" = ["aster:A/B"]', "aster:A/B belongs to BTC-USD already at symbols.X"),
     ],
 )
 def test_names_of_a_control_plane_that_nobody_brings_are_refused(listed, said):

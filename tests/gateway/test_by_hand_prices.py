@@ -59,7 +59,7 @@ def test_quantities_add_up_and_all_but_the_last_are_equal(steps, lots):
     qty = lots * MARKET.lot
     if steps > lots:
         if steps > 1:
-            with pytest.raises(UsageError, match="less than a lot"):
+            with pytest.raises(UsageError, match="less than one lot"):
                 orders(qty=str(qty), price="bid", steps=steps)
         return
     sizes = [Decimal(each["qty"]) for each in orders(qty=str(qty), price="bid", steps=steps)]

@@ -150,10 +150,7 @@ def test_a_gateway_that_is_killed_within_a_round_finishes_it(world, path, method
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        (
-            'kind = "kraken"\n[accounts.main]\nvenue="x"\n[accounts.main.fee_asset]\nbelow = 5\nbuy = 20',
-            "no market beside",
-        ),
+        ('kind = "kraken"\n[accounts.main]\nvenue="x"\n[accounts.main.fee_asset]\nbelow = 5\nbuy = 20', "cannot buy"),
         (
             'kind = "binance-usdm"\n[accounts.main]\nvenue="x"\n[accounts.main.fee_asset]\nbelow = 0\nbuy = 20',
             "above 0",

@@ -53,11 +53,11 @@ def test_an_address_that_is_shut_out_sends_nothing_and_says_so(world, tmp_path):
     assert news_of(tmp_path, refused) == [("rejected", VenueRateLimit.code)]
     assert len(account.by_id) == before
     wait_for(lambda: said(tmp_path))
-    assert "VENUE_RATE_LIMIT(4403): the venue has shut this address out" in said(tmp_path)[0]
+    assert "VENUE_RATE_LIMIT(4403): the venue has banned this address" in said(tmp_path)[0]
     status = gateway.ask("status")["budget"]
     assert status["refused"] >= 2
     wait_for(lambda: not account.open_orders)  # the cancel leaves when it may
-    wait_for(lambda: said(tmp_path)[-1] == "there again")
+    wait_for(lambda: said(tmp_path)[-1] == "available again")
 
 
 def test_what_the_venue_says_of_its_budget_reaches_every_process(world):

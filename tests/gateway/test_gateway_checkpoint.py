@@ -227,7 +227,7 @@ def test_what_only_the_journal_knows_is_not_pruned(long_tape):
             damaged.write_bytes(b"")
         assert long_tape.state(long_tape.file)[0] == whole
     previous_of(long_tape.file).unlink()
-    with pytest.raises(TornTape, match="its beginning has been pruned"):
+    with pytest.raises(TornTape, match="the journal's beginning has been pruned"):
         long_tape.state(long_tape.file)
 
 

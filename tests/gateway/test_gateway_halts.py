@@ -235,7 +235,7 @@ def test_halts_are_shown_and_lifted_from_the_command_line(world, tmp_path, venue
     assert answer_of("halts") == []
     for of in ("symbol=typo", "strategy=typo"):
         answer = answer_of("send", "gateway:main", "halt", of, "reason=news", code=2)
-        assert "is traded here" in answer["error"]["message"]
+        assert "this gateway has no" in answer["error"]["message"]
     assert answer_of("send", "gateway", "halt", f"symbol={SYMBOL}", "until=4h", "reason=news")["status"] == "applied"
     (row,) = answer_of("halts")
     assert row["until"] - row["since"] == 4 * 3600 * SECOND
@@ -265,7 +265,7 @@ def test_halts_are_shown_and_lifted_from_the_command_line(world, tmp_path, venue
     assert answer_of(*level, "1", "--account", "other", "--reason", "x", code=2)["error"]["name"] == "BAD_CONFIG"
     assert answer_of(*level, "0", "--until", "4h", "--reason", "x", code=2)["error"]["name"] == "BAD_CONFIG"
     for of in (("--symbol", SYMBOL.partition(":USDT")[0]), ("--strategy", "typo")):
-        assert "is traded here" in answer_of(*level, "3", *of, "--reason", "x", code=2)["error"]["message"]
+        assert "this gateway has no" in answer_of(*level, "3", *of, "--reason", "x", code=2)["error"]["message"]
     answer_of(*level, "1", "--symbol", SYMBOL, "--reason", "thin book")
     assert refused_with(tmp_path, robot, listing) == BannedSymbol.code
     gateway.kill()
@@ -324,7 +324,7 @@ def test_the_history_has_what_a_gateway_did_that_was_killed_before_its_reply(tmp
 
 
 def test_a_level_is_lifted_of_one_subject_at_a_time(tmp_path):
-    with pytest.raises(UsageError, match="one of symbol and strategy"):
+    with pytest.raises(UsageError, match="a symbol or a strategy, not both"):
         set_danger(tmp_path, Config(), 0, {"symbol": SYMBOL, "strategy": "main", "reason": "x"}, "")
 
 

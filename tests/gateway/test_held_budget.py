@@ -67,7 +67,7 @@ def test_that_a_budget_is_used_up_is_said_once_for_each_end_of_it(desk):
     assert len(desk.said) == 1
     desk.now += 60 * SECOND
     desk.budget.look()
-    assert desk.said[1:] == ["there again"]
+    assert desk.said[1:] == ["available again"]
 
 
 def test_a_refusal_of_the_key_pauses_what_is_read_with_it_and_no_order(desk):

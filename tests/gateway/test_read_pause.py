@@ -149,8 +149,8 @@ def test_a_gateway_whose_key_is_used_up_comes_back(world):
     refusals = world.refusals()
     assert refusals
     assert all(b - a >= 4 for a, b in pairwise(refusals))  # one clock
-    assert "counts too many questions with this key, for 5.0 s" in world.said[0]
-    assert world.said[1] == "there again"
+    assert "counts too many requests with this key, for 5.0 s" in world.said[0]
+    assert world.said[1] == "available again"
 
 
 def test_orders_that_never_arrived_cost_few_questions(world):

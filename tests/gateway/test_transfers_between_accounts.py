@@ -136,7 +136,7 @@ def test_what_the_venue_refuses_a_sub_account_comes_back(world):
     ("way", "word"),
     [
         ({"to": "binance.third.trading"}, "knows no account third"),
-        ({"from": "trading", "to": "binance.second.trading"}, "moves no money for us"),
+        ({"from": "trading", "to": "binance.second.trading"}, "does not support transfers"),
         ({"to": "kraken.second"}, "no address for USDT of kraken.second"),
     ],
 )

@@ -62,4 +62,4 @@ def test_a_venue_that_moves_nothing_that_way_says_so(tmp_path):
             gateway.kill()
     for received in answers:
         assert (received.status, received.error["name"]) == ("refused", "NOT_AVAILABLE")
-        assert "kraken moves no money for us" in received.error["message"]
+        assert "kraken does not support transfers" in received.error["message"]

@@ -616,7 +616,7 @@ def test_a_stop_is_said_to_be_canceled_where_nobody_here_has_and_its_position_la
         world.trade(-1000)
     world.run(5)
     said = [(each.severity, each.state) for each in world.records if each.kind == "stop canceled"]
-    words = "a stop was canceled at the venue, nobody knows by whom"
+    words = "a stop was canceled at the venue, by an unknown actor"
     assert said == ([("warning", words), ("", "stands")] if ends == "canceled" else [])
 
 
@@ -630,7 +630,7 @@ def test_stops_that_are_canceled_and_cannot_be_replaced_are_said_until_they_are_
         world.core.stop_ended(ACCOUNT, name, world.now, is_canceled=True)
     world.run(5)
     said = [each for each in world.records if each.kind == "stop canceled"]
-    assert [each.state for each in said] == ["2 stops were canceled at the venue, nobody knows by whom"]
+    assert [each.state for each in said] == ["2 stops were canceled at the venue, by an unknown actor"]
     assert len(said[0].about["stops"]) == 2 and world.guard.is_lost  # which is critical, and local stops act
     world.trade(-1000)
     world.run(3)

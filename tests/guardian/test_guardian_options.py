@@ -154,8 +154,8 @@ def test_a_budget_of_an_address_that_is_there_again_is_said(tmp_path):
             await running
 
         asyncio.run(guards())
-        assert "shut this address out" in said()[0][0]
-        assert said()[-1] == ("there again", None)  # with a severity it would end no alert
+        assert "banned this address" in said()[0][0]
+        assert said()[-1] == ("available again", None)  # with a severity it would end no alert
 
 
 @pytest.mark.parametrize(

@@ -92,8 +92,8 @@ def test_a_window_that_cannot_be_read_is_asked_for_until_it_can_and_said_once():
     world = GuardedWorld(settings=SETTINGS)
     world.trade(1000)
     world.run(12)
-    assert [each.state for each in world.records if "looks back on" in each.state] == [
-        "the bars that it looks back on cannot be read"
+    assert [each.state for each in world.records if "look-back" in each.state] == [
+        "the bars for its look-back cannot be read"
     ]
     world.range = at("98"), at("103")
     world.run(6)

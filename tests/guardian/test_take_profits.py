@@ -177,7 +177,7 @@ def test_a_market_that_is_past_all_targets_is_said_once():
     world.run(5)
     assert not targets(world)
     (said,) = [each for each in world.records if each.kind == "take-profits"]
-    assert (said.severity, said.state) == ("warning", "the market is past all of them: none is placed")
+    assert (said.severity, said.state) == ("warning", "the market is past all levels: none is placed")
 
 
 def test_targets_that_are_configured_while_a_position_is_held_look_back_too():

@@ -342,7 +342,7 @@ def test_moves_of_which_one_is_not_on_the_tape_end_without_a_transfer():
 
     for life in (work, later):
         (move,) = bank.life(life)
-        assert move.state == "failed" and "has not begun: " in move.words
+        assert move.state == "failed" and "could not begin: " in move.words
         assert bank.money == before
 
 

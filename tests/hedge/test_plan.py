@@ -275,7 +275,7 @@ class TestStrategies:
 
 def test_opposite_legs_never_meet_at_a_venue():
     views = [view_of("a", venue="x"), view_of("b", venue="x")]
-    with pytest.raises(HedgeFailed, match="would meet at x"):
+    with pytest.raises(HedgeFailed, match="would trade with each other at x"):
         legs_plan(views, {"a": Decimal(1), "b": Decimal(-1)}, TERMS)
 
 

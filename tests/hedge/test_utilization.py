@@ -53,7 +53,7 @@ def test_accounts_within_the_tolerance_take_the_other_side_and_stay_within():
 
 def test_without_a_counterpart_nothing_is_traded_and_it_is_said():
     found = rebalance([view("aster-a", "1", "0.3")], WISH)
-    assert not found.trades and found.needed and "nobody trades the other side" in found.reason
+    assert not found.trades and found.needed and "no account takes the other side" in found.reason
 
 
 def test_a_repair_of_the_delta_comes_first_and_is_said():

@@ -164,7 +164,7 @@ def test_a_line_is_whole_in_time_and_not_too_long(tmp_path: Path, monkeypatch):
                 slow.write(b" ")
                 await asyncio.sleep(0.05)
                 dripping = not slow_reader._buffer
-            assert "not whole" in (await message_from(slow_reader))["error"]["message"]
+            assert "not complete" in (await message_from(slow_reader))["error"]["message"]
             assert await slow_reader.read() == b""
             writer.write(b'{"a":2}\n')
             assert await message_from(reader) == {"a": 2}

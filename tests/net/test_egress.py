@@ -144,11 +144,11 @@ BAD = {
     '[proxies.p]\nurl = "http://h"': "not the address",
     '[proxies.p]\nurl = ""': "not the address",
     '[proxies.p]\nurl = "http://me:hunter2@h:1"': "a secret in the open at proxies.p.url",
-    '[proxies.p]\nurl = "http://h:1"\nuser = "me"': "one of `user` and `password` alone",
+    '[proxies.p]\nurl = "http://h:1"\nuser = "me"': "`user` and `password` belong together",
     '[proxies.p]\nurl = "http://h:1"\nuser = "me"\npassword = "hunter2"': "a secret in the open",
     '[proxies.p]\nurl = "http://h:1"\nuser = "me"\npassword = "fd:3"': "a secret in the open",
     '[collectors.c]\nkind = "zeromq"\naddress = "tcp://h:1"\nproxy = "p"\n[proxies.p]\nurl = "http://h:1"': (
-        "zeromq goes through no proxy at collectors.c.proxy"
+        "a collector of kind zeromq cannot use a proxy at collectors.c.proxy"
     ),
     '[venues.v]\nkind = "kraken"\n[accounts.a]\nvenue = "v"\nproxy = "p"': "no proxy `p` at accounts.a.proxy",
 }

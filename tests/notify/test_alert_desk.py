@@ -24,7 +24,7 @@ def test_what_goes_on_is_told_once_and_again_when_it_lasts(severity):
         assert desk.take(alert(second, severity, message=f"lost {second}")) is None
     reported = desk.take(alert(repeated, severity))
     assert reported is not None
-    assert (reported.more, reported.body) == (5, "lost (and 5 more of it)")
+    assert (reported.more, reported.body) == (5, "lost (repeated 5 times)")
     assert desk.take(alert(repeated + 1, severity)) is None
 
 

@@ -76,7 +76,7 @@ TRAILING = {"trigger_kind": TriggerKind.TRAILING}
         ({"price_int": 0}, 4101, "a limit order has a price"),
         ({"tag": "x" * 33}, 4101, "32 bytes"),
         ({"trigger_int": 600_003} | STOP, 4101, "trigger 60000.3 is not on"),
-        ({"trigger_int": 600_005, "trigger_by": TriggerBy.LAST}, 4101, "whether it is a stop"),
+        ({"trigger_int": 600_005, "trigger_by": TriggerBy.LAST}, 4101, "needs its kind"),
         ({"trigger_int": 600_005} | STOP | TRAILING, 4101, "not available"),
         ({"price_int": 200_000, "size_int": 4}, 4102, "value 80 is below the least"),
         ({"price_int": 250_000, "size_int": 4}, 0, ""),  # the least may be reached

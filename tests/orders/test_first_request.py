@@ -106,7 +106,7 @@ def test_keys_are_bounded_and_expired_ones_make_room(monkeypatch):
     [
         (RequestKey(""), "1 to 64 bytes"),
         (RequestKey("ä" * 33), "1 to 64 bytes"),
-        (RequestKey("k", expires=0), "expires later"),
+        (RequestKey("k", expires=0), "must expire"),
         (RequestKey("k", within="all"), "account or subaccount"),
     ],
 )

@@ -125,7 +125,7 @@ def test_what_has_ended_is_neither_canceled_nor_amended(desk):
     desk.manager.cancel(order, desk.now)
     desk.manager.amend(order, desk.now, price=PRICE + 10, size=0)
     assert desk.sent() == []
-    reason = "nothing of it is open"
+    reason = "the order is not open"
     assert desk.manager.outs == [
         NewsOut(order, news, CANCELED, desk.now, OrderUnknown.code, reason, is_local=True)
         for news in (OrderNews.CANCEL_REJECTED, OrderNews.UPDATE_REJECTED)

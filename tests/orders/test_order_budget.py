@@ -67,7 +67,7 @@ def test_an_order_that_would_exceed_a_window_is_refused_until_the_next(account):
     assert len(account.said) == 3  # once for each window that it waited for
     account.now += 10 * SECOND
     account.budget.look()
-    assert account.said[3:] == ["there again"]
+    assert account.said[3:] == ["available again"]
 
 
 def test_reductions_have_a_reserve_and_cancels_are_not_counted(account):

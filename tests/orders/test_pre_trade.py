@@ -151,7 +151,7 @@ ROWS = {
     "protection": Row(NotProtected, "3.0 s", "0 s", before=lambda d: d.gate.halts.protect(PERP, NOW - 3 * SECOND)),
     "reconciled": Row(VenueUnavailable, "being reconciled", "reconciled",
                       before=on_gate(ready=False)),
-    "account stream": Row(StaleData, "silent", "tells", before=on_gate(is_deaf=True)),
+    "account stream": Row(StaleData, "silent", "reporting", before=on_gate(is_deaf=True)),
     "market data": Row(StaleData, "silent for 3.0 s", "2.0 s",
                        before=around_gate(silent_ns=lambda _: 3 * SECOND, silent_max_ns=lambda _: 2 * SECOND)),
     "decision age": Row(StaleData, "1.5 s", "1.0 s", view={"behind_ns": 3 * SECOND // 2},
@@ -167,7 +167,7 @@ ROWS = {
     "venue price band": Row(PriceBand, "10 %", "5 %", ("buy", 10, 66_000)),
     "least value": Row(OrderBelowMinNotional, "59", "100", ("buy", 1, 59_000)),
     "account mode": Row(AccountMode, "one-way, cannot trade", "one-way", before=read_only),
-    "own orders": Row(SelfTrade, "meet o1", None, before=lambda d: d.work("sell", 10, 60_000)),
+    "own orders": Row(SelfTrade, "trade with o1", None, before=lambda d: d.work("sell", 10, 60_000)),
     "reduction": Row(ReduceOnlyViolated, "0.011", "0.010", ("sell", 11), {"reduce_only": True},
                      before=lambda d: d.hold(10)),
     "symbols": Row(BannedSymbol, PERP, SPOT, limits={"symbols": frozenset({SPOT})}),
@@ -352,7 +352,7 @@ def test_unknown_orders_of_another_instrument_are_not_counted(tmp_path):
             account.manager.answered(lost, Answer(Outcome.AMBIGUOUS), FUNDED_NOW)
         received = {each.rule: each for each in checks(View(account.gate, spec, FUNDED_NOW))}
         assert (received["unknown orders"].figure, received["unknown orders"].limit) == ("2", "0")
-        assert "2, o1 for one; at most 0" in received["unknown orders"].refusal.reason
+        assert "2 with an unknown outcome, among them o1; at most 0" in received["unknown orders"].refusal.reason
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_sizes_follow_volatility_at_once_and_orders_the_quotes_within_their_time
 @pytest.mark.parametrize("weights", ["equal", ""])
 @pytest.mark.parametrize("key", ["volatility_change", "volatility"])
 def test_volatility_without_weights_of_returns_is_refused(tmp_path, key, weights):
-    with pytest.raises(BadConfig, match=f"{key}, and weights that are of no returns"):
+    with pytest.raises(BadConfig, match=f"{key} needs weights that are computed from returns"):
         portfolio(tmp_path, of_volatility(f"{key} = 0.5", weights=weights))
 
 

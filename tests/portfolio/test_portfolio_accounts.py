@@ -131,14 +131,14 @@ def test_wishes_go_on_after_a_kill(portfolio):
     assert held(portfolio) == pytest.approx([0.006, 0.002])
     portfolio.fill("c")
     assert held(portfolio) == pytest.approx([0.012, 0.004])
-    assert not portfolio.said("are no member's")
+    assert not portfolio.said("belong to no member")
 
 
 def test_a_member_has_no_single_account(portfolio):
     first, _ = members(portfolio)
-    with pytest.raises(NotAvailable, match="a target of a portfolio's member on one account"):
+    with pytest.raises(NotAvailable, match="a target of a portfolio member on a single account"):
         first.set_target(A, 1.0, account="a")
-    with pytest.raises(NotAvailable, match="the position of a portfolio's member"):
+    with pytest.raises(NotAvailable, match="the position of a portfolio member"):
         first.position(A, account="a")
     assert first.set_target(A, 1.0, account="*") is None
 
@@ -219,5 +219,5 @@ def trades_and_adds_up(tmp_path, config):
 
 
 def test_a_symbol_of_one_account_is_refused():
-    with pytest.raises(BadConfig, match="is of one account"):
+    with pytest.raises(BadConfig, match="names an account"):
         parse_config(CONFIG.replace('"binance:BTC', '"binance@c:BTC'))

@@ -149,7 +149,7 @@ def test_a_target_is_worked_by_the_algorithm_that_is_said_paused_and_given_up(op
     run_to(session, 120)
     begun = held(session)["b"]
     assert 3 < begun < 7 and session.works(BTC)
-    with pytest.raises(UsageError, match="symbol alone: what members want of it is worked as one"):
+    with pytest.raises(UsageError, match="only a symbol: its orders work for all members"):
         session.check_target("pause_target", {"symbol": BTC, "member": "b"})
     ask(session, "pause_target", f"symbol={BTC}")
     run_to(session, 130)

@@ -252,7 +252,7 @@ def test_a_member_that_raises_or_orders_stops_nobody_else(tmp_path):
     )
     played = play(made, market(tmp_path / "t"), on_error="continue")
     assert {each.callback for each in played.host.failures} == {"on_bar of /portfolio/a", "on_bar of /portfolio/c"}
-    assert "say a target" in next(each.error for each in played.host.failures if each.callback.endswith("c"))
+    assert "set a target" in next(each.error for each in played.host.failures if each.callback.endswith("c"))
     assert member(played, "b").position(BTC).qty == 1
 
 
@@ -288,17 +288,17 @@ VIOLATIONS = {
     "a file elsewhere": ("", {"a": ONE.replace("members", "../members")}, "not beside the portfolio's file"),
     "a parameter": ("", {"a": ONE + "\nparams = { fast = 3 }"}, "Plan has no parameter 'fast'"),
     "a value": ("", {"a": ONE + '\nparams = { plan = "x" }'}, "plan"),
-    "symbol among them": ("", {"a": ONE + '\nparams = { symbol = "x" }'}, "`symbol` is said by the key"),
-    "a symbol twice": ("", {"a": section("Plan", (BTC, BTC))}, f"{BTC} twice"),
+    "symbol among them": ("", {"a": ONE + '\nparams = { symbol = "x" }'}, "`symbol` is set by the section's own key"),
+    "a symbol twice": ("", {"a": section("Plan", (BTC, BTC))}, f"{BTC} is written twice"),
     "no symbol": ("", {"a": section("Plan", ())}, "no symbols"),
     "a period": ("", {"a": section("Plan", periods=["1M"])}, "not a period"),
     "the same twice": ("", {"a": ONE, "b": ONE}, "as `a`"),
     "an algorithm": ("", {"a": ONE + '\nalgo = "magic"'}, "no algorithm 'magic'"),
-    "weights": ('weights = "best"', {"a": ONE}, "no weights `best`"),
-    "a weight of nothing": (f"weights = {{ '{ETH}' = 1.0, '{BTC}' = 1.0 }}", {"a": ONE}, f"{ETH} has a weight, and no"),
-    "no weight": (f"weights = {{ '{BTC}' = 1.0 }}", {"a": section("Plan", (BTC, ETH))}, "a strategy, and no weight"),
+    "weights": ('weights = "best"', {"a": ONE}, "unknown weights `best`"),
+    "a weight of nothing": (f"weights = {{ '{ETH}' = 1.0, '{BTC}' = 1.0 }}", {"a": ONE}, f"{ETH} has a weight, but no"),
+    "no weight": (f"weights = {{ '{BTC}' = 1.0 }}", {"a": section("Plan", (BTC, ETH))}, "a strategy, but no weight"),
     "lots of others": ("", {"a": ONE + f"\nlots = {{ '{BTC}' = 1.0, '{ETH}' = 1.0 }}"}, f"{ETH} is not among"),
-    "lots and weights": ('weights = "equal"', {"a": ONE + "\nlots = 2.0"}, "lots, and [portfolio] has weights"),
+    "lots and weights": ('weights = "equal"', {"a": ONE + "\nlots = 2.0"}, "lots, although [portfolio] has weights"),
     "shares": ('weights = "equal"', {"a": ONE + "\nshare = 0.7", "b": section("Chance", share=0.6)}, "add up to 1.3"),
     "a share for lots": ("", {"a": ONE + "\nshare = 0.7"}, "no weights"),
     "below zero": ("band = -1.0", {"a": ONE}, "-1.0 is below 0"),
@@ -306,33 +306,37 @@ VIOLATIONS = {
     "a weight that is none": (f"weights = {{ '{BTC}' = nan }}", {"a": ONE}, f"{BTC} has a weight of nan"),
     "lots that are none": ("", {"a": ONE + "\nlots = inf"}, "lots of inf"),
     "no values": ("", {"a": ONE.replace("Plan", "Chance") + "\nparams = { seed = [] }"}, "`seed` has no values"),
-    "a member twice": ("", {"a": section("Plan", (BTC, ETH)), "b": ONE}, "b has the strategy, symbols, periods and"),
+    "a member twice": (
+        "",
+        {"a": section("Plan", (BTC, ETH)), "b": ONE},
+        "b has the same strategy, symbols, periods and",
+    ),
     "a default twice": (
         "",
         {"a": section("Chance"), "b": section("Chance") + "\nparams = { seed = [1, 0] }"},
-        "b.2 has the strategy, symbols, periods and parameters of a",
+        "b.2 has the same strategy, symbols, periods and parameters as a",
     ),
     "a name twice": (
         "",
         {"a": section("Chance") + "\nparams = { seed = [1, 2] }", '"a.1"': ONE},
-        "a.1 is a member of a and one of a.1",
+        "a.1 is a member's name in a and in a.1",
     ),
-    "a period in other words": ("", {"a": section("Plan", periods=["1h", "60m"])}, "60m is 1h"),
+    "a period in other words": ("", {"a": section("Plan", periods=["1h", "60m"])}, "60m is the same as 1h"),
     "a bound that is none": ("band = nan", {"a": ONE}, "nan is no finite number"),
     "no leverage": (
         'weights = "risk_parity"\nvolatility = 0.2\nleverage_max = 0',
         {"a": ONE},
-        "a leverage_max of 0 trades nothing",
+        "with leverage_max = 0 nothing is traded",
     ),
     "a clip of nothing": (
         "",
         {"a": ONE + '\nalgo = "twap"\noptions = { minutes = 1, clip = -1 }'},
-        "clip lies above 0, not -1",
+        "clip is above 0, not -1",
     ),
     "a limit of nothing": (
         "",
         {"a": ONE + '\nalgo = "twap"\noptions = { minutes = 1, limit = 0 }'},
-        "limit lies above 0, not 0",
+        "limit is above 0, not 0",
     ),
     "a member's key": ("", {"a": ONE + "\nfoo = 1"}, "unknown key `foo` at portfolio.strategies.a.foo"),
     "a member's type": ("", {"a": ONE, "b": ONE + "\nshare = 'x'"}, "at portfolio.strategies.b.share"),

@@ -93,7 +93,7 @@ SECRET = "3" * 64
 
 @pytest.mark.parametrize(
     ("rights", "error"),
-    [({}, ""), ({"can_trade": False}, "may read and not trade"), ({"can_withdraw": True}, "may withdraw money")],
+    [({}, ""), ({"can_trade": False}, "may read but not trade"), ({"can_withdraw": True}, "may withdraw money")],
 )
 def test_what_an_agent_may_do_and_how_long_is_known_before_it_trades(rights, error):
     with served("aster") as (dialect, port):

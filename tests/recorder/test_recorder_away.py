@@ -157,7 +157,7 @@ def test_a_database_that_was_deleted_or_put_back_is_told_and_made_anew(how, worl
         process.send_signal(signal.SIGTERM)  # it reads to the end
         assert process.wait() == 0
     reported = [each for each in states(tmp_path) if each != "written"]
-    assert all("deleted or replaced" in each or "put back from a copy" in each for each in reported), reported
+    assert all("deleted or replaced" in each or "restored from a copy" in each for each in reported), reported
     ours, beside = Records(url, home=tmp_path), record_all(tmp_path, "sqlite:///beside.db")
     try:
         kept, wanted = contents(ours), contents(beside)
@@ -226,9 +226,9 @@ def test_of_two_recorders_one_writes_and_the_other_goes_on_when_that_is_killed(w
         shutil.copytree(journal, home / "journal" / journal.name)
         (home / HOME_ID).write_text("copied")
     with recorder(homes[0], url) as first, recorder(homes[1], url) as second:
-        wait_for(lambda: any("writes into this database" in each for home in homes for each in states(home)))
+        wait_for(lambda: any("writes to this database" in each for home in homes for each in states(home)))
         wait_for(lambda: _recorded(tmp_path, url))
-        waits = next(n for n, home in enumerate(homes) if any("writes into" in each for each in states(home)))
+        waits = next(n for n, home in enumerate(homes) if any("writes to" in each for each in states(home)))
         writer, other = (first, second) if waits else (second, first)
         writer.kill()
         writer.wait()

@@ -165,7 +165,7 @@ def test_what_it_did_not_make_stays(run: Path, tmp_path: Path):
     mine.execute("INSERT INTO orders VALUES (7)")
     mine.commit()
     url = f"sqlite:///{path}"
-    with pytest.raises(BadInput, match="table orders is there and was not made by analyze"):
+    with pytest.raises(BadInput, match="table orders exists and was not made by analyze"):
         analyze_run(run, db=url)
     reported = analyze_run(run, db=url, prefix="ot_")
     database = Database(url)
@@ -268,7 +268,7 @@ def test_a_run_that_goes_on_is_followed(run: Path, tmp_path: Path):
     assert received[0]["events"] == len(frames) + 1
     assert (received[0]["states"], received[0]["no_states"]) == (
         None,
-        "the run is still going, or ended without its record",
+        "the run is still active, or ended without a complete record",
     )
     assert received[0]["fills"] == len(onetape.open(run).fills)
 

@@ -399,10 +399,10 @@ def simple(home: Path, sample: Path, start: str = "pass", quote: str = "pass") -
         ("self.out = open('/dev/null')", "pass", "attribute 'out' cannot be kept"),
         ("self.f = lambda x: x", "pass", "attribute 'f' cannot be kept"),
         ("self.g = iter(x for x in [1])", "pass", "attribute 'g' cannot be kept"),
-        ("pass", "COUNTS.append(1)", "state in its modules or classes"),
-        ("pass", "Simple.seen.append(1)", "state in its modules or classes"),
-        ("pass", "Simple.last = self.n", "state in its modules or classes"),
-        ("self.c = Own()", "pass", "Own says itself how it is pickled"),
+        ("pass", "COUNTS.append(1)", "data of its modules or classes have changed"),
+        ("pass", "Simple.seen.append(1)", "data of its modules or classes have changed"),
+        ("pass", "Simple.last = self.n", "data of its modules or classes have changed"),
+        ("self.c = Own()", "pass", "Own defines its own pickling"),
         ("pass", "self.big = bytearray(70 << 20) if self.n == 1 else self.big", "70 MiB"),
     ],
 )
@@ -470,7 +470,7 @@ def test_what_is_damaged_or_foreign_is_passed_over_with_one_line(pristine, mine,
     damage, words = DAMAGE[name]
     damage(mine / "checkpoints")
     problem = jumps(mine, 19_000, like=mine if "edited" in name else pristine)
-    assert words in problem and "passed over" in problem and "\n" not in problem
+    assert words in problem and "not used" in problem and "\n" not in problem
 
 
 def test_a_pickle_that_somebody_else_wrote_is_not_read(pristine, mine, tmp_path, monkeypatch):
@@ -483,7 +483,7 @@ def test_a_link_in_the_place_of_a_file_is_not_followed(pristine, mine, tmp_path)
     states = mine / "checkpoints" / "1.states"
     states.rename(tmp_path / "elsewhere")
     states.symlink_to(tmp_path / "elsewhere")
-    assert "passed over" in jumps(mine, 19_000, like=pristine)
+    assert "not used" in jumps(mine, 19_000, like=pristine)
 
 
 def test_what_was_being_written_at_a_kill_does_not_count(pristine, mine):
@@ -510,7 +510,7 @@ def test_a_state_that_is_not_whole_is_found_by_what_the_robot_does_then(tmp_path
     places = [each.frames for each in Checkpoints(run).places]
     with Traveller(run) as traveller:
         traveller.go(str(places[40] - 1))
-        assert "goes another way" in traveller.problem
+        assert "acts differently" in traveller.problem
         own = traveller.state()["own"]
     assert own["c"]["n"] == own["n"] > 1000
 
@@ -561,7 +561,7 @@ def test_a_robot_whose_checkpoint_does_not_fit_is_of_no_use(rich):
     found = Checkpoints(rich)
     second = opened(rich)
     second.go(100)  # beyond the beginning: the log does not fit any more
-    with pytest.raises(UnusableError, match="goes another way"):
+    with pytest.raises(UnusableError, match="the repeated run differs"):
         found.open(second, StateKeeper(second.session), found.places[-1])
     second.close()
 
@@ -583,7 +583,7 @@ def test_a_replay_that_differs_nowhere_makes_those_that_are_missing(tmp_path, sa
     assert jumps(run, *places) == ""
     cut(run / "checkpoints" / "1.index")
     reported = plain(replay_run(run, until="19000"))
-    assert "passed over" in reported.pop("checkpoints")
+    assert "not used" in reported.pop("checkpoints")
     assert reported == whole[19_000]
     replay_run(run)  # and makes them again
     assert jumps(run, *places) == ""

@@ -52,7 +52,7 @@ def test_both_sides_and_the_frames_around_the_first_that_differs(home, sample):
     assert frame["type"] in ("quote", "mark", "trade", "book") and frame["time"] <= found["time"]
     assert len(found["before"]) == 3
     assert all(each["time"] <= found["time"] for each in found["before"])
-    assert f"they part at frame {frame['tape']}:{frame['seq']}" in reported["first_divergence"]
+    assert f"they diverge at frame {frame['tape']}:{frame['seq']}" in reported["first_divergence"]
     # The state at that frame shows what each side knows there.
     local = replay_run(run, until=str(frame["seq"]))["state"]
     before = replay_run(run, until=str(frame["seq"] - 40))["state"]

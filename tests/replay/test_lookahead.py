@@ -72,7 +72,7 @@ def test_decisions_between_two_frames_and_in_on_stop_are_no_knowledge_of_the_fut
 @pytest.mark.parametrize(("text", "name"), [(CHEAT, "cheat_at_import"), (LATE, "cheat_at_start")])
 def test_a_strategy_that_reads_the_tape_itself_is_named(tmp_path, sample, monkeypatch, text, name):
     monkeypatch.setenv("CHEAT_TAPE", str(sample))
-    with pytest.raises(Divergence, match="reads the data it is tested on"):
+    with pytest.raises(Divergence, match="reads the tested data"):
         check(tmp_path, sample, text, name=name)
 
 

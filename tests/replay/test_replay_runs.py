@@ -110,7 +110,7 @@ def test_another_tape_in_the_old_ones_place_is_named(home, tmp_path):
     for second in range(60):
         other.quote(second, 99.8, 100.1)
     other.done()
-    with pytest.raises(Divergence, match="another tape"):
+    with pytest.raises(Divergence, match="a different tape"):
         replay_run(run)
 
 

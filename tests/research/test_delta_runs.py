@@ -104,8 +104,8 @@ def test_a_fee_in_another_coin_costs_what_that_is_worth_or_is_said_to_be_in_no_c
     monkeypatch.setattr(DeltaNeutral, "on_fill", lambda robot, fill: heard(robot, Charged(fill, coin)))
     done = run(tmp_path, HEDGED, *tapes(tmp_path, [60_000] * 30))
     assert Decimal(done.as_json()["delta"]["cost"]) == pytest.approx(Decimal("0.05") + 15 * rate, rel=Decimal("1e-5"))
-    said = [each for each in logs(done) if "in no cost" in each]
-    assert said == (["delta: fees in BNB are in no cost: it has no price"] if not rate else [])
+    said = [each for each in logs(done) if "the cost lacks" in each]
+    assert said == (["delta: the cost lacks fees in BNB, which has no price"] if not rate else [])
 
 
 def test_a_venue_that_refuses_a_leg_leaves_nothing_naked(tmp_path):

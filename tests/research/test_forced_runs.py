@@ -57,7 +57,7 @@ def test_a_position_that_is_taken_over(tmp_path) -> None:
     assert done.fees == 0
     [line] = [each for each in done.assumptions if each.key == "adl"]
     assert "the venue took over 2 positions" in line.text
-    assert "4 facts, 1 of them met no position, 1 outside the time" in line.text
+    assert "4 facts, 1 of them found no position, 1 outside the time" in line.text
     run = onetape.open(done.run)
     assert run.fills["forced"].to_list() == ["", "adl", "adl"]
     venue = tomllib.loads((done.run / "run.toml").read_text())["venue"]
@@ -158,7 +158,7 @@ def test_loans_have_a_default_and_can_be_left_alone(tmp_path) -> None:
     alone = backtest(tmp_path, tape, "alone", LOAN, instruments=inputs, **options)
     assert (alone.loan_calls, alone.loan_liquidations) == (0, 0)
     [line] = [each for each in alone.assumptions if each.key == "loans"]
-    assert "never calls loans in" in line.text
+    assert "never calls in loans" in line.text
     assert line.bias == 1
 
 

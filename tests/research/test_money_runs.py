@@ -209,7 +209,7 @@ def test_funding_follows_the_events_whatever_their_interval(tmp_path, size, fund
     done = backtest(tmp_path, tape, "run", FUNDED, latency="0", params={"size": size})
     assert done.funding == Decimal(funding)
     words = [each.text for each in done.assumptions]
-    assert "1 funding events repeat the one before and were not paid again" in words
+    assert "1 funding events repeat the previous one and were not paid twice" in words
     assert any(word.startswith("2 funding intervals have no event") for word in words)
     # Each payment is on the run's tape, with its sign.
     paid = [Decimal(r.data["amount"]) for r in records(done.run / "journal", "transfer")]

@@ -134,13 +134,13 @@ def test_the_command_names_the_best_its_trials_and_the_odds(tmp_path, code, samp
     assert len(value["trials"]) == value["variants"] == 12 and 0 <= value["odds_of_luck"] <= 1
     best = min(value["trials"], key=lambda each: each["value"])
     assert value["best"]["params"] == best["params"] and value["best"]["value"] == best["value"]
-    assert value["overfitting"]["tries"] == 12 and "odds" in value["overfitting"]["verdict"]
+    assert value["overfitting"]["tries"] == 12 and "luck" in value["overfitting"]["verdict"]
     page = (open_sweep(tmp_path / "sweeps" / "o").path / "report.html").read_text()
     assert "tries were made, of which" in page and "Probability of overfitting (PBO)" in page
     # The map has the values that were tried, not all that might have been.
     tried = sorted({each["params"]["a"] for each in value["trials"]})
     assert f'"axes":{{"a":{json.dumps(tried, separators=(",", ":"))},"kind":' in page
     assert cli([*line, "--resume", "--trials", "13"]) == 0
-    assert "odds that the best of them is luck" in capfd.readouterr().out
+    assert "the best is luck with a probability of" in capfd.readouterr().out
     assert cli(["compare", str(tmp_path / "sweeps" / "o"), "--json", "--home", str(tmp_path)]) == 0
     assert json.loads(capfd.readouterr().out)["tries"] == 13

@@ -420,9 +420,9 @@ def test_python_s_words_are_checked_too(tmp_path, name, value, location) -> None
 @pytest.mark.parametrize(
     ("verb", "flag", "says"),
     [
-        ("run", "--stress", "a paper run is not run again"),
+        ("run", "--stress", "a paper run is not repeated"),
         ("run", "--check-lookahead", "no future to look into"),
-        ("sweep", "--stress", "no report that a stress line"),
+        ("sweep", "--stress", "no report for a stress test"),
     ],
 )
 def test_a_flag_that_means_nothing_for_a_verb(tmp_path, capfd, verb, flag, says) -> None:

@@ -433,7 +433,7 @@ def test_a_strategy_that_reads_its_own_tape_is_found_in_a_sweep(tmp_path, sample
 
     monkeypatch.setenv("CHEAT_TAPE", str(sample))
     cheat = write(tmp_path, "cheat", CHEAT)
-    with pytest.raises(Divergence, match=r"1 of 1 checked variants .*reads the data"):
+    with pytest.raises(Divergence, match=r"1 of 1 checked variants .*reads the tested data"):
         onetape.sweep(str(cheat), sample, params={}, home=tmp_path, metric="pnl", check_lookahead="all")
 
 

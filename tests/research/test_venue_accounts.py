@@ -93,7 +93,7 @@ def test_the_run_keeps_and_shows_it(tmp_path, tape) -> None:
     assert [each["venue"] for each in run.facts["venue_result"]] == ["binance", "kraken"]
     texts = [each.text for each in done.assumptions]
     assert "cash binance 10000 USDT, kraken 5000 USD, leverage 1x, cross margin" in texts
-    assert "binance, kraken have an account each: no money moves between them" in texts
+    assert "binance, kraken have separate accounts: no money moves between them" in texts
     assert "equity is in USDT; one USD counts as one USDT" in texts
     assert "kraken: latency to the exchange and back: 20ms,80ms" in texts
     assert "binance: latency to the exchange and back: 1ms,1ms" in texts

@@ -106,7 +106,7 @@ def test_the_same_file_runs_in_one_process(tmp_path):
     [
         ("[guardian]\n", ("main", "second"), "a guardian for several accounts cannot run in the foreground", 1),
         ("", ("main", "main"), "are both of binance", 2),
-        ('[accounts.other]\nvenue = "x"\n', ("main", "other"), "other would be the account main", 2),
+        ('[accounts.other]\nvenue = "x"\n', ("main", "other"), "other would use the account main", 2),
     ],
 )
 def test_what_has_no_several_accounts_in_the_foreground_is_refused(tmp_path, more, accounts, words, code):

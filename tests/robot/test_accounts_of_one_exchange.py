@@ -117,7 +117,7 @@ def test_an_account_without_room_gives_its_part_to_the_others(tmp_path):
         robot.fill("a")
         closed(robot, "c", robot.loop.working(C)[0], OrderNews.DENIED, PositionLimit.code)
         assert robot.working() == [(A, "buy", 0.004)]
-        assert len(robot.said("has no room on binance@c")) == 1
+        assert len(robot.said("has not enough money on binance@c")) == 1
 
 
 class Timed(Divides):

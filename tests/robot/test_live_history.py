@@ -163,7 +163,7 @@ def test_bars_of_a_venue_without_numbers_are_there_and_what_they_lack_is_said(tm
         seen, _, said = looked(tmp_path, symbol, "--param", "period=1m", "--param", "history=3", "--param", "wanted=1")
         listing = dialect.exchange.listings[at]
         bars = {bar.open_time: bar for bar in listing.bars}
-    assert "its trades have no numbers" in said
+    assert "the venue's trades have no numbers" in said
     scale = dialect.exchange.instruments[at]
     assert len(seen["first"]) == 3
     for ts_open, *prices, volume in seen["first"]:

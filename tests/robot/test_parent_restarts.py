@@ -290,9 +290,9 @@ class Another(Strategy):
 @pytest.mark.parametrize(
     ("accounts", "change", "said"),
     [
-        ("a", {"strategy": Another, "strategy_named": "other"}, "it is of the strategy test_parent_restarts.py:Works"),
-        ("a", {"strategy": "file.py:Works"}, "it is of the strategy test_parent_restarts.py:Works"),
-        ("ac", {"venues": {"c": "binance", "a": "binance@a"}}, "it is of account a, not c"),
+        ("a", {"strategy": Another, "strategy_named": "other"}, "belongs to the strategy test_parent_restarts.py"),
+        ("a", {"strategy": "file.py:Works"}, "belongs to the strategy test_parent_restarts.py"),
+        ("ac", {"venues": {"c": "binance", "a": "binance@a"}}, "it belongs to account a, not c"),
     ],
 )
 def test_what_is_of_another_strategy_or_account_does_not_go_on(tmp_path, accounts, change, said):

@@ -333,7 +333,7 @@ class Barred(Strategy):
 
     def on_start(self):
         self.subscribe(B, bars="1m@venue")
-        with pytest.raises(NotAvailable, match="does not hear its venue's own bars"):
+        with pytest.raises(NotAvailable, match="does not receive its venue's own bars"):
             self.subscribe(A, bars="1m@venue")
 
 

@@ -112,8 +112,8 @@ def test_variants_run_beside_the_robot_and_equal_parameters_make_equal_orders(tm
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[robots.mm.variants.twin]", "no variant is called `twin`"),
-        ('[robots.mm.variants."a/b"]', "no variant is called `a/b`"),
+        ("[robots.mm.variants.twin]", "a variant cannot be called `twin`"),
+        ('[robots.mm.variants."a/b"]', "a variant cannot be called `a/b`"),
         ("[robots.mm.variants.x]\nparam = {}", "param"),
     ],
 )

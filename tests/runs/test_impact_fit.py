@@ -219,11 +219,11 @@ def test_parents_that_overlap_are_drawn_as_one():
 @pytest.mark.parametrize(
     ("rows", "words", "is_positive"),
     [
-        ([], "not known: 20 parent orders of different sizes, apart in time, are needed; of 7 that filled 0", False),
-        (rows_at(19), "of 26 that filled 19 count", False),
-        ([row._replace(x=1.0) for row in rows_at(50)], "of 57 that filled 50 count", False),
-        (rows_at(20, noise=5), "it cannot be told from none: too few parent orders, or too small ones", False),
-        ([row._replace(y=-row.y) for row in rows_at(50)], "the market went the other way", False),
+        ([], "not known: it needs 20 parent orders of different sizes, apart in time; of 7 with fills 0", False),
+        (rows_at(19), "of 26 with fills 19 count", False),
+        ([row._replace(x=1.0) for row in rows_at(50)], "of 57 with fills 50 count", False),
+        (rows_at(20, noise=5), "it cannot be distinguished from zero: too few parent orders, or too small ones", False),
+        ([row._replace(y=-row.y) for row in rows_at(50)], "the market moved the other way", False),
         (rows_at(400, noise=4.5), "known to a factor of ", True),
         (rows_at(50), "fitted to 50 parent orders with half-life 2m and window 10m", True),
     ],
@@ -266,7 +266,7 @@ def test_costs_have_it(tmp_path, capfd):
 
 def test_a_run_that_cannot_tell_gives_no_file(tmp_path):
     run(tape(tmp_path / "t", 1, seconds=1200), tmp_path / "r", "off", 1)
-    with pytest.raises(BadInput, match=r"cannot be told from none|not known|the other way"):
+    with pytest.raises(BadInput, match=r"cannot be distinguished from zero|not known|the other way"):
         fit_impact(tmp_path / "r", tmp_path / "impact.toml", LAW)
     assert not (tmp_path / "impact.toml").exists()
 

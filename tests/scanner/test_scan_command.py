@@ -132,7 +132,7 @@ def test_the_command_tells_matches_with_their_values(two, tmp_path):
         (["mid >"], "BAD_INPUT", "column 6"),
         (["mid > 1", "--symbols", "x"], "UNKNOWN_SYMBOL", "no market of 'x'"),
         (["mid > mid('y')"], "UNKNOWN_SYMBOL", "no market of 'y'"),
-        (["mid > 1", "--symbols", "top:none"], "BAD_CONFIG", "no number of symbols"),
+        (["mid > 1", "--symbols", "top:none"], "BAD_CONFIG", "not a number of symbols"),
         (["mid > 1", "--symbols", " , "], "BAD_CONFIG", "no symbols"),
         (["mid > 1", "--seconds", "-1"], "BAD_CONFIG", "above 0"),
     ],

@@ -95,9 +95,9 @@ def test_what_a_configuration_calls_the_same_is_compared(tapes, tmp_path):
 @pytest.mark.parametrize(
     ("section", "said"),
     [
-        ('"BTC" = "binance:BTC/USDT:USDT"', "no list of symbols at symbols.BTC"),
-        ('"BTC" = [1]', "no list of symbols"),
-        ('"A" = ["x:B/C"]\n"D" = ["x:B/C"]', "x:B/C is A already at symbols.D"),
+        ('"BTC" = "binance:BTC/USDT:USDT"', "not a list of symbols at symbols.BTC"),
+        ('"BTC" = [1]', "not a list of symbols"),
+        ('"A" = ["x:B/C"]\n"D" = ["x:B/C"]', "x:B/C belongs to A already at symbols.D"),
         ('"A" = ["no symbol"]', "at symbols.A"),
     ],
 )

@@ -46,7 +46,7 @@ def test_no_two_share_an_account_there(tmp_path, names, refused, holder):
     found = [each for each in check_start(config, tmp_path, tmp_path / "home") if each.state == ERROR]
     assert [each.subject for each in found] == [f"account {refused}"] * bool(refused)
     for each in found:
-        assert f"main of the simulated exchange binance, which {holder} is already" in each.text
+        assert f"main of the simulated exchange binance, which {holder} uses already" in each.text
         assert f"onetape.toml:{3 + 2 * names.index(refused)}" in each.text and "main and second" in each.todo
 
 

@@ -390,7 +390,7 @@ def test_a_sink_that_hangs_fails_or_is_slow_delays_no_other(tmp_path: Path, monk
         status = 200
         goes_on.set()
         wait_for(lambda: halts(broken) == halts(slow) == wanted)
-        wait_for(lambda: any("notify 3" in each["title"] and "taken one again" in each["message"] for each in good))
+        wait_for(lambda: any("notify 3" in each["title"] and "accepts alerts" in each["message"] for each in good))
         watch.close()
 
 
@@ -466,7 +466,7 @@ def test_a_sink_whose_secret_others_may_read_fails_and_is_said(tmp_path: Path):
     sink = Sink(make, said.append)
     wait_for(lambda: sink.is_failing and said)
     sink.close()
-    assert said[0].startswith("no alert leaves: ") and "sesame" not in said[0]
+    assert said[0].startswith("no alert can be sent: ") and "sesame" not in said[0]
 
 
 def test_the_command_says_what_is_missing(tmp_path: Path):
@@ -480,7 +480,7 @@ def test_the_command_says_what_is_missing(tmp_path: Path):
         "alerts", "test", "--json", cwd=tmp_path, env={**os.environ, "ALERTS": f"json://u:sesame@127.0.0.1:{port}/"}
     )
     assert done.returncode == 6
-    assert "did not take" in done.stdout and "sesame" not in done.stdout + done.stderr
+    assert "did not accept" in done.stdout and "sesame" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("url", ["tgram://123:abc/456", "json://u:p@host/", "mailto://u:p@gmail.com", "slack://a/b/c"])
@@ -753,7 +753,7 @@ def test_routes_get_what_is_theirs_and_hear_that_another_one_fails(tmp_path: Pat
     watched.watch.process("venue:x", State.BACKOFF, "signal 9")
     watched.watch.process("venue:y", State.FAILED, "gone")
     wait_for(lambda: [each.subject for each in phone.alerts].count("venue:y") >= 2)
-    assert "nobody has acknowledged it" in phone.alerts[0].message
+    assert "not acknowledged" in phone.alerts[0].message
     wait_for(lambda: ("notify:deaf 1", "begin") in disks.about)
     looked = watched.watch._last.at
     wait_for(lambda: watched.watch._last.at > looked + 10**9)  # some looks later it is told as one, still

@@ -164,14 +164,14 @@ def test_one_that_never_comes_back_is_named_ended_and_loses_its_orders(
         (order,) = home.working("bad")
         home.go()
         home.wait_for(lambda: "no progress for" in home.process("robot:bad")["reason"])
-        home.wait_for(lambda: "did not come back" in home.log())
-        home.wait_for(lambda: "did not come back" in home.alerts_of("robot:bad"))
+        home.wait_for(lambda: "did not return" in home.log())
+        home.wait_for(lambda: "did not return" in home.alerts_of("robot:bad"))
         home.wait_for(lambda: order not in home.working("bad"))
         home.wait_for(lambda: home.process("robot:bad")["state"] == state)
         if state == "running":
             assert home.process("robot:bad")["restarts"] >= 1
         else:
-            assert "did not come back" in home.process("robot:bad")["reason"]
+            assert "did not return" in home.process("robot:bad")["reason"]
         assert home.held("bad") > 0  # what it holds stays
         home.good_trades_on()
 

@@ -128,7 +128,7 @@ def test_a_system_that_trades_is_scraped(tmp_path: Path):
         assert 0 < now.get("robot_span_seconds_count", **mine) <= spans["decided_to_out"]["count"]
         assert now.get("journal_bytes", process="hub") > 1 << 20
 
-        home.wait_for(lambda: "an alert did not leave" in home.log())
+        home.wait_for(lambda: "an alert was not sent" in home.log())
         said = [scraped(address)[0], *(path.read_text() for path in (home.home / "logs").iterdir())]
         assert not any("sesame" in each for each in said)
         assert all(json.loads(line)["time"] for each in said[1:] for line in each.splitlines())

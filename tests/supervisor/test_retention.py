@@ -42,7 +42,7 @@ def frames_of(journal: Path) -> list[int]:
 def test_without_rules_nothing_goes_and_closed_segments_are_packed(tmp_path, journal):
     before = frames_of(journal)
     (said,) = retain(tmp_path, Config())
-    assert "are packed" in said
+    assert "were compressed" in said
     segments = list_segments(journal)
     assert [s.compressed for s in segments[-PLAIN_KEPT:]] == [False] * PLAIN_KEPT
     assert segments[0].compressed
@@ -68,7 +68,7 @@ def test_runs_go_only_where_that_is_said_and_are_named(tmp_path, journal):
     (said,) = retain(tmp_path, keeps)
     assert "old segments stay for first-run" in said
     said = retain(tmp_path, drops)
-    assert any("no longer replayed whole: first-run" in line for line in said)
+    assert any("can no longer be replayed completely: first-run" in line for line in said)
 
 
 def test_what_the_recorder_has_not_read_stays_whatever_the_rules_say(tmp_path, journal):
@@ -85,7 +85,7 @@ def test_what_the_recorder_has_not_read_stays_whatever_the_rules_say(tmp_path, j
     for name in ("gateway-main", "guardian"):  # who is no gateway is not recorded
         assert unrecorded_from(journal.with_name(name), recorded) == (read if name == "gateway-main" else None)
     (gone,) = retain(tmp_path, parse_config(text))  # nobody waits for it any more
-    assert "are gone" in gone
+    assert "were deleted" in gone
 
 
 def test_prune_takes_what_was_not_recorded_only_by_force_and_says_so(tmp_path, journal):

@@ -75,16 +75,16 @@ OTHER = '[robots.inverse]\nstrategy = "maker.py"\naccount = "main"\nparams = { s
     ("currency", "more", "words"),
     [
         ("USDT", "", None),
-        ("USDC", "", "what is traded settles in USDT"),
+        ("USDC", "", "the traded symbols settle in USDT"),
         ("USDC", '[control]\n[symbols]\nBTC = ["binance:BTC/USDC:USDC"]\n', None),
-        ("USDC", '[symbols]\nBTC = ["binance:BTC/USDC:USDC"]\n', "settles in USDT"),
+        ("USDC", '[symbols]\nBTC = ["binance:BTC/USDC:USDC"]\n', "settle in USDT"),
         (
             "USDC",
             '[venues.y]\nkind = "bitmex"\nmode = "sim"\n[accounts.idle]\nvenue = "y"\n',
             None,
         ),  # which may trade anything by hand
         ("BTC", OTHER, None),
-        ("USDC", OTHER, "settles in BTC, USDT"),
+        ("USDC", OTHER, "settle in BTC, USDT"),
     ],
 )
 def test_a_total_loss_is_of_a_currency_that_something_settles_in(tmp_path: Path, currency, more, words):
@@ -102,10 +102,10 @@ def test_a_total_loss_is_of_a_currency_that_something_settles_in(tmp_path: Path,
     ("currency", "more", "words"),
     [
         ("USDT", "", None),
-        ("EUR", "", "halts is of EUR, and what is traded settles in USDT"),
+        ("EUR", "", "halts is in EUR, but the traded symbols settle in USDT"),
         ("BTC", OTHER, None),
         ("USD", OTHER, None),  # a coin's price in it is the contract's
-        ("EUR", OTHER, "settles in BTC, USD, USDT"),
+        ("EUR", OTHER, "settle in BTC, USD, USDT"),
     ],
 )
 def test_limits_of_losses_are_of_a_currency_that_can_be_counted_in(tmp_path: Path, currency, more, words):

@@ -279,7 +279,7 @@ def test_a_restart_stops_first_and_is_no_storm():
 def test_one_that_ends_without_being_asked_to_has_failed_whatever_its_exit_status():
     made = running()
     made.ended(ROBOT, 1, 0)
-    assert made.units[ROBOT].reason == "ended without being asked to"
+    assert made.units[ROBOT].reason == "ended without a request"
     assert made.step(1) == [(Do.START, ROBOT)]
     assert made.units[ROBOT].restarts == 1
 
@@ -312,7 +312,7 @@ def test_one_that_does_not_come_on_is_ended_once_and_started_again():
     assert made.stuck(ROBOT, 30, 20.2) == []  # it is on its way
     made.tells(ROBOT, "all is well")  # what it has said before
     made.ended(ROBOT, 30, -9, "a line of its log")
-    assert made.units[ROBOT].reason == "a callback did not come back for 20 s (stuck_after)"
+    assert made.units[ROBOT].reason == "a callback did not return for 20 s (stuck_after)"
     assert made.step(30) == [(Do.START, ROBOT)]
     assert made.stuck(ROBOT, 31, 99) == []  # it only starts
 
@@ -321,7 +321,7 @@ def test_one_that_does_not_come_on_is_ended_once_and_started_again():
     ("code", "said", "reason"),
     [
         (-9, "", "ended by signal 9"),
-        (-9, "a line of its log", "ended by signal 9, it had said last: a line of its log"),
+        (-9, "a line of its log", "ended by signal 9, its last report: a line of its log"),
         (1, "", "ended with exit code 1"),
         (1, "error BAD_INPUT(4501): no", "error BAD_INPUT(4501): no"),
     ],
@@ -335,9 +335,9 @@ def test_a_signal_is_named_whatever_the_process_has_said_before(code, said, reas
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        (-15, "ended by signal 15, it had said last: waits for the market"),
-        (0, "ended without being asked to, it had said last: waits for the market"),
-        (None, "ended while no supervisor looked after it, it had said last: waits for the market"),
+        (-15, "ended by signal 15, its last report: waits for the market"),
+        (0, "ended without a request, its last report: waits for the market"),
+        (None, "ended while no supervisor looked after it, its last report: waits for the market"),
         (1, "waits for the market"),
     ],
 )
@@ -435,7 +435,7 @@ def test_what_a_process_says_of_itself_is_its_reason_while_it_starts_and_runs():
     assert made.units[ROBOT].reason == "halted: no"
     made.restart(ROBOT, 1)
     made.tells(ROBOT, "halted: no")
-    assert made.units[ROBOT].reason == "asked to restart"
+    assert made.units[ROBOT].reason == "restart requested"
 
 
 def test_a_restart_whose_process_does_not_stop_is_killed_and_starts_again():

@@ -188,10 +188,10 @@ def test_what_is_not_confirmed_is_not_done(world: World, how: str) -> None:
                 world.api.press_data("yes:0123456789abcdef", CHAT)
         wait_for(lambda: len(world.api.answered) == (2 if how == "twice" else 1))
     assert len(world.gateway.did) == (how == "twice")
-    others = ["only who sent the command may answer"]
-    words = {"no": ["nothing is done"], "other chat": others, "twice": ["", "too late: send the command anew"]}
+    others = ["only the sender of the command may answer"]
+    words = {"no": ["nothing is done"], "other chat": others, "twice": ["", "too late: send the command again"]}
     # Two presses are answered beside each other: in which order, is the network's.
-    assert sorted(world.api.answered) == words.get(how, ["too late: send the command anew"])
+    assert sorted(world.api.answered) == words.get(how, ["too late: send the command again"])
 
 
 def test_another_member_of_the_chat_neither_confirms_nor_refuses_a_command(world: World) -> None:
@@ -200,7 +200,7 @@ def test_another_member_of_the_chat_neither_confirms_nor_refuses_a_command(world
         world.api.wait("kill?")
         for label in ("Yes, kill", "No"):
             world.api.press(label, user=78)
-        wait_for(lambda: world.api.answered == ["only who sent the command may answer"] * 2)
+        wait_for(lambda: world.api.answered == ["only the sender of the command may answer"] * 2)
         assert not world.gateway.did
         world.api.press("Yes, kill")
         world.api.wait("gateway:main: applied")
@@ -334,9 +334,9 @@ def test_the_doctor_says_what_is_wrong_and_no_token(world: World) -> None:
     world.api.chats = {42}
     assert found()[1:] == [f"error chat {CHAT}: getChat: Bad Request: chat not found"]
     world.api.webhook = "https://example.org"
-    assert found()[1] == "error a webhook takes what is sent to it"
+    assert found()[1] == "error a webhook receives the bot's messages"
     world.api.webhook = None  # answers of another form
-    assert found() == ["warning Telegram answers in another form"]
+    assert found() == ["warning what answers there is not the Bot API"]
     gone = CONFIG.format(url="http://127.0.0.1:9").replace("[-1001234567890, 42]", "[]")
     assert found(gone) == ["warning getMe: ClientConnectorError"]
 
@@ -344,9 +344,9 @@ def test_the_doctor_says_what_is_wrong_and_no_token(world: World) -> None:
 @pytest.mark.parametrize(
     ("token", "api", "error"),
     [
-        (f"bot{TOKEN}", "https://api.telegram.org", "no bot's token"),
-        (TOKEN, "http://192.0.2.1", "no https"),
-        (TOKEN, "ftp://127.0.0.1", "no https"),
+        (f"bot{TOKEN}", "https://api.telegram.org", "not a bot's token"),
+        (TOKEN, "http://192.0.2.1", "not an https"),
+        (TOKEN, "ftp://127.0.0.1", "not an https"),
     ],
 )
 def test_a_token_goes_nowhere_in_the_open(token: str, api: str, error: str) -> None:
@@ -427,7 +427,7 @@ def test_the_profit_of_today_is_no_deposit_and_names_fees_beside_it(world: World
         return ANSWERS["profit"][1](options).splitlines()
 
     options = msgspec.structs.replace(world.options, records="sqlite:///records.db")
-    with pytest.raises(ProcessDown, match="the recorder makes them so"):
+    with pytest.raises(ProcessDown, match="start the recorder: it upgrades them"):
         profit()  # who reads makes none
     records = Records("sqlite:///records.db", home=world.home)
     day = time.time_ns() // DAY

@@ -70,7 +70,7 @@ def test_binance_refusals(status, code, text, error, says):
         ("EAPI:Invalid key", BadSignature, "wrong key"),
         ("EAPI:Invalid signature", BadSignature, "wrong secret"),
         ("EAPI:Invalid nonce", ClockSkew, "larger nonce"),
-        ("EGeneral:Permission denied", PermissionDenied, "may not ask for its account"),
+        ("EGeneral:Permission denied", PermissionDenied, "may not query its account"),
         ("EGeneral:Temporary lockout", VenueRateLimit, "wait"),
         ("ETrade:User Locked", PermissionDenied, "locked"),
         ("EService:Unavailable", VenueUnavailable, "no answer about the account"),

@@ -106,7 +106,7 @@ def test_what_is_no_address_is_refused(text):
         (ACCOUNT, "", "no private key"),
         (ACCOUNT, ACCOUNT, "no private key"),
         ("0x12", SECRET, "no address"),
-        (ACCOUNT, base58(bytes(range(64))), "not of one wallet"),
+        (ACCOUNT, base58(bytes(range(64))), "belong to different wallets"),
     ],
 )
 def test_keys_that_are_none_are_refused_without_being_repeated(account, secret, said):

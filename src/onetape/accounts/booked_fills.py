@@ -13,7 +13,7 @@ from onetape.orders.reports import FillReport
 
 __all__ = ["BookedFills"]
 
-Part = tuple[str, str, PositionSide]  # its slot, symbol and side
+Part = tuple[str, str, PositionSide]  # slot, symbol and side of a position
 
 
 class BookedFills:
@@ -36,8 +36,8 @@ class BookedFills:
         self._openings: Openings[Part] = Openings({}, {})
 
     def adopt(self, symbol: str, side: PositionSide, qty: int, price: int, sequence: int = 0) -> bool:
-        """Books a position from before the journal, for the pool. False: its value is unknown. sequence: of its
-        frame."""
+        """Books a position from before the journal, for the pool. Returns False if its value is unknown. sequence: of
+        its frame."""
         instrument = self._instruments.get(symbol)
         if instrument is None or instrument.kind is Kind.SPOT or not qty or not price:
             return False

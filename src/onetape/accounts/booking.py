@@ -48,8 +48,8 @@ _State = tuple[int, int, int]  # quantity, cost, realized
 
 
 class _Recent(NamedTuple):
-    """A fill, with its sub-account's and the account's holding before it. sweep: 0 where trade ids are ordered; else
-    its price, negative where an order that takes from the book meets the highest one first."""
+    """A fill, with its sub-account's and the account's holding before it. sweep: sort key of fills with equal times: 0
+    where trade ids are ordered, else the price, negated where a taker meets the highest price first."""
 
     time: int
     trade_id: int
@@ -96,7 +96,7 @@ class Booking:
         return found
 
     def own(self, slot: int, symbol: str, side: PositionSide) -> int:
-        """Returns a sub-account's position, signed."""
+        """Returns a sub-account's position in units, signed."""
         held = self.positions.get((slot, symbol, side))
         return held.qty if held is not None else 0
 
@@ -292,7 +292,7 @@ class Booking:
         rate: int = 0,
         mark: int = 0,
     ) -> Entry:
-        """Books what the venue paid (negative: took), in proportion to signed positions: longs pay while shorts
+        """Books the venue's payment (negative: it took), in proportion to signed positions: longs pay while shorts
         receive. Amounts below one unit per holder are the pool's.
 
         rate (1e-12) and mark: used if the account is flat and sub-accounts are not; they pay each other then. Without

@@ -212,6 +212,6 @@ class Crossing:
                         continue
                     end_held(self._manager, order, now, refusal.code, refusal.reason)
                 elif not release(self._manager, order, now):
-                    reason = "the venue's ids have no room for what is left of it"
+                    reason = "its rest cannot be placed again: the venue allows no longer client id"
                     end_held(self._manager, order, now, OrderInvalid.code, reason)
             del self._left[client_id]

@@ -87,8 +87,8 @@ class Ledger:
         return self.balances.balance(currency, slot, wallet)
 
     def free(self, currency: str, slot: int, credit: int) -> int:
-        """Returns what a slot may use without reserves: its balance; for the pool plus its credit, less the losses of
-        netting. Gains of netting are not available yet."""
+        """Returns the amount that a slot may use before reserves: its balance; for the pool also its credit, less the
+        losses of netting. Gains of netting are not available yet."""
         return self.balances.free(currency, slot, credit)
 
     def total(self, currency: str, wallet: str = "") -> int:

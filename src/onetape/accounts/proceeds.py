@@ -148,7 +148,7 @@ class Proceeds:
             if now < wait.until and self._may_come(order.robot, order.spec, left, in_batch=in_batch, than=order):
                 return False
             waited = f"{(now - order.created) / SECOND:.2f} s"
-            reason += f", and no order of it brought more in {waited}"
+            reason += f", and none of its other orders brought more in {waited}"
         end_held(self._manager, order, now, refusal.code, reason)
         return True
 

@@ -119,7 +119,7 @@ class StrategyBalanceManager:
         self._account = account
         self._home = home_of(home)
         self._max_age = max(1, int(max_age * SECOND))
-        self._unread: list[str] = []  # tables that are of no account or another version
+        self._unread: list[str] = []  # tables that cannot be read: of no account, or of another version
         self._groups: dict[str | Enum, SlotGroup] = {}
         self._reader: AccountReader | None = self._find()
 
@@ -239,7 +239,7 @@ class StrategyBalanceManager:
         self._check_fresh(reader)
         if found is None:
             raise UnknownCurrency(
-                f"{code} is no currency of this account",
+                f"this account has no {code}",
                 location=self._named(),
                 todo=f"there are {', '.join(reader.currencies) or 'none yet'}",
             )
@@ -254,7 +254,7 @@ class StrategyBalanceManager:
             raise UnknownSubaccount(
                 f"slot {index}",
                 location=self._named(),
-                todo=f"slots are 0 to {self.strategy_count - 1}: strategy_count says so",
+                todo=f"slots are 0 to {self.strategy_count - 1}, by strategy_count",
             )
 
     def _check_fresh(self, reader: AccountReader) -> None:
@@ -268,7 +268,7 @@ class StrategyBalanceManager:
             raise StaleData(f"{reader.process} is not ready", location=why, todo="wait until it has its balances")
         silent = "" if age == _NEVER else f" for {age / SECOND:.1f} s"
         raise StaleData(
-            f"{reader.process} has shown no life{silent}", location=self._named(), todo="look at `onetape status`"
+            f"{reader.process} has had no heartbeat{silent}", location=self._named(), todo="look at `onetape status`"
         )
 
     def _attached(self) -> AccountReader:
@@ -298,7 +298,9 @@ class StrategyBalanceManager:
     def _down(self) -> ProcessDown:
         unread = f"; {', '.join(self._unread)} cannot be read here" if self._unread else ""
         return ProcessDown(
-            f"no gateway of {self._named()} tells balances", location=f"{state_of(self._home)}{unread}", todo="start it"
+            f"no gateway of {self._named()} publishes balances",
+            location=f"{state_of(self._home)}{unread}",
+            todo="start it",
         )
 
     def _named(self) -> str:

@@ -102,12 +102,12 @@ class Reductions:
         text = self._instruments[spec.symbol].size_text
         if found is Reduction.BEYOND:
             reached = self._manager.positions.get((spec.symbol, _BOTH), 0) * sign + spec.size_int
-            shown = f"{text(reached)} with what works, at most {text(self._bounds[spec.symbol])}"
+            shown = f"{text(reached)} with all working orders, at most {text(self._bounds[spec.symbol])}"
             return Refusal.of(PositionLimit, f"as a plain order the account may reach {shown}")
         return self._too_much(spec.symbol, spec.size_int, self._free(key))
 
     def measured(self, robot: int, spec: OrderSpec) -> tuple[str | None, str | None]:
-        """Returns the quantity of a reduction, and what its sub-account has free for it, as text. None: it is no
+        """Returns the quantity of a reduction, and how much of it its sub-account may reduce, as text. None: it is no
         reduction, or the account is not shared."""
         if not self._is_ours(spec):
             return None, None
@@ -154,7 +154,7 @@ class Reductions:
 
     def _too_much(self, symbol: str, size: int, free: int) -> Refusal:
         text = self._instruments[symbol].size_text
-        shown = f"{text(max(free, 0))} of its sub-account can be reduced with what works"
+        shown = f"{text(max(free, 0))} of its sub-account can be reduced beside working orders"
         return Refusal.of(ReduceOnlyViolated, f"{text(size)}, {shown}")
 
     # --- events -----------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ class SubAccounts:
     # --- available money --------------------------------------------------------------------------
 
     def free(self, currency: str, slot: int) -> int:
-        """Returns what a slot may use without reserves, by `Ledger.free` with the configured credit."""
+        """Returns the amount that a slot may use before reserves, by `Ledger.free` with the configured credit."""
         return self.ledger.free(currency, slot, self.credit.get(currency, 0))
 
     def available(self, currency: str, slot: int) -> int:
@@ -128,7 +128,7 @@ class SubAccounts:
             legs = (Leg(MAIN, currency, change), Leg(Outside.UNEXPLAINED, currency, -change))
             return Entry(now, Cause.CORRECTION, legs, reference, 0, note)
         if slot == MAIN:
-            return Refused(UnknownSubaccount, "the pool is what the sub-accounts leave of the total")
+            return Refused(UnknownSubaccount, "the pool is the total less the sub-accounts: set one of these")
         if change < 0:
             return self.release(currency, slot, -change, now=now, reference=reference, note=note)
         if change == 0:
@@ -148,7 +148,7 @@ class SubAccounts:
         self, currency: str, source: int, target: int, amount: int, now: int, reference: str, note: str
     ) -> Entry | Refused:
         if amount <= 0:
-            return Refused(InvalidAmount, f"not more than zero: {money(amount)} {currency}")
+            return Refused(InvalidAmount, f"an amount is above 0, not {money(amount)} {currency}")
         if (refused := self.cannot_leave(currency, source, amount)) is not None:
             return refused
         legs = (Leg(source, currency, -amount), Leg(target, currency, amount))
@@ -173,14 +173,14 @@ class SubAccounts:
         if name not in COMMANDS:
             return Refused(UsageError, f"no command {name!r}, but {', '.join(COMMANDS)}")
         if not actor:
-            return Refused(PermissionDenied, f"{name}: nobody asks")
+            return Refused(PermissionDenied, f"{name}: the command has no sender")
         strategy = fields.get("strategy", actor)
         if actor != OPERATOR and strategy != actor:
             return Refused(NotOwner, f"{actor} is not {strategy}")
         if actor != OPERATOR and name in ("set", "reset"):
             return Refused(PermissionDenied, f"{name} is the operator's")
         if id_ and any(self.ledger.has(cause, id_) for cause in _CAUSES):
-            return Refused(DuplicateCommand, f"command {id_} has been done")
+            return Refused(DuplicateCommand, f"command {id_} is done already")
         currency = self.currency(fields.get("currency"))
         if isinstance(currency, Refused):
             return currency
@@ -257,7 +257,7 @@ def amount_of(name: str, fields: Mapping[str, Any]) -> int | Refused:
     if not units:
         return Refused(InvalidAmount, f"{name} needs an amount")
     if units[0] != units[-1]:
-        return Refused(InvalidAmount, "amount and delta say different things")
+        return Refused(InvalidAmount, "amount and delta differ")
     amount = units[0]
     if (amount == 0 and name not in ("set", "reset")) or (amount < 0 and name != "adjust"):
         return Refused(InvalidAmount, f"{name} of {money(amount)}")

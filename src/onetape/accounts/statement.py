@@ -72,7 +72,7 @@ class _Currency:
     pending: _FirstLook | None = None
     is_prompted: bool = False  # a stream's report has requested a check
     looks: int = 0
-    is_unbacked: bool = False  # the missing backing was reported
+    is_unbacked: bool = False  # missing backing was reported
     is_alarmed: bool = False  # a continuing problem was reported
 
 
@@ -174,7 +174,7 @@ class Statements:
         state.looks += 1
         if state.looks > LOOKS_MAX:
             state.pending, state.looks, state.is_alarmed = None, 0, True
-            said = HealthOut("balance", currency, "does not hold still", "warning")
+            said = HealthOut("balance", currency, "keeps changing: it is not compared", "warning")
             if self._accounts.free(currency, MAIN) >= 0:
                 return [said]
             # By our own books the allocated money is not there: nobody may trade on it.

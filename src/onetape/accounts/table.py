@@ -250,7 +250,7 @@ class AccountReader:
         for key, group in self.state.groups("account").items():
             venue, _, account = key.partition("/")
             return venue, account, str(group["kind"])
-        raise ProcessDown(f"{self.process} says of no account what it is", todo="start it anew")
+        raise ProcessDown(f"the table of {self.process} names no account", todo="restart the process")
 
     @property
     def why_not_ready(self) -> str:

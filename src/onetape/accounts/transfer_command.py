@@ -107,13 +107,13 @@ def coming(fields: Mapping[str, Any]) -> Coming:
     """Reads another gateway's query about money that it has sent here. Raises UsageError, InvalidAmount."""
     name = _id(fields)
     if not name:
-        raise UsageError("an arrival has the id of its transfer")
+        raise UsageError("an arrival needs id, the id of its transfer")
     currency, wallet, txid = (fields.get(key, "") for key in ("currency", "wallet", "txid"))
     since = fields.get("since", 0)
     if not all(isinstance(text, str) for text in (currency, wallet, txid)) or not txid:
-        raise UsageError("an arrival has currency, wallet and txid, each a text")
+        raise UsageError("an arrival needs currency, wallet and txid, each a text")
     if isinstance(since, bool) or not isinstance(since, int) or since < 0:
-        raise UsageError("since is ns UTC")
+        raise UsageError("since is a time in ns UTC")
     amount = amount_units(fields.get("amount"))
     return Coming(name, currency, amount, wallet, txid, since)
 
@@ -123,7 +123,7 @@ def _id(fields: Mapping[str, Any]) -> str:
     if not ids:
         return ""
     if ids[0] != ids[-1]:
-        raise UsageError("id and transfer_id say different things")
+        raise UsageError("id and transfer_id differ")
     name = ids[0]
     if (
         not isinstance(name, str)
@@ -163,8 +163,8 @@ def _deadline(account: CommandedAccount, value: object) -> int:
             raise UsageError("")
         deadline = value * SECOND if isinstance(value, int) else parse_duration(value)
     except UsageError:
-        raise UsageError(f"deadline is such as 60s, not {str(value)[:40]!r}") from None
+        raise UsageError(f"deadline is a duration such as 60s, not {str(value)[:40]!r}") from None
     if not 0 < deadline <= account.deadline:
         most = account.deadline // SECOND
-        raise UsageError(f"a deadline is more than nothing and at most {most} s (transfer_deadline)")
+        raise UsageError(f"a deadline is above 0 s and at most {most} s (transfer_deadline)")
     return deadline

@@ -132,9 +132,9 @@ class Transfers:
         if self._ledger.has(Cause.TRANSFER, name) or "/" in name:
             return Refused(DuplicateCommand, f"{name!r} is used already, or has a slash")
         if self._ledger.has(Cause.COMMAND, TRANSFER_REPORTED + name):
-            return Refused(DuplicateCommand, f"an adjust has told that {name} has been made")
+            return Refused(DuplicateCommand, f"an adjust has booked transfer {name} already")
         if amount <= 0:
-            return Refused(InvalidAmount, f"not more than zero: {money(amount)} {currency}")
+            return Refused(InvalidAmount, f"an amount is above 0, not {money(amount)} {currency}")
         if source[:2] != self._own or source == target:
             return Refused(InvalidAccount, f"no transfer from {source} to {target} begins here")
         return self._refusal(currency, source.wallet, slot, amount)
@@ -243,11 +243,11 @@ class Transfers:
 
     @staticmethod
     def _since(one: Transfer) -> int:
-        """Returns the earliest time that its row can have."""
+        """Returns the earliest time that the transfer's row in the history can have."""
         return one.first_sent - CLOCKS - one.steps
 
     def _seen_by(self, one: Transfer) -> int:
-        """Returns the latest time that its row can have."""
+        """Returns the latest time that the transfer's row in the history can have."""
         return one.sent + self._settled_after + CLOCKS + one.steps
 
     def history(self, name: str, found: Found, now: int, *, as_of: int) -> list[Effect]:
@@ -389,7 +389,7 @@ class Transfers:
     def _accepted(self, one: Transfer, now: int) -> list[Effect]:
         """Handles a transfer that the venue has accepted and will carry out or fail."""
         if one.state.is_final:
-            words = "has been taken after all: look at the venue's history"
+            words = "has been accepted by the venue after all: look at its history"
             return [HealthOut("transfer", one.name, words, "critical")]
         if one.state is State.ACCEPTED:
             return []
@@ -418,7 +418,7 @@ class Transfers:
         one.is_late = True
         what = f"{money(one.amount)} {one.currency} to {one.target}"
         if is_unknown:
-            words = f"{what}: not known what became of it"
+            words = f"{what}: its outcome is not known"
             return [HealthOut("transfer", one.name, words, "critical")]
         return [HealthOut("transfer", one.name, f"{what}: has not arrived", "warning")]
 

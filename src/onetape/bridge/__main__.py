@@ -1,4 +1,4 @@
-"""The process. This folder is run by path, and imports itself by name without its parent package."""
+"""Runs the bridge. Python starts this folder by its path; its modules import each other as `onetape.bridge`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import ModuleType
 
 
 def _named() -> None:
-    """Registers `onetape` as an empty package with a path, without running its own imports."""
+    """Registers `onetape` as an empty package with a path, without running the imports of `onetape/__init__.py`."""
     folder = Path(__file__).resolve().parent
     package = ModuleType("onetape")
     package.__path__ = [str(folder.parent)]

@@ -1,4 +1,4 @@
-"""Returns the result of a call into ccxt with its exception as a value, because ccxt may raise anything."""
+"""Turns exceptions of calls into ccxt, which may raise anything, into values."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from onetape.bridge.rows import Late, Unwanted
 __all__ = ["BEFORE", "TIMEOUT_MS", "open_exchange", "secrets_of"]
 
 ANSWER_MAX: Final = 64 << 20  # uncompressed; markets of large venues have some tens of MiB
-TIMEOUT_MS: Final = 3500  # of one request: the gateway waits for four seconds
+TIMEOUT_MS: Final = 3500  # of one request; the gateway gives up after four seconds
 # Requests by which an account pays others, or names them as referrer (ccxt 4.5.90, read 2026-11: Hyperliquid, Aster,
 # Pacifica, Lighter and more).
 _PAYS_OTHERS: Final = re.compile(r"approve_?builder|builder_?code|[\"']builder[\"']|setreferrer", re.I)
@@ -23,7 +23,8 @@ BEFORE: contextvars.ContextVar[int] = contextvars.ContextVar("before", default=0
 
 
 def open_exchange(ccxt_pro: Any, said: dict[str, Any]) -> Any:
-    """Raises LookupError for an exchange that ccxt does not have, ValueError for no demo."""
+    """Returns ccxt's exchange, set up for requests. Raises LookupError if ccxt does not have it with streams,
+    ValueError if a demo is requested and ccxt knows no test system of it."""
     if said["exchange"] not in ccxt_pro.exchanges:
         raise LookupError(f"ccxt has no exchange {said['exchange']!r} with streams")
     exchange = getattr(ccxt_pro, said["exchange"])(
@@ -43,7 +44,7 @@ def open_exchange(ccxt_pro: Any, said: dict[str, Any]) -> Any:
         _set_demo(exchange)
     if said.get("rest"):
         exchange.urls["api"] = _moved(exchange.urls["api"], said["rest"], said["ws"])
-        exchange.enableRateLimit = False  # for our own exchange
+        exchange.enableRateLimit = False  # the simulated exchange needs no pacing
     if said.get("proxy"):
         exchange.httpsProxy = exchange.wssProxy = said["proxy"]
     _give_nothing_away(exchange)
@@ -57,7 +58,7 @@ def secrets_of(said: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _set_keys(exchange: Any, said: dict[str, Any]) -> None:
-    """Sets the keys; venues of a chain have an address and a private key in place of a key and a secret."""
+    """Sets the keys; on-chain venues need a wallet address and a private key instead of a key and a secret."""
     wanted = exchange.requiredCredentials
     if wanted.get("privateKey"):
         exchange.walletAddress, exchange.privateKey = said["key"], said["secret"]
@@ -69,7 +70,7 @@ def _set_keys(exchange: Any, said: dict[str, Any]) -> None:
 
 def _set_demo(exchange: Any) -> None:
     if exchange.id.startswith("binance"):
-        exchange.enable_demo_trading(True)  # it replaces its futures test system
+        exchange.enable_demo_trading(True)  # Binance's demo replaces its futures testnet
         return
     if not exchange.urls.get("test"):
         raise ValueError(f"ccxt knows no test system of {exchange.id}")
@@ -77,7 +78,7 @@ def _set_demo(exchange: Any) -> None:
 
 
 def _moved(url: Any, rest: str, ws: str) -> Any:
-    """Replaces scheme and host of addresses, also in nested dictionaries."""
+    """Returns `url` with the scheme and host of `rest` or `ws`; url: an address, or nested dictionaries of them."""
     if isinstance(url, dict):
         return {name: _moved(each, rest, ws) for name, each in url.items()}
     if not isinstance(url, str) or "://" not in url:
@@ -89,8 +90,8 @@ def _moved(url: Any, rest: str, ws: str) -> Any:
 
 
 def _give_nothing_away(exchange: Any) -> None:
-    """Disables requests of ccxt that, at some venues, sign unasked payments to its makers for each order, or name
-    them as referrer. No user has agreed to that."""
+    """Disables builder fees and referrals: at some venues ccxt approves, unasked, a payment to its authors for each
+    order, or names them as referrer. No user has agreed to that."""
     exchange.options.update({"builderFee": False, "approvedBuilderFee": False, "refSet": True})
 
     async def nothing(*arguments: Any, **named: Any) -> bool:
@@ -102,15 +103,15 @@ def _give_nothing_away(exchange: Any) -> None:
 
 
 def _watch_requests(exchange: Any) -> None:
-    """Checks each request after signing. ccxt signs a request after waiting for its turn: one whose deadline has
-    passed by then must not be sent, because the gateway has given it up and the venue would see it as fresh.
-    Requests that pay others are never sent, however ccxt made them."""
+    """Checks each request after signing. ccxt signs a request after waiting for its turn. A request whose deadline has
+    passed by then must not be sent: the gateway has given it up, and the venue would see it as fresh. Requests that pay
+    others are never sent, whichever method of ccxt makes them."""
     sign = exchange.sign
 
     def signed(path: Any, *arguments: Any, **named: Any) -> Any:
         before = BEFORE.get()
         if before and time.time_ns() > before:
-            raise Late("its time was over before it could leave")
+            raise Late("the deadline passed before the request could be sent")
         if _PAYS_OTHERS.search(f"{path} {arguments} {named}"):
             raise Unwanted(f"not sent: the request to {exchange.id} would pay a fee to others, or name a referrer")
         return sign(path, *arguments, **named)
@@ -119,7 +120,7 @@ def _watch_requests(exchange: Any) -> None:
 
 
 class _Bounded(aiohttp.ClientResponse):
-    """Bounds an answer while reading: a megabyte of gzip may be a gigabyte."""
+    """An answer of at most ANSWER_MAX bytes, checked while reading: a megabyte of gzip may be a gigabyte."""
 
     async def read(self) -> bytes:
         body = bytearray()
@@ -133,11 +134,11 @@ class _Bounded(aiohttp.ClientResponse):
 
 
 def _bound_answers(exchange: Any) -> None:
-    """Bounds answers, and refuses redirects, which ccxt would follow with the key in its headers, by HTTP and by
-    WebSocket."""
+    """Limits the size of answers, and refuses redirects of HTTP and WebSocket requests, because ccxt would follow them
+    with the key in its headers."""
 
     async def refuse(_session: Any, _context: Any, sent: Any) -> None:
-        raise aiohttp.ClientConnectionError(f"HTTP {sent.response.status} sends elsewhere")
+        raise aiohttp.ClientConnectionError(f"HTTP {sent.response.status} redirects: not followed")
 
     trace = aiohttp.TraceConfig()
     trace.on_request_redirect.append(refuse)
@@ -147,7 +148,7 @@ def _bound_answers(exchange: Any) -> None:
         is_new = exchange.session is None
         begin(*arguments, **named)
         if is_new and exchange.session is not None:
-            exchange.session.detach()  # its connector stays
+            exchange.session.detach()  # the next session uses its connector
             exchange.session = aiohttp.ClientSession(
                 connector=exchange.tcp_connector, trace_configs=[trace], response_class=_Bounded
             )

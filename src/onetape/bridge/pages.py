@@ -1,8 +1,9 @@
-"""Pages of trades: venues begin at either end of the requested time, and not all let us choose.
+"""Pages of trades: some venues return the oldest trades of the requested time first, others the newest.
 
-By offset, if the venue has one: newest first; new trades push the others back, so pages overlap and lose nothing.
-Else by time: a full page is followed by older ones until there are none, then by newer ones. If more trades have the
-same time than a page holds, that time is skipped, and the missing trades show as a difference of positions.
+If the venue takes an offset, pages go by it, newest first: new trades push the others back, so pages overlap and lose
+nothing. Else they go by time: a full page is followed by older ones until there are none, then by newer ones. If more
+trades have the same time than a page holds, that time is skipped, and the missing trades show as a difference of
+positions.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ __all__ = ["FEW", "PAGE_MAX", "Page"]
 
 PAGE_MAX: Final = 500
 FEW: Final = 50  # an answer with this many trades may be incomplete, if the page size is unknown
-STEPS_MAX: Final = 12  # doubled milliseconds: some venues count seconds
+STEPS_MAX: Final = 12  # if a page repeats: go back 1 ms, then 2, 4, ..., because some venues count seconds
 
 
 class Page:
-    """One page. said: `since` (ms), and for a later page the cursor of the one before."""
+    """One request for a page. said: `since` (ms), or for a later page the cursor that `after` returned."""
 
     def __init__(self, said: dict[str, Any], offsets: str = "") -> None:
         self._begin: int = said["since"]

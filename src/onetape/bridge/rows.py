@@ -13,7 +13,7 @@ from typing import Any, Final
 __all__ = ["Late", "Unwanted", "error_row", "market_row", "number", "order_row", "position_row", "trade_row"]
 
 TEXT_MAX: Final = 300
-UNSENT: Final = "Unsent"  # there was no connection: no byte of the request was sent
+UNSENT: Final = "Unsent"  # the connection could not be made: no byte of the request was sent
 _QUERY: Final = re.compile(r"(https?://[^\s?]+)\?\S*")
 
 
@@ -58,8 +58,8 @@ def order_row(order: dict[str, Any]) -> dict[str, Any]:
 
 
 def trade_row(trade: dict[str, Any]) -> dict[str, Any]:
-    """Makes a row of ccxt's trade structure, if it is one of ours. A trade without an id gets its content as id: two
-    equal ones then count as one, which shows as a difference of positions."""
+    """Makes a row of ccxt's trade structure, if it is one of ours. A trade without an id gets its content as its id:
+    two equal trades then count as one, which shows as a difference of positions."""
     facts = [trade.get(each) for each in ("order", "timestamp", "side", "price", "amount")]
     fee = trade.get("fee") or next(iter(trade.get("fees") or ()), None) or {}
     return {

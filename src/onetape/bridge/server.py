@@ -1,7 +1,7 @@
 """The bridge's own server: HTTP for requests, one WebSocket each for the market and the account.
 
-Its settings, including keys, come only as one line of JSON on standard input; it inherits its listening socket, so
-that a restarted bridge has the same address. Callers need the token. It ends when standard input is closed.
+Its settings, including keys, come only as one line of JSON on standard input; the server inherits its listening socket,
+so that a restarted bridge has the same address. Callers need the token. The server ends when standard input is closed.
 """
 
 from __future__ import annotations

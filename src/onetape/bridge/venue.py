@@ -1,7 +1,7 @@
-"""One account at one venue through ccxt: the bridge's requests.
+"""Requests for one account at one venue, through ccxt.
 
-Orders are canceled and amended by the venue's id, which every venue accepts: it is known from the answer to the
-placing, else looked up in the list of open orders. Answers contain only certain facts: `proof` only if the venue
+Orders are canceled and amended by the venue's id, which every venue accepts: the answer to the placing contains it,
+else it is looked up in the list of open orders. Answers contain only certain facts: `proof` is set only if the venue
 itself was queried by our id.
 """
 
@@ -45,13 +45,14 @@ class Venue:
         self.choose_kind()
 
     def choose_kind(self) -> None:
-        """Chooses spot or contracts: some venues have an account for each."""
+        """Sets ccxt's default market type to that of the symbols: some venues have one account for spot and one for
+        contracts."""
         kinds = {self.exchange.markets[each]["type"] for each in self.symbols if each in self.exchange.markets}
         if kinds:
             self.exchange.options["defaultType"] = "spot" if kinds == {"spot"} else "swap"
 
     async def call(self, name: str, *arguments: Any, **named: Any) -> Any:
-        """Calls a method of ccxt; sequentially if the venue limits requests of a key."""
+        """Calls a method of ccxt; one call at a time if the venue allows a key only that."""
         method: Callable[..., Awaitable[Any]] = getattr(self.exchange, name)
         if self._line is None:
             return await method(*arguments, **named)
@@ -59,8 +60,8 @@ class Venue:
             return await method(*arguments, **named)
 
     def has(self, name: str) -> bool:
-        """Tells whether ccxt supports it natively: an emulated amendment is a cancel and a new order, and does not
-        count."""
+        """Tells whether ccxt supports a method natively. An emulated amendment does not count: it is a cancel and a new
+        order."""
         return self.exchange.has.get(name) is True
 
     # --- orders -----------------------------------------------------------------------------------
@@ -85,28 +86,30 @@ class Venue:
         return {"id": number_of_venue}
 
     def _takes(self, symbol: str, params: dict[str, Any]) -> None:
-        """Raises for an unsupported order, which ccxt might send as a plain one without an error."""
+        """Raises NotSupported for a time in force that ccxt does not list for the venue: it might be dropped without an
+        error."""
         wanted = params.get("timeInForce") or ("PO" if params.get("postOnly") else "GTC")
         there = (self._features(symbol).get("createOrder") or {}).get("timeInForce") or {}
         if wanted != "GTC" and not there.get(wanted):
             what = f"{wanted} of {symbol}"
-            raise self._errors.NotSupported(f"{self.exchange.id} does not say that it takes {what}")
+            raise self._errors.NotSupported(f"ccxt does not list {what} for {self.exchange.id}")
 
     def _features(self, symbol: str) -> dict[str, Any]:
-        """Returns ccxt's features of a venue's markets of this kind."""
+        """Returns ccxt's list of features for the symbol's kind of market."""
         kind = self.exchange.markets[symbol]
         of = (self.exchange.features or {}).get(kind["type"]) or {}
         return of.get("linear" if kind.get("linear") else "inverse") or of
 
     def _on_steps(self, symbol: str, amount: str, price: str | None) -> None:
-        """Raises for an amount or price that ccxt would round silently: that would be another order."""
+        """Raises InvalidOrder for an amount or price that ccxt would round silently, because that would be another
+        order."""
         texts = [("quantity", amount, self.exchange.amount_to_precision(symbol, float(amount)))]
         if price is not None:
             kept = self.exchange.price_to_precision(symbol, float(price))
             texts.append(("price", price, kept))
         for what, own_text, kept in texts:
             if Decimal(own_text) != Decimal(kept):
-                raise self._errors.InvalidOrder(f"the venue would make {kept} of {what} {own_text}")
+                raise self._errors.InvalidOrder(f"{what} {own_text} is off the venue's steps: it would become {kept}")
 
     async def cancel(self, said: dict[str, Any]) -> dict[str, Any]:
         symbol = said["symbol"]
@@ -131,7 +134,7 @@ class Venue:
             float(said["amount"]),
             None if price is None else float(price),
         )
-        # Not the id in the answer: at Kraken that is the amendment's own.
+        # Not the id in the answer: at Kraken that is the id of the amendment.
         self._changed(symbol)
         return {"id": found}
 
@@ -162,7 +165,7 @@ class Venue:
     # --- queries ----------------------------------------------------------------------------------
 
     async def order(self, said: dict[str, Any]) -> dict[str, Any]:
-        """Finds an order by the venue's id, by ours, then among working and ended ones."""
+        """Finds an order by the venue's id, by our id, then in the lists of open and of ended orders."""
         symbol, client = said["symbol"], said.get("client", "")
         venue_id = said.get("id") or self._ids.get(client, "")
         if venue_id:
@@ -192,7 +195,7 @@ class Venue:
         return [method for name, method in lists if self.has(name)]
 
     async def _fetch(self, name: str, symbol: str, params: dict[str, Any] | None = None) -> dict[str, Any] | None:
-        """Returns the order; None: the venue reports that there is no such order (Kraken: that it is invalid)."""
+        """Returns the order; None: the venue reports that there is no such order (Kraken: that the id is invalid)."""
         if not self.has("fetchOrder"):
             return None
         try:
@@ -236,7 +239,7 @@ class Venue:
         return {name: text for name, each in reply.items() if (text := number(each)) is not None}
 
     async def modes(self, said: dict[str, Any]) -> dict[str, bool]:
-        """Returns the modes. hedged: false also if the venue cannot be queried."""
+        """Returns the account's modes. hedged: hedge mode; false also if ccxt cannot query it."""
         if not self.has("fetchPositionMode"):
             return {"hedged": False}
         reply = await self.call("fetch_position_mode", self.symbols[0])
@@ -248,7 +251,7 @@ class Venue:
         return [market_row(markets[each]) for each in self.symbols if each in markets]
 
     async def time(self, said: dict[str, Any]) -> int:
-        """Returns ns UTC of this machine; ccxt itself signs with the venue's time."""
+        """Returns this machine's time, ns UTC; ccxt itself signs with the venue's time."""
         return time.time_ns()
 
     async def account(self, said: dict[str, Any]) -> str:

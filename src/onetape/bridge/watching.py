@@ -1,8 +1,8 @@
-"""A venue's updates for the gateway: its market, and when to read the account.
+"""Sends the gateway a venue's updates: quotes and trades of its market, orders and fills of the account.
 
-Only lists count for the account: streams tell when to read them, because their rows differ between venues, and one
-trade may have two ids. Without such a stream the lists are read at a fixed interval. An order missing from the list
-of open ones is queried, so that no end is invented.
+The account's orders and fills are read from lists only. A message of a stream causes the next reading, but its rows are
+not used, because they differ between venues and one trade may have two ids. Without streams the lists are read at a
+fixed interval. An order that is missing in the list of open orders is queried, so that no end is invented.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from onetape.bridge.venue import Venue
 __all__ = ["watch_account", "watch_market"]
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-GAP_S: Final = 0.2  # minimum interval between two looks at one symbol
-HINTED_S: Final = 5  # factor by which it looks less often with a stream
+GAP_S: Final = 0.2  # pause between two readings of one symbol
+HINTED_S: Final = 5  # the interval of readings is longer by this factor while a stream works
 OVERLAP_MS: Final = 60_000
 MISSED_MAX: Final = 5
-FAILED_MAX: Final = 5  # looks in a row before the account's updates are given up
+FAILED_MAX: Final = 5  # failed readings in a row before the account's updates end
 RETRY_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)  # then the last
-PAGES_MAX: Final = 20  # of trades per look: the rest is left to the next one
+PAGES_MAX: Final = 20  # of trades per reading; the rest follows with the next reading
 TRADES_SEEN: Final = 50_000
 
 
@@ -35,7 +35,7 @@ TRADES_SEEN: Final = 50_000
 
 
 async def watch_account(venue: Venue, send: Send, *, poll_s: float) -> None:
-    """Watches the account until a fault, which it sends first. Ends with the connection's task."""
+    """Sends the account's updates until reading fails repeatedly; the last message is then `lost`."""
     looks = {each: asyncio.Event() for each in venue.symbols}
 
     def hint(symbol: str | None = None) -> None:
@@ -78,7 +78,7 @@ async def _hints(venue: Venue, name: str, hint: Callable[[], None], lookers: lis
 
 
 class _Look:
-    """Watches one symbol: ended orders and new trades."""
+    """Reads one symbol's orders and trades, and sends the new ones."""
 
     def __init__(self, venue: Venue, symbol: str, send: Send, due: asyncio.Event, poll_s: float) -> None:
         self.hinted: dict[str, bool] = {}
@@ -108,7 +108,7 @@ class _Look:
             await asyncio.sleep(GAP_S if not failed else RETRY_S[min(failed, 3)])
 
     async def once(self) -> None:
-        """Reads trades first, so that the end of an order is reported after its fills."""
+        """Reads and sends once. Trades are sent before orders, so that an order's end follows its fills."""
         working = set(self._venue.open_ids)
         rows = await self._venue.open_orders_of(self._symbol)
         await self._trades()
@@ -171,13 +171,13 @@ async def watch_market(venue: Venue, send: Send) -> None:
 
 
 async def _forever(work: Callable[[], Awaitable[None]], send: Send) -> None:
-    """Restarts failed work, after growing pauses."""
+    """Runs `work`; when it fails, runs it again after growing pauses."""
     failures = 0
     while True:
         began = time.monotonic()
         _, error = await outcome(work())
         if isinstance(error, ConnectionError):
-            raise error  # no subscriber
+            raise error  # the subscriber has left
         failures = 0 if time.monotonic() - began > 10 else failures + 1
         await send({"trouble": type(error).__name__})
         await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])

@@ -19,9 +19,9 @@ POSITIONS_COLUMNS = ("account", "symbol", "side", "qty", "entry_price", "price",
 FILLS_COLUMNS = ("ts_event", "account", "robot", "symbol", "side", "qty", "price", "fee", "liquidity")
 STOPS_COLUMNS = ("account", "symbol", "side", "qty", "protected", "distance", "trigger", "stop", "state")
 UNVERIFIED = {
-    True: "the venue has not yet confirmed all of them since the guardian began: protected counts those that it has",
-    False: "no guardian runs, so nobody asks the venue for them, and protected counts none;\n"
-    "they are as the journals had them last, and a simulated exchange that is stopped triggers none",
+    True: "since the guardian's start the venue has not confirmed all stops yet: `protected` counts the confirmed ones",
+    False: "no guardian runs, so the venue is not asked for stops, and `protected` counts none;\n"
+    "stops are shown as last recorded; a simulated exchange that is stopped triggers none",
 }  # depends on whether a guardian runs
 
 
@@ -33,15 +33,15 @@ UNVERIFIED = {
     onetape accounts --explain a --from 2026-11-20
     """,
 )
-@click.option("--wallets", is_flag=True, help="Of all wallets, also those that nothing is traded from.")
-@click.option("--explain", metavar="SUBACCOUNT", help="Where its money came from and went.")
-@click.option("--from", "start", metavar="TIME", help="With --explain [default: the beginning].")
-@click.option("--to", "end", metavar="TIME", help="With --explain [default: now].")
+@click.option("--wallets", is_flag=True, help="Show all wallets, also those without trading.")
+@click.option("--explain", metavar="SUBACCOUNT", help="Show where this sub-account's money came from and went to.")
+@click.option("--from", "start", metavar="TIME", help="Start, with --explain [default: the beginning].")
+@click.option("--to", "end", metavar="TIME", help="End, with --explain [default: now].")
 def accounts(shell: Shell, wallets: bool, explain: str | None, start: str | None, end: str | None) -> Answer:
     """Show the balances of all accounts, and their sub-accounts.
 
-    --explain: opening + trades + fees + funding + transfers + ... = closing, to the last unit, of a
-    sub-account, `main` or `total`; with --json also the frames behind each number.
+    --explain SUBACCOUNT (or `main`, `total`): opening + trades + fees + funding + transfers + ... = closing, to the
+    last unit; with --json also the frames behind each number.
     """
     if wallets:
         if explain is not None or start or end:
@@ -71,7 +71,7 @@ def accounts(shell: Shell, wallets: bool, explain: str | None, start: str | None
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    """Returns rows without the frames, which are only for --json."""
+    """Returns a row without its frames, which are only for --json."""
     return {key: value for key, value in row.items() if key not in ("frames", "rest") and value}
 
 
@@ -100,7 +100,7 @@ def positions(shell: Shell) -> Answer:
 
 
 @verb("fills", example="onetape fills --last 20")
-@click.option("--last", type=click.IntRange(min=0), default=0, metavar="N", help="Only the newest N.")
+@click.option("--last", type=click.IntRange(min=0), default=0, metavar="N", help="Show only the newest N.")
 def fills(shell: Shell, last: int) -> Answer:
     """Show the fills of all accounts, the newest last."""
     found = _of_accounts(shell, "onetape.projections.account_views", "fills", last=last)

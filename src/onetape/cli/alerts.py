@@ -15,7 +15,7 @@ COLUMNS = ("id", "ts_since", "severity", "type", "subject", "message")
 
 @verb("alerts", example="onetape alerts ls --all\nonetape alerts ack 412\nonetape alerts test")
 @click.argument("words", nargs=-1, metavar="[ls | ack ID | test]")
-@click.option("--all", "is_all", is_flag=True, help="Those that have ended or were acknowledged, too.")
+@click.option("--all", "is_all", is_flag=True, help="Show also ended and acknowledged alerts.")
 def command(shell: Shell, words: tuple[str, ...], is_all: bool) -> Answer:
     """Show open alerts; `ack` acknowledges one, `test` sends an alert to the sinks of [notify] and
     waits.

@@ -27,11 +27,14 @@ from onetape.model.errors import BadConfig, BadInput
     "or mariadb://USER@HOST/NAME; or env:NAME or file:PATH, which has it.",
 )
 @click.option(
-    "--parquet", type=click.Path(path_type=Path), metavar="DIR", help="The same tables as files in a new folder."
+    "--parquet",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write the tables as Parquet files into a new folder.",
 )
 @click.option("--follow", is_flag=True, help="Keep the tables current until the run has ended.")
 @click.option("--states/--no-states", default=True, help="The robot's state after each step, by running the run again.")
-@click.option("--prefix", default="", help="Before the names of all tables.")
+@click.option("--prefix", default="", help="Prefix of all table names.")
 def command(
     shell: Shell, runs: tuple[str, ...], db: str, parquet: Path | None, follow: bool, states: bool, prefix: str
 ) -> Answer:

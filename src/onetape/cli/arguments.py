@@ -24,8 +24,7 @@ def parameters(pairs: Iterable[str], *, location: str = "--param") -> dict[str, 
 
 
 class Several(click.Option):
-    """An option that takes all words up to the next option: `--detail-data a b`. Use with multiple=True. Otherwise
-    further words would become arguments."""
+    """An option that takes all words up to the next option, as in `--detail-data a b`. Use with multiple=True."""
 
     def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
         super().add_to_parser(parser, ctx)

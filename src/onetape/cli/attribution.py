@@ -21,8 +21,8 @@ COLUMNS = ("trades", "fills", "gross", "fees", "funding", "other", "net", "curre
     default="strategy",
     show_default=True,
 )
-@click.option("--beside", metavar="RUN", help="Another run to hold against it: its twin on paper, say.")
-@click.option("--parquet", type=click.Path(path_type=Path), metavar="FILE", help="The rows as a table.")
+@click.option("--beside", metavar="RUN", help="Compare with another run, such as its paper twin.")
+@click.option("--parquet", type=click.Path(path_type=Path), metavar="FILE", help="Write the rows as a Parquet file.")
 def command(shell: Shell, run: str, by: str, beside: str | None, parquet: Path | None) -> Answer:
     """Show which strategy, symbol, day and direction made a run's profit.
 
@@ -39,7 +39,7 @@ def command(shell: Shell, run: str, by: str, beside: str | None, parquet: Path |
         columns = [by, "net", "net_beside", "difference", "trades", "trades_beside", "currency"]
     if parquet is not None:
         value["parquet"] = str(load("onetape.runs.attribution", "write_rows", what="attribution")(found, parquet))
-    text = listing(shown, columns, nothing=f"{run} has traded nothing")
+    text = listing(shown, columns, nothing=f"{run} has no fills")
     account = f"account {amount(value['account'], value['currency']) or '-'} {value['currency']}"
     if found.until is not None:
         account += f" until {moment(found.until)}, the last sample of the equity of a run without an end"

@@ -20,12 +20,15 @@ from onetape.cli.run_options import answer_of_run, run_options, strategy_over_da
     """,
 )
 @strategy_over_data
-@click.option("--param", "params", multiple=True, metavar="k=v", help="Repeat for several.")
+@click.option(
+    "--param", "params", multiple=True, metavar="k=v", help="A parameter of the strategy; repeat for several."
+)
 @run_options
 @click.option(
     "--check-lookahead",
     is_flag=True,
-    help="Repeat the run on tapes that end early: decisions stay, and no callback reads files, sockets or clocks.",
+    help="Repeat the run on tapes that end early: decisions must be the same, and no callback may read files, "
+    "sockets or clocks.",
 )
 @click.option(
     "--stress/--no-stress",
@@ -39,7 +42,7 @@ from onetape.cli.run_options import answer_of_run, run_options, strategy_over_da
     type=click.IntRange(0, 1000),
     default=0,
     metavar="N",
-    help="Re-runs with drawn latencies, half to twice the run's: 5, 50 and 95 % of their profit.",
+    help="Re-runs with random latencies, half to twice the run's: percentiles 5, 50 and 95 of their profit.",
 )
 @click.option("--report", type=click.Path(path_type=Path), metavar="F.html")
 @click.option("--out", metavar="RUN", help="The run's name or path [default: dated, under home].")

@@ -21,11 +21,13 @@ LIVE: Final = "live"
 
 @verb("bench", example="onetape bench live --orders 1000")
 @click.argument("names", nargs=-1, metavar="[live|NAME]...")
-@click.option("--runs", type=click.IntRange(min=1), help="Of each figure.  [default: 3]")
-@click.option("--orders", type=click.IntRange(min=100, max=100_000), help="Of live: how many.  [default: 2000]")
-@click.option("--processes", type=click.Choice(["1", "3"]), help="Of live: gateway and robot apart.  [default: 1]")
-@click.option("--spin", is_flag=True, help="Of live: never sleep; takes a whole core.")
-@click.option("--compiled", is_flag=True, help="Of live: a compiled strategy.")
+@click.option("--runs", type=click.IntRange(min=1), help="Measurements of each figure.  [default: 3]")
+@click.option("--orders", type=click.IntRange(min=100, max=100_000), help="live: number of orders.  [default: 2000]")
+@click.option(
+    "--processes", type=click.Choice(["1", "3"]), help="live: 1, or 3 for separate gateway and robot.  [default: 1]"
+)
+@click.option("--spin", is_flag=True, help="live: busy-poll, never sleep; uses a whole CPU core.")
+@click.option("--compiled", is_flag=True, help="live: use a compiled strategy.")
 def command(
     shell: Shell,
     names: tuple[str, ...],
@@ -45,9 +47,9 @@ def command(
         return Answer(value, value["table"], code)
     if len(names) > 1 or runs is not None:
         what = "--runs" if runs is not None else names[names.index(LIVE) - 1]
-        raise UsageError(f"{what} is no part of `bench live`", location="bench", todo="run it alone")
+        raise UsageError(f"{what} cannot be combined with `bench live`", location="bench", todo="run it alone")
     if spin and processes == "3":
-        raise UsageError("only a single process can spin", location="--spin", todo="leave --processes out")
+        raise UsageError("only a single process can spin", location="--spin", todo="remove --processes")
     inputs = ["--orders", str(orders or 2000), "--processes", processes or "1"]
     inputs += [name for name, is_set in (("--spin", spin), ("--compiled", compiled)) if is_set]
     value, code = _measured(shell, "live.py", inputs, names)

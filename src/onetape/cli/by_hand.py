@@ -11,12 +11,12 @@ from onetape.cli.frame import Answer, Shell, load, moment, verb
 from onetape.cli.listing import listing
 
 ORDERS = ("client_id", "robot", "symbol", "side", "type", "price", "qty", "filled", "state", "reason")
-CHANGES = ("ts", "leverage", "state", "actor", "reason")  # of leverage
+CHANGES = ("ts", "leverage", "state", "actor", "reason")  # columns of leverage changes
 CHECKS = ("rule", "passed", "figure", "limit", "reason")
 
-ACCOUNT = click.option("--account", default="", metavar="A", help="Which account, where several could be meant.")
-ID = click.option("--id", "id_", default="", help="Of the command: the same id acts once.")
-DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what it would do, and each check; send nothing.")
+ACCOUNT = click.option("--account", default="", metavar="A", help="The account, if several trade the symbol.")
+ID = click.option("--id", "id_", default="", help="Id of the command; a repeated id has no effect.")
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Show the effect and each check; send nothing.")
 
 
 def by_hand(shell: Shell, id_: str) -> Any:
@@ -41,7 +41,7 @@ def answer(done: Any, *, dry_run: bool = False) -> Answer:
     if dry_run and len(lines) == 1 and done.error is None:
         lines.append("nothing to cancel or close")
     lines += [
-        f"even with others on the account: {each['qty']} {each['symbol']} of {each['owner']}"
+        f"offset by other owners on the account: {each['qty']} {each['symbol']} of {each['owner']}"
         for each in value.get("offsetting", ())
     ]
     lines += [
@@ -63,30 +63,36 @@ def _side_verb(side: str) -> click.Command:
     what = f"{side.capitalize()} QTY of SYMBOL by hand"
     command.__doc__ = f"""{what}, as the operator, through the checks of a robot's order.
 
-    Waits a few seconds for the venue's word. Exit code 5: a check refused it, and the answer says
-    which. --dry-run shows each check with what it found and its limit, and sends nothing.
+    Waits a few seconds for the venue's answer. Exit code 5: a check refused the order, and the answer
+    names it. --dry-run shows each check with its figure and limit, and sends nothing.
     """
     options: list[Callable[[Any], Any]] = [
         click.argument("symbol"),
         click.argument("qty"),
         click.option(
-            "--price", metavar="P", help="The limit, or bid, ask, mid, low:90m*0.995 [default: at the market]."
+            "--price", metavar="P", help="Limit price, or bid, ask, mid, low:90m*0.995 [default: market order]."
         ),
-        click.option("--trigger", metavar="P", help="From which price on it is placed."),
-        click.option("--kind", type=click.Choice(["stop", "take_profit"]), help="Of an order with a trigger."),
-        click.option("--trigger-by", type=click.Choice(["last", "mark", "index"]), help="Whose price [default: last]."),
-        click.option("--steps", type=int, metavar="N", help="A ladder of so many orders that add up to QTY."),
-        click.option("--every", metavar="D", help="Between its steps, away from the market: 0.5% or 5ticks."),
-        click.option("--post-only", is_flag=True, help="It does not take."),
+        click.option("--trigger", metavar="P", help="Trigger price."),
+        click.option("--kind", type=click.Choice(["stop", "take_profit"]), help="Kind of the trigger."),
         click.option(
-            "--tif", type=click.Choice(["gtc", "ioc", "fok"]), default="gtc", help="How long it stays [default: gtc]."
+            "--trigger-by",
+            type=click.Choice(["last", "mark", "index"]),
+            help="Price that the trigger watches [default: last].",
         ),
-        click.option("--reduce-only", is_flag=True, help="It only takes off what is held."),
+        click.option("--steps", type=int, metavar="N", help="Split QTY into a ladder of N orders."),
+        click.option(
+            "--every", metavar="D", help="Distance between ladder orders, away from the market: 0.5% or 5ticks."
+        ),
+        click.option("--post-only", is_flag=True, help="Refuse the order if it would take liquidity."),
+        click.option(
+            "--tif", type=click.Choice(["gtc", "ioc", "fok"]), default="gtc", help="Time in force [default: gtc]."
+        ),
+        click.option("--reduce-only", is_flag=True, help="The order may only reduce a position."),
         click.option(
             "--position-side",
             type=click.Choice(["both", "long", "short"]),
             default="both",
-            help="On an account in hedge mode: long or short.",
+            help="long or short, on an account in hedge mode.",
         ),
         ACCOUNT,
         DRY_RUN,
@@ -103,8 +109,8 @@ buy, sell = _side_verb("buy"), _side_verb("sell")
 
 @verb("cancel", example="onetape cancel --symbol binance:BTC/USDT:USDT\nonetape cancel --all")
 @click.argument("order", metavar="[ORDER]", default="")
-@click.option("--symbol", default="", metavar="S", help="All that work on this symbol.")
-@click.option("--all", "everything", is_flag=True, help="All that work.")
+@click.option("--symbol", default="", metavar="S", help="Cancel all working orders of this symbol.")
+@click.option("--all", "everything", is_flag=True, help="Cancel all working orders.")
 @ACCOUNT
 @DRY_RUN
 @ID
@@ -122,7 +128,10 @@ def cancel(shell: Shell, order: str, symbol: str, everything: bool, account: str
 @verb("close", example="onetape close binance:BTC/USDT:USDT --subaccount a")
 @click.argument("symbol")
 @click.option(
-    "--subaccount", default="", metavar="NAME", help="All of this sub-account's, also what robots hold that do not run."
+    "--subaccount",
+    default="",
+    metavar="NAME",
+    help="Close this sub-account's whole position, including that of stopped robots.",
 )
 @ACCOUNT
 @DRY_RUN
@@ -130,9 +139,9 @@ def cancel(shell: Shell, order: str, symbol: str, everything: bool, account: str
 def close(shell: Shell, symbol: str, subaccount: str, account: str, dry_run: bool, id_: str) -> Answer:
     """Close a position at the market, with orders that only reduce.
 
-    Without --subaccount the part traded by the operator, or found on the account; robots' positions
-    stay. A robot's part can be closed while it does not run; it takes note when it restarts. Orders
-    working on the symbol for that part are canceled first.
+    Without --subaccount only the part traded by the operator or found on the account; robots' positions stay. A
+    robot's part can be closed while the robot does not run; it learns of it at its restart. Working orders of the
+    closed part are canceled first.
     """
     done = by_hand(shell, id_)
     done.close(symbol, account, subaccount, dry_run=dry_run)
@@ -140,14 +149,14 @@ def close(shell: Shell, symbol: str, subaccount: str, account: str, dry_run: boo
 
 
 @verb("flatten", example="onetape flatten --account main")
-@click.option("--symbol", default="", metavar="S", help="Of this symbol only, and no kill switch.")
+@click.option("--symbol", default="", metavar="S", help="Only this symbol, without the kill switch.")
 @ACCOUNT
 @DRY_RUN
 @ID
 def flatten(shell: Shell, symbol: str, account: str, dry_run: bool, id_: str) -> Answer:
     """Turn the kill switch on, cancel all orders and close all positions, robots' too.
 
-    Of all accounts, unless --account names one. The kill switch stays on until `onetape send
+    All accounts, unless --account names one. The kill switch stays on until `onetape send
     gateway:ACCOUNT unkill`; running robots see their position closed. With --symbol the switch is not
     changed, so running robots may open it again.
     """
@@ -171,7 +180,7 @@ def leverage(shell: Shell, symbol: str, times: int | None, account: str, id_: st
     done = by_hand(shell, id_)
     if times is None:
         found = done.leverages(symbol, account)
-        since = " since its tape was pruned, and earlier changes are not there" if found["pruned"] else ""
+        since = " since its tape was pruned; earlier changes are not known" if found["pruned"] else ""
         nothing = f"the leverage of {symbol} was not set here{since}"
         shown = [{**row, "ts": moment(row["ts"])} for row in found["changes"]]
         return Answer(found, listing(shown, CHANGES, nothing=nothing))

@@ -29,9 +29,9 @@ SHOWN = 20
     "--tries",
     type=click.IntRange(min=1),
     metavar="N",
-    help="How many variants were tried in all [default: those compared].",
+    help="Number of all variants that were tried [default: those compared].",
 )
-@click.option("--report", type=click.Path(path_type=Path), metavar="F.html", help="A page of them.")
+@click.option("--report", type=click.Path(path_type=Path), metavar="F.html", help="Write a comparison page.")
 def command(shell: Shell, runs: tuple[str, ...], tries: int | None, report: Path | None) -> Answer:
     """Show runs, or the variants of a sweep, side by side, and how much of the best is luck.
 
@@ -71,7 +71,7 @@ def _runs(paths: list[Path]) -> list[Path]:
 
 
 def _path(shell: Shell, name: str) -> Path:
-    """Returns the path of a run or a sweep, given by path or by name under the home."""
+    """Returns the path of a run or a sweep. name: a path, or a name under the home."""
     path = shell.run_path(name)
     sweep = shell.home / "sweeps" / name
     return sweep if not path.exists() and sweep.exists() else path
@@ -107,7 +107,7 @@ def _text(value: dict[str, Any], spans: Mapping[str, tuple[int, int] | None]) ->
     period = value["runs"][0]["period"]
     lines += ["", f"Sharpe ratios use returns of {period} for all runs; a run's own page may use a longer period"]
     if not same_data:
-        lines.append("the runs have read different data: their figures say little of each other")
+        lines.append("the runs have read different data: their figures cannot be compared well")
     lines.append(value["verdict"])
     if value["overfitting"]:
         lines.append(value["overfitting"]["verdict"])

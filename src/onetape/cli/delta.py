@@ -26,7 +26,7 @@ _add = partial(verb, group=command)
 
 
 @_add("status", example="onetape delta status\nonetape delta status --symbol BTC-USD --json")
-@click.option("--symbol", metavar="S", help="This one alone.")
+@click.option("--symbol", metavar="S", help="Only this symbol.")
 @hedging.TOKEN_FILE
 def status(shell: Shell, symbol: str | None, token_file: Path | None) -> Answer:
     """Show net deltas and the accounts behind them, each figure with its age in ms."""
@@ -42,7 +42,7 @@ def status(shell: Shell, symbol: str | None, token_file: Path | None) -> Answer:
                 "",
             ]
         lines += hedging.moves_lines(value["transfers"])
-        return "\n".join(lines).rstrip() or "no symbol that accounts share"
+        return "\n".join(lines).rstrip() or "no symbol is traded on several accounts"
 
     return hedging.answered(lambda: client.delta_status(symbol=symbol), text)
 
@@ -52,9 +52,15 @@ def status(shell: Shell, symbol: str | None, token_file: Path | None) -> Answer:
 @hedging.ACCOUNTS
 @click.option("--target", "target_delta", type=float, default=0.0, help="Net delta, base units [default: 0].")
 @click.option(
-    "--tolerance", "tolerance_percent", type=float, default=0.05, help="Nothing is done within [default: 0.05]."
+    "--tolerance",
+    "tolerance_percent",
+    type=float,
+    default=0.05,
+    help="Deviation without action, base units [default: 0.05].",
 )
-@click.option("--max-deviation", type=float, default=0.1, help="Of the final delta [default: 0.1].")
+@click.option(
+    "--max-deviation", type=float, default=0.1, help="Largest deviation afterwards, base units [default: 0.1]."
+)
 @hedging.worked
 @hedging.DRY_RUN
 @hedging.NO_WAIT
@@ -80,28 +86,35 @@ def control(shell: Shell, id_: str, token_file: Path | None, **fields: Any) -> A
 @click.option("--symbol", metavar="S", help="A symbol of [symbols], as BTC-USD.")
 @hedging.ACCOUNTS
 @click.option("--target", type=float, help="Net delta in base units [default: 0].")
-@click.option("--band", type=float, help="How far it may be away [default: 0.01].")
-@hedging.duration("--every", "interval", "How often it is looked at [default: 5s].")
-@hedging.duration("--cooldown", "cooldown", "After an adjustment [default: 30s].")
-@click.option("--max-cost", type=float, help="Of a UTC day, in the quote currency.")
-@hedging.duration("--patience", "patience", "Of an unhealthy venue, then it stops [default: 60s].")
+@click.option("--band", type=float, help="Allowed deviation, base units [default: 0.01].")
+@hedging.duration("--every", "interval", "Interval of checks [default: 5s].")
+@hedging.duration("--cooldown", "cooldown", "Pause after an adjustment [default: 30s].")
+@click.option("--max-cost", type=float, help="Largest cost per UTC day, in the quote currency.")
+@hedging.duration("--patience", "patience", "How long a venue may be unhealthy before the mode stops [default: 60s].")
 @click.option("--keep-margin/--no-keep-margin", default=None, help="Keep legs from liquidation [default: on].")
-@click.option("--transfers", is_flag=True, default=None, help="By margin of other accounts, where venues have a way.")
-@click.option("--carry", is_flag=True, default=None, help="Turn the pair round where the other side earns funding.")
-@click.option("--carry-size", type=float, help="Of each side, base units [default: what is held].")
-@click.option("--target-utilization", type=float, help="Share of each account's equity [default: any].")
-@click.option("--utilization-band", type=float, help="How far they may be away from it [default: 0.1].")
-@click.option("--max-rebalance", "max_rebalance_amount", type=float, help="Base units of one account at a time.")
+@click.option(
+    "--transfers", is_flag=True, default=None, help="Also move margin between accounts, where venues allow it."
+)
+@click.option("--carry", is_flag=True, default=None, help="Reverse the pair when the other side earns more funding.")
+@click.option("--carry-size", type=float, help="Size of each side, base units [default: as held].")
+@click.option(
+    "--target-utilization", type=float, help="Margin to use, as a share of each account's equity [default: any]."
+)
+@click.option("--utilization-band", type=float, help="Allowed deviation of --target-utilization [default: 0.1].")
+@click.option(
+    "--max-rebalance", "max_rebalance_amount", type=float, help="Largest change of one account at a time, base units."
+)
 @hedging.ID
 @hedging.TOKEN_FILE
 def auto(shell: Shell, switch: str, id_: str, token_file: Path | None, **options: Any) -> Answer:
-    """Show which symbols are held automatically and why nothing was done, or switch it on or off for a symbol."""
+    """Show which symbols are in automatic mode and the reason of each decision, or switch the mode on or off for a
+    symbol."""
     fields = {name: each for name, each in options.items() if each not in (None, [])}
     stray = sorted(fields.keys() - {"show": set(), "off": {"symbol"}}.get(switch, fields.keys()))
     if stray:
         raise UsageError(f"{', '.join(stray)} belongs to `on`", location=f"delta auto {switch}")
     if switch != "show" and "symbol" not in fields:
-        raise UsageError(f"{switch} takes --symbol", location="delta auto")
+        raise UsageError(f"{switch} needs --symbol", location="delta auto")
     client = hedging.control_plane(shell, token_file, id_=id_)
     if switch == "show":
         return hedging.answered(client.delta_auto, _auto_text)

@@ -10,13 +10,13 @@ from onetape.cli.frame import Answer, Shell, load, plain, verb
 from onetape.model.errors import Divergence
 
 REDRAW_S = 0.2
-PIPE_LINE_S = 5.0  # in a pipe: an occasional line instead of one that is redrawn
+PIPE_LINE_S = 5.0  # in a pipe: seconds between progress lines
 
 
 @verb("demo", example="onetape demo --seconds 10 --headless")
 @click.option("--seconds", type=click.FloatRange(min=1), default=30.0, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="The market's seed.")
-@click.option("--headless", is_flag=True, help="Open and serve nothing.")
+@click.option("--headless", is_flag=True, help="Open no browser and serve no pages.")
 def command(shell: Shell, seconds: float, seed: int, headless: bool) -> Answer:
     """A simulated exchange, robots and a report, keyless and offline.
 
@@ -39,7 +39,7 @@ def command(shell: Shell, seconds: float, seed: int, headless: bool) -> Answer:
     error = None
     if value.get("replay_divergences") or value.get("parity_equal") is False:
         error = Divergence(
-            "the proof failed",
+            "the replay differs from the run",
             location=f"the first difference: {value.get('first_difference')}",
             todo="onetape replay RUN --verify shows it again",
         )

@@ -18,7 +18,7 @@ from onetape.cli.frame import Answer, Shell, verb
 from onetape.model.errors import OnetapeError, UsageError
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
 
-YEAR_MIN = 2024  # an earlier clock has never been set
+YEAR_MIN = 2024  # a clock with an earlier year is not set
 CLOCK_SAMPLE_S = 0.05
 CLOCK_STEP_NS_MAX = 5_000_000  # difference of wall and monotonic clock in one sample: the clock was stepped
 
@@ -30,21 +30,21 @@ CLOCK_STEP_NS_MAX = 5_000_000  # difference of wall and monotonic clock in one s
     onetape doctor --config live.toml --venue binance
     """,
 )
-@click.option("--venue", default="", metavar="NAME", help="Only this one of the configuration.")
+@click.option("--venue", default="", metavar="NAME", help="Check only this venue of the configuration.")
 @click.option(
     "--listen",
     type=click.FloatRange(0, 600),
     default=5.0,
     show_default=True,
     metavar="SECONDS",
-    help="To a venue's market, at most; 0: not at all.",
+    help="Longest time to listen to a venue's market; 0: not at all.",
 )
 def command(shell: Shell, venue: str, listen: float) -> Answer:
     """Check Python, the compiled core, disk, clock, configuration, venues, keys and strategies.
 
     Venues that are not simulated are queried and compared with the catalogue, and keys are tried;
-    no order is sent. Exit 0 if it will work (warnings included), 2 if not; 5 or 6 when the only
-    problem is a refused key, or a venue that does not answer.
+    no order is sent. Exit 0 if all will work (warnings are allowed), 2 if not; 5 or 6 when the only problem is a
+    refused key, or a venue that does not answer.
     """
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
         _python,
@@ -138,7 +138,7 @@ def _configuration(shell: Shell, venue: str, listen: float) -> Iterator[Finding]
             raise UsageError(f"there is no configuration, so no venue {venue!r}", location="--venue")
         yield from check_home(shell.home)
         yield from check_clock()
-        yield Finding(OK, "configuration", "none, the defaults hold", "onetape init writes one")
+        yield Finding(OK, "configuration", "none; defaults apply", "onetape init writes one")
         return
     try:
         config = shell.config

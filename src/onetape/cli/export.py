@@ -28,17 +28,21 @@ FIGURES = ("equity", "days", "symbols", "strategies")  # of `recorder.public`, w
     """,
 )
 @click.argument("tape", metavar="TAPE|RUN|accounting|public", shell_complete=runs)
-@click.option("--format", "form", type=click.Choice(["parquet", "csv", "jsonl"]), help="Of a tape or a run.")
-@click.option("--out", required=True, metavar="DIR", help="Of public also s3://BUCKET/PREFIX, by the keys of [s3].")
-@click.option("--year", type=click.IntRange(1970, 2200), metavar="Y", help="Of accounting.")
-@click.option("--delay", default="1m", show_default=True, metavar="AGE", help="Of public: how old it is at least.")
 @click.option(
-    "--figures", default=",".join(FIGURES[:3]), show_default=True, metavar="A,B", help="Of public: what is to be seen."
+    "--format", "form", type=click.Choice(["parquet", "csv", "jsonl"]), help="Format of the tables of a tape or a run."
+)
+@click.option(
+    "--out", required=True, metavar="DIR", help="A folder; for public also s3://BUCKET/PREFIX, with the keys of [s3]."
+)
+@click.option("--year", type=click.IntRange(1970, 2200), metavar="Y", help="accounting: the year.")
+@click.option("--delay", default="1m", show_default=True, metavar="AGE", help="public: minimum age of the figures.")
+@click.option(
+    "--figures", default=",".join(FIGURES[:3]), show_default=True, metavar="A,B", help="public: figures to publish."
 )
 def command(shell: Shell, tape: str, form: str | None, out: str, year: int | None, delay: str, figures: str) -> Answer:
-    """Write one table for each event type of a tape.
+    """Write a tape, a run, a year's accounting or public figures as files. A tape: one table for each event type.
 
-    Of a run: one for each part of its report (fills, orders, equity, statistics, days, months,
+    A run: one table for each part of its report (fills, orders, equity, statistics, days, months,
     drawdowns, symbols, stress), and report.json.
 
     accounting: a year's fills, fees, funding, transfers and lots (first in first out, and by average

@@ -19,12 +19,12 @@ COLUMNS = ("source", "symbol", "transport", "state", "latency_ms", "age_ms", "er
     example="onetape feeds\nonetape feeds pin binance:BTC/USDT:USDT rest\nonetape feeds pin binance:BTC/USDT:USDT auto",
 )
 @click.argument("words", nargs=-1, metavar="[pin SYMBOL SOURCE|auto]")
-@click.option("--id", "id_", default="", help="Of the command: the same id acts once.")
+@click.option("--id", "id_", default="", help="Id of the command; a repeated id has no effect.")
 def command(shell: Shell, words: tuple[str, ...], id_: str) -> Answer:
     """Show each source of each symbol that the hub merges: its state, its delay against the
-    fastest, the age of its last message, its errors, and its share of the merged market. `pin` takes a
-    symbol's quotes, marks and bars from one source alone, `auto` from the freshest again. With --json
-    `decision_age` has, by account, the age of the source's data at robots' decisions.
+    fastest, the age of its last message, its errors, and its share of the merged market. `pin SYMBOL SOURCE` takes a
+    symbol's quotes, marks and bars from one source, `pin SYMBOL auto` from the freshest again. With --json
+    `decision_age` is the age of the source's data at robots' decisions, by account.
     """
     send = load("onetape.ipc.operator", "send_command", what="commands")
     match words:

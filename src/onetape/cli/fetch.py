@@ -22,7 +22,7 @@ from onetape.model.errors import UsageError
 )
 @click.argument("kind", shell_complete=words("binance-vision", "ccxt", "klines"))
 @click.argument("venue", required=False, shell_complete=words("binance", "bitmex", "kraken"))
-@click.option("--symbol", required=True, metavar="S", help="Such as binance:BTC/USDT:USDT.")
+@click.option("--symbol", required=True, metavar="S", help="The symbol, such as binance:BTC/USDT:USDT.")
 @click.option(
     "--type",
     "type_",
@@ -31,18 +31,23 @@ from onetape.model.errors import UsageError
     "indexPriceKlines premiumIndexKlines bookDepth metrics [default: klines]; "
     "ccxt: ohlcv trades [default: ohlcv]; klines: ohlcv.",
 )
-@click.option("--period", metavar="P", help="Of bars [default: 1m].")
+@click.option("--period", metavar="P", help="Period of bars [default: 1m].")
 @click.option("--from", "--start", "start", required=True, metavar="T", help="First time, UTC.")
 @click.option("--to", "--end", "end", metavar="T", help="End, exclusive [default: the beginning of today].")
-@click.option("--out", type=click.Path(path_type=Path), metavar="TAPE", help="Without: no import.")
-@click.option("--base-url", metavar="URL", help="Another server of the same layout.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="TAPE",
+    help="Tape to import into; without it files are only downloaded.",
+)
+@click.option("--base-url", metavar="URL", help="Another server with the same layout.")
 @click.option(
     "--keep",
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="Where downloads are kept [default: downloads/KIND of the home].",
 )
-@click.option("--limit", type=click.IntRange(1, 5000), default=500, show_default=True, help="ccxt: rows of a page.")
+@click.option("--limit", type=click.IntRange(1, 5000), default=500, show_default=True, help="ccxt: rows per page.")
 @click.option("--force", is_flag=True, help="Replace an existing tape.")
 def command(shell: Shell, kind: str, venue: str | None, keep: Path | None, **options: Any) -> Answer:
     """Download public history and import it.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from onetape.model.sections import Config
 
 
-# Words for all processes of a kind: not valid as a robot's bare name.
+# Words that name all processes of a kind; a robot called so needs its full name.
 KINDS = frozenset(
     {
         *("robot", "gateway", "supervisor", "collector", "hub", "guardian"),
@@ -44,8 +44,8 @@ class Interrupted(RuntimeFailure, code=4608):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A verb's result. `value` is the JSON value, `text` its form for a reader. `error` is for a check that failed:
-    there is a value, and an error.
+    """A verb's result. `value` is the JSON value, `text` its form for a reader. `error`: set when a check failed; the
+    value is printed, too.
     """
 
     value: object
@@ -55,7 +55,7 @@ class Answer:
 
     @classmethod
     def of_check(cls, value: dict[str, Any], error: OnetapeError | None, text: str = "") -> Answer:
-        """Returns the answer of a check; an error's number is in the value too."""
+        """Returns the answer of a check. The value gets the error's number as well."""
         text = text or rows(value)
         if error is None:
             return cls(value, text)
@@ -72,10 +72,10 @@ class Shell:
     config_option: Path | None = None
     title: str = ""
     _config: Config | None = field(default=None, init=False)
-    progress: Progress = field(init=False)  # drawn while the verb works, only on a terminal
+    progress: Progress = field(init=False)  # drawn only on a terminal, while the verb works
 
     def __post_init__(self) -> None:
-        is_terminal = sys.stderr is not None and sys.stderr.isatty()  # None: started with it closed
+        is_terminal = sys.stderr is not None and sys.stderr.isatty()  # None: standard error was closed at the start
         self.progress = Progress(self.title, shown=is_terminal and not self.json)
 
     @property
@@ -124,8 +124,8 @@ class Shell:
 
     @property
     def accounts_config(self) -> Config:
-        """The same, for verbs about all accounts. Raises BadConfig without any: an empty answer would read as flat,
-        whatever the processes of another configuration hold."""
+        """The configuration for verbs about all accounts. Raises BadConfig without a configuration: an empty answer
+        would look like "no positions"."""
         found = self.running_config
         if self.config_path is None and not found.accounts:
             raise BadConfig(
@@ -193,7 +193,7 @@ SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_
 
 
 def common_options(command: click.Command) -> click.Command:
-    """Add the four options that every verb has, after its own."""
+    """Add the options that every verb has, after the verb's own."""
     command.params += [
         click.Option(["--json"], is_flag=True, help="One JSON value on standard output."),
         click.Option(
@@ -213,7 +213,7 @@ def common_options(command: click.Command) -> click.Command:
     return command
 
 
-# Those of the above with a value.
+# Those common options that take a value.
 _VALUED = ("--home", "--config")
 
 
@@ -229,13 +229,13 @@ def behind_verb(arguments: Sequence[str]) -> list[str]:
 
 
 def home_refused(error: OSError, home: Path) -> PermissionDenied | None:
-    """Returns the error for an unwritable file of the home: which home, and how to name another."""
+    """Returns the error for a home that cannot be used, or None when the error has another cause."""
     place, home = Path(str(error.filename or "")).absolute(), home.absolute()
     is_above = place == home or place in home.parents
     if not error.filename or not (is_above or home in place.parents):
         return None
     refusals = [errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST]
-    refusals += [errno.ENOENT] * is_above  # a file missing in a home does not depend on its location
+    refusals += [errno.ENOENT] * is_above  # a missing file below the home is no fault of the home
     if error.errno not in refusals:
         return None
     return PermissionDenied(
@@ -284,7 +284,7 @@ def verb(
 
 
 def load(module: str, name: str, *, what: str) -> Any:
-    """Import the implementation late. If this build lacks it the verb is NOT_AVAILABLE."""
+    """Import an implementation on use. Raises NotAvailable when this build lacks it."""
     from importlib import import_module
 
     try:
@@ -324,7 +324,7 @@ def rows(value: dict[str, Any]) -> str:
     return "\n".join(f"{head:<{width}}  {_shown(item, key)}" for head, (key, item) in lines)
 
 
-SPANS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}  # ends of names -> ns
+SPANS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}  # suffix of a name -> ns per unit
 
 
 def _is_span(item: object, key: str) -> bool:
@@ -336,8 +336,8 @@ def _head(key: str, item: object) -> str:
     return (key.rpartition("_")[0] if _is_span(item, key) else key).replace("_", " ")
 
 
-TIME_KEYS = ("ts", "time", "since", "until")  # as a name, or its end
-TIME_NS_MIN = 10**17  # 1973: a smaller number under such a name is no time
+TIME_KEYS = ("ts", "time", "since", "until")  # names of times, or their last word
+TIME_NS_MIN = 10**17  # 1973: a smaller number with such a name is no time
 
 
 def _shown(item: object, key: str = "") -> str:

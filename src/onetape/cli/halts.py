@@ -22,19 +22,19 @@ HEADS = ("id", "level", "scope", "subject", "rule", "loss", "limit", "since", "u
 )
 @click.argument("action", type=click.Choice(["ls", "lift", "level"]), default="ls", metavar="[ls|lift|level]")
 @click.argument("id_", metavar="[ID|LEVEL]", default="")
-@click.option("--reason", default="", help="Why it is lifted or set; it is kept on the tape.")
-@click.option("--symbol", default="", metavar="SYMBOL", help="With level: of a symbol.")
-@click.option("--strategy", default="", metavar="SUBACCOUNT", help="With level: of a sub-account.")
-@click.option("--account", default="", metavar="ACCOUNT", help="With level: at one account [default: at each].")
-@click.option("--until", default="", metavar="DURATION", help="With level: for so long [default: until lifted].")
-@click.option("--all", "is_all", is_flag=True, help="Each that began or was lifted, when, by whom and why.")
+@click.option("--reason", default="", help="Reason for lifting or setting; recorded on the tape.")
+@click.option("--symbol", default="", metavar="SYMBOL", help="level: set it for a symbol.")
+@click.option("--strategy", default="", metavar="SUBACCOUNT", help="level: set it for a sub-account.")
+@click.option("--account", default="", metavar="ACCOUNT", help="level: only at this account [default: at each].")
+@click.option("--until", default="", metavar="DURATION", help="level: how long it lasts [default: until lifted].")
+@click.option("--all", "is_all", is_flag=True, help="Show the history: begun and lifted halts, when, by whom and why.")
 def command(shell: Shell, action: str, id_: str, reason: str, is_all: bool, **of: str) -> Answer:
-    """Show halts and bans: nothing may be opened there, reductions pass.
+    """Show halts and bans: no position may be opened there, reductions are allowed.
 
-    `lift ID --reason R` ends one at each account that has it. Losses until then no longer count
-    for its limit. `level N --reason R` sets the danger level of accounts, a symbol or a sub-account: 1 positions
-    may be added to, 2 only be reduced, 3 traded by hand alone, 0 lifts it. A ban by hand: `onetape send
-    gateway halt symbol=S reason=R` (or strategy=SUBACCOUNT, scope=account, scope=system; until=4h).
+    `lift ID --reason R` ends a halt at every account that has it. Losses until then no longer count for its limit.
+    `level N --reason R` sets the danger level of accounts, a symbol or a sub-account. 1: existing positions may grow,
+    no new ones; 2: positions may only be reduced; 3: only trading by hand; 0: lifts the level. A ban by hand:
+    `onetape send gateway halt symbol=S reason=R` (or strategy=SUBACCOUNT, scope=account, scope=system; until=4h).
     """
     if action != "level" and any(of.values()):
         raise UsageError(
@@ -50,15 +50,15 @@ def command(shell: Shell, action: str, id_: str, reason: str, is_all: bool, **of
         found = load("onetape.clients.halts", "halts", what="halts")(shell.home, shell.running_config)
     elif action == "level":
         if id_ not in ("0", "1", "2", "3") or not reason or is_all:
-            raise UsageError("level takes 0, 1, 2 or 3 and --reason", location="halts level")
+            raise UsageError("level needs 0, 1, 2 or 3 and --reason", location="halts level")
         if id_ == "0" and of["until"]:
-            raise UsageError("level 0 lifts at once and takes no --until", location="halts level")
+            raise UsageError("level 0 lifts at once: remove --until", location="halts level")
         fields = {"reason": reason, **{name: text for name, text in of.items() if text and name != "account"}}
         set_danger = load("onetape.clients.halts", "set_danger", what="halts")
         found = set_danger(shell.home, shell.running_config, int(id_), fields, of["account"])
     else:
         if not id_ or not reason or is_all:
-            raise UsageError("lift takes an ID and --reason", location="halts lift")
+            raise UsageError("lift needs an ID and --reason", location="halts lift")
         found = load("onetape.clients.halts", "lift", what="halts")(shell.home, shell.running_config, id_, reason)
     rows, away = found
     cells = [

@@ -15,7 +15,7 @@ STRATEGIES = ["delta-neutral", "cross-platform", "same-platform"]
 
 @verb("hedge", example="onetape hedge --symbol BTC-USD --amount 0.25 --accounts aster-hedge --dry-run")
 @hedging.SYMBOL
-@click.option("--amount", "hedge_amount", type=float, required=True, help="Base units.")
+@click.option("--amount", "hedge_amount", type=float, required=True, help="Amount, base units.")
 @click.option("--accounts", "target_accounts", **hedging.NAMES)
 @click.option(
     "--strategy",
@@ -24,12 +24,16 @@ STRATEGIES = ["delta-neutral", "cross-platform", "same-platform"]
     default=STRATEGIES[0],
     help="[default: delta-neutral]",
 )
-@click.option("--side", type=click.Choice(["buy", "sell"]), help="[default: against the net delta; of none, buy]")
-@click.option("--max-slippage", type=float, default=0.005, help="Share of the price [default: 0.005].")
-@hedging.duration("--within", "timeout", "All of it [default: 30s].", "30s")
-@hedging.duration("--maker-first", "maker_first", "How long orders rest before they take [default: 0s].", "0s")
+@click.option("--side", type=click.Choice(["buy", "sell"]), help="[default: against the net delta; buy if it is 0]")
+@click.option(
+    "--max-slippage", type=float, default=0.005, help="Largest slippage, as a share of the price [default: 0.005]."
+)
+@hedging.duration("--within", "timeout", "Time limit of the whole operation [default: 30s].", "30s")
+@hedging.duration(
+    "--maker-first", "maker_first", "Time for resting orders before the rest is taken [default: 0s].", "0s"
+)
 @hedging.worked
-@click.option("--ordered", "parallel", flag_value=False, default=True, help="One leg after the other, not all at once.")
+@click.option("--ordered", "parallel", flag_value=False, default=True, help="Trade one leg after the other.")
 @hedging.DRY_RUN
 @hedging.NO_WAIT
 @hedging.ID

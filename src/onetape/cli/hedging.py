@@ -38,7 +38,7 @@ HEAD = (
     "slippage",
     "reason",
 )
-HEADS = {"totalCost": "traded value"}  # what a reader may misread
+HEADS = {"totalCost": "traded value"}  # clearer headings of some fields
 MOVE = ("source", "target", "currency", "amount", "state", "transfers", "reason")
 ORDER = ("order", "account", "symbol", "side", "amount", "price", "fees", "frames")
 
@@ -64,17 +64,23 @@ def duration(name: str, field: str, help_: str, default: str | None = None) -> C
 
 
 def worked(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds options on how legs are worked before they take."""
+    """Adds the options of execution algorithms for legs."""
     for option in (
-        click.option("--profile", default="", callback=_volumes, metavar="V,V", help="vwap: volumes of equal parts."),
-        click.option("--participation", type=float, metavar="X", help="pov: its share of what the market trades."),
-        click.option("--clip", type=float, help="Base units of one of its orders."),
-        duration("--work-for", "work_for", "How long it does; then what is left is taken.", "0s"),
+        click.option(
+            "--profile",
+            default="",
+            callback=_volumes,
+            metavar="V,V",
+            help="vwap: relative volumes of equal time slices.",
+        ),
+        click.option("--participation", type=float, metavar="X", help="pov: share of the market's volume."),
+        click.option("--clip", type=float, help="Size of one child order, base units."),
+        duration("--work-for", "work_for", "Time for the algorithm; then the rest is taken.", "0s"),
         click.option(
             "--algo",
             type=click.Choice(ALGORITHMS),
             default=ALGORITHMS[0],
-            help="Works the legs first [default: touch].",
+            help="Execution algorithm of the legs [default: touch].",
         ),
     ):
         command = option(command)
@@ -82,17 +88,19 @@ def worked(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 # Named as the fields of the requests.
-SYMBOL = click.option("--symbol", required=True, metavar="S", help="A symbol of [symbols], as BTC-USD.")
-NAMES: dict[str, Any] = {"default": "", "callback": _names, "metavar": "A,B", "help": "[default: all that have it]"}
+SYMBOL = click.option("--symbol", required=True, metavar="S", help="A symbol of [symbols], such as BTC-USD.")
+NAMES: dict[str, Any] = {"default": "", "callback": _names, "metavar": "A,B", "help": "[default: all with the symbol]"}
 ACCOUNTS = click.option("--accounts", **NAMES)
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Show the plan, its cost and its checks; send nothing.")
-NO_WAIT = click.option("--no-wait", "on_busy", flag_value="refuse", default="wait", help="Refused while another works.")
-ID = click.option("--id", "id_", default="", help="Of the call: the same id acts once.")
+NO_WAIT = click.option(
+    "--no-wait", "on_busy", flag_value="refuse", default="wait", help="Refuse the call while another operation runs."
+)
+ID = click.option("--id", "id_", default="", help="Id of the call; a repeated id has no effect.")
 TOKEN_FILE = click.option(
     "--token-file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help=f"Where the token is, 0600 [default: ${TOKEN}; none is needed until one was made].",
+    help=f"File with the token, mode 0600 [default: ${TOKEN}; not needed before a first token exists].",
 )
 
 
@@ -121,7 +129,7 @@ def control_plane(shell: Shell, token_file: Path | None, id_: str = "") -> Contr
 
 
 def as_operator(shell: Shell, facts: dict[str, Any]) -> dict[str, Any]:
-    """Uses this home's own token where the user gave none."""
+    """Returns the client's arguments with this home's own token, unless the user named one."""
     from onetape.model.sections import OPERATOR
     from onetape.security.tokens import make_token
 
@@ -148,7 +156,7 @@ def accounts_of(client: ControlClient, symbol: str) -> list[str]:
 
 
 def answered(call: Callable[[], Reply], text: Callable[[dict[str, Any]], str]) -> Answer:
-    """Returns the control plane's answer; a refusal with everything done by then."""
+    """Returns the control plane's answer. A refusal includes everything that was done before it."""
     import msgspec
 
     from onetape.control.client import Refusal
@@ -163,7 +171,7 @@ def answered(call: Callable[[], Reply], text: Callable[[dict[str, Any]], str]) -
         return Answer({**value, **error.as_json()}, done, error.exit_code, error)
     failed = None
     if not value.get("success", True):
-        blocked = (value.get("plan") or {}).get("blocked") or [{}]  # of a dry run
+        blocked = (value.get("plan") or {}).get("blocked") or [{}]  # set in a dry run
         code = value.get("code") or blocked[0].get("code")
         failed = BY_CODE.get(code, HedgeFailed)(value.get("error") or value.get("reason") or "it failed")
     return Answer.of_check(value, failed, text(value))

@@ -30,19 +30,19 @@ PATH = click.Path(path_type=Path)
     "--symbol",
     "symbols",
     multiple=True,
-    help="The stream's symbol, or RAW=symbol,... [default: of csv, its column of symbols].",
+    help="The stream's symbol, or RAW=symbol,... [default: for csv the column with symbols].",
 )
 @click.option("--out", type=PATH, required=True, metavar="TAPE")
-@click.option("--tz", metavar="Z", help="Zone of times written without one [default: UTC].")
+@click.option("--tz", metavar="Z", help="Time zone of times without one [default: UTC].")
 @columns_option
 @time_format_option
 @decimal_option
 @click.option("--period", metavar="P", help="The bars' period [default: the most frequent step].")
 @click.option("--bar-time", type=click.Choice(["open", "close"]), default="open", show_default=True)
-@click.option("--seed-book", type=PATH, metavar="FILE", help="The book at the start of a capture that was cut.")
-@click.option("--ahead", metavar="D", help="Of events: how long before its time each is known, as 30m.")
+@click.option("--seed-book", type=PATH, metavar="FILE", help="Book snapshot at the start of a cut capture.")
+@click.option("--ahead", metavar="D", help="events: how long before its time each is delivered, such as 30m.")
 @click.option("--instruments", type=PATH, metavar="FILE", help="Instruments instead of the catalogue's.")
-@click.option("--filter", "filters", is_flag=True, help="Bad ticks are kept back; the tape names each.")
+@click.option("--filter", "filters", is_flag=True, help="Leave bad ticks out; the tape lists each.")
 @click.option("--force", is_flag=True, help="Replace an existing tape.")
 def command(
     shell: Shell,
@@ -55,9 +55,9 @@ def command(
     """Turn recorded files into a tape. Plain, .gz, .zip and .zst files are read alike.
 
     KIND is one of csv, parquet, funding, binance-raw, binance-vision, tardis, ccxt, freqtrade,
-    hftbacktest, moex, cryptofeed, events. A recording of cryptofeed names its symbols itself: --symbol then only
-    chooses, and its .ws and .http files go together. Events (a CSV or Parquet with a time in each
-    row) reach strategies in on_event; funding is a table of times and rates.
+    hftbacktest, moex, cryptofeed, events. A recording of cryptofeed has its own symbols: --symbol then only selects,
+    and its .ws and .http files belong together. Events (a CSV or Parquet with a time in each row) reach strategies in
+    on_event; funding is a table of times and rates.
     """
     import_files = load("onetape.data.importing", "import_files", what="the importer")
     lines = load("onetape.data.understood", "understood_lines", what="the importer")

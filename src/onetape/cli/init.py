@@ -68,13 +68,13 @@ Next:
 def command(shell: Shell, folder: Path, deploy: bool, delta_neutral: bool) -> Answer:
     """Write a commented onetape.toml and two example strategies into DIR [default: here].
 
-    Nothing is overwritten: if one of the files exists, none is written. With --deploy, in a folder
-    that has an onetape.toml, what a server needs to run it: least rights, and no key in a file.
-    With --delta-neutral, a configuration that holds offsetting positions over three venues.
+    Nothing is overwritten: if one of the files exists, none is written. --deploy, in a folder with an onetape.toml,
+    writes a systemd unit and a Containerfile: least rights, no key in a file. --delta-neutral writes a configuration
+    with offsetting positions at three venues.
     """
     has_config = (folder / "onetape.toml").is_file()
     if deploy and delta_neutral and has_config:
-        todo = "leave it out, or name another folder"
+        todo = "remove it, or name another folder"
         raise UsageError(f"{folder / 'onetape.toml'} exists already", location="--delta-neutral", todo=todo)
     wanted = {**({} if deploy and has_config else PAIR if delta_neutral else TEMPLATES), **(DEPLOYED if deploy else {})}
     targets = {folder / name: template for name, template in wanted.items()}
@@ -95,7 +95,7 @@ def command(shell: Shell, folder: Path, deploy: bool, delta_neutral: bool) -> An
 
 
 def _credentials(folder: Path) -> str:
-    """Returns a credential for each secret of the configuration, by the name of its key."""
+    """Returns the lines of the systemd unit with a credential for each secret of the configuration."""
     from onetape.model.config import SECRET_FORMS
     from onetape.store.config import load_config
 
@@ -105,7 +105,7 @@ def _credentials(folder: Path) -> str:
         values = []
         for number, place in enumerate(places, 1):
             name = f"{plain}-{number}" if is_list else plain
-            is_secret = not place or place.startswith(SECRET_FORMS)  # a sink on this machine may have none
+            is_secret = not place or place.startswith(SECRET_FORMS)  # a sink on this machine may have no secret
             values.append(f"file:%d/{name}" if is_secret else place)
             lines += [f"LoadCredentialEncrypted={name}:/etc/onetape/{name}.cred"] if is_secret else []
         value = json.dumps(values) if is_list else values[0]
@@ -124,7 +124,7 @@ def _credentials(folder: Path) -> str:
 
 
 def _secrets(config: Config) -> Iterator[SecretKey]:
-    """Yields the keys of the configuration that have a secret, or will need one."""
+    """Yields the keys of the configuration with a secret, or whose use needs one."""
     from onetape.model.config import SECRET_FORMS
     from onetape.preflight.configured import secret_keys
 

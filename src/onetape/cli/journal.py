@@ -62,8 +62,8 @@ def ls(shell: Shell, path: Path | None) -> Answer:
 
 def _filters(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        click.option("--jsonl", is_flag=True, help="One JSON object a line."),
-        click.option("--where", metavar="'price>100'", help="Keep records for which this holds."),
+        click.option("--jsonl", is_flag=True, help="One JSON object per line."),
+        click.option("--where", metavar="'price>100'", help="Only records that meet this condition."),
         click.option("--type", "types", multiple=True, metavar="NAME", help="Repeat for several."),
     ):
         function = option(function)
@@ -74,7 +74,7 @@ def _records(shell: Shell, records: Iterable[Any], jsonl: bool) -> Answer:
     if shell.json:
         return Answer([plain(record) for record in records])
     rest = iter(records)
-    first = list(islice(rest, 1))  # it may take time to find
+    first = list(islice(rest, 1))  # finding the first record may take time
 
     def show() -> None:
         from onetape.cli.output import to_json
@@ -86,7 +86,7 @@ def _records(shell: Shell, records: Iterable[Any], jsonl: bool) -> Answer:
     return Answer(None, show)
 
 
-# Fields shown first, or not at all: those that a reader rarely needs.
+# Fields that are shown first, and fields that are not shown.
 _LEADING = ("sequence", "time", "type", "flags", "stream", "symbol")
 _UNSAID = ("ts_recv", "id_kind", "id_low", "id_high", "reserved", "update_id")
 
@@ -120,8 +120,10 @@ def cat(
 @_add("tail", example="onetape journal tail .onetape/journal/robot:mm --follow")
 @click.argument("tape", type=TAPE)
 @click.option("-n", "--count", type=click.IntRange(min=0), default=10, show_default=True)
-@click.option("-f", "--follow", is_flag=True, help="Go on as it grows, until Ctrl-C.")
-@click.option("--latest", is_flag=True, help="With --follow: the newest of each symbol, and how many were skipped.")
+@click.option("-f", "--follow", is_flag=True, help="Print new records as they arrive, until Ctrl-C.")
+@click.option(
+    "--latest", is_flag=True, help="With --follow: only each symbol's newest record, and the number of skipped ones."
+)
 @_filters
 def tail(
     shell: Shell,
@@ -136,10 +138,10 @@ def tail(
     """Print the last records of a tape."""
     if follow and shell.json:
         raise UsageError(
-            "--follow has no end and --json is one value", location="onetape journal tail", todo="use --jsonl"
+            "--follow has no end, and --json prints one value", location="onetape journal tail", todo="use --jsonl"
         )
     if latest and not follow:
-        raise UsageError("--latest works with --follow alone", location="onetape journal tail", todo="add --follow")
+        raise UsageError("--latest needs --follow", location="onetape journal tail", todo="add --follow")
     read = load("onetape.tape.inspect", "tail", what="reading tapes")
     records = read(tape, count=count, follow=follow, latest=latest, types=_types(types), where=where)
     return _records(shell, records, jsonl)
@@ -151,19 +153,19 @@ def _types(texts: tuple[str, ...]) -> list[str]:
 
 @_add("verify", example="onetape journal verify market.tape\nonetape journal verify market.tape --market")
 @click.argument("tape", type=TAPE)
-@click.option("--market", is_flag=True, help="Also check what is on it: gaps, crossed books, ...")
+@click.option("--market", is_flag=True, help="Also check the market data: gaps, crossed books, ...")
 @click.option("--strict", is_flag=True, help="With --market: exit 4 if anything was found.")
 @click.option(
     "--silence",
     type=click.FloatRange(min=1),
     metavar="N",
-    help="With --market: a silence is N medians long, and 10 s [default: 100].",
+    help="With --market: a silence is longer than N median intervals and 10 s [default: 100].",
 )
 @click.option(
     "--spike",
     type=click.FloatRange(min=1),
     metavar="K",
-    help="With --market: a spike is K deviations off, and 0.5 % [default: 20].",
+    help="With --market: a spike is more than K deviations and 0.5 % off [default: 20].",
 )
 def verify(shell: Shell, tape: Path, market: bool, strict: bool, silence: float | None, spike: float | None) -> Answer:
     """Check every byte: exit 3 (TORN_TAPE) if a sealed tape is damaged."""
@@ -212,7 +214,7 @@ class MarketFindings(BadInput):
 @_add("repair", example="onetape journal repair damaged.tape")
 @click.argument("tape", type=TAPE)
 def repair(shell: Shell, tape: Path) -> Answer:
-    """Move everything from the first damage on aside, and report the loss."""
+    """Move everything from the first damage on into a side file, and report the loss."""
     mend = load("onetape.tape.repair", "repair", what="repair")
     value = plain(mend(tape))
     return Answer(value, rows(value))
@@ -222,18 +224,16 @@ def repair(shell: Shell, tape: Path) -> Answer:
 @click.argument("tape", type=TAPE)
 @click.option("--older", metavar="AGE", help="Segments that ended longer ago than this, e.g. 30d.")
 @click.option("--size", metavar="BYTES", help="Keep at most this much, e.g. 10GiB.")
-@click.option("--compress", is_flag=True, help="Pack closed segments with zstd; all stays readable.")
-@click.option("--force", is_flag=True, help="Also what runs and records need; they are named.")
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--compress", is_flag=True, help="Compress closed segments with zstd; they stay readable.")
+@click.option("--force", is_flag=True, help="Remove also segments that runs or the recorder need; they are listed.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
 def prune(
     shell: Shell, tape: Path, older: str | None, size: str | None, compress: bool, force: bool, dry_run: bool
 ) -> Answer:
-    """Remove old closed segments, or pack them."""
+    """Remove or compress old closed segments."""
     if older is None and size is None and not compress:
         raise UsageError(
-            "say what may go, or what may shrink",
-            location="onetape journal prune",
-            todo="give --older, --size or --compress",
+            "nothing to remove or compress", location="onetape journal prune", todo="give --older, --size or --compress"
         )
     value: dict[str, Any] = {}
     if older is not None or size is not None:
@@ -251,7 +251,7 @@ def prune(
 
 
 def _unrecorded_from(shell: Shell, tape: Path) -> int | None:
-    """Returns the first frame that the recorder of this configuration has yet to read of a journal of this home."""
+    """Returns the first frame of a journal of this home that the configured recorder has not read yet, or None."""
     from onetape.options.recorder import unrecorded_from
 
     is_ours = tape.absolute().parent == (shell.home / "journal").absolute()
@@ -276,8 +276,8 @@ def schema(shell: Shell, event: str | None) -> Answer:
 
 @_add("latency", example="onetape journal latency live-run --out mine.csv --every 15m")
 @click.argument("run", type=TAPE)
-@click.option("--out", type=TAPE, required=True, metavar="FILE", help="For --latency FILE.")
-@click.option("--every", default="1h", show_default=True, help="One point for each of these.")
+@click.option("--out", type=TAPE, required=True, metavar="FILE", help="File to write, for --latency FILE.")
+@click.option("--every", default="1h", show_default=True, help="Distance of the curve's points.")
 @click.option("--quantile", type=float, default=0.5, show_default=True)
 def latency(shell: Shell, run: Path, out: Path, every: str, quantile: float) -> Answer:
     """Fit a latency curve to the measured latencies of a run's orders and answers."""
@@ -290,8 +290,8 @@ def latency(shell: Shell, run: Path, out: Path, every: str, quantile: float) -> 
 
 @_add("queue", example="onetape journal queue live-run --out queue.toml")
 @click.argument("run", type=TAPE)
-@click.option("--out", type=TAPE, required=True, metavar="FILE", help="For --queue FILE.")
-@click.option("--model", "family", metavar="NAME", help="Only this family, as power [default: the likeliest].")
+@click.option("--out", type=TAPE, required=True, metavar="FILE", help="File to write, for --queue FILE.")
+@click.option("--model", "family", metavar="NAME", help="Fit only this family, such as power [default: the likeliest].")
 def queue(shell: Shell, run: Path, out: Path, family: str | None) -> Answer:
     """Fit the model of cancels ahead of a resting order to the outcomes of a run's orders."""
     found = load("onetape.runs.queue_fit", "fit_queue", what="fitting queues")(run, out, family=family)
@@ -300,8 +300,10 @@ def queue(shell: Shell, run: Path, out: Path, family: str | None) -> Answer:
 
 @_add("impact", example="onetape journal impact live-run --out impact.toml")
 @click.argument("run", type=TAPE)
-@click.option("--out", type=TAPE, required=True, metavar="FILE", help="For --impact FILE.")
-@click.option("--law", metavar="K=V,..", help="Given beside it, as halflife=5m,window=1h [default: the run's law].")
+@click.option("--out", type=TAPE, required=True, metavar="FILE", help="File to write, for --impact FILE.")
+@click.option(
+    "--law", metavar="K=V,..", help="Fixed values of the law, such as halflife=5m,window=1h [default: the run's law]."
+)
 def impact(shell: Shell, run: Path, out: Path, law: str | None) -> Answer:
     """Fit the coefficient of own impact to the effect of a run's own takers on their market."""
     fit = load("onetape.runs.tca", "fit_impact", what="fitting own impact")

@@ -1,4 +1,4 @@
-"""Provide verbs of the contract that a later release implements: their help works, they do nothing."""
+"""Provide verbs that a later release implements: they have a help, and report NOT_AVAILABLE."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXAMPLES = {"chaos": "onetape chaos --seeds 100 --hours 1"}
 
 
 def later_command(name: str) -> click.Command:
-    """Returns a command that reports this, whatever its arguments."""
+    """Returns a command that reports NOT_AVAILABLE, whatever its arguments."""
 
     def call(**_options: Any) -> Answer:
         raise NotAvailable(f"`onetape {name}` is not part of this release", todo="docs/roadmap.md says when")

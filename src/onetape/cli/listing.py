@@ -16,12 +16,12 @@ MONEY = (
     *("equity", "unrealized", "realized", "net", "gross", "fees", "funding", "other", "amount", "difference"),
     *("net_beside", "delta", "peak", "cost", "total", "available", "locked"),
 )
-DIGITS = 10  # of a price that is an average
+DIGITS = 10  # significant digits of an average price
 SHARES = ("ratio", "utilization", "drawdown", "protected")  # fractions, shown in percent
 
 
 def listing(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, nothing: str) -> str:
-    """Returns a line for each row; `nothing` where there is none."""
+    """Returns the rows as an aligned table of text; without rows the text `nothing`."""
     if not rows:
         return nothing
     cells = [[_cell(row[name], name, str(row.get("currency") or "")) for name in columns] for row in rows]
@@ -43,12 +43,12 @@ def aligned(rows: Sequence[Sequence[str]], *, right: Container[int] = ()) -> lis
 
 
 def amount(text: str | None, currency: str = "") -> str | None:
-    """An amount of money for a reader; the JSON has it exact."""
+    """Returns an amount of money for a reader; JSON has the exact one."""
     return None if text is None else amount_text(text, currency)
 
 
 def age_text(ms: float) -> str:
-    """A span in the one unit that fits, rounded down: 45 ms, 7 s, 23 min, 5 h, 3 d."""
+    """Returns a duration in one unit, rounded down: 45 ms, 7 s, 23 min, 5 h, 3 d."""
     if ms < 1000:
         return f"{ms:.0f} ms"
     seconds = int(ms / 1000)
@@ -83,5 +83,5 @@ def _cell(value: object, name: str, currency: str) -> str:
 def is_number(value: object) -> bool:
     try:
         return Decimal(str(value)).is_finite()
-    except InvalidOperation:  # has a unit already
+    except InvalidOperation:  # text with a unit
         return False

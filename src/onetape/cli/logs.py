@@ -14,11 +14,11 @@ from onetape.model.shown import line_shown
 @verb("logs", example="onetape logs mm --follow")
 @click.argument("name", required=False, default="")
 @click.option("-n", "--count", type=click.IntRange(min=0), default=100, show_default=True)
-@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option("-f", "--follow", is_flag=True, help="Print new lines as they arrive, until Ctrl-C.")
 def command(shell: Shell, name: str, count: int, follow: bool) -> Answer:
     """Show log lines of processes, the newest last; with --json one object a line.
 
-    NAME is one process as `onetape status` calls it, a robot also by its own name [default: all].
+    NAME is a process as in `onetape status`, for a robot also its bare name [default: all].
     Logs of strategies are read from the tapes of their runs.
     """
     log_lines = load("onetape.supervisor.logs", "log_lines", what="logs")

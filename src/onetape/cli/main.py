@@ -103,12 +103,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
-    if COMPLETE in os.environ:  # a shell completes: click has read the options itself
+    if COMPLETE in os.environ:  # a shell asks for completions: click reads the options itself
         return _complete()
     arguments = behind_verb(arguments)
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     as_json, debug = "--json" in options, "--debug" in options
-    if sys.stdout is None:  # started with it closed
+    if sys.stdout is None:  # standard output was closed at the start
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for as long as we run
     with _reserved(as_json) as descriptor:
         try:
@@ -139,14 +139,14 @@ def run(arguments: list[str]) -> int:
 
 
 def _is_unread(descriptor: int) -> bool:
-    """Returns True when the other end of a pipe is closed, as opposed to a broken socket within a command."""
+    """Returns True when the reader of our output has closed the pipe; False for a broken socket of a command."""
     poll = select.poll()
     poll.register(descriptor, 0)
     return bool(poll.poll(0))
 
 
 def _complete() -> int:
-    """Write the script for a shell, or answer a completion. A completion shows no error."""
+    """Print the completion script of a shell, or completions. Errors of a completion are not shown."""
     from click.shell_completion import shell_complete
 
     code = shell_complete(group, {}, "onetape", COMPLETE, os.environ[COMPLETE])
@@ -225,7 +225,7 @@ def _named(error: BaseException) -> OnetapeError:
 
 
 def _by_a_tape() -> OnetapeError | None:
-    """Returns the tape's error where invalid content of a tape read is the cause."""
+    """Returns the error of a tape that the command has read, if its invalid content is the cause; else None."""
     journal = sys.modules.get("onetape.tape.journal")
     if journal is None:
         return None
@@ -237,7 +237,7 @@ def _by_a_tape() -> OnetapeError | None:
 def _usage(error: click.UsageError) -> UsageError:
     what = error.format_message().rstrip(".")
     command = error.ctx.command_path if error.ctx else "onetape"
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):  # its message is the complete help
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):  # the message of this error is the whole help
         group = error.ctx.command
         names = ", ".join(group.list_commands(error.ctx)) if isinstance(group, click.Group) else "its arguments"
         what = f"missing command, one of {names}"

@@ -29,7 +29,7 @@ def market_venue(shell: Shell, venue: str, exchange: str | None) -> Any:
         raise NotAvailable(
             f"the market of {kind} cannot be followed",
             location="VENUE",
-            todo=f"its kind is one of {', '.join(CHECKED)}",
+            todo=f"use a venue of kind {', '.join(CHECKED)}",
         )
     if exchange is not None:
         return market_of(venue, VenueConfig(kind=kind, mode="sim", rest=exchange))

@@ -13,7 +13,7 @@ from onetape.model.errors import NotAvailable, UsageError
 
 
 @verb("mcp", example="onetape mcp --read-only\nonetape mcp --token-file agent.token")
-@click.option("--read-only", is_flag=True, help="No tool that trades, whatever the token may.")
+@click.option("--read-only", is_flag=True, help="No tools that trade, whatever the token's scope.")
 @hedging.TOKEN_FILE
 def command(shell: Shell, read_only: bool, token_file: Path | None) -> Answer:
     """Serve the control plane as tools of the Model Context Protocol on standard input and output, until the input
@@ -23,7 +23,7 @@ def command(shell: Shell, read_only: bool, token_file: Path | None) -> Answer:
     of the same arguments within the last minute. Each call is on the tape of the control plane.
     """
     if shell.json:
-        raise UsageError("standard output carries the protocol", location="onetape mcp", todo="leave --json out")
+        raise UsageError("standard output carries the protocol", location="onetape mcp", todo="remove --json")
     try:
         from onetape.control.mcp_server import serve
     except ModuleNotFoundError as error:

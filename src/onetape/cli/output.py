@@ -15,7 +15,7 @@ _reserved = [1]  # descriptors of the real standard output, the innermost last
 
 @contextmanager
 def reserved_stdout() -> Iterator[int]:
-    """Send all output, also of C code, to standard error; yield the real descriptor's number."""
+    """Redirect all output, also of C code, to standard error. Yields the descriptor of the real standard output."""
     sys.stdout.flush()
     kept = os.dup(1)
     held = sys.stdout
@@ -43,7 +43,7 @@ def _clean(value: object) -> Any:
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
-        return value if value - value == 0.0 else None  # NaN and infinities have no JSON
+        return value if value - value == 0.0 else None  # JSON has no NaN or infinity
     if isinstance(value, dict):
         return {str(key): _clean(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
@@ -65,7 +65,7 @@ def write_value(descriptor: int, value: object) -> None:
 
 
 def write_line(line: str) -> None:
-    """Write a line to the real standard output at once, from a command that goes on running."""
+    """Write a line to the real standard output at once, while the command keeps running."""
     sys.stdout.flush()
     data = f"{line}\n".encode()
     while data:

@@ -19,12 +19,12 @@ BAR = 24  # characters of the widest bar
 @click.argument("run_a", shell_complete=runs)
 @click.argument("run_b", shell_complete=runs)
 @click.option("--mode", type=click.Choice(["decisions", "orders", "money"]), default="orders", show_default=True)
-@click.option("--tolerance", metavar="T", help="Times within this are equal [default: exact].")
+@click.option("--tolerance", metavar="T", help="Largest difference of times that count as equal [default: 0].")
 def command(shell: Shell, run_a: str, run_b: str, mode: str, tolerance: str | None) -> Answer:
     """Compare two runs and name the first difference; exit 4 if there is one.
 
-    decisions: B's robot gets A's inputs. orders: the recorded orders. money: the causes of the gap
-    between their profits.
+    --mode decisions: run B's robot on A's inputs. orders: compare the recorded orders. money: split the gap between
+    the profits into causes.
     """
     compare = load("onetape.replay.parity", "compare", what="parity")
     value = plain(
@@ -46,7 +46,7 @@ def command(shell: Shell, run_a: str, run_b: str, mode: str, tolerance: str | No
 
 
 def _waterfall(value: dict[str, Any]) -> str:
-    """Returns the steps from A's profit to B's, a line a part, with bars scaled to the widest one."""
+    """Returns the steps from A's profit to B's, one line per cause, with bars scaled to the widest one."""
     bridge = value["bridge"]
     residual = bridge["residual_detail"]
     lines = [("A", bridge["pnl_a"], False)]
@@ -67,7 +67,7 @@ def _waterfall(value: dict[str, Any]) -> str:
     if apart:
         shown.append(f"residual: {apart}")
     shown.append(
-        f"{value['equal']} of {value['compared']} compared are equal"
+        f"{value['equal']} of {value['compared']} are equal"
         + (f"; the first difference: {value['first_difference']}" if value["differing"] else "")
     )
     return "\n".join(shown)

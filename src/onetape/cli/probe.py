@@ -20,11 +20,11 @@ from onetape.cli.market_venue import market_venue
 @click.argument("venue", shell_complete=words("binance", "kraken"))
 @click.option("--seconds", type=click.FloatRange(min=0.1, max=3600), default=10.0, show_default=True, metavar="N")
 @click.option("--symbols", default="top:3", show_default=True, help="all, top:N by turnover, or symbols with commas.")
-@click.option("--exchange", metavar="URL", help="At an `onetape sim` that runs, by its address.")
+@click.option("--exchange", metavar="URL", help="REST address of a running `onetape sim` to use instead.")
 def command(shell: Shell, venue: str, seconds: float, symbols: str, exchange: str | None) -> Answer:
     """Measure a venue's clock, answers, streams and weights. Needs no key.
 
-    latency: of a message, from the venue's time of it to here; cadence: between two of a stream.
+    latency: from the venue's time of a message to its receipt; cadence: time between two messages of a stream.
     """
     probe = load("onetape.collector.probe", "probe", what="the probe")
     look = load("onetape.preflight.preflight", "look", what="the probe")

@@ -33,15 +33,15 @@ CLEAR = "\x1b[H\x1b[2J"
 
 
 @verb("up", example="onetape up\nonetape up --foreground\nonetape up --minimal")
-@click.option("--foreground", is_flag=True, help="Stay here until Ctrl-C, which stops all.")
-@click.option("--single", is_flag=True, help="All in one process: least memory, shared fate.")
-@click.option("--minimal", is_flag=True, help="The fewest processes that trade safely.")
+@click.option("--foreground", is_flag=True, help="Stay in the foreground; Ctrl-C stops all processes.")
+@click.option("--single", is_flag=True, help="Run all in one process: least memory, but one crash ends all.")
+@click.option("--minimal", is_flag=True, help="Start only the processes needed to trade safely.")
 def up(shell: Shell, foreground: bool, single: bool, minimal: bool) -> Answer:
     """Start the processes of the configuration under a supervisor, and wait until all run.
 
-    Simulated exchanges, a gateway for each account, robots; one that ends is started again. What
-    could not start is named, and the rest runs. --minimal: exchanges, gateways, robots with the
-    streams that they hear, and the guardian, also where the configuration has none.
+    Simulated exchanges, a gateway for each account, robots; a process that ends is started again. Processes that
+    cannot start are named, and the rest runs. --minimal: only exchanges, gateways, robots with the streams that they
+    follow, and the guardian, even without [guardian].
     """
     config, path = shell.config, shell.config_path
     if foreground:
@@ -73,8 +73,8 @@ def _pages(shell: Shell, state: dict[str, Any]) -> str:
 
 
 @verb("status", example="onetape status --json\nonetape status --watch\nonetape status --explain")
-@click.option("-w", "--watch", is_flag=True, help="Show it anew every 2 s, until Ctrl-C.")
-@click.option("--explain", is_flag=True, help="Say what each figure is, its unit, and what it includes.")
+@click.option("-w", "--watch", is_flag=True, help="Refresh every 2 s, until Ctrl-C.")
+@click.option("--explain", is_flag=True, help="Explain each figure: definition, unit, and what it includes.")
 def status(shell: Shell, watch: bool, explain: bool) -> Answer:
     """Show the processes: state, heartbeat and progress, lag in frames, share of a core,
     memory, open files, restarts, working orders; the profit of each robot, its positions, and danger levels above 0.
@@ -89,7 +89,7 @@ def status(shell: Shell, watch: bool, explain: bool) -> Answer:
         return Answer(state, "\n".join([table(state), "", *_definition_lines(state["definitions"])]))
     if shell.json:
         raise UsageError(
-            "--watch has no end and --json is one value", location="onetape status", todo="leave one of them out"
+            "--watch has no end, and --json prints one value", location="onetape status", todo="remove one of them"
         )
 
     def show() -> None:
@@ -135,7 +135,8 @@ def table(state: dict[str, Any]) -> str:
 
 
 def _danger_lines(halts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Returns a line for each account, and the system, with a level above 0; of smaller scopes their number."""
+    """Yields a line for the system and each account above danger level 0, and one with the number of such symbols and
+    sub-accounts."""
     whole = [each for each in halts if each["scope"] in ("account", "system")]
     highest = {(each["scope"], each["subject"]): each for each in sorted(whole, key=lambda row: row["level"])}
     for (scope, subject), each in sorted(highest.items()):
@@ -193,10 +194,10 @@ def _row(process: dict[str, Any]) -> tuple[str, ...]:
 @verb("restart", example="onetape restart robot:mm")
 @click.argument("name", shell_complete=processes)
 def restart(shell: Shell, name: str) -> Answer:
-    """Stop one process and start it again; returns when it runs. A failed process is tried anew.
+    """Stop one process and start it again; returns when it runs. A failed process is started, too.
 
-    It starts with its current section of the configuration, and the differences are shown; where it
-    could not start, nothing is stopped.
+    It starts with its current section of the configuration; changes are shown. If the section is invalid, nothing is
+    stopped.
     """
     restarted = load("onetape.supervisor.client", "restart", what="the supervisor")
     name = shell.process(name)
@@ -210,7 +211,7 @@ def restart(shell: Shell, name: str) -> Answer:
 def down(shell: Shell) -> Answer:
     """Stop all processes in reverse order: robots cancel their orders, then gateways, then venues.
 
-    No running process is no error.
+    It is no error if none runs.
     """
     bring_down = load("onetape.supervisor.client", "bring_down", what="the supervisor")
     done = bring_down(shell.home, shell.progress.doing)

@@ -18,7 +18,7 @@ from onetape.model.shown import shown as safe
 
 __all__ = ["Progress"]
 
-BEGIN_S: Final = 2.0  # shorter work shows nothing
+BEGIN_S: Final = 2.0  # seconds before the line appears
 REDRAW_S: Final = 0.25
 WIDTH: Final = 24  # of the bar
 COLUMNS: Final = 80  # of a terminal of unknown width
@@ -27,10 +27,10 @@ _SIZES: Final = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
 class Progress:
-    """Called with (done, total) as work goes on; total None or 0 means that the end is unknown.
+    """Stores the progress of work: called with (done, total). total None or 0: unknown.
 
-    A context: the line is drawn inside of it, and may be again in a later one. shown: whether it is drawn at all.
-    Its own thread draws, and bypasses `sys.stderr`, which may be in use.
+    A reusable context: the line is drawn while the context is entered. shown: False draws nothing. A thread draws
+    directly to the terminal, as `sys.stderr` may be in use.
     """
 
     def __init__(self, title: str, *, shown: bool, begin_s: float = BEGIN_S) -> None:
@@ -49,17 +49,17 @@ class Progress:
         self._thread: threading.Thread | None = None
 
     def __call__(self, done: float, total: float | None = None) -> None:
-        if done < self._done:  # another pass
+        if done < self._done:  # a new pass begins
             self._from = None
         self._done, self._total = done, total
 
     def of(self, unit: str) -> Progress:
-        """Sets what is counted, `bytes` or a plural for people; returns itself."""
+        """Set the counted unit, `bytes` or a plural such as `events`. Returns self."""
         self.unit = unit
         return self
 
     def doing(self, words: str) -> None:
-        """Sets the current activity, or what is awaited."""
+        """Set the text of the current activity."""
         if words != self._words:
             self._words = words
             self._done, self._total, self._from = 0, None, None
@@ -109,7 +109,7 @@ class Progress:
                 self._is_drawn = True
 
     def line(self, now: float, columns: int = 1000) -> str:
-        """Returns its text at a time of the monotonic clock. A too long one loses words, not figures."""
+        """Returns the line's text. now: monotonic clock, s. A line longer than `columns` loses words, not figures."""
         done, total, first = self._done, self._total, self._from
         parts = [self.title]
         seconds, came = (now - first[0], done - first[1]) if first else (0.0, 0.0)

@@ -19,10 +19,10 @@ columns_option = click.option(
 time_format_option = click.option(
     "--time-format",
     metavar="F",
-    help="How times of a csv are written: '%d.%m.%Y %H:%M', or s, ms, us, ns. [default: as found]",
+    help="Format of times in a csv: '%d.%m.%Y %H:%M', or s, ms, us, ns. [default: detected]",
 )
 decimal_option = click.option(
-    "--decimal", type=click.Choice(["point", "comma"]), help="What stands before decimals of a csv. [default: as found]"
+    "--decimal", type=click.Choice(["point", "comma"]), help="Decimal separator of a csv. [default: detected]"
 )
 
 

@@ -16,12 +16,14 @@ ACTION = ("accountId", "action", "currentUtilization", "targetUtilization", "adj
 @verb("rebalance", example="onetape rebalance --symbol BTC-USD --target 0.75 --dry-run")
 @hedging.SYMBOL
 @hedging.ACCOUNTS
-@click.option("--target", "target_utilization", type=float, required=True, help="Share of equity in use, 0 to 1.")
 @click.option(
-    "--tolerance", "tolerance_percent", type=float, default=0.1, help="Nothing is done within [default: 0.1]."
+    "--target", "target_utilization", type=float, required=True, help="Margin to use, as a share of equity, 0 to 1."
 )
-@click.option("--max-amount", "max_rebalance_amount", type=float, help="Of one account's adjustment, base units.")
-@click.option("--transfers", is_flag=True, help="Margin may move between accounts where venues allow it.")
+@click.option(
+    "--tolerance", "tolerance_percent", type=float, default=0.1, help="Deviation without action [default: 0.1]."
+)
+@click.option("--max-amount", "max_rebalance_amount", type=float, help="Largest change of one account, base units.")
+@click.option("--transfers", is_flag=True, help="Also move margin between accounts, where venues allow it.")
 @hedging.worked
 @hedging.DRY_RUN
 @hedging.NO_WAIT

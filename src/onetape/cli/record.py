@@ -24,13 +24,13 @@ from onetape.model.errors import UsageError
 )
 @click.argument("venue", shell_complete=words("binance", "kraken"))
 @click.option("--symbols", default="all", show_default=True, help="all, top:N by turnover, or symbols with commas.")
-@click.option("--seconds", type=float, metavar="N", help="End after so long [default: with Ctrl-C].")
+@click.option("--seconds", type=float, metavar="N", help="Duration [default: until Ctrl-C].")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="TAPE")
 @click.option(
-    "--keep", metavar="RULE", help="30d, 100GB or both: what is older, or beyond it, goes [default: all stays]."
+    "--keep", metavar="RULE", help="30d, 100GB or both: remove older data, or data above this size [default: keep all]."
 )
 @click.option("--transport", type=click.Choice(["ws", "rest"]), default="ws", show_default=True)
-@click.option("--exchange", metavar="URL", help="At an `onetape sim` that runs, by its address.")
+@click.option("--exchange", metavar="URL", help="REST address of a running `onetape sim` to use instead.")
 def command(
     shell: Shell,
     venue: str,
@@ -48,7 +48,7 @@ def command(
     records, but never those needed to replay runs.
     """
     if seconds is not None and not 0 < seconds < math.inf:
-        raise UsageError("--seconds has to be above 0", location="onetape record")
+        raise UsageError("--seconds must be above 0", location="onetape record")
     record = load("onetape.collector.recording", "record", what="the recorder")
     look = load("onetape.preflight.preflight", "look", what="the recorder")
     from onetape.market.wanted import symbols_wanted
@@ -69,7 +69,7 @@ def command(
         transport=transport,
         name=out.name,
     )
-    shell.say(f"records {target.kind} to {out}, until {'Ctrl-C' if seconds is None else f'{seconds:g} s are over'}")
+    shell.say(f"records {target.kind} to {out}, until {'Ctrl-C' if seconds is None else f'{seconds:g} s have passed'}")
     found = record(options, out, seconds=seconds, keep=rule, progress=shell.progress.of("events"))
     value = plain(found)
     return Answer(value, "\n".join([rows(value), _room(found.gb_a_day, found.days_left)]))

@@ -53,20 +53,20 @@ def moment(_ctx: click.Context, param: click.Parameter, value: str | None) -> in
     try:
         return parse_time(value)
     except BadInput as error:
-        todo = f"{error.todo or 'write 2024-08-08T09:30:00Z'}, today, yesterday, or 24h for so long ago"
+        todo = f"{error.todo or 'write 2024-08-08T09:30:00Z'}, today, yesterday, or 24h for 24 hours ago"
         raise UsageError(error.what, location=param.opts[0], todo=todo) from None
 
 
 def _window(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds --since and --until, ns UTC."""
-    until = click.option("--until", callback=moment, metavar="T", help="Before this moment.")
-    since = click.option("--since", callback=moment, metavar="T", help="From this moment on.")
+    until = click.option("--until", callback=moment, metavar="T", help="End, exclusive.")
+    since = click.option("--since", callback=moment, metavar="T", help="Start, inclusive.")
     return since(until(function))
 
 
 def _by(choices: list[str]) -> Callable[[Any], Any]:
     return click.option(
-        "--by", type=click.Choice(choices), default="account", show_default=True, help="What a row is of."
+        "--by", type=click.Choice(choices), default="account", show_default=True, help="One row for each."
     )
 
 
@@ -97,7 +97,7 @@ def _amounts(by_asset: dict[str, str]) -> str:
 def ledger(shell: Shell, since: int, until: int, by: str) -> Answer:
     """Show realized profit, fees by asset, funding and transfers; with --json exact, and equal to the tapes.
 
-    traded: on spot, the money moved by purchases and sales, coins at cost; it is in no net.
+    traded: money moved by spot purchases and sales, with coins at cost; not part of net.
     """
     found = _recorded(shell, "ledger", by=by, since=since, until=until)
     money = ("realized", "traded", "funding", "transfers", "net")
@@ -115,7 +115,7 @@ def activity(shell: Shell, since: int, until: int, by: str) -> Answer:
     """Show orders, their fill share, cancels, fills and volume, by whole hours (UTC)."""
     found = _recorded(shell, "activity", by=by, since=since, until=until)
     shown = [{**row, "volume": _amounts(row["volume"])} for row in found]
-    return Answer(found, listing(shown, ACTIVITY_COLUMNS, nothing="no order was made"))
+    return Answer(found, listing(shown, ACTIVITY_COLUMNS, nothing="no orders"))
 
 
 @verb("trips", example="onetape trips --since 2026-11-01")
@@ -132,7 +132,7 @@ def trips(shell: Shell, since: int, until: int) -> Answer:
 def equity(shell: Shell, since: int, until: int, by: str) -> Answer:
     """Show the equity of accounts, strategies or all at each full minute, and now; the newest last."""
     found = _recorded(shell, "equity", by=by, since=since, until=until)
-    shown = [{**row, "ts": row["ts"] // SECOND * SECOND} for row in found]  # the newest is current, to the nanosecond
+    shown = [{**row, "ts": row["ts"] // SECOND * SECOND} for row in found]  # the newest sample has nanoseconds
     return Answer(found, listing(shown, EQUITY_COLUMNS[by], nothing="nothing was recorded"))
 
 

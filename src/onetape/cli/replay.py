@@ -27,25 +27,25 @@ from onetape.model.shown import shown
 @click.option(
     "--until",
     metavar="SEQ|TIME",
-    help="Stop there and show the robot's state: after a frame, at a time, or at a time of day (12:31:07.5, UTC).",
+    help="Stop after a frame number, at a time, or at a time of day (12:31:07.5, UTC), and show the robot's state.",
 )
 @click.option(
     "--step",
     type=int,
     metavar="N",
-    help="Also the states of the N next frames after --until, or of the last ones before it (-N).",
+    help="Show also the states of the next N frames after --until, or of the last N before it (-N).",
 )
-@click.option("--source", type=click.Path(path_type=Path), metavar="PATH", help="Edited code to try instead.")
+@click.option("--source", type=click.Path(path_type=Path), metavar="PATH", help="Run this edited source instead.")
 def command(shell: Shell, run: str, verify: bool, until: str | None, step: int | None, source: Path | None) -> Answer:
     """Run a recorded run again from its tapes, with the source kept in the run.
 
-    With --verify or --source the first differing action is named, and the exit code is 4. --until
+    With --verify or --source: names the first differing action and exits with 4, if there is one. --until
     opens the robot's whole state at a frame; on a terminal a prompt steps on from there and back.
     """
     if step is not None and until is None:
-        raise BadConfig("a step from where?", location="--step", todo="give --until, too")
+        raise BadConfig("--step needs a start", location="--step", todo="add --until")
     if step is not None and source is not None:
-        raise BadConfig("steps go through the run as it was", location="--step", todo="leave out --source")
+        raise BadConfig("steps use the run's own source", location="--step", todo="remove --source")
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not shell.json
     if until is not None and on_terminal and not (verify or source or step):
         return _by_hand(shell, run, until)
@@ -70,7 +70,7 @@ def _text(value: dict[str, Any], until: str | None, source: Path | None) -> str:
 
     apart = ("divergence", "state", "steps")
     said = {name: each for name, each in value.items() if name not in apart}
-    if not said.pop("verified"):  # which was not requested, and reads as a failure
+    if not said.pop("verified"):  # not requested; a false value would look like a failure
         if source is not None:
             said["compared"] = "actions of the edited source with the recorded ones"
         elif until is None or "checkpoints" in value:
@@ -79,7 +79,7 @@ def _text(value: dict[str, Any], until: str | None, source: Path | None) -> str:
             del said["divergences"], said["first_divergence"]
             said["compared"] = "nothing: a checkpoint opened the state (--verify compares)"
     if said.pop("broken_off", None):
-        said["left out"] = "what a callback did that hung and was broken off, and what came after it in that life"
+        said["left out"] = "actions of a hung callback that was aborted, and the rest of that incarnation"
     text = rows(said)
     if "divergence" in value:
         text += "\n\n" + "\n".join(divergence_lines(value["divergence"]))

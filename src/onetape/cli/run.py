@@ -24,23 +24,30 @@ from onetape.model.errors import NotAvailable, UsageError
     """,
 )
 @click.argument("strategy", shell_complete=files)
-@click.option("--paper", is_flag=True, help="Against the simulated market, or --data at --speed.")
-@click.option("--live", is_flag=True, help="At the venue of the configuration.")
-@click.option("--exchange", metavar="URL", help="With --live: at an `onetape sim` that runs, by its address.")
-@click.option("--account", "accounts", multiple=True, help="For --live: of the configuration or --exchange. Repeat.")
-@click.option("--subaccount", default="main", help="Whose money it trades with, for --live.")
-@click.option("--single", is_flag=True, help="With --live: gateway and robot in one process.")
-@click.option("--spin", is_flag=True, help="With --single: never sleep; takes a whole core.")
-@click.option("--data", metavar="TAPE", help="Play this tape.", shell_complete=files)
+@click.option("--paper", is_flag=True, help="Trade on paper, in the simulated market or on --data at --speed.")
+@click.option("--live", is_flag=True, help="Trade at the venue of the configuration.")
+@click.option("--exchange", metavar="URL", help="--live: REST address of a running `onetape sim` to trade at.")
+@click.option(
+    "--account",
+    "accounts",
+    multiple=True,
+    help="--live: account of the configuration or of --exchange; repeat for several.",
+)
+@click.option("--subaccount", default="main", help="--live: sub-account whose money is traded.")
+@click.option("--single", is_flag=True, help="--live: gateway and robot in one process.")
+@click.option("--spin", is_flag=True, help="--single: busy-poll, never sleep; uses a whole CPU core.")
+@click.option("--data", metavar="TAPE", help="--paper: tape to play.", shell_complete=files)
 @click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1.0, metavar="X")
-@click.option("--param", "params", multiple=True, metavar="k=v", help="Repeat for several.")
+@click.option(
+    "--param", "params", multiple=True, metavar="k=v", help="A parameter of the strategy; repeat for several."
+)
 @run_options
 @refused(
     "--check-lookahead",
-    "a feed has no future to look into",
-    todo="`onetape backtest --check-lookahead` over the tape proves it",
+    "a running market has no future to look into",
+    todo="run `onetape backtest --check-lookahead` on the tape",
 )
-@refused("--stress/--no-stress", "a paper run is not run again", todo="`onetape backtest --stress` over the tape does")
+@refused("--stress/--no-stress", "a paper run is not repeated", todo="run `onetape backtest --stress` on the tape")
 @click.option("--seconds", type=click.FloatRange(min=0), help="Stop after this long.")
 @click.option("--report", type=click.Path(path_type=Path), metavar="F.html")
 @click.option("--out", metavar="RUN", help="The run's name or path [default: dated, under home].")
@@ -64,16 +71,16 @@ def command(
         raise UsageError("choose one of --paper and --live", location="onetape run")
     chosen = parameters(options.pop("params"))
     if spin and not single:
-        raise UsageError("only one process of all can spin", location="--spin", todo="give --single")
+        raise UsageError("only a single process can spin", location="--spin", todo="give --single")
     if live:
         own = {"single": single, "spin": spin, "subaccount": subaccount}
         return _answer(_live(shell, exchange, accounts, chosen, {**options, **own}), began)
     if exchange is not None:
-        raise UsageError("a paper run has its own", location="--exchange", todo="give --live")
+        raise UsageError("a paper run has its own exchange", location="--exchange", todo="give --live")
     if single:
         raise UsageError("only a live run has a gateway", location="--single", todo="give --live")
     if subaccount != "main":
-        raise UsageError("only a live run has one", location="--subaccount", todo="give --live")
+        raise UsageError("only a live run has sub-accounts", location="--subaccount", todo="give --live")
     run_paper = load("onetape.robot.paper", "run_paper", what="paper trading")
     build = load("onetape.robot.paper", "PaperOptions", what="paper trading")
     progress = shell.progress.of("events")
@@ -99,7 +106,7 @@ def _live(
         )
     if options.pop("data", None):
         raise UsageError("--data is a recorded market", location="--live", todo="use --paper")
-    del options["speed"]  # of a recorded one
+    del options["speed"]  # speed of a recorded market
     way = ("onetape.supervisor.live_single", "run_single") if options["single"] else ("onetape.robot.live", "run_live")
     run_live = load(*way, what="trading live")
     build = load("onetape.robot.live", "LiveOptions", what="trading live")

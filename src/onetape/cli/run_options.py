@@ -1,7 +1,7 @@
 """Provide what the verbs that run a strategy share: the flags of runs/options.py, and their answer.
 
-A flag is defined here once for `backtest`, `sweep` and `run`. One without a meaning for
-a verb is refused there with its reason (`refused`); it is never ignored.
+A flag is defined here once for `backtest`, `sweep` and `run`. A flag that a verb cannot support is refused there with
+a reason (`refused`), never ignored.
 """
 
 from __future__ import annotations
@@ -32,25 +32,27 @@ _OPTIONS = (
         cls=Several,
         multiple=True,
         metavar="PATH...",
-        help="Finer data of the same symbols, for what happens inside bars; the robot never sees it.",
+        help="Finer data of the same symbols, to decide fills inside bars; hidden from the robot.",
     ),
-    click.option("--symbol", metavar="S", help="Only this instrument."),
-    click.option("--from", "--start", "start", metavar="T", help="First moment."),
+    click.option("--symbol", metavar="S", help="Use only this instrument of the data."),
+    click.option("--from", "--start", "start", metavar="T", help="Start, inclusive."),
     click.option("--to", "--end", "end", metavar="T", help="End, exclusive."),
     click.option(
         "--cash",
         metavar="'N CUR'",
-        help="For example '100000 USDT', or 'binance=100000 USDT,kraken=50000 USD': an account each.",
+        help="Starting cash: '100000 USDT', or one account per venue: 'binance=100000 USDT,kraken=50000 USD'.",
     ),
     click.option(
         "--fee",
         multiple=True,
         callback=_by_venue,
         metavar="MAKER,TAKER",
-        help="For example 0.0002,0.0005; kraken=0.0016,0.0026 for one venue [default: catalogue].",
+        help="Fees as shares of notional: 0.0002,0.0005; kraken=0.0016,0.0026 for one venue [default: catalogue].",
     ),
     click.option(
-        "--fee-volume", metavar="N", help="Traded in the 30 days before, for fee tiers; kraken=N at one venue."
+        "--fee-volume",
+        metavar="N",
+        help="Volume of the 30 days before the start, for fee tiers; kraken=N for one venue.",
     ),
     click.option("--leverage", type=click.IntRange(min=1), metavar="N"),
     click.option("--margin", type=click.Choice(["cross", "isolated"]), default="cross"),
@@ -59,46 +61,51 @@ _OPTIONS = (
         multiple=True,
         callback=_by_venue,
         metavar="10ms|in,out|FILE",
-        help="To the exchange, and back; kraken=20ms,80ms for one venue, repeated. [default: 5ms]",
+        help="Latency to the exchange and back; kraken=20ms,80ms for one venue; repeat for several. [default: 5ms]",
     ),
     click.option(
         "--queue",
         metavar="MODEL|FILE",
-        help="Who cancels before a resting order: conservative, power:2, log, or what `journal queue` "
-        "wrote; fifo: its exact place, where the data has the venue's orders [default: fifo there, else conservative].",
+        help="Queue model of resting orders: conservative, power:2, log, or a file of `journal queue`; "
+        "fifo: exact, needs the venue's single orders in the data [default: fifo if possible, else conservative].",
     ),
-    click.option("--fuse", is_flag=True, help="Quotes move the book between messages of depth."),
-    click.option("--filter", is_flag=True, help="Bad ticks are kept back; the run's journal names each."),
-    click.option("--bar-volume", metavar="5%", help="What own fills may take of a bar's volume. [default: 50%]"),
+    click.option("--fuse", is_flag=True, help="Quotes update the book between depth messages."),
+    click.option("--filter", is_flag=True, help="Hide bad ticks; the run's journal lists each."),
+    click.option("--bar-volume", metavar="5%", help="Largest share of a bar's volume for own fills. [default: 50%]"),
     click.option(
         "--limit-fills",
         metavar="open|at-limit",
-        help="Where a resting limit fills that a bar opens beyond: at the open, or at its own price. [default: open]",
+        help="Fill price of a resting limit order when a bar opens beyond it: the open, or its limit. [default: open]",
     ),
     click.option(
         "--impact",
         metavar="sqrt|K=V,..|FILE",
-        help="Own takers move the market against later ones, by the square-root law: coefficient=1,halflife=30m,"
-        "permanent=0,window=1h, or what `journal impact` wrote. [default: off]",
+        help="Impact of own taker orders on the market, by the square-root law: coefficient=1,halflife=30m,"
+        "permanent=0,window=1h, or a file of `journal impact`. [default: off]",
     ),
     click.option("--interpret", is_flag=True, help="Run a @compiled strategy as Python."),
-    click.option("--hedge", is_flag=True, help="Long and short of one contract side by side."),
-    click.option("--borrow", metavar="CUR=RATE,..", help="Spot on loan, at a rate an hour."),
+    click.option("--hedge", is_flag=True, help="Hedge mode: long and short positions of one contract."),
+    click.option("--borrow", metavar="CUR=RATE,..", help="Allow spot loans; interest rate per hour, by currency."),
     click.option(
         "--order-rate",
         multiple=True,
         callback=_by_venue,
         metavar="N/TIME",
-        help="Orders a venue takes, as 300/10s; kraken=60/1s for one venue.",
+        help="Order rate limit of venues: 300/10s; kraken=60/1s for one venue.",
     ),
-    click.option("--trigger-delay", metavar="2ms", help="From trigger to live order."),
-    click.option("--closed", multiple=True, metavar="FROM..TO", help="Hours a venue is closed; ,cancel at the end."),
+    click.option("--trigger-delay", metavar="2ms", help="Delay from a trigger to the live order."),
+    click.option(
+        "--closed",
+        multiple=True,
+        metavar="FROM..TO",
+        help="Time when a venue is closed; append ,cancel to cancel resting orders.",
+    ),
     click.option(
         "--trade",
         metavar="A-B,..",
-        help="Hours to trade in (Mon-Fri 9:30-16:00), or an exchange's calendar (XNYS); nothing works outside them.",
+        help="Trading hours (Mon-Fri 9:30-16:00), or an exchange's calendar (XNYS); outside them no order works.",
     ),
-    click.option("--tz", metavar="Z", help="Zone of --trade, as Europe/Moscow. [default: UTC]"),
+    click.option("--tz", metavar="Z", help="Time zone of --trade, such as Europe/Moscow. [default: UTC]"),
     click.option("--instruments", type=click.Path(path_type=Path), metavar="FILE"),
     click.option("--seed", type=int, default=1, show_default=True),
     click.option(
@@ -106,7 +113,7 @@ _OPTIONS = (
         type=click.Choice(["halt", "flatten", "continue"]),
         default="halt",
         show_default=True,
-        help="What follows an exception of the strategy.",
+        help="Reaction to an exception of the strategy.",
     ),
 )
 
@@ -117,13 +124,13 @@ def strategy_over_data(function: F) -> F:
     data = click.option(
         "--data", multiple=True, required=True, metavar="PATH...", help="Tapes or files.", shell_complete=files
     )
-    # Words after the first PATH.
+    # Further paths after the first PATH.
     more = click.argument("more_data", nargs=-1, metavar="", shell_complete=files)
     return strategy(data(more(reading_options(function))))
 
 
 def run_options(function: F) -> F:
-    """Adds the flags of every choice that a run has, in the order above."""
+    """Adds the flags of _OPTIONS, in that order."""
     for option in reversed(_OPTIONS):
         function = option(function)
     return function

@@ -23,21 +23,20 @@ from onetape.model.shown import shown
     "onetape scan --spreads",
 )
 @click.argument("expression", required=False)
-@click.option("--spreads", is_flag=True, help="Instead: what the same thing costs at several venues now.")
+@click.option("--spreads", is_flag=True, help="Show the present prices of the same asset at several venues instead.")
 @click.option("--symbols", default="all", show_default=True, help="all, top:N by turnover, or symbols with commas.")
-@click.option("--seconds", type=float, default=None, metavar="N", help="End after so long [default: never].")
+@click.option("--seconds", type=float, default=None, metavar="N", help="Duration [default: until Ctrl-C].")
 @click.option(
-    "--data", type=click.Path(path_type=Path), multiple=True, help="Tapes, instead of the market of what runs."
+    "--data", type=click.Path(path_type=Path), multiple=True, help="Scan tapes instead of the running market."
 )
 def command(
     shell: Shell, expression: str | None, spreads: bool, symbols: str, seconds: float | None, data: tuple[Path, ...]
 ) -> Answer:
     """Show which symbols meet a condition, evaluated at every update.
 
-    Values are bid ask mid spread bid_size ask_size last last_size mark index funding tick lot age,
-    of another symbol by its name: mid("kraken:BTC/USD"), spread_to("kraken:BTC/USD"); over a time
-    change("1m") high("1h") low volume turnover trades rate vwap volatility; with + - * / abs min
-    max, comparisons, and, or, not.
+    Values: bid ask mid spread bid_size ask_size last last_size mark index funding tick lot age. Values of another
+    symbol: mid("kraken:BTC/USD"), spread_to("kraken:BTC/USD"). Values over a window: change("1m") high("1h") low
+    volume turnover trades rate vwap volatility. Operators: + - * / abs min max, comparisons, and, or, not.
     """
     if spreads == (expression is not None):
         raise UsageError("either a condition or --spreads", location="onetape scan", todo="see --help")
@@ -45,9 +44,9 @@ def command(
         return _spreads(shell, data)
     condition = load("onetape.market.condition", "parse_condition", what="the scanner")(expression)
     if seconds is not None and not 0 < seconds < math.inf:
-        raise UsageError("--seconds has to be above 0", location="onetape scan")
+        raise UsageError("--seconds must be above 0", location="onetape scan")
     if shell.json and seconds is None and not data:
-        raise UsageError("without --seconds it has no end, and --json is one value", location="onetape scan")
+        raise UsageError("without --seconds the scan has no end, and --json prints one value", location="onetape scan")
     scanner_type = load("onetape.scanner.scanner", "Scanner", what="the scanner")
     wanted = load("onetape.market.wanted", "symbols_wanted", what="the scanner")(symbols)
     journals = load("onetape.scanner.scanner", "market_journals", what="the scanner")
@@ -84,7 +83,7 @@ def _spreads(shell: Shell, data: tuple[Path, ...]) -> Answer:
         ages = " and ".join(f"{row.age_ms[each]:,.0f}" for each in row.venues)
         lines.append(f"{row.symbol:<12}{bid:<30}{ask:<30}{row.spread:>12.6g}{row.spread_bps:>9.2f}  {ages}")
     if not rows:
-        lines = ["nothing here has quotes of two venues"]
+        lines = ["no asset has quotes at two venues"]
     return Answer([row.as_json() for row in rows], "\n".join(lines))
 
 

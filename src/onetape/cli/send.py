@@ -17,19 +17,18 @@ from onetape.model.errors import BY_CODE, OnetapeError, PermissionDenied
 @click.argument("target", shell_complete=processes)
 @click.argument("command_name", metavar="COMMAND")
 @click.argument("fields", nargs=-1, metavar="[k=v]...")
-@click.option("--id", "id_", default="", help="Of the command: the same id acts once.")
+@click.option("--id", "id_", default="", help="Id of the command; a repeated id has no effect.")
 def command(shell: Shell, target: str, command_name: str, fields: tuple[str, ...], id_: str) -> Answer:
     """Send a command as operator and wait for its answer.
 
     TARGET is a robot (`robot:NAME` or NAME alone, or `robot`: all that run), the `supervisor`, a
     gateway (`gateway`, `gateway:ACCOUNT`, or `VENUE_gateway`), or `*`: all that take commands.
 
-    To a robot: params NAME=VALUE... (in force from the next event on, and after a restart), stop
-    (cancel what works, trade no more), start, save (its section of the configuration with the
-    parameters of now, into HOME/robots), status.
+    To a robot: params NAME=VALUE... (from the next event on, also after a restart), stop (cancel working orders, stop
+    trading), start, save (writes its section of the configuration with the current parameters to HOME/robots), status.
 
     To the supervisor: add_robot (name= strategy= account=, and subaccount= on_error= restart=
-    NAME=VALUE...: parameters), remove_robot (name=; one that was added), status.
+    NAME=VALUE...: parameters), remove_robot (name= of an added robot), status.
 
     To a collector (`collector:NAME`): subscribe and unsubscribe (symbol=NAME or topic=NAME),
     status.
@@ -39,12 +38,11 @@ def command(shell: Shell, target: str, command_name: str, fields: tuple[str, ...
     To a gateway: ping,
     kill (cancel everything, refuse new risk until `unkill`), unkill, cancel_all, reconcile,
     settle (order=CLIENT_ID as=open|filled|closed [venue_id=ID] [filled=QTY]: the state at the
-    venue of an order that stays UNKNOWN) or latency (of orders: received, decided, out,
-    acknowledged), orders by hand (place, cancel, close, flatten: what `onetape buy` and the verbs
-    beside it send), or one that moves money, at one gateway only: allocate, release, adjust, set,
-    reset (currency=usd amount=100 index=2), and transfer, from one wallet of an account to another
-    (id=ID currency=usd amount=100 from=trading to=spot [index=2] [deadline=60s]). transfers shows
-    their state.
+    venue of an order that stays UNKNOWN) latency (of orders: received, decided, sent, acknowledged), orders by hand
+    (place, cancel, close, flatten: what `onetape buy` and the verbs beside it send), and commands that move money, at
+    one gateway only: allocate, release, adjust, set, reset (currency=usd amount=100 index=2), and transfer, from one
+    wallet of an account to another (id=ID currency=usd amount=100 from=trading to=spot [index=2] [deadline=60s]).
+    transfers shows their state.
     """
     send = load("onetape.ipc.operator", "send_command", what="commands")
     answers = send(
@@ -65,5 +63,5 @@ def _without_said(answer: dict[str, Any], error: OnetapeError | None) -> dict[st
 
 
 def _error(reply: dict[str, Any]) -> OnetapeError:
-    """Returns a process's error as an error of this one."""
+    """Returns the error that a process has replied."""
     return BY_CODE.get(reply["code"], PermissionDenied)(reply["message"])

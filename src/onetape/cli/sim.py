@@ -19,12 +19,12 @@ from onetape.model.venue_kinds import VENUE_KINDS
 
 
 def _for_people(shell: Shell, line: str) -> None:
-    """Returns the ready line's facts without keys and secrets."""
+    """Returns the ready line as text for people, without keys and secrets."""
     from onetape.preflight.preflight import CHECKED
 
     facts = json.loads(line)
     if "venue" not in facts:
-        print("the tape is over: the books stand still", flush=True)
+        print("the tape has ended: books no longer change", flush=True)
         return
     print(f"{facts['venue']} is ready, until Ctrl-C")
     print(f"  REST       {facts['rest']}")
@@ -43,42 +43,52 @@ def _for_people(shell: Shell, line: str) -> None:
 
 @verb("sim", example="onetape sim binance-usdm --port 9001 --seed 7")
 @click.argument("venue", shell_complete=words(*VENUE_KINDS))
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0: a free one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port; 0: any free port.")
 @click.option("--host", default="127.0.0.1", show_default=True, hidden=True)
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the market and the keys.")
-@click.option("--faults", type=click.Path(path_type=Path), metavar="FILE", help="What goes wrong.")
-@click.option("--tape", type=click.Path(path_type=Path), metavar="TAPE", help="A recorded market.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the market and the keys.")
+@click.option("--faults", type=click.Path(path_type=Path), metavar="FILE", help="Faults to inject, TOML.")
+@click.option("--tape", type=click.Path(path_type=Path), metavar="TAPE", help="Play a recorded market.")
 @click.option(
-    "--speed", type=click.FloatRange(0.001, 1000), default=1.0, show_default=True, help="Of the tape, times life."
+    "--speed",
+    type=click.FloatRange(0.001, 1000),
+    default=1.0,
+    show_default=True,
+    help="Speed of the tape; 1 is real time.",
 )
-@click.option("--loop/--no-loop", default=False, help="Begin the tape again when it is over.")
+@click.option("--loop/--no-loop", default=False, help="Repeat the tape when it ends.")
 @click.option(
     "--control",
     type=click.IntRange(0, 65535),
     metavar="PORT",
-    help="Steer it over HTTP on this loopback port, 0: a free one.",
+    help="Serve an HTTP control interface on this loopback port; 0: any free port.",
 )
 @click.option(
     "--state",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Keeps all that happens; started again, the exchange is as it was.",
+    help="Folder that keeps the exchange's state over restarts.",
 )
 @click.option(
     "--chain",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="By it withdrawals go to other simulated exchanges with the same one.",
+    help="Shared folder through which withdrawals reach other simulated exchanges.",
 )
 @click.option("--withdraw/--no-withdraw", default=False, help="The accounts' keys may withdraw.")
-@click.option("--unrouted/--routed", default=False, help="Binance: streams without a category, as until April 2026.")
-@click.option("--speed-bumps/--no-speed-bumps", default=True, help="Pacifica: orders that may take wait, as there.")
-@click.option("--limits/--no-limits", default=True, help="Refuse who asks too much, as the venue does.")
+@click.option(
+    "--unrouted/--routed", default=False, help="Binance: stream addresses without a category, as until April 2026."
+)
+@click.option(
+    "--speed-bumps/--no-speed-bumps",
+    default=True,
+    help="Pacifica: delay orders that may take liquidity, as the venue does.",
+)
+@click.option("--limits/--no-limits", default=True, help="Enforce the venue's request limits.")
 def command(shell: Shell, venue: str, **options: Any) -> Answer:
     """Serve a wire-compatible simulated exchange until Ctrl-C: binance-usdm, aster, pacifica, kraken or bitmex.
 
-    When it is ready it prints one JSON line with addresses, keys and balances; on a terminal,
-    without --json, lines for people that hold no secret.
+    When it is ready it prints one JSON line with addresses, keys and balances; on a terminal, without --json, text
+    without secrets.
     """
     shows = sys.stdout is not None and sys.stdout.isatty() and not shell.json
     run = load("onetape.exchange.server", "run_venue", what="the simulated exchange")

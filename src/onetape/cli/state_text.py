@@ -11,7 +11,7 @@ from onetape.cli.frame import TIME_KEYS, TIME_NS_MIN, moment
 __all__ = ["book_lines", "brief_lines", "divergence_lines", "frame_line", "frame_lines", "order_lines", "state_text"]
 
 WIDTH = 100
-_BESIDE = {"flags", "ts_recv"}  # of little use to a reader
+_BESIDE = {"flags", "ts_recv"}  # not shown
 
 
 def state_text(state: dict[str, Any]) -> str:
@@ -44,7 +44,7 @@ def brief_lines(state: dict[str, Any]) -> list[str]:
 
 
 def frame_lines(state: dict[str, Any]) -> list[str]:
-    """Returns the frame among those around it."""
+    """Returns the lines of a frame and of its neighbours."""
     lines = [f"  {frame_line(each)}" for each in state["before"]]
     if state["frame"] is not None:
         lines.append(f"> {frame_line(state['frame'])}")

@@ -25,30 +25,32 @@ def _many_runs(function: F) -> F:
                 "params",
                 multiple=True,
                 metavar="k=1,2,3|k=2..50|k=0.1:0.5:0.1",
-                help="Values, from..to, or from:to:step with the end included; repeat for several.",
+                help="Values of a parameter: 1,2,3, or from..to, or from:to:step, ends included; repeat for several.",
             ),
-            click.option("--metric", help="What ranks them [default: sharpe; of less than a day of data return]."),
+            click.option("--metric", help="Metric for ranking [default: sharpe; return for less than a day of data]."),
             click.option(
                 "--walk-forward",
                 metavar="TRAIN,TEST[,GAP]",
-                help="Choose on TRAIN, leave GAP out, trade TEST, move on.",
+                help="Repeatedly choose parameters on TRAIN, skip GAP, trade TEST.",
             ),
-            click.option("--anchored", is_flag=True, help="Train windows all begin at the start."),
+            click.option("--anchored", is_flag=True, help="All train windows begin at the start of the data."),
             click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes [default: cores]."),
             click.option("--backend", type=click.Choice(["local", "ray"]), default="local", show_default=True),
-            click.option("--resume", is_flag=True, help="Go on with the one in --out."),
-            click.option("--check-lookahead", is_flag=True, help="Check the best and four others."),
-            click.option("--check-every", is_flag=True, help="Check every variant."),
+            click.option("--resume", is_flag=True, help="Continue the one in --out."),
+            click.option(
+                "--check-lookahead", is_flag=True, help="Check the best variant and four others for look-ahead."
+            ),
+            click.option("--check-every", is_flag=True, help="Check every variant for look-ahead."),
             click.option("--keep-runs", is_flag=True, help="Keep each variant's run, under OUT/runs."),
             run_options,
             refused(
                 "--stress/--no-stress",
-                "variants have no report that a stress line could stand in",
-                todo="give it to the `onetape backtest` that is printed for the best",
+                "variants have no report for a stress test",
+                todo="add it to the `onetape backtest` command printed for the best variant",
             ),
-            click.option("--out", metavar="DIR", help="Its name or path [default: dated, under home]."),
+            click.option("--out", metavar="DIR", help="Name or path of the results [default: dated, under home]."),
             click.option("--force", is_flag=True, help="Replace an existing sweep of that name."),
-            click.option("--report", type=click.Path(path_type=Path), metavar="F.html", help="The page."),
+            click.option("--report", type=click.Path(path_type=Path), metavar="F.html", help="Write a report page."),
         )
     ):
         function = option(function)
@@ -84,7 +86,7 @@ def command(shell: Shell, **options: Any) -> Answer:
 def optimize(shell: Shell, **options: Any) -> Answer:
     """Search for parameters, choosing each trial by earlier results, on all cores.
 
-    Shows the odds that the best is luck. A search that was stopped or killed is continued by --resume,
+    Shows the probability that the best result is luck. A search that was stopped or killed is continued by --resume,
     and extended by more --trials.
     """
     return _run(shell, **options)
@@ -121,7 +123,7 @@ def _run(
         )
     except KeyboardInterrupt as stop:
         raise Interrupted(
-            "stopped before it was done", location=str(stop), todo="the same command with --out and --resume goes on"
+            "stopped before it was done", location=str(stop), todo="continue with the same command, --out and --resume"
         ) from None
     if report is not None:
         shell.progress.doing("the page")

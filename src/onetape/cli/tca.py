@@ -20,10 +20,9 @@ TIMES = ("strategy", "way", "orders", "median", "p90", "p99", "most")
 def command(shell: Shell, run: str, by: str) -> Answer:
     """Show the costs of a run's orders against the market at their decision.
 
-    The shortfall is spread, impact, delay and fees, to the last digit; opportunity is the adverse
-    move of the market on the quantity missing when targets ended. Costs are positive; low and
-    high are the ends of a 95 % interval, in basis points like bps.
-    Below: latencies of orders to the venue and of its answers, in ms, by strategy.
+    The shortfall is the exact sum of spread, impact, delay and fees. Opportunity: adverse move of the market on the
+    quantity missing when targets ended. Costs are positive; low and high bound a 95 % interval, in basis points.
+    A second table has the latencies of orders and of the venue's answers, in ms, by strategy.
     """
     path = shell.run_path(run)
     costs = load("onetape.runs.tca", "costs_of", what="tca")(path)

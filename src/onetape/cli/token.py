@@ -21,21 +21,24 @@ COLUMNS = ("name", "scopes", "created", "expires", "state")
 )
 @click.argument("action", type=click.Choice(["create", "ls", "revoke"]), metavar="create|ls|revoke")
 @click.argument("name", default="", metavar="[NAME]")
-@click.option("--scope", default="", metavar="A,B", help="What it may: read, trade, admin, kill.")
-@click.option("--days", type=click.IntRange(min=1), help="Until it expires [default: never].")
+@click.option("--scope", default="", metavar="A,B", help="Rights of the token: read, trade, admin, kill.")
+@click.option("--days", type=click.IntRange(min=1), help="Days until it expires [default: never].")
 @click.option(
-    "--out", type=click.Path(path_type=Path), metavar="FILE", help="Into a new file, mode 0600; not shown then."
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the token to a new file, mode 0600, instead of showing it.",
 )
 def command(shell: Shell, action: str, name: str, scope: str, days: int | None, out: Path | None) -> Answer:
     """Make, list and revoke tokens of the REST interface.
 
-    A token is shown once and not stored: only its hash is, in the home. From the first one on every
-    call needs one, at once; that stays so when all are revoked.
+    A token is shown once; the home stores only its hash. As soon as a first token exists, every call needs one, even
+    after all tokens have been revoked.
     """
     if bool(name) != (action != "ls"):
-        raise UsageError("create and revoke take a NAME, ls takes none", location="onetape token")
+        raise UsageError("create and revoke need a NAME, ls takes none", location="onetape token")
     if action != "create" and (scope or days or out):
-        raise UsageError("--scope, --days and --out go with create", location=f"onetape token {action}")
+        raise UsageError("--scope, --days and --out belong to create", location=f"onetape token {action}")
     store = load("onetape.web.tokens", "TokenStore", what="tokens")(shell.home)
     if action == "ls":
         rows = [_shown(each) for each in store.grants() or ()]
@@ -46,7 +49,7 @@ def command(shell: Shell, action: str, name: str, scope: str, days: int | None, 
         return Answer({**_shown(store.revoke(name)), "state": "revoked"}, f"revoked {name}")
     if not scope:
         raise UsageError(
-            "no --scope", location="onetape token create", todo="--scope read,trade,admin,kill: what it may"
+            "no --scope", location="onetape token create", todo="add --scope read,trade,admin,kill, or some of these"
         )
     scopes = [each.strip() for each in scope.split(",")]
     if out is not None:
@@ -60,7 +63,7 @@ def command(shell: Shell, action: str, name: str, scope: str, days: int | None, 
 
 
 def _shown(grant: Any) -> dict[str, Any]:
-    """Returns the public facts of a token; times in ns UTC."""
+    """Returns a token's name, scopes and times (ns UTC), without its secret."""
     return {
         "name": grant.name,
         "scopes": list(grant.scopes),

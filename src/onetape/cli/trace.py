@@ -19,9 +19,9 @@ _EMPTY = (None, "", 0, "0.0", "none", ())
 
 @verb("trace", example="onetape trace Tmm1X2X1c8k\nonetape trace --otlp http://127.0.0.1:4318 --since 1h --follow")
 @click.argument("name", metavar="ID", required=False)
-@click.option("--otlp", metavar="URL", help="Send orders that have ended to a collector of OpenTelemetry.")
-@click.option("--since", callback=when, metavar="T", help="With --otlp: of orders that went on from this moment on.")
-@click.option("-f", "--follow", is_flag=True, help="With --otlp: go on with what comes, until Ctrl-C.")
+@click.option("--otlp", metavar="URL", help="Send ended orders to an OpenTelemetry collector.")
+@click.option("--since", callback=when, metavar="T", help="With --otlp: only orders with events after this time.")
+@click.option("-f", "--follow", is_flag=True, help="With --otlp: send further orders as they end, until Ctrl-C.")
 def command(shell: Shell, name: str | None, otlp: str | None, since: int | None, follow: bool) -> Answer:
     """Follow a command, an order or a fill through the journals: from its cause to its money.
 
@@ -29,7 +29,7 @@ def command(shell: Shell, name: str | None, otlp: str | None, since: int | None,
     frame as JOURNAL:SEQUENCE.
     """
     if (name is None) == (otlp is None) or (otlp is None and (follow or since is not None)):
-        raise UsageError("say what is to be followed", location="onetape trace", todo="give an ID, or --otlp URL")
+        raise UsageError("nothing to follow", location="onetape trace", todo="give an ID, or --otlp URL")
     if otlp is not None:
         send = load("onetape.recorder.otlp", "send_traces", what="traces")
         count = send(shell.home, otlp, since=since or 0, follow=follow, sent=shell.progress.of("orders"))

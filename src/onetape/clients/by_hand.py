@@ -1,6 +1,6 @@
 """Trading by hand from the command line: chooses the gateway, sends the command, and follows the orders.
 
-A close may take several rounds: working orders have to be cancelled at the venue before a position can be closed, and
+A close may take several rounds: working orders have to be canceled at the venue before a position can be closed, and
 the venue limits the size of one order. Each round is a command of its own, on the tape like the first.
 """
 
@@ -46,18 +46,18 @@ from onetape.tape.segments import is_tape
 
 __all__ = ["ByHand"]
 
-SETTLED_WITHIN_S: Final = 5.0  # for the venue's answer about an order
+SETTLED_WITHIN_S: Final = 5.0  # until the venue has answered about an order
 ROUNDS_WITHIN_S: Final = 20.0  # until no position or order is left
 LOOK_S: Final = 0.1
 FINAL: Final = frozenset({"FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED", "ended"})
 NOT_YET: Final = frozenset({"INITIALIZED", "SUBMITTED", "PENDING_CANCEL"})
 REFUSED: Final = frozenset({"DENIED", "REJECTED"})
-# The refusals that the next round may no longer get.
+# Refusals that may be gone in the next round.
 PASSES: Final = frozenset(
     each.code for each in (SelfTrade, ReduceOnlyViolated, VenueUnavailable, OrderOutcomeUnknown, PositionLimit)
 )
 
-# The rules that no longer refuse after the cancels of the same command.
+# Rules that no longer refuse once the cancels of the same command are done.
 MAKES_WAY: Final = frozenset((SelfTrade.code, ReduceOnlyViolated.code))
 
 
@@ -67,8 +67,8 @@ ANSWERED_WITHIN_S: Final = HISTORY_WITHIN_S + 4.0  # a running gateway answers w
 
 
 def extreme_of(home: Path, account: str, symbol: str, which: str, span: int) -> int:
-    """Returns the lowest or highest price in units. which: "low" or "high"; span: ns until now, including all of the
-    bar in which it begins. Raises ProcessDown, UsageError, VenueUnavailable if the venue does not return all of it."""
+    """Returns the lowest or highest price in units. which: "low" or "high"; span: ns until now; the bar in which it
+    begins counts as a whole. Raises ProcessDown, UsageError, VenueUnavailable if not all bars can be had."""
     period = interval_of(span)
     count = -(-span // period)
     client = GatewayClient(home, account)
@@ -87,7 +87,7 @@ def extreme_of(home: Path, account: str, symbol: str, which: str, span: int) -> 
                 said = msgspec.msgpack.decode(frame.payload)
                 if (said.get("robot"), said.get("symbol"), said.get("period")) == (0, symbol, period):
                     if said["bars"] < count:  # it may be the answer to another requester
-                        why = f"{said['bars']} bars of {count} are there: {said['reason'] or 'it has no more'}"
+                        why = f"{said['bars']} of {count} bars came: {said['reason'] or 'the venue has no more'}"
                         continue
                     rows = [bars[number] for number in range(said["first"], said["last"] + 1)]
                     closed = [each for each in rows if not each[2] & OPEN_FLAG][-count:]
@@ -98,26 +98,26 @@ def extreme_of(home: Path, account: str, symbol: str, which: str, span: int) -> 
 
 
 class ByHand:
-    """Executes one command line. id_: of its command, whose repetition has no further effect; "": a new one. actor: who
-    commands."""
+    """Executes one command line. id_: the command's id, "": a new one; repeating an id has no further effect. actor:
+    the sender."""
 
     def __init__(self, home: Path, config: Config, id_: str = "", actor: str = OPERATOR) -> None:
         self._home, self._config, self._actor = home, config, actor
         self.id = id_ or uuid.uuid4().hex
         self.value: dict[str, Any] = {"id": self.id, "status": "applied", "orders": [], "checks": []}
         self.error: OnetapeError | None = None
-        self.killed: list[str] = []  # accounts whose kill switch it has turned on
+        self.killed: list[str] = []  # accounts whose kill switch this command has turned on
         self._broken: list[dict[str, Any]] = []  # failed checks of a dry run
 
     # --- verbs ------------------------------------------------------------------------------------
 
     def place(self, symbol: str, account: str, fields: dict[str, Any]) -> None:
-        """Places an order; for a dry run the status is `passed` or `refused`."""
+        """Places one order or a ladder; for a dry run the status is `passed` or `refused`."""
         target = self._account(symbol, account)
         steps, every = fields.pop("steps", None), fields.pop("every", None)
         wanted = {**fields, "steps": steps, "every": every}
         if every is not None and steps is None:
-            raise UsageError("--every is of --steps")
+            raise UsageError("--every needs --steps")
         if needs_market(wanted):
             del fields["qty"]
             prices = {name: fields.pop(name, None) for name in ("price", "trigger")}
@@ -129,9 +129,8 @@ class ByHand:
         self._judge(is_dry=bool(fields.get("dry_run")))
 
     def cancel(self, order: str, symbol: str, account: str, *, everything: bool, dry_run: bool = False) -> None:
-        """Cancels by a client id or the venue's, all of a symbol, or all working orders; never foreign orders.
-
-        Without an account: at each one that may have it. In a dry run `orders` are those that would be cancelled.
+        """Cancels one order by its client or venue id, all orders of a symbol, or all; never foreign orders. Without an
+        account: at each that may have the order. In a dry run `orders` are those that would be canceled.
         """
         if sum((bool(order), bool(symbol), everything)) != 1:
             raise UsageError("cancel takes one of ID, --symbol and --all")
@@ -147,12 +146,13 @@ class ByHand:
                 self._take(reply)
                 if not dry_run:
                     self._follow(target, until_final=True)
-        if order and is_found:  # the others have none of that name
+        if order and is_found:  # the other gateways do not know that order
             self.error = None
         self._judge(is_dry=dry_run)
 
     def close(self, symbol: str, account: str, subaccount: str, *, dry_run: bool) -> None:
-        """Closes positions. `left`: what remains at the end; in a dry run `orders` would be cancelled first."""
+        """Closes positions. `left`: the positions that remain at the end; in a dry run `orders` are those that would be
+        canceled first."""
         fields = {"symbol": symbol, "dry_run": dry_run}
         if subaccount:
             fields["subaccount"] = subaccount
@@ -172,8 +172,8 @@ class ByHand:
         self._judge(is_dry=dry_run)
 
     def leverages(self, symbol: str, account: str) -> dict[str, Any]:
-        """Returns the last setting, None: there is none, and all `changes` on the gateway's journal; `ts` ns UTC.
-        pruned: there may have been earlier ones."""
+        """Returns the last `leverage` set (None: none) and all `changes` on the gateway's journal, their `ts` in ns
+        UTC. pruned: the journal's beginning is gone, so there may have been earlier changes."""
         target = self._account(symbol, account)
         rows: list[dict[str, Any]] = []
         path = gateway_journal(self._home, target)
@@ -207,13 +207,15 @@ class ByHand:
             self.value["status"] = "refused"
             self.error = BY_CODE.get(reply["code"], VenueRejected)(reply["reason"])
         elif reply["state"] != "set":
-            self.error = ServiceTimeout("it is not known whether the venue has it: set it again", location=symbol)
+            self.error = ServiceTimeout(
+                "whether the venue has set the leverage is unknown: set it again", location=symbol
+            )
 
     # --- one gateway ------------------------------------------------------------------------------
 
     def _ask(self, account: str, command: str, fields: dict[str, Any], id_: str) -> dict[str, Any] | None:
-        """Sends a command to a gateway and returns its result. None: refused, or no answer, with the reason in
-        `error`."""
+        """Sends a command to a gateway and returns its result; None if it was refused or not answered: `error` has the
+        reason."""
         try:
             (reply,) = send_command(self._home, f"gateway:{account}", command, fields, id_, actor=self._actor)
         except ProcessDown as down:  # other accounts' gateways may run
@@ -231,7 +233,7 @@ class ByHand:
         return result
 
     def _market(self, account: str, symbol: str) -> tuple[Market, Extreme]:
-        """Returns the gateway's quote, and a function for the extremes of a span. Raises the error that refuses it."""
+        """Returns the gateway's quote, and a function for the extremes of a span. Raises the gateway's refusal."""
         (reply,) = send_command(self._home, f"gateway:{account}", "quote", {"symbol": symbol}, uuid.uuid4().hex)
         if (error := reply["error"]) is not None:
             raise BY_CODE.get(error["code"], PermissionDenied)(error["message"])
@@ -249,7 +251,7 @@ class ByHand:
         self.value["orders"] = list(found.values())
         checks: list[dict[str, Any]] = result.get("checks", [])
         self.value["checks"] += checks
-        yields = {each["symbol"] for each in result.get("orders", ())}  # canceled orders no longer stand in the way
+        yields = {each["symbol"] for each in result.get("orders", ())}  # their orders are canceled first
         self._broken += [
             each
             for each in checks
@@ -257,7 +259,7 @@ class ByHand:
         ]
 
     def _follow(self, account: str, *, until_final: bool = False) -> None:
-        """Follows orders until the venue has answered for each, or the time is over."""
+        """Queries the orders until the venue has answered for each, or SETTLED_WITHIN_S is over."""
         deadline = time.monotonic() + SETTLED_WITHIN_S
         rows = self.value["orders"]
         while time.monotonic() < deadline:
@@ -271,7 +273,8 @@ class ByHand:
                 rows[at] = reply["result"] or rows[at]
 
     def _rounds(self, account: str, command: str, fields: dict[str, Any], *, once: bool = False) -> bool:
-        """Repeats a command until nothing is left; tells whether the gateway has accepted it."""
+        """Repeats a command until no position (and for flatten no order) is left; tells whether the gateway accepted
+        it."""
         deadline, number = time.monotonic() + ROUNDS_WITHIN_S, 0
         stops = command == "flatten" and "symbol" not in fields
         reply: dict[str, Any] | None
@@ -288,7 +291,7 @@ class ByHand:
             if once or is_over or stuck or time.monotonic() > deadline:
                 break
             time.sleep(LOOK_S * min(number, 5))
-            if stops and not self._is_killed(account):  # unkill has ended it
+            if stops and not self._is_killed(account):  # somebody has turned the kill switch off
                 break
         if not once:
             self._follow(account)
@@ -297,7 +300,7 @@ class ByHand:
         return True
 
     def _is_killed(self, account: str) -> bool:
-        """Tells whether the kill switch is on; True without an answer, which the next round reports."""
+        """Tells whether the kill switch is on; True also without an answer: the next round reports that."""
         try:
             (reply,) = send_command(self._home, f"gateway:{account}", "halts", {}, uuid.uuid4().hex)
         except ProcessDown:
@@ -307,7 +310,7 @@ class ByHand:
     def _judge(self, *, is_dry: bool = False) -> None:
         """Sets the error to the first refusal among orders, or for a dry run among the rules."""
         if self.error is not None:
-            if self.value["status"] in ("applied", "duplicate"):  # an earlier command's status
+            if self.value["status"] in ("applied", "duplicate"):  # the status of an earlier command of this line
                 self.value["status"] = "refused"
             return
         rows: Iterable[dict[str, Any]] = self.value["orders"]
@@ -364,7 +367,7 @@ class ByHand:
 
 
 def _note_leverage(rows: list[dict[str, Any]], ts: int, record: dict[str, Any], symbol: str) -> None:
-    """Handles a command, or a report of its result: `N STATE[: REASON]`."""
+    """Adds a leverage command to `rows`, or the reported result `N STATE[: REASON]` to its row."""
     fields = record.get("fields") or {}
     if record.get("command") == "leverage" and fields.get("symbol") == symbol and "refused" not in record:
         by = {"actor": record["actor"], "state": "unknown", "reason": ""}

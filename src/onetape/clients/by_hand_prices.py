@@ -1,4 +1,4 @@
-"""Prices and ladders of orders typed by hand, as numbers. Pure.
+"""Computes prices and ladders of orders typed by hand. Pure.
 
 A price is a number, or `bid ask mid low:SPAN high:SPAN`, also times a factor: `low:90m*0.995`. A computed price is
 rounded to the tick away from the market; a typed number is not.
@@ -33,34 +33,34 @@ class Market(NamedTuple):
     lot: Decimal
 
 
-# Returns the extreme of a time. Arguments: "low" or "high", ns.
+# Returns the lowest or highest price of a time. Arguments: "low" or "high", ns until now.
 Extreme = Callable[[str, int], Decimal]
 
 
 def interval_of(span: int) -> int:
-    """Returns the period of bars, ns, for an extreme of the last `span` ns. Raises UsageError."""
+    """Returns the period of bars, ns, that gives the low or high of the last `span` ns. Raises UsageError."""
     if not MINUTE <= span < LOOK_BACK_MAX:
-        raise UsageError("an extreme is of 1m to 500d")
+        raise UsageError("low: and high: take a time from 1m to 500d")
     return period_of(span)
 
 
 def needs_market(fields: Mapping[str, Any]) -> bool:
-    """Tells whether a typed price has to be computed."""
+    """Tells whether the typed prices have to be computed here, from the market or for a ladder."""
     return bool(fields.get("steps")) or any(_COMPUTED.match(str(fields.get(name))) for name in ("price", "trigger"))
 
 
 def orders_of(fields: Mapping[str, Any], market: Market, extreme: Extreme) -> list[dict[str, str]]:
     """Returns `qty`, `price` and `trigger` of each order. fields: side, qty, price, trigger, kind, steps, every, as
-    typed. The sum of the quantities is qty: all but the last are equal. Raises UsageError, StaleData."""
+    typed. The quantities sum up to qty; all but the last are equal. Raises UsageError, StaleData."""
     steps, every = int(fields.get("steps") or 1), str(fields.get("every") or "0ticks")
     kind = fields.get("kind")
-    # A stop's steps go to worse prices, all others' to better ones.
+    # The steps of a stop go to worse prices, those of other orders to better ones.
     is_above = (fields["side"] == "sell") is (kind != "stop")
     names = [name for name in ("price", "trigger") if fields.get(name) is not None]
     if not 1 <= steps <= STEPS_MAX:
         raise UsageError(f"a ladder has 1 to {STEPS_MAX} steps")
     if steps > 1 and not names:
-        raise UsageError("a ladder has a price or a trigger", todo="--price bid")
+        raise UsageError("a ladder needs a price or a trigger", todo="--price bid")
     bases = {name: _base(str(fields[name]), market, extreme) for name in names}
     if steps == 1:
         return [
@@ -83,7 +83,7 @@ def orders_of(fields: Mapping[str, Any], market: Market, extreme: Extreme) -> li
 def _slices(qty: Decimal, steps: int, lot: Decimal) -> list[Decimal]:
     each = qty / steps // lot * lot
     if each <= 0:
-        raise UsageError(f"{steps} steps of {decimal_text(qty)} are less than a lot of {decimal_text(lot)} each")
+        raise UsageError(f"{decimal_text(qty)} in {steps} steps is less than one lot, {decimal_text(lot)}, in each")
     return [*([each] * (steps - 1)), qty - each * (steps - 1)]
 
 

@@ -24,7 +24,7 @@ class GatewayClient:
     requesting robot, which shows the token of its name; else the operator."""
 
     def __init__(self, home: Path, account: str, actor: str = OPERATOR) -> None:
-        """Raises ProcessDown if no gateway listens, and as `read_token`."""
+        """Raises ProcessDown if no gateway listens, and the errors of `read_token`."""
         self._path = gateway_socket(home, account)
         self._connect().close()
         token = make_token(home, actor) if actor == OPERATOR else read_token(home, actor)
@@ -37,8 +37,8 @@ class GatewayClient:
             raise ProcessDown("the gateway does not answer", location=str(self._path)) from error
 
     def ask(self, do: str, **fields: Any) -> dict[str, Any]:
-        """Sends a request and returns the answer. Raises ProcessDown for a gateway that is gone, or does not answer in
-        time, and the error with which it refuses."""
+        """Sends a request and returns the answer. Raises ProcessDown if the gateway is gone or does not answer in time,
+        and the error with which it refuses."""
         request = json.dumps({"do": do, **self._shown, **fields}).encode() + b"\n"
         try:
             with self._connect() as made, made.makefile("rwb") as file:
@@ -55,8 +55,7 @@ class GatewayClient:
 
 
 def checked(do: str, answer: dict[str, Any]) -> dict[str, Any]:
-    """Returns a gateway's answer. Raises ProcessDown for one that reports a failure, and the error with which it
-    refuses."""
+    """Returns `answer`. Raises ProcessDown if it reports a failure, and the error with which the gateway refuses."""
     if answer.get("status") == "refused":
         raise BY_CODE[answer["error"]["code"]](answer["error"]["message"], location=f"asked to {do}")
     if "error" in answer and "status" not in answer:  # a command's answer has both
@@ -65,8 +64,8 @@ def checked(do: str, answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def decision_ages(home: Path) -> dict[str, dict[str, Any]]:
-    """Returns the ages of the market at robots' decisions, by account and feed, of running gateways: a histogram's
-    count and percentiles."""
+    """Returns how old the market was when robots decided, by account and feed, from the running gateways: counts and
+    percentiles."""
     found: dict[str, dict[str, Any]] = {}
     journal = gateway_journal(home, "")
     for path in sorted(journal.parent.glob(f"{journal.name}*")):

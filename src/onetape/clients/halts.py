@@ -1,4 +1,4 @@
-"""Halts of all accounts at their gateways, their end by an operator, and their history."""
+"""Lists, sets and lifts the halts of all accounts at their gateways, and reads their history."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _EVENTS: Final = {"halt": "begun", "lift_halt": "lifted"}  # by command
 
 
 class HeldHalts(NamedTuple):
-    """Halts, each once, the oldest first, with their `accounts`. away: why a gateway does not answer, whose halts are
-    missing."""
+    """The halts of all gateways, each once, the oldest first, with its `accounts`. away: why a gateway does not answer;
+    its halts are missing."""
 
     rows: list[dict[str, Any]]
     away: OnetapeError | None = None
@@ -59,8 +59,8 @@ def stops_now(home: Path) -> tuple[list[dict[str, Any]], dict[str, str]]:
 
 
 def merged(by_account: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """Merges the gateways' lists of halts, each once, with the accounts that have it; the oldest first. A gateway of an
-    older release reports no level: its halts allow only reductions."""
+    """Returns the gateways' halts, each once with the accounts that have it, the oldest first. A gateway of an older
+    release reports no level: its halts allow only reductions."""
     found: dict[tuple[str, int], dict[str, Any]] = {}
     for account, rows in by_account.items():
         for row in ({"level": int(Level.REDUCE), **each} for each in rows):
@@ -71,12 +71,14 @@ def merged(by_account: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[s
 
 
 def lift(home: Path, config: Config, id_: str, reason: str) -> HeldHalts:
-    """Lifts a halt at each gateway that has it and returns what was lifted. Raises UsageError if none has it, and a
+    """Lifts a halt at each gateway that has it, and returns the lifted halt. Raises UsageError if none has it, and a
     gateway's refusal, after all were asked."""
     found, away = halts(home, config)
     lifted = [row for row in found if row["id"] == id_]
     if not lifted:
-        raise away or UsageError(f"no halt {id_[:80]!r} holds", location="halts lift", todo="onetape halts lists them")
+        raise away or UsageError(
+            f"no present halt {id_[:80]!r}", location="halts lift", todo="onetape halts lists them"
+        )
 
     def do(account: str) -> bool:
         _answer(home, account, "lift_halt", {"id": id_, "reason": reason})
@@ -87,11 +89,11 @@ def lift(home: Path, config: Config, id_: str, reason: str) -> HeldHalts:
 
 
 def set_danger(home: Path, config: Config, level: int, fields: Mapping[str, str], account: str) -> HeldHalts:
-    """Sets the danger level of a subject at the gateway of `account`, "": at each, and returns the halts there. level 0
-    lifts it. Raises a gateway's refusal, after all were asked; UsageError if none had it to lift."""
+    """Sets the danger level of a subject at the gateway of `account`, "": at each, and returns the halts there. level:
+    0 lifts it. Raises a gateway's refusal, after all were asked; UsageError if there was none to lift."""
     named = [(Scope(name), fields[name]) for name in ("symbol", "strategy") if fields.get(name)]
     if len(named) > 1:
-        raise UsageError("a level is of one of symbol and strategy", location="halts level")
+        raise UsageError("a danger level takes a symbol or a strategy, not both", location="halts level")
     scope, subject = named[0] if named else (None, "")
     if account and account not in config.accounts:
         raise UsageError(f"no account {account[:80]!r}, but {', '.join(config.accounts)}", location="halts level")
@@ -107,13 +109,13 @@ def set_danger(home: Path, config: Config, level: int, fields: Mapping[str, str]
         return True
 
     if not _at_each([account] if account else config.accounts, do):
-        raise UsageError("no danger level of it is set", location="halts level", todo="onetape halts lists them")
+        raise UsageError("no danger level is set there", location="halts level", todo="onetape halts lists them")
     return halts(home, config)
 
 
 def past_halts(home: Path, config: Config) -> list[dict[str, Any]]:
-    """Returns each begin and lift of a halt, from the gateways' tapes, the oldest first; `ts` ns UTC, `event` begun or
-    lifted, with its `actor` and `reason`. A halt with an end that was not lifted ended at `until`."""
+    """Returns the begins and lifts of halts, from the gateways' tapes, the oldest first; `ts` ns UTC, `event` begun or
+    lifted, `actor`, `reason`. A halt that has an `until` and was not lifted ended then."""
     rows = []
     for account in config.accounts:
         begun: dict[str, dict[str, Any]] = {}
@@ -131,9 +133,9 @@ def past_halts(home: Path, config: Config) -> list[dict[str, Any]]:
 
 
 def _at_each(accounts: Iterable[str], do: Callable[[str], bool]) -> bool:
-    """Executes `do` at each gateway; returns whether one has acted, whatever another refuses. do: returns False if
-    there was nothing to do. Raises a gateway's refusal, but BadConfig (it does not have the subject) only if no other
-    has acted."""
+    """Executes `do` at each gateway, also after one refuses; returns whether one has acted. do: returns False if there
+    was nothing to do. Raises a gateway's refusal; BadConfig (the gateway does not have the subject) only if none has
+    acted."""
     failed: OnetapeError | None = None
     lacking: BadConfig | None = None
     done = False
@@ -152,15 +154,15 @@ def _at_each(accounts: Iterable[str], do: Callable[[str], bool]) -> bool:
 
 
 def _done(command: PastCommand, account: str, begun: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:
-    """Returns the halt that a gateway has begun or lifted before it was killed without a reply: its next incarnation
-    has done it. begun: by id; None: it is no longer on the tape."""
+    """Returns the halt of a command that a gateway took before it was killed without a reply: its next incarnation has
+    carried it out. begun: halts by id. None: the halt is no longer on the tape."""
     if command.command != "halt":
         return begun.get(str(command.fields["id"]))
     return halt_of(command.fields, actor=command.actor, account=account, time=command.time).as_json()
 
 
 def _answer(home: Path, account: str, command: str, fields: dict[str, Any]) -> Any:
-    """Sends a command to a gateway and returns its result. Raises its refusal, ProcessDown if there is none."""
+    """Sends a command to a gateway and returns its result. Raises the gateway's refusal, ProcessDown if none runs."""
     (reply,) = send_command(home, f"gateway:{account}", command, fields, uuid.uuid4().hex)
     if (error := reply["error"]) is not None:
         raise BY_CODE.get(error["code"], PermissionDenied)(error["message"], location=f"gateway:{account}")

@@ -27,7 +27,7 @@ class Asks(Protocol):
 
 @contextmanager
 def starting(home: Path, account: str) -> Iterator[None]:
-    """Locks the start of an account's gateway for one process at a time; the lock ends with its holder."""
+    """Lets one process at a time start an account's gateway; the lock ends with its holder."""
     path = gateway_socket(home, account).with_suffix(".lock")
     private_folder(path.parent)
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -46,7 +46,7 @@ def check_followed(client: Asks, symbols: Sequence[str]) -> None:
         raise BadConfig(
             f"the account's gateway runs, and does not follow {', '.join(missing)}",
             location="--live",
-            todo=f"it follows {', '.join(followed)}; stop who uses it, or trade these",
+            todo=f"it follows {', '.join(followed)}: trade these, or stop the robots that use it",
         )
 
 
@@ -57,7 +57,9 @@ def wait_for_others(client: Asks) -> None:
         while others := client.ask("status")["robots"]:
             if not said:
                 said = True
-                sys.stderr.write(f"{others} more on this gateway: it stays until they have left (Ctrl-C ends it now)\n")
+                sys.stderr.write(
+                    f"{others} more robots on this gateway: it runs until they have left (Ctrl-C ends it now)\n"
+                )
             time.sleep(LOOK_S)
     except (KeyboardInterrupt, ProcessDown):
         return

@@ -31,8 +31,8 @@ from onetape.tape.recovered_instruments import preamble_of, recovered_instrument
 
 __all__ = ["StreamTape"]
 
-SYMBOLS_MAX: Final = 4096  # of one feed: a limit for publishers that invent names
-DECIMALS: Final = 8  # of an unknown symbol: fine enough for any, and 64 bits hold it
+SYMBOLS_MAX: Final = 4096  # symbols of one feed: a limit for publishers that invent names
+DECIMALS: Final = 8  # decimals of an unknown symbol: fine enough for any, and 64 bits hold its numbers
 INT64_MAX: Final = 2**63 - 1
 _WARNED: Final = ("lost", "stale", "gap")
 

@@ -35,7 +35,7 @@ __all__ = ["Klines"]
 
 WINDOW: Final = 45  # bars requested again each time
 GAP_MAX: Final = 2000  # bars filled after an outage: as many as a book remembers (BarBook::bars_max)
-GRACE: Final = 3 * SECOND  # after its end, for the stream to send a bar, and the venue to finish it
+GRACE: Final = 3 * SECOND  # wait after a bar's end, for the stream to send it and the venue to finish it
 MARKED: Final = 5 * MINUTE  # end of its own tape in which a restart finds the last `answered` mark
 LOOK_S: Final = 0.25  # interval of reading its own tape, so that there is never much to read
 RETRY_S: Final = 2.0  # after an unanswered request
@@ -66,7 +66,7 @@ class Klines:
         past = line.venue.past
         for period in periods:
             if past is None or period not in past.intervals:
-                raise NotAvailable(f"bars of {format_duration(period)} of this venue", location="klines")
+                raise NotAvailable(f"bars of {format_duration(period)} at this venue", location="klines")
         assert past is not None
         self._line, self._past, self._writer = line, past, writer
         self._tape, self._reader = tape, JournalReader(tape)
@@ -137,7 +137,7 @@ class Klines:
         self._writer.append("health", msgspec.msgpack.encode(record), time=time.time_ns())
 
     def _answered_until(self, key: tuple[int, int]) -> int | None:
-        """Returns the end of the complete bars, None: no answer so far, and no bars on the tape."""
+        """Returns the end of the complete bars; None: no answer so far, and no bars on the tape."""
         return self._answered.get(key, self._until if key in self._on_tape else None)
 
     def _next_in(self) -> float:

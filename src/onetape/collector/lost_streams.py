@@ -32,8 +32,8 @@ class LostStreams:
         self._incarnation: Incarnation | None = None
 
     def look(self) -> int:
-        """Returns since when all of them are failing, ns UTC, the same for all callers; 0: one is not, or there is no
-        hub."""
+        """Returns since when all streams of the venue are failing, ns UTC, the same for all callers; 0: one is not, or
+        there is no hub."""
         try:
             if self._reader is not None and self._reader.is_gone:
                 self.close()

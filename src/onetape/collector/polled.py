@@ -39,7 +39,7 @@ __all__ = ["PAST_MAX", "News", "Past", "Polled", "Schedule", "Signatures", "Take
 ANSWER_S: Final = 20.0
 PAST_MAX: Final = 20_000  # frames of its own tape in which a feed looks for earlier messages
 SUMMARY_CHARS: Final = 4_000
-STAMP: Final = "X-Onetape-Time"  # ms since 1970
+STAMP: Final = "X-Onetape-Time"  # header with the time of sending, ms since 1970
 SIGNATURE: Final = "X-Onetape-Signature"
 STAMP_FORM: Final = re.compile(r"[0-9]{13}")
 WAKE_S: Final = 1.0  # a set clock is noticed within this time
@@ -247,8 +247,8 @@ class Signatures:
             return f"{SIGNATURE} is not HMAC-SHA256 of TIME.TOPIC.BODY, in hex"
         sent, now = int(stamp) * MS, self._clock()
         if abs(sent - now) > self._window or sent < self._began:
-            return f"{STAMP} is not of now: {(sent - now) / SECOND:.1f} s from the time here"
-        return "it was taken before" if signature in self._taken else ""
+            return f"{STAMP} is {(sent - now) / SECOND:+.1f} s from this machine's time"
+        return "it was accepted before" if signature in self._taken else ""
 
     def took(self, headers: Mapping[str, str]) -> None:
         """Remembers a message for as long as its time is in the window."""
@@ -265,7 +265,7 @@ class Schedule(_NoTopics):
     def __init__(self, options: CollectorOptions, takes: Takes, past: Past) -> None:
         rows = read_events([Path(options.address)], zone=options.zone, ahead_ns=options.ahead_ns)
         if not rows:
-            raise BadConfig("no rows", location=options.address, todo="write one a line, with a header")
+            raise BadConfig("no rows", location=options.address, todo="write a header, then one event per line")
         self._takes, self._topic = takes, _topic(options)
         # By time and content of published events: an edited table only publishes what is new.
         done = {(each["ts_event"], _without_time(each["data"])) for each in past.events}

@@ -32,7 +32,7 @@ __all__ = ["Poller", "leases_file"]
 
 UNDER_WAY_MAX: Final = 12  # unanswered requests: the line has 16 connections
 RENEW_S: Final = 1.0
-TURN_S: Final = 0.02  # wait while no turn is free
+TURN_S: Final = 0.02  # wait before the next try while no request may be sent
 LOOK_S: Final = 1.0
 
 

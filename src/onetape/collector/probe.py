@@ -30,7 +30,7 @@ __all__ = ["Probe", "probe"]
 
 TIME_EVERY_S: Final = 0.25
 HEARD_S: Final = 20.0  # longest wait for messages of the streams
-_FEW: Final = 3  # updates: below it no interval is reported
+_FEW: Final = 3  # with fewer updates no interval is reported
 
 
 @dataclass(slots=True)
@@ -101,7 +101,7 @@ async def _measure(
             if following.done():
                 following.result()
             if time.monotonic() > heard_until:
-                raise VenueUnavailable("its streams say nothing", location=options.ws)
+                raise VenueUnavailable("the venue's streams sent nothing", location=options.ws)
             await asyncio.sleep(TIME_EVERY_S)
         begin, ends = time.time_ns(), time.monotonic() + seconds
         while (left := ends - time.monotonic()) > 0:

@@ -161,11 +161,13 @@ def _check(out: Path, process: str) -> None:
     if not out.exists():
         return
     if not is_tape(out):
-        raise BadInput("no tape", location=str(out), todo="choose another --out")
+        raise BadInput("it is not a tape", location=str(out), todo="choose another --out")
     with JournalReader(out) as reader:
         if reader.process != process:
             what = reader.process or "something else"
-            raise BadInput(f"the tape is of {what}, not of {process}", location=str(out), todo="choose another --out")
+            raise BadInput(
+                f"the tape was written by {what}, not by {process}", location=str(out), todo="choose another --out"
+            )
 
 
 def _size(out: Path) -> int:

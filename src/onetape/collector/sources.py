@@ -27,8 +27,8 @@ __all__ = ["Line", "line_of"]
 
 STEADY_S: Final = 10.0  # a connection that lasted this long did not fail
 CONNECT_S: Final = 5.0
-SILENCE_S: Final = 5.0  # until a silent peer gets a ping
-ROOM: Final = 4  # a message may be this many times too long before the connection is dropped for it
+SILENCE_S: Final = 5.0  # silence after which a peer gets a ping
+ROOM: Final = 4  # a message longer than this multiple of the limit drops the connection
 BURST: Final = 256  # messages per turn of the loop
 WAITING_MAX: Final = 100_000  # messages queued in the library
 
@@ -142,7 +142,7 @@ class _ZeroMq:
             elif event_["event"] == zmq.EVENT_DISCONNECTED:
                 self._takes.closed("disconnected")
             else:
-                self._takes.closed("nobody answers")
+                self._takes.closed("no answer from its address")
 
     def _read(self) -> None:
         zmq, takes = self._zmq, self._takes

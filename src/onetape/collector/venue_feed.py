@@ -51,7 +51,7 @@ TICK_S: Final = 0.02
 HOT_S: Final = 1.0  # between two checks of a condition
 SNAPSHOTS_S: Final = 10.0  # between two snapshots of each book on the tape, for readers that begin there
 SHOWN_S: Final = 1.0  # between two progress marks on the tape
-KLINES_SHARE: Final = 0.5  # of the request budget, while streams bring the rest
+KLINES_SHARE: Final = 0.5  # share of the request budget for bars, while streams bring the rest
 KLINES_SHARE_POLLED: Final = 0.1
 GOING: Final = (DELISTED, DROPPED)
 HEARD_S: Final = 10.0  # longest wait for the first message of a replacing connection
@@ -255,7 +255,7 @@ class VenueFeed:
                     poller.set_hot(found)
                 if is_stale != (now - looked > BUSY_FOR):
                     is_stale = not is_stale
-                    state = "stale: nobody is asked about more often" if is_stale else "fresh"
+                    state = "stale: no symbol is polled more often" if is_stale else "fresh"
                     self.tape.say(HealthOut("hot", self.options.name, state, "warning" if is_stale else "info"))
                 await asyncio.sleep(HOT_S)
         finally:
@@ -302,7 +302,7 @@ class VenueFeed:
             if status == 200:
                 return dict(self.venue.polls.turnovers(body))
         if not self.universe.listings:
-            raise VenueUnavailable("nobody says what is traded", location=self.options.rest)
+            raise VenueUnavailable("the venue does not report turnovers", location=self.options.rest)
         return {}
 
     async def _apply(self, changes: Sequence[Change]) -> None:

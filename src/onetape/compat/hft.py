@@ -1,4 +1,4 @@
-"""Replace the module that scripts import as `hft` or `hftpy`: use `from onetape.compat import hft` instead.
+"""Replacement for the modules `hft` and `hftpy`: write `from onetape.compat import hft` in such scripts.
 
 quote = hft.getSingleQuoteCurrency("kraken", hft.DataType.BALANCE, "usd")
     quote.mid, quote.timestamp, quote.localTimestamp        # a balance as double, times in us UTC
@@ -7,8 +7,8 @@ quote = hft.getSingleQuoteCurrency("kraken", hft.DataType.BALANCE, "usd")
     commands.start()
     await commands.send_command("kraken_gateway", hft.KRAKEN_STRATEGY_BALANCE_CMD, {...})
 
-Exchange and currency are texts or members of an enumeration, in any case of letters. A balance without
-a live source raises an error, where the original returns an old one.
+Exchange and currency are texts or members of an enumeration, in any case of letters. A balance without a live source
+raises an error; the original returned an old balance.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Exchange(StrEnum):
 
 
 class Currency(StrEnum):
-    """Usual currencies; others are given as text."""
+    """Common currencies; write others as text."""
 
     BNB = "bnb"
     BTC = "btc"
@@ -88,6 +88,8 @@ def getSingleQuoteCurrency(exchange: str | Enum, data: DataType, currency: str |
     """Returns the total of a currency on the exchange's only account. Raises as `accounts.get_balance`, NotAvailable
     for other data types."""
     if data is not DataType.BALANCE:
-        raise NotAvailable(f"no quotes of {data}", location="getSingleQuoteCurrency", todo="DataType.BALANCE")
+        raise NotAvailable(
+            f"quotes of {data} are not supported", location="getSingleQuoteCurrency", todo="DataType.BALANCE"
+        )
     quote = get_balance(exchange, currency)
     return SingleQuote(quote.timestamp, quote.local_timestamp, float(quote.mid))

@@ -60,7 +60,7 @@ async def _reconciled(commands: IPCCommandSystem, account: str, within_s: float)
     answer = await commands.send_command(target, "reconcile", {"within_ms": REUSED_MS}, timeout=within_s)
     while answer.error is None:
         if (left := until - time.monotonic()) <= 0:
-            return f"{ServiceTimeout.code} {target} has not heard all of its venue within {within_s:g} s"
+            return f"{ServiceTimeout.code} {target} has not finished comparing with its venue within {within_s:g} s"
         answer = await commands.send_command(target, "reconciled", {}, timeout=left)
         if answer.error is None and answer.result["reconciled"]:
             return int(answer.result["age_ms"])

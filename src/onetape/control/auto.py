@@ -35,7 +35,7 @@ from onetape.web.tokens import AUTO
 __all__ = ["Automatic"]
 
 SHOWN_MAX: Final = 100  # decisions in an answer
-LATE: Final = 10 * SECOND  # an operation decided longer ago, and not begun, is not begun any more
+LATE: Final = 10 * SECOND  # an operation decided longer ago is not begun any more
 
 
 class Automatic:
@@ -104,7 +104,7 @@ class Automatic:
             self._views.legs(symbol, request.accounts)  # raises for invalid accounts
             settings_of(request)
         elif pair is None:
-            raise BadInput(f"{symbol} is not held automatically", location="symbol", todo="GET /delta/auto")
+            raise BadInput(f"automatic mode is off for {symbol}", location="symbol", todo="GET /delta/auto")
         else:
             request = msgspec.structs.replace(self._requests[symbol], enabled=False)
         now = self._now()
@@ -236,7 +236,7 @@ class Automatic:
     # --- the tape -----------------------------------------------------------------------------------------------------
 
     def _write(self, symbol: str) -> None:
-        """Writes new decisions, and earlier ones whose count has grown."""
+        """Writes new decisions to the tape, and earlier ones whose count has grown."""
         written, kept = self._written.get(symbol, {}), self._pairs[symbol].records
         self._written[symbol] = {each.at: written[each.at] for each in kept if each.at in written}
         for each in kept:
@@ -294,7 +294,7 @@ def settings_of(request: DeltaAuto) -> AutoSettings:
         ("transfers", request.transfers, "keepMargin", request.keep_margin),
     ):
         if is_said and not is_there:
-            raise BadInput("nothing uses it", location=name, todo=f"say {needed}, too")
+            raise BadInput(f"it has no effect without {needed}", location=name, todo=f"set {needed}, too")
     for name, most in (("maxCost", request.max_cost), ("maxRebalanceAmount", request.max_rebalance_amount)):
         if most and not number(most):  # 0 would mean no limit
             raise BadInput(

@@ -15,8 +15,8 @@ __all__ = ["Call", "Handler"]
 @dataclass(slots=True)
 class Call:
     """One call as passed to its handler. id: of the request, X-Request-Id. path: values of its path's {} parts.
-    request: of the route's type, parsed and checked. operation: its id, "": none. via: the program acting for the
-    token's owner, as it names itself."""
+    request: of the route's type, parsed and checked. operation: its id, "": none. via: the name of a program
+    that acts for the token's owner, as it names itself."""
 
     id: str
     address: str

@@ -52,7 +52,7 @@ RETRY_S: Final = 30.0  # a killed process is back by then
 PAUSE_S: Final = 0.2
 
 
-class Refusal(Exception):  # noqa: N818 - it is called as what it holds
+class Refusal(Exception):  # noqa: N818 - named by its content
     """The whole answer of a refused call. status: HTTP status; answer: its JSON, including anything done before the
     refusal."""
 
@@ -239,9 +239,9 @@ class _Client(ABC):
     def _down(self, error: OSError, send: _Send, *, was_sent: bool) -> OnetapeError:
         what = (error.strerror or str(error) or type(error).__name__).lower()
         if was_sent and (key := send.headers.get("Idempotency-Key")):
-            todo = f"ask again with --id {key}: it acts once, and is answered"
+            todo = f"repeat it with --id {key}: it is carried out once, and the answer comes"
             return ServiceTimeout(
-                f"sent and not answered, its outcome is not known: {what}", location=self._url.geturl(), todo=todo
+                f"sent and not answered, so its outcome is not known: {what}", location=self._url.geturl(), todo=todo
             )
         return ProcessDown(f"the control plane does not answer: {what}", location=self._url.geturl(), todo="onetape up")
 
@@ -252,7 +252,7 @@ class _Client(ABC):
             said = msgspec.json.decode(answer.body, type=dict[str, Any])
             code, what, todo = said["code"], str(said["error"]), str(said.get("solution") or "")
         except (msgspec.MsgspecError, UnicodeDecodeError, KeyError):
-            what = f"something else than a control plane answers there: HTTP {answer.status}"
+            what = f"what answers at this address is no control plane: HTTP {answer.status}"
             return ProcessDown(what, location=self._url.geturl()), None
         place = ", ".join(str(said[name]) for name in ("location", "operationId") if said.get(name))
         error = BY_CODE.get(code, OnetapeError)(what, location=place, todo=todo)
@@ -271,7 +271,9 @@ def _decoded(body: bytes, reply: Any) -> Any:
     try:
         return from_json(body, reply)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise InvariantViolation(f"an answer of another form: {error}", location="the control plane") from error
+        raise InvariantViolation(
+            f"an answer that the client cannot read: {error}", location="the control plane"
+        ) from error
 
 
 class ControlClient(_Client):

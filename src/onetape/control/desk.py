@@ -72,15 +72,15 @@ from onetape.web.refusals import NotServed
 
 __all__ = ["Desk", "Gate", "LegSource", "Tape"]
 
-CONTROL_WITHIN: Final = 30 * SECOND  # of a delta control, which has no time limit of its own
+CONTROL_WITHIN: Final = 30 * SECOND  # time limit of a delta control, whose request has none
 TRADES_WITHIN: Final = 5 * MINUTE  # history of a market whose volume an algorithm follows
-CONTROL_SLIPPAGE: Final = Decimal("0.005")  # nor a slippage: the default of a hedge
+CONTROL_SLIPPAGE: Final = Decimal("0.005")  # slippage of a delta control, whose request has none: a hedge's default
 DRY_RUN_WITHIN_S: Final = 2.0
-READY_WITHIN_S: Final = 10.0  # for accounts whose margin has moved, and whose gateway may have restarted meanwhile
-END_WITHIN_S: Final = 10.0  # until the call that ends an operation returns with orders still open
+READY_WITHIN_S: Final = 10.0  # longest wait for accounts whose margin has moved: a gateway may have restarted
+END_WITHIN_S: Final = 10.0  # after which the call that ends an operation returns though orders are still open
 ENDED_MAX: Final = 1000  # sagas whose outcome a repeated call still returns
 REPLANS_MAX: Final = 4 + BANDS_MAX  # while gateways refuse legs
-RETRY_S: Final = (1.0, 60.0)  # until a saga stopped by a fault resumes, doubled
+RETRY_S: Final = (1.0, 60.0)  # shortest and longest wait before a saga stopped by a fault resumes; doubled each time
 _ZERO: Final = Decimal(0)
 
 
@@ -402,12 +402,12 @@ class Desk:
         base = next(iter(self._views.symbols().on(call.symbol, call.accounts).values())).base
         lock = self._locks.setdefault(base, asyncio.Lock())
         if lock.locked() and on_busy == "refuse":
-            raise DuplicateCommand(f"another operation is on {base}", todo="wait for its end, or say onBusy=wait")
+            raise DuplicateCommand(f"another operation is on {base}", todo="wait for its end, or set onBusy=wait")
         try:
             async with asyncio.timeout(max(call.begun + within - self.now(), 0) / SECOND):
                 await lock.acquire()
         except TimeoutError:
-            what = f"another operation was on {base} for all of the {within / SECOND:g} s"
+            what = f"another operation ran on {base} for the whole {within / SECOND:g} s"
             raise DuplicateCommand(what, todo="nothing was sent: wait for its end, then call again") from None
         try:
             yield lock
@@ -599,10 +599,8 @@ class Desk:
         since = begun // MINUTE * MINUTE - TRADES_WITHIN
         for leg in [plan.legs[n] for n in plan.leading] if work.participation else []:
             if self._views.traded(leg.account, leg.symbol, since) is None:
-                what = (
-                    f"nothing says what the market of {leg.symbol} trades: no trade for {TRADES_WITHIN // MINUTE} min"
-                )
-                errors.append(MarketDataUnavailable(what, location=leg.account, todo="say another algo"))
+                what = f"the traded volume of {leg.symbol} is unknown: no trade for {TRADES_WITHIN // MINUTE} min"
+                errors.append(MarketDataUnavailable(what, location=leg.account, todo="set another algo"))
         return errors
 
     def _legs(self, symbol: str, accounts: Sequence[str]) -> list[LegView]:
@@ -689,7 +687,7 @@ def work_of(request: Worked, begun: int, now: int | None = None) -> Work | None:
     now, timeout = now or begun, time_of(request)
     until = min(now + made.until, begun + timeout - min(timeout - made.until, SECOND))
     if until <= now:
-        raise ServiceTimeout("its turn came too late to be worked", todo="nothing was sent: call again")
+        raise ServiceTimeout("the operation began too late for its algorithm", todo="nothing was sent: call again")
     return msgspec.structs.replace(made, until=until)
 
 
@@ -697,26 +695,32 @@ def _work_of(request: Worked) -> Work | None:
     """Returns the work with its duration, ns."""
     span, timeout, profile = request.work_for, time_of(request) // MS, tuple(request.profile)
     if profile and (request.algo != "vwap" or not any(profile)):
-        raise BadInput("a profile is of vwap, and has volumes above 0", location="profile", todo="say algo vwap")
+        raise BadInput("a profile needs algo vwap, and a volume above 0", location="profile", todo="set algo to vwap")
     share = request.participation
     if request.algo == "pov" and share is None:
-        raise BadInput("pov goes by its share of what trades", location="participation", todo="say it: 0.1 is a tenth")
+        raise BadInput(
+            "pov needs its share of the traded volume", location="participation", todo="set it: 0.1 is a tenth"
+        )
     if share is not None and request.algo not in ("pov", *SCHEDULED):
-        raise BadInput(f"a participation is of pov, {', '.join(SCHEDULED)}", location="participation")
+        raise BadInput(f"a participation needs algo pov, {', '.join(SCHEDULED)}", location="participation")
     if request.algo == "vwap" and not profile:
-        raise BadInput("vwap goes by volumes", location="profile", todo="say them, or algo twap or pov")
+        raise BadInput("vwap needs a profile of volumes", location="profile", todo="set it, or algo to twap or pov")
     if isinstance(request, HedgeExecute) and request.maker_first:
         if request.algo != "touch" or span or request.clip is not None:
-            raise BadInput("makerFirst is algo peg for that time", location="makerFirst", todo="say algo and workFor")
+            raise BadInput(
+                "makerFirst means algo peg for that time", location="makerFirst", todo="set algo and workFor alone"
+            )
         return Work("peg", min(request.maker_first, timeout) * MS)
     if request.algo == "touch":
         if span or request.clip is not None:
-            raise BadInput("nothing works for a time", location="workFor" if span else "clip", todo="say algo, too")
+            raise BadInput(
+                "it has no effect with algo touch", location="workFor" if span else "clip", todo="set algo, too"
+            )
         return None
     if not 0 < span < timeout:
         raise BadInput(f"workFor is from 1 to below the timeout of {timeout} ms, not {span}", location="workFor")
     if request.algo == "iceberg" and request.clip is None:
-        raise BadInput("iceberg shows one clip at a time", location="clip", todo="say clip, base of one order")
+        raise BadInput("iceberg needs the size of its clips", location="clip", todo="set clip: base of one order")
     if request.clip is not None and isinstance(request, HedgeExecute):
         _raise_first(_clips(request.hedge_amount, request.clip, span * MS))
     return Work(request.algo, span * MS, number(request.clip or 0), profile, share or 0.0)
@@ -726,7 +730,11 @@ def _clips(amount: float, clip: float, span: int) -> list[OnetapeError]:
     """Returns why an amount cannot be worked in clips within `span` ns."""
     if amount / clip <= (most := max(span // PACE, 1)):
         return []
-    return [BadInput(f"{span // MS} ms are at most {most} orders of a clip", location="clip", todo="say a larger one")]
+    return [
+        BadInput(
+            f"{span // MS} ms have time for at most {most} orders of one clip", location="clip", todo="set a larger one"
+        )
+    ]
 
 
 def _unborne(plan: Plan, views: Sequence[LegView], kind: type[OnetapeError]) -> OnetapeError:
@@ -735,7 +743,7 @@ def _unborne(plan: Plan, views: Sequence[LegView], kind: type[OnetapeError]) -> 
     # An account that is fit and has money is refused because of its market.
     if all(not middle(each) or (each.refusal and not each.unfit and each.equity) for each in views):
         return MarketDataUnavailable(f"no account has a market: {whys}")
-    return kind(f"{plan.missing:+.12g} of {plan.change + plan.missing:+.12g} finds no account: {whys or 'too little'}")
+    return kind(f"{plan.missing:+.12g} of {plan.change + plan.missing:+.12g} fits no account: {whys or 'too small'}")
 
 
 def _unjudged(view: LegView) -> str:

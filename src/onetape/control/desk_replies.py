@@ -52,7 +52,7 @@ __all__ = [
 ]
 
 TINY: Final = Decimal("1e-9")
-TIME_OVER: Final = "its time was over"  # if there is no other reason
+TIME_OVER: Final = "its time limit was reached"  # if there is no other reason
 _ZERO: Final = Decimal(0)
 
 Checks = Mapping[Leg, list[dict[str, Any]]]
@@ -185,13 +185,13 @@ def _words(outcome: Outcome, saga: Saga) -> str:
         going = "" if outcome.is_over else ", and is still being traded"
         parts.append(f"{outcome.naked:+f} is naked{going}")
     elif not outcome.is_over:
-        parts.append("what became of an order is not known yet: the operation goes on")
+        parts.append("an order's outcome is not known yet: the operation goes on")
     parts += [outcome.why] if outcome.why and outcome.status != "completed" else []
     parts += [
         f"{account} holds {there:f}, by its fills it would be {expected:f}"
         for account, (expected, there) in outcome.differs.items()
     ]
-    parts += [f"what {account} holds is not known" for account in outcome.unknown]
+    parts += [f"the position of {account} is not known" for account in outcome.unknown]
     parts += saga.unpriced
     return "; ".join(parts)
 
@@ -363,7 +363,7 @@ def rebalance_reply(
             problem = HedgeFailed(f"{done}: {words or TIME_OVER}")
         off = [f"{name} is at {used:.4g}" for name, used in now_of.items() if not is_within(used)]
         left = f"outside the tolerance stay: {', '.join(off)}" if off else ""
-        unknown = [f"what {name} uses now is not known: {why}" for name, why in came.unknown.items()]
+        unknown = [f"the utilisation of {name} is not known: {why}" for name, why in came.unknown.items()]
         if unknown and problem is None:
             problem = ProxyFailed("; ".join(unknown))
         reason = "; ".join(filter(None, (words, left, *unknown)))

@@ -21,8 +21,8 @@ from onetape.venues.adapter import adapter_of
 __all__ = ["MarginMoves", "Way"]
 
 SEND_WITHIN_S: Final = 1.0
-EVERY_S: Final = (0.05, 5.0)  # checks of a transfer, the time between them doubled
-WAYS_FOR: Final = 60 * SECOND  # validity of the gateways' reports on ways
+EVERY_S: Final = (0.05, 5.0)  # shortest and longest wait between checks of a transfer; doubled each time
+WAYS_FOR: Final = 60 * SECOND  # how long the gateways' reports on ways are valid
 STRANDED_EVERY_S: Final = 10.0
 KEPT_MAX: Final = 1000  # operations whose moves a repeated call still returns
 _LEAST: Final = "0.00000001"  # in any currency: a check needs an amount
@@ -68,8 +68,8 @@ class MarginMoves:
     # --- ways -------------------------------------------------------------------------------------
 
     async def ways(self, views: Sequence[LegView]) -> list[Way]:
-        """Returns the way from each account to each other one, by the gateways' refusals. A way with a move under way
-        is not available to another one."""
+        """Returns the way from each account to each other one, as far as the gateways refuse none of its steps. A way
+        with a move under way is not available."""
         return [await self._way(a, b) for a in views for b in views if a.account != b.account]
 
     async def _way(self, source: LegView, target: LegView) -> Way:
@@ -77,7 +77,7 @@ class MarginMoves:
         if currency != target.instrument.settle:
             return Way(*key, why=f"{NotAvailable.name}: they settle in different currencies")
         if source.venue != target.venue:
-            return Way(*key, why=f"{NotAvailable.name}: another venue gets money by the operator's own word only")
+            return Way(*key, why=f"{NotAvailable.name}: only the operator may move money to another venue")
         if any((each.margin.source, each.margin.target) == key for each in self.under_way):
             return Way(*key, why="a transfer is under way on it")
         at, found = self._ways.get(key, (0, Way(*key)))
@@ -157,7 +157,7 @@ class MarginMoves:
         except (OnetapeError, OSError) as error:  # nothing has been sent: those on the tape end
             self._keep(operation, written)
             for move in written:
-                self._follow(move, f"its operation has not begun: {error}")
+                self._follow(move, f"its operation could not begin: {error}")
             raise
         self._keep(operation, moves)
         for move in moves:

@@ -79,7 +79,9 @@ class Tools:
         if plan_id is None:
             return await self._plan(route, fields)
         if has_mode:
-            raise BadInput(f"{PLAN_ID} is what says that it trades", location="dryRun", todo="leave dryRun out")
+            raise BadInput(
+                f"a call with {PLAN_ID} trades, so dryRun contradicts it", location="dryRun", todo="leave dryRun out"
+            )
         self._check_plan(name, fields, plan_id)
         # Repeated calls act once and return the same answer.
         try:
@@ -132,7 +134,7 @@ def _places(route: Route) -> list[str]:
 
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str) or not value:
-        raise BadInput("it is a text that is not empty", location=name)
+        raise BadInput("a text that is not empty is required", location=name)
     return value
 
 

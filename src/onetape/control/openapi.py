@@ -18,12 +18,12 @@ __all__ = ["DOCUMENT", "PAGE", "PAGE_POLICY", "document"]
 
 # Statuses of refusals, and when they occur.
 REFUSALS: Final = {
-    "400": "What is asked is not well-formed, or out of range.",
+    "400": "The request is not well-formed, or a value is out of range.",
     "401": "No token, or one that is not valid.",
-    "403": "A token without the scope, or a call from another's page.",
+    "403": "A token without the scope, or a call from a page of another site.",
     "404": "No such account or operation.",
-    "408": "The body did not come in time.",
-    "409": "The deviation is too large, the symbol is busy, the key was another request's, or a gateway refused.",
+    "408": "The body did not arrive in time.",
+    "409": "The deviation is too large, the symbol is busy, the key belongs to another request, or a gateway refused.",
     "413": "The body is too large.",
     "415": "The body is not application/json.",
     "423": "A critical alert, a halt or the kill switch blocks it.",
@@ -32,7 +32,7 @@ REFUSALS: Final = {
     "501": "Not available in this release.",
     "502": "A leg or a venue failed.",
     "503": "No market data, or a process does not run.",
-    "504": "Something took too long.",
+    "504": "A process or the operation took too long.",
 }
 _TEMPLATE: Final = "#/components/schemas/{name}"
 _SUB: Final = re.compile(r"{(\w+)}")

@@ -34,7 +34,7 @@ from onetape.web.refusals import NotServed
 __all__ = ["HISTORY_MAX", "Risk"]
 
 HISTORY_MAX: Final = 1000
-RETRY_S: Final = 5.0  # after a database did not answer
+RETRY_S: Final = 5.0  # wait after the database did not answer
 READ_EVERY_S: Final = 1.0  # the recorder writes as often
 ACK_WITHIN_S: Final = 5.0
 
@@ -153,7 +153,7 @@ class Risk:
         if not 1 <= limit <= HISTORY_MAX:
             raise BadInput(f"limit is 1 to {HISTORY_MAX}, not {limit}")
         if not self._url:
-            raise NotAvailable("nobody records the risk of accounts", todo="add [recorder]")
+            raise NotAvailable("the risk of accounts is not recorded", todo="add [recorder]")
         minutes, now = metadata.tables["record_equity"], metadata.tables["record_risk"]
         if (records := self._open()) is None:
             raise ProcessDown("the records' database does not answer", location="[recorder] url")

@@ -215,7 +215,7 @@ class SagaRun:
                     if order.state is OrderState.FILLED:
                         code, why = 0, ""
                     elif not why:
-                        why = BY_CODE[code].name if code in BY_CODE else "the rest was not to be had at its limit"
+                        why = BY_CODE[code].name if code in BY_CODE else "the market did not fill the rest at its limit"
                     self._do(self.saga.closed(number, self._fills(attempt), self._desk.now(), why=why, code=code))
                     return
                 if order is not None and order.filled and (fills := self._fills(attempt)).base != filled:
@@ -238,7 +238,7 @@ class SagaRun:
         existing order, which a cancel needs. Returns the refusal; "": none."""
         is_new = attempt.number > self._earlier and not attempt.rests_until  # a resting order takes no liquidity
         if is_new and (met := self._desk.met(self.saga.goal, attempt.leg)) is not None:
-            return SelfTrade.code, f"it would meet our own order {met.order} of {met.account} at {met.price}"
+            return SelfTrade.code, f"it would trade with our own order {met.order} of {met.account} at {met.price}"
         fields = {**order_fields(attempt.leg, rests=bool(attempt.rests_until)), "until_ns": attempt.until}
         answer = None
         while answer is None or answer.status == "timeout":

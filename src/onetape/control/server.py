@@ -40,7 +40,7 @@ __all__ = ["BODY_BYTES_MAX", "ControlServer"]
 
 BODY_BYTES_MAX: Final = 1 << 16
 BODY_S: Final = 10.0
-STOP_S: Final = 10.0  # for running calls when the process is to end
+STOP_S: Final = 10.0  # longest wait for running calls when the process ends
 TAPE_BYTES_PER_HOUR: Final = 64 << 20  # per caller, for calls that do not act: retention does not prune this tape
 LINES_PER_S: Final = 20  # in the log, and on the tape of calls that are no operations; the next frame counts the others
 MINUTE_S: Final = 60
@@ -118,7 +118,7 @@ class ControlServer:
             raise ProcessDown(
                 f"cannot listen on {section.host}:{section.port}: {error.strerror}",
                 location="[control] port",
-                todo="end who has it, or write another port",
+                todo="end the process that has it, or write another port",
             ) from error
         if local:
             with suppress(OSError):  # a machine may have no ::1
@@ -224,7 +224,7 @@ class ControlServer:
         self, call: Call, route: Route, handler: Handler, key: str | None, headers: dict[str, str]
     ) -> bytes:
         if key is not None and not _KEY.fullmatch(key):
-            raise BadInput("not 1 to 128 letters without spaces", location="Idempotency-Key")
+            raise BadInput("it is 1 to 128 letters without spaces", location="Idempotency-Key")
         wanted = Wanted(
             kind=KINDS.get(route.name, route.name.replace("_", "-")),
             name=route.name,
@@ -366,14 +366,16 @@ async def _request_of(request: web.BaseRequest, route: Route) -> Any:
 
 async def _body_of(request: web.BaseRequest) -> bytes:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise NotServed(415, "a packed body", "send it plain")
+        raise NotServed(415, "a compressed body", "send it without Content-Encoding")
     if (request.content_length or 0) > BODY_BYTES_MAX:
         raise _too_large()
     try:
         async with asyncio.timeout(BODY_S):
             body: bytes = await request.read()
     except TimeoutError:
-        raise NotServed(408, f"the body was not whole within {BODY_S:.0f} s", headers={"Connection": "close"}) from None
+        raise NotServed(
+            408, f"the body was not complete within {BODY_S:.0f} s", headers={"Connection": "close"}
+        ) from None
     except web.HTTPRequestEntityTooLarge:
         raise _too_large() from None
     if body and request.content_type != JSON_TYPE:

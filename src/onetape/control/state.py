@@ -85,8 +85,8 @@ class State:
         }
 
     def _refresh(self) -> None:
-        """Reads new data once for all calls that the loop has at hand. A call that comes after an answer was sent reads
-        again, so that it sees at least the state of that answer."""
+        """Reads new data once for all calls that are waiting in the loop. A call that comes after an answer was sent
+        reads again, so that it sees at least the state of that answer."""
         if not self._is_fresh:
             self.views.refresh()
             self._is_fresh = True

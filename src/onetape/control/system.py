@@ -162,7 +162,7 @@ class System:
         """Refuses new orders at all gateways and stops robots, whose orders are canceled; protective stops stay. Raises
         ServiceTimeout naming the processes that have not confirmed (gateways are sent it until they do); DiskFull for a
         stop that is done but not on the tape."""
-        reason = f"POST /system/stop by {call.actor}: {call.request.reason or 'no reason said'}"[:200]
+        reason = f"POST /system/stop by {call.actor}: {call.request.reason or 'no reason'}"[:200]
         killing = self._kill(call.operation, reason)
         full: DiskFull | None = None
         try:
@@ -181,10 +181,12 @@ class System:
         if failed:
             raise ServiceTimeout(
                 f"stopped, but {_listed(failed)}",
-                todo="a gateway is sent it until it has it; onetape status says how they are",
+                todo="the kill switch is sent to each gateway until it confirms; onetape status shows them",
             )
         if full is not None:
-            raise DiskFull(f"stopped, and not on the tape: {full.what}", todo="make room, then stop it once more")
+            raise DiskFull(
+                f"stopped, but not recorded on the tape: {full.what}", todo="make room, then stop it once more"
+            )
         return self._reply(call, "stopped")
 
     async def restart(self, call: Call) -> SystemReply:
@@ -253,7 +255,7 @@ class System:
                 self._kill(operation, self._reason, repeats=True)
             _raise_first(failed, "still stopped: ")
         if self._stopped not in ("", stopped):
-            raise BlockedByRiskAlert(f"begun anew, and stopped meanwhile, by {self._stopped}")
+            raise BlockedByRiskAlert(f"restarted, but stopped meanwhile by {self._stopped}")
         robots = self._ours([each for each in self._stopped_before if each not in self._gateways()])
         self._save("running", operation)
         sent = await self._send_each(robots, "start", f"{operation}.robots", ASK_WITHIN_S)

@@ -78,7 +78,7 @@ class Sessions:
             try:
                 self._sessions = from_json(self._path.read_bytes(), list[Session])
             except msgspec.MsgspecError:
-                todo = "remove it: everybody logs in anew"
+                todo = "remove it, and log in again"
                 raise BadConfig("not a file of sessions", location=str(self._path), todo=todo) from None
             self._seen = seen
         now = time.time_ns()

@@ -98,12 +98,12 @@ async def carry_out(doors: Doors, request: Mapping[str, Any], session: str) -> C
 async def _flattened(done: ByHand, symbol: str, account: str) -> dict[str, Any]:
     """Closes a symbol like `onetape flatten --symbol`, round by round. Raises the last round's refusal."""
     if not symbol:
-        raise BadInput("flatten is of one symbol", location="symbol", todo="the kill switch is of all of them")
+        raise BadInput("flatten needs a symbol", location="symbol", todo="name one; the kill switch stops all of them")
     await asyncio.get_running_loop().run_in_executor(None, done.flatten, symbol, account)
     if done.error is not None:
         raise done.error
     if done.value.get("left"):
-        raise OrderError("not all of it is closed: " + ", ".join(map(_left, done.value["left"])), todo="once more")
+        raise OrderError("not all of it is closed: " + ", ".join(map(_left, done.value["left"])), todo="flatten again")
     return done.value
 
 

@@ -79,7 +79,7 @@ class _Followed:
 
     @property
     def is_behind(self) -> bool:
-        """Tells whether it must begin anew: the journal was replaced, or has more new frames than a first look
+        """Returns whether reading must begin anew: the journal was replaced, or has more new frames than a first look
         reads."""
         return self.reader.is_gone or self.reader.last_sequence - self.reader.next_sequence > LOOKED_BACK
 

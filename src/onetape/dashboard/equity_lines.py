@@ -20,7 +20,7 @@ from onetape.store.records import Records, metadata
 
 __all__ = ["EquityLines", "thinned"]
 
-AT_ONCE: Final = 20_000  # rows, between which others may query the database
+AT_ONCE: Final = 20_000  # rows per read; between two reads others may query the database
 RECENT: Final = 2 * DAY  # older rows that arrive late are ignored
 LATE: Final = 10 * MINUTE  # all accounts have usually written a minute by then
 POINTS_MAX: Final = 600  # per line

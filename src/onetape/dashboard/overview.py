@@ -192,7 +192,9 @@ def _red(look: Look) -> list[dict[str, Any]]:
     found += [_line("WARN", "account", each.name, each.why, "system") for each in look.accounts if each.why]
     found += [_line("CRITICAL", "kill", name, f"kill switch: {why}", "guardian") for name, why in look.killed.items()]
     if not look.status.get("running"):
-        found.append(_line("CRITICAL", "supervisor", "supervisor", "nobody starts what ends", "system"))
+        found.append(
+            _line("CRITICAL", "supervisor", "supervisor", "no supervisor: ended processes stay down", "system")
+        )
     return sorted(found, key=lambda each: (_RANKS[each["severity"]], -(each["since"] or 0)))[:RED_MAX]
 
 

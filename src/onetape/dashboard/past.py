@@ -108,7 +108,7 @@ def _size(folder: Path) -> int:
     try:
         return sum(each.stat().st_size for each in (folder / "journal").glob("*.tape"))
     except OSError:
-        raise BadInput(f"the run {folder.name} changes or is gone", location="name", todo="once more") from None
+        raise BadInput(f"the run {folder.name} changes or is gone", location="name", todo="try again") from None
 
 
 class Past:

@@ -122,7 +122,7 @@ class DashboardServer:
             raise ProcessDown(
                 f"cannot listen on {host}:{ports[0]}: {error.strerror if error else 'no port'}",
                 location="[dashboard] port",
-                todo="end who has it, write another port, or none: the next free one is taken then",
+                todo="end the process that has it, write another port, or leave port out: then a free one is used",
             ) from error
         shown = f"[{host}]" if ":" in host else host
         self.address = f"{'https' if tls else 'http'}://{shown}:{self.port}"
@@ -188,7 +188,9 @@ class DashboardServer:
 
     async def _login(self, request: web.Request) -> web.StreamResponse:
         if "Sec-Purpose" in request.headers:
-            raise PermissionDenied("a look ahead logs nobody in", location="Sec-Purpose", todo="open the link")
+            raise PermissionDenied(
+                "a prefetch by the browser logs nobody in", location="Sec-Purpose", todo="open the link"
+            )
         if wait := self._logins.take(request.remote or ""):
             raise RateLimited("too many logins", todo=f"wait {wait:.1f} s")
         assert self._links is not None
@@ -261,7 +263,7 @@ class DashboardServer:
     async def _act(self, request: web.Request) -> web.StreamResponse:
         session = self._session(request)
         if session.read_only:
-            raise PermissionDenied("this page only looks", todo="[dashboard] read_only = false, or log in anew")
+            raise PermissionDenied("this page is read-only", todo="[dashboard] read_only = false, or log in again")
         if request.content_type != "application/json":
             raise BadInput(f"a body of type {request.content_type[:80]!r}", todo="Content-Type: application/json")
         try:
@@ -278,7 +280,7 @@ class DashboardServer:
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         session = self._session(request)
         if "Origin" not in request.headers:
-            raise PermissionDenied("a page says where it is from", location="Origin")
+            raise PermissionDenied("a page must send its origin", location="Origin")
         if len(self._broadcast.pages) >= PAGES_MAX:
             raise RateLimited(f"there are {PAGES_MAX} pages", todo="close one")
         socket = web.WebSocketResponse(

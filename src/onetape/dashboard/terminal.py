@@ -68,7 +68,7 @@ class Top:
             case "a" if self.alerts:
                 self._offered = [str(each["id"]) for each in self.alerts[:CHOICES]]
             case "a":
-                self.said = "no alert goes on that nobody has acknowledged"
+                self.said = "no open alert is left to acknowledge"
         return ""
 
     def _type(self, key: str) -> str:
@@ -88,7 +88,7 @@ class Top:
 
     def screen(self) -> Group:
         if self.view is None:
-            return Group(Text("reads ..."))
+            return Group(Text("reading ..."))
         view = self.view
         return Group(
             self._head(view),
@@ -244,7 +244,7 @@ async def _watch(reader: Reader) -> None:
 async def _act(top: Top, reader: Reader, action: str, draw: Callable[[], None]) -> None:
     """Sends an action as the operator, and shows its result."""
     send = reader.commands.send_command
-    top.said = "sends ..."
+    top.said = "sending ..."
     answers: list[CommandResult]
     if action == KILL:
         targets = [f"gateway:{name}" for name in reader.config.accounts]

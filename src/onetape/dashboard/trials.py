@@ -156,8 +156,8 @@ class Trials:
         return await (self._stop(fields) if command == "stop" else self._start(command, fields))
 
     async def _start(self, verb: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Begins one. fields: strategy and tapes of `trial_files`, params by name (of a sweep as its --param takes
-        values), cash, metric, name of the run."""
+        """Begins a backtest or a sweep. fields: strategy and tapes of `trial_files`, params by name (for a sweep in the
+        form of its --param), cash, metric, name of the run."""
         strategy, tapes, params = str(fields.get("strategy")), fields.get("tapes"), fields.get("params") or {}
         name = fields.get("run") or f"page-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
         await self.check_strategy(strategy)
@@ -166,11 +166,11 @@ class Trials:
             or not tapes
             or not set(map(str, tapes)) <= set((await self._files(()))["tapes"])
         ):
-            raise BadInput("tapes of the folder, one at least", location="tapes")
+            raise BadInput("at least one tape of the folder is required", location="tapes")
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise BadInput("a name has letters, digits, '.', '_' and '-'", location="run")
         if not isinstance(params, dict) or not all(_NAME.fullmatch(str(each)) for each in params):
-            raise BadInput("parameters are by name", location="params")
+            raise BadInput("params is a table of values by name", location="params")
         if any(each.is_running for each in self._trials):
             raise DuplicateCommand("one backtest or sweep at a time", location=name, todo="wait for it, or end it")
         call = [verb, strategy, "--data", *map(str, tapes), "--out", name]

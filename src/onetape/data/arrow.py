@@ -1,7 +1,7 @@
 """Read Arrow files (Feather) as rows of text, record batch by record batch.
 
-Needs the extra `research`. A batch is checked before it is expanded: its buffers give their expanded
-size, so that a small file cannot fill memory.
+Needs the extra `research`. A batch is checked before it is decompressed: its buffers state their decompressed size, so
+a small file cannot fill memory.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ MAGIC: Final = b"ARROW1"
 OLD_MAGIC: Final = b"FEA1"
 BATCH_BYTES_MAX: Final = 512 << 20
 _NO_TIME: Final = -(2**63)
-_BEGIN: Final = 8  # the magic, padded
+_BEGIN: Final = 8  # bytes of the padded magic
 
 
 class ArrowSource:
-    """An Arrow file's columns as comma-separated values, times and floats as in data frames."""
+    """An Arrow file's columns as comma-separated values; times and floats are written as those of data frames."""
 
     def __init__(self, source: Source) -> None:
         if not source.is_file_of(MAGIC):
@@ -66,13 +66,13 @@ class ArrowSource:
         raise BadInput("the file has no rows", location=self.name)
 
     def head(self, size: int = 1 << 16) -> bytes:
-        """Returns the first rows; only the header of an empty file."""
+        """Returns the first rows; of an empty file only the header."""
         for batch, _ in self.batches():
             return rows_of_batch(batch, self.name).text(0, 100, header=True)[:size]
         raise BadInput("the file has no rows", location=self.name)
 
     def batches(self) -> Iterator[tuple[Any, int]]:
-        """Yields (record batch, its bytes in the file)."""
+        """Yields (record batch, number of its bytes in the file)."""
         pa = _pyarrow()
         expanded = compressed = 0
         try:
@@ -80,7 +80,7 @@ class ArrowSource:
                 whole = file.read_buffer()
                 schema = pa.ipc.open_file(whole).schema
                 if len(set(schema.names)) < len(schema.names):
-                    raise ValueError("a column stands twice")
+                    raise ValueError("a column is there twice")
                 for begin, size in _blocks(memoryview(whole)):
                     message = pa.ipc.read_message(whole.slice(begin, size))
                     if message.type != "record batch":
@@ -163,7 +163,7 @@ class ArrowCells:
         for (cell, _), name in zip(types, names, strict=True):
             column = batch.column(name)
             if cell == "t":
-                # No time is the smallest number, as in numpy.
+                # A missing time is the smallest int64, as in numpy.
                 column = column.cast(pa.timestamp("ns", column.type.tz)).cast(pa.int64())
                 column = column.fill_null(_NO_TIME)
             rows[cell] = column.to_numpy(zero_copy_only=False)
@@ -171,10 +171,10 @@ class ArrowCells:
 
 
 def expanded_bytes(metadata: memoryview, body: memoryview) -> int:
-    """Returns the expanded size of a record batch's buffers: each compressed one begins with its size.
+    """Returns the decompressed size of a record batch's buffers in bytes: each compressed buffer begins with it.
 
-    Reads the message's flatbuffer (Arrow's Message.fbs: Message.header is a RecordBatch with length, nodes, buffers
-    and compression). Raises ValueError or struct.error for an invalid one.
+    Reads the message's flatbuffer (Arrow's Message.fbs: Message.header is a RecordBatch with length, nodes, buffers and
+    compression). Raises ValueError or struct.error for an invalid one.
     """
     message = _table(metadata, 0)
     header = _field(metadata, message, 2)
@@ -242,7 +242,7 @@ def _table(data: memoryview, at: int) -> int:
 
 
 def _field(data: memoryview, table: int, index: int) -> int | None:
-    """Returns the position of a field in a flatbuffer's table; None where it is absent."""
+    """Returns the byte position of a field in a flatbuffer's table; None if it is absent."""
     (back,) = struct.unpack_from("<i", data, table)
     vtable = table - back
     if vtable < 0:

@@ -1,8 +1,8 @@
 """Find the clock that the bars of a file follow, and so when each of them ends.
 
-A bar's row has its beginning. Bars by UTC are all equally long; those by a zone's clock are not: a day is
-23 or 25 hours long when clocks change, and its four hours from midnight are 3 or 5. The rows on either side
-of a change show which clock they follow; without a change, the hour at which they begin does.
+A row has the time at which its bar begins. Bars by UTC are all equally long; bars by a zone's clock are not: a day is
+23 or 25 hours long when clocks change, and its first four-hour bar 3 or 5. The rows on either side of a clock change
+show which clock the bars follow; without a change, the hour at which they begin does.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from onetape.model.time import DAY, HOUR, TIME_MIN
 
 ZoneTable = Sequence[tuple[int, int]]
 
-# Days of a period of this many calendar months, and the length that names it.
+# Calendar months of a period -> its least and most days, and the days that name it.
 _MONTHS: Final = {1: (28, 31, 31), 3: (90, 92, 92), 6: (181, 184, 184), 12: (365, 366, 365)}
 
 
 @dataclass(frozen=True, slots=True)
 class BarFacts:
-    """Facts on a source's bar stamps: the core's `bar_facts`."""
+    """What the core's `bar_facts` finds in a source's bar stamps."""
 
-    shifts: Mapping[tuple[int, int], int] = field(default_factory=dict)  # (step in UTC, on the clock): count
+    shifts: Mapping[tuple[int, int], int] = field(default_factory=dict)  # (step in UTC, in the zone) -> count
     month_starts_utc: int = 0
     month_starts_wall: int = 0
-    offsets: Sequence[tuple[int, int, int]] = ()  # (offset, first row, last row): of texts with an offset
+    offsets: Sequence[tuple[int, int, int]] = ()  # (offset, first row, last row), if texts have offsets
     head: Sequence[int] = ()  # the first three stamps
     tail: Sequence[int] = ()
-    first_wall: int = 0  # the first stamp, on the clock
+    first_wall: int = 0  # the first stamp, on the zone's clock
 
 
 @dataclass(frozen=True, slots=True)
 class BarClock:
-    """The times at which bars end. starts: the second and third stamp in order of time, which show whether the first
-    row is cut."""
+    """When bars end. starts: the second and third stamp in order of time, which show whether the first bar is
+    incomplete."""
 
     period_ns: int = 0
     zone: ZoneTable = ()
@@ -48,8 +48,8 @@ class BarClock:
 
 
 def usual_step(steps: Mapping[int, int], shifts: Mapping[tuple[int, int], int] | None = None) -> int:
-    """Returns the most frequent step, of equals the shortest; 0 for none. shifts: steps over a change of the clocks,
-    which count only without other steps."""
+    """Returns the most frequent step, the shortest if several are, 0 without steps. shifts: steps across a clock
+    change, which count only if there are no others."""
     plain = Counter(steps)
     shifts = shifts or {}
     for (utc, _), count in shifts.items():
@@ -64,7 +64,7 @@ def usual_step(steps: Mapping[int, int], shifts: Mapping[tuple[int, int], int] |
 def bar_clock(
     facts: BarFacts, period: int, zone: ZoneTable, *, rows: int, is_period_chosen: bool, is_ascending: bool
 ) -> BarClock:
-    """Returns the clock of a source's bars. zone: of `--tz`; otherwise derived from the offsets in texts."""
+    """Returns the clock of a source's bars. zone: of `--tz`; if empty, derived from the offsets in texts."""
     zone = zone or learned_zone(facts.offsets)
     months = _months(facts, period, rows)
     head, tail = list(facts.head), list(facts.tail)
@@ -97,8 +97,8 @@ def _is_by_zone(facts: BarFacts, period: int) -> bool:
 
 
 def learned_zone(offsets: Sequence[tuple[int, int, int]]) -> ZoneTable:
-    """Returns a zone with the written offsets (`+01:00`, then `+02:00`), as far as rows show them: clocks changed
-    half-way between two rows. () for a single offset."""
+    """Returns a zone with the offsets in the texts (`+01:00`, then `+02:00`); clocks are assumed to change half-way
+    between the two rows. () for a single offset."""
     runs = sorted(offsets, key=lambda run: run[1])
     if len({offset for offset, _, _ in runs}) < 2:
         return ()

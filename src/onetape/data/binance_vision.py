@@ -56,7 +56,7 @@ BOOK_TICKER: Final = (
     "transaction_time",
     "event_time",
 )
-METRICS: Final = ("create_time", "symbol", "sum_open_interest")  # and its value and four ratios
+METRICS: Final = ("create_time", "symbol", "sum_open_interest")  # also its value, and four ratios
 FUNDING: Final = ("calc_time", "funding_interval_hours", "last_funding_rate")
 LIQUIDATIONS: Final = (
     "time",
@@ -82,7 +82,7 @@ _BAR: Final = {
     "turnover": "quote_volume",
     "trades": "count",
 }
-# File type -> its columns in order, and the file's name of each of our columns.
+# File type -> its columns in order, and our column -> the file's name of it.
 _FORMS: Final[dict[str, tuple[RowKind, tuple[str, ...], dict[str, str]]]] = {
     "klines": ("bars", KLINE, _BAR),
     "markPriceKlines": ("marks", KLINE, {"ts_event": "open_time", "close_time": "close_time", "mark": "close"}),
@@ -133,7 +133,7 @@ _REFUSED: Final = {
     "BVOLIndex": "a volatility index",
     "EOHSummary": "hourly summaries of options",
 }
-# Combinations of names that no other table has.
+# Combinations of column names that no other table has.
 _SIGNS: Final = {
     "klines": {"open_time", "close_time"},
     "aggTrades": {"agg_trade_id"},
@@ -147,7 +147,7 @@ _SIGNS: Final = {
 
 
 def plan(source: TableSource, options: TableOptions) -> Planned:
-    """Returns the layout of a source. Raises BadInput for an unknown layout, or one without events of ours."""
+    """Returns the layout of a source. Raises BadInput for an unknown layout, or one without market events."""
     if str(getattr(source, "member", "")).endswith(".CHECKSUM"):
         return Planned(source, None, "checksum file")
     head = text_head(source)
@@ -178,7 +178,7 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
         )
     if what == "klines":
         _refuse_marks(head.lines[has_header:], columns, source)
-        if "_" in raw:  # of COIN-M, whose turnover is in coins: not price times size
+        if "_" in raw:  # COIN-M, whose turnover is in coins, not price times size
             del columns["turnover"]
     if not has_header:
         _check_width(what, cells, source)
@@ -187,7 +187,7 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
 
 
 def of_name(source: TableSource) -> tuple[str, str]:
-    """Returns (raw symbol, type) from name and folders, "" for unknown ones."""
+    """Returns (raw symbol, type) from the file's name and folders, "" for what they do not say."""
     match = NAME.match(stem(source))
     if match is None:
         return "", ""
@@ -231,7 +231,7 @@ def _contradicts(what: str, by_content: str) -> bool:
 
 
 def _alias(name: str, names: tuple[str, ...]) -> str:
-    """Maps headers of some years with other names."""
+    """Returns our name of a header that some years write differently."""
     others: dict[str, Any] = {
         "quote_volume": ("quote_asset_volume", "base_asset_volume"),
         "count": ("trades", "number_of_trades"),

@@ -27,7 +27,7 @@ _NEEDS_DECIMALS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """The initial book of a capture: the venue's depth snapshot of one raw symbol ("" for the only one)."""
+    """The initial book of a capture: the venue's depth snapshot. raw: its symbol, "" if the capture has only one."""
 
     raw: str
     snapshot: str  # JSON on one line
@@ -75,7 +75,7 @@ def _on_one_line(book: object, raw: str, path: Path) -> str:
 
 
 def first_receipt(source: Source) -> int:
-    """Returns the receipt time of the first line that has one. Raises BadInput where none of the first lines has."""
+    """Returns the receipt time of the first line that has one. Raises BadInput if none of the first lines has one."""
     for line in source.head().split(b"\n")[:100]:
         digits, _, rest = line.strip().partition(b" ")
         if digits.isdigit() and len(digits) <= 19 and rest.lstrip().startswith(b"{"):
@@ -88,7 +88,7 @@ def first_receipt(source: Source) -> int:
 
 
 class CaptureImporter:
-    """Imports one capture. Sources are taken in the order of their first receipts."""
+    """Imports one capture. Its files are read in the order of their first receipts."""
 
     def __init__(
         self,
@@ -116,8 +116,8 @@ class CaptureImporter:
         return [source.name for source in self._sources] + ["the seed book"]
 
     def run(self, sink_at: SinkFactory) -> Outcome:
-        """Import. `sink_at` returns an empty sink: called again when the first one's decimals are too few, which
-        only the data show."""
+        """Import. sink_at: returns an empty sink; called again if the data need more decimals than the first sink
+        has."""
         listed = [find_instrument(symbol, self._own, self._began) for symbol in self._naming.symbols]
         if all(instrument is not None for instrument in listed):
             instruments = [instrument for instrument in listed if instrument is not None]

@@ -62,7 +62,8 @@ def is_trade(row: object) -> bool:
 def first_row(source: TableSource, is_good: Callable[[Any], bool]) -> Any:
     """Returns the first good row of a list of rows, or of rows without a list; fractions stay text.
 
-    Only the first few are checked: otherwise the very first, for the error to show. Raises BadInput without any row.
+    Only the first few rows are checked; if none is good, the very first is returned, for an error to show. Raises
+    BadInput without any row.
     """
     rows: list[Any] = []
     for row in islice(_head_rows(source), ROWS_TRIED):

@@ -1,10 +1,9 @@
-"""Fetch history through the ccxt library, or candles of a venue itself, page by page, each on disk
-before the next request.
+"""Fetch history through the ccxt library, or candles from a venue itself, page by page; each page is on disk before the
+next request.
 
-A folder holds the pages of one request, `000001.json` and on, and `pages.jsonl`: one line a page
-with its rows, hash and where the next one begins. After an interruption complete pages are kept
-and the next is requested. Pages do not overlap and leave no gap: rows of the time in the middle
-of which a page ended are requested again, and duplicates dropped.
+A folder holds the pages of one request, `000001.json` and on, and `pages.jsonl`: one line per page with its rows, hash
+and where the next page begins. After an interruption complete pages are kept and the next is requested. Pages do not
+overlap and leave no gap: rows with the time at which a page ended are requested again, and duplicates dropped.
 """
 
 from __future__ import annotations
@@ -39,10 +38,10 @@ JOURNAL: Final = "pages.jsonl"
 ATTEMPTS_MAX: Final = 6
 BACKOFF_S: Final = 1.0
 BACKOFF_S_MAX: Final = 60.0
-# After an empty page of trades, the next begins this much later: venues limit the time span of an answer.
+# After an empty page of trades the next one begins this much later, because venues limit the time span of an answer.
 EMPTY_STEP_MS: Final = 3_600_000
 PAGES_MAX: Final = 1_000_000
-# Parts of a unified trade that are kept: `info` repeats them in the venue's format.
+# Fields of a unified trade that are stored; `info` would repeat them in the venue's format.
 TRADE_KEYS: Final = ("id", "timestamp", "symbol", "side", "price", "amount", "cost")
 
 
@@ -153,12 +152,13 @@ class PageFetcher:
         if fresh:
             last = _time_of(fresh[-1])
             at_last = [_id_of(row) for row in fresh if _time_of(row) == last]
-            # Rows of that very time may be missing: it is requested again.
+            # Rows of the last time may be missing, so that time is requested again.
             return fresh, last, at_last + (seen_ids if last == cursor else [])
         if any(_time_of(row) >= self.end_ms for row in rows):
             return [], self.end_ms, []
         if answer and len(answer) >= self.limit:
-            # A full page of stored rows, and no way to request later ones: some venues count `since` in seconds.
+            # A full page of rows that are already stored, and no way to request later ones: some venues count `since`
+            # in seconds.
             found.notes.append(
                 f"more than {self.limit} trades at {format_time(cursor * MS)}: "
                 "those beyond a page, up to the next second, are missing"
@@ -171,7 +171,7 @@ class PageFetcher:
     def _ask(self, since: int) -> list[Any]:
         """Request one page from the venue, with retries."""
         name = self.symbol.name
-        if isinstance(self.exchange, VenueKlines):  # of the client's caller
+        if isinstance(self.exchange, VenueKlines):  # its client retries itself
             return self._checked(self.exchange.fetch_ohlcv(name, self.period, since, self.limit))
         import ccxt
 
@@ -218,8 +218,8 @@ class PageFetcher:
         return answer
 
     def _store(self, found: Pages, rows: list[Any], following: int, seen_ids: list[str]) -> None:
-        """Store the page, then its line in the journal: in this order, each atomically. An empty page is a line
-        without a file, to record where the next begins.
+        """Store the page, then its line in `pages.jsonl`: in this order, each atomically. An empty page is a line
+        without a file, which records where the next page begins.
         """
         line: dict[str, Any] = {"next": following, "rows": len(rows), "known": seen_ids}
         if rows:
@@ -262,7 +262,7 @@ class PageFetcher:
 
 
 def _whole_line(text: bytes, folder: Path) -> dict[str, Any] | None:
-    """Returns a line of the journal whose page is complete; None for any other."""
+    """Returns a line of `pages.jsonl` if its page is complete, else None."""
     try:
         line = json.loads(text)
         if not text.endswith(b"\n") or not isinstance(line["next"], int):
@@ -287,13 +287,14 @@ def _time_of(row: Any) -> int:
 
 
 def _place(row: Any) -> tuple[int, int]:
-    """Sort trades of one time by their numbers, if any: ccxt itself puts 10 before 9."""
+    """Returns the key that sorts trades of one time by their numbers, if they have any: ccxt itself puts 10 before
+    9."""
     number = str(row.get("id") or "") if isinstance(row, dict) else ""
     return _time_of(row), int(number) if number.isdecimal() and len(number) < 20 else 0
 
 
 def _id_of(row: dict[str, Any]) -> str:
-    """Returns the identity of a trade: its id, else all its fields."""
+    """Returns what identifies a trade: its id, else all its fields."""
     if row.get("id"):
         return str(row["id"])
     return json.dumps([row.get(key) for key in TRADE_KEYS])

@@ -1,8 +1,8 @@
-"""Rewrite a table's cells that are not in the plain form: times of other forms, a date and a time
-in separate columns, decimal commas.
+"""Rewrite a table's cells that are not in the plain form: times of other forms, a date and a time in separate columns,
+decimal commas.
 
-The core reads the plain form directly. Other cells are rewritten row by row, keeping line numbers,
-so that a rejected row is named by its own number.
+The core reads the plain form directly. Other cells are rewritten row by row, without changing line numbers, so that a
+rejected row is reported with its own number.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Decimals = Literal["", "comma", "point"]
 UNITS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 UNIT_WORDS: Final = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "ns"}
 LINE_BYTES_MAX: Final = 1 << 20
-FIT_MIN: Final = 0.9  # of the first rows
+FIT_MIN: Final = 0.9  # part of the first rows that a form has to fit
 _BY_MAGNITUDE: Final = 10**17  # a smaller number is taken for a coarser unit than ns
 _SMALL: Final = 10**17  # ns: numbers that would be times before 1973 are more likely years, spreadsheet days, counters
 _DAYS: Final = (
@@ -52,9 +52,9 @@ _GROUPS: Final = {
     "comma": re.compile(r"[-+]?\d{1,3}(\.\d{3})+(,\d+)?\Z"),
     "point": re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?\Z"),
 }
-_MARKS: Final = {"comma": (",", "."), "point": (".", ",")}  # before decimals, between thousands
-# Directives that are digits, with their lengths: a pattern of only these is parsed without a calendar, ten times as
-# fast. The core checks the days.
+_MARKS: Final = {"comma": (",", "."), "point": (".", ",")}  # sign before decimals, sign between thousands
+# Directives that stand for digits -> their number. A pattern of only these is parsed without a calendar, ten times as
+# fast; the core checks the days.
 _DIGITS: Final = {
     "Y": r"\d{4}",
     "m": r"\d{1,2}",
@@ -69,14 +69,14 @@ _NUMBER: Final = re.compile(r"[-+]?\d{1,24}(\.\d{0,24})?([eE][-+]?\d{1,2})?\Z")
 _UNREADABLE: Final = "?"  # appended to a cell that must not be mistaken for something else
 ASK_TIME: Final = "say how times are written: --time-format '%d.%m.%Y %H:%M', or s, ms, us, ns"
 
-# A cell's text -> the text that the core reads; None: not such a time.
+# Returns the text that the core reads for a cell's text; None: the cell is no time of that form.
 TimeForm = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Rewriting:
-    """The changes to each row. Column indices count from 0; `clock` is beside the date at `time`. `kept`: columns
-    where an empty cell means the value before it.
+    """The changes to each row. Column indices count from 0; clock: column of the time of day that belongs to the date
+    at `time`. kept: columns in which an empty cell means the previous row's value.
     """
 
     separator: str
@@ -85,9 +85,9 @@ class Rewriting:
     time: int
     clock: int | None = None
     time_form: TimeForm | None = None
-    receipt: int | None = None  # a time of the same form, if its cells are
+    receipt: int | None = None  # column of the receipt, if it has the form of `time`
     decimals: Decimals = ""
-    is_said: bool = False  # the decimals, by the user
+    is_said: bool = False  # the user has given `decimals`
     numbers: tuple[int, ...] = ()
     kept: tuple[int, ...] = ()
 
@@ -116,7 +116,7 @@ class RewrittenSource:
         return found[:size]
 
     def chunks(self, on_read: OnRead | None = None) -> Iterator[bytes]:
-        """Yields as many lines as the source has."""
+        """Yields the rewritten lines, as many as the source has."""
         rows = _Rows(self._how)
         carry = b""
         is_overlong = False
@@ -124,7 +124,7 @@ class RewrittenSource:
             *whole, rest = chunk.split(b"\n")
             if whole:
                 whole[0] = carry + whole[0]
-                if is_overlong:  # its beginning was already passed on unchanged
+                if is_overlong:  # the line's beginning was already passed on unchanged
                     yield whole.pop(0) + b"\n"
                     is_overlong = False
                     rows.number += 1
@@ -141,7 +141,7 @@ class RewrittenSource:
 
 
 class _Rows:
-    """The rows of one reading: line number, and the cells before."""
+    """State while reading rows: the line number, and the cells of the previous row."""
 
     def __init__(self, how: Rewriting) -> None:
         self._how = how
@@ -159,7 +159,7 @@ class _Rows:
             text = text.removeprefix("\ufeff")
         cells = split_row(text, self._how.separator)
         if not has_fields(cells, self._how.fields):
-            return line  # it is rejected for this
+            return line  # the core rejects it
         self._change(cells)
         # Without quotes no cell contains a separator, and none gets one.
         join = join_row if '"' in text else _joined
@@ -192,7 +192,7 @@ class _Rows:
 
 
 def has_fields(cells: Sequence[str], count: int) -> bool:
-    """Returns True when a row has as many cells as the header; an empty one at the end does not count."""
+    """Returns True when a row has as many cells as the header; an empty cell at the end is ignored."""
     return len(cells) == count or (len(cells) == count + 1 and not cells[-1])
 
 
@@ -211,7 +211,7 @@ def join_row(cells: Sequence[str], separator: str) -> str:
 
 
 def with_clock(day: str, clock: str) -> str | None:
-    """Returns a date and a time of day as one text; None where the second is no time of day."""
+    """Returns a date and a time of day as one text; None if `clock` is no time of day."""
     found = _CLOCK.match(clock)
     if found is None or not day:
         return None
@@ -234,8 +234,8 @@ def are_clocks(cells: Iterable[str]) -> bool:
 
 
 def find_times(texts: Sequence[str], chosen: str | None, *, location: str) -> tuple[TimeForm | None, str]:
-    """Returns the form of times and its name; None where the core reads them directly. Raises UsageError for a given
-    form that does not fit, BadInput for ambiguous or unknown times.
+    """Returns the form of times and its name; None if the core reads them directly. Raises UsageError if the chosen
+    form does not fit, BadInput for ambiguous or unknown times.
     """
     texts = [text.strip() for text in texts if text.strip()]
     if chosen is not None:
@@ -262,8 +262,7 @@ def find_times(texts: Sequence[str], chosen: str | None, *, location: str) -> tu
 
 
 def small_time(texts: Sequence[str]) -> str:
-    """Returns the first of these times where all are numbers that would be seconds from 1966 to 1973; "": they are
-    not."""
+    """Returns the first of these times if all are numbers that would be seconds from 1966 to 1973, else ""."""
     texts = [text.strip() for text in texts if text.strip()]
     return texts[0][:40] if texts and all(map(_is_small, texts)) else ""
 
@@ -274,8 +273,8 @@ def _is_small(text: str) -> bool:
 
 
 def fitting_formats(texts: Sequence[str]) -> list[str]:
-    """Returns the known forms that most of these have, one of each set of equivalent ones: a damaged row must not
-    hide the form of the others."""
+    """Returns the known forms that most of these texts have, so that a damaged row does not hide the form of the
+    others; of equivalent forms only one."""
     best, found = FIT_MIN * len(texts), dict[tuple[datetime | None, ...], str]()
     for pattern in (day + clock for day in _DAYS for clock in _CLOCKS):
         moments: list[datetime | None] = []
@@ -343,7 +342,7 @@ def form_of(chosen: str) -> TimeForm:
 
 
 def _form_of_digits(chosen: str) -> TimeForm | None:
-    """Returns the same for a pattern of digits alone; None for another."""
+    """Returns the form for a pattern of digits alone; None for another pattern."""
     parts = re.findall(r"%(.)|(\s+)|([^%\s]+)", chosen)
     names = [name for name, _, _ in parts if name]
     if not set(names) <= _DIGITS.keys() or len(set(names)) < len(names):
@@ -368,7 +367,7 @@ def _form_of_digits(chosen: str) -> TimeForm | None:
 
 
 def _parsed(text: str, pattern: str) -> datetime:
-    """Returns a wall time, unless the pattern has a zone; its zone is applied later."""
+    """Returns a wall time, to which the zone is applied later; UTC if the pattern has a zone."""
     return datetime.strptime(text, pattern)  # noqa: DTZ007
 
 
@@ -402,8 +401,8 @@ def time_words(text: str) -> str:
 
 
 def find_decimals(cells: Sequence[str], chosen: str | None, *, location: str) -> Decimals:
-    """Returns the sign before decimals, from the numbers of the first rows; "": the plain point. A comma before
-    three digits may separate thousands: unless another number excludes that, BadInput asks for `--decimal`.
+    """Returns the sign before decimals, from the numbers of the first rows; "": a plain point. A comma before three
+    digits may separate thousands: unless another number excludes that, raises BadInput that asks for `--decimal`.
     """
     if chosen is not None:
         return "comma" if chosen == "comma" else "point"

@@ -35,9 +35,9 @@ _OPTIONAL: Final[dict[TableKind, tuple[str, ...]]] = {
     "funding": ("mark", "interval_hours", "symbol"),
     "tickers": ("open_interest", "index", "rate", "funding_time", "symbol"),
 }
-# Tables of these kinds have such columns beside prices, and then count as these kinds.
+# A table with one of these columns is of that kind, even if it also has prices.
 _LAST: Final[tuple[TableKind, ...]] = ("funding", "tickers")
-# The names that `--columns name=header` takes.
+# Names allowed in `--columns name=header`.
 _OURS: Final = tuple(
     dict.fromkeys(
         [*TIME_NAMES, "ts_recv"]
@@ -45,7 +45,7 @@ _OURS: Final = tuple(
         + [name for names in _OPTIONAL.values() for name in names]
     )
 )
-# Those of them that are prices and sizes.
+# Names of prices and sizes.
 NUMBERS: Final = frozenset(
     {"open", "high", "low", "close", "volume", "price", "size", "bid", "ask", "bid_size", "ask_size"}
     | {"rate", "mark", "index", "open_interest"}
@@ -58,7 +58,7 @@ ACCEPTED: Final = (
 )
 
 
-# Names in exports of venues and charting programs, beside the names above. Our own name takes precedence.
+# Further names, in exports of venues and charting programs. Our own names take precedence.
 _ALIASES: Final = {
     "open time": "time", "open_time": "time", "opentime": "time", "unix": "time",
     "unix timestamp": "time", "unixtime": "time", "date time": "time", "gmt time": "time",
@@ -80,14 +80,14 @@ _ALIASES: Final = {
 }  # fmt: skip
 # `Date(UTC)`, `timestamp_utc`: the header names the zone.
 _SAYS_UTC: Final = re.compile(r"(?<=\w)[ _]?(?:\(utc\)|(?<=[ _])utc)\Z")
-_VOLUME_IN: Final = "volume "  # `Volume BTC`, beside `Volume USDT`: the first is the base's
+_VOLUME_IN: Final = "volume "  # of `Volume BTC` and `Volume USDT`, the first is the base volume
 
 
 @dataclass(frozen=True, slots=True)
 class TableShape:
-    """The meaning of a table's columns. `columns` maps the core's names to indices; `ignored` are names without a
-    meaning here, `renamed` columns read under another name (`Qty as size`). `day_and_clock` are the indices of a
-    date and a time in separate columns, if the cells are such."""
+    """The meaning of a table's columns. columns: the core's name -> index; ignored: names that mean nothing here;
+    renamed: columns read under another name (`Qty as size`). day_and_clock: the indices of a date and a time of day in
+    separate columns, to be confirmed by the cells."""
 
     kind: TableKind
     columns: dict[str, int]
@@ -99,28 +99,28 @@ class TableShape:
 
     @property
     def says_utc(self) -> bool:
-        """True when the name of its time contains the zone: `Date(UTC)`."""
+        """True when the name of the time column contains the zone: `Date(UTC)`."""
         return bool(_SAYS_UTC.search(self.names[self.columns["ts_event"]].lower()))
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenColumns:
-    """The columns chosen by `--columns`: the names of all columns, in order, or the header for one of our names."""
+    """The columns chosen by `--columns`: the names of all columns in order, or our name -> header of some."""
 
     listed: tuple[str, ...] = ()
     picked: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_separator(line: str) -> str:
-    """Returns the most frequent of comma, semicolon, tab and `|` in the line; comma if there is none. With as many
-    commas as others, the commas separate decimals or thousands.
+    """Returns the most frequent of comma, semicolon, tab and `|` in the line; comma if there is none. If another sign
+    is as frequent as the comma, it is the separator: the commas separate decimals or thousands.
     """
     found = max((";", "\t", "|", ","), key=line.count)
     return found if found in line else ","
 
 
 def split_row(line: str, separator: str) -> list[str]:
-    """Returns the cells of a line, without their quotes; the line alone where it cannot be split."""
+    """Returns the cells of a line, without their quotes; the whole line as one cell if it cannot be split."""
     if '"' not in line:
         return line.split(separator)
     try:
@@ -135,8 +135,8 @@ def split_header(line: str, separator: str) -> list[str]:
 
 
 def parse_columns(chosen: str | Sequence[str]) -> ChosenColumns:
-    """Parse `a,b,..`, where an empty one, `-` or `_` skips a column; or `name=header` of each. Raises UsageError for
-    an unknown name.
+    """Parse `a,b,..`, where an empty name, `-` or `_` skips a column; or `name=header,..`. Raises UsageError for an
+    unknown name.
     """
     texts = [chosen] if isinstance(chosen, str) else list(chosen)
     pairs = [text for text in texts if "=" in text]
@@ -175,10 +175,9 @@ def parse_columns(chosen: str | Sequence[str]) -> ChosenColumns:
 def settle_shape(
     names: Sequence[str], *, location: str, chosen: bool, picked: Mapping[str, str] | None = None
 ) -> TableShape:
-    """Returns the table's kind and columns. `chosen`: the names are the user's, not a header's. `picked`: the header
-    for one of our names, which precedes the names' meaning.
-
-    Raises BadInput (UsageError where given) showing the names seen and those accepted.
+    """Returns the table's kind and columns. `chosen`: the names are the user's, not a header's. `picked`: our name ->
+    header, which overrides the names' usual meaning. Raises BadInput (UsageError if the names are the user's), showing
+    the names seen and those accepted.
     """
     lowered = _ours([_bare(name) for name in names])
     if picked:
@@ -196,7 +195,7 @@ def settle_shape(
         what = "no column is a time" if kinds else _no_kind(places)
         raise _refusal(what, names, location=location, chosen=chosen)
     if "orders" in kinds:
-        kinds = [kind for kind in kinds if kind != "trades"]  # which have columns of the same names
+        kinds = [kind for kind in kinds if kind != "trades"]  # trades have columns of the same names
     kinds = [kind for kind in kinds if kind not in _LAST] or kinds
     if set(kinds) == set(_LAST):  # a payment has the mark at its time
         kinds = ["tickers" if places.keys() & {"open_interest", "funding_time"} else "funding"]
@@ -232,7 +231,7 @@ def settle_shape(
 
 
 def _no_kind(names: Collection[str]) -> str:
-    """Returns an error for columns of no kind, with what the nearest kind lacks."""
+    """Returns the error text for columns that fit no kind, with the columns that the nearest kind lacks."""
     what = "the columns are neither quotes, trades, bars, marks nor funding"
     lacks = {
         kind: [options[0] for options in needed if not any(name in names for name in options)]
@@ -250,7 +249,7 @@ def _bare(name: str) -> str:
 
 
 def _pick(lowered: list[str], names: Sequence[str], picked: Mapping[str, str], location: str) -> None:
-    """Rename the chosen headers to our names, and no others to those."""
+    """Rename the chosen headers to our names, so that no other column gets these names."""
     places: dict[int, str] = {}
     for ours, header in picked.items():
         found = [i for i, name in enumerate(names) if name == header] or [
@@ -286,7 +285,7 @@ def _pick(lowered: list[str], names: Sequence[str], picked: Mapping[str, str], l
 
 
 def _ours(lowered: Sequence[str]) -> list[str]:
-    """Returns each name as our own; one that would duplicate a present column keeps its own."""
+    """Returns our name for each column; a column whose new name is taken already keeps its own."""
     found = list(lowered)
     amounts = [place for place, name in enumerate(lowered) if name.startswith(_VOLUME_IN) and name not in _ALIASES]
     # The quote volume is money, not a traded quantity.

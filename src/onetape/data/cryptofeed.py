@@ -32,13 +32,13 @@ _RAW_IN_URL: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
 _REJECTS_LISTED_MAX: Final = 10_000  # as the core's
-# (raw name, number from 1 in the order of the tape, price decimals, size decimals, whether these may grow)
+# (raw name, number from 1 in the order of the tape, price decimals, size decimals, whether the decimals may grow)
 _Stream = tuple[str, int, int, int, bool]
 
 
 @dataclass(slots=True)
 class _Pass:
-    """The result of one pass over the files: a reader for each market, and lines that are no message."""
+    """The result of one pass over the files: a reader for each market, and counts of lines that are no message."""
 
     readers: dict[Market, _core.CaptureImport] = field(default_factory=dict)
     rejected: int = 0
@@ -52,7 +52,7 @@ class _Pass:
 
 
 class CryptofeedImporter:
-    """Imports one recording. `naming` None: every instrument found, by the venue's names for it."""
+    """Imports one recording. naming: None imports every instrument in it, under the name derived from the venue's."""
 
     def __init__(
         self, sources: Sequence[Source], naming: Naming | None, *, own: dict[str, Instrument], on_read: OnRead
@@ -161,8 +161,8 @@ class CryptofeedImporter:
         return walk
 
     def _timed(self, index: int, source: Source) -> Iterator[tuple[tuple[int, int], int, Line]]:
-        """Yields lines with their merge key. A line without a time stays behind the one before it, and lines of a
-        file keep their order even where its clock was set back."""
+        """Yields lines with their merge key. A line without a time follows the line before it, and lines of a file keep
+        their order even if the clock was set back."""
         latest = 0
         for line in lines_of(source, self._on_read):
             latest = max(latest, line.receipt)
@@ -181,7 +181,7 @@ class CryptofeedImporter:
     def _answer(
         self, walk: _Pass, index: int, line: Line, sink: _core.TapeSink | None, streams: dict[Market, list[_Stream]]
     ) -> None:
-        """Process an answer to a request: a depth snapshot where the venue's table defines it so."""
+        """Process an answer to a request, which is a depth snapshot if the venue's message table says so."""
         market = _market(line.url, self._sources[index])
         table = market.load()
         parts = urlsplit(line.url)
@@ -199,12 +199,12 @@ class CryptofeedImporter:
         _check(reader.message(index, line.number, line.receipt, named), sink)
 
     def _name(self, market: Market, raw: str) -> str | None:
-        """Returns the symbol of a raw name; None where it is not wanted, or empty."""
+        """Returns the symbol of a raw name; None if it was not requested, or is empty."""
         if self._naming is not None and self._naming.is_map:
             return dict(self._naming.pairs).get(raw)
         try:
             listed = catalogue.find_raw(market.venue, raw, kind=market.kind, at=self._began)
-        except UsageError:  # several instruments of that name, which nothing here distinguishes
+        except UsageError:  # several instruments have that name
             listed = None
         symbol = listed.symbol if listed is not None else self._guess(market, raw)
         if self._naming is not None and symbol != self._naming.symbols[0]:
@@ -258,7 +258,7 @@ def _head(source: Source) -> tuple[Market, int]:
         line = parse_line(text + b"\n", number)
         if line.url:
             return _market(line.url, source), line.receipt
-        # An answer's line may be longer than the part read: its address and time come first.
+        # An answer's line may be longer than the part read, but its address and time come first.
         if line.kind is LineKind.BAD:
             break
     raise BadInput(

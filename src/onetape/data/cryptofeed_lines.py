@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from onetape.data.source import OnRead, Source
 
-# A partial of a whole book is one line: the largest seen are some 2 MB.
+# A snapshot of a whole book is one line: the largest seen have some 2 MB.
 LINE_BYTES_MAX: Final = 16 << 20
 _RECEIPT_NS_MIN: Final = 10**17  # 1973
 _RECEIPT_NS_MAX: Final = 2**63 - 1
@@ -31,7 +31,7 @@ class LineKind(Enum):
 
 
 class Line(NamedTuple):
-    """One line of a recording. `body` ends in a newline; for a BAD line it is the reason. `url` is "" for received
+    """One line of a recording. body: ends in a newline; for a BAD line it is the reason. url: "" for received
     messages."""
 
     kind: LineKind
@@ -52,7 +52,7 @@ def lines_of(source: Source, on_read: OnRead | None = None) -> Iterator[Line]:
 
 
 def is_recording(head: bytes) -> bool:
-    """Returns True for the beginning of a recording: a connection, or an answer."""
+    """Returns True if a file with this beginning is a recording: it begins with a connection or an answer."""
     line = head.lstrip().partition(b"\n")[0]
     return bool(line) and bool(parse_line(line + b"\n", 1).url)
 

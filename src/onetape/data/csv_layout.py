@@ -1,4 +1,5 @@
-"""Read kind `csv`: the header's names decide the table's kind, or `--columns`; its first rows the form of its cells."""
+"""Read kind `csv`: the header's names, or `--columns`, decide the table's kind; its first rows decide the form of
+cells."""
 
 from __future__ import annotations
 
@@ -46,8 +47,8 @@ class _Table:
     shape: TableShape
     separator: str
     has_header: bool
-    cells: list[str]  # of the first line
-    rows: list[list[str]]  # the first ones
+    cells: list[str]  # the cells of the first line
+    rows: list[list[str]]  # the first rows
     chosen: bool = False
 
 
@@ -80,7 +81,7 @@ def plan_funding(source: TableSource, options: TableOptions) -> Planned:
 
 
 def recognise(source: TableSource) -> None:
-    """Raises BadInput where the beginning is no known table."""
+    """Raises BadInput if the source does not begin like a known table."""
     _settle(text_head(source), source.name, TableOptions())
 
 
@@ -88,7 +89,7 @@ def _settle(head: Head, name: str, options: TableOptions) -> _Table:
     separator = find_separator(head.first)
     cells = split_header(head.first, separator)
     _refuse_other_text(head.first, name)
-    # The last one may be cut.
+    # The last row may be cut.
     lines = [line for line in head.lines[:ROWS_LOOKED_AT] if line.strip()]
     if sum(map(len, lines)) > HEAD_CHARS:
         lines.pop()
@@ -133,7 +134,7 @@ def _refuse_other_text(first: str, name: str) -> None:
 
 
 def bare_names(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Returns the columns of bars without a header; none where rows may be something else."""
+    """Returns the column names of bars without a header; none if the rows may be something else."""
     width = len(rows[0])
     cells = [row for row in rows if len(row) == width]
     for first in (["time"], ["date", "time"]):
@@ -149,7 +150,7 @@ def bare_names(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _is_bar(cells: Sequence[str]) -> bool:
-    """Returns True for open high low close volume: the high is the highest, the low the lowest."""
+    """Returns True if the cells can be open, high, low, close, volume: the high is the highest, the low the lowest."""
     try:
         opened, high, low, close, volume = (float(cell) for cell in cells[:5])
     except ValueError:
@@ -158,7 +159,7 @@ def _is_bar(cells: Sequence[str]) -> bool:
 
 
 def _goes_on(rows: Sequence[Sequence[str]]) -> bool:
-    """Returns True for ascending times, as of bars; a single row contradicts nothing."""
+    """Returns True for ascending times, as bars have them, and for a single row."""
     return all(a[0] <= b[0] or len(a[0]) < len(b[0]) for a, b in pairwise(rows))
 
 
@@ -170,7 +171,7 @@ def is_number(text: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class _Times:
     place: int
-    clock: int | None  # column of the time of day, where `place` has only the date
+    clock: int | None  # column of the time of day, if `place` has only the date
     form: TimeForm | None
     written: str  # name of the form
     first: str
@@ -239,7 +240,8 @@ def _cells(table: _Table, skip_lines: int, options: TableOptions, name: str) -> 
 
 
 def _kept(shape: TableShape) -> tuple[int, ...]:
-    """Returns columns that keep their last value: ticks of MetaTrader omit the unchanged side."""
+    """Returns the columns in which an empty cell means the previous value: ticks of MetaTrader omit the unchanged
+    side."""
     names = [name.lower() for name in shape.names]
     if shape.kind != "quotes" or "symbol" in shape.columns or "<flags>" not in names:
         return ()
@@ -247,7 +249,7 @@ def _kept(shape: TableShape) -> tuple[int, ...]:
 
 
 def _zone(shape: TableShape, times: _Times, options: TableOptions) -> str:
-    """Returns the zone of times without one, and its source."""
+    """Returns the zone for times without one, and where it comes from."""
     is_plain = times.form is None
     if times.written in UNITS or (is_plain and time_words(times.first) != "text"):
         return "UTC"
@@ -259,7 +261,7 @@ def _zone(shape: TableShape, times: _Times, options: TableOptions) -> str:
 
 
 def _has_zone(text: str) -> bool:
-    """Returns True when the text is the same moment in any zone."""
+    """Returns True when the text has a zone or offset itself."""
     there, shifted = (_core.parse_time_text(text, zone) for zone in ((), ((-(2**63), 10**9),)))
     return isinstance(there, int) and there == shifted
 
@@ -278,5 +280,5 @@ def of_shape(shape: TableShape, separator: str, skip_lines: int) -> Layout:
 
 
 def is_time(cells: Sequence[str], place: int) -> bool:
-    """Returns True when the cell at that index reads as a time: its row is then no header."""
+    """Returns True when the cell at that index is a time: its row is then no header."""
     return place < len(cells) and isinstance(_core.parse_time_text(cells[place]), int)

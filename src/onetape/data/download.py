@@ -1,8 +1,7 @@
-"""Download one file over HTTP: resumed where it was cut, bounded, and kept only when its hash is right.
+"""Download one file over HTTP: resumed after an interruption, limited in size, and kept only if its hash is right.
 
-A download is first `NAME.part`, with `NAME.part.json` identifying the file; only a complete and
-checked file gets the name. So a file of that name can be trusted, and a killed process loses only
-the last chunk.
+A download is first `NAME.part`, with `NAME.part.json` identifying the file; only a complete and checked file gets the
+name. So a file of that name can be trusted, and a killed process loses only the last chunk.
 """
 
 from __future__ import annotations
@@ -57,8 +56,8 @@ class _RetryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Reports a fetch to its caller. progress: (done, total or None); say: why it waits for a server; doing: the
-    current request."""
+    """Reports a fetch to its caller. progress: called with (done, total or None); say: with why it waits for a server;
+    doing: with the current request."""
 
     progress: Callable[[float, float | None], None] | None = None
     say: Callable[[str], None] = lambda line: None
@@ -69,7 +68,7 @@ class Watch:
 class Patience:
     """Limits for a server: how long to retry, and how much it may send."""
 
-    attempts_max: int = 6  # without a received byte
+    attempts_max: int = 6  # attempts in a row that receive no byte
     backoff_s: float = 1.0  # doubled each time
     backoff_s_max: float = 60.0
     retry_after_s_max: float = 300.0  # a longer requested delay ends the command
@@ -97,7 +96,7 @@ class _SameScheme(urllib.request.HTTPRedirectHandler):
 
 
 def make_opener() -> urllib.request.OpenerDirector:
-    """Returns an opener for only HTTP and HTTPS: no files, no ftp. Certificates are checked; proxies are those of
+    """Returns an opener for HTTP and HTTPS only, not for files or FTP. Certificates are checked; proxies are those of
     the environment."""
     opener = urllib.request.OpenerDirector()
     for handler in (
@@ -115,11 +114,11 @@ def make_opener() -> urllib.request.OpenerDirector:
 
 @dataclass(slots=True)
 class Fetched:
-    """The result of one file. `how`: it was on disk, was fetched, or was resumed."""
+    """The result for one file. how: cached (it was on disk), fetched or resumed."""
 
     path: Path
     how: Literal["cached", "fetched", "resumed"]
-    bytes: int  # received now
+    bytes: int  # received by this call
 
 
 @dataclass(slots=True)
@@ -152,7 +151,7 @@ class Client:
         return self._patiently(url, lambda: 0, once)
 
     def checked_file(self, url: str, path: Path) -> Fetched:
-        """Returns the file, whose SHA-256 is at `url`.CHECKSUM. A damaged cached one is fetched again. Raises
+        """Fetches the file, whose SHA-256 is at `url`.CHECKSUM. A damaged file on disk is fetched again. Raises
         NotThereError, BadInput (the hash stays wrong), VenueUnavailable, VenueRateLimit, DiskFull."""
         noted = path.with_name(path.name + ".CHECKSUM")
         self.make_folder(path.parent)
@@ -172,7 +171,7 @@ class Client:
         return found
 
     def file(self, url: str, path: Path, *, sha256: str) -> Fetched:
-        """Returns the file with that hash. Raises as checked_file."""
+        """Fetches the file with that hash. Raises the errors of checked_file."""
         self.make_folder(path.parent)
         part = path.with_name(path.name + ".part")
         received, resumed = 0, False
@@ -218,7 +217,7 @@ class Client:
             answer = self._open(url, headers)
         except _RangeRefusedError:
             _restart(part, file)
-            raise _RetryError("the server refused to go on in the middle") from None
+            raise _RetryError("the server refused to resume") from None
         with answer:
             length = answer.headers.get("Content-Length") or ""
             etag = answer.headers.get("ETag") or ""
@@ -226,7 +225,7 @@ class Client:
                 sent_range = _RANGE.match(answer.headers.get("Content-Range") or "")
                 if sent_range is None or int(sent_range[1]) != have or int(sent_range[3]) != note["length"]:
                     _restart(part, file)
-                    raise _RetryError("the server went on with another file or place")
+                    raise _RetryError("the server resumed with another file or at another place")
                 total = note["length"]
             else:
                 _restart(part, file)
@@ -279,7 +278,7 @@ class Client:
             raise VenueUnavailable(f"the server answered {error.code} {error.reason}"[:200], location=url) from None
 
     def _patiently(self, url: str, progress: Callable[[], int], once: Callable[[], _T]) -> _T:
-        """Retry until an attempt succeeds. The limit counts attempts without progress in between."""
+        """Retry until an attempt succeeds. Only attempts in a row without progress count towards the limit."""
         patience, failed = self.patience, 0
         while True:
             before = progress()
@@ -356,7 +355,7 @@ def _retry_after(value: str | None) -> float | None:
 
 
 def _published(text: str, name: str) -> str:
-    """Returns the hash of a .CHECKSUM file, "" where it is of another file or invalid."""
+    """Returns the hash in a .CHECKSUM file, "" if the text is invalid or for another file."""
     found = _SHA256.match(text.strip())
     if found is None or (found[2] and found[2].rpartition("/")[2] != name):
         return ""
@@ -377,7 +376,7 @@ def _note_path(part: Path) -> Path:
 
 
 def _note(part: Path) -> dict[str, Any]:
-    """Returns the identity of the file of a part; {} where unknown."""
+    """Returns the note that identifies the file of a part; {} if there is none."""
     try:
         note = json.loads(_note_path(part).read_bytes())
     except (OSError, ValueError):

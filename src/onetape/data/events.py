@@ -1,7 +1,7 @@
-"""Import events from tables: calendars, news, sentiment, any data with a time that are no market.
+"""Import events from tables: calendars, news, sentiment, and other data with times that are not market data.
 
-A row's time (`ts_event`, `timestamp`, `ts`, `time` or `date`) is its publication or the scheduled time, `ts_recv`
-its receipt, if known. `type` and `topic` classify it; every other column is its data.
+A row's time (`ts_event`, `timestamp`, `ts`, `time` or `date`) is its publication or the scheduled time, `ts_recv` its
+receipt, if the table has it. `type` and `topic` classify it; every other column is its data.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ _PARQUET: Final = b"PAR1"
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One event of a feed. time: ns UTC of its delivery; topic: "" where it has none; body: JSON, as a feed would
-    send it."""
+    """One event of a feed. time: of its delivery, ns UTC; topic: "" if it has none; body: JSON, as a feed would send
+    it."""
 
     time: int
     topic: str
@@ -56,8 +56,8 @@ def read_events(
 ) -> list[Row]:
     """Returns the rows of CSV and Parquet files in the order of delivery.
 
-    zone: of times without one. ahead_ns: a row without `ts_recv` is delivered this long before its time, as
-    calendars are published earlier. Raises BadInput with the row, NotAvailable where Parquet cannot be read.
+    zone: for times without one. ahead_ns: a row without `ts_recv` is delivered this long before its time, because
+    calendars are published earlier. Raises BadInput with the row, NotAvailable if Parquet's library is missing.
     """
     of = zone_of(zone or "UTC")
     rows: list[Row] = []
@@ -80,7 +80,8 @@ def import_events(
     ahead_ns: int = 0,
     limits: Limits | None = None,
 ) -> ImportResult:
-    """Import tables of events as a tape of `external` frames, each at its receipt. Raises as read_events."""
+    """Import tables of events as a tape of `external` frames, each at its time of delivery. Raises the errors of
+    read_events."""
     began = time.perf_counter()
     rows = read_events(paths, zone=zone, ahead_ns=ahead_ns, limits=limits)
     if not rows:
@@ -182,7 +183,7 @@ def _is_empty(cell: Any) -> bool:
 
 
 def _value(cell: Any) -> Any:
-    """Returns a number's value if it fits a frame, and times as ISO text; other text unchanged."""
+    """Returns a cell's value: a number if it fits a frame, a time as ISO text, other text unchanged."""
     if isinstance(cell, datetime | date):
         return cell.isoformat()
     if isinstance(cell, str) and len(cell) <= NUMBER_CHARS_MAX and _NUMBER.match(cell):

@@ -54,9 +54,8 @@ def check_format(name: str) -> None:
 def export_tape(tape: Path | str, *, format: str, out: Path | str, progress: Progress | None = None) -> ExportResult:
     """Write `out`/TYPE.FORMAT for every event type of the tape.
 
-    `out` must not exist, or be an empty folder; it is written atomically. Raises
-    UsageError, BadInput where `tape` is no tape, TornTape where it is damaged, NotAvailable where
-    parquet's libraries are not installed.
+    `out` must not exist, or be an empty folder; it is written atomically. Raises UsageError, BadInput if `tape` is no
+    tape, TornTape if it is damaged, NotAvailable if parquet's libraries are not installed.
     """
     tape, out = Path(tape), Path(out)
     check_format(format)
@@ -89,7 +88,7 @@ def export_tape(tape: Path | str, *, format: str, out: Path | str, progress: Pro
 
 
 def _file_name(event: str, taken: dict[str, int]) -> str:
-    """Returns the type's own name, unless a foreign tape's name for it would leave `out`."""
+    """Returns the file's name: that of the event type, unless a foreign tape's type would name a file outside `out`."""
     name = event if _SAFE_NAME.match(event) else f"type-{len(taken) + 1}"
     while name in taken:
         name += "-"

@@ -23,8 +23,8 @@ KINDS: Final = ("binance-vision", "ccxt", "klines")
 
 @dataclass(slots=True)
 class FetchResult:
-    """The result of a fetch. `files` are the imported ones, in order; `missing` are not in the archive. Without
-    `--out` there is no `imported`."""
+    """The result of a fetch. files: in the order of import; missing: files that the archive does not have; imported:
+    None without `--out`."""
 
     kind: str
     symbol: str
@@ -32,14 +32,14 @@ class FetchResult:
     files: list[Path]
     cached: int  # files or pages already on disk
     resumed: int  # files that were resumed
-    bytes: int  # received now, 0 where a library received them
+    bytes: int  # received by this call; 0 if ccxt received them
     rows: int = 0  # of pages
     missing: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     imported: ImportResult | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Returns plain values; the import's beside ours."""
+        """Returns plain values, together with those of the import."""
         own: dict[str, Any] = {
             "kind": self.kind,
             "symbol": self.symbol,
@@ -58,10 +58,8 @@ class FetchResult:
 
 @dataclass(frozen=True, slots=True)
 class FetchOptions:
-    """The range to fetch, and its folder.
-
-    start, end: times UTC, end exclusive, by default the beginning of today. make_folder makes a folder for the owner
-    alone. out: the tape to import to; None: no import.
+    """The range to fetch, and the folder for it. start, end: times UTC, end exclusive, by default the beginning of
+    today. make_folder: makes a folder that only its owner can read. out: the tape to import to; None: no import.
     """
 
     kind: str
@@ -125,7 +123,7 @@ def _import(options: FetchOptions, found: FetchResult, out: Path) -> ImportResul
             progress=options.watch.progress,
         )
     except OnetapeError as error:
-        # The downloads are valid whatever the import's outcome.
+        # The downloads are valid even if the import fails.
         error.todo = f"{error.todo}; the files are kept in {found.folder}".lstrip("; ")
         raise
 

@@ -22,8 +22,8 @@ _SHORT_FLOATS: Final = frozenset({"float32", "float16", "float[pyarrow]", "halff
 class FrameSource:
     """A frame as lines of comma-separated values, with a header. It can be read repeatedly.
 
-    Times become ns since the epoch (one without a zone keeps its wall time, as text, so that
-    `tz` applies), floats 15 significant digits. Raises TypeError for anything but a frame.
+    Times become ns since the epoch; a time without a zone stays a wall time, as text, so that `tz` applies. Floats get
+    15 significant digits. Raises TypeError for anything but a frame.
     """
 
     def __init__(self, frame: object) -> None:
@@ -39,7 +39,7 @@ class FrameSource:
 
     @property
     def size(self) -> int:
-        """Number of rows, for progress."""
+        """Returns the number of rows, for progress."""
         return self._rows.count
 
     def chunks(self, on_read: OnRead | None = None) -> Iterator[bytes]:
@@ -135,7 +135,7 @@ class _PandasRows:
                 utc = column.dt.tz_convert("UTC").dt.tz_localize(None)
                 try:
                     ns = utc.astype("datetime64[ns]").astype("int64")
-                except ValueError:  # some are beyond 2262: these rows are rejected for it
+                except ValueError:  # times after 2262: their rows are rejected
                     ns = utc.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
                 rows[name] = ns.where(column.notna(), "")
         text: str = rows.to_csv(index=False, header=header, float_format=f"%.{FLOAT_DIGITS}g", lineterminator="\n")
@@ -143,7 +143,7 @@ class _PandasRows:
 
 
 def _shortest(column: Any) -> Any:
-    """Returns the shortest decimal texts of floats of 32 or 16 bits: 15 digits of them are noise."""
+    """Returns the shortest decimal texts of floats of 32 or 16 bits, which do not have 15 exact digits."""
     kind = "float16" if "16" in str(column.dtype) or "half" in str(column.dtype) else "float32"
     texts = column.to_numpy(dtype=kind, na_value=float("nan")).astype(str).astype(object)
     texts[column.isna().to_numpy()] = ""
@@ -151,7 +151,7 @@ def _shortest(column: Any) -> Any:
 
 
 def _by_ticker(pd: Any, frame: Any) -> Any:
-    """Stack prices of several tickers side by side, as in downloads."""
+    """Returns the rows of all tickers below each other, from a frame that has them side by side, as yfinance does."""
     level = next((i for i, name in enumerate(frame.columns.names) if name == "Ticker"), None)
     if level is None:
         raise BadInput(
@@ -161,7 +161,7 @@ def _by_ticker(pd: Any, frame: Any) -> Any:
         )
     tickers = frame.columns.get_level_values(level).unique()
     parts = [frame.xs(ticker, axis=1, level=level).assign(Ticker=ticker) for ticker in tickers]
-    # A ticker without trades on a day of others has empty cells there.
+    # A ticker that did not trade on a day on which others did has empty cells.
     long = pd.concat([part.dropna(how="all", subset=part.columns[:-1]) for part in parts])
     return long.rename_axis(columns=None)
 

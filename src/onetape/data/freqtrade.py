@@ -1,12 +1,12 @@
-"""Read kind `freqtrade`: its data folder. Candles, trades, funding rates and marks; Feather, JSON, CSV.
+"""Read kind `freqtrade`: files of its data folder (candles, trades, funding rates and marks) as Feather, JSON or CSV.
 
-Layouts from its documentation "Data downloading" and its data handlers, read 2026-11. A file's name
-defines its content: PAIR-TIMEFRAME[-futures|-mark|-funding_rate], PAIR-trades, the pair with
-underscores (XRP_USDT_USDT is XRP/USDT:USDT). Funding rates and marks are candles: a rate is the
-open of its settlement's candle, a mark is known at its candle's close. Trades are rows of ms, id,
-type, side, price, amount, cost. CSV files have a header, or are Kraken's archive: s, price, amount.
+Layouts from its documentation "Data downloading" and its data handlers, read 2026-11. A file's name says what it has:
+PAIR-TIMEFRAME[-futures|-mark|-funding_rate], PAIR-trades, the pair with underscores (XRP_USDT_USDT is XRP/USDT:USDT).
+Funding rates and marks are candles: a rate is the open of the candle at its settlement, a mark is the close of its
+candle, known then. Trades are rows of ms, id, type, side, price, amount, cost. CSV files have a header, or are Kraken's
+archive: s, price, amount.
 
-Floats of Feather count with 15 digits, the exact ones of a double; JSON is taken as written.
+Floats of Feather are taken with the 15 digits that a double holds exactly; JSON numbers as written.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _named(source: TableSource, places: dict[str, int]) -> Layout:
 
 
 def is_named(source: TableSource) -> bool:
-    """Returns True for one of freqtrade's file names, which give the period, or mark funding rates."""
+    """Returns True for a file name of freqtrade, which gives the period or says that the file has funding rates."""
     name = stem(source)
     return bool(PAIR.match(name) and (TIMEFRAME.search(name) or "-funding" in name))
 

@@ -1,9 +1,9 @@
 """Read kind `hftbacktest`: its event arrays, .npz with the array `data`, or .npy, of its versions 2.x.
 
-The layout from its py-hftbacktest types and rust types.rs, read 2026-11: rows of 64 bytes (ev,
-exch_ts, local_ts, px, qty, order_id, ival, fval). Rows with the local flag, in their order, are
-received messages, at local_ts; the core reads them (core/text/hft_rows.hpp). The archive is read as
-any other zip, chunk by chunk within the limits; nothing in it is ever unpickled.
+The layout from its py-hftbacktest types and rust types.rs, read 2026-11: rows of 64 bytes (ev, exch_ts, local_ts, px,
+qty, order_id, ival, fval). Rows with the local flag are messages in the order in which they were received, at local_ts;
+the core reads them (core/text/hft_rows.hpp). The archive is read like any other zip, chunk by chunk within the limits;
+nothing in it is ever unpickled.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class EventRows:
         self._begin, self._rows = _header(source)
 
     def chunks(self, on_read: OnRead | None = None) -> Iterator[bytes]:
-        """Yields rows. Raises BadInput where the stream has fewer rows than its header announces, or more bytes."""
+        """Yields rows. Raises BadInput if the stream has fewer rows than its header announces, or more bytes."""
         left = self._rows * ROW_BYTES
         skip = self._begin
         for chunk in self._source.chunks(on_read):
@@ -101,8 +101,8 @@ def _header(source: TableSource) -> tuple[int, int]:
 
 
 def _described(head: bytes, source: TableSource) -> tuple[int, tuple[int, ...], Any]:
-    """Returns (bytes before the rows, shape, descr) of numpy's format 1.0 and 2.0 (its NEP 1). numpy's own reader is
-    not used: on damaged headers it fails in undocumented ways.
+    """Returns (bytes before the rows, shape, descr) from a header of numpy's format 1.0 or 2.0 (NEP 1). numpy's own
+    reader is not used, because it fails in undocumented ways on damaged headers.
     """
     version = tuple(head[6:8])
     width = 2 if version == (1, 0) else 4

@@ -1,4 +1,4 @@
-"""Define an importer's result, and the sink that it writes into."""
+"""Define what an importer returns, and the sink into which it writes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from onetape import _core
 from onetape.data.rejects import RejectFile
 from onetape.model.instrument import Instrument
 
-# Returns an empty tape to write into and its list of rejects. A second call starts anew.
+# Returns an empty tape to write into, and its list of rejects. A second call starts again with an empty tape.
 SinkFactory = Callable[[], tuple[_core.TapeSink, RejectFile]]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Instruments by stream (from 1), and counts beside those of the sink."""
+    """Instruments by stream (from 1), and counts that the sink does not have."""
 
     instruments: list[Instrument]
     rejected: int
@@ -23,5 +23,5 @@ class Outcome:
     unsynced: int = 0
     snapped: int = 0
     ignored: dict[str, int] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)  # for the assumptions
-    understood: list[dict[str, object]] = field(default_factory=list)  # of each table
+    notes: list[str] = field(default_factory=list)  # added to the assumptions
+    understood: list[dict[str, object]] = field(default_factory=list)  # interpretation of each table

@@ -42,20 +42,20 @@ if TYPE_CHECKING:
 Progress = Callable[[float, float | None], None]
 Columns = str | Sequence[str] | Mapping[str, str] | None
 
-# Part of a tape's identity: raised when the same input would give other frames.
+# Part of a tape's identity: increased when the same input gives other frames.
 IMPORT_VERSION: Final = 8
 _TYPE_NAMES: Final = {spec[0]: spec[1] for spec in _core.event_specs()}
 
 
 @dataclass(slots=True)
 class Holes:
-    """The holes of one symbol and period: how many, and the longest. Times are ns UTC."""
+    """The holes in the bars of one symbol and period: how many, and the longest. period, longest: ns."""
 
     symbol: str
     period: int
     count: int = 0
     longest: int = 0
-    longest_at: int = 0  # start of the missing bars
+    longest_at: int = 0  # start of the longest hole, ns UTC
 
     def __str__(self) -> str:
         places = "1 hole" if self.count == 1 else f"{self.count:,} holes, the longest"
@@ -66,7 +66,7 @@ class Holes:
 
 
 def holes_in_bars(tape: Path, symbols: Sequence[str]) -> list[Holes]:
-    """Returns symbols by stream (from 1) whose bars have gaps. Bars are in order of time."""
+    """Returns the holes in a tape's bars. symbols: by stream, from 1. Bars must be in order of time."""
     found: dict[tuple[int, int], Holes] = {}
     ends: dict[tuple[int, int], int] = {}
     with JournalReader(tape) as reader:
@@ -92,12 +92,11 @@ def holes_in_bars(tape: Path, symbols: Sequence[str]) -> list[Holes]:
 class Reading(TypedDict, total=False):
     """Options for reading tables, and the instruments of their rows.
 
-    symbol: `binance:BTC/USDT:USDT`, or `RAW=symbol,...` for a file of several; not needed for a
-    recording, or with a column of a csv: its names become instruments of the venue of `symbol`, or
-    of `data`. default_symbol: when nothing names it. columns: `a,b,..` of a csv without a header, or
-    {name: header}. time_format: a pattern of strptime, or s, ms, us, ns. decimal: comma or point.
-    instruments: a file of them, instead of the catalogue. ahead: of events: how long before its time each is
-    delivered.
+    symbol: `binance:BTC/USDT:USDT`, or `RAW=symbol,...` for a file with several instruments. Not needed for a
+    recording, or for a csv with a column of symbols, whose names become instruments of the venue of `symbol`, else of
+    the venue `data`. default_symbol: used if nothing names the instrument. columns: `a,b,..` of a csv without a header,
+    or {name: header}. time_format: a pattern of strptime, or s, ms, us, ns. decimal: comma or point. instruments: a
+    file of instruments, which override the catalogue. ahead: for events, how long before its time each is delivered.
     """
 
     symbol: str | None
@@ -125,13 +124,11 @@ def import_files(
     on_understood: OnUnderstood | None = None,
     **reading: Unpack[Reading],
 ) -> ImportResult:
-    """Turn files into a sealed tape at `out`.
-
-    progress is called with (bytes read, bytes in all or None), on_understood with
-    ImportResult.understood, before anything is written. filters: bad ticks are quarantined, and `health` frames
-    report them. Importing the same files with the same options gives the same segments, byte for byte.
-    Raises UsageError and UnknownFormat (exit 2), BadInput and UnknownSymbol (exit 3),
-    NotAvailable for kinds of later releases. Nothing is left at `out` then.
+    """Turn files into a sealed tape at `out`. progress: called with (bytes read, total bytes or None); on_understood:
+    called with ImportResult.understood before anything is written. filters: bad ticks are quarantined, and `health`
+    frames report them. Importing the same files with the same options gives the same segments, byte for byte. Raises
+    UsageError and UnknownFormat (exit 2), BadInput and UnknownSymbol (exit 3), NotAvailable for kinds of later
+    releases. After an error nothing is at `out`.
     """
     symbol, default_symbol = reading.get("symbol"), reading.get("default_symbol")
     found = find_kind(kind)
@@ -187,8 +184,8 @@ def import_frame(
 ) -> ImportResult:
     """Turn a polars or pandas frame into a sealed tape, by the column rules of `csv`.
 
-    Floats count with 15 digits, the exact ones of a double: 0.1 + 0.2 is 0.3. A pandas index of
-    times is a column `timestamp`. Raises as import_files; TypeError for another object.
+    Floats are taken with the 15 digits that a double holds exactly: 0.1 + 0.2 is 0.3. A pandas index of times is the
+    column `timestamp`. Raises the errors of import_files; TypeError for another object.
     """
     from onetape.data.frame import FrameSource
 
@@ -261,7 +258,7 @@ def _finish(
     uuid: UUID,
     filters: bool,
 ) -> ImportResult:
-    """Run the importer into `directory`, seal, count."""
+    """Run the importer into `directory`, seal the tape, and count."""
     began = time.perf_counter()
     sinks: list[_core.TapeSink] = []
 
@@ -379,7 +376,7 @@ def _options(reading: Reading) -> TableOptions:
 
 
 def _zone(name: str) -> str:
-    zone(name)  # there is one
+    zone(name)  # raises if there is no such zone
     return name
 
 
@@ -417,7 +414,7 @@ def _reporter(progress: Progress | None, total: int) -> OnRead:
     def on_read(count: int) -> None:
         nonlocal done
         done += count
-        # A second pass starts again at the front.
+        # A second pass reads from the beginning again.
         progress((done - 1) % total + 1 if total else done, total or None)
 
     return on_read

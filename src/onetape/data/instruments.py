@@ -1,4 +1,4 @@
-"""Find the instruments of an import: given, catalogued, or inferred from the data's own decimals."""
+"""Find the instruments of an import: the user's, the catalogue's, or inferred from the data's decimals."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from onetape.model.instrument import DECIMALS_MAX, Instrument
 from onetape.model.user_instruments import parse_instruments
 from onetape.model.user_rules import UserRules, parse_rules
 
-# The default lot: for data without sizes, or volumes that are averages of sums.
+# The lot for data without sizes, or whose volumes are averages of sums.
 LOT_DECIMALS_DEFAULT: Final = 8
-# The default tick for data without prices: funding alone, or marks, which are averages.
+# The tick for data without traded prices: only funding, or only marks, which are averages.
 TICK_DECIMALS: Final = 8
 SNAPPED_DIGITS: Final = 9
-# Bars alone have too few prices to infer a tick from their decimals: the tick is not much coarser than a ten-thousandth
-# of them. That is this many decimals fewer than int64 allows: 18 for the digits of 10**18, 4 for the ten-thousandth.
+# Bars alone have too few prices to infer a tick from their decimals, so the tick is about a ten-thousandth of the
+# price. That is this many decimals fewer than int64 allows: 18 digits of 10**18, less 4 for the ten-thousandth.
 TICK_ROOM: Final = 14
 
 
-# Counts of numbers by needed decimals, by the most decimals at which they fit int64, and by decimals at the 15 exact
-# digits of a double. 19: more.
+# Counts of numbers: by (needed decimals, most decimals at which they fit int64), and by decimals when rounded to the 15
+# exact digits of a double. 19: more than 18.
 Seen = tuple[Mapping[tuple[int, int], int], Mapping[int, int]]
 NOTHING: Final[Seen] = ({}, {})
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The decimals needed by a stream's numbers. `reference` are marks and indices, `volume` are sums: they must be
+    """The decimals needed by a stream's numbers. reference: marks and indices; volume: sums. Both must be
     representable, but define neither tick nor lot."""
 
     price: Seen
@@ -52,11 +52,10 @@ class Numbers:
 
 
 def decimals_for(seen: Seen) -> int:
-    """Returns the decimals at which most of the numbers can be kept, most of them exactly; of equals the fewest.
-
-    Almost always these are the most decimals of any number. A single nonsensical number that
-    would exclude the others is dropped; of a float printed with all digits, only those that
-    int64 cannot hold are dropped, not the row.
+    """Returns the number of decimals at which most numbers fit, and most of these exactly; if several are equally good,
+    the fewest. Almost always it is the largest number of decimals in the data. A single nonsensical number that would
+    exclude the others is dropped; a float printed with all digits loses only the digits that int64 cannot hold, not its
+    row.
     """
 
     def fitting(decimals: int) -> tuple[int, int, int]:
@@ -66,7 +65,7 @@ def decimals_for(seen: Seen) -> int:
                 continue
             if needed <= decimals:
                 exact += count
-            # The dropped part is below 1e-9 of a number that fills all but 9 digits: see scale_snapped.
+            # The dropped digits are below 1e-9 of the number: see scale_snapped.
             if needed <= decimals or possible - decimals <= SNAPPED_DIGITS:
                 kept += count
         return kept, exact, -decimals
@@ -75,7 +74,7 @@ def decimals_for(seen: Seen) -> int:
 
 
 def _room(seen: Seen) -> int:
-    """Returns the decimals at which most of the numbers fit int64; larger numbers allow fewer."""
+    """Returns the number of decimals at which most numbers fit int64; larger numbers allow fewer."""
     rooms: Counter[int] = Counter()
     for (_, possible), count in seen[0].items():
         rooms[possible] += count
@@ -83,8 +82,8 @@ def _room(seen: Seen) -> int:
 
 
 def most_decimals(seen: Seen, *, limit: int) -> int:
-    """Returns the most decimals of the numbers with at most `limit`, at 15 digits: noise of printed floats does not
-    define a tick."""
+    """Returns the largest number of decimals, up to `limit`, of the numbers rounded to 15 digits: the noise of printed
+    floats must not define a tick."""
     return max((needed for needed in seen[1] if needed <= limit), default=0)
 
 
@@ -93,12 +92,12 @@ def _sum(first: Seen, second: Seen) -> Seen:
 
 
 def read_instruments(path: Path | None) -> dict[str, Instrument]:
-    """Read the instruments of `--instruments FILE`. Raises UsageError where it cannot be read."""
+    """Read the instruments of `--instruments FILE`. Raises UsageError if it cannot be read."""
     return {} if path is None else parse_instruments(_text(path), location=str(path))
 
 
 def read_rules(path: Path | None) -> UserRules:
-    """Read the venue's rules of the same file."""
+    """Read the venue rules in `--instruments FILE`."""
     return UserRules() if path is None else parse_rules(_text(path), location=str(path))
 
 
@@ -119,7 +118,7 @@ def find_instrument(symbol: str, own: dict[str, Instrument], at: int | None) -> 
 
 
 def fitted(symbol: str, listed: Instrument | None, numbers: Numbers) -> Instrument:
-    """Returns an instrument that fits all these numbers, as far as 64 bits allow."""
+    """Returns an instrument with enough decimals for all these numbers, as far as 64 bits allow."""
     price_decimals = decimals_for(_sum(numbers.price, numbers.reference))
     size_decimals = decimals_for(_sum(numbers.size, numbers.volume))
     tick_decimals = most_decimals(numbers.price, limit=price_decimals)
@@ -141,7 +140,7 @@ def fitted(symbol: str, listed: Instrument | None, numbers: Numbers) -> Instrume
         lot_decimals = LOT_DECIMALS_DEFAULT
         defaulted = ("lot",)
     if not numbers.price[0]:
-        # Marks are finer than ticks, and funding has none: the safe tick is the finest.
+        # Marks are finer than ticks, and funding has no prices: the finest tick is safe.
         defaulted += ("tick",)
         tick_decimals = min(most_decimals(numbers.reference, limit=price_decimals), TICK_DECIMALS)
         if not numbers.reference[0]:
@@ -157,7 +156,7 @@ def fitted(symbol: str, listed: Instrument | None, numbers: Numbers) -> Instrume
 
 
 def _widened(instrument: Instrument, price_decimals: int, size_decimals: int) -> Instrument:
-    """Returns the instrument with more decimals; tick and lot unchanged."""
+    """Returns the instrument with at least these decimals; tick and lot are unchanged."""
     return msgspec.structs.replace(
         instrument,
         price_decimals=max(price_decimals, instrument.price_decimals),

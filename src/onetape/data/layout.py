@@ -1,4 +1,4 @@
-"""Describe the layout of a source's rows, settled before they are read by the source's kind."""
+"""Describe the layout of a source's rows, which its kind determines before they are read."""
 
 from __future__ import annotations
 
@@ -52,14 +52,12 @@ class TableOptions:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The layout of a table's rows.
-    `columns` maps the core's names to indices in the row, from 0.
+    """The layout of a table's rows. `columns` maps the core's names to indices in the row, from 0.
 
-    form: `lines` of separated values; `json` rows, lists or (with `keys`, the name of each index)
-    objects; `packed` cells of 8 bytes, int64 ns and doubles; `hft`, rows of 64 bytes. `blank` names
-    columns that may be empty: unknown. `levels` are the indices of (bid, bid size, ask, ask size),
-    best first. `raw` is the instrument in the source's name, "" where the rows name it or
-    nothing does.
+    form: `lines` of separated values; `json` rows, lists or (with `keys`, the name of each index) objects; `packed`
+    cells of 8 bytes, int64 ns and doubles; `hft`, rows of 64 bytes. `blank` names columns that may be empty: unknown.
+    `levels` are the indices of (bid, bid size, ask, ask size), best first. `raw` is the instrument in the source's
+    name, "" if only the rows name it, or nothing does.
     """
 
     kind: RowKind
@@ -74,32 +72,32 @@ class Layout:
     implied_decimals: int = 0
     period_ns: int = 0
     raw: str = ""
-    ignored: tuple[str, ...] = ()  # columns without a meaning here
+    ignored: tuple[str, ...] = ()  # columns that mean nothing here
     note: str = ""  # for the result's assumptions
     said: Mapping[str, object] = field(default_factory=dict)  # interpretation of a csv
 
     @property
     def has_period(self) -> bool:
-        """True when its rows are bars whose period must come from elsewhere."""
+        """True when the rows are bars that do not show their period."""
         return self.kind in {"bars", "marks"} and "close_time" not in self.columns
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A source and its layout; `layout` None: it is skipped, and counted under `why`."""
+    """A source and its layout; layout: None if the source is skipped, and counted under `why`."""
 
     source: TableSource
     layout: Layout | None
     why: str = ""
 
 
-# Returns the plan of a source of one kind. Raises BadInput or UsageError.
+# Plans a source of one kind. Raises BadInput or UsageError.
 Planner = Callable[[TableSource, TableOptions], Planned]
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The beginning of a text: its first line that is not blank, and the lines before."""
+    """The beginning of a text: its first line that is not blank, and the number of lines before it."""
 
     first: str
     skipped: int
@@ -107,7 +105,7 @@ class Head:
 
 
 def text_head(source: TableSource) -> Head:
-    """Returns the beginning. Raises BadInput where the source is empty, or no text."""
+    """Returns the beginning of a text. Raises BadInput if the source is empty, or no text."""
     head = source.head(HEAD_BYTES)
     first = next((line for line in head.split(b"\n") if line.strip()), b"")
     text = first.decode("utf-8", "replace").strip("\r").lstrip("\ufeff")
@@ -121,5 +119,5 @@ def text_head(source: TableSource) -> Head:
 
 
 def stem(source: TableSource) -> str:
-    """Returns the file's own name without extensions; "" for a source that is no file."""
+    """Returns the file's name without folder and extensions; "" for a source that is no file."""
     return str(getattr(source, "stem", ""))

@@ -1,18 +1,16 @@
 """Read kind `moex`: dumps of the Moscow Exchange's best quotes (`stats`) and trades, as CSV.
 
-Columns as the header of the trades and the rows of both in the public repository semenmsu/yard
-(simulator/readers) have them, read 2026-11:
+Columns as in the files of the public repository semenmsu/yard (simulator/readers), read 2026-11:
 
     trades  SecurityID,MDUpdateAction,MDEntryType,SettleType,MDEntryTime,SendingTime,PacketTime,
             price,size,side,PriceType,TradingSessionID,TradingSessionSubID
     stats   number,symbol,bid|ask,action,MDEntryTime,SendingTime,PacketTime,price,size[,type,
             session,subsession]
 
-Times are ns: MDEntryTime is the venue's, PacketTime the receipt. Prices and sizes are in millionths
-(65585000 is 65.585); in a file whose prices have points they are plain. A row of
-stats is one side of the top of the book, action 2 removes it; each becomes a quote with the
-other side's last value. Instruments of one file are distinguished by name; all boards of a name (CETS,
-TQBR, negotiated deals) count.
+Times are ns: MDEntryTime is the venue's, PacketTime the receipt. Prices and sizes are in millionths (65585000 is
+65.585), but plain in a file whose prices have points. A row of stats is one side of the top of the book, action 2
+removes it; each becomes a quote with the other side's last value. Instruments of one file are distinguished by name;
+all boards of a name (CETS, TQBR, negotiated deals) count.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ from onetape.model.errors import BadInput
 from onetape.model.time import DAY
 
 IMPLIED_DECIMALS: Final = 6
-MUCH_LARGER: Final = 1000  # larger than any price with a point: far from both 1 and a million
+MUCH_LARGER: Final = 1000  # factor over the prices with points: far from both 1 and a million
 _TRADES: Final = {"symbol": 0, "ts_event": 4, "ts_recv": 6, "price": 7, "size": 8, "side": 9}
 _SHORT_TRADES: Final = {"symbol": 0, "ts_event": 1, "ts_recv": 3, "price": 4, "size": 5, "side": 6}
 _STATS: Final = {"symbol": 1, "side": 2, "action": 3, "ts_event": 4, "ts_recv": 6, "price": 7, "size": 8}
@@ -42,7 +40,7 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
             kind, columns = found
             if not _has_receipt(cells, columns):
                 columns = {name: place for name, place in columns.items() if name != "ts_recv"}
-            # A damaged first row is no header: it is rejected during reading.
+            # A damaged first row is no header; it is rejected during reading.
             has_header = not any(cell[:1].isdigit() for cell in rows[0])
             return Planned(
                 source,
@@ -74,8 +72,8 @@ def of_row(cells: list[str]) -> tuple[RowKind, dict[str, int]] | None:
 
 
 def _has_points(rows: list[list[str]]) -> bool:
-    """Returns True when prices are written with points, which applies to the whole file. Whole numbers among them,
-    such as 65 beside 65.5, have the same form, unless they are so much larger that they must be millionths."""
+    """Returns True when prices are written with points, which applies to the whole file. Whole numbers among them, such
+    as 65 beside 65.5, are plain too, unless they are so much larger that they must be millionths."""
     prices = [cells[of[1]["price"]] for cells in rows if (of := of_row(cells)) is not None]
     pointed = [abs(float(price)) for price in prices if "." in price]
     whole = [abs(float(price)) for price in prices if "." not in price]
@@ -86,13 +84,13 @@ def _has_receipt(cells: list[str], columns: dict[str, int]) -> bool:
     """Returns True when PacketTime is a receipt: dumps without one leave it empty, or write other values."""
     text = cells[columns["ts_recv"]].strip()
     if not text:
-        return True  # of this row; others may have it
+        return True  # this row has no receipt; others may have one
     received, event = (_core.parse_time_text(cell) for cell in (text, cells[columns["ts_event"]]))
     return isinstance(received, int) and isinstance(event, int) and abs(received - event) < DAY
 
 
 def _is_row(cells: list[str], columns: dict[str, int]) -> bool:
-    """Returns True when its time and its price are valid: it is no header."""
+    """Returns True when the row's time and price are valid, so that it is no header."""
     if len(cells) <= max(columns.values()):
         return False
     return isinstance(_core.parse_time_text(cells[columns["ts_event"]]), int) and isinstance(

@@ -14,12 +14,9 @@ DEFAULT_VENUE: Final = "data"  # venue of a name without one
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """The instruments of a file's rows. `pairs` are (raw, symbol); raw is "" where one symbol was given
-    for the file's only one.
-
-    by_rows: rows may name their instruments. is_given: the symbol was
-    requested; else it is the default for rows without a name, which is_needed
-    refuses.
+    """The instruments of a file's rows. pairs: (raw name, symbol); the raw name is "" if one symbol was given for a
+    file with one instrument. by_rows: rows may name their instruments. is_given: the user gave the symbol; else it is
+    the default for rows without a name. is_needed: such a default is refused.
     """
 
     pairs: tuple[tuple[str, str], ...]
@@ -29,18 +26,18 @@ class Naming:
 
     @property
     def is_map(self) -> bool:
-        """True when raw names were given, so that further names in the data are no error."""
+        """True when raw names were given; further names in the data are then no error."""
         return bool(self.pairs[0][0])
 
     @property
     def symbols(self) -> list[str]:
-        """Returns the instruments, as given."""
+        """Returns the symbols, in the given order."""
         return [symbol for _, symbol in self.pairs]
 
 
 def naming_by_rows(text: str | None, default: str | None) -> Naming:
-    """Returns the naming of a table that may have a column of symbols. default: name of rows without one. Raises
-    UsageError as parse_naming.
+    """Returns the naming of a table that may have a column of symbols. default: the symbol of rows without a name.
+    Raises UsageError as parse_naming does.
     """
     if text and text.strip():
         found = parse_naming(text)

@@ -28,7 +28,8 @@ class ParquetSource:
         self.stem = source.stem
 
     def chunks(self, on_read: OnRead | None = None) -> Iterator[bytes]:
-        """Yields rows. Raises BadInput where the file is damaged, or exceeds the limits when expanded; NotAvailable."""
+        """Yields rows. Raises BadInput if the file is damaged, or exceeds the limits when decompressed;
+        NotAvailable."""
         header = True
         pa, parquet = parquet_libraries()
         source, bytes_there = self._source, self._source.path.stat().st_size
@@ -65,7 +66,7 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
 
 
 def parquet_libraries() -> tuple[Any, Any]:
-    """Returns pyarrow and its Parquet part. Raises NotAvailable without them."""
+    """Returns pyarrow and its Parquet module. Raises NotAvailable without them."""
     try:
         return import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError:

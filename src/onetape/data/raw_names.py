@@ -12,7 +12,7 @@ from onetape.model.instrument import Instrument
 
 
 class RawNames:
-    """The raw names seen so far: of each stream, and those without a stream."""
+    """The raw names seen so far: those of each stream, and those that belong to none."""
 
     def __init__(self, naming: Naming) -> None:
         self._naming = naming
@@ -20,8 +20,8 @@ class RawNames:
         self._others: Counter[str] = Counter()
 
     def stream_of(self, layout: Layout, source_name: str) -> int | None:
-        """Returns the stream of a source by its own name; None: it is another's. 0 where its rows name it. Raises
-        UsageError where nothing does, and there are several.
+        """Returns the stream of a source by the instrument in its name; 0 if its rows name the instrument, None if the
+        instrument was not requested. Raises UsageError if nothing names it and several symbols were given.
         """
         raws = [raw for raw, _ in self._naming.pairs]
         if layout.raw:
@@ -55,16 +55,17 @@ class RawNames:
 
     @property
     def seen(self) -> set[str]:
-        """Names that have streams."""
+        """Returns the names that have streams."""
         return {raw for seen in self._seen for raw in seen if raw}
 
     @property
     def others(self) -> dict[str, int]:
-        """Names without a stream, with their rows or files."""
+        """Returns name -> number of rows or files, for names without a stream."""
         return dict(self._others)
 
     def check(self, location: str) -> None:
-        """Raise BadInput for several names without a map, UnknownSymbol for a missing one."""
+        """Raise BadInput if the data has several names and none were given, UnknownSymbol if a given name is
+        missing."""
         raws = sorted(self.seen | set(self._others))
         if not self._naming.is_map and len(raws) > 1:
             raise BadInput(
@@ -81,7 +82,7 @@ class RawNames:
                 )
 
     def check_venue(self, stream: int, listed: Instrument | None, location: str) -> None:
-        """Raise BadInput where the data's own name differs from the catalogue's."""
+        """Raise BadInput if the data's name of an instrument differs from the catalogue's."""
         raw, symbol = self._naming.pairs[stream]
         found = next(iter(self._seen[stream]), "")
         if (
@@ -99,5 +100,5 @@ class RawNames:
 
 
 def _same_name(wanted: str, found: str) -> bool:
-    """Returns True for equal names up to signs that file names cannot have: XRP_USDT_USDT is XRP/USDT:USDT."""
+    """Returns True for names that differ only in signs that file names cannot have: XRP_USDT_USDT is XRP/USDT:USDT."""
     return wanted == found or wanted.replace("/", "_").replace(":", "_") == found

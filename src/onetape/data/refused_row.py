@@ -8,7 +8,7 @@ from onetape.data.rejects import Reject, reject_text
 
 __all__ = ["refused_row"]
 
-_NAMES = {"time": "ts_event"}  # a column's name in reasons -> its name in a layout
+_NAMES = {"time": "ts_event"}  # a column's name in a reason -> its name in a layout
 _OHLC = ("open", "high", "low", "close")
 
 

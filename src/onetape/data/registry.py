@@ -15,15 +15,14 @@ from onetape.venues.protocol_table import Protocol
 class Kind:
     """The reader of a KIND.
 
-    code: module:attribute, of a capture's message table or of a table's planner. options: those of
-    the command that apply to it. venue_names: its raw symbols are the venue's own.
-    foreign: file formats that it reads and others refuse. names_matter: a file's
-    name is part of its identity. by_rows: a column may name its instruments.
+    code: module:attribute of a capture's message table, or of a table's planner. options: the command's options that
+    apply. venue_names: its raw symbols are the venue's own. foreign: file formats that only this kind reads.
+    names_matter: a file's name is part of the tape's identity. by_rows: a column may name the instruments.
     """
 
     name: str
     form: Literal["table", "capture", "recording", "events"]
-    code: str = ""  # none: venue and symbols are in its own lines
+    code: str = ""  # "": the file's lines name venue and symbols
     options: frozenset[str] = frozenset()
     venue_names: bool = False
     foreign: tuple[str, ...] = ()

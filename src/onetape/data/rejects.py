@@ -14,7 +14,7 @@ Reject = tuple[int, int, bytes, bytes]  # source index, line from 1, reason, fir
 
 
 def reject_text(reject: Reject, cell: str | None = None) -> str:
-    """Returns the line, the reason and its text; only the cell where it is known."""
+    """Returns the line's number, the reason, and the wrong cell if it is known, with the line's text."""
     _, line, reason, text = reject
     shown = ascii(text.decode("utf-8", "replace")[:SHOWN_CHARS])
     why = reason.decode("utf-8", "replace")
@@ -24,10 +24,10 @@ def reject_text(reject: Reject, cell: str | None = None) -> str:
 
 
 class RejectFile:
-    """Writes rejects as they come; without any there is no file.
+    """Writes rejects as they come; without rejects there is no file.
 
-    A line: {"source", "line", "reason", "text"}, pure ASCII: control characters and invalid
-    UTF-8 are escaped, so that a terminal is safe.
+    A line: {"source", "line", "reason", "text"}, pure ASCII: control characters and invalid UTF-8 are escaped, so that
+    a terminal is safe.
     """
 
     def __init__(self, directory: Path, names: list[str]) -> None:
@@ -37,7 +37,7 @@ class RejectFile:
 
     @property
     def why(self) -> str:
-        """Returns `: ` and the first reject in words, "" without any: the end of a sentence."""
+        """Returns `: ` and the first reject in words, to end a sentence; "" without rejects."""
         return f": {reject_text(self.first)}" if self.first else ""
 
     def add(self, rejects: list[Reject]) -> None:

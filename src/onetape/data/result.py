@@ -11,14 +11,12 @@ from typing import Any
 class ImportResult:
     """Counts of a finished import.
 
-    `events` are market events: instrument frames are in the tape and in no count here. Times are
-    frame times, int ns UTC. `rejected` counts lines that could not be decoded, `ignored` those
-    that were read without relevant content, by kind. `late` counts frames whose receipt was
-    before the frame before them, `crossed` quotes with bid above ask: both are kept. `snapped`
-    counts numbers (printed floats) whose last digits int64 cannot hold: rounded, by less than
-    1e-9 of them. `understood` is the interpretation of each table: its `columns` (ours: the header's),
-    how times and decimals are written, `zone`, `period_ns`, `symbols`, `rows`. `seconds` is the
-    import alone.
+    `events` are market events: instrument frames are in the tape and in no count here. Times are frame times, int ns
+    UTC. `rejected` counts lines that could not be decoded, `ignored` lines without relevant content, by kind. `late`
+    counts frames whose receipt was before the frame before them, `crossed` quotes with bid above ask: both are kept.
+    `snapped` counts numbers (printed floats) that were rounded, by less than 1e-9 of them, because int64 cannot hold
+    their last digits. `understood` is the interpretation of each table: its `columns` (our name -> header), how times
+    and decimals are written, `zone`, `period_ns`, `symbols`, `rows`. `seconds` is the duration of the import alone.
     """
 
     tape: Path
@@ -40,5 +38,5 @@ class ImportResult:
     seconds: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
-        """Returns the contract's keys and ours, as plain values."""
+        """Returns all counts and facts as plain values."""
         return {**asdict(self), "tape": str(self.tape), "seconds": round(self.seconds, 6)}

@@ -41,8 +41,8 @@ class SampleSummary:
 class SampleMarket:
     """The generated market.
 
-    flow: `crowd`, or `random-walk` with RandomWalk's fields as text in flow_params.
-    by_order: depth as the venue's single orders (market by order) instead of as levels.
+    flow: `crowd`, or `random-walk` with RandomWalk's fields as text in flow_params. by_order: depth as single orders
+    (market by order) instead of levels.
     """
 
     seed: int = 1
@@ -62,13 +62,11 @@ def write_sample(
     progress: Callable[[float, float | None], None] | None = None,
     **market: Any,
 ) -> SampleSummary:
-    """Write `events` events of a generated market, the fields of SampleMarket, to a new tape.
+    """Write `events` events of a generated market to a new tape. market: the fields of SampleMarket. force: replace a
+    tape at `out` once the new one is complete. progress: called with (events written, events).
 
-    force: a tape at `out` is replaced, once the new one is complete.
-    progress: called with (events written, events).
-
-    The instruments' own frames are not counted. The tape's identity is derived from the arguments:
-    the same call gives the same tape, byte for byte.
+    The instruments' own frames are not counted. The tape's identity is derived from the arguments: the same call gives
+    the same tape, byte for byte.
     """
     path, wanted = Path(out), SampleMarket(**market)
     if events < 1:

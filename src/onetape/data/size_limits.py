@@ -1,4 +1,4 @@
-"""Limit the expansion of inputs: small files that grow without end are refused."""
+"""Limit how much inputs may grow when they are decompressed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ RATIO_FREE_BYTES = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Caps on the expansion of a compressed input. A line's cap (1 MiB) is in the core."""
+    """Limits on the decompressed size of an input. The limit of a line (1 MiB) is in the core."""
 
     bytes_max: int = 2 << 30
     ratio_max: int = 200
     members_max: int = 100_000
 
     def check(self, *, expanded: int, compressed: int, location: str) -> None:
-        """Raise BadInput, naming the cap, when an expansion has outgrown it."""
+        """Raise BadInput that names the limit if an input exceeds it. expanded, compressed: bytes."""
         if expanded > self.bytes_max:
             raise BadInput(
                 f"the file expands to more than {self.bytes_max:,} bytes",
@@ -35,7 +35,7 @@ class Limits:
             )
 
     def check_members(self, count: int, *, location: str) -> None:
-        """Raise BadInput when an archive holds too many members."""
+        """Raise BadInput if an archive has too many members."""
         if count > self.members_max:
             raise BadInput(
                 f"the archive holds {count:,} members, more than {self.members_max:,}",

@@ -25,7 +25,7 @@ ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 ZIP_MAGICS: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 ZSTD_WINDOW_MAX: Final = 128 << 20
 ZSTD_PIECE_BYTES: Final = 1 << 10
-# Archive and compression formats that are refused.
+# Archive, compression and table formats that are not read as text.
 FOREIGN_MAGICS: Final = {
     b"BZh": "bzip2",
     b"\xfd7zXZ\x00": "xz",
@@ -50,16 +50,17 @@ class Source:
 
     @property
     def name(self) -> str:
-        """Name for people: FILE, or FILE!MEMBER."""
+        """Returns the name for messages: FILE, or FILE!MEMBER."""
         return f"{self.path}!{self.member}" if self.member else str(self.path)
 
     @property
     def stem(self) -> str:
-        """The file's own name without extensions."""
+        """Returns the file's name without folder and extensions."""
         return PurePosixPath(self.member or self.path.name).name.partition(".")[0]
 
     def is_file_of(self, magic: bytes) -> bool:
-        """Returns True when the file itself begins so, not a member of an archive: a library can map it."""
+        """Returns True when the source is a file of its own that begins with `magic`, and no member of an archive: then
+        a library can map it."""
         if self.member:
             return False
         with self.path.open("rb") as file:
@@ -79,7 +80,7 @@ class Source:
         return found[:size]
 
     def _chunks(self, on_read: OnRead) -> Iterator[bytes]:
-        """Yields the content; UTF-16 text becomes UTF-8, which all readers take."""
+        """Yields the content; UTF-16 text is converted to UTF-8."""
         pieces = self._pieces(on_read)
         first = next(pieces, b"")
         while 0 < len(first) < len(_UTF16[0]) and (more := next(pieces, b"")):
@@ -156,7 +157,8 @@ class Source:
         while pending := file.read(READ_BYTES):
             compressed += len(pending)
             on_read(len(pending))
-            # A call's output is unbounded, so each gets little input: a block of four bytes expands to at most 128 KiB.
+            # The output of a call is unbounded, so each call gets little input: a block of four bytes expands to at
+            # most 128 KiB.
             view = memoryview(pending)
             while view:
                 piece, view = view[:ZSTD_PIECE_BYTES], view[ZSTD_PIECE_BYTES:]
@@ -198,7 +200,7 @@ class Source:
                         )
                     expanded += len(chunk)
                     self.limits.check(expanded=expanded, compressed=compressed, location=self.name)
-                    # The archive reader hides its position in the file: count as much as it returned.
+                    # The archive reader hides its position in the file, so progress counts the bytes that it returned.
                     done = min(compressed, compressed * expanded // max(info.file_size, 1))
                     on_read(done - reported)
                     reported = done
@@ -206,7 +208,7 @@ class Source:
 
 
 def open_sources(paths: list[Path], limits: Limits | None = None, *, accept: Collection[str] = ()) -> list[Source]:
-    """Returns the streams behind the paths, in their order, zips taken apart by member name.
+    """Returns the streams in these files, in the order of the paths; a zip gives its members, sorted by name.
 
     accept: formats that the caller reads itself.
 

@@ -1,4 +1,4 @@
-"""Write a tape beside its path and move it there when complete: no partial tape stays."""
+"""Write a tape in a hidden directory and move it to its path when complete, so that no partial tape stays there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from onetape.data.rejects import FILE_NAME as REJECTS
 from onetape.model.errors import DiskFull, UsageError
 from onetape.tape.segments import foreign_to_tape, is_tape
 
-# Files of a journal's writer for its readers; a finished tape has neither.
+# Files that a running journal's writer has for its readers; a finished tape has neither.
 LIVE_FILES: Final = ("lock", "control", "bells")
 
 
@@ -22,8 +22,8 @@ LIVE_FILES: Final = ("lock", "control", "bells")
 def staged(out: Path, *, force: bool = False, may_be_empty: bool = False) -> Iterator[Path]:
     """Yield a hidden directory beside `out` that replaces it when the block ends without an error.
 
-    may_be_empty: an empty folder counts as a free path. Raises UsageError where `out` exists and force is not set,
-    or where it is no tape.
+    may_be_empty: an empty folder counts as a free path. Raises UsageError if `out` exists and force is not set, or if
+    it is no tape.
     """
     if may_be_empty and out.is_dir() and not out.is_symlink() and not any(out.iterdir()):
         out.rmdir()
@@ -90,7 +90,7 @@ def _move(partial: Path, out: Path, *, force: bool) -> None:
 
 
 def _sweep(out: Path) -> None:
-    """Remove partial tapes of killed imports to the same path."""
+    """Remove partial tapes that killed imports to the same path have left."""
     pattern = re.compile(re.escape(f".{out.name}.") + r"(partial|replaced)-(\d+)\Z")
     for entry in out.parent.iterdir():
         match = pattern.match(entry.name)

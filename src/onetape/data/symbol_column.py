@@ -1,4 +1,4 @@
-"""Read a table whose rows name their instruments: the names, and the symbol of each."""
+"""Find the instruments of a table whose rows name them: the names, and the symbol of each."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def symbol_rows(
     with_steps: bool,
     only: frozenset[str] | None = None,
 ) -> dict[str, Counter[int]]:
-    """Returns the names in the rows of a source of lines, and of each, on request, the steps between times. Raises
-    BadInput for more than SYMBOLS_MAX."""
+    """Returns name -> counts of the steps (ns) between its times, from the rows of a source of lines; no counts unless
+    `with_steps`. Raises BadInput for more than SYMBOLS_MAX names."""
     place, time = layout.columns["symbol"], layout.columns["ts_event"]
     last: dict[str, int] = {}
     steps: dict[str, Counter[int]] = {}
@@ -78,11 +78,9 @@ def _lines(source: TableSource) -> Iterator[bytes]:
 
 
 def named(names: Iterable[str], naming: Naming, *, location: str) -> Naming:
-    """Returns a symbol for each name: the name itself with a venue, else under the venue of the naming's symbol; the
-    name that means that symbol gets it.
-
-    Raises BadInput where that symbol was requested and no name means it, UsageError where two names would get one
-    symbol.
+    """Returns a naming with a symbol for each name. A name with a venue is a symbol; other names get the venue of the
+    naming's symbol, and the name that means this symbol gets it. Raises BadInput if the symbol was requested and no
+    name means it, UsageError if two names would get one symbol.
     """
     names = sorted(names)
     wanted = naming.symbols[0]
@@ -117,7 +115,7 @@ def _is_same(name: str, symbol: str) -> bool:
 
 
 def symbol_of(name: str, venue: str) -> str:
-    """Returns a name's symbol: `BTC/USDT` at `data` is data:BTC/USDT; `NASDAQ:AAPL` has a venue itself."""
+    """Returns the symbol of a name: `BTC/USDT` at venue `data` is data:BTC/USDT; `NASDAQ:AAPL` already has a venue."""
     name = name.strip()
     before, colon, rest = name.partition(":")
     choices = [f"{before.lower()}:{rest}"] if colon and is_venue(before.lower()) else []

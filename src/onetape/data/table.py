@@ -28,10 +28,10 @@ from onetape.model.instrument import Instrument
 from onetape.model.time import MINUTE, format_duration
 
 DRAIN_ROWS: Final = 1 << 16
-ZERO_IS_NO_TIME: Final = 10**17  # ns, 1973: among rows of later times a time of 0 is unknown
-STEPS_SURE: Final = 4  # steps of one symbol's bars that establish a period of its own
+ZERO_IS_NO_TIME: Final = 10**17  # ns, 1973: in a file whose times are later than this, a time of 0 is unknown
+STEPS_SURE: Final = 4  # number of equal steps of one symbol's bars that establish a period of its own
 
-# Called with the interpretation of each table, before any of it is written.
+# Called with the interpretation of each table, before anything is written.
 OnUnderstood = Callable[[list[dict[str, object]]], None]
 
 
@@ -40,13 +40,13 @@ class _Plan:
     source: TableSource
     index: int
     layout: Layout
-    stream: int  # index in the naming, where rows do not name it
+    stream: int  # index in the naming; 0 if the rows name their instruments
 
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
     numbers: list[Numbers]  # by stream
-    streams: tuple[int, ...]  # with rows
+    streams: tuple[int, ...]  # those with rows
     bars: BarFacts
     rows: int
     first: int
@@ -62,10 +62,10 @@ _REPEATED: Final = frozenset({"trades", "quotes", "liquidations", "orders"})  # 
 
 @dataclass(slots=True)
 class _WithTexts:
-    """Passes rejects on to the file, at the end those without the text of their row."""
+    """Passes rejects on to the file; those that come without their row's text are passed on at the end."""
 
     file: RejectFile
-    _bare: dict[tuple[int, int], bytes] = field(default_factory=dict)  # (source, line): reason
+    _bare: dict[tuple[int, int], bytes] = field(default_factory=dict)  # (source, line) -> reason
 
     def add(self, rejects: list[Reject]) -> None:
         self.file.add([each for each in rejects if each[3]])
@@ -83,8 +83,8 @@ class _WithTexts:
 
 @dataclass(slots=True)
 class TableImporter:
-    """Imports tables. `venue_names`: the raw names are the venue's own, as in the catalogue. instruments: of the
-    user, over those of the catalogue."""
+    """Imports tables. venue_names: the raw names are the venue's own, as in the catalogue. instruments: the user's,
+    which override the catalogue's."""
 
     sources: InitVar[Sequence[TableSource]]
     planner: InitVar[Planner]
@@ -114,11 +114,11 @@ class TableImporter:
 
     @property
     def shapes(self) -> list[tuple[str, str, int]]:
-        """Returns facts from the sources' names beside their content: part of a tape's identity."""
+        """Returns facts that come from the sources' names, not from their content: part of a tape's identity."""
         return [(p.layout.kind, p.layout.raw, p.layout.period_ns) for p in self._plans]
 
     def run(self, sink_at: SinkFactory) -> Outcome:
-        """Measure, settle instruments and order, write."""
+        """Import into an empty tape: measure the sources, find instruments and order, write."""
         plans = self._measured()
         if self.naming.by_rows and self._named_by_rows():
             plans = self._measured()
@@ -197,11 +197,11 @@ class TableImporter:
         return [(plan, facts) for plan, facts in measured if facts is not None]
 
     def _named_by_rows(self) -> bool:
-        """Settle the instruments by the names in the rows; returns True where there are several, which must be
-        measured separately."""
+        """Find the instruments by the names in the rows; returns True if there are several, which must be measured
+        separately."""
         plans = [plan for plan in self._plans if "symbol" in plan.layout.columns]
         names = set(self._raws.seen)
-        if self._raws.others:  # only some are counted by name
+        if self._raws.others:  # other names in the rows
             for plan in plans:
                 names |= symbol_rows(plan.source, plan.layout, self._zone, with_steps=False).keys()
         if not names or (len(names) == 1 and self.naming.is_chosen):
@@ -230,7 +230,8 @@ class TableImporter:
         ]
 
     def _measure(self, plan: _Plan) -> _Facts | None:
-        """Returns the measures; None: a file without rows beside others, or without any of the requested symbols."""
+        """Returns the measures of a source; None: it has no rows, but other files do, or it has none of the requested
+        symbols."""
         streams = [(raw, i, 0, 0) for i, (raw, _) in enumerate(self.naming.pairs, 1)]
         probe = _core.TableImport(None, streams=streams)
         self._begin(probe, plan, measuring=True)
@@ -262,7 +263,7 @@ class TableImporter:
         raise self._nothing_read(first)
 
     def _nothing_read(self, first: Reject | None) -> BadInput:
-        """Returns the error of a table whose rows were all refused: the reason of the first one."""
+        """Returns the error for a table whose rows were all refused, with the reason of the first one."""
         if first is None:
             return BadInput("no row could be read", location=self.source_names[0])
         plan = self._plans[first[0]]
@@ -300,7 +301,7 @@ class TableImporter:
             is_ascending=facts.ascending,
         )
         if not layout.has_period and (clock.months or not clock.by_zone):
-            return BarClock()  # its rows have their ends, which give the length
+            return BarClock()  # the rows have the times at which bars end
         is_in_order = facts.ascending or facts.descending
         return clock if is_in_order and not is_by_symbol else replace(clock, starts=())
 
@@ -345,7 +346,7 @@ class TableImporter:
             )
         for name, found in steps.items():
             own = usual_step(found)
-            # Rarely traded symbols have longer steps too, but hardly equal ones.
+            # Rarely traded symbols have longer steps, too, but hardly equal ones.
             if period not in found and found[own] >= max(STEPS_SURE, found.total() / 2):
                 raise BadInput(
                     f"the file has bars of several periods: most of {format_duration(period)}, "
@@ -362,7 +363,7 @@ class TableImporter:
             if not one.ascending or (layout.kind == "bars" and "ts_recv" in layout.columns):
                 return False
             if len(plans) > 1 and (clock.by_zone or clock.months):
-                return False  # its last bar may be longer than others
+                return False  # the last bar may be longer than the others
             shift = 0 if self.options.time_is_close or not layout.has_period else clock.period_ns
             if last is not None and one.first + shift < last:
                 return False
@@ -384,7 +385,7 @@ class TableImporter:
         if layout.form == "hft":
             table.begin_hft(stream=plan.stream, source=plan.index, measuring=measuring)
             return
-        # The first pass takes the stamps of bars unchanged, to find their steps.
+        # The first pass reads the stamps of bars unchanged, to find the steps between them.
         table.begin_source(
             kind=layout.kind,
             form=layout.form,
@@ -411,7 +412,7 @@ class TableImporter:
         )
 
     def _show(self, rejects: _WithTexts, plans: list[tuple[_Plan, _Facts]]) -> None:
-        """Read rows again, for their text, that were refused after sorting."""
+        """Read rows that were refused after sorting once more, for their text."""
         for plan, _ in plans:
             if not (lines := rejects.without_text(plan.index)):
                 continue
@@ -427,7 +428,7 @@ class TableImporter:
     def _all_ignored(self, passed_over: dict[str, int]) -> dict[str, int]:
         ignored = Counter(self._ignored)
         for plan in self._plans:
-            # A column is listed once, however many files have it.
+            # A column is listed once, even if several files have it.
             ignored.update({f"column {name}": 1 for name in plan.layout.ignored if f"column {name}" not in ignored})
         ignored.update({f"symbol {raw}": count for raw, count in self._raws.others.items()})
         ignored.update(passed_over)
@@ -443,8 +444,8 @@ class TableImporter:
 
 
 def _overlaps(plans: Sequence[tuple[_Plan, _Facts]]) -> list[str]:
-    """Warn of files of one kind and instrument with overlapping times, which may repeat rows. Repeated bars and
-    funding are rejected."""
+    """Returns warnings of files of one kind and instrument whose times overlap, because rows may be in both. Repeated
+    bars and funding are rejected."""
     last: dict[tuple[str, tuple[int, ...]], tuple[int, str]] = {}
     notes = []
     for plan, facts in sorted(plans, key=lambda each: min(each[1].first, each[1].last)):

@@ -1,4 +1,5 @@
-"""Convert a decoded frame to a row of a table: symbol for stream, decimals for units, one id for three."""
+"""Convert a decoded frame to a row of a table: with the symbol instead of the stream, decimals instead of units, and
+one id instead of its three parts."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from onetape.tape.journal import JournalReader, Record
 from onetape.tape.render import ID_PARTS, id_text
 from onetape.tape.schema import EventSchema
 
-# The form of a column: an integer, words, an exact decimal, or a list of [price, size].
+# The form of a column: an integer, text, an exact decimal, or a list of [price, size].
 ColumnForm = Literal["integer", "text", "decimal", "levels"]
 
 _HEADER: Final = ("sequence", "time", "symbol", "flags")
@@ -31,14 +32,14 @@ Units = tuple[int, int]
 
 
 class RowMaker:
-    """Makes rows of the tape that `reader` reads, by its own schemas and instruments."""
+    """Makes rows of the tape that `reader` reads, by the schemas and instruments on that tape."""
 
     def __init__(self, reader: JournalReader) -> None:
         self._reader = reader
         self._kinds: dict[str, list[tuple[str, str]]] = {}
 
     def shape(self, event: str) -> list[Column]:
-        """Returns the columns of an event type: the frame's, then the payload's."""
+        """Returns the columns of an event type: those of the frame, then those of the payload."""
         schema = self._reader.schemas.named(event)
         header = [Column(name, "text" if name == "symbol" else "integer") for name in _HEADER]
         if not schema.fixed:

@@ -1,4 +1,4 @@
-"""Write tables to disk: csv and jsonl by the standard library, parquet where pyarrow is installed."""
+"""Write tables to disk: csv and jsonl by the standard library, parquet if pyarrow is installed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TableWriter(Protocol):
 
 
 def open_writer(form: str, path: Path, columns: list[Column]) -> TableWriter:
-    """Returns a writer of that form. Raises NotAvailable where a library is missing."""
+    """Returns a writer of that form. Raises NotAvailable if a library is missing."""
     if form == "parquet":
         return ParquetWriter(path, columns)
     return CsvWriter(path, columns) if form == "csv" else JsonLinesWriter(path, columns)
@@ -58,7 +58,7 @@ class CsvWriter:
 
 
 class JsonLinesWriter:
-    """Writes one object a line; decimals as text, levels as lists of [price, size]."""
+    """Writes one JSON object per line; decimals as text, levels as lists of [price, size]."""
 
     def __init__(self, path: Path, columns: list[Column]) -> None:
         self.count = 0
@@ -79,8 +79,8 @@ class JsonLinesWriter:
 
 
 class ParquetWriter:
-    """Writes a Parquet file, decimals as decimal128(38, 18): one scale for all instruments of a tape, and every int64
-    at up to 18 decimals fits it exactly."""
+    """Writes a Parquet file, decimals as decimal128(38, 18): one scale for all instruments of a tape, which holds every
+    int64 with up to 18 decimals exactly."""
 
     SCALE: Final = 18
 
@@ -130,7 +130,7 @@ class ParquetWriter:
         self._levels = 0
 
     def _decimals(self, values: Any) -> Any:
-        """Returns decimal128 from units, without a Python Decimal for each."""
+        """Returns a decimal128 column from units, without making a Python Decimal of each value."""
         pa = self._pa
         scale = self.SCALE
         raw = b"".join(
@@ -167,6 +167,6 @@ def _levels_text(levels: list[tuple[Units, Units]]) -> list[list[str]]:
 
 
 def _narrowed(units: int, decimals: int, scale: int) -> int:
-    """Cut turnover with more than 18 decimals to the column's."""
+    """Returns a turnover of more than 18 decimals, cut to the column's scale."""
     power: int = 10 ** (decimals - scale)
     return units // power

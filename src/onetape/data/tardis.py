@@ -1,9 +1,8 @@
 """Read kind `tardis`: downloadable CSV files of tardis.dev, with column names.
 
-Layouts from its documentation, "Downloadable CSV files: data types", read 2026-11. Stamps are
-microseconds: `timestamp` is the exchange's, `local_timestamp` the receipt. Rows of
-incremental_book_L2 with one local_timestamp were one message; the first rows of a snapshot after
-changes start the book anew.
+Layouts from its documentation, "Downloadable CSV files: data types", read 2026-11. Stamps are microseconds: `timestamp`
+is the exchange's, `local_timestamp` the receipt. Rows of incremental_book_L2 with the same local_timestamp were one
+message; a snapshot after changes begins the book anew.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Describe the interpretation of tables, as lines for people."""
+"""Describe the interpretation of tables, as lines of text for the user."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _SEPARATORS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "`|`"
 
 
 def understood_lines(tables: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Returns lines on ImportResult.understood: each table's rows, and its columns where they differ from the
-    previous table's."""
+    """Returns lines of text about ImportResult.understood: each table's rows, and its columns if they differ from those
+    of the previous table."""
     lines: list[str] = []
     before = ""
     for table in tables[:SOURCES_SHOWN]:
@@ -43,7 +43,7 @@ def _rows(table: Mapping[str, Any]) -> str:
 def _columns(table: Mapping[str, Any]) -> str:
     zone = table["zone"]
     if zone == "UTC, assumed":
-        zone = "UTC is assumed: import --tz says another"
+        zone = "UTC is assumed: import --tz names another"
     elif zone == "in the text":
         zone = "its zone in the text"
     parts = [

@@ -22,8 +22,8 @@ __all__ = ["VenueKlines"]
 
 @dataclass(slots=True)
 class VenueKlines:
-    """Answers like ccxt's exchanges: `fetch_ohlcv`. Raises VenueUnavailable and VenueRateLimit when the client's
-    retries are exhausted, UsageError for data that the venue does not have."""
+    """Has `fetch_ohlcv`, like ccxt's exchanges. Raises VenueUnavailable and VenueRateLimit when the client's retries
+    are exhausted, UsageError for data that the venue does not have."""
 
     client: Client
     symbol: Symbol
@@ -50,7 +50,7 @@ class VenueKlines:
         return self._venue.note
 
     def page(self, period: str) -> int:
-        """Largest number of rows of a page. Raises UsageError."""
+        """Returns the largest number of rows in a page. Raises UsageError if the venue has no bars of the period."""
         minutes = parse_period(period) // (60_000 * MS)
         if minutes not in self._venue.minutes:
             there = ", ".join(period_word(each) for each in sorted(self._venue.minutes))

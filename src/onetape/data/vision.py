@@ -1,8 +1,8 @@
 """Find and fetch the files of a range in Binance's public archive of history.
 
-Layout: `data/<market>/<monthly|daily>/<type>/<RAW>/[<period>/]<RAW>-<type or period>-<date>.zip`,
-each with a `.CHECKSUM` beside it. A month's file is published some days after its end, a day's on the
-day after. Source: github.com/binance/binance-public-data, README, read 2026-11.
+Layout: `data/<market>/<monthly|daily>/<type>/<RAW>/[<period>/]<RAW>-<type or period>-<date>.zip`, each with a
+`.CHECKSUM` beside it. A month's file is published some days after the month, a day's file on the day after. Source:
+github.com/binance/binance-public-data, README, read 2026-11.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DAYS_MAX: Final = 366 * 20
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """One type of file: its markets, whether it has periods, whether by months and by days."""
+    """One type of file: its markets, whether it has periods, and whether it is published by months and by days."""
 
     name: str
     markets: tuple[Kind, ...]
@@ -58,7 +58,7 @@ DATASETS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One file of the plan. `days` replace a monthly file that is not published."""
+    """One file of the plan. days: the daily files that replace a monthly file that is not published."""
 
     path: str  # path below the base address
     days: tuple[Part, ...] = ()
@@ -70,7 +70,7 @@ class Part:
 
 @dataclass(slots=True)
 class Downloaded:
-    """The fetched files, in order of time, and those not published."""
+    """The fetched files, in order of time, and the names of files that are not published."""
 
     files: list[Path] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
@@ -86,8 +86,8 @@ class Downloaded:
 
 
 def raw_name(symbol: Symbol) -> str:
-    """Returns the venue's name of a symbol: the catalogue's, else by its naming rule. Raises UsageError for a symbol
-    of another venue."""
+    """Returns the venue's name of a symbol: that in the catalogue, else by the venue's naming rule. Raises UsageError
+    for a symbol of another venue."""
     if symbol.venue != "binance" or not symbol.is_unified:
         raise UsageError(
             f"{symbol.text} does not trade at binance",
@@ -107,9 +107,8 @@ def raw_name(symbol: Symbol) -> str:
 
 
 def plan(symbol: Symbol, dataset: Dataset, period: str, first: date, end: date) -> list[Part]:
-    """Returns files from `first` on and before `end`: whole months by month, the rest by day.
-
-    A type published only by month is taken by the months that overlap the range.
+    """Returns the files from `first` to before `end`: one file per whole month, the rest by days. Of a type that is
+    published only by months, all months that overlap the range.
     """
     stem = f"data/{_FOLDERS[symbol.kind]}"
     raw = raw_name(symbol)
@@ -135,7 +134,7 @@ def plan(symbol: Symbol, dataset: Dataset, period: str, first: date, end: date) 
 
 
 def _months(first: date, end: date) -> Iterator[tuple[date, date, bool]]:
-    """Yields (from, until, whether it is the whole month) of each month that overlaps the range."""
+    """Yields (first day, day after the last, whether it is a whole month) for each month that overlaps the range."""
     at = first
     while at < end:
         begin = at.replace(day=1)
@@ -169,8 +168,8 @@ def check_request(symbol: str, type_: str, period: str | None) -> tuple[Symbol, 
 
 
 def download(client: Client, parts: list[Part], folder: Path, *, base_url: str = BASE_URL) -> Downloaded:
-    """Fetch the files of a plan into `folder`, with the server's layout. A month that is not published is replaced
-    by its days. Raises as Client.checked_file, BadInput where there is nothing at all."""
+    """Fetch the files of a plan into `folder`, with the server's layout. A month that is not published is replaced by
+    its days. Raises the errors of Client.checked_file, BadInput if the archive has no file of the range."""
     found = Downloaded()
     for number, part in enumerate(parts, 1):
         client.place = f"{number} of {len(parts)}, "

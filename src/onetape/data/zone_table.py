@@ -14,9 +14,8 @@ _STEP = timedelta(days=7)  # no zone has changed permanently twice within a week
 
 @lru_cache(maxsize=16)
 def zone_table(name: str) -> tuple[tuple[int, int], ...]:
-    """((wall ns, offset ns), ...): wall-clock times from `wall ns` on are `offset` ahead of UTC.
-
-    An ambiguous time belongs to the earlier entry. Empty for UTC. Raises UsageError for an unknown
+    """Returns ((wall ns, offset ns), ...): from the wall-clock time `wall ns` on, the zone is `offset ns` ahead of UTC.
+    A wall-clock time that occurs twice belongs to the earlier entry. Empty for UTC. Raises UsageError for an unknown
     zone.
     """
     place = zone(name)

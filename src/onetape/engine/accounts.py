@@ -48,7 +48,7 @@ def parse_accounts(cash: str | Mapping[str, str]) -> Accounts:
             raise BadConfig("no account", location="cash", todo=HOW_TO)
         for name, text in cash.items():
             if not isinstance(text, str):
-                raise BadConfig(f"{name}: '100000 USDT', not {text!r}", location="cash", todo=HOW_TO)
+                raise BadConfig(f"{name}: write '100000 USDT', not {text!r}", location="cash", todo=HOW_TO)
         found = {_venue(str(name), str(name)): parse_cash(text) for name, text in cash.items()}
         if len(found) < len(cash):
             raise BadConfig("a venue is given twice", location="cash", todo=HOW_TO)
@@ -61,7 +61,7 @@ def parse_accounts(cash: str | Mapping[str, str]) -> Accounts:
         name, equals, text = part.partition("=")
         if not equals:
             raise BadConfig(
-                f"{part.strip()!r} names no venue, and others do",
+                f"{part.strip()!r} names no venue, although other amounts do",
                 location="--cash",
                 todo=f"{HOW_TO}: each amount with its venue, or none of them",
             )
@@ -74,8 +74,8 @@ def parse_accounts(cash: str | Mapping[str, str]) -> Accounts:
 
 
 def by_traded_venue(accounts: Accounts) -> tuple[Accounts, dict[str, str]]:
-    """Returns the accounts by the venue name of their symbols, and which of these have a name. The first account of
-    an exchange keeps the exchange's own symbols. Raises BadConfig for a name used twice."""
+    """Returns (cash by the venue in the account's symbols, account name by that venue). The first account at an
+    exchange keeps the exchange's own symbols. Raises BadConfig for a name used twice."""
     venues = {account: account for account in accounts if "@" not in account}
     names: dict[str, str] = {}
     for account in accounts:

@@ -24,7 +24,7 @@ __all__ = ["BARS_MAX", "BarFeeds", "check_bar_count"]
 
 TRADE, MID, VENUE, FINER = 0, 1, 2, 3  # BarSource of core/market/bars.hpp
 SOURCES: Final = {"trade": TRADE, "mid": MID, "venue": VENUE}
-# Bars that end by traded amount: their source, by the last letter of their period.
+# Source of bars that close by traded amount, by the last letter of their period.
 AMOUNTS: Final = {"v": 4, "t": 5, "n": 6, "i": 7}
 _AMOUNT: Final = re.compile(r"(?P<count>\d{1,15}(\.\d{1,15})?)(?P<of>[vtni])\Z", re.ASCII)
 _AMOUNT_MAX: Final = 2**62
@@ -34,7 +34,7 @@ _QUOTE, _TRADE, _BAR = EventType.QUOTE.id, EventType.TRADE.id, EventType.BAR.id
 
 
 def check_bar_count(name: str, count: int) -> None:
-    """Raise for a value that is not a number of bars one feed can keep."""
+    """Raises for a value that is no bar count from 0 to BARS_MAX."""
     if isinstance(count, bool) or not hasattr(count, "__index__"):
         raise TypeError(f"{name} is a number of bars, not {count!r}")
     if not 0 <= count <= BARS_MAX:
@@ -55,13 +55,14 @@ class BarFeeds:
         self.longest_period = 0
         # (symbol, source period in ns) of the feeds
         self.periods: set[tuple[str, int]] = set()
-        # Live only: how many earlier bars to request from the venue, by symbol and period; requests not answered yet;
-        # and by venue ("": all) the period of the bars that its gateway receives, 0: none.
+        # Live only, by symbol and period in ns: number of earlier bars to request from the venue (`live`), and
+        # requests without an answer yet (`pending`). `venue_periods`: venue ("": all) -> period in ns of the bars
+        # that its gateway receives, 0: none.
         self.live: dict[tuple[str, int], int] = {}
         self.pending: dict[tuple[str, int], int] = {}
         self.venue_periods: dict[str, int] = {}
         self.take_pending: Callable[[], None] = lambda: None
-        self.from_first = False  # bars by amount from before the start: as many as the data have
+        self.from_first = False  # True: load all earlier data for bars by amount
 
     def subscribe(self, symbol: str, text: str, history: int) -> None:
         """Start a bar feed. `text` is a period, optionally with @trade, @mid, @venue or the shorter period from
@@ -83,7 +84,7 @@ class BarFeeds:
             source, made_of = SOURCES[chosen], 0
         else:
             source, made_of = FINER, _finer(text, period, chosen)
-        # The choice of source is part of the run: a replay must not decide anew on a tape that has grown.
+        # The run records its choice of source: a replay on a tape that has grown could choose another one.
         if host.notes_choices and name not in self.sources:
             record = {"bar_source": name, "from": chosen}
             host.append(EventType.PARAMS.id, record)
@@ -112,14 +113,14 @@ class BarFeeds:
     def _subscribe_live(self, symbol: str, period: int, source: int, made_of: int, text: str, history: int) -> None:
         heard = self._heard(symbol)
         if source in (VENUE, FINER) and heard is not None and (made_of or period) != heard:
-            own = f"hears those of {format_duration(heard)}" if heard else "does not hear its venue's own bars"
+            own = f"receives bars of {format_duration(heard)}" if heard else "does not receive its venue's own bars"
             raise NotAvailable(
                 f"bars {text!r} of {symbol}: its gateway {own}",
                 todo=f"subscribe to bars={text.partition('@')[0]!r}, made of its trades",
             )
         if source != MID:
             key = (symbol, made_of or period)
-            # One more bar feed built from shorter bars: of the period already running.
+            # One extra period of shorter bars: for the bar that is already running.
             count = (history + 1) * (period // made_of) if made_of and history else history
             if key not in self.live or key in self.pending:
                 self.live[key] = self.pending[key] = max(count, self.live.get(key, 0))
@@ -135,7 +136,7 @@ class BarFeeds:
 
     def _source_for(self, symbol: str, period: int) -> str:
         if self._host.notes_choices:
-            # A gateway's tape grows, and every venue sends trades. Its present content must not decide, or two starts
+            # Every venue sends trades. The present content of a gateway's growing tape must not decide, or two starts
             # of one robot would have different bars.
             return "trade"
         types, periods = self._inventory().get(at_exchange(symbol), ({}, []))
@@ -160,24 +161,25 @@ class BarFeeds:
         key = self.keys.get((symbol, text))
         if key is None:
             self._host.instrument_of(symbol)
-            raise ValueError(f"bars {text!r} of {symbol} are not subscribed: subscribe(..., bars=)")
+            raise ValueError(f"bars {text!r} of {symbol} are not subscribed: call subscribe(..., bars=)")
         if self.pending:
             self.take_pending()
         return key
 
     def note_history(self, history: History) -> None:
-        """Log when a live robot got fewer bars than requested, or only part of a running bar built from trades."""
+        """Log a warning when a live robot got fewer earlier bars than requested, or only part of a running bar built
+        from trades."""
         wanted, built = self.live.get((history.symbol, history.period), 0), (history.period, SOURCES["trade"])
         is_built = any(symbol == history.symbol and of == built for (symbol, _), of in self.keys.items())
         if history.bars < wanted or (history.reason and is_built):
-            bars = f"{history.bars} of {wanted} bars of {format_duration(history.period)}"
+            bars = f"{history.bars} of {wanted} requested bars of {format_duration(history.period)}"
             words = f"{history.symbol}: {bars} from before the start"
             self._host.log(f"{words}: {history.reason}", "warning", {})
 
 
 def _amount(text: str, instrument: Instrument) -> tuple[int, int] | None:
-    """Returns the amount that closes bars `text`, in the core's units, and their source; None: these bars close by
-    time."""
+    """Returns (amount at which a bar closes, in the core's units; source) of bars `text`, or None for bars that close
+    by time."""
     match = _AMOUNT.match(text)
     if match is None:
         return None
@@ -195,5 +197,5 @@ def _finer(text: str, period: int, source: str) -> int:
     except UsageError:
         raise ValueError(f"bars {text!r}: after @ comes trade, mid, venue or a shorter period") from None
     if made_of >= period or period % made_of:
-        raise ValueError(f"bars {text!r}: {source} does not divide it")
+        raise ValueError(f"bars {text!r}: {source} does not divide their period")
     return made_of

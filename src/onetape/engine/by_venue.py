@@ -28,7 +28,7 @@ def by_venue_text(options: ByVenue | None, *, between: str = ";") -> str | None:
 def split_by_venue(
     options: ByVenue, *, location: str, todo: str, reserved: frozenset[str] = frozenset()
 ) -> tuple[str | None, dict[str, str]]:
-    """Returns the text for all venues that are not named (None: there is none), and the texts of the named venues.
+    """Returns (text for all venues that are not named, or None; venue -> text of the named venues).
 
     reserved: words before a `=` that begin a value of the option and name no venue.
     Raises BadConfig for a venue named twice and for an invalid venue name.
@@ -37,7 +37,7 @@ def split_by_venue(
     named: dict[str, str] = {}
     for venue, text in _parts(options, location=location, todo=todo, reserved=reserved):
         if venue in named or (not venue and common is not None):
-            raise BadConfig(f"{text!r}: that of {venue or 'all venues'} is given twice", location=location, todo=todo)
+            raise BadConfig(f"{text!r}: a second value for {venue or 'all venues'}", location=location, todo=todo)
         if venue:
             named[venue] = text
         else:

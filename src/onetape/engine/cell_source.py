@@ -34,7 +34,7 @@ def module_text(wanted: type) -> str:
 
     def take(name: str, user: str) -> None:
         if name in done or hasattr(builtins, name) or name not in scope:
-            return  # an undefined name fails where it is used, as it would have anyway
+            return  # an undefined name also fails in the user's process, at its use
         done.add(name)
         value = scope[name]
         if line := _import_line(name, value, wanted.__module__):
@@ -47,7 +47,7 @@ def module_text(wanted: type) -> str:
             parts.append(f"{name} = {text}")
         else:
             raise BadConfig(
-                f"{user} uses {name}, a {type(value).__name__} that no other process can have",
+                f"{user} uses {name}, a {type(value).__name__} that cannot be passed to another process",
                 location=wanted.__name__,
                 todo=f"make {name} inside the class, or put the strategy into a file",
             )
@@ -97,13 +97,14 @@ def _functions(value: type) -> list[FunctionType]:
 
 
 def _names_used(text: str) -> list[str]:
-    """Returns names that the text reads, in order; names it only defines are harmless, being undefined outside."""
+    """Returns the names that the text reads, in order. It may include names that the text defines itself: these are
+    undefined outside of it, and skipped."""
     found: dict[str, None] = {}
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             found.setdefault(node.id)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found.setdefault(node.value)  # an annotation in quotes, or a name that is not defined around it
+            found.setdefault(node.value)  # an annotation in quotes; any other text is no name outside
     return list(found)
 
 

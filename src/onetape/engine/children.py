@@ -17,14 +17,14 @@ from onetape.model.symbol import at_exchange
 
 __all__ = ["Child", "location_of", "make_child"]
 
-_OF_PARENT: Final = frozenset({"params"})  # concerns only the run
+_OF_PARENT: Final = frozenset({"params"})  # not passed to children
 _OF_ALL: Final = frozenset({"health", "event"})
-_OWN: Final = frozenset({"order", "fill", "position"})  # also of further accounts at the symbol's exchange
+_OWN: Final = frozenset({"order", "fill", "position"})  # passed for all accounts at the symbol's exchange
 S = TypeVar("S")
 
 
 def location_of(strategy: Any) -> str:
-    """Returns the location of a child as created; of the run's own strategy its class."""
+    """Returns the location of a child, or `/` and the class name of the run's own strategy."""
     return strategy._location or "/" + type(strategy).__name__.lower()
 
 
@@ -75,7 +75,7 @@ class Child:
             super().plot(name, value)  # type: ignore[misc]
 
     def _hears(self, kind: str, on: Callable[[str, Callable[..., Any]], None]) -> None:
-        """Returns True when it has a callback for events of this kind. on: registers a handler."""
+        """Register the child's callback for events of this kind. on: registers a handler."""
         on(kind, _hearing(self, kind))
 
     def _located(self, name: str, arguments: Any, options: dict[str, Any]) -> Any:
@@ -106,7 +106,7 @@ def make_child(
     or a class derived from Child. Raises BadConfig for unknown parameters, ValueError for a name that cannot be
     part of a path."""
     if not name or "/" in name or not name.isprintable():
-        raise ValueError(f"a child's name is part of its location: {name!r}")
+        raise ValueError(f"a child's name is printable text without a slash, not {name!r}")
     made: Any = (
         kind() if issubclass(kind, Child) else type(kind.__name__, (Child, kind), {"__module__": kind.__module__})()
     )
@@ -128,7 +128,7 @@ def make_child(
 
 
 def _heard(kind: type[Any], base: type[Any]) -> Iterable[str]:
-    """Returns the event kinds for which it has callbacks."""
+    """Yields the event kinds for which the class has its own callbacks."""
     for each in sorted(KINDS - _OF_PARENT):
         own = getattr(kind, f"on_{each}", None)
         if own is not None and own is not getattr(base, f"on_{each}", None):

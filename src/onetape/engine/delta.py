@@ -50,8 +50,8 @@ _SETTINGS: Final = ("band", "target", "release", "max_cost", "slippage", "margin
 
 
 class DeltaFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The section [delta] of a file. symbols: one at each venue; positions: bought (or sold) once the market is
-    present, as the position to hedge; leverage: of the run; stale: age after which a price no longer counts.
+    """The section [delta] of a file. symbols: one at each venue; positions: symbol -> quantity bought (or sold) once
+    prices arrive, as the position to hedge; leverage: of the run; stale: age after which a price is ignored.
     Durations as "10s"; other fields as AutoSettings."""
 
     symbols: list[str]
@@ -74,13 +74,13 @@ class DeltaFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         """Returns the automatic mode's settings. Raises OnetapeError, ValueError for invalid values."""
         venues = [parse_symbol(symbol).venue for symbol in self.symbols]
         if len(set(venues)) < 2 or len(set(venues)) < len(venues):
-            raise ValueError("symbols: two or more, each at a venue of its own")
+            raise ValueError("symbols: name two or more, each at another venue")
         if unknown := [each for each in self.positions if each not in self.symbols]:
             raise ValueError(f"positions: {unknown[0]} is not among the symbols")
         fields = {name: getattr(self, name) for name in _SETTINGS}
         fields |= {name: parse_duration(getattr(self, name)) for name in ("interval", "cooldown", "patience")}
         if not parse_duration(self.stale):
-            raise ValueError('stale: no time, as "2s"')
+            raise ValueError('stale: write a duration such as "2s"')
         named = {"symbol": parse_symbol(self.symbols[0]).base, "accounts": venues}
         named["spared"] = [parse_symbol(symbol).venue for symbol in self.positions]
         return from_builtins(msgspec.to_builtins({**named, **fields}), AutoSettings, strict=False)
@@ -117,7 +117,9 @@ def delta_class(path: Path) -> type[Strategy]:
 
     if more := sorted(set(table) - {"delta"}):
         line = line_of(lines, (more[0],))
-        raise BadConfig(f"section [{more[0]}] beside [delta]", location=f"{path}:{line}", todo="leave it out")
+        raise BadConfig(
+            f"section [{more[0]}] beside [delta]", location=f"{path}:{line}", todo="remove one of both sections"
+        )
     section = {key: None if key == "margin" and value is False else value for key, value in table["delta"].items()}
     if wrong := next(_no_numbers(section), ""):
         raise bad(f"{wrong} is no number", wrong.split(".")[0])
@@ -149,7 +151,7 @@ class DeltaNeutral(Strategy):
         self._marks: dict[str, Decimal] = {}
         self._stale = parse_duration(self._file.stale)
         self._saga: Saga | None = None
-        self._orders: dict[int, int] = {}  # by the order's number: its attempt's
+        self._orders: dict[int, int] = {}  # order id -> attempt number
         self._fills: dict[int, Fills] = {}  # by attempt
         self._effects: deque[steps.Effect] = deque()
         self._is_running = False
@@ -267,7 +269,7 @@ class DeltaNeutral(Strategy):
                     self._effects.extend(saga.looked(self._views(), self.now))
                 case steps.Wake(at):
                     self._loop.set_timer(_WAKE, 0, max(at, self.now + 1))
-                case steps.Report():  # no answer is awaited: only the operation's end counts
+                case steps.Report():  # nobody waits for this report
                     pass
                 case steps.End():
                     self._saga = None
@@ -301,7 +303,8 @@ class DeltaNeutral(Strategy):
         self._carry_out(self._saga.closed(number, fills, self.now, why=why, code=order.code))
 
     def _charged(self, number: int, leg: Leg) -> Fills:
-        """Returns the fees of an attempt; a run has no prices for coins that only pay fees."""
+        """Returns the fills of an attempt with their fees. Fees in coins that only pay fees count as 0: the run has
+        no prices of them."""
         return self._fills.get(number, Fills()).charged(self.instrument(leg.symbol), lambda coin: _ZERO)
 
     def _ended(self, saga: Saga) -> None:
@@ -383,7 +386,7 @@ class Exposure:
         self._operations: list[int] = []
 
     def seen(self, now: int, is_off: bool) -> None:
-        """Record the net delta from now on."""
+        """Record from `now` (ns) on whether the net delta is outside the band."""
         if self._since:
             self.longest = max(self.longest, now - self._since)
         if self._since and not is_off:
@@ -396,7 +399,7 @@ class Exposure:
         self._operations.append(naked_ns)
 
     def figures(self) -> Mapping[str, Any]:
-        """Returns figures in seconds; naked: median and maximum over operations."""
+        """Returns figures in seconds, with the median and maximum over operations of the time with an unhedged leg."""
         found = sorted(self._operations)
         return {
             "off_seconds": self.total / SECOND,

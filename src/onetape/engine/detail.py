@@ -34,13 +34,13 @@ def matching_streams(
         raise UnknownSymbol(
             f"{path.name} has {there}, and the run has {', '.join(instruments)}",
             location="--detail-data",
-            todo="give finer data of the run's own symbols (--symbol names those of a file)",
+            todo="give finer data of the run's symbols (--symbol names the symbol of a file)",
         )
     for each in found.values():
         run = instruments[each.symbol]
         if (each.price_decimals, each.size_decimals) != (run.price_decimals, run.size_decimals):
             raise BadConfig(
-                f"{path.name} writes {each.symbol} with {each.price_decimals} and "
+                f"{path.name} has {each.symbol} with {each.price_decimals} and "
                 f"{each.size_decimals} decimals (price, size), --data with {run.price_decimals} "
                 f"and {run.size_decimals}",
                 location="--detail-data",
@@ -68,7 +68,7 @@ def check_detail(path: Path, symbols: Mapping[int, str], main: Inventory) -> Non
         if not any(have.get(kind) for kind in _FINER) and (not own or min(own) >= min(bars)):
             what = f"bars of {format_duration(min(own))}" if own else "neither prices nor bars"
             raise BadConfig(
-                f"{path.name} has {what} of {symbol}, and --data bars of {format_duration(min(bars))}",
+                f"{path.name} has {what} of {symbol}, and --data has bars of {format_duration(min(bars))}",
                 location="--detail-data",
                 todo="give trades, quotes, depth or bars of a shorter period",
             )

@@ -1,7 +1,7 @@
 """Divide a target over several accounts at one exchange; each part is a parent order.
 
-No part is sent before earlier orders for the symbol are closed, and all parts are on one side: so own orders of two
-accounts cannot meet. An account without room passes its part to the others.
+No part is sent before earlier orders for the symbol are closed, and all parts are on one side: so the run's orders on
+two accounts cannot trade with each other. An account without room passes its part to the others.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ __all__ = ["NEVER", "NO_ROOM", "PASSED", "Divided", "DividedTargets"]
 
 ROOM_SHARE: Final = Decimal("0.9")  # of free money: prices move while parts work
 NO_ROOM: Final = frozenset({PositionLimit.code, InsufficientFunds.code})
-NEVER: Final = 1 << 62  # as a time: the gateway is away, or the robot may not trade
+NEVER: Final = 1 << 62  # as a time (ns): not before the gateway is back or the robot may trade
 PASSED: Final = "its deadline passed while no robot ran"
 
 
 @dataclass(slots=True)
 class Divided:
-    """A target over several accounts. symbol: the exchange's; symbols: on each account; full: those whose account
-    refused for lack of room; awaited: orders that must close before the parts begin; code: why part of it is not
-    reached, 0: no reason known."""
+    """A target over several accounts. symbol: the exchange's; symbols: on each account; full: symbols whose account
+    refused an order for lack of money; awaited: orders that must close before the parts begin; code: error code of
+    the refusal that leaves the target unreached, 0: none."""
 
     symbol: str
     qty: Decimal
@@ -72,7 +72,7 @@ class DividedTargets:
         self._kept = kept
 
     def has(self, symbol: str) -> bool:
-        """Returns True when the symbol's last target is one over all accounts of its exchange."""
+        """Returns True when the symbol's last target is divided over all accounts at its exchange."""
         return at_exchange(symbol) in self._targets
 
     def awaits(self, symbol: str) -> bool:
@@ -96,7 +96,8 @@ class DividedTargets:
             self._keep()
 
     def note_end(self, symbol: str, code: int) -> int:
-        """Record that a part ended with this code; returns why the symbol's target is not reached, 0: it is."""
+        """Record that a part ended with this code; returns the error code of the first part that was refused, 0: none
+        was."""
         found = self._targets[symbol]
         found.code = found.code or code
         return found.code
@@ -128,7 +129,7 @@ class DividedTargets:
         if divided is None or symbol in divided.full or len(divided.symbols) <= len(divided.full) + 1:
             return False
         divided.full.add(symbol)
-        words = f"has no room on {symbol.partition(':')[0]}: {order.code} {order.reason}"
+        words = f"has not enough money on {symbol.partition(':')[0]}: {order.code} {order.reason}"
         self._desk.say_of(symbol, target, words, "info")
         self._place(divided, withdraws=True)
         return True
@@ -160,8 +161,8 @@ class DividedTargets:
             self._place(divided, withdraws=True)
 
     def _keep(self) -> None:
-        """Store the division, for a new division when an account has no room; a working part is stored as a parent
-        order."""
+        """Store the divided targets, so that the next incarnation can divide them anew when an account has no room.
+        Working parts are stored as parent orders."""
         self._kept.clear()
         for key, each in self._targets.items():
             options = {name: plain_of(value) for name, value in each.options.items()}
@@ -182,7 +183,7 @@ class DividedTargets:
         self._keep()
         parts, rest = self._parts(divided)
         name, chosen = divided.name, divided.options
-        if chosen.get("deadline", NEVER) <= self._loop.now:  # deadline passed meanwhile: the rest is taken at once
+        if chosen.get("deadline", NEVER) <= self._loop.now:  # the deadline passed meanwhile: trade the rest at once
             name, chosen = "touch", {key: chosen[key] for key in ("limit", "slippage") if key in chosen}
         if rest:
             size = self._host.instrument_of(divided.symbols[0]).size(rest)
@@ -208,8 +209,8 @@ class DividedTargets:
         return instrument.lots(divided.qty) * instrument.lot_int - held
 
     def _parts(self, divided: Divided) -> tuple[dict[str, int], int]:
-        """Returns the target position of each trading account, in size units, and the quantity for which no account
-        has room."""
+        """Returns (target position of each trading account's symbol, quantity for which no account has money), in
+        size units."""
         instruments = {symbol: self._host.instrument_of(symbol) for symbol in divided.symbols}
         held = {symbol: self._loop.position(symbol, None).qty_int for symbol in instruments}
         lot = instruments[divided.symbols[0]].lot_int

@@ -52,12 +52,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ExecutionDesk", "Work"]
 
-REFUSALS_MAX: Final = 10  # consecutive refused children, before the parent ends
+REFUSALS_MAX: Final = 10  # consecutive refused child orders after which the parent order ends
 RETRY_NS: Final = SECOND // 4  # doubled with each refusal
 RETRY_NS_MAX: Final = 2 * MINUTE
 FOLLOW_NS: Final = SECOND  # how often a child that waits for its price is checked
 TOO_SMALL: Final = frozenset({OrderInvalid.code, OrderBelowMinNotional.code})
-# Codes after which targets are retried when a gateway or its stream is back, or trading starts. 0: canceled.
+# Error codes (0: canceled) of targets to retry when a gateway or its stream is back ("live"), or trading starts.
 REPEATED: Final = {
     "live": frozenset({0, ProcessDown.code, StaleData.code, VenueUnavailable.code}),
     "started": frozenset({TradingStopped.code}),
@@ -84,7 +84,7 @@ class Work:
     order: _core.Order | None = None
     traded: int = 0
     amended: tuple[int, int | None, Decimal] | None = None  # order, price and quantity of the last amendment
-    since: int = 0  # when its order's price was sent
+    since: int = 0  # when the working order's price was sent, ns
     refusals: int = 0
     retry_at: int = 0
 
@@ -104,9 +104,9 @@ class ExecutionDesk:
         self._host, self._loop, self._set_target = host, host.loop, set_target
         self._terms, self._withdrawals = ParentTerms(host), withdrawals
         self._works: dict[str, Work] = {}
-        self._later: list[str] = []  # symbols whose positions are to grow
-        self._reducing: set[str] = set()  # reducing symbols that they wait for
-        self._denied: dict[str, int] = {}  # symbols without working orders: code of the last refusal
+        self._later: list[str] = []  # symbols with increases that wait for reductions
+        self._reducing: set[str] = set()  # symbols with those reductions
+        self._denied: dict[str, int] = {}  # code of the last refusal, of symbols without working orders
         self._resumes = False
         self._earlier: set[str] = set()  # symbols with a target set by an earlier incarnation
         self._resume = f"{PRIVATE_TIMER}resume{owner}"
@@ -115,7 +115,7 @@ class ExecutionDesk:
         self._kept: dict[str, list[Any]] = kept.setdefault("works", {})
         self._said: dict[str, Said] = kept.setdefault("said", {})
         self._divided = DividedTargets(host, self._terms, self, kept.setdefault("divided", {}))
-        # The strategy's source and its accounts by venue, of this incarnation and the earlier one.
+        # (strategy's source, its accounts by venue): of this incarnation, and in `_was_of` of the previous one.
         self._of: list[Any] = [
             _source_name(type(getattr(set_target, "__self__", None))),
             {v: a for a, v in host.accounts.items()},
@@ -179,8 +179,8 @@ class ExecutionDesk:
         return self._terms.tried(symbol, side, lots, name, options)
 
     def _begin(self, symbol: str, made_of: Sequence[Any]) -> Work:
-        """Create a parent order from (target, algorithm, target position, its Parent's fields, seed, options, more).
-        Raises ValueError and TypeError."""
+        """Create a parent order from (target number, algorithm, target position, fields of Parent, seed, options,
+        more). Raises ValueError and TypeError."""
         target, name, wanted, fields, seed, options, more = made_of
         parent = Parent(*fields)
         algorithm = make_algorithm(name, parent, Random(f"{seed}:{target}").random, options)
@@ -226,7 +226,7 @@ class ExecutionDesk:
                     self._withdrawals.cancel(order)
                     work.awaited.append(order)
             if work.parent.deadline is not None and work.parent.deadline <= self._loop.now:
-                self._end(work, f"does not go on: {PASSED}")  # taking all of the rest at once is nobody's intention
+                self._end(work, f"does not go on: {PASSED}")  # trading the whole rest now would surprise
                 continue
             self._loop.set_timer(_timer(work), 0, self._loop.now)
             self.say_of(symbol, work.target, "goes on", "info")
@@ -249,10 +249,10 @@ class ExecutionDesk:
         )
         # older tapes have only the class name
         if now_strategy not in (strategy, f"{now_strategy.partition(':')[0]}:{strategy}"):
-            raise StrategyError(f"it is of the strategy {strategy}", location=symbol)
+            raise StrategyError(f"it belongs to the strategy {strategy}", location=symbol)
         for venue in sorted(before.keys() & now.keys()):
             if at_exchange(venue) in ("", exchange) and before[venue] != now[venue]:
-                raise StrategyError(f"it is of account {before[venue]}, not {now[venue]}", location=symbol)
+                raise StrategyError(f"it belongs to account {before[venue]}, not {now[venue]}", location=symbol)
 
     def say_of(self, symbol: str, target: int, words: str, level: str) -> None:
         self._host.log(f"target {target} of {symbol} {words}", level, {"target": target, "symbol": symbol})
@@ -284,7 +284,7 @@ class ExecutionDesk:
         """See Strategy.set_weights."""
         whole = finite_of("of", self._loop.equity if of is None else of)
         if whole < 0 and of is not None:
-            raise ValueError(f"of is an amount of money, not {of!r}")
+            raise ValueError(f"`of` is an amount of money, not {of!r}")
         if (near := finite_of("band", band)) < 0:
             raise ValueError(f"band is a share of the equity, 0 or more, not {band!r}")
         targets: list[tuple[str, Decimal, str, dict[str, Any]]] = []
@@ -297,7 +297,7 @@ class ExecutionDesk:
                 raise ValueError(f"no price of {symbol} is known yet")
             is_inverse, counts = instrument.kind == "inverse", self._host.counts(instrument.settle)
             if not counts and not is_inverse and of is None:
-                raise ValueError(f"{instrument.settle} of {symbol} is no part of the equity: say of=")
+                raise ValueError(f"{instrument.settle} of {symbol} is no part of the equity: give of=")
             worth = (1 / Fraction(price) if counts else 1) if is_inverse else Fraction(price)
             value = Fraction(instrument.multiplier) * worth
             now = Decimal(self._loop.position(symbol, side).qty_int).scaleb(-instrument.size_decimals)
@@ -323,7 +323,7 @@ class ExecutionDesk:
         for symbol, qty, algo, options in targets:
             self.forget(symbol)
             self._said[symbol] = str(qty), algo, {key: plain_of(value) for key, value in options.items()}
-            if self._is_worked(symbol):  # and working orders are replaced by this target
+            if self._is_worked(symbol):  # this target replaces the working orders
                 self._reducing.discard(symbol)
             now = self._host.instrument_of(symbol).size(self._position(symbol))
             if abs(qty) < abs(now) and qty * now >= 0:
@@ -358,12 +358,13 @@ class ExecutionDesk:
         said = self._said[symbol]
         qty, algo, options = said
         order = self._set_target(symbol, Decimal(qty), algo, **options)
-        self._said[symbol] = said  # which a target drops
+        self._said[symbol] = said  # set_target has removed it
         if not self._is_worked(symbol):
             self._settle(symbol, order.code if order is not None and order.is_closed else 0)
 
     def _settle(self, symbol: str, code: int) -> None:
-        """Settle a target that has no algorithm. code: of its last refusal."""
+        """Settle a target without a working algorithm: drop a reached one, mark a refused one. code: of the last
+        refusal."""
         if self._target_orders(symbol):
             self._denied.pop(symbol, None)
         elif self.target_of(symbol) == self._position(symbol):
@@ -498,8 +499,8 @@ class ExecutionDesk:
         return sum(self._loop.position(each, None).qty_int for each in self._symbols_of(symbol))
 
     def part_ended(self, symbol: str, code: int) -> None:
-        """Note that work for a symbol has ended; its target is done once all its parts ended. code: of the last
-        order's refusal, where that is the reason."""
+        """Note that a part has ended; the symbol's target is done once all parts have ended. code: of the refusal
+        that ended the part, 0: none."""
         said = self._said_of(symbol)
         if said in self._said and len(self._symbols_of(said)) > 1:
             code = self._divided.note_end(said, code)
@@ -590,10 +591,10 @@ class ExecutionDesk:
         work.refusals += 1
         work.retry_at = self._loop.now + back_off(RETRY_NS, work.refusals, RETRY_NS_MAX)
         if (end := work.parent.deadline) is not None and self._loop.now < end:
-            work.retry_at = min(work.retry_at, end)  # when the rest is taken
+            work.retry_at = min(work.retry_at, end)  # at the deadline the rest is traded
         is_least = order.code in TOO_SMALL and order.qty_int < work.parent.least * self._lot(work)
         if work.refusals >= REFUSALS_MAX or is_least:
-            self._end(work, f"refused {work.refusals} times, last {order.code} {order.reason}", order.code)
+            self._end(work, f"refused {work.refusals} times, at last with {order.code} {order.reason}", order.code)
 
     def _advance(self, work: Work) -> None:
         """Align the working child with what the algorithm proposes."""
@@ -656,7 +657,7 @@ class ExecutionDesk:
             qty,
             price,
             wish.post_only,
-            closes and wish.lots < work.parent.least,  # of a reduction, the venue takes any value
+            closes and wish.lots < work.parent.least,  # the venue takes a reduction of any value
             "GTC",
             None,
             "last",
@@ -673,20 +674,20 @@ class ExecutionDesk:
 
     def _change(self, work: Work, order: _core.Order, wish: Wish, lot: int) -> None:
         if order.state in CHANGING or order.state == OrderState.SUBMITTED or self._withdrawals.has(order):
-            return  # its events are handled here
+            return  # its next event is awaited
         remaining = (order.qty_int - order.filled_int) // lot
         if wish.lots == 0:
             self._withdrawals.cancel(order)
             return
         if order.price is None:
-            return  # at market: it fills, or ends
+            return  # a market order ends by itself
         qty, price = self._exact(work, wish)
         is_same = wish.price is not None and price is not None and order.price_int == self._units(work, price)
         if is_same and remaining == wish.lots:
             return
         whole = qty + Decimal(order.filled_int).scaleb(-self._host.instrument_of(work.symbol).size_decimals)
         change = (order.id, wish.price, whole)
-        is_refused = work.amended == change  # an amendment was requested, and the order is unchanged
+        is_refused = work.amended == change  # the same amendment was requested before, without effect
         work.amended, work.since = change, self._loop.now
         can_change = wish.price is not None and wish.post_only == order.post_only and not is_refused
         can_change = can_change and not self._host.self_trade(work.symbol, BUY if work.parent.side > 0 else SELL, price)
@@ -708,7 +709,7 @@ class ExecutionDesk:
             self._loop.set_timer(_timer(work), 0, min(times))
 
     def _end(self, work: Work, why: str, code: int = 0) -> None:
-        """End a parent order. code: of its last order's refusal, where that is the reason."""
+        """End a parent order. code: of the refusal that ends it, 0: none."""
         self._loop.cancel_timer(_timer(work))
         self._pause(work.symbol, is_on=False)
         del self._works[work.symbol]
@@ -741,7 +742,8 @@ class ExecutionDesk:
 
 
 def _sendable(lots: int, left: int, least: int) -> int:
-    """Returns lots of one order that the venue accepts and that leave no remainder too small to be accepted."""
+    """Returns the lots of one order, so that the venue accepts both the order and the remainder. least: smallest
+    accepted order in lots."""
     lots = max(lots, min(least, left))
     return left if left - lots < least else lots
 

@@ -66,7 +66,7 @@ class Handlers:
             kinds = ", ".join(sorted(KINDS))
             raise ValueError(f"no event {kind!r}; there are {kinds}, and {ALL!r} for all")
         if not callable(handler):
-            raise TypeError(f"a handler is called: {handler!r} cannot be")
+            raise TypeError(f"a handler is a function: {handler!r} cannot be called")
         if fault := call_fault(handler, ("kind", "event") if kind == ALL else ("event",)):
             raise TypeError(f"the handler {_handler_name(handler)} of {kind!r} {fault}")
         # A new list: the event being dispatched uses the old one.

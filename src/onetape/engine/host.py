@@ -114,32 +114,32 @@ class Host:
         self.loop: _core.TradingLoop
         self.is_hedged = False
         self.legs_with_entry = False  # true where orders fill only on bars
-        self.seed = 0  # of this incarnation
+        self.seed = 0  # of this incarnation's random source
         self.sources = 0  # number of the run's inputs
         self.robot: Any = None  # the run's own strategy
         self.children: list[Any] = []  # of all depths, by number
         self._child_locations: set[str] = set()
-        self.robot_numbers: list[int] = []  # its numbers at the gateways, whose tapes are the run's first
-        self.notes_choices = False  # write choices at once: a live run may be killed before its end
+        self.robot_numbers: list[int] = []  # by gateway: the robot's number there; gateways' tapes come first
+        self.notes_choices = False  # record choices at once: a live run may be killed before its end
         self.keeps_owners = False  # a symbol belongs to the first tape that names it
-        self.market: frozenset[str] | None = None  # symbols whose market the hub's tape has; None: there is no hub
-        self._traded: frozenset[str] = frozenset()  # those of them that the gateway trades
+        self.market: frozenset[str] | None = None  # symbols with market data from the hub; None: no hub
+        self._traded: frozenset[str] = frozenset()  # symbols of `market` that a gateway trades
         self._hub_streams: dict[str, tuple[int, Instrument]] = {}  # instruments on the hub's tape, by symbol
         self.is_apart = False  # true: an account at each venue, not one for all
-        self.counted: list[int] = []  # numbers of the money that makes up the equity
-        self.counts: Callable[[str], bool] = bool  # tells whether money of the currency is part of the equity
+        self.counted: list[int] = []  # indexes into `money` that are summed to the equity
+        self.counts: Callable[[str], bool] = bool  # is the currency part of the equity?
         self.accounts: dict[str, str] = {}  # account name -> venue of its symbols, "": all venues
-        self.shares_exchange = False  # several accounts of the run are at one exchange; read for each order
-        self._venues_at: list[str] = []  # by gateway: its venue name in instruments
+        self.shares_exchange = False  # several accounts at one exchange; read for each order
+        self._venues_at: list[str] = []  # by gateway: venue in the names of its symbols
         self.leverages: dict[str, float] = {}  # by venue, of its account
         self.new_instrument: Callable[[], None] | None = None  # called for instruments that appear during the run
-        # Called with number and instrument, for all once the run's journal is open.
+        # Called with (index, instrument) for each instrument once the run's journal is open.
         self.note_instrument: Callable[[int, Instrument], None] | None = None
-        # Called for instruments of a venue that share a volume: venue, the core's number.
+        # Called with (venue, the core's number) for each group of instruments that share one volume for fee tiers.
         self.new_volume_group: Callable[[str, int], None] | None = None
         self.memory: dict[str, Any] = {}
-        self.kept: dict[str, Any] = {}  # by strategy: state of its desks; live, on the tape with memory
-        self.missed: list[_core.Fill] = []  # while on_start runs: fills of its orders from the time no process ran
+        self.kept: dict[str, Any] = {}  # state of desks by strategy; saved with memory in a live run
+        self.missed: list[_core.Fill] = []  # during on_start: fills since the last process ended
         self.bars = BarFeeds(self, bar_sources, inventory)
         self.scans = Scans(self)
         self.failures: list[Failed] = []
@@ -155,14 +155,14 @@ class Host:
         self._wanted = wanted
         self._progress = progress
         self._index: dict[str, int] = {}
-        self._owners: dict[str, int] = {}  # by symbol: the source that defines its instrument
+        self._owners: dict[str, int] = {}  # symbol -> number of the tape that defines its instrument
         self._venues: dict[str, int] = {}
         self._volume_groups: dict[tuple[str, bool, str], int] = {}
         self._memory_last = b""
-        self._fee_currencies: dict[tuple[int, str], int] = {}  # by gateway's number for it, as in fills
+        self._fee_currencies: dict[tuple[int, str], int] = {}  # -> the gateway's number of it
         self._gateway_accounts: list[str] = []  # account of each gateway
         self._live: dict[str, LiveMoney] = {}  # by account
-        self._order_base = 0  # its orders at a gateway are numbered after this
+        self._order_base = 0  # order ids at a gateway begin after this
         self._notes: Notes | None = None
         self._handlers: Handlers | None = None
 
@@ -251,8 +251,8 @@ class Host:
         return self.money.index((account, currency))
 
     def name_fee_currency(self, gateway: int, currency: str, number: int) -> None:
-        """Map a gateway's number of a fee currency. A fee in money that the robot's account does not have (coins
-        that only pay fees) is shown, but deducted from nothing."""
+        """Map a gateway's number of a fee currency to the robot's money. A fee in a currency without a balance here
+        (coins that only pay fees) is shown, and deducted from no balance."""
         self._fee_currencies[gateway, currency] = number
         money = self._gateway_accounts[gateway], currency
         ours = self.money.index(money) if money in self.money else -1
@@ -277,7 +277,7 @@ class Host:
         count = len(self.money)
         index = self.money_index(self._gateway_accounts[gateway], currency)
         number = self._fee_currencies.get((gateway, currency))
-        if index == count and number is not None:  # fees are deducted from it from here on
+        if index == count and number is not None:  # from now on fees are deducted from this money
             self.name_fee_currency(gateway, currency, number)
         return index
 
@@ -291,8 +291,8 @@ class Host:
         return list(dict.fromkeys(currency for _, currency in self.money))
 
     def instrument_frame(self, source: int, stream: int, payload: bytes) -> int:
-        """Process an instrument frame of a tape; returns its index in the run, -1 when the run does not use it or
-        has it from another tape, whose facts its orders follow."""
+        """Process an instrument frame of a tape. Returns the instrument's index in the run, or -1 when the run does
+        not use it or takes its facts from another tape."""
         instrument = self.instrument_on(source, payload)
         if not self._wanted(instrument.symbol):
             return -1
@@ -302,14 +302,14 @@ class Host:
         if self.keeps_owners and owner != source:
             return -1
         index = self.add_instrument(instrument)
-        if not self._venues_at:  # a recorded market exists once
+        if not self._venues_at:  # recorded data: all accounts share one market
             for symbol in self._further(instrument.symbol):
                 self.add_instrument(_renamed(instrument, symbol))
             self._share(source, stream, instrument.symbol)
         return self._map_hub(instrument.symbol, index)
 
     def instrument_on(self, source: int, payload: bytes) -> Instrument:
-        """Returns an instrument of a tape. On the tape of a further account at one exchange its venue names the
+        """Returns an instrument of a tape. For a further account at one exchange the symbol's venue includes the
         account."""
         instrument = Instrument.from_msgpack(payload)
         venue = self._venues_at[source] if source < len(self._venues_at) else ""
@@ -318,13 +318,14 @@ class Host:
         return _renamed(instrument, f"{venue}:{instrument.symbol.partition(':')[2]}")
 
     def _further(self, symbol: str) -> list[str]:
-        """Returns the names of a symbol on further accounts at its exchange."""
+        """Returns the symbol's names on the other named accounts at its exchange."""
         exchange, name = symbol.split(":", 1)
         further = (venue for venue in self.accounts.values() if "@" in venue)
         return [f"{venue}:{name}" for venue in further if at_exchange(venue) == exchange]
 
     def _share(self, source: int, stream: int, symbol: str) -> None:
-        """Share a stream's market with the symbol's names on all accounts that are present by now."""
+        """Deliver a stream's market data also to the symbol's names on other accounts, if these instruments exist
+        already."""
         for each in self._further(symbol):
             if each in self._index:
                 self.loop.share_stream(source, stream, self._index[symbol], self._index[each])
@@ -348,8 +349,8 @@ class Host:
         return [each for each in found if each in self.instruments] or [symbol]
 
     def self_trade(self, symbol: str, side: int, price: Any) -> Refusal | None:
-        """Returns why an order may not leave: it could meet an own order of another account at its exchange. None:
-        it may."""
+        """Returns a Refusal when the order could trade with an own order on another account at its exchange, else
+        None."""
         if not self.shares_exchange:
             return None
         symbols = self.on_all(symbol)
@@ -372,12 +373,14 @@ class Host:
         return len(self._gateway_accounts)
 
     def follow_hub(self, traded: Iterable[str], more: Iterable[str]) -> None:
-        """Follow a hub's tape, which comes after the gateways'. Only the hub provides the market of these symbols.
-        traded: by the gateway, which provides their instruments."""
+        """Follow a hub's tape, the next one after the gateways'. Market data of these symbols come only from the hub.
+        traded: symbols that a gateway trades and whose instruments it defines; more: symbols that are only
+        followed."""
         self.market, self._traded = frozenset(traded) | frozenset(more), frozenset(traded)
 
     def _hub_instrument(self, stream: int, instrument: Instrument) -> int:
-        """Returns the index, -1 for an unwanted symbol, for other units, or before the gateway has named the symbol."""
+        """Returns the instrument's index in the run, or -1: the symbol is not followed, its units differ from the
+        gateway's, or the gateway has not defined it yet."""
         symbol = instrument.symbol
         if self.market is None or symbol not in self.market:
             return -1
@@ -391,15 +394,15 @@ class Host:
         return self._index[symbol]
 
     def _same_units(self, instrument: Instrument) -> bool:
-        """Returns True when the hub's decimals equal the gateway's; other units would give wrong prices, and are
-        ignored."""
+        """Returns True when the hub's decimals equal the gateway's. A hub's instrument with other decimals is
+        ignored: its prices would be misread."""
         listed = self.instruments.get(instrument.symbol)
         return listed is not None and all(
             getattr(listed, name) == getattr(instrument, name) for name in ("price_decimals", "size_decimals")
         )
 
     def _map_hub(self, symbol: str, index: int) -> int:
-        """Map the hub's stream of a symbol that the gateway has just named."""
+        """Map the hub's stream of a symbol that a gateway has just defined."""
         listed = at_exchange(symbol)
         stream, instrument = self._hub_streams.get(listed, (0, None))
         if instrument is not None and self._same_units(instrument):
@@ -418,7 +421,7 @@ class Host:
     def check_conflation(self, symbol: str) -> None:
         """Warn when a live robot has a symbol from its gateway: such frames are never conflated."""
         if self.is_traded_live(symbol) and symbol not in (self.market or ()):
-            self.log(f"{symbol}: conflate is for the market of a hub; each update of its gateway comes", "warning", {})
+            self.log(f"{symbol}: conflate works only with a hub; a gateway's updates are all delivered", "warning", {})
 
     def external_event(self, time: int, payload: bytes) -> ExternalEvent:
         """Returns an external event's record, with the time of its frame as `time`."""
@@ -426,7 +429,7 @@ class Host:
         return ExternalEvent({"time": time, **(record if isinstance(record, dict) else {"value": record})})
 
     def make_scan(self, request: bytes) -> None:
-        """Start a scan that the strategy requested, when the request is replayed without calling it."""
+        """Start a scan from a recorded request, when a replay does not call the strategy."""
         self.scans.repeat(request)
 
     def scan_event(self, number: int, symbol: str, matched: bool, ts: int, values: list[float]) -> ScanEvent:
@@ -434,7 +437,7 @@ class Host:
         return self.scans.event(number, symbol, matched, ts, values)
 
     def health_frame(self, source: int, payload: bytes) -> tuple[str, str, str] | None:
-        """Returns kind, subject and state of a feed's health frame; None: not meant for robots."""
+        """Returns (kind, subject, state) of a health frame, or None when it is not for this robot."""
         record = msgspec.msgpack.decode(payload)
         if not isinstance(record, dict) or record.get("kind") not in HEARD:
             return None
@@ -520,7 +523,7 @@ class Host:
         return order
 
     def place_for(self, owner: str, *terms: Any) -> _core.Order:
-        """Place and return an order of a desk. owner: location of its strategy, "": the run's own."""
+        """Place and return a desk's order. owner: location of the desk's strategy, "": the run's own strategy."""
         if not owner:
             return self.loop.place(*terms)
         with self.notes.at(owner):
@@ -564,7 +567,7 @@ class Host:
         return self._notes
 
     def name_gateways(self, robot: LiveRobot) -> None:
-        """Sets the gateways, whose tapes are the run's first. A symbol belongs to the first tape that names it."""
+        """Set the gateways; their tapes are the run's first. A symbol is defined by the first tape that names it."""
         self.keeps_owners = True
         self.trade_on({seat.account: seat.venue for seat in robot.seats})
         self._gateway_accounts = [seat.venue if self.is_apart else SHARED for seat in robot.seats]
@@ -619,7 +622,8 @@ class Host:
         return made
 
     def tell(self, kind: str, event: Any) -> bool:
-        """Dispatch an event that is in no tape's frame to handlers. Returns False when there are none."""
+        """Dispatch an event that no frame of a tape carries to the handlers. Returns False when there are no
+        handlers."""
         if self._handlers is None:
             return False
         self._handlers.tell(kind, event)
@@ -633,7 +637,7 @@ class Host:
         if venue is not None and all(each.venue != venue for each in self.instruments.values()):
             there = ", ".join(sorted({each.venue for each in self.instruments.values()}))
             raise UnknownSymbol(
-                f"no instrument of venue {venue!r} is in the data",
+                f"the data have no instrument of venue {venue!r}",
                 location="balance",
                 todo=f"the data has: {there or 'no instrument'}",
             )
@@ -737,7 +741,8 @@ class Host:
         self._halt()
 
     def _halt(self) -> None:
-        """Halt as on_error says. A flattened position's targets are dropped, for the next incarnation too."""
+        """Halt the robot as `on_error` says. If positions are flattened, their targets are dropped, also for the next
+        incarnation."""
         flattens = self._on_error == "flatten"
         if flattens and self.kept:
             self.kept.clear()
@@ -745,9 +750,9 @@ class Host:
         self.loop.halt(flattens)
 
     def below_lot(self, service: str, symbol: str) -> None:
-        """Report once a service that less than one lot was requested, which does nothing. The run counts every case."""
+        """Log once per service that less than one lot was requested, which has no effect. The run counts each case."""
         lot = decimal_text(self.instruments[symbol].lot)
-        words = f"{service}: less than one lot ({lot} for {symbol}) is nothing"
+        words = f"{service}: a quantity below one lot ({lot} for {symbol}) has no effect"
         self.log(words, "warning", {"symbol": symbol})
 
     def _note_failure(self, failed: Failed, trace: str) -> None:

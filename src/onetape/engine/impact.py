@@ -25,7 +25,7 @@ COEFFICIENT_MAX: Final = 100.0
 SPAN_MAX: Final = 366 * DAY
 # Samples for volatility and volume; the core has the same number.
 SAMPLES: Final = 60
-# With these event types present a bar fills nothing, and its volume counts for nothing.
+# Where the data have these event types, bars neither fill orders nor count as volume.
 _FINER: Final = (EventType.QUOTE, EventType.BOOK, EventType.MBO)
 _FORM: Final = "write sqrt, or coefficient=0.7,halflife=5m with permanent=0.2 or window=1h beside it"
 
@@ -49,8 +49,8 @@ class Impact(NamedTuple):
 
 
 def read_impact(text: str) -> tuple[Impact | None, str]:
-    """Returns the law of `--impact`, or that of a file written by `journal impact`, and what that file records of
-    the fit and its error. Raises as parse_impact, and BadInput for an invalid file."""
+    """Returns (impact law, or None for `off`; description of the fit and its error, "" without a file). text: as for
+    parse_impact, or a file written by `journal impact`. Raises as parse_impact, and BadInput for an invalid file."""
     path = Path(text.strip())
     if path.suffix != ".toml":
         return parse_impact(text), ""
@@ -113,7 +113,7 @@ def check_volume(fills_on: Mapping[str, Mapping[int, int]]) -> None:
     ]
     if without:
         raise BadConfig(
-            f"own impact goes by the volume traded, and {', '.join(without)} has quotes or depth without trades",
+            f"own impact needs traded volume, and {', '.join(without)} has quotes or depth without trades",
             location="--impact",
             todo="add a tape with their trades, or leave --impact out",
         )

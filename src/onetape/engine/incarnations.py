@@ -3,7 +3,8 @@
 A live robot that is killed continues in the same run. Each incarnation begins with a `params` frame
 {"life": number, ...} that records its initial state, and ends with an `input` frame, which names the last input
 frame it took.
-A killed one has no such frame: its control page shows how far it came, its own last frame its last action.
+A killed one has no such frame: its control page shows the last frame that it processed, its own last frame its last
+action.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ ENDING = "ending"
 BROKEN_OFF = "broken off"
 IN_ORDER = 1  # flag of an input frame: input_in_order of core/journal/events.hpp
 NEVER_LEFT = 1  # flag of an order_event frame: order_never_left there
-# Fields of a LiveRobot that the frame beginning an incarnation has under the same name.
+# Fields of LiveRobot with the same name in the frame that begins an incarnation.
 _LIVE = (
     "order_base", "account", "venue", "currencies", "since", "run_from", "heard", "restart", "stopped", "slot",
     "leverage", "entries_after", "others", "memory",
@@ -64,14 +65,14 @@ class BrokenOff(NamedTuple):
 
 @dataclass(slots=True)
 class Life:
-    """One incarnation of a live run. number: from 1. start: ns. position: frame of the first tape reached at its
-    start. cash: money at its beginning. first, last: its frames on the run's journal, `first` begins it. taken,
-    crc: last frame of the first tape that it took, 0: it was killed. reached: frame up to which all is known to
-    be processed. time: of its last own frame, or before the aborted callback. params, on_error: start options.
-    tapes: identities of its inputs, the gateway's first; came_to: frame of the first tape, by the order of inputs
-    so far; ends: of the other tapes, by identity, last frame taken and its chain value. news: order events and
-    fills received, by gateway. memory: at its end. accounts: money at its beginning, where venues have accounts
-    of their own. broken_off: the aborted callback, if any."""
+    """One incarnation of a live run. number: from 1. start: ns. position: last frame of the first tape before its
+    start. cash: money at its start. first, last: its first and last frame on the run's journal. taken, crc: sequence
+    and chain value of the last input frame it took from the first tape, 0: it was killed. reached: last frame of the
+    first tape that it certainly processed. time: ns, of its last own frame, or before the aborted callback. params,
+    on_error: start options. tapes: identities of its inputs, the gateway's first. came_to: frame of the first tape in
+    the last recorded input order. ends: tape identity -> (last frame taken, its chain value), of the other tapes.
+    news: number of order events and fills received, by gateway. memory: at its end. accounts: money at its start,
+    where each venue has its own account. broken_off: the aborted callback, or None."""
 
     number: int
     start: int
@@ -109,7 +110,8 @@ class Life:
 
 
 def life_record(plan: RunPlan, *, start: int, position: int, reached: int, tapes: list[bytes]) -> dict[str, Any]:
-    """Returns the record of the frame that begins an incarnation. reached: by the one before. tapes: identities."""
+    """Returns the record of the frame that begins an incarnation. reached: last frame processed by the previous
+    incarnation. tapes: identities of the inputs."""
     live = plan.live
     assert live is not None
     return {
@@ -206,7 +208,7 @@ def incarnations_of(journal: Path) -> list[Life]:
                     elif record.get("kind") == BROKEN_OFF:
                         life.broken_off = BrokenOff(record["since"], frame.sequence)
                 case EventType.ORDER_EVENT.id if frame.flags & NEVER_LEFT:
-                    pass  # no gateway sent it
+                    pass  # an event of the robot itself, from no gateway
                 case _:
                     life.news[life.live.gateway_of(venues.get(frame.stream, ""))] += 1
     if incarnations:
@@ -286,8 +288,8 @@ def plan_of(plan: RunPlan, life: Life) -> RunPlan:
 
 
 def _end_of(life: Life, number: int) -> tuple[int, int]:
-    """Returns (last frame of a tape beside the gateway's that is known to be processed, its chain value). The last
-    frame that a killed incarnation took may not have been processed."""
+    """Returns (last frame of tape `number` that was certainly processed, its chain value or 0). The last frame that a
+    killed incarnation took may not have been processed."""
     if (end := life.ends.get(life.tapes[number])) is not None:
         return end
     order = life.live.order

@@ -36,8 +36,8 @@ __all__ = [
 AsksHistory = Callable[[Mapping[tuple[str, int], int], int], Sequence[History]]
 
 _INPUT: Final = fields("input")
-_JOIN_NS: Final = 10 * SECOND  # how much less a stream may lag behind its venue
-WARM_NS: Final = MINUTE  # of the hub's tape before the start: the newest values of the instruments
+_JOIN_NS: Final = 10 * SECOND  # how long before the start data are read when the venue has reported all bars
+WARM_NS: Final = MINUTE  # time before the start from which the hub's tape is read, for the newest values
 
 
 @dataclass(slots=True)
@@ -62,7 +62,8 @@ class Reads(Protocol):
 
 
 def seek_hub(reader: JournalReader, plan: RunPlan) -> int:
-    """Move to the first frame read of the hub's tape, and return its number: a replay begins with the same frame."""
+    """Move the reader to the first frame of the hub's tape that the run reads. Returns its sequence: a replay begins
+    with the same frame."""
     live = plan.live
     assert live is not None and plan.start is not None
     if live.market_from:
@@ -83,8 +84,8 @@ def hold_streams(session: Reads, live: LiveRobot) -> None:
 
 
 def release_streams(session: Reads, live: LiveRobot) -> None:
-    """Release the streams after the warm-up. A replay is limited by its driver, and looks ahead on the gateway's
-    tape."""
+    """Remove the limits after the warm-up. A replay keeps the limits of its driver, and may look ahead on the
+    gateway's tape."""
     if live.positions:
         if len(session.sources) > 1:
             session.loop.limit_source(0, session.spec.limits[0] if session.spec.limits else SEQUENCE_NEVER)
@@ -104,7 +105,7 @@ def note_inputs(session: Reads) -> None:
         uuid, epoch = bytes(source.reader.core.uuid), source.reader.core.epoch
         seal = next(reversed(seals_within(Path(each.path), last)), "")
         first = live.market_from if live is not None and live.is_of_hub(source.number) else 1
-        first = min(first, last + 1)  # where none was taken
+        first = min(first, last + 1)  # last + 1: no frame was taken
         taken = {"first_sequence": first, "last_sequence": last, "crc": crc, "hash": seal}
         inputs.append(replace(each, uuid=uuid.hex(), epoch=epoch, **taken))
         if session.writer is not None:
@@ -113,8 +114,8 @@ def note_inputs(session: Reads) -> None:
 
 
 def take_history(session: Reads) -> None:
-    """Process bars from before the start that the venue reports to a live robot, on first use and at the latest
-    after on_start. The reports are part of the run: a replay reads them from its tapes."""
+    """Request bars from before the start from a live robot's venue and process them: on first use, at the latest
+    after on_start. A replay reads the recorded reports from its tapes."""
     bars = session.host.bars
     pending, bars.pending = bars.pending, {}
     if not pending:
@@ -135,8 +136,8 @@ def take_history(session: Reads) -> None:
 
 
 def preload(session: Reads) -> None:
-    """Load bars from before the start, the part of the first bar before it, and the windows of scans. To bars
-    reported by the venue the tape adds trades between the report's last trade and the start."""
+    """Load bars from before the start, the earlier part of the bar that is running then, and the windows of scans.
+    After bars reported by the venue, trades of the tape fill the time up to the start."""
     bars, scans = session.host.bars, session.host.scans
     start = session.started_at
     assert start is not None
@@ -155,7 +156,7 @@ def preload(session: Reads) -> None:
 
 
 def _first_bar(session: Reads, start: int) -> int:
-    """Returns when the first bar opens that the subscribed feeds need, ns."""
+    """Returns the open time (ns) of the first bar that the subscribed feeds need."""
     bars = session.host.bars
     if bars.from_first:
         return 0

@@ -86,9 +86,9 @@ class StateKeeper:
         if self._trouble:
             raise CannotKeepError(self._trouble)
         if [self._session.robot, *self._session.host.children] != self._robots:
-            raise CannotKeepError("children were made after on_start")
+            raise CannotKeepError("it created children after on_start")
         if self._shared_state() != self._shared:
-            raise CannotKeepError("it keeps state in its modules or classes")
+            raise CannotKeepError("data of its modules or classes have changed")
         orders: set[int] = set()
         try:
             kept = self._pickled(self._whole(), orders)
@@ -179,8 +179,8 @@ class StateKeeper:
                     return _of_loop, ("robot", number)
             raise CannotKeepError("it has a strategy that is not in the run")
         if kind.__module__ in self._own:
-            if _pickles_itself(kind, self._own):  # a digest may omit parts that it counts as unimportant
-                raise CannotKeepError(f"{kind.__name__} says itself how it is pickled")
+            if _pickles_itself(kind, self._own):  # its own pickling may leave out changed parts
+                raise CannotKeepError(f"{kind.__name__} defines its own pickling")
             return NotImplemented
         if kind.__module__ != "onetape._core":
             return NotImplemented
@@ -226,7 +226,7 @@ class StateKeeper:
                 return _core.fill_of(*name)
             case "event":
                 return _core.event_of(name)
-        raise CannotKeepError(f"no {kind} here")
+        raise CannotKeepError(f"a {kind} is no object of this session")
 
     # --- what can be saved ------------------------------------------------------------------------
 
@@ -234,7 +234,7 @@ class StateKeeper:
         if is_compiled(self._session.strategy_class) and not self._session.plan.interpret:
             return "it is compiled"
         if self._session.strategy_class.__module__ == "__main__":
-            return "it is of an interactive session"
+            return "it was defined in an interactive session"
         for robot in self._robots:
             for klass in type(robot).__mro__:
                 if klass is Strategy:
@@ -248,14 +248,15 @@ class StateKeeper:
         return handlers.entries if handlers is not None else {}
 
     def _shared_state(self) -> bytes:
-        """Returns a digest of the data in its modules and classes, as such state belongs to no single robot."""
+        """Returns a digest of the data in the strategy's modules and classes: state there belongs to no single robot
+        and is not kept."""
         classes = [klass for robot in self._robots for klass in type(robot).__mro__]
         digest = hashlib.sha256()
         for name, value in _shared_values(own_modules(type(self._session.robot)), classes):
             try:
                 digest.update(pickle.dumps((name, value), protocol=5))
             except Exception as problem:
-                text = f"{name} outside of it may change ({_words(problem)})"
+                text = f"{name} outside of it cannot be compared ({_words(problem)})"
                 raise CannotKeepError(text) from problem
         return digest.digest()
 

@@ -17,7 +17,7 @@ other venues. Several are repeated options, or one text with `;` between them; a
 a venue is for all the others.
 
 A curve's time is `HH:MM[:SS]` (UTC, every day alike, going on over midnight) or a full time;
-between two points both ways are interpolated, outside a dated curve the nearest point holds.
+between two points request and reply are interpolated; before and after a dated curve its nearest point applies.
 """
 
 from __future__ import annotations
@@ -107,8 +107,8 @@ class Latency:
         return before[1] + int((after[1] - before[1]) * share)
 
     def scaled(self, request: float, reply: float | None = None, burst: float | None = None) -> Latency:
-        """Returns all latencies multiplied; reply and bursts by the request's factor unless set. The age of events
-        is unchanged."""
+        """Returns these latencies multiplied by factors; reply and burst: the factor of `request` unless set. The age
+        of market events is unchanged."""
         back, more = (request if each is None else each for each in (reply, burst))
         return replace(
             self,

@@ -43,7 +43,7 @@ class LiveMoney:
         self._venue = seat.venue
         self._leverage = seat.leverage
         self._instruments = instruments
-        self._numbers: dict[str, int] = {}  # of instruments, in the loop
+        self._numbers: dict[str, int] = {}  # the loop's index by symbol
         self._money_index = money_index
         self._reserves: Reserves | None = None
         self._locked_at = -1  # the loop's count of orders and fills
@@ -55,7 +55,7 @@ class LiveMoney:
         for holder, currency, amount, wallet in entry.legs:
             if holder == self._slot and not wallet:
                 amounts[currency] = amounts.get(currency, 0) + amount
-        # An own fill without a money movement ends the estimate made for it.
+        # A fill that moves no money also ends the estimate that was made for it.
         if not amounts and entry.cause is not Cause.FILL:
             return
         legs = [(self._money_index(name), amount) for name, amount in amounts.items()]

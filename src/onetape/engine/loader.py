@@ -39,8 +39,8 @@ IMPORTED_LATE: Final = (
 
 
 def load_strategy(reference: str) -> type[Strategy]:
-    """Returns the class that `reference` names, or that of a portfolio's or pair's file. Raises BadConfig (missing)
-    or StrategyError (broken)."""
+    """Returns the class that `reference` names, or the class made from a portfolio's or pair's file. Raises BadConfig
+    when it does not exist, StrategyError when its module cannot be loaded."""
     np.set_printoptions(legacy="1.25")  # a list that a strategy prints reads [0.6], not [np.float64(0.6)]
     path_text, _, class_name = reference.rpartition(":")
     if not path_text:
@@ -81,7 +81,7 @@ def _load_file(path: Path) -> ModuleType:
 def _check_writers(path: Path) -> None:
     """Raises PermissionDenied for a file that anybody may write, or in a folder where anybody may replace it: the
     file runs with the rights, and the keys, of its user. A group's right to write is accepted: umask 002 sets it,
-    and group members are chosen."""
+    and a group's members are trusted."""
     folder = path.resolve().parent
     for place in (path, folder):
         mode = place.stat().st_mode

@@ -2,8 +2,8 @@
 
 Market -> Signal -> Target -> Order -> Fill: a signal's frame records which frame of each input had
 been taken by then; a target names its signal; an order request is followed by a map with the
-numbers of both, and a fill names its order. Signals and targets are numbered from 1, of a live
-robot from the first number of its life's orders.
+numbers of both, and a fill names its order. Signals and targets are numbered from 1, in a live run from the first
+order number of the incarnation.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class Notes:
         return self._encoded(self._placed({"entry": entry}))
 
     def refusal(self, key: RequestKey) -> Refusal | None:
-        """Returns a refusal when another order has the key, as far as this process must decide."""
+        """Returns a Refusal when another order holds the key. None: the key is free, or the gateway decides."""
         if self.gateway_decides:
             return None
         return self._first.refusal(key, 0, self._loop.now)

@@ -1,8 +1,8 @@
 """Value the coins that an account begins with at the first price in the data.
 
-The equity at the start stands before the first event, and profit is counted from it. Without this
-the coins would be added at their first price, as if they had been earned. Only records see
-this price: the strategy's own equity has it from its event on.
+Profit is counted from the equity before the first event. Without an opening price the coins would enter the equity at
+their first price, as if they had been earned. Only records use this price: the strategy's own equity has it from its
+event on.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from onetape.tape.payloads import fields
 
 __all__ = ["set_opening_prices"]
 
-# Frame words (64 bits) whose mean is a price: bid and ask, a trade's, a bar's open, a mark (core/journal/events.hpp).
+# 64-bit words of a frame whose mean is the price: bid and ask, trade price, a bar's open, mark
+# (core/journal/events.hpp).
 _PRICES = {"quote": ("bid", "ask"), "trade": ("price",), "bar": ("open",), "mark": ("mark",)}
 
 
@@ -33,7 +34,7 @@ def set_opening_prices(plan: RunPlan, host: Host, tapes: Iterable[Path]) -> None
     }
     if not wanted or host.loop.counters()["warmed"]:
         return
-    found: dict[str, tuple[int, int]] = {}  # time and twice the price
+    found: dict[str, tuple[int, int]] = {}  # symbol -> (time, twice the price)
     for path in tapes:
         for symbol, first in _first_prices(path, set(wanted)).items():
             found[symbol] = min(first, found.get(symbol, first))

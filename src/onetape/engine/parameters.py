@@ -27,7 +27,7 @@ _FALSE = frozenset({"0", "false", "no", "off"})
 
 
 Bound = int | float | Decimal
-WHOLE_NUMBERS = range(-(2**63), 2**64)  # that a tape can hold
+WHOLE_NUMBERS = range(-(2**63), 2**64)  # integers that a tape can store
 _WORDS = {int: "int", float: "float", bool: "bool", str: "str", Decimal: "decimal"}
 
 
@@ -158,8 +158,8 @@ def resolve(strategy: type, chosen: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _default_of(parameter: Parameter, owner: str) -> Any:
-    """Returns the default. Raises BadConfig where it is not the number, flag or text of the annotation. Text of
-    another annotation is read as on a command line; None and collections may be anything, as many classes write
+    """Returns the default value. Raises BadConfig for a number, flag or text that does not fit the annotation. Text
+    for another annotation is parsed as on a command line. None and collections are not checked, as many classes write
     `stop: float = None`."""
     default = parameter.default
     kind, _ = _bare(parameter.kind)
@@ -236,8 +236,8 @@ def _shown(value: Any) -> Any:
 
 
 def coerce(value: Any, parameter: Parameter, owner: str, *, what: str = "parameter") -> Any:
-    """Convert `value` to the parameter's type; numbers widen (int to float), text is parsed. what: what an error
-    names beside the parameter."""
+    """Convert `value` to the parameter's type; numbers widen (int to float), text is parsed. what: begins the error
+    text, before the parameter's name."""
     kind = parameter.kind
     options = typing.get_args(kind) if _is_union(kind) else (kind,)
     is_none = value is None or (isinstance(value, str) and value.strip().lower() == "none")

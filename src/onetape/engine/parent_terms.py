@@ -44,13 +44,13 @@ def terms_of(options: dict[str, Any], now: int) -> Terms:
     )
     for name, value in (("limit", limit), ("clip", clip)):
         if value is not None and value <= 0:
-            raise ValueError(f"{name} lies above 0, not {value}")
+            raise ValueError(f"{name} is above 0, not {value}")
     if deadline is not None and deadline <= now:
-        raise ValueError("the deadline is not ahead")
+        raise ValueError("the deadline is not in the future")
     if deadline is not None and deadline - now >= MINUTES_MAX * 60 * SECOND:
-        raise ValueError(f"the deadline lies below {MINUTES_MAX:,} minutes ahead, not at {deadline}")
+        raise ValueError(f"the deadline is less than {MINUTES_MAX:,} minutes ahead, not {deadline}")
     if share is not None and not 0 < share <= 1:
-        raise ValueError(f"participation lies above 0 and up to 1, not {share}")
+        raise ValueError(f"participation is above 0 and at most 1, not {share}")
     if slippage is not None:
         amount_of(slippage, Decimal(1))
     return Terms(deadline, limit, slippage, clip, None if share is None else float(share))
@@ -59,7 +59,7 @@ def terms_of(options: dict[str, Any], now: int) -> Terms:
 def _deadline(options: dict[str, Any], now: int) -> int | None:
     minutes, deadline = options.pop("minutes", None), options.pop("deadline", None)
     if minutes is not None and deadline is not None:
-        raise ValueError("minutes= and deadline= say the same")
+        raise ValueError("give minutes= or deadline=, not both")
     if minutes is None:
         if isinstance(deadline, str):
             return now + parse_period(deadline)
@@ -97,7 +97,8 @@ class ParentTerms:
         return Parent(side, lots, now, terms.deadline, worst, clip_lots, terms.participation, least)
 
     def tried(self, symbol: str, side: int, lots: int, name: str, options: dict[str, Any]) -> Parent:
-        """As `parent`, and create the algorithm with the remaining options. Raises StrategyError."""
+        """Returns the parent's fields as `parent` does, after a check of the remaining options by creating the
+        algorithm. Raises StrategyError."""
         with _blames_program(symbol, name):
             parent = self.parent(symbol, side, lots, options)
             make_algorithm(name, parent, Random(0).random, options)
@@ -135,7 +136,7 @@ class ParentTerms:
         return min(worst) if side > 0 else max(worst)
 
     def _least_by_value(self, symbol: str) -> int:
-        """Returns lots of the smallest order that the venue accepts by value."""
+        """Returns the lots of the smallest order with the venue's minimum notional."""
         instrument, price = self._host.instrument_of(symbol), self.price(symbol)
         if not instrument.notional_min or price is None or price <= 0:
             return 1

@@ -39,9 +39,9 @@ __all__ = [
 DEFAULT_CASH = Decimal(100_000)
 Fee = tuple[Decimal, Decimal]
 T = TypeVar("T")
-MARKET, DETAIL = "market", "detail"  # seen by the robot; only by the exchange (--detail-data)
+MARKET, DETAIL = "market", "detail"  # for robot and exchange; for the exchange alone (--detail-data)
 SEQUENCE_NEVER = 2**63 - 1
-BAR_VOLUME_SHARE = 500_000  # 1e-6 of a bar's volume: half, as more would be the market itself
+BAR_VOLUME_SHARE = 500_000  # in 1e-6 of a bar's volume: half of it
 AT_OPEN, AT_LIMIT = "open", "at-limit"  # fill price of a resting limit when a bar opens beyond it
 
 
@@ -64,9 +64,8 @@ class TapeInput:
 
 
 class History(NamedTuple):
-    """Bars of a subscription from before a live robot's start, as its venue reported them: frames first to last of
-    the gateway's tape. period: ns; bars: completed ones; reason: why there are fewer than requested, "": there
-    are not."""
+    """Bars from before a live robot's start, reported by its venue in frames `first` to `last` of the gateway's tape.
+    period: ns; bars: number of completed bars; reason: why there are fewer than requested, "": there are enough."""
 
     symbol: str
     period: int
@@ -77,26 +76,25 @@ class History(NamedTuple):
 
     @property
     def is_reported(self) -> bool:
-        """True when the venue has reported at least the running bar."""
+        """True when the venue has reported at least the bar running at the start."""
         return self.last >= self.first
 
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A robot's registration at one gateway, or with number 0 on paper beside it.
-
-    number: its number there. venue: of the symbols it trades there, "": all, it has no other seat. since: frame of
-    the tape from which orders and fills are its own; run_from: orders and fills after this frame belong to this run;
-    heard: how many of them the run's journal has."""
+    """A robot's registration at one gateway; number 0: a paper robot that follows the gateway. number: the robot's
+    number there. venue: of the symbols it trades there, "": all, it has no other seat. since: frame of the tape from
+    which orders and fills with its number are its own; run_from: orders and fills after this frame belong to this
+    run; heard: how many of them are on the run's journal."""
 
     number: int = 0
     account: str = ""
     venue: str = ""
     currencies: dict[str, int] = field(default_factory=dict)  # numbers of fee currencies so far
-    slot: int = 0  # sub-account whose money it sees; 0: a run from before this was recorded
+    slot: int = 0  # the robot's sub-account; 0: an older run, not recorded
     leverage: float = 1.0  # used for sub-accounts' margin
     entries_after: int = 0  # frame of the tape: ledger entries up to it are in the cash
-    others: dict[str, str] = field(default_factory=dict)  # money of no instrument, at the beginning
+    others: dict[str, str] = field(default_factory=dict)  # money that no instrument uses, at the start
     since: int = 0
     run_from: int = SEQUENCE_NEVER
     heard: int = 0
@@ -104,21 +102,20 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class LiveRobot(Seat):
-    """A robot at gateways: its seat at the first tape's gateway, and the base of its order ids.
-
-    more: seats at further gateways, whose tapes come next. life: number of its incarnation, from 1. memory:
-    MessagePack, at its start. positions: frame of each tape reached at its start, [] before this is known. order:
-    frames of the tapes beside the first in the order taken: (frame of the first, number of the tape, its frame).
-    halted_at: halted_after for each tape. market: symbols of its gateways whose market comes from the hub, whose
-    tape is the last; market_more: further symbols followed there; market_from: first frame read of it. run.toml has
-    the first incarnation's; those of later ones are on the run's journal (engine/incarnations.py)."""
+    """A live robot: its seat at the first tape's gateway, and the base of its order ids. more: seats at further
+    gateways, whose tapes come next. life: number of the incarnation, from 1. memory: MessagePack, at the start.
+    positions: last frame of each tape before the start, [] before this is known. order: in which order frames of the
+    other tapes were taken: (last frame taken of the first tape, number of the tape, its frame). halted_at:
+    halted_after for each tape. market: symbols of the gateways with market data from the hub, whose tape is the last;
+    market_more: further symbols followed there; market_from: first frame read of the hub's tape. run.toml describes
+    the first incarnation, the run's journal the later ones (engine/incarnations.py)."""
 
     order_base: int = 0
     more: list[Seat] = field(default_factory=list)
     halted_after: int = 0  # frame of the first tape after which its end was requested; 0: never
-    stopped: bool = False  # by the operator, before it began
+    stopped: bool = False  # the operator had stopped it before its start
     life: int = 1
-    restart: str = ""  # memory, replay or fresh: how it was restarted; "": it was not
+    restart: str = ""  # "memory", "replay" or "fresh": kind of restart; "": no restart
     memory: bytes = b""
     positions: list[int] = field(default_factory=list)
     order: list[tuple[int, int, int]] = field(default_factory=list)
@@ -143,8 +140,8 @@ class LiveRobot(Seat):
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """Everything that decides a run, beside the tapes and the strategy's source. A session adds its findings to its
-    own copy."""
+    """Everything that decides a run, beside the tapes and the strategy's source. A session adds facts that it finds
+    to its own copy."""
 
     strategy: str  # file.py:Class, relative to the run's source folder once it is kept
     params: dict[str, Any] = field(default_factory=dict)
@@ -173,7 +170,7 @@ class RunPlan:
     limit_fills: str = AT_OPEN
     # Against bars protective orders leave together with their entry; older runs are replayed without.
     legs_with_entry: bool = True
-    impact: Impact | None = None  # own takers move the market; None: they do not
+    impact: Impact | None = None  # how own takers move the market; None: not at all
     impact_fit: str = ""  # of a law from a file: the fit's data and its error
     interpret: bool = False  # run a @compiled strategy as Python
     seed: int = 1
@@ -206,16 +203,15 @@ class RunPlan:
 
     @property
     def named_accounts(self) -> dict[str, str]:
-        """Returns the run's accounts by name, each with the venue of its symbols; an account without a name has its
-        venue's."""
+        """Returns account name -> venue of its symbols; an account without a name is named after its venue."""
         return {self.account_names.get(venue, venue): venue for venue in self.money}
 
     def own_of(self, options: Mapping[str, T], venue: str) -> T | None:
-        """Returns the value that an option by venue has for this account's venue alone; None: none."""
+        """Returns an option's value for exactly this account's venue, or None."""
         return options.get(f"{at_exchange(venue)}@{self.account_names.get(venue, '')}", options.get(venue))
 
     def option_of(self, options: Mapping[str, T], venue: str) -> T | None:
-        """Returns the value for the account's venue, else for its exchange."""
+        """Returns an option's value for the account's venue, else for its exchange, else None."""
         own = self.own_of(options, venue)
         return options.get(at_exchange(venue)) if own is None else own
 
@@ -423,7 +419,7 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             history=[History(**each) for each in document.get("history", ())],
         )
         if any(each.role not in (MARKET, DETAIL) for each in plan.inputs):
-            raise ValueError("the role of an input is neither market nor detail")
+            raise ValueError("an input's role is neither market nor detail")
     except (KeyError, TypeError, ValueError, ArithmeticError) as problem:
         raise BadConfig(f"run.toml cannot be read: {problem}", location=str(file), todo="run it again") from None
     return plan, document

@@ -1,10 +1,10 @@
 """Trade a portfolio as one robot: strategies that share positions, each with a position of its own on paper.
 
 Members set targets. Targets of one moment are sized by weights or lots, cut to the portfolio's limits, netted by
-symbol and crossed inside at the mid price; the rest becomes targets of the account, reductions first. Each fill of
-these is assigned to the members whose position was short of its target. So members' positions add up to the
-account's whatever fills, and their profits to its profit. Several accounts at one exchange count as one account:
-targets are divided among them, and their positions are summed.
+symbol and crossed inside at the mid price; the rest becomes targets of the account, reductions first. Each fill is
+assigned to the members whose position had not reached its target. So members' positions always add up to the
+account's position, and their profits to its profit. Several accounts at one exchange count as one account: targets
+are divided among them, and their positions are summed.
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ _NET: Final = f"{PRIVATE_TIMER}portfolio"
 _REBALANCE: Final = f"{PRIVATE_TIMER}rebalance"
 _LOOK: Final = f"{PRIVATE_TIMER}volatility"
 _LATE: Final = f"{PRIVATE_TIMER}bars"
-BARS_WITHIN: Final = 10 * 10**9  # ns after its end within which the data or the venue must bring a bar
+BARS_WITHIN: Final = 10 * 10**9  # ns after a bar's end within which it must arrive
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One instance of a strategy in a portfolio. entry: its section in the file; name: the section's, with a number
-    when there are several; share: of the equity."""
+    """One instance of a strategy in a portfolio. entry: its section in the file; name: of the section, with a number
+    when it makes several members; share: of the equity, 1.0 is all of it."""
 
     name: str
     entry: str
@@ -86,8 +86,8 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class MemberFill:
-    """A member's part of a fill. order: of the account; None: another member was the counterparty. liquidity is
-    "internal" then, and there is no fee."""
+    """A member's part of a fill. order: the account's order; None: another member was the counterparty, `liquidity`
+    is "internal", and there is no fee."""
 
     order: _core.Order | None
     symbol: str
@@ -142,7 +142,8 @@ class MemberPosition:
 
 
 class MemberFace(Child):
-    """Makes a member from a strategy class: it sets targets, and sees its own part of fills and positions."""
+    """Base class that turns a strategy class into a member: services set the member's targets and show its part of
+    fills and positions."""
 
     _portfolio: Portfolio
     _member: int
@@ -176,7 +177,7 @@ class MemberFace(Child):
         account: str | None = None,
         **options: Any,
     ) -> None:
-        """Set a target: a multiple of its lots, or of its share of the equity in the symbol."""
+        """Set a target. qty: a multiple of the member's lots, or of its share of the equity in the symbol."""
         if account not in (None, ALL):
             self._refuse_account("a target")
         self._portfolio._want(self._member, symbol, float(qty), algo, options)
@@ -206,7 +207,7 @@ class MemberFace(Child):
         return [each for each in self._portfolio._positions[self._member].values() if each.qty_int]
 
     def orders(self, symbol: str | None = None) -> list[_core.Order]:
-        """Returns None: orders belong to the portfolio."""
+        """Returns an empty list: orders belong to the portfolio."""
         return []
 
     def profit(self, symbol: str) -> float:
@@ -215,9 +216,7 @@ class MemberFace(Child):
 
     def _refuse(self, *_: Any, **__: Any) -> Any:
         raise NotAvailable(
-            "orders of a portfolio's member",
-            location=self._location,
-            todo="say a target: set_target, set_weights, close",
+            "orders of a portfolio member", location=self._location, todo="set a target: set_target, set_weights, close"
         )
 
     def _refuse_account(self, what: str) -> None:
@@ -250,7 +249,7 @@ class Portfolio(Strategy):
             raise NotAvailable(
                 f"live portfolios with more than {POSITIONS_MAX} positions of members",
                 location="[portfolio]",
-                todo="share it out over several robots",
+                todo="divide it over several robots",
             )
         self._signals: dict[str, dict[int, float]] = {symbol: {} for symbol in self._traded}
         self._algos: list[tuple[str, dict[str, Any]]] = [
@@ -262,9 +261,9 @@ class Portfolio(Strategy):
         self._hearers: dict[str, dict[Any, list[tuple[str, Callable[[Any], None]]]]] = {}
         self._targets: dict[str, int] = {}
         self._sizes: dict[str, dict[int, float]] = {symbol: {} for symbol in self._traded}  # units, not rounded
-        self._changed: dict[str, set[int]] = {}  # members whose sizes must be computed anew
-        self._volatilities: np.ndarray[Any, Any] | None = None  # returns for the weights
-        self._awaited = 0  # end of the bars that a rebalance waits for, ns UTC; 0: none
+        self._changed: dict[str, set[int]] = {}  # members with targets to size
+        self._volatilities: np.ndarray[Any, Any] | None = None  # per symbol, behind the present weights
+        self._awaited = 0  # a rebalance waits for bars with this end, ns UTC; 0: none
         self._children: list[Any] = []
         shares_equity = bool(config.weights or config.band) or self._caps != Caps()
         handlers = self._host.handlers_of(Strategy)
@@ -356,8 +355,8 @@ class Portfolio(Strategy):
     # --- targets of members -------------------------------------------------------------------------
 
     def _check_target(self, command: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Check a target command as Strategy does. `member` names whose target it is; orders of a symbol work for
-        all members."""
+        """Check a target command as Strategy does. `member` in the fields names the member; `cancel`, `pause` and
+        `resume` apply to all members."""
         left = dict(fields)
         named = left.pop("member", None)
         check_target(self._host, self._works, command, left)
@@ -366,15 +365,15 @@ class Portfolio(Strategy):
             members = members_meant(self._active, named, left["symbol"])
             return {**meant, "members": [self._active[each].name for each in members]}
         if named is not None:
-            raise UsageError(f"{command} takes a symbol alone: what members want of it is worked as one")
+            raise UsageError(f"{command} takes only a symbol: its orders work for all members")
         return meant
 
     def _works(self, symbol: str) -> bool:
         return any(map(self._execution_desk().works, self._host.on_all(symbol)))
 
     def _obey_target(self, command: str, fields: Mapping[str, Any]) -> None:
-        """Carry out a target command: members set the target, or give it up and keep their position; the account's
-        target follows at once."""
+        """Carry out a target command: the named members set the target, or drop it and keep their position. The
+        account's target is updated at once."""
         symbol, qty, algo, options = target_of(fields)
         if command not in (TARGET, CANCEL_TARGET):
             for each in self._host.on_all(symbol):
@@ -420,7 +419,7 @@ class Portfolio(Strategy):
 
     def _on_own_timer(self, name: str) -> None:
         if name == _NET:
-            if not (self._awaited and self._has_bars(self._awaited)):  # else everything is sized anew at this moment
+            if not (self._awaited and self._has_bars(self._awaited)):  # else all targets are sized now
                 self._net(set(self._changed))
             return
         if name == _REBALANCE and self._measures and self._lacks_bars():
@@ -434,8 +433,8 @@ class Portfolio(Strategy):
             self._net(said)
 
     def _lacks_bars(self) -> bool:
-        """Returns True while bars of `returns` that end now are missing: the rebalance comes with the last of them,
-        or after a wait without the missing ones."""
+        """Returns True while bars that end now are missing for the returns: the rebalance waits for the last of them,
+        at most BARS_WITHIN."""
         now, period = self._loop.now, parse_period(self._config.returns)
         end = now // period * period
         if now - end >= BARS_WITHIN or self._has_bars(end):
@@ -457,15 +456,15 @@ class Portfolio(Strategy):
             self._loop.set_timer(_LATE, 0, self._loop.now)
 
     def _is_otherwise_volatile(self) -> bool:
-        """Returns True when a symbol's volatility differs enough from that behind the weights to recompute them, or
-        there are no weights yet."""
+        """Returns True when there are no weights yet, or a symbol's volatility has moved so far that they must be
+        computed anew."""
         was, returns = self._volatilities, self._returns()
         if was is None or returns is None:
             return returns is not None
         return bool((np.abs(returns.std(axis=0) - was) > self._config.volatility_change * was).any())
 
     def _returns(self) -> np.ndarray[Any, Any] | None:
-        """Returns log returns of the window until now; None: too few."""
+        """Returns the log returns of the window that ends now, or None when there are too few."""
         config = self._config
         bars = [self.bars(symbol, config.returns, config.window + 1) for symbol in self._traded]
         if min(map(len, bars)) <= config.window:
@@ -494,8 +493,8 @@ class Portfolio(Strategy):
         self.log("weights", symbols=self._weights)
 
     def _net(self, said: set[str], repeat: str | None = None) -> None:
-        """Turn members' targets into targets of the account. said: symbols with changed targets; the working orders
-        of others keep their deadline. repeat: a symbol whose unchanged target is set again."""
+        """Turn members' targets into targets of the account. said: symbols with changed targets; working orders of
+        other symbols keep their deadline. repeat: a symbol whose unchanged target is set again."""
         if self._measures and not self._weights:
             self._measure()
         if self._config.weights == "equal":
@@ -605,7 +604,7 @@ class Portfolio(Strategy):
         self._keep_lacks(symbol)
         fee = fill.fee_int
         if fill.fee_currency != self.instrument(symbol).settle:
-            fee = 0  # money in another currency is no part of their profit: the account's fill has it
+            fee = 0  # members' profits exclude fees in another currency: only the account's fill has them
         fees = shares(fee, {member: abs(each) for member, each in parts.items()}, rest_to=next(iter(parts)))
         for member, each in parts.items():
             self._give(member, symbol, each, fill.price_int, fees.get(member, 0), fill)
@@ -697,7 +696,7 @@ class Portfolio(Strategy):
                 nobodys, price = self._position(UNOWNED, symbol), self._price_int(symbol)
                 nobodys.holding.fill(rest, nobodys.holding.terms.value(price, rest))
                 self._keep("nobody", symbol, nobodys)
-                self.log(f"{symbol}: {rest} units of the account are no member's", "warning")
+                self.log(f"{symbol}: {rest} units of the account's position belong to no member", "warning")
             under_way = desk.target_of(symbol)
             self._targets[symbol] = actual if under_way is None else under_way
             if under_way is None:
@@ -713,7 +712,8 @@ class Portfolio(Strategy):
 
 
 def _packed(value: int) -> bytes:
-    """Pack an amount exactly, and shorter than its digits: memory has room for POSITIONS_MAX of them."""
+    """Returns an amount as bytes, exact and shorter than its digits, so that POSITIONS_MAX amounts fit into the
+    memory."""
     return value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
 
 
@@ -731,7 +731,7 @@ def _bar_key(bar: Any) -> tuple[str, Any]:
 
 @lru_cache(maxsize=256)
 def _period(text: str) -> int | str:
-    """Returns ns, or the text of bars by amount."""
+    """Returns the period in ns, or the text itself for bars by amount."""
     name = text.partition("@")[0]
     try:
         return parse_period(name)

@@ -97,17 +97,17 @@ def _members(config: PortfolioConfig, path: Path, load: Load, bad: Bad) -> Itera
             share = (each.share or rest / len(silent)) / (len(instances) * len(symbols) / len(each.symbols))
             own = name if len(instances) == 1 else f"{name}.{number}"
             if (other := seen.setdefault(same, own)) != own:
-                what = f"{own} has the strategy, symbols, periods and parameters of {other}"
-                raise bad(name, "", what, "one of both goes")
+                what = f"{own} has the same strategy, symbols, periods and parameters as {other}"
+                raise bad(name, "", what, "remove one of both")
             if (other := names.setdefault(own, name)) != name:
-                raise bad(name, "", f"{own} is a member of {other} and one of {name}", "rename one of both")
+                raise bad(name, "", f"{own} is a member's name in {other} and in {name}", "rename one of both")
             yield Member(own, name, each, kind, params, symbols, periods, share)
 
 
 def _check_options(name: str, each: MemberConfig, bad: Bad) -> None:
     """Check algorithm options without price and instrument, long before the first target."""
     if each.options and each.algo == "touch" and not {"limit", "slippage"} & set(each.options):
-        raise bad(name, "options", "options of no algorithm", 'algo = "twap", or leave them out')
+        raise bad(name, "options", "options without an algorithm", 'write algo = "twap", or remove the options')
     left = dict(each.options)
     try:
         terms = terms_of(left, 0)
@@ -124,9 +124,19 @@ def _kind(name: str, each: MemberConfig, path: Path, load: Load, bad: Bad, files
     if reference.endswith(".py"):
         file, folder = (path.parent / reference).resolve(), path.parent.resolve()
         if not file.is_relative_to(folder):
-            raise bad(name, "strategy", f"{reference} is not beside the portfolio's file or below", "a run keeps both")
+            raise bad(
+                name,
+                "strategy",
+                f"{reference} is not beside the portfolio's file or below",
+                "move it there: a run keeps a copy of each file",
+            )
         if files.setdefault(file.stem, file) != file:
-            raise bad(name, "strategy", f"{reference} and {files[file.stem].name} are both {file.stem}", "rename one")
+            raise bad(
+                name,
+                "strategy",
+                f"{reference} and {files[file.stem].name} are both modules called {file.stem}",
+                "rename one",
+            )
         reference = str(file)
     try:
         kind = load(f"{reference}{colon}{class_name}")
@@ -134,7 +144,10 @@ def _kind(name: str, each: MemberConfig, path: Path, load: Load, bad: Bad, files
         raise bad(name, "strategy", error.what, error.todo) from None
     if is_compiled(kind):
         raise bad(
-            name, "strategy", f"{kind.__name__} is @compiled", "members of a portfolio are not: take the mark away"
+            name,
+            "strategy",
+            f"{kind.__name__} is @compiled",
+            "members of a portfolio cannot be compiled: remove @compiled",
         )
     return kind
 
@@ -148,7 +161,7 @@ def _instances(
             todo = f"{kind.__name__} has {', '.join(declared) or 'none'}"
             raise bad(name, "params", f"{kind.__name__} has no parameter {key!r}", todo)
         if key in ("symbol", "symbols", "period", "periods"):
-            raise bad(name, "params", f"`{key}` is said by the key of the section", f"{key.rstrip('s')}s = [...]")
+            raise bad(name, "params", f"`{key}` is set by the section's own key", f"{key.rstrip('s')}s = [...]")
     choices: dict[str, list[Any]] = {}
     for key, value in each.params.items():
         is_list = typing.get_origin(declared[key].kind) in (list, tuple, set, frozenset)

@@ -46,7 +46,7 @@ __all__ = [
 
 # Bounds of ended orders that can still be queried, by number and age. The times are Binance's ("Query Order"); the
 # numbers bound the memory for a maker that requotes ten times a second.
-UNFILLED_MAX, UNFILLED_NS = 10_000, 3 * DAY  # canceled, expired or refused without a fill
+UNFILLED_MAX, UNFILLED_NS = 10_000, 3 * DAY  # orders that were canceled, expired or refused without a fill
 FILLED_MAX, FILLED_NS = 20_000, 90 * DAY
 TRADES_MAX: Final = 50_000
 INCOME_MAX: Final = 100_000
@@ -58,8 +58,8 @@ Row = TypeVar("Row")
 
 
 def since(rows: Sequence[Row], start: int, time: Callable[[Row], int]) -> list[Row]:
-    """Returns the rows, sorted by time, from `start` on, oldest first. Reads only these: a history is long, and
-    mostly its end is requested."""
+    """Returns the rows from `start` on, oldest first. rows: sorted by time. Reads only the returned rows, because
+    histories are long and clients mostly request the end."""
     found = list(takewhile(lambda row: time(row) >= start, reversed(rows)))
     found.reverse()
     return found
@@ -67,12 +67,12 @@ def since(rows: Sequence[Row], start: int, time: Callable[[Row], int]) -> list[R
 
 @dataclass(slots=True, eq=False)
 class SimOrder:
-    """An order at the exchange. `id` is the venue's own, unique in the exchange."""
+    """An order at the exchange. id: the venue's id, unique in the exchange."""
 
     id: int
     client_id: str
     account: SimAccount
-    index: int  # of the instrument
+    index: int  # of its instrument
     side: Side
     type: OrderType
     tif: TimeInForce
@@ -90,12 +90,12 @@ class SimOrder:
     state: OrderState = OrderState.INITIALIZED
     filled: int = 0
     cost: int = 0  # sum of price * size over the fills
-    value: int = 0  # of the fills, 1e-18 of the settle currency: for the average price of an inverse contract
+    value: int = 0  # value of the fills, 1e-18 of the settle currency: gives the average price of an inverse contract
     fee: int = 0
     fee_base: int = 0  # the part of the fees that was charged in the base currency
-    code: int = 0  # why it was refused or ended
+    code: int = 0  # error number: why it was refused or ended
     origin: str = "client"  # or liquidation, adl, settlement
-    reserved: int = 0  # the price at which its unfilled part counts as a working order, 0: it does not
+    reserved: int = 0  # price at which the unfilled part reserves money, 0: it reserves none
     extra: dict[str, Any] = field(default_factory=dict)  # facts that only the dialect uses
 
     @property
@@ -112,7 +112,7 @@ class SimOrder:
 
     @property
     def is_closing(self) -> bool:
-        """Tells whether, in hedge mode, it reduces the position side that it names."""
+        """Tells whether, in hedge mode, the order reduces the position side that it names."""
         return self.position_side is (PositionSide.LONG if self.side is Side.SELL else PositionSide.SHORT)
 
 
@@ -126,7 +126,7 @@ class SimFill(NamedTuple):
     fee: int
     is_maker: bool
     realized: int
-    held: int = 0  # the position before it
+    held: int = 0  # the position before the fill
 
 
 class Trade(NamedTuple):
@@ -137,9 +137,9 @@ class Trade(NamedTuple):
 
 
 class Income(NamedTuple):
-    """A change of a balance in the account's history. kind: realized, fee, funding, deposit,
-    withdrawal, liquidation_fee, insurance, adjust, auto_exchange, transfer. fee: of a withdrawal,
-    part of the amount. name: of a transfer, its owner's id."""
+    """A change of a balance in the account's history. kind: realized, fee, funding, deposit, withdrawal,
+    liquidation_fee, insurance, adjust, auto_exchange, transfer. fee: of a withdrawal, included in the amount. name: of
+    a transfer, the customer's id."""
 
     id: int
     time: int
@@ -157,7 +157,7 @@ class AccountTransfer(NamedTuple):
 
     id: int
     time: int
-    name: str  # the giver's id of it
+    name: str  # the sender's id of the transfer
     source: str  # accounts by name
     target: str
     wallets: tuple[str, str]
@@ -188,29 +188,29 @@ class SimAccount:
     hedge: bool = False
     isolates: bool = True  # isolated positions have margin of their own
     can_trade: bool = True
-    self_trade: str = ""  # its own rule for orders that would match its own; "": the exchange's
+    self_trade: str = ""  # the account's self-trade rule; "": the exchange's rule
     can_withdraw: bool = False
-    parent: str = ""  # the key of the account whose sub-account this is
+    parent: str = ""  # of a sub-account: the key of its main account
     money: Any = field(init=False)  # a CoreAccount; its amounts are int, 1e-18
     leverage: dict[int, int] = field(default_factory=dict)  # by instrument
     isolated: set[int] = field(default_factory=set)
-    joint: Callable[[int], Rates] | None = None  # set by currency if all are one margin
+    joint: Callable[[int], Rates] | None = None  # rates of a currency as joint margin; None: no joint margin
     open_orders: dict[int, SimOrder] = field(default_factory=dict)
     open_count: dict[int, int] = field(default_factory=dict)  # by instrument
-    by_client_id: dict[str, SimOrder] = field(default_factory=dict)  # the newest of each id
-    unfilled: deque[SimOrder] = field(default_factory=deque)  # ended without a fill, and
-    filled: deque[SimOrder] = field(default_factory=deque)  # with fills; both in the order of ending
-    by_id: dict[int, SimOrder] = field(default_factory=dict)  # open, and closed ones kept
+    by_client_id: dict[str, SimOrder] = field(default_factory=dict)  # client id -> newest order with it
+    unfilled: deque[SimOrder] = field(default_factory=deque)  # ended orders without a fill, in the order of ending
+    filled: deque[SimOrder] = field(default_factory=deque)  # ended orders with fills, in the order of ending
+    by_id: dict[int, SimOrder] = field(default_factory=dict)  # open orders, and ended ones still kept
     trades: deque[Trade] = field(default_factory=lambda: deque(maxlen=TRADES_MAX))
-    # The other wallet: of Binance that of spot, of Kraken that of futures; 1e-18.
+    # The other wallet (at Binance spot, at Kraken futures): currency -> amount, 1e-18.
     beside: dict[int, int] = field(default_factory=dict)
     income: deque[Income] = field(default_factory=lambda: deque(maxlen=INCOME_MAX))
     # Unreported balance changes: (time, currency, amount). Balances include them.
     silent: list[tuple[int, int, int]] = field(default_factory=list)
     margin_moves: deque[MarginMove] = field(default_factory=lambda: deque(maxlen=INCOME_MAX))
-    # Margin calls sent: currencies, and isolated positions.
+    # What margin calls were sent for: currencies, and isolated positions.
     called: set[int | tuple[int, PositionSide]] = field(default_factory=set)
-    touched: dict[tuple[int, PositionSide], int] = field(default_factory=dict)  # time of the last change
+    touched: dict[tuple[int, PositionSide], int] = field(default_factory=dict)  # position -> time of its last change
     # Fees paid for the open part of a position, 1e-18.
     entry_fees: dict[tuple[int, PositionSide], int] = field(default_factory=dict)
     specs: tuple[_core.InstrumentSpec, ...] = ()
@@ -264,7 +264,7 @@ class SimAccount:
         self.money.set_terms(index, self._terms(index))
 
     def set_hedge(self, hedge: bool) -> None:
-        """Only without positions and orders: nothing but the balances is kept."""
+        """Sets hedge mode. Only without positions and orders, because only the balances are kept."""
         if self.joint is not None:
             rates = self.joint
             self.set_joint(None)
@@ -284,8 +284,8 @@ class SimAccount:
             self.money.set_isolated(index, isolated)
 
     def set_joint(self, rates: Callable[[int], Rates] | None) -> None:
-        """Sets whether all currencies are the margin of all positions (None: each of its own). Only without isolated
-        positions and without orders."""
+        """Sets joint margin: `rates` returns the rates of a currency; None: each currency is only the margin of its own
+        positions. Only without isolated positions and without orders."""
         if (rates is None) == (self.joint is None):
             return
         self.joint = rates
@@ -301,8 +301,8 @@ class SimAccount:
         return int(self.money.allotted(index, side.value))
 
     def note_fee(self, index: int, side: PositionSide, before: int, fee: int) -> None:
-        """Assigns the fee of a fill to the position, which was `before`: the opened part adds its share, the closed
-        part removes its share of the earlier fees."""
+        """Assigns the fee of a fill to the position: the opened part adds its share, the closed part removes its share
+        of the earlier fees. before: the position before the fill; fee: 1e-18."""
         after, key = self.qty(index, side), (index, side)
         turned = before * after < 0
         kept = 0 if turned else min(abs(before), abs(after))
@@ -350,7 +350,7 @@ class SimAccount:
         return merge(self.unfilled, self.filled, key=lambda order: order.updated)
 
     def forget_open(self, order: SimOrder) -> None:
-        """Moves an ended order to the history, which keeps it until it is too old, or the history is full."""
+        """Moves an ended order to the history, which drops it when it is too old or the history is full."""
         if not self._close(order):
             return
         rows, most, kept_ns = self.unfilled, UNFILLED_MAX, UNFILLED_NS
@@ -364,7 +364,7 @@ class SimAccount:
                 del self.by_client_id[gone.client_id]
 
     def _close(self, order: SimOrder) -> bool:
-        """Closes an order; tells whether it was open."""
+        """Removes an order from the open ones; tells whether it was open."""
         if self.open_orders.pop(order.id, None) is None:
             return False
         self.open_count[order.index] -= 1

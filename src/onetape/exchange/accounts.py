@@ -23,13 +23,13 @@ from onetape.model.money import MONEY_DECIMALS, money_units
 
 __all__ = ["Accounts", "SpotTrade"]
 
-_DOLLARS: Final = ("USD", "USDT", "USDC")  # worth one each: they have no market here
+_DOLLARS: Final = ("USD", "USDT", "USDC")  # worth one dollar each: they have no market here
 _NOTHING: Final = Rates(0, 0, 0, 0, 0)
 
 
 class SpotTrade(CallTerms, frozen=True, kw_only=True):
-    """A coin that an account bought besides its market. base, quote: currencies; amounts are decimal text, the fee
-    in the bought coin."""
+    """A purchase of a coin on the spot market, for an account that trades futures. base, quote: currencies; amounts are
+    decimal text, the fee is in the bought coin."""
 
     symbol: str
     base: int
@@ -43,8 +43,8 @@ class SpotTrade(CallTerms, frozen=True, kw_only=True):
 class Accounts(Sequence[SimAccount]):
     """All accounts of an exchange, in the order of opening.
 
-    keyring: seed and kind of venue, from which secrets follow. isolates: isolated positions have margin of their
-    own, and are liquidated alone. collateral: rates of joint margin.
+    keyring: seed and kind of venue, from which keys and secrets are derived. isolates: isolated positions have margin
+    of their own, and are liquidated alone. collateral: rates of joint margin.
     """
 
     def __init__(
@@ -62,9 +62,9 @@ class Accounts(Sequence[SimAccount]):
         self.isolates = isolates
         self.collateral = collateral
         self.account_transfers: list[AccountTransfer] = []  # oldest first
-        self.spot_trades: dict[tuple[int, str], tuple[int, SpotTrade]] = {}  # by account and client id
+        self.spot_trades: dict[tuple[int, str], tuple[int, SpotTrade]] = {}  # (account, client id) -> purchase
         self.by_key: dict[str, SimAccount] = {}
-        self.keys: dict[str, ApiKey] = {}  # by key: its permissions
+        self.keys: dict[str, ApiKey] = {}  # key -> its permissions
         self._all: list[SimAccount] = []
         self._next_income = 1
 
@@ -109,7 +109,7 @@ class Accounts(Sequence[SimAccount]):
 
     @recorded("make_key")
     def make_key(self, account: SimAccount, label: str, kind: str = HMAC, public: str = "") -> ApiKey:
-        """Makes another key of an account; its secret follows from the seed. Raises BadConfig."""
+        """Makes another key of an account; its secret is derived from the seed. Raises BadConfig."""
         made = new_key(self.keyring, account, label, kind=kind, public=public)
         if made.key in self.keys:
             raise BadConfig(f"there is a key {label!r}", location=account.name)
@@ -174,7 +174,7 @@ class Accounts(Sequence[SimAccount]):
         fee: int = 0,
     ) -> None:
         """Books money (1e-18, negative: out) into the account, adds it to the history and reports it. reason: the
-        reported reason, if it is not the kind."""
+        reported reason; "": the kind."""
         account.money.deposit(currency, amount)
         self.note_income(account, now, kind, currency, amount, index=index, fee=fee)
         self.timeline.say(CashReport(now, account, reason or kind, (currency,), (), amount, index))
@@ -182,8 +182,8 @@ class Accounts(Sequence[SimAccount]):
     def move(
         self, account: SimAccount, wallet: str, now: int, kind: str, currency: int, amount: int, *, fee: int = 0
     ) -> int:
-        """Books money into a wallet of the account, "" being the trading wallet: movements in others are not
-        reported. Returns its number."""
+        """Books money into a wallet of the account, "": the trading wallet; movements in other wallets are not
+        reported. Returns the movement's number."""
         number = self._next_income
         if wallet:
             account.beside[currency] = account.beside.get(currency, 0) + amount
@@ -215,8 +215,8 @@ class Accounts(Sequence[SimAccount]):
 
     @recorded("buy_spot", SpotTrade)
     def buy_spot(self, account: SimAccount, name: str, trade: SpotTrade) -> int:
-        """Books a purchase in the other wallet. name: the customer's id. The caller has checked the funds. Returns
-        its number."""
+        """Books a purchase in the other wallet. name: the customer's id. The caller has checked the funds. Returns the
+        purchase's number."""
         bought, spent, fee = (money_units(each) for each in (trade.bought, trade.spent, trade.fee))
         for currency, change in ((trade.quote, -spent), (trade.base, bought - fee)):
             account.beside[currency] = account.beside.get(currency, 0) + change
@@ -226,8 +226,8 @@ class Accounts(Sequence[SimAccount]):
 
     @recorded("transfer")
     def transfer(self, account: SimAccount, currency: str, amount: str, now: int, name: str = "") -> int:
-        """Moves money from the other wallet to the trading wallet; back if negative. The caller has checked the
-        funds. name: the customer's id. Returns its id."""
+        """Moves money from the other wallet to the trading wallet; in the other direction if negative. The caller has
+        checked the funds. name: the customer's id. Returns the transfer's id."""
         at = self.board.currencies.index(currency)
         units = money_units(Decimal(amount))
         account.beside[at] = account.beside.get(at, 0) - units
@@ -246,8 +246,8 @@ class Accounts(Sequence[SimAccount]):
         name: str,
         now: int,
     ) -> int:
-        """Moves money from one account to another, by name; wallets: of both, "" is the trading wallet. The caller
-        has checked the funds. Returns its id."""
+        """Moves money to another account. target: its name; wallets: source and target wallet, "": the trading wallet.
+        The caller has checked the funds. Returns the transfer's id."""
         at = self.board.currencies.index(currency)
         units = money_units(Decimal(amount))
         other = next(each for each in self._all if each.name == target)
@@ -277,7 +277,7 @@ class Accounts(Sequence[SimAccount]):
 
     @recorded("set_joint")
     def set_joint(self, account: SimAccount, joint: bool, now: int) -> None:
-        """Sets whether all currencies are the margin of all positions. The caller has checked that there are no
+        """Sets joint margin: all currencies are the margin of all positions. The caller has checked that there are no
         orders and no isolated positions."""
         account.set_joint(self.rates if joint else None)
         account.called.clear()
@@ -311,7 +311,7 @@ class Accounts(Sequence[SimAccount]):
 
     @recorded("change_brackets")
     def change_brackets(self, index: int, rows: list[dict[str, Any]]) -> None:
-        """Sets another table of leverage and maintenance margin. Raises BadInput."""
+        """Sets an instrument's table of leverage and maintenance margin. Raises BadInput."""
         self.board.replace(index, changed_brackets(self.board.instruments[index], rows))
         for account in self._all:
             account.set_brackets(index, self.board.instruments[index].brackets)

@@ -42,20 +42,20 @@ def one_of(bars: Sequence[BarReport], start: int, end: int) -> BarReport:
 
 
 def merged(bars: Iterable[BarReport], span: Span) -> list[BarReport]:
-    """Joins minutes into longer bars, oldest first. span: (open, close) of the bar that contains a time."""
+    """Joins minute bars into longer bars, oldest first. span: returns (open, close) of the bar that contains a time."""
     spans = groupby(bars, key=lambda bar: span(bar.open_time))
     return [one_of(list(found), *at) for at, found in spans]
 
 
 def aligned(minutes: int) -> Span:
-    """Returns spans at multiples of their length since the epoch."""
+    """Returns the span function for bars that begin at multiples of their length since the epoch."""
     length = minutes * MINUTE
     return lambda time: (time - time % length, time - time % length + length)
 
 
 class PriceBars:
-    """Makes one-minute bars of a price without trades, a mark, an index or a premium, the current one last. The
-    trade count is the number of prices."""
+    """Makes one-minute bars of a mark, index or premium, the current one last. The trade count is the number of
+    prices."""
 
     def __init__(self) -> None:
         self.bars: deque[BarReport] = deque(maxlen=BARS_KEPT)

@@ -33,7 +33,7 @@ class Listed(Protocol):
 
 
 class Market(Protocol):
-    """The market of an exchange: generated, or recorded. `core` has the methods of `_core.OrderFlow`."""
+    """The market of an exchange, generated or recorded. core: has the methods of `_core.OrderFlow`."""
 
     start: int
     core: Any
@@ -52,7 +52,7 @@ class Board:
         self.listings = tuple(Listing(i, at) for at, i in enumerate(self.instruments))
         own = (currency for i in self.instruments for currency in (i.settle, i.quote, i.base))
         self.currencies = tuple(dict.fromkeys((*own, *currencies)))
-        self.maintenance = (0, "")  # until when, and the purpose that is exempt
+        self.maintenance = (0, "")  # end (ns UTC), and the purpose of requests that are still accepted
         self.is_heard = True  # whether books and quotes are reported
 
     def price(self, index: int, by: TriggerBy) -> int:
@@ -87,7 +87,7 @@ class Board:
             price, size, trade_id, side = _TRADE_FIELDS.unpack_from(payload)
             trade = TradeReport(time, index, price, size, SIDES[side], trade_id)
             if listing.bar is not None and listing.bar.close_time <= time:
-                self._close_bar(listing, listing.bar.close_time)  # its end comes after the trade
+                self._close_bar(listing, listing.bar.close_time)  # the minute ends after the trade
             listing.add_trade(trade)
             say(trade)
         elif kind == FUNDING:
@@ -96,7 +96,8 @@ class Board:
             self._close_bar(listing, time)
 
     def take_history(self, history: Sequence[tuple[Sequence[Minute], Sequence[tuple[int, int, int]]]]) -> None:
-        """Applies trades and marks of each instrument (`_core.OrderFlow.history`) without reports."""
+        """Applies past trades and marks of each instrument, as `_core.OrderFlow.history` returns them, without
+        reports."""
         for listing, (minutes, marks) in zip(self.listings, history, strict=True):
             for end, rows in minutes:
                 listing.add_minute(end, rows)
@@ -128,13 +129,14 @@ class Board:
 
     @recorded("set_maintenance")
     def set_maintenance(self, until: int, allowed: str) -> None:
-        """Accepts only requests of the purpose until a time (ns UTC, 0: normal operation)."""
+        """Begins maintenance until `until` (ns UTC, 0: ends it): only requests of the purpose `allowed` are
+        accepted."""
         self.maintenance = (until, allowed)
 
     @recorded("change_instrument")
     def change_instrument(self, index: int, changes: dict[str, str]) -> None:
-        """Lists another version of an instrument's filters, from decimals as text. They may only become coarser than
-        the matching engine's, which keeps the first version. Raises BadInput."""
+        """Changes an instrument's filters, given as decimals in text. They may only become coarser, because the
+        matching engine keeps the first version. Raises BadInput."""
         self.replace(index, changed_filters(self.instruments[index], changes))
 
     def replace(self, index: int, instrument: Instrument) -> None:

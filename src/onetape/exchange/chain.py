@@ -1,7 +1,7 @@
-"""Carries money from one simulated exchange to another, through a folder that both know.
+"""Carries money from one simulated exchange to another, through a shared folder.
 
-Each transaction is a file of its own, named after it, written completely by the sending exchange and never changed
-or removed. The exchange that owns the address credits it, once by transaction and address: an exchange killed before
+Each transaction is a file named after its id. The sending exchange writes it completely, and it is never changed or
+removed. The exchange that owns the address credits it, once by transaction and address: an exchange killed before
 writing or crediting does so after its restart.
 """
 
@@ -27,7 +27,7 @@ _NAME: Final = re.compile(r"[0-9a-f]{64}\.json\Z")
 
 
 class Transaction(msgspec.Struct, frozen=True, kw_only=True):
-    """A transfer on the chain. amount: a decimal, on arrival."""
+    """A transfer on the chain. amount: the amount that arrives, as decimal text."""
 
     txid: str
     currency: str
@@ -53,7 +53,7 @@ class Chain:
         self._next = 0
 
     def tick(self, now: int) -> None:
-        """Called with the exchange's time."""
+        """Sends and receives transactions; call it regularly. now: the exchange's time, ns UTC."""
         if now < self._next:
             return
         self._next = now + LOOK_NS

@@ -23,12 +23,12 @@ __all__ = ["Clearing"]
 
 CALL_RATIO: Final = (8, 10)  # margin call when maintenance exceeds this part of the margin
 
-JOINT: Final = -1  # key of a margin call for joint margin of all currencies
+JOINT: Final = -1  # key of a margin call for the joint margin of all currencies
 _FORCED: Final = {"liquidation": "autoclose-", "adl": "adl_autoclose-", "settlement": "settlement_autoclose-"}
 
 
 class Clearing:
-    """Settles positions: at each mark, when funding is due, when an instrument ends. parts: as in Rules."""
+    """Settles positions: at each mark, when funding is due, when an instrument ends. parts: see `Rules`."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Clearing:
         self.instruments = board.instruments
         self.listings = board.listings
         self.currencies = board.currencies
-        self.insurance: dict[int, int] = {}  # the venue's payments, by currency
+        self.insurance: dict[int, int] = {}  # currency -> the venue's payments
         for index, listing in enumerate(self.listings):
             if listing.instrument.perpetual:
                 self._schedule_funding(index, timeline.now)
@@ -60,7 +60,7 @@ class Clearing:
 
     @recorded("fund")
     def fund(self, index: int, now: int, rate: int | None = None) -> None:
-        """Settles funding at once, at a rate in 1e-12 if set."""
+        """Settles funding at once. rate: in 1e-12, None: the present rate."""
         if rate is not None:
             self.listings[index].funding_rate = rate
         self._settle_funding(index, now)
@@ -108,7 +108,7 @@ class Clearing:
 
     def _check_isolated(self, account: SimAccount, index: int, now: int) -> None:
         """Liquidates a position that its isolated margin no longer covers. A closed part returns its share of the
-        margin, and a loss beyond that share is the venue's: the rest of the wallet never falls by it."""
+        margin; the venue bears a loss beyond that share, so that the rest of the wallet never falls."""
         settle = self.currencies.index(self.instruments[index].settle)
         for side in account.sides:
             if not account.qty(index, side):
@@ -139,7 +139,7 @@ class Clearing:
         return bool(account.qty(index, side)) and margin <= owed
 
     def _call(self, account: SimAccount, index: int, side: PositionSide, margin: int, owed: int, now: int) -> None:
-        """Sends an owner one margin call."""
+        """Sends the account one margin call if its margin is small."""
         key = (index, side)
         if margin > 0 and owed * CALL_RATIO[1] < margin * CALL_RATIO[0]:
             account.called.discard(key)
@@ -167,7 +167,7 @@ class Clearing:
             self._insure(account, settle, -account.cross_balance(settle), index, now)
 
     def _check_joint(self, account: SimAccount, index: int, now: int) -> None:
-        """For an account with joint margin: repays debts that grew too large, and liquidates all positions if the
+        """Checks an account with joint margin: repays debts that are too large, and liquidates all positions if the
         total no longer covers them."""
         for at, name in enumerate(self.currencies):
             terms = self.accounts.collateral.get(name)
@@ -272,7 +272,7 @@ class Clearing:
     def _close_by_force(
         self, account: SimAccount, index: int, side: PositionSide, now: int, origin: str, size: int = 0
     ) -> None:
-        """size: 0 is all of it."""
+        """Closes a position, or a part of it. size: 0: all of it."""
         held = account.qty(index, side)
         if not held:
             return

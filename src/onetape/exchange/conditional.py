@@ -1,9 +1,9 @@
 """Orders that wait for a price outside the book, and send a child order when it is reached.
 
-A separate service, as Binance has it since 2025-12-09: the waiting order has its own id and states, reserves no
-margin, and is in no list of working orders. When its price is reached it is TRIGGERING; a moment later a child order
-is placed, which may still be refused. Other venues have triggers in the matching engine; their trailing stops are
-followed here (`hold`): such an order belongs to the account from the beginning, and is sent itself when its price is
+A separate service, as Binance has it since 2025-12-09: the waiting order has its own id and states, reserves no margin,
+and is in no list of working orders. When its price is reached it is TRIGGERING; a moment later a child order is placed,
+which may still be refused. Other venues have triggers in the matching engine; only their trailing stops are followed
+here (`hold`): such an order is an order of the account from the beginning, and is itself sent when its price is
 reached.
 
     NEW -> TRIGGERING -> TRIGGERED -> FINISHED
@@ -60,7 +60,7 @@ class NewConditional(CallTerms, frozen=True, kw_only=True):
     close_position: bool = False
     activate: int = 0  # trailing: the activation price, 0: at once
     callback: int = 0  # trailing: in 1e-4 of the price (0.1 % is 10)
-    protect: int = 0  # it waits while mark and last trade differ by more, in 1e-4 of the mark; 0: it never does
+    protect: int = 0  # largest difference of mark and last trade at which it triggers, 1e-4 of the mark; 0: any
     expire: int = 0
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
 
@@ -94,7 +94,7 @@ class Conditional:
     activated: bool = False
     extreme: int = 0  # trailing: the best price since activation
     child: SimOrder | None = None
-    is_held: bool = False  # the child existed from the beginning
+    is_held: bool = False  # the child has existed from the beginning (`hold`)
     triggered: int = 0
     reason: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
@@ -140,8 +140,8 @@ class Conditional:
 
 
 class ConditionalBook:
-    """The conditional orders of an exchange. seed: for the delay of reports on a child. delay: ns, from trigger to
-    child."""
+    """The conditional orders of an exchange. seed: for the random delay of reports on a child. delay: ns between
+    trigger and child."""
 
     def __init__(self, timeline: Timeline, board: Board, orders: OrderEntry, *, seed: int, delay: int) -> None:
         self.timeline = timeline
@@ -151,12 +151,12 @@ class ConditionalBook:
         self.delay = delay
         self.by_id: dict[int, Conditional] = {}
         self.by_client_id: dict[tuple[int, str], Conditional] = {}
-        self._waiting: dict[int, list[Conditional]] = {}  # by instrument
+        self._waiting: dict[int, list[Conditional]] = {}  # instrument -> waiting orders
         self._closed: deque[Conditional] = deque()
         orders.watch(self)
 
     def only(self, orders: Iterable[Conditional]) -> ConditionalBook:
-        """Returns a read-only book of these alone."""
+        """Returns a read-only book of only these orders."""
         book = copy.copy(self)
         book.by_id, book.by_client_id, book._waiting = {}, {}, {}
         for order in orders:
@@ -201,7 +201,7 @@ class ConditionalBook:
         fields = structs.asdict(wanted)
         order = Conditional(id=0, account=account, created=now, updated=now, is_held=True, **fields)
         price = self.board.price(order.index, order.by)
-        order.trigger = order.trigger or order.activate or price  # initial trigger of a trailing one
+        order.trigger = order.trigger or order.activate or price  # initial trigger of a trailing stop
         terms = structs.replace(
             self._child_terms(order, order.size),
             trigger=order.trigger,
@@ -232,7 +232,7 @@ class ConditionalBook:
                 self._look(order, price, now)
 
     def on_flat(self, account: SimAccount, index: int, side: PositionSide, now: int) -> None:
-        """Cancels orders that were to close a whole position, which is gone."""
+        """Cancels the orders that close a whole position, because the position is gone."""
         for order in self.open_of(account, index):
             if order.close_position and order.position_side is side and order.state == "NEW" and not order.is_held:
                 self._end(order, now, "EXPIRED")
@@ -258,7 +258,7 @@ class ConditionalBook:
             self._say(order, now)
 
     def _is_kept_back(self, order: Conditional) -> bool:
-        """Tells whether mark and last trade differ too much for it."""
+        """Tells whether price protection keeps the order waiting: mark and last trade differ too much."""
         listing = self.board.listings[order.index]
         return bool(order.protect) and abs(listing.mark - listing.last) * 10_000 > order.protect * listing.mark
 
@@ -303,7 +303,7 @@ class ConditionalBook:
         )
 
     def _finish(self, order: Conditional, now: int) -> None:
-        """Ends the conditional order: the service is notified of the child's end later than its owner."""
+        """Ends the conditional order. The service learns of the child's end later than the child's owner."""
         lag = random.Random(f"{self.seed}/{order.id}").randrange(*FINISH_LAG)
         self.timeline.at(now + lag, lambda due: self._finished(order, due))
 
@@ -325,7 +325,7 @@ class ConditionalBook:
             gone = self._closed.popleft()
             self.by_id.pop(gone.id, None)
             name = (gone.account.number, gone.client_id)
-            if self.by_client_id.get(name) is gone:  # not a later one of the same name
+            if self.by_client_id.get(name) is gone:  # a later order may have the same id
                 del self.by_client_id[name]
         self._say(order, now)
 

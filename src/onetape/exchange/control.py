@@ -1,7 +1,7 @@
 """The control endpoint of a simulated exchange: its own ledger, received requests, and faults.
 
-No I/O: a request in, a reply out. Its data comes from the core and not from a venue's dialect, so that tests can
-compare both.
+No I/O: a request in, a reply out. The data comes from the exchange's core and not from a venue's dialect, so that tests
+can compare both.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Control:
         }
 
     def answer(self, method: str, path: str, query: str, body: bytes, now: int) -> Reply:
-        """Returns JSON; an error is one line in `error`."""
+        """Answers a request with JSON; an error is one line in `error`."""
         try:
             table = {"GET": self._gets, "POST": self._posts}.get(method, {})
             handler = table.get(path)
@@ -128,7 +128,8 @@ class Control:
         }
 
     def _tape(self) -> dict[str, Any] | None:
-        """Returns the state of a recorded market: whether it has ended, and how often it restarted."""
+        """Returns the state of a recorded market, whether it has ended and how often it restarted; None: the market is
+        generated."""
         market = self.exchange.market
         if not isinstance(market, RecordedMarket):
             return None
@@ -286,7 +287,7 @@ class Control:
     # --- instruments ------------------------------------------------------------------------------
 
     def _delist(self, params: Params, now: int) -> dict[str, Any]:
-        """Cancels, settles and closes; with `gone` the symbol is no longer listed."""
+        """Cancels the symbol's orders, settles its positions and ends its trading. gone: it is no longer listed."""
         check_keys(params, "symbol", "gone")
         index = self._index(params)
         gone = _flag(params, "gone", usual=False)
@@ -336,8 +337,8 @@ class Control:
     # --- maintenance ------------------------------------------------------------------------------
 
     def _maintenance(self, params: Params, now: int) -> dict[str, Any]:
-        """Begins maintenance: requests are refused in the venue's way, sockets close; `lasting`: its duration, else
-        until ended by a call."""
+        """Begins maintenance: requests are refused in the venue's way, sockets close; `lasting`: its duration; without
+        it the maintenance lasts until a call ends it."""
         check_keys(params, "on", "lasting", "allow", "cancel_orders")
         is_on = _flag(params, "on", usual=True)
         allow, lasting = params.get("allow", ""), params.get("lasting")
@@ -360,8 +361,8 @@ class Control:
     # --- withdrawals and deposits -----------------------------------------------------------------
 
     def _outside(self, params: Params, now: int) -> dict[str, Any]:
-        """Sets delays and failures. delay: until a withdrawal is sent on, and until a deposit is credited. fail: the
-        number of a pending withdrawal."""
+        """Sets delays and failures of withdrawals and deposits. delay: until a withdrawal is sent on, and until a
+        deposit is credited. fail: the number of the pending withdrawal that fails."""
         check_keys(params, "delay", "fail")
         delay, number = params.get("delay"), params.get("fail")
         if delay is not None and not isinstance(delay, str):
@@ -395,7 +396,7 @@ class Control:
         }
 
     def _make_key(self, params: Params, now: int) -> dict[str, Any]:
-        """Makes a further key of an account; the answer has its secret, unless its owner supplied a public key."""
+        """Makes a further key of an account. The answer has its secret, unless the request has a public key."""
         check_keys(params, "account", "label", "kind", "public", "trade", "withdraw", "addresses")
         account = account_of(self.exchange, params.get("account"))
         label, kind = params.get("label"), params.get("kind", HMAC)

@@ -20,11 +20,11 @@ from onetape.exchange.reports import Report
 __all__ = ["ABORT", "Close", "Connection", "Dialect", "Pending", "Reply", "Request", "Streamed", "encode", "fields"]
 
 encode: Final = msgspec.json.encode
-OUT_MAX: Final = 100_000  # messages queued for a client; a slower one is disconnected
+OUT_MAX: Final = 100_000  # messages queued for a client; a client that falls further behind is disconnected
 
 
 class Request(NamedTuple):
-    """One HTTP request. `query` and `body` are as they were sent; header names in lower case."""
+    """One HTTP request. query, body: as they were sent; headers: names in lower case."""
 
     method: str
     path: str
@@ -46,7 +46,7 @@ class Reply(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Pending:
-    """An answer that comes later, from a `tick` or `publish` of the dialect. If it ends without a reply, the server
+    """An answer that comes later, from a `tick` or `publish` of the dialect. If it is done without a reply, the server
     cuts the connection."""
 
     is_done: bool = False
@@ -61,7 +61,7 @@ class Pending:
             self.then()
 
 
-ABORT: Final = 1006  # a code that is never sent: the connection is cut without a closing frame
+ABORT: Final = 1006  # never sent: the connection is cut without a closing frame
 
 
 class Close(NamedTuple):
@@ -117,8 +117,8 @@ class Dialect(Protocol):
 
     @property
     def vocabulary(self) -> Callable[[str, Dialect], Any]:
-        """Returns a function that, for a kind and this dialect, makes the reader of its requests and messages for
-        faults: a `VenueWords`."""
+        """Returns a function (kind, dialect) -> `VenueWords`, which reads the dialect's requests and messages for fault
+        rules."""
         ...
 
     def http(self, request: Request, now: int) -> Reply | Pending:
@@ -126,7 +126,7 @@ class Dialect(Protocol):
         ...
 
     def connect(self, connection: Connection, now: int) -> bool:
-        """Accepts a WebSocket client; False: no such path."""
+        """Accepts a WebSocket client; returns False if there is no such path."""
         ...
 
     def message(self, connection: Connection, data: bytes, now: int) -> None:
@@ -142,7 +142,7 @@ class Dialect(Protocol):
         ...
 
     def tick(self, now: int) -> None:
-        """Handles the passing of time: heartbeats, batches that are due, keys that expire."""
+        """Does what is due: heartbeats, batches of messages, keys that expire."""
         ...
 
     def addresses(self, host: str, port: int) -> tuple[str, str]:
@@ -151,7 +151,7 @@ class Dialect(Protocol):
 
 
 class Streamed:
-    """A base of `Dialect`s whose WebSocket side is one object with the same methods."""
+    """A base of `Dialect`s that pass WebSocket events on to one object with the same methods."""
 
     streams: Any
 

@@ -1,7 +1,7 @@
 """A simulated exchange: the matching engine, accounts with money, and all its reports.
 
-A pure core: time is passed in, must not decrease, and nothing here reads a clock. The same object is behind the
-servers of all venues, under a virtual clock in simulation, and in tests. The venue's names are its dialect's task.
+A pure core: time is passed in, must not decrease, and nothing here reads a clock. The same object is behind the servers
+of all venues, under a virtual clock in simulation, and in tests. The dialect translates the venue's names.
 
     exchange.advance(now)                  # the market moves to `now`
     order = exchange.orders.place(account, 0, now, NewOrder(side=Side.BUY, ...))
@@ -17,8 +17,8 @@ Each part owns the state that it changes, and uses only the parts before it:
     clearing       funding, liquidation, settlement
     transfers      withdrawals and deposits
 
-Every call that changes something can be recorded and replayed (`recorder`), which restores an exchange that was
-killed: equal seed, equal calls, equal state.
+Every call that changes something can be recorded and replayed (`recorder`), which restores an exchange that was killed:
+the same seed and calls give the same state.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class Rules:
     self_trade: str = "cancel_resting"
     isolates: bool = False  # isolated positions have margin of their own
     collateral: dict[str, Collateral] = field(default_factory=dict)  # rates of joint margin
-    # A position worth the first number (of its currency, times its maximum leverage) is liquidated in as many parts as
-    # the second; 0: never.
+    # (value, parts): a position worth at least value * maximum leverage, in its settle currency, is liquidated in that
+    # many parts; value 0: never.
     liquidation_parts: tuple[int, int] = (0, 1)
     # Decimals of a fee in the settle currency and in the base coin.
     fee_decimals: tuple[int, int] = (MONEY_DECIMALS, MONEY_DECIMALS)
@@ -110,8 +110,8 @@ class SimExchange:
         return self.timeline.take()
 
     def open_interest(self, index: int, now: int) -> int:
-        """Returns the sum of long positions. That of the generated crowd, or of a tape, is unknown: half of the
-        day's volume is assumed, plus the accounts' positions."""
+        """Returns the open interest: half of the day's volume, because the positions of the generated crowd or of a
+        tape are unknown, plus the accounts' long positions."""
         traded = self.listings[index].day(now).volume
         held = sum(max(a.qty(index, side), 0) for a in self.accounts for side in a.sides)
         return traded // 2 + held
@@ -121,7 +121,7 @@ class SimExchange:
         timeline, flow = self.timeline, self.flow
         if now < timeline.now:
             raise InvariantViolation(f"time goes back: {now} after {timeline.now}")
-        timeline.is_inside = True  # effects of time are not recorded as calls
+        timeline.is_inside = True  # what happens by time is not recorded as calls
         try:
             while True:
                 due = min(flow.next_expiry, timeline.next_due)
@@ -143,8 +143,8 @@ class SimExchange:
             timeline.is_inside = False
 
     def advance_unheard(self, now: int) -> None:
-        """Advances like `advance`, without reports of books and quotes: three quarters of the market's reports,
-        which take most of the time to make."""
+        """Advances like `advance`, but without reports of books and quotes, which are three quarters of the market's
+        reports and take most of the time."""
         with self._unheard():
             self.advance(now)
 
@@ -162,7 +162,7 @@ class SimExchange:
 
     @contextmanager
     def _unheard(self) -> Generator[None]:
-        """Suppresses reports of books and quotes meanwhile; then applies the last ones of each symbol."""
+        """Suppresses reports of books and quotes while the block runs; then applies the last of each symbol."""
         self.board.is_heard = False
         try:
             yield

@@ -1,7 +1,7 @@
-"""The file that a simulated exchange leaves in its home for runs there: its address and its keys.
+"""The file in which a simulated exchange leaves its address and keys, for runs in the same home.
 
-`<home>/run/exchange-<address>.json`, readable by its owner alone: the ready line of `onetape sim`, and the
-exchange's identity. Its process holds a lock on the file while it serves, so a killed one's file is ignored.
+`<home>/run/exchange-<address>.json`, readable by its owner alone: the ready line of `onetape sim`, and the exchange's
+identity. Its process holds a lock on the file while it serves, so a killed one's file is ignored.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def _file(home: Path, host: str, port: int) -> Path:
 
 @contextmanager
 def left_for_runs(home: Path, host: str, port: int, ready_line: str, *, exchange: str) -> Iterator[None]:
-    """Lets runs of this home find the exchange that listens there, until the block ends. exchange: its identity, the
-    same as long as its accounts and orders are. Raises OSError."""
+    """Lets runs of this home find the exchange that listens on host and port, until the block ends. exchange: its
+    identity, which stays the same as long as its accounts and orders exist. Raises OSError."""
     path = _file(home, host, port)
     private_folder(path.parent)
     ready = {**msgspec.json.decode(ready_line), "exchange": exchange}
-    # It gets its name once it is complete and locked. mkstemp restricts it to its owner.
+    # The file gets its name once it is complete and locked. mkstemp makes it readable by its owner only.
     file, beside = tempfile.mkstemp(dir=path.parent, prefix=".exchange-")
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -54,15 +54,15 @@ def left_for_runs(home: Path, host: str, port: int, ready_line: str, *, exchange
             yield
         finally:
             with suppress(FileNotFoundError):
-                if os.path.samestat(path.stat(), os.fstat(file)):  # not a successor's
+                if os.path.samestat(path.stat(), os.fstat(file)):  # not the file of a later exchange
                     path.unlink()
     finally:
         os.close(file)
 
 
 def exchange_at(home: Path, host: str, port: int) -> dict[str, Any] | None:
-    """Returns the content of the file for the exchange that listens there, None: none of this home does. Raises
-    PermissionDenied for a file that others may read, BadConfig."""
+    """Returns the content of the file of the exchange that listens on host and port; None: no exchange of this home
+    does. Raises PermissionDenied for a file that others may read, BadConfig."""
     path = _file(home, host, port)
     if not _is_held(path):
         return None

@@ -1,4 +1,4 @@
-"""The facts of a venue's requests and messages that fault rules match; and the venue's errors.
+"""Reads what fault rules match from a venue's requests and messages, and writes the venue's errors.
 
 Purposes are those of `onetape.orders.calls.Purpose`, and `other`. Differences between venues are in their folders,
 `words.py`.
@@ -24,14 +24,15 @@ __all__ = ["Facts", "Said", "StreamMessage", "VenueWords", "is_number", "object_
 READS: Final = frozenset(
     {Purpose.QUERY, Purpose.OPEN_ORDERS, Purpose.OPEN_CONDITIONALS, Purpose.FILLS, Purpose.BALANCES, Purpose.POSITIONS}
 )
-PATHS_KEPT: Final = 256  # bound of the cache; others are looked up each time
+PATHS_KEPT: Final = 256  # paths in the cache; further ones are looked up each time
 
 Ways = dict[tuple[str, str], Purpose]
-Said = tuple[Reply, bool]  # the answer, and whether the request may have been carried out
+Said = tuple[Reply, bool]  # the answer, and whether the request may have been carried out all the same
 
 
 def ways(text: str) -> Ways:
-    """Parses lines of `purpose: METHOD path | METHOD path`; for a socket the method is WS, the path the call's name."""
+    """Parses lines of `purpose: METHOD path | METHOD path`; for a WebSocket the method is WS and the path is the call's
+    name."""
     found: Ways = {}
     for line in text.strip().splitlines():
         purpose, _, each = line.partition(": ")
@@ -42,7 +43,7 @@ def ways(text: str) -> Ways:
 
 
 class Facts(NamedTuple):
-    """The facts of a request, by HTTP or a socket (`method` is then WS, `path` the call's name)."""
+    """The facts of a request. By WebSocket `method` is WS, and `path` the call's name."""
 
     method: str
     path: str
@@ -56,7 +57,7 @@ class Facts(NamedTuple):
 
 
 class StreamMessage(NamedTuple):
-    """The facts of a stream's message. event "": an answer, or a message without a name."""
+    """The facts of a stream's message. event: "" for an answer, or a message without a name."""
 
     event: str
     symbols: tuple[str, ...]
@@ -66,8 +67,8 @@ class StreamMessage(NamedTuple):
 class VenueWords(ABC):
     """Reads requests and writes errors of one kind of exchange.
 
-    ways: purposes of its calls. root: of its paths, "": the last part of a path names the call. key: the header that
-    names an account. errors: its refusals, by code or text.
+    ways: the purposes of its calls. root: the beginning of its paths, "": the last part of a path names the call. key:
+    the header that names an account. errors: code or text -> refusal.
     """
 
     ways: ClassVar[Ways]
@@ -80,13 +81,13 @@ class VenueWords(ABC):
         self.kind = kind
         self.dialect = dialect
         self.exchange = dialect.exchange
-        self._purposes: dict[tuple[str, str], str] = {}  # by method and path, a cache
+        self._purposes: dict[tuple[str, str], str] = {}  # cache: (method, path) -> purpose
         self.public: Any = getattr(dialect, "public", None)
 
     # --- requests ---------------------------------------------------------------------------------
 
     def request(self, request: Request, *, with_symbols: bool = True) -> Facts:
-        """Returns a request's facts. with_symbols: including its symbols, which only rules need."""
+        """Returns a request's facts. with_symbols: include its symbols, which only rules need."""
         name = self.name_of(self.caller_key(request))
         way = (request.method, request.path)
         purpose = self._purposes.get(way)
@@ -183,8 +184,8 @@ class VenueWords(ABC):
         """Returns an error by its code or text; None: unknown. status: of HTTP, 0: the default."""
 
     def socket_error(self, reply: Reply, request: bytes) -> bytes | None:
-        """Converts an HTTP error to a socket's answer; None if the venue has no such answer: the message was no
-        request, or the error is not its own."""
+        """Converts an HTTP error to an answer by WebSocket; None if there is none, because the message was no request,
+        or the error is not the venue's."""
         try:
             value: dict[str, Any] = read_json(request)
             said: dict[str, Any] = msgspec.json.decode(reply.body)
@@ -193,7 +194,8 @@ class VenueWords(ABC):
             return None
 
     def said_by_socket(self, request: dict[str, Any], said: dict[str, Any], status: int) -> bytes | None:
-        """Raises LookupError, TypeError for an error not in the venue's form."""
+        """Returns an error as an answer by WebSocket. Raises LookupError, TypeError for an error that is not in the
+        venue's form."""
         return None
 
     def ambiguous(self) -> list[str]:

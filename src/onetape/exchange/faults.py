@@ -1,9 +1,9 @@
-"""Fault rules of a simulated exchange, read from TOML, and their triggers.
+"""Fault rules of a simulated exchange: reads them from TOML, and decides when they apply.
 
     [[fault]]
-    purpose = "place"          # of orders that are placed,
+    purpose = "place" # of the requests that place orders,
     nth = [3, 5]               # the third and the fifth
-    action = "drop_answer"     # are carried out, without an answer
+    action = "drop_answer"     # are carried out, but not answered
 
 Pure: time is passed in, and each rule has its own random seed, so that adding or removing a rule does not change the
 others. `onetape.exchange.faulty` carries the rules out.
@@ -34,29 +34,29 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """One `[[fault]]`. Durations are text, such as "2s"; globs are those of file names."""
 
     action: str
-    name: str = ""  # its name in GET /requests; default: the action
+    name: str = ""  # the rule's name in GET /requests; default: the action
     # Which requests:
     path: str = ""  # glob
     method: str = ""
     purpose: str = ""  # place, cancel, amend, query, open_orders, ...; see fault_facts
     # Which messages of a stream:
     event: str = ""  # glob: the venue's own name, such as ORDER_TRADE_UPDATE or depthUpdate
-    # Which of these:
+    # Which of the matching ones:
     symbol: str = ""  # the venue's or ours
     account: str = ""
-    nth: int | list[int] = []  # only these, counted from 1
+    nth: int | list[int] = []  # only these matches, counted from 1
     probability: float = 1.0
     count: int = 0  # maximum number; 0: unlimited
-    from_: str = ""  # from the time when the rule was added
+    from_: str = ""  # begins this long after the rule was added
     to: str = ""
     # How:
     wait: str = ""
     spread: str = ""  # random addition to `wait`: from zero to this
     lasting: str = ""  # default: until the faults are cleared
-    error: str = ""  # one of the venue's, by its code or text
+    error: str = ""  # a venue's error, by its code or text
     status: int = 0
     body: str = ""
-    done: bool | None = None  # error: carried out all the same; default: random if ambiguous
+    done: bool | None = None  # error: carried out all the same; default: random if the error is ambiguous
     side: Literal["", "rest", "stream"] = ""
     until: Literal["any", "fill", "cancel"] = "any"
     fills: bool = False
@@ -74,7 +74,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Action(NamedTuple):
-    """Describes an action: what its rules may match, and their permitted and required keys."""
+    """Describes an action: what its rules may match, and the keys that they may and must have."""
 
     on: frozenset[str]
     keys: frozenset[str] = frozenset()
@@ -131,7 +131,7 @@ def _check(rule: Rule) -> None:
         is_set = getattr(rule, key) != getattr(_PLAIN, key)
         if is_set and key not in action.keys:
             keys = ", ".join(sorted(action.keys)) or "none"
-            raise _Invalid(key, f"`{key}` says nothing to {rule.action}", f"it has: {keys}")
+            raise _Invalid(key, f"`{key}` does not apply to {rule.action}", f"it has: {keys}")
     for key in action.needed:
         if not getattr(rule, key):
             raise _Invalid("action", f"{rule.action} needs `{key}`")
@@ -176,7 +176,7 @@ def _numbers(nth: int | list[int]) -> list[int]:
 
 
 def rules_of(values: object, *, location: str = "faults", lines: dict[Any, int] | None = None) -> list[Rule]:
-    """Makes rules from plain values, a list of tables. Raises BadConfig naming rule, key and line."""
+    """Returns the rules in plain values, a list of tables. Raises BadConfig naming rule, key and line."""
     if not isinstance(values, list):
         raise BadConfig("faults are tables [[fault]]", location=location)
     if len(values) > RULES_MAX:
@@ -221,7 +221,7 @@ def parse_faults(text: str, *, name: str = "faults.toml") -> list[Rule]:
 
 
 class ActiveRule:
-    """A rule in force. since: ns UTC, the base of its `from` and `to`."""
+    """A rule in force. since: ns UTC, from which its `from` and `to` are counted."""
 
     def __init__(self, rule: Rule, *, number: int, seed: int, since: int) -> None:
         self.rule = rule
@@ -236,7 +236,7 @@ class ActiveRule:
         self.spread = parse_duration(rule.spread) if rule.spread else 0
         self.lasting = parse_duration(rule.lasting) if rule.lasting else FOR_EVER
         self.numbers = frozenset(_numbers(rule.nth))
-        self.symbols: frozenset[str] = frozenset()  # all its spellings; set by the caller
+        self.symbols: frozenset[str] = frozenset()  # all spellings of the rule's symbol; set by the caller
         self.met = 0
         self.hits = 0
 

@@ -1,7 +1,6 @@
-"""A dialect that misbehaves by rules: between the server and the venue's own dialect, with the same interface.
-
-No I/O and no clock, as in a dialect: delayed effects happen in a `tick`. The venue behind is not aware of it:
-requests reach it or do not, late or twice, and its messages are dropped, delayed or changed.
+"""A dialect that misbehaves by fault rules. It stands between the server and the venue's own dialect, with the same
+interface. No I/O and no clock, as in a dialect: delayed effects happen in a `tick`. Requests are passed on to the
+venue's dialect, or not, or late, or twice; its messages are dropped, delayed or changed.
 """
 
 from __future__ import annotations
@@ -32,13 +31,13 @@ from onetape.model.time import parse_duration
 __all__ = ["Faulty", "Received"]
 
 REQUESTS_KEPT: Final = 10_000
-REORDER_NS: Final = 5_000_000_000  # the longest that an answer waits for its stream message
+REORDER_NS: Final = 5_000_000_000  # longest time for which an answer waits for its stream message
 SECRETS: Final = ("signature=", "listenKey=")
 _LASTING: Final = frozenset({"halt", "maintenance", "clock_skew"})
 
 
 class Received(NamedTuple):
-    """One received request. fault: applied to it, "" if none."""
+    """One received request. fault: the fault applied to it, "" if none."""
 
     number: int
     time: int  # ns UTC
@@ -57,7 +56,7 @@ def _received(number: int, time: int, facts: Facts, query: str, fault: str) -> R
 
 @dataclass(slots=True, eq=False)
 class _Link:
-    """A client's connection, and the venue's connection for it."""
+    """A client's connection, and the dialect's connection for it."""
 
     outer: Connection
     inner: Connection
@@ -77,7 +76,7 @@ class _Waiting:
 
 @dataclass(slots=True, eq=False)
 class _Stale:
-    """The delayed stream of an account; "" is every account."""
+    """The delayed stream of an account; account "": of every account."""
 
     account: str
     until: int
@@ -97,8 +96,8 @@ class Faulty:
         self.vocabulary = inner.vocabulary
         self.words: VenueWords = self.vocabulary(kind, inner)
         self.seed = seed
-        self.active_rules: list[ActiveRule] = []  # all that are in force, and
-        self.rules: list[ActiveRule] = []  # those about requests and messages
+        self.active_rules: list[ActiveRule] = []  # all rules in force
+        self.rules: list[ActiveRule] = []  # the rules in force about requests and messages
         self._requests: deque[Received | tuple[int, int, Request]] = deque(maxlen=REQUESTS_KEPT)
         self._links: dict[int, _Link] = {}
         self._speaking: list[_Link] = []  # connections with pending messages of the venue
@@ -111,11 +110,11 @@ class Faulty:
         self._waiting: list[_Waiting] = []
         self._stale: list[_Stale] = []
         self._views: list[tuple[int, View]] = []  # (until, an earlier state of an account)
-        self._read_at: dict[str, int] = {}  # for accounts whose requests are read slowly
+        self._read_at: dict[str, int] = {}  # account -> when its next request is read, if requests are read slowly
         self._maintenance: tuple[int, str] = (0, "")
         self._halted: set[int] = set()
         self._random = Random(seed)
-        # For a venue with a speed bump before orders: (least, most) ns, by path ("": a message) and body.
+        # For a venue with a speed bump: returns the (least, most) delay in ns, by path ("": a message) and body.
         self.speed_bump: SpeedBump | None = None
 
     @property
@@ -132,8 +131,8 @@ class Faulty:
     # --- rules ------------------------------------------------------------------------------------
 
     def add(self, rules: Iterable[Rule], now: int, *, since: int | None = None) -> None:
-        """Adds rules. since: the base of their times, default now. Timed actions due before now count as done: a
-        restart does not repeat them. Raises BadConfig, and then adds none."""
+        """Adds rules. since: the time from which their times are counted, default now. Timed actions that were due
+        before now count as done, because a restart must not repeat them. Raises BadConfig, and then adds none."""
         made = self.check(rules, now, since=now if since is None else since)
         self._rule_count += len(made)
         self.active_rules += made
@@ -145,7 +144,8 @@ class Faulty:
                 self._at_rule(max(active.begins, now), partial(self._by_time, active))
 
     def check(self, rules: Iterable[Rule], now: int, *, since: int | None = None) -> list[ActiveRule]:
-        """Checks that the exchange has everything that the rules name. Raises BadConfig."""
+        """Returns the rules as active ones, after checking that the exchange has everything that they name. Raises
+        BadConfig."""
         made = []
         for number, rule in enumerate(rules, self._rule_count):
             active = ActiveRule(rule, number=number, seed=self.seed, since=now if since is None else since)
@@ -162,8 +162,8 @@ class Faulty:
         return made
 
     def clear(self, now: int) -> None:
-        """Removes all rules and their lasting effects: delayed messages are sent, halted instruments reopen. Answers
-        on their way still come."""
+        """Removes all rules and their lasting effects: delayed messages are sent, halted instruments reopen. Delayed
+        answers still come."""
         self.rules.clear()
         self.active_rules.clear()
         self._generation += 1
@@ -184,7 +184,7 @@ class Faulty:
         heapq.heappush(self._due, (when, self._count, what))
 
     def _at_rule(self, when: int, what: Callable[[int], None]) -> None:
-        """Schedules an action, unless the rules are cleared before."""
+        """Schedules an action, which is dropped if the rules are cleared before."""
         generation = self._generation
 
         def fire(due: int) -> None:
@@ -195,7 +195,7 @@ class Faulty:
 
     @property
     def next_due(self) -> int:
-        """Returns when `tick` is needed next, ns UTC; far in the future if never."""
+        """Returns when `tick` must be called next, ns UTC; a time far in the future if never."""
         return self._due[0][0] if self._due else FOR_EVER
 
     # --- requests ---------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ class Faulty:
         return pending
 
     def _wait_of(self, path: str, body: bytes) -> int:
-        """Returns an order's delay at a speed bump, ns; other requests pass it."""
+        """Returns a request's delay at the venue's speed bump, ns; 0 for requests that are not delayed."""
         if self.speed_bump is None or not body:
             return 0
         least, most = self.speed_bump(path, body)
@@ -341,7 +341,7 @@ class Faulty:
         return None
 
     def _in_maintenance(self, facts: Facts, now: int) -> bool:
-        # By a rule, or by hand: only the exchange knows the latter.
+        # By a rule, or by hand, which only the exchange knows.
         return any(
             now < until and facts.purpose != allowed
             for until, allowed in (self._maintenance, self.exchange.board.maintenance)
@@ -419,14 +419,14 @@ class Faulty:
                     self._hand_in(link, data, now, is_answered=said is None)
                 if said is not None:
                     link.outer.send(said)
-            case "reorder" | "invisible" | "shuffle":  # of HTTP only
+            case "reorder" | "invisible" | "shuffle":  # for HTTP only
                 self._hand_in(link, data, now)
             case _:
                 self._hand_in(link, data, now)
                 self._by_time(rule, now)
 
     def _hand_in(self, link: _Link, data: bytes, now: int, *, is_answered: bool = True) -> None:
-        """Passes a message to the venue; its immediate output to this client is the answer."""
+        """Passes a client's message to the venue; what the venue sends to this client at once is the answer."""
         if link.outer.id not in self._links:
             return
         self._sweep(now)
@@ -534,7 +534,7 @@ class Faulty:
     # --- effects on the whole exchange --------------------------------------------------------------
 
     def _by_time(self, active: ActiveRule, now: int) -> None:
-        """Applies rules that concern no single request or message; `lasting` begins now."""
+        """Applies a rule that concerns no single request or message; `lasting` begins now."""
         rule = active.rule
         until = (active.begins if active.about == "time" else now) + active.lasting
         if active.about == "time" and not active.takes(now):

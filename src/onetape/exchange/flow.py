@@ -1,7 +1,7 @@
 """A generated market as events or as a tape.
 
-The flow itself is compiled (`core/exchange/flow.hpp`): seeded, the same bytes everywhere. This module supplies
-instruments, starting prices and sizes, and writes the events into a journal.
+The flow itself is compiled (`core/exchange/flow.hpp`), and gives the same bytes for the same seed on every machine.
+This module supplies instruments, starting prices and sizes, and writes the events into a journal.
 
     market = GeneratedMarket([flow_market("binance:BTC/USDT:USDT")], seed=7, start=0)
     with JournalWriter(path) as writer:
@@ -47,18 +47,18 @@ _NEAR_LIFE: dict[str, tuple[str, float]] = {
 }
 _ELSE = ("10", 0.9)
 CHUNK: Final = 1 << 16  # events: after each chunk Ctrl-C and progress are handled
-_ORDER_VALUE = Decimal(3000)  # dollars, of a typical order
+_ORDER_VALUE = Decimal(3000)  # dollars: value of a typical order
 
 
 @dataclass(frozen=True, slots=True)
 class FlowMarket:
-    """One symbol of a generated market. price: its start; size: of a typical order."""
+    """One symbol of a generated market. price: the price at its start; size: the size of a typical order."""
 
     instrument: Instrument
     price: Decimal
     size: Decimal
     volatility: float = 0.5  # per year
-    correlation: float = 0.6  # share of the common factor in its variance
+    correlation: float = 0.6  # part of its variance that comes from the factor common to all symbols
 
 
 _WALK_RANGES: Final[dict[str, tuple[float, float]]] = {
@@ -75,11 +75,11 @@ _WALK_RANGES: Final[dict[str, tuple[float, float]]] = {
 
 @dataclass(frozen=True, slots=True)
 class RandomWalk:
-    """The flow `random-walk`: each step the price moves by int(N(drift, deviation)) ticks, and with
-    `trade_probability` an order takes all resting orders up to int(N(0, offset_deviation)) ticks from it.
+    """The flow `random-walk`: each step the price moves by int(N(drift, deviation)) ticks, and with `trade_probability`
+    an order takes all resting orders up to int(N(0, offset_deviation)) ticks from it.
 
-    Sizes are in typical orders of the market, `step` in ns. The first five defaults are those of the walk in the
-    public repository semenmsu/yard (as of 2026-11). Raises UsageError.
+    Sizes are multiples of the market's typical order; step: ns. The first five defaults are those of the random walk in
+    the public repository semenmsu/yard (as of 2026-11). Raises UsageError.
     """
 
     drift: float = 0.501
@@ -87,9 +87,9 @@ class RandomWalk:
     trade_probability: float = 0.2
     offset_deviation: float = 6.0
     size: int = 1
-    depth_size: int = 10  # of each quoted level
-    levels: int = 10  # quoted per side, one tick apart
-    step: int = SECOND  # at rate 1
+    depth_size: int = 10  # size of each quoted level
+    levels: int = 10  # quoted levels per side, one tick apart
+    step: int = SECOND  # time between two steps at rate 1
 
     def __post_init__(self) -> None:
         for name, (low, high) in _WALK_RANGES.items():
@@ -105,7 +105,7 @@ class RandomWalk:
 
     @classmethod
     def parse(cls, params: Mapping[str, str]) -> RandomWalk:
-        """Parses text, as `{"drift": "0", "step": "250ms"}`."""
+        """Parses parameters given as text, such as `{"drift": "0", "step": "250ms"}`. Raises UsageError."""
         usual = cls()
         kinds: dict[str, type] = {name: type(getattr(usual, name)) for name in _WALK_RANGES}
         values: dict[str, Any] = {}
@@ -132,7 +132,7 @@ class RandomWalk:
 
 
 def flow_of(name: str, params: Mapping[str, str]) -> RandomWalk | None:
-    """Parses `--flow` and its parameters; None is the crowd, which has none. Raises UsageError."""
+    """Parses `--flow` and its parameters. Returns None for the crowd, which has no parameters. Raises UsageError."""
     if name == RANDOM_WALK:
         return RandomWalk.parse(params)
     if name != CROWD:
@@ -143,7 +143,7 @@ def flow_of(name: str, params: Mapping[str, str]) -> RandomWalk | None:
 
 
 class FlowEvent(NamedTuple):
-    """One generated event. `payload` has the fixed layout of its type; `symbol` is an index."""
+    """One generated event. payload: in the fixed layout of its type; symbol: the index of its market."""
 
     type: int
     flags: int
@@ -154,7 +154,7 @@ class FlowEvent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The events appended by one call. Times are ns UTC, 0 if there are none."""
+    """What one call has appended. Times are ns UTC, 0 without events."""
 
     first_ts: int
     last_ts: int
@@ -198,8 +198,9 @@ def flow_market(symbol: str, instrument: Instrument | None = None) -> FlowMarket
 class GeneratedMarket:
     """Seeded order flow in a matching engine for each symbol.
 
-    start: ns UTC. rate: 1 is about thirty events per second and symbol; for a walk, a step in its own time. walk:
-    replaces the crowd. by_order: publishes depth as single orders (mbo) instead of levels. Never ends.
+    start: ns UTC. rate: 1 is about thirty events per second and symbol, or one step per `step` for a random walk. walk:
+    the random walk that replaces the crowd. by_order: publish depth as single orders (mbo) instead of levels. The
+    market never ends.
     """
 
     def __init__(

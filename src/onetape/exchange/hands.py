@@ -1,4 +1,4 @@
-"""Manual actions on accounts and instruments, by the venue or by its customer in a browser."""
+"""Manual actions on accounts and instruments: the venue's own, or those of its customer on the venue's website."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def deposit(
 
 
 def trade_by_hand(exchange: SimExchange, account: SimAccount, index: int, amount: Decimal, now: int) -> SimOrder:
-    """Places a market order as from the venue's own page: its client id belongs to no program. amount: signed, in
-    units of the instrument. In hedge mode it opens the side that it names. Raises BadConfig."""
+    """Places a market order as from the venue's website: its client id belongs to no program. amount: signed, in the
+    instrument's base or contracts. In hedge mode the order opens the long or the short side. Raises BadConfig."""
     instrument = exchange.instruments[index]
     if abs(amount) % instrument.lot:
         raise BadConfig(f"{amount} is no multiple of the lot {instrument.lot} of {instrument.symbol}")
@@ -77,7 +77,8 @@ def trade_by_hand(exchange: SimExchange, account: SimAccount, index: int, amount
 def by_hand(
     exchange: SimExchange, words: VenueWords, active: ActiveRule, now: int, *, only_check: bool = False
 ) -> None:
-    """Performs a rule of delist, filter, balance or position. Raises BadConfig."""
+    """Carries out a fault rule with action delist, filter, balance or position. only_check: only check it. Raises
+    BadConfig."""
     rule = active.rule
     match active.action:
         case "delist":

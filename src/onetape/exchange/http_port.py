@@ -22,7 +22,7 @@ from onetape.net.http_reader import NotPlain, read_request
 
 __all__ = ["IDLE_S", "REQUEST_S", "NoHttp", "PlainHttp", "response"]
 
-IDLE_S: Final = 75.0  # how long a connection may be silent
+IDLE_S: Final = 75.0  # longest silence of a connection
 REQUEST_S: Final = 20.0  # from a request's first byte to its last
 SAID_EVERY_S: Final = 10
 
@@ -33,7 +33,7 @@ _date: tuple[int, bytes] = (0, b"")
 def response(reply: Reply, now_s: int) -> bytes:
     """Returns the bytes of an answer. now_s: UTC, for its `Date`."""
     global _date
-    if _date[0] != now_s:  # it changes once a second
+    if _date[0] != now_s:  # the date changes once a second
         date = formatdate(now_s, usegmt=True)
         _date = now_s, f"Content-Type: application/json\r\nDate: {date}\r\n".encode()
     head = _STATUS.get(reply.status) or f"HTTP/1.1 {reply.status} \r\n".encode()
@@ -45,8 +45,8 @@ def response(reply: Reply, now_s: int) -> bytes:
 
 
 class PlainHttp(asyncio.Protocol):
-    """Serves one connection. answer: the exchange's answer to a request; clock: s UTC; others: makes the protocol
-    that takes over; open_: the set of connections served here."""
+    """Serves one connection. answer: returns the exchange's answer to a request; clock: s UTC; others: makes the
+    protocol that takes over requests of other forms; open_: the set of connections served here."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class PlainHttp(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if not self._buffer and self._pending is None and not self._is_full:
-            # Usually exactly one whole request: it is parsed in place.
+            # Usually the data is exactly one whole request, which is parsed in place.
             found: Any = read_http(data)
             if found and found[5] == len(data):
                 method, path, query, headers, body, _ = found
@@ -147,7 +147,7 @@ class PlainHttp(asyncio.Protocol):
             self._transport.write(b"".join(out))
 
     def _wait_for(self, pending: Pending) -> None:
-        soon = asyncio.get_running_loop().call_soon  # it is finished by code inside the exchange
+        soon = asyncio.get_running_loop().call_soon  # code inside the exchange finishes the answer
         if pending.is_done:
             soon(self._said, pending)
         else:

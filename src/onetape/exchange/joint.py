@@ -1,9 +1,9 @@
 """Joint margin: the money of an account whose currencies back each other.
 
-Assets in a currency count in USD at its index less a haircut, debts at its index plus the haircut. One core account
-keeps the balances; only the free amount, and the margin check, use the total. Source of the rules: Binance's
-"Multi-Assets Mode" and "Multi-Assets Mode Asset Index", read 2026-11. That required margin is valued like a debt is
-our reading: nothing contradicts it, and it errs on the safe side.
+Assets in a currency count in USD at its index less a haircut, debts at its index plus the haircut. One core account has
+the balances; only the free amount and the margin check use the total. Source of the rules: Binance's "Multi-Assets
+Mode" and "Multi-Assets Mode Asset Index", read 2026-11. We assume that required margin is valued like a debt: no source
+contradicts that, and it is the cautious assumption.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ ONE: Final = 10**18  # scale of rates and amounts
 class Collateral(NamedTuple):
     """A currency's valuation as joint margin."""
 
-    haircut: Decimal  # relative to its index, both ways
-    exchange_haircut: Decimal  # the same for an exchange against a debt
+    haircut: Decimal  # part of the index, subtracted for assets and added for debts
+    exchange_haircut: Decimal  # the same when assets are exchanged to repay a debt
     debt_max: Decimal  # a larger debt is repaid from the other currencies
     value_max: Decimal = Decimal(0)  # USD, before the haircut: value above it does not count; 0: unlimited
 
 
 class Rates(NamedTuple):
-    """The rates of a currency: USD per unit, 1e-18; all 0: it does not count."""
+    """The rates of a currency, USD per unit in 1e-18; all 0: the currency does not count."""
 
     price: int  # its index
     bid: int  # for assets
@@ -56,8 +56,8 @@ class Rates(NamedTuple):
 
 
 class JointFunds:
-    """Wraps a CoreAccount, `own`, with the same methods. settle: the number of each instrument's currency. rates: of
-    a currency, now."""
+    """Wraps a CoreAccount, `own`, with the same methods. settle: the number of each instrument's settle currency.
+    rates: returns the present rates of a currency."""
 
     def __init__(self, own: Any, settle: Sequence[int], count: int, rates: Callable[[int], Rates]) -> None:
         self.own = own
@@ -76,7 +76,7 @@ class JointFunds:
         return self._needed(self.own.maintenance_margin)
 
     def free_usd(self) -> int:
-        """Returns the value that no position and no order requires, 1e-18 USD; negative: missing."""
+        """Returns the value that no position and no order requires, 1e-18 USD; negative: so much is missing."""
         return self.equity_usd() - self._needed(self.own.initial_margin)
 
     def _needed(self, margin: Callable[[int], int]) -> int:
@@ -92,7 +92,8 @@ class JointFunds:
         return bool(needed) and self.equity_usd() < needed
 
     def check_funds(self, index: int, *order: Any) -> int:
-        """Returns the core's own check, with the value of the other currencies temporarily added."""
+        """Returns the result of the core's own check, for which the value of the other currencies is added
+        temporarily."""
         currency = self._settle[index]
         lent = self.available(currency) - int(self.own.available(currency))
         self.own.deposit(currency, lent)

@@ -1,8 +1,8 @@
 """The journal of a simulated exchange's calls, from which a killed one is restored.
 
-It contains the opening parameters, then every changing call, written before it was carried out. Opening it again
-makes the same market from the seed, and repeats the calls. A call that only the journal has is repeated, too: its
-client lost the answer.
+It contains the opening parameters, then every changing call, written before the call is carried out. When the journal
+is opened again, the same market is made from the seed, and the calls are repeated. That includes a last call that was
+written but not carried out: its client got no answer.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class VenueState:
     def open(
         cls, directory: Path, *, kind: str, seed: int, now: int, limits: bool, tape: VenueTape | None = None
     ) -> tuple[Self, Dialect]:
-        """Returns the exchange of the journal, or a new one. Raises UsageError if the journal is of another kind,
-        seed or tape, JournalLocked if it is in use."""
+        """Returns the state and the exchange restored from its journal, or a new one. Raises UsageError if the journal
+        belongs to another kind, seed or tape, JournalLocked if it is in use."""
         writer = JournalWriter(directory, process=f"sim:{kind}", heartbeat=True)
         try:
             opened, calls = _read(directory)

@@ -1,7 +1,7 @@
 """API keys of a simulated exchange: their accounts, permissions and signatures.
 
-An account has the key it was opened with, and any number of further ones. Secrets follow from the seed and the key's
-label: only labels and public keys are ever written down.
+An account has the key with which it was opened, and any number of further ones. Secrets are derived from the seed and
+the key's label, so only labels and public keys are ever stored.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ ED25519: Final = "ed25519"
 RSA: Final = "rsa"
 KINDS: Final = (HMAC, ED25519, RSA)
 AGENT: Final = "agent"  # a wallet that may trade for an account; its label is its address
-BUILDER: Final = "builder"  # takes a fee of the orders that name it, and signs nothing
+BUILDER: Final = "builder"  # gets a fee of the orders that name it, and signs nothing
 CONFIG: Final = "config"  # names an account and signs nothing
-MAIN: Final = "main"  # label of the key that an account was opened with
-# The prefix of the 32 bytes of a key in PKCS #8 and in SubjectPublicKeyInfo (RFC 8410).
+MAIN: Final = "main"  # label of the key with which an account was opened
+# What precedes the 32 bytes of an Ed25519 key in PKCS #8 and in SubjectPublicKeyInfo (RFC 8410).
 _PRIVATE: Final = bytes.fromhex("302e020100300506032b657004220420")
 _PUBLIC: Final = bytes.fromhex("302a300506032b6570032100")
 RSA_BITS: Final = (2048, 4096)  # minimum, maximum, for accepted keys
@@ -50,9 +50,9 @@ RSA_BITS: Final = (2048, 4096)  # minimum, maximum, for accepted keys
 
 @dataclass(slots=True, eq=False)
 class ApiKey:
-    """A key of an account. secret: of HMAC; of Ed25519 the private key in the clients' form, if the exchange made
-    it. An RSA key is made by its owner, as at the venue: it cannot follow from a seed. addresses: empty, or the only
-    permitted ones. terms: further facts from its owner."""
+    """A key of an account. secret: the HMAC secret, or the Ed25519 private key in the clients' form if the exchange
+    made it. An RSA key is made by its owner, as at the venue, because it cannot be derived from a seed. addresses: the
+    only permitted IP addresses, empty: any. terms: further facts from its owner."""
 
     key: str
     account: SimAccount
@@ -76,7 +76,7 @@ class ApiKey:
 
     @property
     def public(self) -> bytes:
-        """Returns the public key: 32 bytes of Ed25519, of RSA the DER."""
+        """Returns the public key: the 32 bytes of Ed25519, or the DER of RSA."""
         if not self._public:
             self._public = ed25519_public(self._seed)
         return self._public
@@ -86,13 +86,13 @@ class ApiKey:
 
 
 def key_pair(seed: int, name: str, *, length: int = 64) -> tuple[str, str]:
-    """Returns a key and a secret of letters and digits, the same for the same seed: they only protect play money and
-    may be predictable."""
+    """Returns a key and a secret of letters and digits, the same for the same seed. They may be predictable, because
+    they only protect play money."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
     state = zlib.crc32(f"{seed}/{name}".encode()) or 1
     letters = []
     for _ in range(2 * length):
-        # xorshift32: for spread, not for secrecy.
+        # xorshift32: gives different keys, not secret ones.
         state ^= (state << 13) & 0xFFFFFFFF
         state ^= state >> 17
         state ^= (state << 5) & 0xFFFFFFFF
@@ -132,7 +132,7 @@ def _pem(name: str, body: bytes) -> str:
 
 
 def public_of(kind: str, pem: str) -> bytes:
-    """Returns the public half of a key in PEM: 32 bytes of Ed25519, of RSA the DER. Raises BadConfig."""
+    """Returns the public key in a PEM: the 32 bytes of Ed25519, or the DER of RSA. Raises BadConfig."""
     lines = [line.strip() for line in pem.strip().splitlines()]
     todo = "a PEM, -----BEGIN PUBLIC KEY----- and so on"
     if len(lines) < 3 or lines[0] != "-----BEGIN PUBLIC KEY-----":
@@ -165,7 +165,7 @@ def _rsa_of(body: bytes, todo: str) -> bytes:
 
 
 def ed25519_public(seed: bytes) -> bytes:
-    # Imported late: users of HMAC only need not load it.
+    # Imported late, so that users of HMAC do not have to load it.
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()

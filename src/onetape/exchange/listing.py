@@ -37,9 +37,9 @@ PREMIUM_DECIMALS: Final = 8
 QUOTES_KEPT: Final = 1000
 TRADES_KEPT: Final = 50_000  # more than an hour of a generated market
 BARS_KEPT: Final = 3000
-SIDES: Final = (Side.NONE, Side.BUY, Side.SELL)  # by their numbers in market events
-FUNDING_RATE: Final = 100_000_000  # 0.0001 in 1e-12: the base rate of a balanced market,
-FUNDING_SPAN: Final = 480 * MINUTE  # for this span
+SIDES: Final = (Side.NONE, Side.BUY, Side.SELL)  # index: the side's number in market events
+FUNDING_RATE: Final = 100_000_000  # 0.0001 in 1e-12: the base rate of a balanced market, for FUNDING_SPAN
+FUNDING_SPAN: Final = 480 * MINUTE
 
 
 @dataclass(slots=True)
@@ -94,7 +94,7 @@ class Listing:
             self.premium_bars.add(time, (mark - index) * 10**PREMIUM_DECIMALS // index)
 
     def add_marks(self, marks: Sequence[tuple[int, int, int]]) -> None:
-        """Adds many marks like `add_mark`: (time, mark, index)."""
+        """Adds many marks like `add_mark`. marks: (time, mark, index)."""
         if not marks:
             return
         _, self.mark, self.index = marks[-1]
@@ -105,8 +105,8 @@ class Listing:
         self.premium_bars.add_all(premium)
 
     def add_minute(self, end: int, rows: Sequence[tuple[int, int, int, int, int]]) -> None:
-        """Adds the trades of a minute that ends at `end` (0: still running) like `add_trade`. A row is (time, price,
-        size, id, number of the side)."""
+        """Adds the trades of one minute like `add_trade`. end: of the minute, 0: it is still running. rows: (time,
+        price, size, id, number of the side)."""
         at = self.at
         trades = [TradeReport(time, at, price, size, SIDES[side], id_) for time, price, size, id_, side in rows]
         for start, found in groupby(trades, lambda trade: trade.time - trade.time % MINUTE):
@@ -178,13 +178,13 @@ class Listing:
         )
 
     def running(self, now: int) -> BarReport | None:
-        """Returns the minute of `now`; None if there was never a trade."""
+        """Returns the minute bar of `now`; None if there was never a trade."""
         if self.bar is not None or not self.last:
             return self.bar
         return flat_bar(now, self.at, now - now % MINUTE, self.last)
 
     def close_bar(self, end: int) -> BarReport | None:
-        """Moves the minute that ends at `end` to the history and returns it; None if it was there before."""
+        """Moves the minute bar that ends at `end` to the history and returns it; None if the history has it already."""
         bar = self.running(end - 1)
         if bar is None or bar.close_time > end:
             return None
@@ -194,7 +194,7 @@ class Listing:
 
     @property
     def minutes(self) -> list[BarReport]:
-        """Returns the completed minutes, and the current one once it has a trade."""
+        """Returns the completed minute bars, and the current one once it has a trade."""
         return [*self.bars, self.bar] if self.bar is not None else list(self.bars)
 
     def day(self, now: int, since: int = 0) -> BarReport:
@@ -205,7 +205,7 @@ class Listing:
 
 
 def changed_filters(instrument: Instrument, changes: dict[str, str]) -> Instrument:
-    """Returns an instrument with other filters, from decimals as text. Raises BadInput."""
+    """Returns the instrument with changed filters, given as decimals in text. Raises BadInput."""
     values = {}
     for name, text in changes.items():
         if name not in FILTERS:

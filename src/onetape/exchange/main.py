@@ -1,5 +1,5 @@
-"""A simulated exchange's process, of a single run or under the supervisor: `python -m onetape.exchange.main`, its
-options as JSON on standard input. Its first output line is that of `onetape sim`."""
+"""The process of a simulated exchange, for a single run or under the supervisor: `python -m onetape.exchange.main`,
+with its options as JSON on standard input. Its first line of output is the same as that of `onetape sim`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _run(options: VenueOptions) -> None:
     except IoFailed:
         if not options.port:
             raise
-        run_venue(msgspec.structs.replace(options, port=0), say)  # another process has taken the port meanwhile
+        run_venue(msgspec.structs.replace(options, port=0), say)  # another process has taken the port
 
 
 if __name__ == "__main__":

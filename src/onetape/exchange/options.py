@@ -1,4 +1,4 @@
-"""The start options of a simulated exchange. Light to import."""
+"""The start options of a simulated exchange; cheap to import."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ ACCOUNTS: Final = ("main", "second")  # the accounts of each new exchange
 
 
 def simulated_account(name: str, names: Sequence[str] = ACCOUNTS) -> str:
-    """Returns the exchange's account for a configured account name: the same name, else its first. names: of its
-    accounts."""
+    """Returns the exchange's account for a configured account: the one of the same name, else the first. names: the
+    exchange's accounts."""
     return name if name in names else names[0]
 
 
 class VenueOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The start options of a simulated exchange; paths as text, "": none.
 
-    port: 0: a free one. state: directory of its journal, from which it is restored. chain: the folder by which
-    withdrawals go to other exchanges. withdraw: the initial keys may withdraw. hedged: accounts that begin in hedge
-    mode. limits: refuse excess requests. faults: a file of rules. tape: a recorded market, at `speed` times real
-    time, restarted (`loop`) at its end. control: the port of the control endpoint, None: there is none. unrouted:
-    stream addresses without a category carry every stream (Binance). speed_bumps: delay orders that may take
-    (Pacifica). home: its runs find the exchange's keys.
+    port: 0: a free one. state: directory of the exchange's journal, from which it is restored. chain: the folder
+    through which withdrawals go to other exchanges. withdraw: the accounts' first keys may withdraw. hedged: accounts
+    that begin in hedge mode. limits: refuse excess requests. faults: a file of fault rules. tape: a recorded market,
+    played at `speed` times real time, and from the beginning again at its end with `loop`. control: the port of the
+    control endpoint, None: there is none. unrouted: stream addresses without a category carry all streams (Binance).
+    speed_bumps: delay orders that may take (Pacifica). home: runs in this home find the exchange's keys.
     """
 
     kind: str

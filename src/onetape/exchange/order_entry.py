@@ -28,8 +28,8 @@ from onetape.model.money import MONEY_DECIMALS, divide_half_even
 
 __all__ = ["NewOrder", "OrderEntry", "Watcher"]
 
-STOP_ROOM: Final = 20  # market stops on spot trade up to a twentieth behind their trigger
-SETTLEMENTS: Final = 1 << 51  # first trade id outside any market; fits a float
+STOP_ROOM: Final = 20  # market stops on spot trade at most a twentieth beyond their trigger
+SETTLEMENTS: Final = 1 << 51  # first id of trades outside the market; exact as a float
 
 _NEWS = {
     "canceled": (OrderNews.CANCELED, OrderState.CANCELED),
@@ -74,9 +74,9 @@ class Watcher(Protocol):
 
 
 class OrderEntry:
-    """Carries out the orders of an exchange, from request to end. first_id: of its first order. self_trade: default
-    rule for orders that would match their owner's own. fee_decimals: of fees in the settle currency and in the base
-    coin."""
+    """Carries out the orders of an exchange, from request to end. first_id: id of the first order. self_trade: default
+    rule for orders that would match orders of the same account. fee_decimals: decimals of fees in the settle currency
+    and in the base coin."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class OrderEntry:
         self.listings = board.listings
         self.self_trade = self_trade
         self._fee_steps = tuple(10 ** (MONEY_DECIMALS - each) for each in fee_decimals)
-        self.dead_men: dict[tuple[int, int | None], int] = {}  # how often each was armed
+        self.dead_men: dict[tuple[int, int | None], int] = {}  # (account, instrument) -> how often its switch was armed
         self._next_id = first_id
         self._watchers: list[Watcher] = []
         self._has_hidden = False  # whether a hidden order was ever sent
@@ -117,7 +117,7 @@ class OrderEntry:
 
     @recorded("place", NewOrder)
     def place(self, account: SimAccount, index: int, now: int, wanted: NewOrder) -> SimOrder:
-        """Enters a new order. A refused one is REJECTED."""
+        """Enters a new order and returns it; a refused order is REJECTED."""
         order = wanted.made(self.take_id(), account, index, now)
         account.remember(order)
         code = self._admit(order)
@@ -132,7 +132,7 @@ class OrderEntry:
         return order
 
     def hold(self, account: SimAccount, index: int, now: int, wanted: NewOrder) -> SimOrder:
-        """Enters an order that is kept from the matching engine until `release`; its trigger is watched outside."""
+        """Enters an order that is not sent to the matching engine until `release`; its trigger is watched elsewhere."""
         order = wanted.made(self.take_id(), account, index, now)
         account.remember(order)
         order.extra["held"] = True
@@ -140,7 +140,7 @@ class OrderEntry:
         return order
 
     def release(self, order: SimOrder, now: int) -> None:
-        """Sends a held order; if the engine refuses it, it has expired."""
+        """Sends a held order to the engine; if the engine refuses the order, it expires."""
         del order.extra["held"]
         self.hear([self._own_news(order, "triggered", now)])
         held = order.account.qty(order.index) * order.side.sign
@@ -157,19 +157,19 @@ class OrderEntry:
         return said | {"size": order.size, "code": code}
 
     def settle(self, account: SimAccount, index: int, now: int, wanted: NewOrder, price: int) -> None:
-        """Carries out an order of the venue's own at its price and without a fee, whatever the book."""
+        """Carries out an order of the venue itself at `price` and without a fee, whatever the book has."""
         order = wanted.made(self.take_id(), account, index, now)
         account.remember(order)
         said = {"owner": account.number, "order_id": order.id, "ts_event": now, "size": order.size}
         fill = said | {"price": price, "fee": 0, "trade_id": SETTLEMENTS + order.id, "liquidity": "taker"}
         self.hear([said | {"event": "order", "news": "accepted"}, fill | {"event": "fill"}])
-        side = order.position_side  # the engine has seen no trade; it limits later reductions to the present position
+        side = order.position_side  # the engine saw no trade, but needs the position to limit later reductions
         self.flow.set_position(index, account.number, account.qty(index, side), side)
 
     def _send(self, order: SimOrder, now: int) -> list[Any]:
         """Sends the order, and returns the matching engine's reports."""
         is_capped = self._is_capped(order)
-        more: dict[str, Any] = {}  # absent from most orders
+        more: dict[str, Any] = {}  # fields that most orders do not have
         if order.trigger:
             more |= {"trigger": order.trigger, "trigger_kind": order.trigger_kind, "trigger_by": order.trigger_by}
         if order.expire:
@@ -178,7 +178,7 @@ class OrderEntry:
             more["post_only"] = True
         if order.extra.get("hidden"):
             more["hidden"] = self._has_hidden = True
-        # In hedge mode a closing order may not reverse its side, even if a stop closes that in the same step.
+        # In hedge mode a closing order must not reverse its side, even if a stop closes the position in the same step.
         if order.reduce_only or order.is_closing:
             more["reduce_only"] = True
         return self._request(
@@ -210,8 +210,8 @@ class OrderEntry:
         trigger: int = 0,
         client_id: str = "",
     ) -> int:
-        """Amends an order; 0 leaves a value unchanged. Returns 0, or the error number. client_id: the order's new
-        one, at venues where an amendment may rename it; unused, as the caller has checked."""
+        """Amends an order; 0 leaves a value unchanged. Returns 0, or the error number. client_id: a new client id, at
+        venues where an amendment may change it; the caller has checked that it is unused."""
         if not order.is_open:
             return OrderUnknown.code
         closes = account.hedge and order.is_closing and not order.trigger
@@ -233,7 +233,7 @@ class OrderEntry:
         if client_id:
             order.account.rename(order, client_id)
         if trigger and order.trigger:
-            order.trigger = trigger  # set before the request: it may fire at once
+            order.trigger = trigger  # set before the request, because the order may trigger at once
         if trigger and self._is_capped(order):
             price = self._cap(order)
         code = self.hear(self._request(order, now, kind="amend", price=price, size=size, trigger=trigger))
@@ -249,7 +249,8 @@ class OrderEntry:
 
     @recorded("cancel_all")
     def cancel_all(self, account: SimAccount, now: int, index: int | None = None) -> list[SimOrder]:
-        """Cancels orders in the order of placing, and returns them."""
+        """Cancels an account's orders in the order in which they were placed, and returns them. index: only of this
+        instrument."""
         chosen = [o for o in account.open_orders.values() if index is None or o.index == index]
         for order in chosen:
             self.cancel_now(order, now)
@@ -257,8 +258,8 @@ class OrderEntry:
 
     @recorded("dead_man")
     def dead_man(self, account: SimAccount, after: int, now: int, index: int | None = None) -> None:
-        """Arms the dead man's switch: cancels working orders, of an instrument or all, unless called again within
-        `after` ns; 0 disarms. It acts once."""
+        """Arms the dead man's switch: working orders, of an instrument or all, are canceled once unless this is called
+        again within `after` ns. after: 0 disarms."""
         armed = self.dead_men.get((account.number, index), 0) + 1
         self.dead_men[account.number, index] = armed
 
@@ -294,7 +295,7 @@ class OrderEntry:
         if account.hedge != (order.position_side is not PositionSide.BOTH):
             return AccountMode.code
         if account.hedge and order.is_closing:
-            # A waiting order is cut to the position when it triggers.
+            # A waiting reduce-only order is cut to the position when it triggers.
             return ReduceOnlyViolated.code if not order.trigger and order.size > self._closable(order) else 0
         is_spot = listing.instrument.kind is Kind.SPOT
         if order.reduce_only or (order.trigger and not is_spot):
@@ -307,8 +308,8 @@ class OrderEntry:
         return int(account.money.check_funds(order.index, order.side, worst, order.size, False, order.position_side))
 
     def _closable(self, order: SimOrder) -> int:
-        """Returns the position of its side in hedge mode, less the part that other orders already close. The venue's
-        own order takes precedence over these."""
+        """Returns how much an order may close in hedge mode: the position, less what other working orders close. For an
+        order of the venue itself, the whole position."""
         account = order.account
         held = abs(account.qty(order.index, order.position_side))
         if order.origin != "client":
@@ -325,13 +326,13 @@ class OrderEntry:
         return held - working
 
     def _is_capped(self, order: SimOrder) -> bool:
-        """Tells whether it is a spot market order waiting for its price, whose cost is unknown."""
+        """Tells whether an order is a spot market order that waits for its trigger, so that its cost is unknown."""
         spot = self.instruments[order.index].kind is Kind.SPOT
         return spot and bool(order.trigger) and order.type is OrderType.MARKET
 
     def _cap(self, order: SimOrder, trigger: int = 0) -> int:
-        """Returns the worst price at which an order may trade, 0: any. If `_is_capped`, it is some distance behind
-        the trigger; money is reserved at it, so that the balance cannot be overdrawn."""
+        """Returns the worst price at which an order may trade, 0: any. For an order that `_is_capped` it lies beyond
+        the trigger by 1/STOP_ROOM; money is reserved at that price, so that the balance cannot be overdrawn."""
         if not self._is_capped(order):
             return order.price
         trigger = trigger or order.trigger
@@ -347,8 +348,8 @@ class OrderEntry:
         return listing.ask if order.side is Side.BUY else listing.bid
 
     def _market_price(self, order: SimOrder) -> int:
-        """Returns the average cost of a market order that trades now, rounded up: on spot a purchase must be
-        payable, and with the touch alone a large order could overdraw."""
+        """Returns the average price of a market order that trades now, rounded up. On spot a purchase must be covered:
+        at the best price alone a large order could overdraw the balance."""
         left, cost = order.size, 0
         side = Side.SELL if order.side is Side.BUY else Side.BUY
         for price, size in self.board.levels(order.index, side, 1 << 30):
@@ -361,8 +362,8 @@ class OrderEntry:
         return -(-cost // (order.size - left))
 
     def _meets_own(self, order: SimOrder, now: int) -> bool:
-        """Handles own resting orders that it would match; by the venue's rule they are canceled, or it is. Tells
-        whether it is."""
+        """Applies the self-trade rule to resting orders of the same account that an order would match: it cancels them,
+        or refuses the order, or both. Returns whether the order is refused."""
         if order.post_only or not self._may_trade(order):
             return False
         account = order.account
@@ -382,7 +383,7 @@ class OrderEntry:
         meets = [other for other in meets if self._reaches(order, other.price)]
         if not meets:
             return False
-        # At some venues each order, or its account, sets the rule.
+        # At some venues the order or its account sets the rule.
         rule = order.extra.get("self_trade") or account.self_trade or self.self_trade
         if rule != "cancel_incoming":
             for other in meets:
@@ -390,15 +391,15 @@ class OrderEntry:
         return bool(rule != "cancel_resting")
 
     def _reaches(self, order: SimOrder, price: int) -> bool:
-        """Tells whether better prices leave a part of it unfilled."""
+        """Tells whether an order reaches `price`: better prices leave a part of it unfilled."""
         side = order.side.opposite
         levels = self.board.levels(order.index, side, 1 << 30)
         better = sum(size for at, size in levels if (at - price) * side.sign > 0)
         return better < order.size
 
     def _may_trade(self, order: SimOrder) -> bool:
-        """Tells whether it reaches the best price of the other side at all. Own orders rest in the same book, so
-        otherwise it need not be compared with each of them."""
+        """Tells whether an order reaches the best price of the other side. If not, it need not be compared with the
+        account's own orders, which rest in the same book."""
         if order.type is OrderType.MARKET or self._has_hidden:
             return True
         is_buy = order.side is Side.BUY
@@ -418,7 +419,7 @@ class OrderEntry:
 
     def _reserve(self, order: SimOrder) -> None:
         if order.trigger and self.instruments[order.index].kind is Kind.SPOT:
-            # A waiting order reserves its money, too: there is no margin.
+            # On spot a waiting order reserves its money, too, because there is no margin.
             order.reserved = self._cap(order)
             order.account.money.add_working(order.index, order.side, order.reserved, order.left, order.position_side)
             return
@@ -442,7 +443,7 @@ class OrderEntry:
     def _ended(self, order: SimOrder, now: int) -> None:
         order.account.forget_open(order)
         opened = order.filled and order.account.qty(order.index)
-        if order.extra.get("exits") and not opened:  # exits of a position that was never opened
+        if order.extra.get("exits") and not opened:  # the order had exits for a position that was never opened
             for other in [o for o in order.account.open_orders.values() if o.extra.get("parent") == order.id]:
                 self.cancel_now(other, now)
         for watcher in self._watchers:
@@ -457,7 +458,8 @@ class OrderEntry:
         self.timeline.say(OrderReport(now, order, news, order.state, order.filled, order.cost, fill, code, *paid))
 
     def hear(self, news: list[Any]) -> int:
-        """Applies the engine's reports to participants; returns the code of a refused request, 0: none."""
+        """Applies the engine's reports to the accounts; returns the error number of a refused request, 0: none was
+        refused."""
         refused = 0
         changed: list[tuple[SimOrder, int]] = []
         for said in news:
@@ -475,11 +477,11 @@ class OrderEntry:
     def _order_news(self, order: SimOrder, said: dict[str, Any]) -> int:
         now, word = said["ts_event"], said["news"]
         if word == "rejected" and order.state is OrderState.TRIGGERED:
-            word = "expired"  # it had been accepted long before
+            word = "expired"  # the order had been accepted long before
         if word == "accepted":
-            if said["size"] != order.size:  # reduce-only: cut to the position
+            if said["size"] != order.size:  # the engine has cut a reduce-only order to the position
                 order.size = said["size"]
-            has_said = order.state is OrderState.TRIGGERED  # it was held until then
+            has_said = order.state is OrderState.TRIGGERED  # the order was held until it triggered
             order.state, order.updated = OrderState.ACCEPTED, now
             if not has_said:
                 self._report(order, now, OrderNews.ACCEPTED)
@@ -512,8 +514,8 @@ class OrderEntry:
 
     @staticmethod
     def _cut_to_position(order: SimOrder) -> None:
-        """Cuts a triggered reduce-only order to the position, as the engine does without a report. One with nothing
-        to reduce is canceled, and keeps its size."""
+        """Cuts a triggered reduce-only order to the position, as the engine has done without a report. If there is no
+        position, the order is canceled and keeps its size."""
         if not (order.reduce_only or order.is_closing):
             return
         held = order.account.qty(order.index, order.position_side)
@@ -534,7 +536,7 @@ class OrderEntry:
         order.state = OrderState.FILLED if done else OrderState.PARTIALLY_FILLED
         if reserved and not done:
             self._reserve(order)
-        in_base = bool(order.extra.get("fee_in_base"))  # spot venues let an order choose
+        in_base = bool(order.extra.get("fee_in_base"))  # at spot venues an order may choose the currency of its fee
         step, step_in_base = self._fee_steps
         if not in_base:
             fee = divide_half_even(fee, step) * step
@@ -580,8 +582,8 @@ class OrderEntry:
 
     @staticmethod
     def _is_bound(order: SimOrder) -> bool:
-        """Tells whether a reduce-only order ends with its position. At some venues stops of a position do, but not
-        those sent with an order that may still fill."""
+        """Tells whether a reduce-only order ends with its position. At some venues that holds for stops of a position,
+        but not for stops sent with an order that may still fill."""
         parent = order.account.by_id.get(order.extra.get("parent", 0))
         return not order.trigger or ("exit" in order.extra and not (parent is not None and parent.is_open))
 

@@ -25,8 +25,8 @@ LOOK_S = 0.1
 
 
 class VenueTape:
-    """Plays a recorded tape as a venue's market. speed: times real time. Raises BadInput if there is no tape,
-    UnknownSymbol if it has nothing that the venue lists."""
+    """Plays a recorded tape as a venue's market. speed: multiple of real time. Raises BadInput if there is no tape,
+    UnknownSymbol if it has no symbol that the venue lists."""
 
     def __init__(self, path: Path, kind: str, *, speed: float, loop: bool) -> None:
         if not is_tape(path):
@@ -40,7 +40,7 @@ class VenueTape:
             self.uuid = str(reader.uuid)
             for frame in reader.frames((INSTRUMENT_TYPE,)):
                 instrument = Instrument.from_msgpack(frame.payload)
-                # The exchange keeps the first version, as its matching engine does.
+                # The exchange uses the first version of an instrument, as its matching engine does.
                 found.setdefault(instrument.symbol, instrument)
                 streams.setdefault(instrument.symbol, set()).add(frame.stream)
         self.symbols = [
@@ -56,7 +56,7 @@ class VenueTape:
             )
 
     def facts(self) -> dict[str, Any]:
-        """Returns the facts that a saved state must match."""
+        """Returns the facts about the tape that a saved state must match."""
         return {"uuid": self.uuid, "speed": self.speed, "loop": self.loop}
 
     def frames(self) -> Iterator[Frame]:
@@ -69,8 +69,8 @@ class VenueTape:
 
 
 def _named(kind: str, instrument: Instrument) -> Instrument:
-    """Returns the instrument with the venue's raw symbol. Imported tapes may lack it: then from the catalogue, else
-    by the venue's naming rule."""
+    """Returns the instrument with the venue's raw symbol. Imported tapes may lack it; then it comes from the catalogue,
+    else from the venue's naming rule."""
     if instrument.raw_symbol:
         return instrument
     listed = catalogue.find(instrument.symbol)

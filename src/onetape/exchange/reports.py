@@ -26,7 +26,7 @@ __all__ = [
 
 
 class OrderReport(NamedTuple):
-    """One change of an order, with its state after it, which later changes do not affect."""
+    """One change of an order, with a copy of the order's state after the change."""
 
     time: int
     order: SimOrder
@@ -36,7 +36,7 @@ class OrderReport(NamedTuple):
     cost: int
     fill: SimFill | None = None
     code: int = 0
-    fee: int = 0  # paid so far, in the settle currency and in the base, 1e-18
+    fee: int = 0  # fees paid so far, in the settle currency and in the base, 1e-18
     fee_base: int = 0
 
 
@@ -54,7 +54,7 @@ class CashReport(NamedTuple):
 
 
 class CallReport(NamedTuple):
-    """A margin call: little margin is left for these positions, which share it or have their own."""
+    """A margin call: little margin is left for these positions, which share one margin, or for an isolated one."""
 
     time: int
     account: SimAccount
@@ -71,7 +71,7 @@ class ModeReport(NamedTuple):
 
 
 class ConditionalReport(NamedTuple):
-    """One change of a conditional order, with the state of it and of its child then."""
+    """One change of a conditional order, with the states of the order and its child after the change."""
 
     time: int
     order: Any  # onetape.exchange.conditional.Conditional
@@ -83,7 +83,7 @@ class ConditionalReport(NamedTuple):
 
 
 class QuoteReport(NamedTuple):
-    """The best bid and ask; `at` is the number of the instrument, here and below."""
+    """The best bid and ask. at: the instrument's index, here and below."""
 
     time: int
     at: int
@@ -95,7 +95,7 @@ class QuoteReport(NamedTuple):
 
 
 class TradeReport(NamedTuple):
-    """A trade; `side` is the taker's."""
+    """A trade. side: of the taker."""
 
     time: int
     at: int
@@ -106,7 +106,8 @@ class TradeReport(NamedTuple):
 
 
 class DepthReport(NamedTuple):
-    """A change of the book: its changed levels, size 0: gone. `previous_id` is the last of the message before."""
+    """A change of the book: its changed levels, size 0 for a removed level. previous_id: the last id of the previous
+    message."""
 
     time: int
     at: int
@@ -125,9 +126,9 @@ class MarkReport(NamedTuple):
 
 
 class BarReport(NamedTuple):
-    """A minute bar, from `open_time` to `close_time` (exclusive); reported at its end. Turnover is the sum of price
-    * size; of inverse contracts their value, in 1e-18 of the settle currency. Without trades all prices are the last
-    one before, and the ids -1."""
+    """A minute bar, from `open_time` to `close_time` (exclusive); reported at its end. Turnover is the sum of price *
+    size; for inverse contracts the value in 1e-18 of the settle currency. In a bar without trades all prices are the
+    last price before it, and the ids are -1."""
 
     time: int
     at: int
@@ -140,7 +141,7 @@ class BarReport(NamedTuple):
     volume: int
     turnover: int
     trades: int
-    buy_volume: int  # of takers that bought
+    buy_volume: int  # volume of takers that bought
     buy_turnover: int
     first_trade: int = -1
     last_trade: int = -1

@@ -45,9 +45,9 @@ from onetape.venues.hosts import is_loopback
 __all__ = ["VenueServer", "opened", "ready_line", "run_venue"]
 
 TICK_S: Final = 0.01
-STOP_S: Final = 1.0  # for answers in progress when the exchange closes
+STOP_S: Final = 1.0  # how long answers in progress may take when the exchange closes
 MESSAGE_MAX: Final = 1 << 20
-CATCH_UP_NS: Final = 60_000_000_000  # of the market, between two reads of the reports
+CATCH_UP_NS: Final = 60_000_000_000  # market time between two reads of the reports
 JSON: Final = "application/json"
 LOOPBACK: Final = "127.0.0.1"
 
@@ -68,7 +68,7 @@ class VenueServer:
         self._listening: asyncio.Server | None = None
         self._web: web.Server | None = None
         self._no_http = NoHttp()
-        self.ticking: asyncio.Task[None] | None = None  # since `start`
+        self.ticking: asyncio.Task[None] | None = None  # runs from `start` on
 
     async def start(self, host: str, port: int) -> int:
         """Listens; returns the port. Raises OSError."""
@@ -83,7 +83,8 @@ class VenueServer:
         return int(self._listening.sockets[0].getsockname()[1])
 
     def web_server(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> web.Server:
-        """Makes the server for requests not parsed here. Idle time counts from a complete head on."""
+        """Makes the server for requests that `PlainHttp` does not parse. Idle time counts from the last complete
+        head."""
         logger = self._no_http.logger()
         return web.Server(handler, access_log=None, logger=logger, keepalive_timeout=IDLE_S)
 
@@ -165,7 +166,7 @@ class VenueServer:
         if reply is None:
             if request.transport is not None:
                 request.transport.abort()
-            return web.Response(status=500)  # to no client
+            return web.Response(status=500)  # no client gets it
         return web.Response(status=reply.status, body=reply.body, headers={"Content-Type": JSON, **reply.headers})
 
     @staticmethod
@@ -182,7 +183,7 @@ class VenueServer:
             return None
 
     async def _reply_of(self, pending: Pending) -> Reply | None:
-        """Returns the reply, None: the connection is to be cut."""
+        """Returns the reply; None: the connection is to be cut."""
         done = asyncio.Event()
         pending.then = done.set
         self._pending.add(pending)
@@ -255,7 +256,7 @@ async def _send(
         await wake.wait()
         wake.clear()
         out, connection.out = connection.out, []
-        end = next((m for m in out if isinstance(m, Close)), None)  # always the last
+        end = next((m for m in out if isinstance(m, Close)), None)  # if there is one, it is the last message
         if request.transport is None or request.transport.is_closing():
             return
         if said := _frames(m for m in out if isinstance(m, bytes)):
@@ -274,7 +275,7 @@ async def _send(
 
 
 def _frames(messages: Iterable[bytes]) -> bytes:
-    """Encodes text messages as a server sends them (RFC 6455): whole, without a mask."""
+    """Encodes text messages as WebSocket frames of a server (RFC 6455): one frame each, without a mask."""
     parts = []
     for message in messages:
         size = len(message)
@@ -289,9 +290,8 @@ def _frames(messages: Iterable[bytes]) -> bytes:
 
 
 def _is_of_a_page(headers: Mapping[str, str]) -> bool:
-    """Tells whether a page in a browser sent the request. Browsers name the page's origin; or the page used a name
-    of its own that resolves to this machine (DNS rebinding): then the request looks like ours, and only the name
-    reveals it."""
+    """Tells whether a page in a browser sent the request. Browsers send the page's origin. If the page used a name of
+    its own that resolves to this machine (DNS rebinding), only that name in the Host header shows it."""
     if "Origin" in headers or "Sec-Fetch-Site" in headers:
         return True
     try:
@@ -341,9 +341,9 @@ async def serve(
     control_port: int = 0,
     beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
 ) -> None:
-    """Serves until SIGINT or SIGTERM; `ready` gets the ports, the second that of the control. beside: runs in
-    parallel. Raises the errors of the market's clock and of `beside`: an exchange whose time stands still must not
-    look as if it ran."""
+    """Serves until SIGINT or SIGTERM. ready: called with the port and the port of the control endpoint. beside: runs in
+    parallel. Raises the errors of the market's clock and of `beside`, because an exchange whose time stands still must
+    not look as if it ran."""
     stopping = asyncio.Event()
     raised: list[BaseException] = []
 
@@ -375,8 +375,8 @@ async def serve(
 
 
 def run_venue(options: VenueOptions, say: Callable[[str], None]) -> None:
-    """Serves until a signal; `say` gets the line of JSON when ready. Raises UsageError, BadInput or BadConfig for
-    invalid options, IoFailed if it cannot listen."""
+    """Serves until a signal. say: called with a line of JSON when the exchange is ready. Raises UsageError, BadInput or
+    BadConfig for invalid options, IoFailed if it cannot listen."""
     dialect, kept = opened(options)
     with ExitStack() as left:
         if kept is not None:
@@ -408,7 +408,7 @@ def run_venue(options: VenueOptions, say: Callable[[str], None]) -> None:
 
 
 def _leave(left: ExitStack, options: VenueOptions, port: int, line: str, exchange: str) -> None:
-    """Writes the file for runs; an exchange that cannot write to its home serves all the same."""
+    """Writes the file for runs in this home; if that fails, the exchange serves all the same."""
     home = Path(options.home)
     try:
         left.enter_context(left_for_runs(home, options.host, port, line, exchange=exchange))
@@ -420,7 +420,7 @@ def _leave(left: ExitStack, options: VenueOptions, port: int, line: str, exchang
 
 
 def let_withdraw(dialect: Dialect) -> None:
-    """Lets the keys that accounts were opened with withdraw."""
+    """Gives the accounts' first keys the right to withdraw."""
     exchange = dialect.exchange
     for account in exchange.accounts:
         if not exchange.accounts.keys[account.key].can_withdraw:
@@ -428,7 +428,7 @@ def let_withdraw(dialect: Dialect) -> None:
 
 
 def begin_hedged(dialect: Dialect, names: Collection[str], now: int) -> None:
-    """Puts accounts into hedge mode, as their holders would, unless they have a position or an order."""
+    """Puts accounts into hedge mode, unless they have a position or an order."""
     exchange = dialect.exchange
     for account in exchange.accounts:
         if account.name not in names or account.hedge:
@@ -446,8 +446,8 @@ def push_unrouted(dialect: Faulty) -> None:
 
 
 def opened(options: VenueOptions) -> tuple[Faulty, VenueState | None]:
-    """Returns an exchange at the current time, restored from its state; the receiver of the state closes it. Raises
-    UsageError, BadInput or BadConfig for invalid options."""
+    """Returns an exchange at the current time, restored from its state if it has one, and the state, which the caller
+    must close. Raises UsageError, BadInput or BadConfig for invalid options."""
     kind, seed, limits = options.kind, options.seed, options.limits
     tape = VenueTape(Path(options.tape), kind, speed=options.speed, loop=options.loop) if options.tape else None
     rules = read_faults(Path(options.faults)) if options.faults else []
@@ -490,7 +490,7 @@ def ready_line(dialect: Dialect, kind: str, host: str, listening: int, steering:
             "addresses": {
                 name: exchange.transfers.address_of(account, name) for name in exchange.currencies if name in TERMS
             },
-            # Further keys, by label: one of Ed25519 if the venue supports it.
+            # Further keys: label -> key; one of Ed25519 if the venue supports it.
             "keys": {
                 key.label: {"kind": key.kind, "key": key.key, "secret": key.secret}
                 for key in exchange.accounts.keys.values()
@@ -510,7 +510,7 @@ def ready_line(dialect: Dialect, kind: str, host: str, listening: int, steering:
 
 
 def catch_up(dialect: Dialect, now: int) -> None:
-    """Runs the market through the time that the exchange was down, in steps: reports meanwhile have no receiver and
+    """Advances the market, in steps, through the time for which the exchange was down; the reports have no receiver and
     are dropped."""
     exchange = dialect.exchange
     while exchange.now < now:

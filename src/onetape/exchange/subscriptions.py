@@ -1,4 +1,4 @@
-"""Subscriptions: the topics of a simulated exchange's connections."""
+"""The topics to which a simulated exchange's connections have subscribed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Topic = TypeVar("Topic", bound=Hashable)
 
 
 class Subscriptions(Generic[Topic]):
-    """Keeps connections by topic, in the order of subscribing, and topics by connection. A topic without subscribers
-    is not contained. `topic in subscriptions`: it has a subscriber; iterated: such topics."""
+    """Keeps connections by topic, in the order of subscribing, and topics by connection. It contains, and iterates
+    over, only topics with a subscriber."""
 
     def __init__(self) -> None:
         self._connections: dict[Topic, dict[int, Connection]] = {}
@@ -34,7 +34,7 @@ class Subscriptions(Generic[Topic]):
         return not self._connections.keys().isdisjoint(topics)
 
     def add(self, connection: Connection, topic: Topic, *, is_heard: bool = True) -> bool:
-        """Adds a subscription. False: it exists. is_heard: False: it is accepted, but gets no messages."""
+        """Adds a subscription; returns False if it exists. is_heard: False if it is accepted but gets no messages."""
         topics = self._topics.setdefault(connection.id, {})
         if topic in topics:
             return False
@@ -44,7 +44,7 @@ class Subscriptions(Generic[Topic]):
         return True
 
     def drop(self, connection: Connection, topic: Topic) -> bool:
-        """Ends a subscription. False: there is none."""
+        """Ends a subscription; returns False if there is none."""
         topics = self._topics.get(connection.id, {})
         if topic not in topics:
             return False
@@ -67,7 +67,8 @@ class Subscriptions(Generic[Topic]):
         return self._topics.get(connection.id, ())
 
     def to(self, *topics: Topic) -> Collection[Connection]:
-        """Returns the subscribers of any of the topics, each once: for several topics in the order of their numbers."""
+        """Returns the subscribers of any of the topics, each once; for several topics in the order of their connection
+        numbers."""
         if len(topics) == 1:
             there = self._connections.get(topics[0])
             return there.values() if there is not None else ()

@@ -1,9 +1,9 @@
-"""One instrument of a recorded market: a matching engine in which the tape's orders are those of a participant.
+"""One instrument of a recorded market: a matching engine in which the tape's orders belong to a participant of their
+own.
 
 The tape's book becomes orders of that participant, one or more for each level; a trade on the tape becomes an order
-that takes. So clients' orders queue behind the orders that were there before, are filled by trades that reach them,
-and take displayed liquidity. Liquidity that a client took is displayed again when the tape mentions that level
-again.
+that takes. So clients' orders queue behind the orders that were there before, are filled by trades that reach them, and
+take displayed liquidity. Liquidity that a client took is displayed again when the tape reports that level again.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from onetape.model.instrument import Instrument
 
 __all__ = ["TapeBook"]
 
-TAPE: Final = 0  # the tape's participant: its book, and its traders
-UNSIZED_LOTS: Final = 1000  # size of a quote without sizes
-LEVELS_MAX: Final = 1000  # per side; deeper ones of the tape are left out
+TAPE: Final = 0  # the participant to whom the tape's resting and taking orders belong
+UNSIZED_LOTS: Final = 1000  # lots: size of a quote without sizes
+LEVELS_MAX: Final = 1000  # per side; deeper levels of the tape are left out
 
 Levels = Iterable[tuple[int, int]]
 News = list[dict[str, Any]]
 
 
 class TapeBook:
-    """The matching engine of one instrument of a recorded market. Prices and sizes in units of the instrument. Each
-    method returns the reports for clients."""
+    """The matching engine of one instrument of a recorded market. Prices and sizes in units of the instrument. Methods
+    return the reports for clients."""
 
     def __init__(self, instrument: Instrument, index: int) -> None:
         self.instrument = instrument
         self.index = index
         self.spec = _core.InstrumentSpec(**instrument.spec())
-        # The rules for new orders do not apply to the tape's levels. Clients' orders are checked before they come here.
+        # The instrument's rules for orders do not apply to the tape's levels; clients' orders are checked in `request`.
         free = structs.replace(
             instrument,
             tick=Decimal(1).scaleb(-instrument.price_decimals),
@@ -60,9 +60,9 @@ class TapeBook:
         self.tick = int(instrument.tick.scaleb(instrument.price_decimals))
         self.has_depth = False
         self.has_quotes = False
-        self.said: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}  # on the tape
-        self.dirty: dict[Side, set[int]] = {Side.BUY: set(), Side.SELL: set()}  # traded since
-        # The tape's orders: [id, size, left], oldest first, by side and price; and the location of each.
+        self.said: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}  # sizes of levels on the tape
+        self.dirty: dict[Side, set[int]] = {Side.BUY: set(), Side.SELL: set()}  # levels traded since then
+        # The tape's orders: (side, price) -> [id, size, left], oldest first; and id -> location.
         self._orders: dict[tuple[Side, int], list[list[int]]] = {}
         self._level_of: dict[int, tuple[Side, int]] = {}
         self._next = 1
@@ -101,7 +101,8 @@ class TapeBook:
         return self._set(wanted, now)
 
     def on_trade(self, price: int, size: int, side: Side, now: int) -> News:
-        """Takes all orders up to the price; with neither quotes nor depth the book is a level on each side of it."""
+        """Takes all orders up to the price of a trade. If the tape has neither quotes nor depth, the book becomes one
+        level on each side of that price."""
         news: News = []
         if self.has_depth or self.has_quotes:
             taker = self._taker(price, side)
@@ -125,12 +126,12 @@ class TapeBook:
         return news
 
     def clear(self, now: int) -> News:
-        """Removes the tape's orders, as before a restart of the tape."""
+        """Removes all orders of the tape, which begins again."""
         self.has_depth = self.has_quotes = False
         return self._set({side: dict.fromkeys(said, 0) for side, said in self.said.items()}, now)
 
     def _taker(self, price: int, side: Side) -> Side:
-        """Returns the taker's side, if the tape has none: the one for which the price is worse."""
+        """Returns the taker's side; if the tape does not have it, the side for which the price is worse."""
         if side is not Side.NONE:
             return side
         bids, asks = self.engine.bids(1), self.engine.asks(1)
@@ -148,11 +149,12 @@ class TapeBook:
                 TAPE, now, order_id=self._next, side=taker.value, type="limit", tif="IOC", price=price, size=size
             )
         )
-        del self.trades[trades:]  # the public sees the tape's own trade
+        del self.trades[trades:]  # the tape's trade is published instead
         return news
 
     def _set(self, wanted: dict[Side, dict[int, int]], now: int) -> News:
-        """Sets sizes of levels, 0: gone. Decreases come first, so that a moving book does not trade with itself."""
+        """Sets the sizes of levels, 0: removed. Decreases come first, so that a moving book does not trade with
+        itself."""
         news: News = []
         grows = []
         for side, levels in wanted.items():
@@ -181,7 +183,8 @@ class TapeBook:
         return news
 
     def _shrink(self, side: Side, price: int, less: int, now: int) -> News:
-        """Removes the newest of the tape's orders first, so that no waiting order advances by it."""
+        """Reduces a level by `less`. The newest of the tape's orders go first, so that no client's order advances in
+        the queue."""
         news: News = []
         while less and (orders := self._orders.get((side, price))):
             number, size, left = orders[-1]
@@ -202,7 +205,8 @@ class TapeBook:
     # --- requests of clients ----------------------------------------------------------------------
 
     def request(self, participant: int, now: int, **request: Any) -> News:
-        """Carries out a client's request. One that breaks the instrument's rules is refused like the engine does."""
+        """Carries out a client's request. A request that breaks the instrument's rules is refused as the engine
+        would."""
         if request.get("kind", "place") == "place" and (code := self._broken(request)):
             refused = {
                 "event": "order",

@@ -1,8 +1,8 @@
 """A recorded tape as the market of a simulated exchange: its events happen again, and clients trade among them.
 
-It has the interface of the generated market's core (`_core.OrderFlow`), so that the exchange, its accounts and its
-venues are the same. No I/O: frames come from a function that opens the tape at its beginning. Time of the tape
-becomes time of the exchange at `speed`; equal tapes and equal requests give equal markets.
+It has the interface of the generated market's core (`_core.OrderFlow`), so that exchange, accounts and venues need no
+change. No I/O: frames come from a function that opens the tape at its beginning. The tape's time is converted to the
+exchange's time at `speed`; equal tapes and equal requests give equal markets.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["TAPE_TYPES", "RecordedMarket", "TapeFlow"]
 
 SPEED_SCALE: Final = 1_000_000
 LOOP_GAP: Final = SECOND  # between the end of the tape and its restart, in time of the tape
-WARM_UP_MAX: Final = MINUTE  # of the tape
+WARM_UP_MAX: Final = MINUTE  # time of the tape
 MARK_SILENCE: Final = 10 * SECOND  # after which the mid replaces the mark
 
 _QUOTE, _TRADE, _BOOK = EventType.QUOTE.id, EventType.TRADE.id, EventType.BOOK.id
@@ -48,8 +48,8 @@ class TapeSymbol(NamedTuple):
 
 
 class TapeFlow:
-    """Plays the tape as the flow of a market. `ended`: the tape has ended, and is not restarted; the books stand
-    still."""
+    """Plays the tape as the flow of a market. ended: the tape has ended and is not restarted; the books do not change
+    any more."""
 
     def __init__(
         self,
@@ -71,8 +71,8 @@ class TapeFlow:
         self._open = frames
         self._frames: Iterator[Frame] = iter(())
         self._next: Frame | None = None
-        self._origin = start  # of the exchange, at the beginning of this round
-        self._first = -1  # time of the tape then, -1: unknown
+        self._origin = start  # time of the exchange when this round began
+        self._first = -1  # time of the tape when this round began, -1: unknown
         self._last = 0  # latest time of the tape so far
         self._due = start
         self._next_second = start - start % SECOND + SECOND
@@ -92,7 +92,7 @@ class TapeFlow:
         self._advance()
 
     def _advance(self) -> None:
-        """Moves to the next frame of a symbol of ours. Time stands still while the tape's goes back."""
+        """Moves to the next frame of a played symbol. The exchange's time stands still while the tape's goes back."""
         for frame in self._frames:
             if frame.stream in self.at_stream:
                 if self._first < 0:
@@ -120,7 +120,7 @@ class TapeFlow:
                 self._push(_MARK, at, self.start, _MARK_FIELDS.pack(self.start, self.start, mid, mid))
 
     def _turn(self) -> None:
-        """Handles the end of the tape."""
+        """Handles the end of the tape: restarts it, or stops."""
         now = self._due
         if not self.loop or self._first < 0:
             self.ended = True
@@ -275,7 +275,7 @@ class TapeFlow:
 
 
 class RecordedMarket:
-    """A recorded market for an exchange, like `GeneratedMarket`. speed: times real time, in millionths."""
+    """A recorded market for an exchange, like `GeneratedMarket`. speed: multiple of real time, in millionths."""
 
     def __init__(
         self,

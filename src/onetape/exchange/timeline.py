@@ -23,15 +23,15 @@ Recorder = Callable[[str, list[Any], dict[str, Any]], None]
 class Timeline:
     """The time and the calls of an exchange, shared by all its parts.
 
-    now: ns UTC, of the exchange. next_due: of the first timer. recorder: receives each external call, before it is
-    carried out, as (name, arguments, keywords).
+    now: the exchange's time, ns UTC. next_due: when the first timer is due. recorder: called for each external call,
+    before it is carried out, with (name, arguments, keywords).
     """
 
     def __init__(self, start: int) -> None:
         self.now = start
         self.next_due = NEVER
         self.recorder: Recorder | None = None
-        self.is_inside = False  # a recorded call is running: calls that it makes are part of it
+        self.is_inside = False  # a recorded call is running, and calls within it are not recorded
         self._reports: list[Report] = []
         self._timers: list[tuple[int, int, Callable[[int], None]]] = []
         self._timer_count = 0
@@ -58,7 +58,7 @@ class Timeline:
 
 
 class CallTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The terms of a call as one record: the last argument of a recorded method. A journal has its fields as the
+    """The terms of a call as one record: the last argument of a recorded method. In a journal its fields are the
     keywords of the call."""
 
 
@@ -71,10 +71,9 @@ class Referable(Protocol):
 
 
 def recorded(name: str, terms: type[CallTerms] | None = None) -> Callable[[Method], Method]:
-    """Records each external call of a method, so that it can be repeated after a restart.
-
-    name: in journals; it outlives the names of methods. terms: the record type of its last argument. The method's
-    object has a `timeline`.
+    """Decorates a method so that each external call of it is recorded, and can be repeated after a restart. name: the
+    call's name in journals, which stays when methods are renamed. terms: the record type of the method's last argument.
+    The method's object must have a `timeline`.
     """
 
     def decorate(method: Method) -> Method:
@@ -112,8 +111,8 @@ def _plain(value: object) -> object:
 
 
 def recorded_calls(parts: Iterable[object]) -> dict[str, Callable[..., Any]]:
-    """Returns the recorded methods of the parts by their names in a journal, to be called in its form: with terms as
-    keywords. They raise msgspec.ValidationError for invalid terms."""
+    """Returns name in a journal -> recorded method of the parts. The methods take their terms as keywords, as a journal
+    has them, and raise msgspec.ValidationError for invalid terms."""
     found: dict[str, Callable[..., Any]] = {}
     for part in parts:
         for attribute in vars(type(part)).values():

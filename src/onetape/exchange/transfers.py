@@ -1,8 +1,8 @@
 """Withdrawals from a simulated exchange to an address, and deposits to its own addresses.
 
-A withdrawal takes its money at once; later the exchange has sent it on, less its fee, or has returned it. Transfers
-sent are in `sent`, for the code that carries them to another exchange; received ones are credited after the same
-delay. The venue's names for this are its dialect's task.
+A withdrawal is debited at once; after a delay the exchange sends the money on, less the fee, or returns it. `sent` has
+the sent withdrawals, for the code that carries them to another exchange; deposits are credited after the same delay.
+The dialect translates the venue's names.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Terms(NamedTuple):
     least: str
 
 
-# Invented: venues change theirs with the load of the chains.
+# Invented, because venues change their terms with the load of the chains.
 TERMS: Final = {
     "BTC": Terms("0.0001", "0.0005"),
     "ETH": Terms("0.002", "0.01"),
@@ -64,7 +64,7 @@ class Withdrawal:
     fee: int
     to: Destination
     time: int
-    income: int  # its number in the account's history
+    income: int  # the withdrawal's number in the account's history
     state: str = "underway"
     txid: str = ""
 
@@ -86,8 +86,7 @@ class Arrived:
 
 
 class Transfers:
-    """Carries out withdrawals and deposits of an exchange. wallet: for withdrawals and deposits, "" being the
-    trading wallet."""
+    """Carries out withdrawals and deposits of an exchange. wallet: the wallet for both, "": the trading wallet."""
 
     def __init__(self, timeline: Timeline, accounts: Accounts, *, wallet: str = "") -> None:
         self.timeline = timeline
@@ -95,14 +94,14 @@ class Transfers:
         self.currencies = accounts.board.currencies
         self.wallet = wallet
         self.delay = DELAY
-        self.withdrawals: list[Withdrawal] = []  # oldest first, as all of these
+        self.withdrawals: list[Withdrawal] = []  # oldest first, like all lists here
         self.arrived: list[Arrived] = []
         self.sent: list[Withdrawal] = []
-        self.stored: dict[tuple[str, str], str] = {}  # addresses, by account and key
-        self._txids: set[tuple[str, str]] = set()  # with the receiving address
+        self.stored: dict[tuple[str, str], str] = {}  # (account, key) -> address
+        self._txids: set[tuple[str, str]] = set()  # (txid, receiving address)
 
     def address_of(self, account: SimAccount, currency: str) -> str:
-        """Returns the deposit address, the same for the same seed."""
+        """Returns the deposit address of an account for a currency, the same for the same seed."""
         seed, kind = self.accounts.keyring
         text = f"{seed}/{kind}/{account.name}/{currency}/deposit"
         return "sim" + hashlib.sha256(text.encode()).hexdigest()[:37]
@@ -134,7 +133,7 @@ class Transfers:
 
     @recorded("withdraw", Destination)
     def withdraw(self, account: SimAccount, currency: str, amount: str, now: int, to: Destination) -> int:
-        """Withdraws money. The caller has checked balance and minimum. Returns its number."""
+        """Withdraws money. The caller has checked balance and minimum. Returns the withdrawal's number."""
         at = self.currencies.index(currency)
         units, fee = money_units(Decimal(amount)), money_units(Decimal(TERMS[currency].fee))
         income = self.accounts.move(account, self.wallet, now, "withdrawal", at, -units, fee=fee)

@@ -15,13 +15,13 @@ __all__ = ["VenueFacts"]
 
 @dataclass(frozen=True, slots=True)
 class VenueFacts:
-    """Describes one kind of simulated exchange. balances: of every account."""
+    """Describes one kind of simulated exchange. balances: the opening balances of every account."""
 
     symbols: tuple[str, ...]
     balances: dict[str, str]
     rules: Rules
     dialect: Callable[..., Dialect]
-    leverage: dict[str, int] = field(default_factory=dict)  # the default
-    ed25519: bool = False  # every account has such a key, too
-    keys: Callable[[int, str], tuple[str, str]] = key_pair  # of an account, by seed and name
+    leverage: dict[str, int] = field(default_factory=dict)  # symbol -> default leverage
+    ed25519: bool = False  # every account also has an Ed25519 key
+    keys: Callable[[int, str], tuple[str, str]] = key_pair  # returns key and secret of an account, by seed and name
     raw_symbol: Callable[[str, str], str] = operator.add  # names an instrument from base and quote

@@ -1,7 +1,7 @@
 """The available simulated exchanges: instruments, accounts, and dialect of each.
 
-Keys and secrets follow from the seed, so that a client can be configured before the exchange runs: they protect play
-money on a loopback address.
+Keys and secrets are derived from the seed, so that a client can be configured before the exchange runs; they only
+protect play money on a loopback address.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def facts_of(kind: str) -> VenueFacts:
 
 
 def lists(kind: str, instrument: Instrument) -> bool:
-    """Tells whether a venue trades an instrument: its own name, and contracts of its kind."""
+    """Tells whether a venue trades an instrument: the symbol names the venue, and the venue has contracts of its
+    kind."""
     listed = [catalogue.find(symbol) for symbol in facts_of(kind).symbols]
     return any(
         each is not None
@@ -61,7 +62,7 @@ def listed_market(symbol: str, leverage: int) -> FlowMarket:
 
 
 class Crowd(NamedTuple):
-    """A generated market: its activity, 1 being realistic, and the length of its history at the opening, ns."""
+    """A generated market: its activity, of which 1 is realistic, and the length of its history when it opens, ns."""
 
     rate: float = 3.0
     history: int = 3600 * 1_000_000_000
@@ -82,8 +83,8 @@ def open_venue(
 ) -> Dialect:
     """Returns a simulated exchange of a kind, with an hour of market history, at `now` (ns UTC).
 
-    market: a recorded one begins at `now`. calls: recorded calls to repeat; its time is then that of the last one.
-    Raises UsageError for an unknown kind.
+    market: a recorded market begins at `now`. calls: recorded calls to repeat; the exchange's time is then that of the
+    last call. Raises UsageError for an unknown kind.
     """
     facts = facts_of(kind)
     if isinstance(market, Crowd):

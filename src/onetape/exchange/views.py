@@ -32,8 +32,8 @@ SUMS: Final = (
 
 
 class FrozenMoney:
-    """An account's money at an earlier time. Prices move on: margins are those of then, and a liquidation price uses
-    the present position with the spare margin of then."""
+    """An account's money at an earlier time. Margins are those of that time; a liquidation price uses the present
+    position with the spare margin of that time."""
 
     def __init__(self, account: SimAccount) -> None:
         money = account.money
@@ -74,7 +74,7 @@ class View:
         self.conditionals = exchange.conditionals
 
     def take_conditionals(self, book: ConditionalBook, born_before: int, *, keep: bool) -> None:
-        """Sets the conditional orders. keep: copies that do not change any more."""
+        """Sets the conditional orders. keep: store copies, which do not change any more."""
         orders = [o for o in book.by_id.values() if o.account is self.account and o.created < born_before]
         mine = [replace(o, account=self.seen) if keep else copy.copy(o) for o in orders]
         for order in mine:

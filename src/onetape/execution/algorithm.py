@@ -1,8 +1,8 @@
 """Define the interface of execution algorithms: an algorithm returns the one order that should work now, and when to
 
 call it again. It gets the parent order (remaining quantity, deadline, worst price) and the market, and returns a
-wish. The caller places, amends and cancels to match it, never with more working than remains. So an
-algorithm knows neither orders nor venues, and the same one runs in a backtest, live and by hand.
+wish. The caller places, amends and cancels orders to match the wish, and never lets more work than remains. So an
+algorithm knows neither orders nor venues, and works the same in a backtest, live and by hand.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ __all__ = ["Algorithm", "Parent", "View", "Wish", "touch_of"]
 @dataclass(frozen=True, slots=True)
 class Parent:
     """A parent order. side: 1 buys, -1 sells; lots: of the whole; start, deadline: ns UTC (None: no end); limit: the
-    worst price in ticks; clip: lots of one order; participation: largest share of the market's volume; least: the
-    fewest lots of one order; within, age: a resting order is moved when it is more ticks from its price, and has
-    rested this long (ns)."""
+    worst price in ticks; clip: lots of one order; participation: largest share of the market's volume; least: fewest
+    lots of one order; within, age: a resting order is moved when it is more than `within` ticks from its price and at
+    least `age` ns old."""
 
     side: int
     lots: int
@@ -36,8 +36,8 @@ class Parent:
 @dataclass(frozen=True, slots=True)
 class View:
     """The current state: now in ns; left: remaining lots, working: lots of the working order and its price in ticks,
-    since: when that was sent; bid, ask: ticks, None without a quote; traded: lots traded by the market since the
-    parent began."""
+    since: when that was sent; bid, ask: ticks, None without a quote; traded: the market's volume since the parent
+    began, lots."""
 
     now: int
     left: int
@@ -61,8 +61,8 @@ class Wish:
 
 
 def touch_of(levels: Iterable[tuple[int, int]], own: Mapping[int, int]) -> int | None:
-    """Returns the best price, in ticks, of orders of others: following the own order would make it climb. levels:
-    ticks and lots, best first; own: lots of our own orders by ticks."""
+    """Returns the best price in ticks without our own orders: following these would move the price ever further.
+    levels: (ticks, lots), best first; own: ticks -> lots of our orders."""
     return next((price for price, lots in levels if lots > own.get(price, 0)), None)
 
 

@@ -1,7 +1,7 @@
 """Implement the algorithms touch, join, peg, iceberg, and those that follow a schedule or the market's volume.
 
-All end when everything is done, or at the deadline, when the rest is taken at the touch, no worse
-than the limit; a rest beyond the limit is left, and reported by the caller.
+All end when the quantity is done. At the deadline the rest is taken at the touch, no worse than the limit; a rest
+that the limit leaves is reported by the caller.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from onetape.model.time import parse_period
 
 __all__ = ["ALGORITHMS", "make_algorithm"]
 
-SPREAD: Final = 0.5  # random delay of a clip, as a share of its interval
+SPREAD: Final = 0.5  # largest random delay of a clip, as a share of its interval
 URGENCY: Final = 2.0
 
 
@@ -64,7 +64,7 @@ class Peg:
 
 @dataclass(slots=True)
 class Iceberg:
-    """Shows one clip at a time, at the limit, or at the best price of its own side where there is none."""
+    """Shows one clip at a time: at the limit, without a limit at the best price of its own side."""
 
     parent: Parent
     follows_quotes: bool = True
@@ -107,14 +107,14 @@ class Participating:
 
 
 def _capped(parent: Parent, view: View) -> int:
-    """Returns lots allowed by now under the cap on participation; all at the deadline."""
+    """Returns the lots that the cap on participation allows by now; at the deadline all."""
     if parent.participation is None or (parent.deadline is not None and view.now >= parent.deadline):
         return parent.lots
     return min(int(view.traded * parent.participation), parent.lots)
 
 
 def _taking(parent: Parent, view: View, lots: int) -> Wish:
-    """Returns a wish at the opposite touch; at market where there is neither quote nor limit."""
+    """Returns a wish at the opposite touch; a market order without quote and limit."""
     if lots <= 0:
         return Wish()
     touch = view.ask if parent.side > 0 else view.bid
@@ -124,7 +124,7 @@ def _taking(parent: Parent, view: View, lots: int) -> Wish:
     if touch is None:
         return Wish(lots, limit)
     if (touch - limit) * parent.side > 0:
-        return Wish()  # worse than the limit: it waits
+        return Wish()  # the market is worse than the limit: wait
     return Wish(lots, touch)
 
 
@@ -137,7 +137,7 @@ def _resting(parent: Parent, view: View, price: int | None) -> Wish:
         return Wish(wake=wake)
     if parent.limit is not None and (price - parent.limit) * parent.side > 0:
         price = parent.limit
-    # at this price or beyond, post-only would be refused
+    # the venue would refuse a post-only order at this price
     if (opposite := view.ask if parent.side > 0 else view.bid) is not None:
         price = min(price, opposite - 1) if parent.side > 0 else max(price, opposite + 1)
     if view.working and view.working_price is not None and view.working_price != price:
@@ -149,7 +149,7 @@ def _resting(parent: Parent, view: View, price: int | None) -> Wish:
             price = view.working_price
     lots = min(parent.clip or view.left, view.left)
     if view.working and view.working_price == price:
-        lots = min(view.working, view.left)  # it keeps its queue position until filled
+        lots = min(view.working, view.left)  # keep the queue position until filled
     return Wish(lots, price, post_only=True, wake=wake)
 
 
@@ -177,10 +177,10 @@ def make_algorithm(name: str, parent: Parent, draw: Callable[[], float], options
 def _made(name: str, parent: Parent, draw: Callable[[], float], options: dict[str, Any]) -> Algorithm:
     if name in _TIMED:
         if parent.deadline is None or parent.deadline <= parent.start:
-            raise ValueError(f"{name} needs minutes=, or a deadline= that is ahead")
+            raise ValueError(f"{name} needs minutes=, or a deadline= in the future")
         spread = float(finite_of("spread", options.pop("spread", SPREAD)))
         if not 0 <= spread <= 1:
-            raise ValueError(f"spread lies between 0 and 1, not {spread!r}")
+            raise ValueError(f"spread is between 0 and 1, not {spread!r}")
         profile: Profile = even
         if name == "shortfall":
             profile = front_loaded(float(finite_of("urgency", options.pop("urgency", URGENCY))))
@@ -193,7 +193,7 @@ def _made(name: str, parent: Parent, draw: Callable[[], float], options: dict[st
         return Scheduled(parent, schedule, follows_trades=parent.participation is not None)
     if name == "pov":
         if parent.participation is None:
-            raise ValueError("pov needs participation=, its share of what the market trades")
+            raise ValueError("pov needs participation=, its share of the market's volume")
         return Participating(parent)
     if name in _RESTING:
         within, age = int(finite_of("within", options.pop("within", 0))), options.pop("age", None)
@@ -202,7 +202,7 @@ def _made(name: str, parent: Parent, draw: Callable[[], float], options: dict[st
         parent = replace(parent, within=within, age=0 if age is None else parse_period(str(age)))
     if name == "iceberg":
         if parent.clip is None:
-            raise ValueError("iceberg needs clip=, what it shows at a time")
+            raise ValueError("iceberg needs clip=, the quantity shown at a time")
         return Iceberg(parent)
     match name:
         case "touch":

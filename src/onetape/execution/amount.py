@@ -1,4 +1,4 @@
-"""Parse a price, distance or option of a user: a number, or a share of a price."""
+"""Parse a user's price, distance or option: a number, or a share of a price such as "2%"."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def finite_of(name: str, value: Any) -> Decimal:
 
 
 def plain_of(value: Any) -> Any:
-    """Returns an option in the form for the tape, which an algorithm accepts again."""
+    """Returns an option's value in a form for the tape that algorithms also accept."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, (list, tuple)):

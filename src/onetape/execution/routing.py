@@ -14,8 +14,8 @@ __all__ = ["Room", "divided_lots"]
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """An account's room. closing: lots that the parent's side would close there; free: further lots that its free
-    money covers; fee: the taker's share."""
+    """An account's room. closing: lots of a position that the parent's side would close; free: further lots that free
+    money covers; fee: taker fee as a share."""
 
     closing: int
     free: int
@@ -23,8 +23,9 @@ class Room:
 
 
 def divided_lots(lots: int, accounts: Sequence[Room]) -> tuple[list[int], int]:
-    """Returns the lots of each account, and those for which none has room. Closing lots need no money and come
-    first, in proportion to the position; opening lots go where fees are lowest, among equal ones by free money."""
+    """Returns (lots of each account, lots for which no account has room). Closing lots need no money and come
+    first, in proportion to the position; opening lots go to the accounts with the lowest fees, among equal fees in
+    proportion to free money."""
     found = [0] * len(accounts)
     stages = [{number: each.closing for number, each in enumerate(accounts)}]
     stages += [

@@ -11,21 +11,22 @@ from onetape.model.time import MINUTE
 
 __all__ = ["Profile", "Schedule", "clips_of", "even", "front_loaded", "make_schedule", "profiled"]
 
-# The share of the whole (0 to 1) to be done after a share of the time (0 to 1).
+# share of the time passed (0 to 1) -> share of the quantity due (0 to 1)
 Profile = Callable[[float], float]
-CLIP_NS = MINUTE  # a clip a minute, unless these are too few or too many
+CLIP_NS = MINUTE  # default interval of clips
 CLIPS_LEAST, CLIPS_MOST = 10, 200
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Clips. times: ns, rising, when each clip is due; lots: total due from then on."""
+    """The clips of a parent order. times: when each clip is due, ns, rising; lots: cumulative lots due from that time
+    on."""
 
     times: tuple[int, ...]
     lots: tuple[int, ...]
 
     def due(self, now: int) -> int:
-        """Returns lots to be done by `now` (ns)."""
+        """Returns the lots due by `now` (ns)."""
         reached = bisect_right(self.times, now)
         return self.lots[reached - 1] if reached else 0
 
@@ -45,14 +46,14 @@ def front_loaded(urgency: float) -> Profile:
     the risk of waiting (Almgren and Chriss, Optimal Execution of Portfolio Transactions, 2000). urgency > 0: how
     much earlier than uniform; near 0 it is uniform."""
     if not 0 < urgency <= 50:
-        raise ValueError(f"urgency lies above 0 and up to 50, not {urgency!r}")
+        raise ValueError(f"urgency is above 0 and at most 50, not {urgency!r}")
     return lambda done: 1 - math.sinh(urgency * (1 - done)) / math.sinh(urgency)
 
 
 def profiled(volumes: Sequence[float]) -> Profile:
     """Returns the profile of the market's volume over equal parts of the time (VWAP)."""
     if not volumes or any(not math.isfinite(each) or each < 0 for each in volumes) or not sum(volumes) > 0:
-        raise ValueError("a profile has volumes that are not below 0, and some above")
+        raise ValueError("a profile needs volumes of 0 or more, at least one above 0")
     total, sums = float(sum(volumes)), [0.0]
     for each in volumes:
         sums.append(sums[-1] + each)
@@ -76,9 +77,9 @@ def clips_of(total: int, duration: int, clip: int | None, least: int) -> int:
 def make_schedule(
     profile: Profile, total: int, start: int, duration: int, clips: int, draw: Callable[[], float], spread: float
 ) -> Schedule:
-    """Returns a schedule. Clip k is due within its own part of the time, at its beginning and up to `spread` (0 to
-    1) of the part later (draw: returns a random number from 0 to 1); the quantity due is the profile's at the part's
-    end. Times: ns; total: lots."""
+    """Returns a schedule. The time is divided into equal parts, one per clip. A clip is due up to `spread` (0 to 1)
+    of a part after its beginning, at random (draw: returns a random number from 0 to 1); the quantity due is the
+    profile's at the part's end. Times: ns; total: lots."""
     times, lots = [], []
     for each in range(clips):
         begin = start + duration * each // clips

@@ -1,1 +1,1 @@
-"""Feeds of a venue's market for all processes: streams, polls, and the shared address."""
+"""Feeds of a venue's market for all processes: streams, polls, and the limits that processes of one address share."""

@@ -1,10 +1,10 @@
-"""Limits the connections of a home's processes to a venue, which counts the attempts of an address and blocks one
-that makes too many.
+"""Limits the connections of a home's processes to a venue, which counts the attempts of an address and blocks one that
+makes too many.
 
-All processes draw on one bucket, a word of a small shared file: the time at which it would be full again. A burst of
-attempts is allowed, then one after each step, so that no window of the venue, wherever it begins, exceeds the
-venue's limit. A process that finds it empty waits, plus a random part, so that a storm of reconnects is spread. A
-part of the bucket is reserved for connections that trading needs.
+All processes draw on one token bucket in a small shared file, which holds the time at which the bucket will be full
+again. A burst of attempts is allowed, then one after each step, so that no window of the venue, wherever it begins,
+exceeds the venue's limit. If the bucket is empty, a process waits for it and then for a random time, so that reconnects
+of many connections are spread. A part of the bucket is reserved for connections that trading needs.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ class Bucket:
         return cls(-(-rule.window // (most - burst)), burst)
 
     def take(self, full_at: int, now: int, *, is_needed: bool) -> tuple[int, int]:
-        """Returns when it is full again after this attempt, and the wait for it, ns: 0, it may be made. A refused
-        attempt leaves the bucket unchanged."""
-        # A time further away is from another boot: the draws then are unknown.
+        """Returns when the bucket will be full again after this attempt, and how long to wait, ns; wait 0: connect now.
+        A refused attempt leaves the bucket unchanged."""
+        # A time further away is from before a reboot, so earlier attempts are unknown.
         full_at = min(max(full_at, now), now + self.burst * self.step)
         room = self.burst if is_needed else self.burst - self.burst // NEEDED
         wait = full_at + self.step - (now + room * self.step)
@@ -59,7 +59,7 @@ class Bucket:
 
 
 class ConnectPace:
-    """Paces the connections of one address. rule: attempts allowed in a window, None: any number."""
+    """Paces the connections of one address. rule: the venue's limit of attempts in a window, None: unlimited."""
 
     def __init__(self, path: Path, rule: BudgetRule | None) -> None:
         self._bucket = Bucket.of(rule) if rule is not None else None
@@ -71,7 +71,7 @@ class ConnectPace:
             self._full_at.close()
 
     def take(self, now: int, *, is_needed: bool = False) -> int:
-        """Returns the wait in ns; 0: connect now. now: of the machine's monotonic clock."""
+        """Returns the wait in ns; 0: connect now. now: the machine's monotonic clock, ns."""
         if self._bucket is None or self._full_at is None:
             return 0
         with self._full_at.changing() as moment:

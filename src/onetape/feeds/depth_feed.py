@@ -1,4 +1,4 @@
-"""A venue's depth, followed for instruments whose books are requested."""
+"""Follows a venue's depth for the instruments whose books are requested."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ QUESTION_S: Final = 0.25  # interval of checks for pending requests
 class DepthFeed:
     """Writes requested books to the tape.
 
-    instruments: numbered as on the tape, from 1; more by `add`. written: called after frames. readers: this many
-    request a snapshot at once, each over a connection of its own, and the first answer counts.
+    instruments: numbered as on the tape, from 1; `add` adds more. written: called after frames were written. readers:
+    how many requests of a snapshot are sent at once, each over its own connection; the first answer counts.
     """
 
     def __init__(
@@ -63,19 +63,19 @@ class DepthFeed:
         self._watch = watch
         self._rejects = rejects
         self._streams: dict[str, DepthStream] = {}
-        self.is_paused = False  # no room: books are lost, and begin anew with a snapshot
+        self.is_paused = False  # no room on the disk: books are dropped, and begin again with a snapshot
         self._silence = SilenceWatch[str]()
-        self._spoke: set[str] = set()  # symbols, since the last look
-        self._ends: dict[str, asyncio.Event] = {}  # ends the connection of each
+        self._spoke: set[str] = set()  # symbols with messages since the last look
+        self._ends: dict[str, asyncio.Event] = {}  # symbol -> ends its connection
         self._following: dict[str, Any] = {}  # the results of `spawn`
 
     def add(self, number: int, instrument: Instrument) -> None:
-        """Adds an instrument; replaces one of the same name, which is dropped."""
+        """Adds an instrument; an existing one with the same symbol is dropped first."""
         self.drop(instrument.symbol)
         self._numbers[instrument.symbol], self._instruments[instrument.symbol] = number, instrument
 
     def drop(self, symbol: str) -> None:
-        """Ends following a symbol, and reports that to readers of its book."""
+        """Stops following a symbol, and reports that on the tape to readers of its book."""
         self._instruments.pop(symbol, None)
         stream = self._streams.pop(symbol, None)
         if stream is not None:
@@ -85,7 +85,7 @@ class DepthFeed:
             self._written()
 
     def snapshots(self) -> None:
-        """Writes all present books, for readers that begin here."""
+        """Writes snapshots of all present books, for readers that begin here."""
         for stream in self._streams.values():
             stream.snapshot(time.time_ns(), self._writer)
         self._written()
@@ -96,10 +96,11 @@ class DepthFeed:
         return sorted(symbol for symbol, stream in self._streams.items() if stream.book.synced)
 
     def want(self, symbol: str) -> bool:
-        """Puts a book on the tape from now on, beginning with a snapshot; False: it cannot."""
+        """Puts a symbol's book on the tape from now on, beginning with a snapshot; returns False if that is
+        impossible."""
         running = self._streams.get(symbol)
         if running is not None:
-            # It may have been followed for long: a new reader begins with the present book.
+            # The book may have been followed for long: a new reader begins with a snapshot of it.
             now = time.time_ns()
             running.snapshot(now, self._writer)
             self._written()

@@ -1,7 +1,8 @@
 """Counts differences between a venue's messages and its adapter's facts, by name.
 
-Checks every message of the account with new fields and words, and a sample of the market's: a new field is in all
-messages of its kind. New differences go to the journal, all counts are in the status.
+Account messages are all checked, unless one with the same fields and words had no difference. Of market messages a
+sample is enough, because a new field is in all messages of its kind. New differences are reported on the journal; the
+status has all counts.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from onetape.venues.fact_tables import errors_of, facts_of
 __all__ = ["DriftWatch"]
 
 FIRST: Final = 64  # messages of the market that are all checked
-EACH: Final = 256  # then one in this many
-OUTLINES_MAX: Final = 4096  # of messages of the account without a difference
+EACH: Final = 256  # then one message in this many
+OUTLINES_MAX: Final = 4096  # remembered kinds of account messages without a difference
 
 
 class DriftWatch:
-    """Counts differences between a venue's messages and its facts; a kind without facts is not checked."""
+    """Counts differences between a venue's messages and its facts; a kind of venue without facts is not checked."""
 
     def __init__(self, kind: str, say: Callable[[HealthOut], None]) -> None:
         self._say = say
@@ -51,7 +52,7 @@ class DriftWatch:
             return
         before = self._drifts.noted_times
         self._tell(self._compared(message))
-        if self._drifts.noted_times == before:  # so is the next one of the same fields and words
+        if self._drifts.noted_times == before:  # nor has a later message with the same fields and words
             if len(self._outlines) >= OUTLINES_MAX:
                 self._outlines.clear()
             self._outlines.add(outline)
@@ -66,7 +67,7 @@ class DriftWatch:
     def answer(self, answer: Answer) -> None:
         """Counts an answer whose error is not in the facts."""
         if self._drifts is None or answer.outcome is not Outcome.AMBIGUOUS:
-            return  # codes to which the error table gives another outcome are listed
+            return  # a code that the error table does not have is ambiguous
         code = answer.venue_code
         if code.startswith("-") and code[1:].isdigit():
             is_listed = int(code) in self._errors

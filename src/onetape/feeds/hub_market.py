@@ -1,6 +1,5 @@
-"""The hub's market for a gateway: follows its journal.
-
-A symbol's market is stale, and only reductions may rely on it, if
+"""Follows the hub's journal, as the market of a gateway. A symbol's market is stale, and only reductions may rely on
+it, if
 
     the hub reports it: all sources of the symbol are silent or failing
     its newest quote is synthetic
@@ -8,8 +7,8 @@ A symbol's market is stale, and only reductions may rely on it, if
     the hub has had no heartbeat for half a second, or none since this process began, or its journal is gone
     its frames are late: older than the bound when they are read
 
-A quote that is read again, or a hub that catches up after a restart, makes nothing fresh. A hub's reports about its
-sources end with its process.
+Reading a quote again, or a hub that catches up after a restart, makes no market fresh. What a hub has reported about
+its sources is no longer valid after its process has ended.
 """
 
 from __future__ import annotations
@@ -34,31 +33,31 @@ from onetape.venues.live_market import NO_TOP, Top
 
 __all__ = ["HubMarket"]
 
-LOOK_BACK: Final = MINUTE  # at its first look: for the newest values of what trades, and the listings
-SILENT_MAX: Final = SECOND // 2  # attended, without a heartbeat of the hub
+LOOK_BACK: Final = MINUTE  # read at the start: for the newest quotes, and the listings
+SILENT_MAX: Final = SECOND // 2  # longest attended time without a heartbeat of the hub
 SYNTHETIC: Final = "synthetic"
 
 
 @dataclass(slots=True)
 class _Market:
     """The market of one symbol. received: when a collector received the newest quote that is not synthetic, ns UTC.
-    why: it was stale at the last look, "": it was fresh."""
+    why: the reason why the market was stale at the last `look`, "" if it was fresh."""
 
     instrument: Instrument
     top: Top = NO_TOP
     received: int = 0
-    sequence: int = 0  # of that quote on the hub's journal
+    sequence: int = 0  # of the newest quote, on the hub's journal
     source: int = -1
     is_synthetic: bool = False
     is_late: bool = False
-    silent_bound: int = 0  # the hub reports it stale: silent for more than this, ns; 0: it does not
+    silent_bound: int = 0  # the hub reports that all sources have been silent for longer than this, ns; 0: it does not
     why: str = "has not spoken"
 
 
 class HubMarket:
-    """Follows the hub's market for a gateway. quoted: gets symbol and mid, in units, of quotes. say: gets reports
-    for robots and alerts. wall: the machine's clock, ns UTC. heartbeat: of the hub: another number each time it is
-    alive, 0: its process is gone."""
+    """Follows the hub's market for a gateway. quoted: called with symbol and mid, in units, of each quote. say: called
+    with reports for robots and alerts. wall: the machine's clock, ns UTC. heartbeat: returns the hub's heartbeat, a
+    number that changes while the hub is alive; 0: its process is gone."""
 
     def __init__(
         self,
@@ -86,7 +85,7 @@ class HubMarket:
         self._is_alive = False
         self._attended = 0
         self._reported: set[str] = set()
-        self.frames = 0  # quotes taken
+        self.frames = 0  # quotes read
 
     @property
     def symbols(self) -> list[str]:
@@ -94,7 +93,7 @@ class HubMarket:
 
     @property
     def streams(self) -> frozenset[int]:
-        """Returns the numbers of its symbols on the hub's journal."""
+        """Returns the stream numbers of this market's symbols on the hub's journal."""
         return frozenset(self._streams)
 
     @property
@@ -106,12 +105,12 @@ class HubMarket:
         return self._markets[symbol].top
 
     def age_ns(self, symbol: str) -> int:
-        """Returns the age of the newest real quote; 0: none has come."""
+        """Returns the age in ns of the newest quote that is not synthetic; 0: none has come."""
         received = self._markets[symbol].received
         return max(self._wall() - received, 0) if received else 0
 
     def received(self, symbol: str) -> int:
-        """Returns when a collector received the newest real quote, ns UTC; 0: none has come."""
+        """Returns when a collector received the newest quote that is not synthetic, ns UTC; 0: none has come."""
         return self._markets[symbol].received
 
     def source(self, symbol: str) -> str:
@@ -119,13 +118,13 @@ class HubMarket:
         return self._sources.get(self._markets[symbol].source, "hub")
 
     def silent_ns(self, symbol: str) -> int:
-        """Returns the age of a stale market; 0: it is fresh."""
+        """Returns the age in ns of a stale market; 0: it is fresh."""
         # Includes frames read since the last look.
         why, _ = self._judge(self._markets[symbol])
         return max(self.age_ns(symbol), 1) if why else 0
 
     def bound_ns(self, symbol: str) -> int:
-        """Returns the age from which on a market is stale."""
+        """Returns the age in ns from which a market is stale."""
         return self._judge(self._markets[symbol])[1] or self._stale_ns
 
     @property
@@ -152,12 +151,12 @@ class HubMarket:
                 for stream, market in self._streams.items():
                     if len(found := (streams == stream).nonzero()[0]):
                         self._quote(market, rows[found], self._hub.first)
-        except OnetapeError:  # pruned or replaced under the reader: begins anew
+        except OnetapeError:  # the journal was pruned or replaced: begin again
             self._leave()
 
     def look(self, attended: int) -> None:
-        """Finds markets that have become stale or fresh; call it a few dozen times a second. attended: ns of a clock
-        that stands still while this process does."""
+        """Reports markets that have become stale or fresh; call it a few dozen times a second. attended: time in ns
+        during which this process was running (`Attention.now`)."""
         self._attended = attended
         if self._quotes is not None and self._quotes.is_gone:
             self._leave()
@@ -202,7 +201,7 @@ class HubMarket:
                 reader.seek_time(self._wall() - LOOK_BACK)
             for stream, record in self._news.instruments.items():
                 self._map(stream, Instrument.from_msgpack(msgspec.msgpack.encode(record)))
-        except OnetapeError:  # being created
+        except OnetapeError:  # the journal is just being created
             self._leave()
 
     def _leave(self) -> None:
@@ -214,7 +213,8 @@ class HubMarket:
         self._heartbeat = 0
 
     def _forget(self, first: int) -> None:
-        """Drops a hub's reports before this sequence: another one has begun. Its prices stay as references."""
+        """Drops reports older than this sequence, because a new hub has begun there. Prices of the former hub stay as
+        reference prices."""
         for market in self._markets.values():
             market.silent_bound = 0
             if market.sequence < first:
@@ -225,7 +225,7 @@ class HubMarket:
         if not beat:
             return False
         if beat != self._heartbeat:
-            if self._heartbeat:  # the first one may be old, of a hub that was stuck before
+            if self._heartbeat:  # the first heartbeat seen may be an old one, of a hub that is stuck
                 self._beat_at = self._attended
             self._heartbeat = beat
         return self._attended - self._beat_at <= SILENT_MAX
@@ -244,8 +244,8 @@ class HubMarket:
         return "", 0
 
     def _map(self, stream: int, instrument: Instrument) -> None:
-        """Maps a listing of the hub's; one with units other than the gateway's would give wrong prices and is left
-        out."""
+        """Maps a stream of the hub to a symbol. An instrument whose units differ from the gateway's would give wrong
+        prices, and is left out."""
         market = self._markets.get(instrument.symbol)
         if market is None:
             return
@@ -264,8 +264,7 @@ class HubMarket:
                     market.silent_bound = int(record.get("bound_ns") or self._stale_ns) if state == "stale" else 0
 
     def _quote(self, market: _Market, rows: Any, first: int) -> None:
-        """Applies rows of a symbol's quotes, oldest first; the newest counts. first: first sequence of the running
-        hub."""
+        """Takes a symbol's quotes, oldest first; the newest counts. first: first sequence of the running hub."""
         flags = rows["flags"]
         made = rows[((flags & FLAG_SYNTHETIC) == 0) & (rows["sequence"] >= first)]
         last = rows[-1]

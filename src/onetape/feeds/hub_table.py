@@ -1,7 +1,7 @@
 """The hub's market in shared memory: for processes that start late, and for readers of the latest values only.
 
-Each group's `sequence` is the frame of the hub's journal that it includes: a reader of the table that follows the
-journal from there on misses nothing. Prices and sizes are integers at the listing's decimals.
+Each group's `sequence` is the last frame of the hub's journal that it includes: a reader that continues on the journal
+after that frame misses nothing. Prices and sizes are integers at the listing's decimals.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ QUOTE: Final = GroupSpec(
 TRADE: Final = GroupSpec(2, "trade", (*UNITS, ("ts_recv", "i"), ("price", "i"), ("size", "i"), ("side", "u")))
 MARK: Final = GroupSpec(3, "mark", (*UNITS, ("ts_recv", "i"), ("mark", "i"), ("index", "i")))
 FUNDING: Final = GroupSpec(4, "funding", (*UNITS, ("ts_recv", "i"), ("rate", "i")))
-# The key is the symbol, the period and a slot: bars of one symbol and period form a ring.
+# The key is symbol, period and slot: bars of one symbol and period form a ring.
 BAR: Final = GroupSpec(
     5,
     "bar",
@@ -84,7 +84,7 @@ class MarketReader:
         return sorted(found, key=lambda group: group.ts_data)
 
     def past_bars(self, instrument: Instrument, period: int) -> list[PastBar]:
-        """Returns the same as bars; none if the hub has other units."""
+        """Returns the same bars as `PastBar`s; none if the hub's instrument has other units."""
         own = instrument.price_decimals, instrument.size_decimals
         rows = ({name: int(each[name] or 0) for name, _ in BAR.fields} for each in self.bars(instrument.symbol, period))
         return [

@@ -20,7 +20,7 @@ from onetape.model.time import SECOND
 
 __all__ = ["learn_venue"]
 
-LIMITED_S: Final = 20.0  # a process that has waited this long must still become ready in its time
+LIMITED_S: Final = 20.0  # after waiting this long, a process can still become ready in time
 
 
 async def learn_venue(
@@ -31,18 +31,17 @@ async def learn_venue(
     tell: Callable[[str], None] = lambda words: None,
 ) -> list[Instrument]:
     """Sets the line's clock, and returns the instruments. Raises VenueUnavailable, VenueRateLimit, ProxyFailed,
-    UnknownSymbol.
-
-    stopping: if set, waits for a venue that rate limits, up to `LIMITED_S` and until that event; tell: reports it."""
+    UnknownSymbol. stopping: wait up to `LIMITED_S` for a venue that rate limits, but only until this event; None: do
+    not wait. tell: called with why it waits."""
     until = time.monotonic() + LIMITED_S
     while True:
         try:
             return await _learn(line, symbols)
         except BudgetError as spent:
             wait = max(spent.answer.retry_after / SECOND, 1.0)
-            said = spent.answer.text or f"too many questions, it says ({spent.answer.venue_code})"
+            said = spent.answer.text or f"the venue rate limits requests ({spent.answer.venue_code})"
             what = f"{said}: it may be asked again in {wait:.0f} s"
-            limit = VenueRateLimit(what, location=line.rest, todo="wait: that is done again by itself")
+            limit = VenueRateLimit(what, location=line.rest, todo="wait: the request is repeated automatically")
         left = until - time.monotonic()
         if stopping is None or stopping.is_set() or left <= 0:
             raise limit
@@ -62,7 +61,7 @@ async def _learn(line: VenueLine, symbols: Sequence[str]) -> list[Instrument]:
         call = venue.instruments()
         status, headers, body = await line.request(call)
         try:
-            # Megabytes, some hundred instruments: in a thread, so that streams being followed do not wait.
+            # Megabytes with some hundred instruments: read in a thread, so that streams do not have to wait.
             instruments = await asyncio.to_thread(venue.instruments_of, body, frozenset(symbols))
         except (KeyError, TypeError, ValueError, AttributeError, msgspec.DecodeError) as error:
             check_limited(status, venue.protocol.answer(call, status, headers, body, line.clock.now()))

@@ -1,6 +1,5 @@
-"""Nonces shared by all processes of a home, over restarts: a word of a small shared file for each signer.
-
-It survives kill -9. A power loss may lose it, but lasts longer than a venue remembers a nonce by its time.
+"""Nonces shared by all processes of a home, over restarts: each signer has a small shared file with its last nonce. The
+file survives kill -9. A power loss may lose it, but a reboot takes longer than nonces can be ahead of the clock.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ __all__ = ["keep_nonces"]
 
 
 def keep_nonces(protocol: OrderProtocol, home: Path) -> None:
-    """Lets a protocol with nonces draw them from its signer's file in this home."""
+    """Makes a protocol that uses nonces draw them from its signer's file in this home."""
     if not isinstance(protocol, Nonces) or not protocol.nonce_owner:
         return
     following, shared = protocol.next_nonce, SharedMoment(home / "run" / f"nonce-{protocol.nonce_owner}")

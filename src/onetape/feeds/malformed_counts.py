@@ -17,7 +17,7 @@ from onetape.orders.managed import HealthOut
 
 __all__ = ["Rejects"]
 
-SHOWN_EVERY_S: Final = 10.0  # per source, on the journal; all are counted
+SHOWN_EVERY_S: Final = 10.0  # at most one report per source in this time; all are counted
 T = TypeVar("T")
 
 
@@ -28,7 +28,7 @@ class Rejects:
     """
 
     def __init__(self, venue: str, say: Callable[[HealthOut], None]) -> None:
-        self.counts: Counter[str] = Counter()  # by source, of which there are few
+        self.counts: Counter[str] = Counter()  # source -> count; there are few sources
         self._venue, self._say = venue, say
         self._shown_at: dict[str, float] = {}
 

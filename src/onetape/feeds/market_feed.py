@@ -35,15 +35,16 @@ RECONNECT_NS_MAX: Final = 120 * SECOND
 FIRST_MIN: Final = 10 * SECOND  # for the first message of a stream, however many symbols it carries
 RENEW_S: Final = 23 * 3600.0  # venues end a connection after 24 hours
 RENEW_RETRY_S: Final = 60.0  # if the next connection could not be made
-OVERLAP_S: Final = 2.0  # a message on only one of two connections comes on the other within it
+OVERLAP_S: Final = 2.0  # a message that has come on one of two connections comes on the other within this time
 OVERLAP_STEPS: Final = 10
-SILENT_STEPS_MAX: Final = 100  # 20 s: a stalled connection has ended by then (pings of `connected`)
-SPREAD: Final = 0.618034  # its multiples are evenly spread in [0, 1), for any number of them
+SILENT_STEPS_MAX: Final = 100  # 20 s: by then a stalled connection has ended, by the pings of `connected`
+SPREAD: Final = 0.618034  # any number of its multiples are evenly spread modulo 1
 
 
 async def outlast_overlap(brings: Callable[[], bool] = lambda: True) -> None:
-    """Waits for `OVERLAP_S` during which this process runs and messages come: a pause counts as one step, and the
-    data in its sockets is read before the next. brings: whether any came since the last call."""
+    """Waits until messages have come in OVERLAP_STEPS steps of together `OVERLAP_S`. A pause of this process counts as
+    one step, and data waiting in its sockets is read before the next. brings: tells whether a message came since the
+    last call."""
     counted = 0
     for _ in range(SILENT_STEPS_MAX):
         await asyncio.sleep(OVERLAP_S / OVERLAP_STEPS)
@@ -56,15 +57,15 @@ async def outlast_overlap(brings: Callable[[], bool] = lambda: True) -> None:
 async def overlapping(
     overlap: Overlap, reading: Callable[[], Collection[asyncio.Future[Any]]], brings: Callable[[], bool] = lambda: True
 ) -> AsyncIterator[None]:
-    """Compares the messages of two connections, until the block has ended one of them and `outlast_overlap` is over.
-
-    brings: of the remaining one. reading: all tasks that may carry the same. If the block raises or is cancelled
-    both still do: they are ended before the comparison, or the second would write the first one's messages again.
+    """Writes messages that come over two connections once, until the block has ended one of them and `outlast_overlap`
+    is over. brings: of the remaining connection. reading: returns all tasks that may receive the same messages. If the
+    block raises or is canceled, both connections are still open: they are ended before the comparison ends, or the
+    second would write the first one's messages again.
     """
     overlap.begin()
     try:
         yield
-        await outlast_overlap(brings)  # the other may be behind the ended one
+        await outlast_overlap(brings)  # the remaining connection may lag behind the ended one
     except BaseException:
         await ended(reading())
         raise
@@ -73,17 +74,17 @@ async def overlapping(
 
 
 class _Connection:
-    """One socket of a link. reading: lives as long as it does."""
+    """One socket of a link. reading: the task that reads it until it ends."""
 
     def __init__(self, stream: MarketStream) -> None:
         self.ends = asyncio.Event()
-        self.is_heard = asyncio.Event()  # everything subscribed comes over it
-        self.has_spoken = False  # since `brings` was called
+        self.is_heard = asyncio.Event()  # all subscriptions are confirmed
+        self.has_spoken = False  # a message came since `brings` was called
         self.reading: asyncio.Future[None]
         self._confirmed_by, self._unconfirmed = stream.confirmed_by, stream.confirmations
 
     def note(self, message: bytes) -> None:
-        """Notes a message. A greeting does not count: subscriptions must be confirmed."""
+        """Notes a message. The connection is heard once all subscriptions are confirmed: a greeting is not enough."""
         self.has_spoken = True
         if self.is_heard.is_set():
             return
@@ -93,7 +94,7 @@ class _Connection:
             self.is_heard.set()
 
     def brings(self) -> bool:
-        """Tells whether a message came since the last call, or none will any more."""
+        """Tells whether a message came since the last call, or the connection has ended."""
         spoke, self.has_spoken = self.has_spoken, False
         return spoke or self.reading.done()
 
@@ -113,18 +114,18 @@ class _Link:
         self.ends.set()
 
     def reconnect(self, now: int) -> None:
-        """Reconnects after the last connection did not help: after growing pauses."""
+        """Replaces the connection again if the last replacement did not help, after growing pauses."""
         if now - self._cut_at > self._wait:
             self._cut_at, self._wait = now, min(2 * self._wait, RECONNECT_NS_MAX)
             self.ends.set()
 
 
 class MarketFeed:
-    """Reads the venue's market messages straight to the tape. quoted: gets symbol and mid, in units, of each quote;
-    written: called after each message. numbers: of the instruments on the tape, default from 1. renew_s: age at
-    which a connection is replaced by another, made before. overlap: shared with another feed that carries the same
-    for a while; replaces: this one is the later of them, until `replaced`. pace: of connections to its address;
-    egress: their network path."""
+    """Reads the venue's market messages straight to the tape. quoted: called with symbol and mid, in units, of each
+    quote; written: called after each message. numbers: of the instruments on the tape, by default from 1. renew_s: age
+    in seconds at which a connection is replaced by a new one, made before the old one ends. overlap: shared with
+    another feed that carries the same messages for a while; replaces: this feed replaces the other, until `replaced` is
+    called. pace: paces its connections; egress: their network path."""
 
     def __init__(
         self,
@@ -151,7 +152,7 @@ class MarketFeed:
         self._places = {number: place for place, number in enumerate(self._numbers, 1)}
         self._renew_s = renew_s
         self._pace, self._egress = pace, egress
-        # With many symbols a message comes soon: an acknowledged stream without messages is detected by that.
+        # With many symbols a first message comes soon, so a stream that is acknowledged but sends nothing is detected.
         self._first = max(FIRST_MIN, UNLEARNED // max(len(self._symbols), 1))
         self._tell_quote = quoted
         self._say = say
@@ -164,23 +165,23 @@ class MarketFeed:
         self.taken = 0  # messages
         self.renewed = 0  # connections, each made before the former one ended
         self._overlap = overlap if overlap is not None else Overlap()
-        self._received = 0  # receipt of the message being read
-        self._quoted: dict[str, int] = {}  # receipt of a symbol's newest quote
-        self.stale: dict[str, int] = {}  # symbols whose stream is silent, since when
+        self._received = 0  # when the message being read was received
+        self._quoted: dict[str, int] = {}  # symbol -> when its newest quote was received
+        self.stale: dict[str, int] = {}  # silent symbol -> since when
         self._dropped: set[str] = set()
         self._silence = SilenceWatch[int]()
         self._now = 0  # attended time
-        self._spoke: set[int] = set()  # since the last look
+        self._spoke: set[int] = set()  # streams with messages since the last look
         self._links: dict[int, _Link] = {}
         self._replaces = replaces
-        self._connections: dict[int, _Connection] = {}  # the last one of each link
+        self._connections: dict[int, _Connection] = {}  # link -> its last connection
 
     def streams(self) -> list[MarketStream]:
         return list(self._market.streams())
 
     def status(self) -> dict[str, Any]:
-        """Returns whether all traded symbols are reported from now on, the period (ns) of the venue's own bars (0:
-        none), messages read, malformed ones, and for how many ms which symbols have been silent."""
+        """Returns the feed's status: whether all streams are heard, the period in ns of the venue's own bars (0: none),
+        counts of messages, also malformed ones, and symbol -> ms of silence."""
         stale = {symbol: self.silent_ns(symbol) // 10**6 for symbol in self.stale}
         return {
             "hears": self.hears,
@@ -199,7 +200,7 @@ class MarketFeed:
 
     @property
     def is_confirmed(self) -> bool:
-        """Tells whether everything subscribed comes over the newest connection of each stream."""
+        """Tells whether the newest connection of each stream has confirmed all subscriptions."""
         connections = self._connections.values()
         return bool(connections) and all(each.is_heard.is_set() for each in connections)
 
@@ -234,25 +235,25 @@ class MarketFeed:
         return top.bid, top.ask
 
     def top(self, symbol: str) -> Top:
-        """Returns the newest quote, zeros where `best` has them."""
+        """Returns the newest quote, zeros if none has come since a stream was lost."""
         return self._market.top(self._numbers[self._symbols.index(symbol)])
 
     def next_funding(self, symbol: str) -> tuple[int, int] | None:
-        """Returns rate (1e-12) and time (ns UTC, 0: unknown) of the next payment; None: not reported."""
+        """Returns rate (in 1e-12) and time (ns UTC, 0: unknown) of the next funding payment; None: not reported."""
         return self._market.next_funding(self._numbers[self._symbols.index(symbol)])
 
     def silent_ns(self, symbol: str) -> int:
-        """Returns for how many ns a silent symbol has had no message, 0: it is not silent."""
+        """Returns for how many ns a silent symbol has had no message; 0: it is not silent."""
         since = self.stale.get(symbol)
         return 0 if since is None else self._now - since
 
     def bound_ns(self, symbol: str) -> int:
-        """Returns the longest usual silence of the symbol: beyond it its market is stale."""
+        """Returns the longest usual silence of the symbol, ns: after that its market is stale."""
         place = self._symbols.index(symbol) + 1
         return min((self._silence.limit(each) for link in self._links for each in (link, link + place)), default=0)
 
     def age_ns(self, symbol: str) -> int:
-        """Returns the age of its newest quote, ns; 0: none has come."""
+        """Returns the age of the symbol's newest quote, ns; 0: none has come."""
         quoted = self._quoted.get(symbol)
         return 0 if quoted is None else max(time.time_ns() - quoted, 0)
 
@@ -267,9 +268,8 @@ class MarketFeed:
         self._tell_stale()
 
     def look(self, now: int) -> None:
-        """Reports symbols that have fallen silent or resumed.
-
-        A connection that is silent, or has a silent symbol, is replaced. now: attended time, ns.
+        """Reports symbols that have fallen silent or have messages again. A connection that is silent, or has a silent
+        symbol, is replaced. now: attended time, ns.
         """
         self._now = now
         spoke, self._spoke = self._spoke, set()
@@ -286,7 +286,7 @@ class MarketFeed:
             self._tell_stale()
 
     def _tell_stale(self) -> None:
-        """Reports stale symbols: each to robots, all of them in one alert."""
+        """Reports stale symbols: one report per symbol to robots, one alert for all."""
         silent = self._silence.silent
         lines = [since for stream, since in silent.items() if not stream % LINK]
         before, self.stale = self.stale, {}
@@ -306,14 +306,12 @@ class MarketFeed:
             self._say(HealthOut("market", self._account, "live"))
 
     async def follow(self, number: int, stream: MarketStream) -> None:
-        """Follows a stream for ever, over any number of connections.
-
-        number: of the stream, from 0.
-        """
+        """Follows a stream forever, over any number of connections. number: of the stream, from 0."""
         failures = 0
         at = LINK * (number + 1)
         link = self._links[at] = _Link(stream)
-        # Not all at the same time: the first ones last between half and the whole of it.
+        # So that not all are replaced at the same time, the first connections last between half of `renew_s` and all of
+        # it.
         spread = (self._numbers[0] + number) * SPREAD % 1.0 if self._numbers else 0.0
         while True:
             began = time.monotonic()
@@ -325,7 +323,7 @@ class MarketFeed:
             await back_off(failures - 1)
 
     async def _carry(self, link: _Link, at: int, renew_s: float) -> None:
-        """Carries a link until a connection ends without a replacement."""
+        """Keeps a link connected until a connection ends without a replacement."""
         current = self._connect(link, at)
         link.ends = current.ends
         following: _Connection | None = None
@@ -358,8 +356,9 @@ class MarketFeed:
             await ended(reading())
 
     async def _is_heard(self, current: _Connection, following: _Connection) -> bool:
-        """Tells whether the new connection carries what the present one does. If the venue has not confirmed
-        everything by `RENEW_RETRY_S`, any message is enough: the venue would end the present one soon."""
+        """Waits until the new connection carries everything that the present one does, and returns whether it does. If
+        the venue has not confirmed everything within `RENEW_RETRY_S`, any message is enough, because the venue would
+        soon end the present one."""
         heard = asyncio.ensure_future(following.is_heard.wait())
         try:
             waits: set[asyncio.Future[Any]] = {current.reading, following.reading, heard}
@@ -388,7 +387,7 @@ class MarketFeed:
 
         def opened() -> None:
             if made.ends is link.ends:
-                link.has_spoken = not link.stream.hello  # its address has all subscriptions
+                link.has_spoken = not link.stream.hello  # else the address has all subscriptions
             self._say(HealthOut("feed", link.name, "connected"))
             self._silence.expect(at, self._now, int(link.stream.most_s * SECOND), self._first)
 

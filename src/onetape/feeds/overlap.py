@@ -1,9 +1,8 @@
-"""Two connections that carry the same streams for a while: each message counts once. Pure.
-
-A connection is replaced by one that is made before it ends, so that nothing is missed. Meanwhile both carry the same
-messages, one perhaps behind the other; equal bytes identify them, because a venue writes an event once for all
-subscribers. Messages that the later connection has first are held until the earlier one has brought them or has
-ended: nothing is written out of order.
+"""Passes on each message once while two connections carry the same streams. Pure. A connection is replaced by a new one
+that is made before the old one ends, so that no message is missed. Meanwhile both carry the same messages, perhaps one
+later than the other. Equal bytes identify a message, because a venue writes an event once for all subscribers. Messages
+that come on the new connection first are held until the old one has brought them or has ended, so that nothing is
+written out of order.
 """
 
 from __future__ import annotations
@@ -15,15 +14,15 @@ __all__ = ["Overlap"]
 
 
 class Overlap:
-    """Shared by all connections that may carry the same. `is_open`: two of them do now."""
+    """Shared by all connections that may carry the same messages. is_open: two of them do now."""
 
     def __init__(self) -> None:
         self.is_open = False
         self.repeated = 0  # messages that came over another connection before
         self._pairs = 0
-        self._brought: dict[Hashable, Counter[bytes]] = {}  # by connection
+        self._brought: dict[Hashable, Counter[bytes]] = {}  # connection -> messages that it has brought
         self._taken: Counter[bytes] = Counter()
-        self._held: dict[Hashable, list[tuple[bytes, int]]] = {}  # by following connection: message, how often received
+        self._held: dict[Hashable, list[tuple[bytes, int]]] = {}  # of new connections: (message, times received)
 
     def begin(self) -> None:
         """Begins the replacement of one more connection."""
@@ -31,8 +30,8 @@ class Overlap:
         self.is_open = True
 
     def end(self) -> None:
-        """Call it as often as `begin`: the replaced connection has ended, and its last messages have come over the
-        other."""
+        """Ends one replacement: the replaced connection has ended, and its last messages have come over the other. Call
+        it as often as `begin`."""
         self._pairs -= 1
         if not self._pairs:
             self.is_open = False
@@ -45,12 +44,12 @@ class Overlap:
         self._held[connection] = []
 
     def forget(self, connection: Hashable) -> None:
-        """Drops an ended connection; the other goes on and will bring the held messages."""
+        """Drops an ended connection; the other continues, and will bring the held messages."""
         self._held.pop(connection, None)
 
     def release(self, connection: Hashable) -> list[bytes]:
-        """Returns, in order, the messages that the other, ended connection has not brought. From now on nothing is
-        held."""
+        """Returns, in order, the held messages that the other connection, now ended, has not brought. From now on
+        nothing is held."""
         found = []
         for message, count in self._held.pop(connection, ()):
             if count <= self._taken[message]:
@@ -61,7 +60,7 @@ class Overlap:
         return found
 
     def is_new(self, message: bytes, connection: Hashable) -> bool:
-        """Tells whether to write a message now. A message repeated on one connection was sent twice."""
+        """Tells whether to write a message now. If one connection brings equal bytes twice, they are two messages."""
         brought = self._brought.setdefault(connection, Counter())
         brought[message] += 1
         if brought[message] <= self._taken[message]:

@@ -1,13 +1,11 @@
-"""The schedule of pollers: all that poll a venue from one address share its request budget. Pure.
+"""The schedule of pollers: all processes that poll a venue from one address share its request budget. Pure. Each second
+has `TICKS` ticks, and each tick is divided evenly among the pollers: two never send at the same time, and together they
+send at even intervals. The pollers are counted by leases (`Pollers`): when one joins or dies, the others move up. The
+budget is spent at an even rate, so that it neither runs out before the end of a window nor leaves a rest. Each kind of
+request has its share of the budget; prices get most of it while no stream brings them. Symbols that are requested one
+by one take turns (`Turns`), busy ones more often.
 
-Each second has `TICKS` ticks, and each tick is divided evenly among the pollers: two never send at the same time,
-and together they send at even intervals. Their number follows from leases (`Pollers`), so that one that joins or
-dies shifts the others. The budget is spent at an even rate, so that the end of a window finds neither too little nor
-a rest; kinds of requests have their shares of it, prices most of it while no stream brings them. Symbols requested
-one by one take turns (`Turns`), busy ones more often.
-
-Times are of the machine's monotonic clock, ns: all pollers of an address use it, and a changed wall clock stops
-none.
+Times are of the machine's monotonic clock, ns: all pollers of an address use it, and a changed wall clock stops none.
 """
 
 from __future__ import annotations
@@ -25,18 +23,18 @@ __all__ = ["BUSY_FOR", "LEASE", "TICK", "Contact", "PollPlan", "Pollers", "Share
 
 TICKS: Final = 8
 TICK: Final = SECOND // TICKS
-LEASE: Final = 3 * SECOND  # of a silent poller, and of a symbol without an answer
-# Factor by which a busy symbol's turn comes more often: of twenty among two hundred, eight times as often as if all
-# were alike.
+LEASE: Final = 3 * SECOND  # after which a silent poller is gone, or an unanswered symbol is requested again
+# Factor by which a busy symbol's turn comes more often than another's. With 20 busy of 200 symbols, their turns come
+# eight times as often as if all were equal.
 FAST: Final = 40
 BUSY_TIMES: Final = 4.0  # times the median number of trades per second
 BUSY_PART: Final = 10  # at most one in this many symbols is busy
 LOOK_BACK_MAX: Final = 600 * SECOND
 BUSY_FOR: Final = 180 * SECOND  # older figures are ignored
-LEFT: Final = 0.015  # of the limit, at most
+LEFT: Final = 0.015  # part of the limit that stays unused, at most
 WINDOW_END: Final = 10  # the last tenth of a window
 URGENT: Final = 0.85  # of the budget goes to prices while no stream brings them
-LOST: Final = 2 * SECOND  # without a valid answer
+LOST: Final = 2 * SECOND  # time without a valid answer after which the venue is lost
 
 
 class Share(NamedTuple):
@@ -48,13 +46,13 @@ class Share(NamedTuple):
 
 @dataclass(slots=True)
 class Pollers:
-    """The pollers of an address, by leases: (holder, until). holder: a number above 0, unique to each poller."""
+    """The pollers of an address. leases: (holder, until), where holder is a number above 0, unique to each poller."""
 
     leases: list[tuple[int, int]] = field(default_factory=list)
 
     def renew(self, holder: int, now: int) -> Share:
-        """Extends the lease, which ends `LEASE` after the last renewal. A longer lease is of an earlier start of the
-        machine."""
+        """Extends a poller's lease to `LEASE` from now, and returns its share. A longer lease is from before a reboot,
+        and is dropped."""
         living = [each for each in self.leases if now < each[1] <= now + LEASE and each[0] != holder]
         self.leases = sorted([*living, (holder, now + LEASE)])
         return Share([each[0] for each in self.leases].index(holder), len(self.leases))
@@ -65,8 +63,8 @@ class Pollers:
 
 @dataclass(slots=True)
 class Contact:
-    """Whether the venue answers. A failure concerns the time of its request: one sent before the last answer is
-    outdated, whenever it timed out."""
+    """Whether the venue answers. A failure counts for the time at which its request was sent: if an answer came after
+    that, it is outdated."""
 
     is_heard: bool | None = None  # None: unknown
     _answered_at: int = -LOST
@@ -78,7 +76,7 @@ class Contact:
         return not before
 
     def failed(self, requested_at: int, now: int) -> bool:
-        """Notes a failure; returns whether the venue is lost by it, and was not before."""
+        """Notes a failed request; returns True if the venue counts as lost from now on."""
         if self.is_heard is False or requested_at < self._answered_at or now - self._answered_at < LOST:
             return False
         self.is_heard = False
@@ -86,25 +84,26 @@ class Contact:
 
 
 class PollPlan:
-    """The plan of one poller. Each kind earns its share of the weight evenly, so that an expensive one does not
-    delay cheap ones. percent: of the venue's limit, for all pollers; urgent_percent: while no stream brings prices,
-    0: no more."""
+    """The plan of one poller. Each kind earns its share of the weight evenly, so that an expensive kind does not delay
+    cheap ones. percent: part of the venue's limit for all pollers; urgent_percent: the part while no stream brings
+    prices, if that is more."""
 
     def __init__(
         self, kinds: Sequence[PollKind], rule: BudgetRule, *, percent: int, now: int, urgent_percent: int = 0
     ) -> None:
         self._kinds = tuple(kinds)
-        # Weight earned before a window is spent in it: a margin is left out if possible, or the end would wait.
+        # Weight earned before a window begins is spent in it. So a margin stays unused, or requests would wait at the
+        # end.
         self._left = min(sum(kind.weight for kind in kinds), rule.most * LEFT)
         self._rule, self._window = rule, rule.window
         self._percents = percent, max(percent, urgent_percent)
         self._spend(percent)
         self._shares = {kind: kind.share for kind in self._kinds}
-        self._weights = dict.fromkeys(self._kinds, 0.0)  # available
+        self._weights = dict.fromkeys(self._kinds, 0.0)  # kind -> available weight
         self._at = now
         self._held_until = 0
         self.urgent_since = 0
-        self._aligned: object = None  # begin of turns, and the share
+        self._aligned: object = None  # (urgent_since, share) of the last `_align`
         self.share = Share()
 
     def _spend(self, percent: int) -> None:
@@ -112,9 +111,9 @@ class PollPlan:
         self._rate = self._full = (self._most - self._left) / self._window  # weight per ns, of all pollers
 
     def hurry(self, since: int) -> None:
-        """Gives prices priority while no other source brings them: the first kind is requested at once and gets most
-        of the budget; pollers take turns from that time on. since: by the shared clock; 0: another source brings
-        them."""
+        """Gives prices priority while no other source brings them: the first kind is requested at once and gets most of
+        the budget; pollers take turns from `since` on. since: ns of the monotonic clock; 0: another source brings
+        prices."""
         self.urgent_since = since
         self._spend(self._percents[since > 0])
         first, *rest = self._kinds
@@ -123,7 +122,8 @@ class PollPlan:
         self._shares[first] = URGENT if since else first.share
 
     def _align(self, now: int) -> None:
-        """Takes this poller's turn; missing weight is lent by the most expensive kind."""
+        """Sets the first kind's weight so that this poller sends in its turn; the most expensive kind lends missing
+        weight."""
         first, dearest = self._kinds[0], max(self._kinds, key=lambda kind: kind.weight)
         place, pollers = self.share
         span = first.weight / (self._rate * URGENT)
@@ -136,9 +136,9 @@ class PollPlan:
             self._weights[dearest] -= lent
 
     def spent(self, used: int, remaining: int, now: int) -> None:
-        """Notes the weight used by all requests of the address in the window that ends in `remaining` ns: other
-        requests' weight is saved evenly until its end, or nothing would be left then. Several pollers keep their
-        turns by one rate instead."""
+        """Notes the weight that all requests of the address have used in the window that ends in `remaining` ns. The
+        rate falls for the rest of the window, so that weight is left at its end. Several pollers keep the full rate
+        instead, and with it their turns."""
         if self.share.pollers > 1:
             self._rate = self._full
             return
@@ -147,12 +147,12 @@ class PollPlan:
             self._rate = min(self._full, max((self._most - used) / remaining, self._full / WINDOW_END))
 
     def hold(self, until: int) -> None:
-        """The venue, or the address's budget, accepts nothing before."""
+        """Requests nothing before `until`, because the venue or the address's budget would refuse it."""
         self._held_until = max(self._held_until, until)
         self._aligned = None
 
     def take(self, now: int) -> PollKind | None:
-        """Returns the kind to request now, None: nothing yet."""
+        """Returns the kind to request now; None: nothing yet."""
         self._earn(now)
         if now < self._held_until:
             return None
@@ -168,8 +168,8 @@ class PollPlan:
         self._weights[kind] = min(self._weights[kind] + kind.weight, kind.weight)
 
     def look_back(self, kind: PollKind, names: int) -> int:
-        """Returns how long ago, ns, a former poller of one of `names` names may have last requested it, before it
-        lost its lease, or its share. Busy names delay the others by about five rounds."""
+        """Returns how long ago, ns, another poller may have last requested a name, before it lost its lease or its
+        share. names: how many names take turns; busy ones delay the others by about five rounds."""
         round_ns = names * kind.weight / (self._rate * self._shares[kind])
         return min(2 * LEASE + int(6 * round_ns), LOOK_BACK_MAX)
 
@@ -192,7 +192,7 @@ class PollPlan:
         return at if within < ends else at - within + TICK + begins
 
     def _earn(self, now: int) -> None:
-        """Earns weight; a kind at its maximum passes its part to the next one."""
+        """Adds the weight earned since the last call; a kind at its maximum passes its part to the next one."""
         span, self._at = max(now - self._at, 0), max(now, self._at)
         rate, over = self._rate / self.share.pollers, 0.0
         for kind in (*self._kinds[1:], self._kinds[0]):
@@ -219,7 +219,7 @@ class PollPlan:
 
 @dataclass(slots=True)
 class _Turn:
-    taken: int = 0  # number of its last turn
+    taken: int = 0  # number of the name's last turn
     leased_until: int = 0
     served_at: int = 0
     rate: float = 0.0  # of trades, per second
@@ -228,8 +228,8 @@ class _Turn:
 
 @dataclass(slots=True)
 class Turns:
-    """Names requested one after another. Pollers divide them; one whose answer is under way is leased, and skipped
-    until the lease ends."""
+    """Names that are requested one after another. Pollers divide the names among themselves. A requested name is
+    leased, and is skipped until its answer comes or the lease ends."""
 
     share: Share = field(default_factory=Share)
     _turns: dict[str, _Turn] = field(default_factory=dict)
@@ -238,7 +238,7 @@ class Turns:
     _hot_at: int = 0
 
     def set_hot(self, names: Iterable[str], now: int) -> None:
-        """Sets the busy names by a condition, instead of by their trades. Older than `BUSY_FOR` it is ignored."""
+        """Sets the busy names, instead of deriving them from trades; valid for `BUSY_FOR`."""
         self._hot, self._hot_at = frozenset(names), now
 
     def set_names(self, names: Iterable[str]) -> None:
@@ -246,7 +246,7 @@ class Turns:
         self._turns = {name: self._turns.get(name) or _Turn() for name in names}
 
     def take(self, now: int) -> str | None:
-        """Returns the next name, None: none."""
+        """Returns the name to request next; None: there is none."""
         self._count += 1
         place, pollers = self.share
         mine = sorted(self._turns)[place::pollers]
@@ -263,7 +263,7 @@ class Turns:
         return name
 
     def done(self, name: str, now: int, trades: int | None) -> None:
-        """Notes an answer, with the number of trades since the one before; None: there was no answer."""
+        """Notes an answer. trades: number of trades since the previous answer; None: no answer came."""
         turn = self._turns.get(name)
         if turn is None:
             return
@@ -275,7 +275,7 @@ class Turns:
         turn.served_at = now
 
     def _busy(self, now: int) -> frozenset[str]:
-        """Returns the busy names by a recent condition or their recent answers."""
+        """Returns the busy names: those of `set_hot`, else those with the most trades in recent answers."""
         if self._hot_at:
             return self._hot if now - self._hot_at <= BUSY_FOR else frozenset()
         rates = {name: turn.rate for name, turn in self._turns.items() if now - turn.seen_at <= BUSY_FOR}

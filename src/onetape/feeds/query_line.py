@@ -33,7 +33,7 @@ __all__ = ["Sent", "VenueLine"]
 CALL_TIMEOUT_S: Final = 4.0
 Sent = asyncio.Future[Response]  # a request's future answer
 
-LINE_S: Final = 1.0  # how long a request delays the next one, if they must be in order
+LINE_S: Final = 1.0  # longest delay of the next request if requests must arrive in order
 
 
 class VenueLine:
@@ -54,8 +54,8 @@ class VenueLine:
         pace: ConnectPace | None = None,
         egress: Egress | None = None,
     ) -> None:
-        """keeps: connections for orders are kept open. out: called when a request is in the kernel's hands. pace: of
-        stream connections, for their makers; egress: the network path of all connections."""
+        """keeps: keep connections for orders open. out: called when a request has been written to a socket. pace: paces
+        stream connections, for those who make them; egress: the network path of all connections."""
         self.egress = egress
         self.budget = budget
         self.pace = pace
@@ -91,7 +91,7 @@ class VenueLine:
             try:
                 yield
             finally:
-                await ended([keeper])  # its exceptions were handled
+                await ended([keeper])  # the task has handled its exceptions
 
     def _traced(self) -> aiohttp.TraceConfig:
         async def headers_sent(session: object, context: SimpleNamespace, sent: object) -> None:
@@ -121,7 +121,7 @@ class VenueLine:
         return sent
 
     async def answer(self, call: Call, sent: Sent | None = None) -> Answer:
-        """Returns the outcome of a call; unknown if no answer came. sent: by `begin`."""
+        """Returns the outcome of a call; ambiguous if no answer came. sent: the result of `begin`."""
         try:
             return await self.ask(call, sent)
         except BudgetError as spent:
@@ -130,10 +130,10 @@ class VenueLine:
             return Answer(Outcome.AMBIGUOUS, text=type(error).__name__)
 
     async def ask(self, call: Call, sent: Sent | None = None) -> Answer:
-        """Raises aiohttp.ClientError, OSError and TimeoutError if no answer came."""
+        """Returns the venue's answer to a call. Raises aiohttp.ClientError, OSError and TimeoutError if none came."""
         if self.venue.in_order:
             async with self._in_order:
-                # A lost one does not delay the others for long; if it arrives after them, it is refused.
+                # A lost request does not delay the others for long; if it arrives after them, the venue refuses it.
                 request = asyncio.ensure_future(self.request(call))
                 await asyncio.wait({request}, timeout=LINE_S)
             status, headers, body = await request
@@ -158,8 +158,8 @@ class VenueLine:
         return answer
 
     async def request(self, call: Call, sent: Sent | None = None) -> tuple[int, dict[str, str], bytes]:
-        """Returns the venue's answer without secrets, from any path. sent: by `begin`. Raises BudgetError, an
-        OSError, if it must not be sent now."""
+        """Returns status, headers and body of the venue's answer, without secrets. sent: the result of `begin`. Raises
+        BudgetError, an OSError, if the request must not be sent now."""
         if self.budget is not None and sent is None:
             self.budget.take(call)
         status, headers, body = await self._request(call, sent)
@@ -171,7 +171,7 @@ class VenueLine:
         return status, headers, self.hide.hidden(body, *signatures(call))
 
     def _is_of_address(self, call: Call, status: int, headers: dict[str, str], body: bytes) -> bool:
-        """Tells whether HTTP 429 concerns the address: for too many orders it concerns the account."""
+        """Tells whether HTTP 429 concerns the address; if it reports too many orders, it concerns the account."""
         if status != 429 or not call.orders:
             return True
         answer = self._read(call, status, headers, body)
@@ -186,7 +186,7 @@ class VenueLine:
                 return response.status, response.headers, response.body
         async with self._http.request(
             call.method,
-            URL(call.target, encoded=True),  # as it was signed
+            URL(call.target, encoded=True),  # unchanged, as it was signed
             data=call.body or None,
             headers=dict(call.headers),
             allow_redirects=False,

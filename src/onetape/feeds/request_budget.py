@@ -22,20 +22,20 @@ from onetape.venues.ccxt.errors import LATE
 
 __all__ = ["PAUSED", "AddressBudget", "BudgetError", "budget_file", "check_limited"]
 
-PAUSED: Final = "the venue counts too many questions with this key"
+PAUSED: Final = "the venue counts too many requests with this key"
 
 
 def budget_file(home: Path, rest: str, config_key: str = "") -> Path:
-    """Returns the file with the budget of a venue's address: named by its host and port. config_key: the key that
-    the venue counts in place of the address; the file's name has eight digits of its hash."""
+    """Returns the file with the budget of a venue's address, named by host and port. config_key: the key by which the
+    venue counts instead of the address; eight digits of its hash are in the file's name."""
     host = urlsplit(rest).netloc.rpartition("@")[2].replace(":", "-") or "bridge"
     spender = f"-{hashlib.sha256(config_key.encode()).hexdigest()[:8]}" if config_key else ""
     return home / "run" / f"budget-{host}{spender}"
 
 
 class BudgetError(OSError):
-    """A request that was not sent, or was refused by a venue's rate limit. `answer` is its result: an order is
-    refused at once, because its price becomes outdated; other requests may be sent later."""
+    """A request was not sent for lack of budget, or was refused for the venue's rate limit. answer: its result,
+    definitive for orders, whose prices become outdated; other requests may be sent later."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.text)
@@ -43,7 +43,7 @@ class BudgetError(OSError):
 
 
 def check_limited(status: int, answer: Answer) -> None:
-    """Raises BudgetError for an answer that refuses a request for rate limits."""
+    """Raises BudgetError if the answer refuses a request for a rate limit."""
     if answer.code == VenueRateLimit.code:
         raise BudgetError(answer)
     if status in (418, 429):  # from a proxy of the venue, in its own format
@@ -53,9 +53,9 @@ def check_limited(status: int, answer: Answer) -> None:
 class AddressBudget:
     """Draws on the request budget that a venue gives an address.
 
-    say: reports to the operator. now: the venue's time, ns UTC, by which the venue's windows begin; steady: the
-    machine's monotonic clock, for durations. If a venue counts by key, one pause applies to all requests of this
-    process with its key (`pause`), not to other keys of the address.
+    say: called with reports for the operator. now: the venue's time, ns UTC, which decides when the venue's windows
+    begin; steady: the machine's monotonic clock, for durations. A refusal for the key pauses all queries of this
+    process with its key (`pause`), not those with other keys of the address.
     """
 
     def __init__(
@@ -84,8 +84,8 @@ class AddressBudget:
         self._counts.close()
 
     def _now(self) -> int:
-        """Returns the monotonic clock's time. If this process's clock of the venue was set, the windows of all
-        processes follow; a process without a newer reading changes nothing."""
+        """Returns the monotonic clock's time. If this process's estimate of the venue's time has changed, the windows
+        of all processes follow it; without a newer estimate nothing changes."""
         now = self._steady()
         apart = self._venue_now() - now
         if abs(apart - self._apart) >= CLOCK_STEP:
@@ -94,7 +94,8 @@ class AddressBudget:
         return now
 
     def allow(self, usual_percent: int = 0) -> None:
-        """Sets the part of the venue's limit that non-essential requests may use from now on; 0: the initial one."""
+        """Sets the percentage of the venue's limit that non-essential requests may use from now on; 0: the initial
+        one."""
         self._budget.usual_percent = usual_percent or self._usual_percent
 
     def take(self, call: Call) -> None:
@@ -114,7 +115,7 @@ class AddressBudget:
         raise BudgetError(held_back(outcome, verdict, now))
 
     def look(self) -> None:
-        """Called now and then: reports that the budget is available again."""
+        """Reports when the budget is available again; call it now and then."""
         self._state.look(self._now())
         self._reads.look(self._now())
 
@@ -124,21 +125,20 @@ class AddressBudget:
         return self._counts.banned_until() > self._steady()
 
     def shut_out(self, wait: int) -> None:
-        """Notes a ban reported otherwise than by an HTTP status. wait: ns, 0: unknown."""
+        """Notes a ban that was not reported by an HTTP status. wait: its length in ns, 0: unknown."""
         self._counts.ban(self._steady() + (wait or BAN_UNTOLD))
 
     def heard(self, status: int, headers: Mapping[str, str], *, is_limited: bool = True) -> None:
-        """Reads the headers of an answer, in lower case.
-
-        is_limited: false if 429 is not about the address.
+        """Reads an answer's status and headers (names in lower case). is_limited: False if a 429 does not concern the
+        address.
         """
         self._budget.heard(status, headers, self._now(), is_limited=is_limited)
 
     def answered(self, call: Call, status: int, answer: Answer) -> None:
-        """Notes a request's result, after `heard`: a refusal for the key is only in the answer. HTTP 429 and 418
+        """Notes a request's answer, after `heard`: only the answer shows a refusal for the key. HTTP 429 and 418
         concern the address."""
         now = self._now()
-        if answer.venue_code == LATE:  # from the bridge itself: the venue has not received it
+        if answer.venue_code == LATE:  # refused by the bridge itself: the venue has not received the request
             return
         if answer.code == VenueRateLimit.code and status not in (418, 429):
             if self.pause.refused(now, answer.retry_after):

@@ -1,8 +1,8 @@
 """The followed instruments of a venue, and their numbers on a tape. Pure.
 
-A number belongs to one instrument in one kind of units, for ever: an instrument that is listed again, or with other
-price decimals, gets a new one, so that prices of different instruments or units are never mixed. Other changes of
-its facts make a new version under the same number.
+A number always means the same instrument in the same units: an instrument that is listed again, or with other price
+decimals, gets a new number, so that prices of different instruments or units are never mixed. Other changes of its
+facts make a new version under the same number.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ __all__ = ["CHANGED", "DELISTED", "DROPPED", "LISTED", "REDENOMINATED", "Change"
 
 LISTED: Final = "listed"
 DELISTED: Final = "delisted"
-DROPPED: Final = "dropped"  # others have more turnover: it trades on, and its number stays
-CHANGED: Final = "changed"  # in other facts: the number stays
-REDENOMINATED: Final = "redenominated"  # in its units, or the venue's name: it gets a new number
+DROPPED: Final = "dropped"  # others have more turnover: it still trades, and keeps its number
+CHANGED: Final = "changed"  # other facts have changed: the number stays
+REDENOMINATED: Final = "redenominated"  # its units or the venue's name have changed: it gets a new number
 
 _OWN: Final = ("version", "valid_from", "origin")  # fields that a listing does not contain
 
@@ -37,22 +37,22 @@ class Change(NamedTuple):
 
 
 class Universe:
-    """Keeps the universe. recovered: numbers already on a tape, with their instruments. needed: symbols that stay
-    followed by turnover once they were."""
+    """Keeps the universe. recovered: the numbers that a tape already has, with their instruments. needed: symbols that
+    are followed whatever their turnover."""
 
     def __init__(
         self, wanted: Wanted, recovered: Mapping[int, Instrument] | None = None, needed: Collection[str] = ()
     ) -> None:
         self.wanted, self._needed = wanted, frozenset(needed)
-        self.epoch = 0  # of the choice by turnover: increased when the followed ones change
-        self.listings: dict[str, Listing] = {}  # by symbol, of those that trade now
+        self.epoch = 0  # increased when the choice by turnover changes
+        self.listings: dict[str, Listing] = {}  # symbol -> listing, of instruments that trade now
         self._last = {i.symbol: Listing(number, i) for number, i in sorted((recovered or {}).items())}
         self._next = max(recovered or {}, default=0) + 1
-        self._gone: set[str] = set()  # seen to end, in this incarnation
+        self._gone: set[str] = set()  # symbols whose end this process has seen
 
     def update(self, listed: Sequence[Instrument], turnovers: Mapping[str, float], now: int) -> list[Change]:
-        """Returns the changes, removals first. listed: all that trade now. turnovers: of 24 hours, by `raw_symbol`;
-        without any, the choice by turnover stays. now: ns UTC."""
+        """Returns the changes, removals first. listed: all instruments that trade now. turnovers: `raw_symbol` ->
+        turnover of 24 hours; empty: the choice by turnover stays. now: ns UTC."""
         by_symbol = {i.symbol: i for i in listed}
         chosen = self._chosen(by_symbol, turnovers)
         going = [(symbol, each) for symbol, each in self.listings.items() if symbol not in chosen]
@@ -95,7 +95,7 @@ class Universe:
             what = REDENOMINATED if current is not None else LISTED
             self._gone.discard(symbol)
             return Change(what, self._new(instrument, last.instrument.version + 1, now))
-        if is_same:  # an earlier incarnation of this process followed it
+        if is_same:  # an earlier run of this process followed it
             return Change(LISTED, last)
         made = structs.replace(instrument, version=last.instrument.version + 1, valid_from=now)
         return Change(CHANGED if current is not None else LISTED, Listing(last.number, made))
@@ -112,5 +112,5 @@ def _facts(instrument: Instrument) -> dict[str, object]:
 
 
 def _units(i: Instrument) -> tuple[object, ...]:
-    """Returns the facts that its numbers depend on."""
+    """Returns the facts that define an instrument's units."""
     return i.raw_symbol, i.kind, i.price_decimals, i.size_decimals, i.multiplier

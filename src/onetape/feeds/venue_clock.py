@@ -1,8 +1,6 @@
-"""Our estimate of the venue's time, for signing requests.
-
-It runs by the machine's monotonic clock from the last reading, so that a jump of the wall clock affects no
-signature. The venue's time is requested every few minutes, when it refuses a request for its time, and when the wall
-clock jumped. The deviation of our clock is reported, never hidden.
+"""Our estimate of the venue's time, for signing requests. The estimate runs by the machine's monotonic clock from the
+last reading, so that a jump of the wall clock affects no signature. The venue's time is requested every few minutes,
+when the venue refuses a request for its time, and when the wall clock jumped. Deviations of our clock are reported.
 """
 
 from __future__ import annotations
@@ -25,9 +23,9 @@ from onetape.venues.contract import TradingVenue
 __all__ = ["VenueClock", "ask_time", "keep_clock"]
 
 ASK_EVERY_S: Final = 180.0
-QUERY_EVERY_S: Final = 1.0  # minimum interval, whatever is refused meanwhile
+QUERY_EVERY_S: Final = 1.0  # minimum interval, even if requests are refused meanwhile
 LOOK_EVERY_S: Final = 0.5
-JUMP_NS: Final = 100_000_000  # a larger deviation between wall and monotonic clock: it was set, or the machine slept
+JUMP_NS: Final = 100_000_000  # between wall and monotonic clock: above it, the clock was set or the machine slept
 SAID_NS: Final = 250_000_000  # a larger correction is reported
 CRITICAL_NS: Final = 5_000_000_000
 
@@ -38,7 +36,7 @@ class VenueClock:
     def __init__(self, wall: Callable[[], int] = time.time_ns, steady: Callable[[], int] = time.monotonic_ns) -> None:
         self._wall = wall
         self._steady = steady
-        self._base = self._venue = 0  # the venue's time when the monotonic clock was at `base`
+        self._base = self._venue = 0  # the venue's time was `_venue` when the monotonic clock was at `_base`
         self._apart = wall() - steady()
         self.doubts = asyncio.Event()
         self.readings = 0  # number of readings of the venue's time
@@ -49,17 +47,18 @@ class VenueClock:
         return self.now() - self._wall()
 
     def now(self) -> int:
-        """Returns the venue's time; ours until the first reading."""
+        """Returns the venue's time; before the first reading our wall clock's."""
         if not self.readings:
             return self._wall()
         return self._venue + self._steady() - self._base
 
     def distrust(self) -> None:
-        """Requests the venue's time soon: this clock may be off."""
+        """Makes `keep_clock` request the venue's time soon, because this clock may be off."""
         self.doubts.set()
 
     def set(self, venue_time: int, step: int, sent: int, received: int) -> int:
-        """Sets the venue's time. sent, received: of this clock's `now`. Returns the correction."""
+        """Sets the venue's time from an answer; returns the correction in ns. step: resolution of the venue's clock,
+        ns; sent, received: this clock's `now` when the request was sent and the answer came."""
         change = clock_offset(venue_time, step, sent, received)
         now = self.now() + change
         self._base, self._venue = self._steady(), now
@@ -71,13 +70,13 @@ class VenueClock:
         apart = self._wall() - self._steady()
         jump = apart - self._apart
         if abs(jump) < JUMP_NS:
-            return 0  # slewed: small steps add up to a jump that is reported once
+            return 0  # small steps, as of a clock that is being adjusted, add up to one jump
         self._apart = apart
         return jump
 
 
 class Line(Protocol):
-    """A line to one venue, whose time its clock keeps."""
+    """A line to one venue, with a clock for the venue's time."""
 
     clock: VenueClock
     venue: TradingVenue
@@ -86,7 +85,7 @@ class Line(Protocol):
 
 
 async def keep_clock(line: Line, say: Callable[[HealthOut], None]) -> None:
-    """Keeps the clock for ever: requests the time when needed, and reports corrections."""
+    """Keeps the clock right until canceled: requests the venue's time when needed, and reports corrections."""
     clock = line.clock
     due = time.monotonic() + ASK_EVERY_S
     while True:

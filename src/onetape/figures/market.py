@@ -22,12 +22,12 @@ from onetape.web.control_models import Failover, FailoverReply, Feed, FeedsReply
 
 __all__ = ["Market", "feed_of_gateway"]
 
-FAILOVER: Final = "failover"  # as a record
-AUTO: Final = "auto"  # as a feed: the freshest of all
+FAILOVER: Final = "failover"  # type of the record
+AUTO: Final = "auto"  # name instead of a feed: the freshest one
 ANSWER_WITHIN_S: Final = 5.0
 WATCH_EVERY_S: Final = 1.0
-KEPT_MAX: Final = 10  # records of failovers in as many minutes; of further ones only the last
-FAILING: Final = 5  # times the maximum age of a price, for a feed outside the hub
+KEPT_MAX: Final = 10  # at most so many records of failovers in as many minutes, then only the last one
+FAILING: Final = 5  # a feed outside the hub fails after so many times the maximum age of a price
 _STATES: Final[tuple[FeedState, ...]] = ("healthy", "degraded", "failing")
 
 Rows = Sequence[Mapping[str, Any]]
@@ -39,17 +39,17 @@ def feed_of_gateway(account: str) -> str:
 
 class Market:
     """The states of the feeds, and the source of prices. moved: called when the source changes, so that deltas are
-    checked; keep: writes the record of that, which `restore` reads in the next run of the process."""
+    checked; keep: writes a record of the change, which `restore` reads after a restart."""
 
     def __init__(self, views: Views, commands: IPCCommandSystem) -> None:
         self._views, self._commands = views, commands
         self.keep: Callable[[dict[str, Any]], object] = lambda _record: None
         self.moved: Callable[[], None] = lambda: None
         self._unkept: dict[str, Any] | None = None
-        self._kept: deque[float] = deque(maxlen=KEPT_MAX)  # times, s
-        self._failures: Counter[str] = Counter()  # of each feed, number of failures
+        self._kept: deque[float] = deque(maxlen=KEPT_MAX)  # times of records, s
+        self._failures: Counter[str] = Counter()  # feed -> number of failures
         self._failing: set[str] = set()
-        self.active: str | None = None  # the last known one
+        self.active: str | None = None  # the last known source
         self.last_failover: int | None = None  # ms UTC
 
     def restore(self, records: Iterable[Mapping[str, Any]]) -> None:
@@ -72,7 +72,7 @@ class Market:
         return FeedsReply(feeds=self._counted(feeds), active_feed=active, last_failover=self.last_failover)
 
     def _counted(self, feeds: Sequence[Feed]) -> list[Feed]:
-        """Returns feeds with their failures added to their errors: a silent one reports none."""
+        """Returns feeds with our failure counts added to their errors, as a silent feed reports none itself."""
         failing = {each.feed_id for each in feeds if each.status == "failing"}
         self._failures.update(failing - self._failing)
         self._failing = failing
@@ -88,14 +88,14 @@ class Market:
             self.moved()
         now = time.monotonic()
         if self._unkept is not None and (len(self._kept) < KEPT_MAX or now - self._kept[0] >= 60 * KEPT_MAX):
-            with suppress(OnetapeError, OSError):  # the next look writes it, and nothing waits for it
+            with suppress(OnetapeError, OSError):  # the next check writes it again
                 self.keep(self._unkept)
                 self._unkept = None
                 self._kept.append(now)
 
     async def failover(self, request: Failover, operation: str = "") -> FailoverReply:
-        """Takes all symbols of a source from that source, until another one is named or `auto`. Raises BadInput for
-        an unknown one, MarketDataUnavailable for a failing one: then nothing changes."""
+        """Pin all symbols of a source to it, until another source or `auto` is named. Raises BadInput for an unknown
+        source, MarketDataUnavailable for a failing one; nothing has changed then."""
         before = await self.feeds()
         target = request.target_feed
         is_auto = target == AUTO and has_hub(self._views.config)
@@ -105,7 +105,7 @@ class Market:
             todo = did_you_mean(target, names) or f"there are {', '.join(names) or 'none'}"
             raise BadInput(f"no feed {target[:80]!r}", location="targetFeed", todo=todo)
         if found is not None and found.status == "failing":
-            raise MarketDataUnavailable(f"{target} is failing", location="targetFeed", todo="name one that is not")
+            raise MarketDataUnavailable(f"{target} is failing", location="targetFeed", todo="name a feed that works")
         if is_auto or target in self._views.config.collectors:
             await self._pin(target, operation)
         elif target != before.active_feed:
@@ -122,7 +122,7 @@ class Market:
         )
 
     async def watch(self) -> None:
-        """Watches for changes of the source, of any cause, and reports them; never returns."""
+        """Watch for changes of the source and report them; never returns."""
         while True:
             with suppress(OnetapeError):
                 await self.feeds()
@@ -149,7 +149,7 @@ class Market:
                 raise BY_CODE[answer.error["code"]](answer.error["message"])
 
     def _own(self, account: str) -> Feed:
-        """Returns a gateway's own feed, by the newest of its prices."""
+        """Returns the state of a gateway's own feed, judged by its newest price."""
         views, tape = self._views, self._views.tapes[account]
         newest = max(tape.seen.values(), key=lambda each: each.at, default=None)
         age = views.now - newest.at if newest is not None else FAILING * views.market_age + 1
@@ -186,7 +186,7 @@ def _of_hub(rows: Rows, now: int) -> list[Feed]:
 
 
 def _most_taken(rows: Rows) -> str | None:
-    """Returns the pinned source, else the one with most taken values, None if there is none."""
+    """Returns the pinned source, else the source of most current values; None without sources."""
     shares: dict[str, float] = {}
     for row in rows:
         share = 2.0 if row["pinned"] else row["share"] if row["state"] != "failing" else 0.0

@@ -27,11 +27,11 @@ from onetape.tape.segments import is_tape
 
 __all__ = ["DoubtedPrice", "GatewayTape", "Seen"]
 
-LOOK_BACK: Final = 100 * SECOND  # older data is useless; complete books are written more often
+LOOK_BACK: Final = 100 * SECOND  # older data are ignored; complete books are written more often
 BOOK_LEVELS: Final = 25
-FILLS_MAX: Final = 10_000  # that a gateway's table may not include yet
+FILLS_MAX: Final = 10_000  # recent fills to remember, as a gateway's table may not include them yet
 UNCERTAIN: Final = SECOND  # twice the interval of a gateway's valuations
-MOVED_MAX: Final = 1000  # transfers, commands and corrections within a move of margin
+MOVED_MAX: Final = 1000  # movements of money to remember, for one move of margin
 _TYPES: Final = ("instrument", "quote", "mark", "trade", "funding", "book", "fill", "health", "entry")
 _MOVED: Final = (Cause.TRANSFER, Cause.COMMAND, Cause.CORRECTION)
 _QUOTE: Final = fields("quote", "ts_event", "bid", "ask", "bid_size", "ask_size")
@@ -43,17 +43,17 @@ Levels = tuple[list[tuple[int, int]], list[tuple[int, int]]]
 
 
 class DoubtedPrice:
-    """Confirms the price of one symbol, and remembers its last doubt: figures based on a doubtful price are shown
-    for a while longer. ns UTC."""
+    """Confirms the price of one symbol, and remembers when it was last unconfirmed: it counts as uncertain a while
+    longer. Times in ns UTC."""
 
     def __init__(self) -> None:
         self._confirmed = ConfirmedPrice()
         self._taken: dict[PriceKind, int] = {}  # time of the newest message of a kind
         self._doubted_at = 0
-        self._is_valued = False  # a price was confirmed once, as a reference
+        self._is_valued = False  # a first price was confirmed
 
     def take(self, kind: PriceKind, price: int, at: int) -> None:
-        if price > 0 and not 0 <= self._taken.get(kind, 0) - at <= SILENT:  # taken in before, or the clock was set back
+        if price > 0 and not 0 <= self._taken.get(kind, 0) - at <= SILENT:  # already taken, or the clock was set back
             self._taken[kind] = at
             self._confirmed.take(kind, price, at)
             self._look(at)
@@ -63,7 +63,7 @@ class DoubtedPrice:
         return self._confirmed.of(kind, now)
 
     def is_uncertain(self, now: int) -> bool:
-        """Tells whether its newest price is not confirmed, or was not until recently."""
+        """Returns True while the newest price is unconfirmed, and for UNCERTAIN ns after."""
         self._look(now)
         return now - self._doubted_at < UNCERTAIN
 
@@ -77,7 +77,7 @@ class DoubtedPrice:
 @dataclass(slots=True)
 class Seen:
     """The newest data of one symbol, prices in its units; at: ns UTC of the newest quote or book, mark_at: of the
-    mark; delay: latency of a quote, ns. rate: 1e-12, of the last payment; interval: ns."""
+    mark; delay: latency of a quote, ns; rate: of the last funding payment, 1e-12; interval: between payments, ns."""
 
     bid: int = 0
     ask: int = 0
@@ -116,7 +116,7 @@ class GatewayTape:
         self.fills: deque[tuple[int, str, PositionSide, int]] = deque(maxlen=FILLS_MAX)
         self.booked: deque[Booked] = deque(maxlen=MOVED_MAX)
         self.errors = 0
-        self.version = 0  # of `instruments`
+        self.version = 0  # raised when `instruments` change
 
     def take(self, now: int) -> None:
         """Reads new frames. now: ns UTC."""
@@ -131,7 +131,7 @@ class GatewayTape:
             self._taken = now
             for frame in self._reader.frames(_TYPES):
                 self._take(frame)
-        except OnetapeError:  # being created, or damaged, which its gateway reports
+        except OnetapeError:  # the tape is just being created, or damaged: its gateway reports that
             self.close()
 
     def close(self) -> None:
@@ -198,7 +198,7 @@ class GatewayTape:
                 return
             case EventType.BOOK.id:
                 seen.book.apply_payload(frame.payload, frame.flags)
-                if not seen.book.synced:  # reports a lost book, and no price
+                if not seen.book.synced:  # the book is out of sync: no price
                     return
                 bids, asks = seen.book.bids(1), seen.book.asks(1)
                 if bids and asks:

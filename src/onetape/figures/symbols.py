@@ -17,13 +17,13 @@ from onetape.web.control_models import AccountInstrument, NeutralSymbol
 
 __all__ = ["USD", "NeutralSymbols"]
 
-# Quotes for `-USD`, by preference if an account has several. Linear ones come first.
+# Quote currencies of `-USD`, the preferred one first. Linear contracts come before inverse ones.
 USD: Final = ("USDT", "USDC", "USD")
 
 
 class NeutralSymbols:
-    """Finds each account's instrument of a neutral symbol. configured: [symbols]. instruments: by account, of its
-    gateway, by symbol."""
+    """Finds each account's instrument of a neutral symbol. configured: [symbols]; instruments: account -> symbol ->
+    instrument of its gateway."""
 
     def __init__(
         self, configured: Mapping[str, Collection[str]], instruments: Mapping[str, Mapping[str, Instrument]]
@@ -44,8 +44,8 @@ class NeutralSymbols:
         return found
 
     def on(self, name: str, accounts: Collection[str]) -> dict[str, Instrument]:
-        """Returns those of these accounts. Raises InvalidAccount for an unknown one, UnknownSymbol for one that does
-        not trade it."""
+        """Returns account -> instrument for these accounts. Raises InvalidAccount for an unknown account,
+        UnknownSymbol if one of them does not trade the symbol."""
         for account in accounts:
             self.check(account)
         found = self.of(name)
@@ -64,7 +64,7 @@ class NeutralSymbols:
             raise InvalidAccount(f"no account `{account[:80]}`", todo=todo)
 
     def names(self) -> list[str]:
-        """Returns those of [symbols], then those that at least two accounts have by default."""
+        """Returns the names in [symbols], then the default names that at least two accounts have."""
         counts: dict[str, int] = {}
         for own in self._instruments.values():
             for base in {each.base for each in own.values() if each.perpetual and _rank(each, "USD") is not None}:
@@ -72,7 +72,7 @@ class NeutralSymbols:
         return list(dict.fromkeys([*self._configured, *sorted(name for name, n in counts.items() if n > 1)]))
 
     def traded(self) -> list[str]:
-        """Returns those of `names` that an account has now."""
+        """Returns the names that an account trades now."""
         return [name for name in self.names() if any(self._all(name).values())]
 
     def _all(self, name: str) -> dict[str, Instrument | None]:
@@ -103,7 +103,7 @@ class NeutralSymbols:
 
 
 def _rank(instrument: Instrument, quote: str) -> tuple[bool, int] | None:
-    """Ranks an instrument for a name with several matches, the least is meant; None: no match."""
+    """Returns the rank of an instrument for a name (the lowest rank wins), or None when it does not match."""
     quotes = USD if quote == "USD" else (quote,)
     if instrument.quote not in quotes:
         return None

@@ -22,13 +22,13 @@ _SIZE: Final = fields("trade", "size")
 
 
 class TradedVolume:
-    """Counts the volume of one symbol since a given time (ns UTC) on a growing tape. It has no stored state: after a
-    restart it counts the same."""
+    """Counts the volume of one symbol since a given time (ns UTC) on a growing tape. It stores no state: after a
+    restart it counts the tape again."""
 
     def __init__(self, path: Path, symbol: str, since: int) -> None:
         self._path, self._symbol, self._since = path, symbol, since
         self._reader: JournalReader | None = None
-        self._instruments: dict[int, Instrument] = {}  # of the symbol, by stream
+        self._instruments: dict[int, Instrument] = {}  # stream -> instrument of the symbol
         self._qty: Decimal | None = None
 
     def take(self) -> Decimal | None:
@@ -41,7 +41,7 @@ class TradedVolume:
             assert self._reader is not None
             for frame in self._reader.frames(_TYPES):
                 self._take(frame)
-        except OnetapeError:  # being created, or damaged, which its writer reports
+        except OnetapeError:  # the tape is just being created, or damaged: its writer reports that
             self.close()
         return self._qty
 

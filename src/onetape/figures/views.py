@@ -1,5 +1,5 @@
 """Reads all accounts at one time: positions and money from gateways' state tables, prices from their tapes or the
-hub's table. Each figure has its age; one beyond its maximum age, or without confirmation, is marked.
+hub's table. Each figure has its age; figures that are too old or unconfirmed are marked.
 
 A gateway writes its table several times a second, its tape at once: fills that the table does not include yet are
 added.
@@ -43,9 +43,9 @@ __all__ = ["AccountFigures", "Views", "main_coin"]
 
 _ZERO: Final = Decimal(0)
 _NEVER: Final = 2**62  # age of unconfirmed figures
-MARKS: Final = 5  # times the maximum age of a price: venues send marks less often
-TRADED_MAX: Final = 20 * MINUTE  # since when volumes are kept: legs are worked for ten minutes at most
-CHECKS: Final = 1.5  # times the interval of reconciliations: maximum age of the venue's report
+MARKS: Final = 5  # marks may be so many times older than prices: venues send them less often
+TRADED_MAX: Final = 20 * MINUTE  # how far back volumes are kept: legs are worked for ten minutes at most
+CHECKS: Final = 1.5  # maximum age of the venue's report, in intervals of reconciliation
 
 Key = tuple[str, PositionSide]
 
@@ -54,7 +54,7 @@ Key = tuple[str, PositionSide]
 class AccountFigures:
     """One account's figures. sides, qty: in its instruments' own units, signed, by position side and in total; at:
     ns UTC, when its gateway last confirmed them; confirmed_at: when the venue last reported its balances, 0: never;
-    why: the account is not reliable, "": it is."""
+    why: reason why the account is not reliable, "": it is reliable."""
 
     at: int = 0
     confirmed_at: int = 0
@@ -64,8 +64,8 @@ class AccountFigures:
     qty: dict[str, Decimal] = field(default_factory=dict)
     margins: dict[str, Margin] = field(default_factory=dict)
     funding: dict[str, tuple[int, int]] = field(default_factory=dict)
-    balances: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)  # total, and its free part
-    as_of: dict[str, int] = field(default_factory=dict)  # of balances: their gateway's frame
+    balances: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)  # currency -> (total, available)
+    as_of: dict[str, int] = field(default_factory=dict)  # currency -> frame of the gateway that set the balance
     worth: dict[str, tuple[Decimal, tuple[str, ...]]] = field(default_factory=dict)  # by currency: `Views._spot_worth`
 
 
@@ -135,7 +135,8 @@ class Views:
         return self._symbols[1]
 
     def legs(self, symbol: str, accounts: Sequence[str]) -> list[LegView]:
-        """Returns one leg per account. Raises InvalidAccount, and UnknownSymbol if one of them does not trade it."""
+        """Returns one leg per account. Raises InvalidAccount, and UnknownSymbol if an account does not trade the
+        symbol."""
         return [self._leg(account, each) for account, each in self.symbols().on(symbol, accounts).items()]
 
     def held(self, account: str) -> list[LegView]:
@@ -148,14 +149,13 @@ class Views:
         return [leg for leg in (self._leg(account, each) for each in own) if leg.position]
 
     def booked(self, account: str) -> Sequence[Booked]:
-        """Returns recent movements of money without a trade: of the account's whole tape, so that everything
-        included in figures is there."""
+        """Returns recent movements of money without a trade, from the account's whole tape: complete for the
+        figures."""
         self.tapes[account].take(self.now)
         return self.tapes[account].booked
 
     def any_leg(self, account: str) -> LegView | None:
-        """Returns a leg with money; of several settle currencies that with the most equity. None: there is
-        none."""
+        """Returns a leg of the settle currency with the most equity, or None without a leg."""
         found: dict[str, LegView] = {}
         for instrument in self.tapes[account].instruments.values():
             if instrument.settle not in found:
@@ -173,7 +173,7 @@ class Views:
         if (found := self._figures.get(account)) is None:
             try:
                 found = self._read(account)
-            except OnetapeError:  # it just ended or began
+            except OnetapeError:  # the gateway has just ended or begun
                 self._tables.pop(account, None)
                 found = AccountFigures()
             self._figures[account] = found
@@ -213,9 +213,7 @@ class Views:
         bound = self._bounds[account]
         if not found.why and found.confirmed_at and self.now - found.confirmed_at > bound:
             age = self.now - found.confirmed_at
-            found.why = (
-                f"its venue has confirmed its balances {age / SECOND:.1f} s ago, the bound is {bound // SECOND} s"
-            )
+            found.why = f"its venue confirmed its balances {age / SECOND:.1f} s ago, allowed are {bound // SECOND} s"
         return found
 
     def _unfit(self, table: AccountReader, age: int) -> str:
@@ -224,7 +222,7 @@ class Views:
         if lost := table.stream_lost:
             return f"its account's stream is {lost}"
         if age >= _NEVER:
-            return "its gateway does not stand by its books"
+            return "its gateway reports its own accounting as unreliable"
         return f"its gateway has been silent for {age / SECOND:.1f} s" if age > STALE_NS else ""
 
     # --- a leg ----------------------------------------------------------------------------------------
@@ -297,7 +295,7 @@ class Views:
             if not total:
                 continue
             asset, amount = coin, total
-            for _ in markets:  # at most this many steps; more would be a cycle
+            for _ in markets:  # at most so many conversions; more would be a cycle
                 if asset == currency or (market := markets.get(asset)) is None:
                     break
                 asset, amount = market.quote, amount * self._mark(market, self.seen(account, market))
@@ -308,8 +306,7 @@ class Views:
         return found.worth[currency]
 
     def _mark(self, instrument: Instrument, seen: Seen) -> Decimal:
-        """Returns the venue's mark while it is fresh, else the mid price, 0: neither. An unconfirmed price changes
-        nothing."""
+        """Returns the venue's mark while it is fresh, else the mid price, else 0. Unconfirmed prices are not used."""
         middle = seen.price.of(PriceKind.QUOTE, self.now) if seen.price.is_uncertain(self.now) else 0
         if seen.mark and self.now - seen.mark_at <= MARKS * self.market_age:
             return instrument.price(seen.price.of(PriceKind.MARK, self.now) or middle or seen.mark)
@@ -319,31 +316,30 @@ class Views:
         return instrument.price(2 * middle or bids[0][0] + asks[0][0]) / 2
 
     def _funding(self, account: str, instrument: Instrument, seen: Seen) -> tuple[int | None, int]:
-        """Returns the next payment's rate, 1e-12, and its time, ns UTC, 0: unknown. If the gateway has no report of
-        it, the last one's."""
+        """Returns the next payment's rate, 1e-12, and its time, ns UTC, 0: unknown. Without a report of the gateway:
+        the rate of the last payment."""
         rate, at = seen.rate, 0
         if (found := self.figures(account).funding.get(instrument.symbol)) is not None:
             rate, at = found
         every = seen.interval or instrument.funding_interval
-        if rate is not None and at <= self.now and every:  # whole intervals since midnight, as venues pay
+        if rate is not None and at <= self.now and every:  # venues pay at whole intervals since midnight
             at = (self.now // every + 1) * every
         return rate, at
 
     def _missing(self, equity: Decimal | None, seen: Seen, mark: Decimal) -> str:
         if equity is None:
-            return "its equity is not known"
+            return "its equity is unknown"
         if not seen.at or not mark:
-            return "no price of it is known"
+            return "its price is unknown"
         if seen.price.is_uncertain(self.now):
-            return "its price is in doubt: quotes, trades and marks tell otherwise than before, and not the same"
+            return "its price is uncertain: quotes, trades and marks have changed and do not agree"
         age = self.now - seen.at
         return f"its market has been silent for {age / SECOND:.1f} s" if age > self.market_age else ""
 
     def _in_use(
         self, account: str, found: AccountFigures, currency: str, config: AccountConfig
     ) -> tuple[Decimal, Decimal]:
-        """Returns the notional of all positions that settle in a currency, and their margin: in hedge mode that of
-        each side."""
+        """Returns (notional, margin) of all positions that settle in a currency; in hedge mode both sides count."""
         gross = initial = _ZERO
         for (symbol, _), qty in found.sides.items():
             instrument = self.tapes[account].instruments.get(symbol)
@@ -357,8 +353,8 @@ class Views:
         return gross, initial
 
     def price_of(self, coin: str, currency: str) -> Decimal:
-        """Returns a coin's price in a currency by the mark of any account's market, 0: no account trades it. Dollars
-        and dollar tokens count one for one."""
+        """Returns a coin's price in a currency by the mark of any account's market, 0 if no account trades it.
+        Dollars and dollar tokens count one for one."""
         alike = USD if currency in USD else (currency,)
         if coin in alike:
             return Decimal(1)
@@ -372,7 +368,7 @@ class Views:
 
     def traded(self, account: str, symbol: str, since: int) -> Decimal | None:
         """Returns the volume of a symbol's market since a given time (ns UTC), in the instrument's own units; None:
-        no trade of it has come."""
+        no trade was received."""
         for key in [each for each in self._volumes if self.now - each[2] > TRADED_MAX]:
             self._volumes.pop(key).close()
         if (found := self._volumes.get((account, symbol, since))) is None:
@@ -381,7 +377,7 @@ class Views:
         return found.take()
 
     def has_own_market(self, account: str) -> bool:
-        """Tells whether its gateway follows a part of the venue's market itself."""
+        """Returns True when the account's gateway follows some symbols of the venue itself."""
         self.symbols()
         return not self._of_hub[account].issuperset(self.tapes[account].instruments) or not self._of_hub[account]
 
@@ -392,7 +388,7 @@ class Views:
         return frozenset(brought_by_hub(self.config, self.config.accounts[account].venue, symbols))
 
     def is_of_hub(self, account: str, symbol: str) -> bool:
-        """Tells whether the hub brings a symbol's prices."""
+        """Returns True when a symbol's prices come from the hub."""
         self.symbols()
         return symbol in self._of_hub.get(account, ())
 
@@ -404,13 +400,13 @@ class Views:
             if self._hub is None:
                 self._hub = MarketReader(self.home)
             return _of_hub(self._hub, instrument, self._hub_prices.setdefault(instrument.symbol, DoubtedPrice()))
-        except OnetapeError:  # it is away
+        except OnetapeError:  # the hub's table is not readable
             self._hub = None
             return Seen()
 
 
 def _beside(config: Config) -> dict[str, list[str]]:
-    """Returns for each account the others at the same exchange: a simulated one is its venue's own."""
+    """Returns account -> other accounts at the same exchange. A simulated exchange belongs to one venue section."""
 
     def place(account: str) -> tuple[str, ...]:
         venue = config.venues[config.accounts[account].venue]
@@ -423,7 +419,7 @@ def _beside(config: Config) -> dict[str, list[str]]:
 
 
 def _resting(account: str, view: AccountState) -> dict[str, list[Resting]]:
-    """Returns by symbol the orders of an account that rest, or may rest, in its venue's book."""
+    """Returns symbol -> orders of an account that rest, or may rest, in the venue's book."""
     found: dict[str, list[Resting]] = {}
     for row in view.working.values():
         spec, instrument = row.spec, view.instruments[row.spec.symbol]
@@ -437,7 +433,7 @@ def _resting(account: str, view: AccountState) -> dict[str, list[Resting]]:
 
 
 def main_coin(held: Sequence[LegView]) -> tuple[LegView, Decimal] | None:
-    """Returns the largest leg of the coin with the largest position, and the coin's net position; None: there is no
+    """Returns (largest leg of the coin with the largest position, the coin's net position), or None without a
     position."""
     first = max(held, key=lambda each: abs(each.position) * each.mark, default=None)
     if first is None:
@@ -447,7 +443,8 @@ def main_coin(held: Sequence[LegView]) -> tuple[LegView, Decimal] | None:
 
 
 def _of_hub(hub: MarketReader, instrument: Instrument, price: DoubtedPrice) -> Seen:
-    """Returns the hub table's data of a symbol; empty if its units differ. price: of the symbol, is updated."""
+    """Returns the data of a symbol in the hub's table; empty if its units differ. price: the symbol's confirmed
+    price, is updated."""
     seen, symbol = Seen(price=price), instrument.symbol
     groups: Mapping[str, Group | None] = {
         each.name: hub.state.get(each.name, symbol) for each in (QUOTE, MARK, TRADE, FUNDING, BOOK)
@@ -494,6 +491,6 @@ def _leverage(instrument: Instrument, config: AccountConfig) -> Decimal:
 
 
 def _entry(found: AccountFigures, symbol: str) -> Decimal:
-    """Returns the entry price of a position, 0: there is none, or one on each side."""
+    """Returns the entry price of a position; 0 without a position, or with one on each side."""
     entries = [each.entry for (name, _), each in found.positions.items() if name == symbol and each.qty]
     return money(entries[0]) if len(entries) == 1 else _ZERO

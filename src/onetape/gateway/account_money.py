@@ -136,9 +136,9 @@ class AccountMoney:
     def adopt(
         self, positions: Positions, entries: Mapping[tuple[str, PositionSide], Decimal], *, is_other: bool
     ) -> bool:
-        """Books positions from before the ledger as the pool's, at the venue's entry price, by which it pays when they
-        are closed, else at a recent price. False: a price is missing; nothing was booked, call again. is_other: as in
-        `begin`."""
+        """Books positions from before the ledger as the pool's, at the venue's entry price, which the venue uses for
+        their profit, else at a recent price. Returns False if a price is missing: then nothing is booked, and the
+        caller tries again. is_other: as in `begin`."""
         if self._has_begun or (self._kept.opened and not is_other):
             return True
         found: list[tuple[str, PositionSide, int, int]] = []
@@ -151,7 +151,7 @@ class AccountMoney:
             price = self._price_before(instrument, entries.get((symbol, side)))
             if not price:
                 if symbol != self.lacks_price:
-                    self._say(HealthOut("ledger", symbol, "no price of a position: waits for a quote", "warning"))
+                    self._say(HealthOut("ledger", symbol, "a position has no price: waits for a quote", "warning"))
                     self.lacks_price = symbol
                 return False
             found.append((symbol, side, left, price))
@@ -172,7 +172,7 @@ class AccountMoney:
                 continue
             price = self._price_before(instrument, entries.get((symbol, side)))
             if not price:
-                words = "no price of a position that was there before it was followed: its profit is not counted"
+                words = "a position from before this symbol was followed has no price: its profit is not counted"
                 self._say(HealthOut("ledger", symbol, words, "warning"))
                 continue
             self._adopt(symbol, side, qty, price)
@@ -187,8 +187,8 @@ class AccountMoney:
         self._say(AccountOut(symbol, side, qty, 0, LEDGER, price=price))
 
     def begin(self, balances: Balances, *, is_other: bool) -> None:
-        """Begins with the venue's first balances, after the outputs of `adopt` are on the tape. is_other: it is another
-        exchange than the journal's."""
+        """Begins with the venue's first balances, after the outputs of `adopt` are on the tape. is_other: the journal
+        is of another exchange."""
         if self._has_begun:
             return
         self._has_begun = True
@@ -209,7 +209,7 @@ class AccountMoney:
     # --- events -----------------------------------------------------------------------------------
 
     def book(self, entry: Entry) -> Entry | None:
-        """Books an entry, first on the tape, then in the ledger. None: it was booked before."""
+        """Books an entry, first on the tape, then in the ledger. Returns None if it was booked before."""
         booked = self._books.book(entry)
         if booked is not None:
             self._note(booked)
@@ -304,7 +304,7 @@ class AccountMoney:
         self.changed.update(self.reserves.update(order, self._slot_of(order.robot)))
 
     def own(self, slot: int, symbol: str, side: PositionSide) -> int:
-        """Returns a sub-account's position, signed."""
+        """Returns a sub-account's position in units, signed."""
         return self.booking.own(slot, symbol, side)
 
     def heard(self, reports: Iterable[VenueReport], now: int) -> None:
@@ -499,8 +499,8 @@ class AccountMoney:
         }
 
     def alive(self, lost: str) -> None:
-        """Writes the table's heartbeat; to be called at least each half second. lost: the state of the stream, "":
-        live."""
+        """Writes the table's heartbeat; to be called at least each half second. lost: why the account's
+        stream is not live, "": it is."""
         now = self._wall()
         self._table.stream(lost)
         if self.is_ready:

@@ -1,7 +1,8 @@
 """Writes positions of each slot and margin of each currency to the account's table.
 
-A fill's positions are written with its balances, after the wire and before robots read it. The gateway's tick writes
-the rest: margin, and twice a second what prices change. Prices are the middle of the last quotes.
+Positions changed by a fill are written with its balances, after calls are sent and before robots read the fill. The
+gateway's tick writes the rest: margin, and twice a second the values that depend on prices. Prices are mids of the last
+quotes.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class AccountTableWriter:
                 self._margin[currency] = margin
 
     def _has_changed(self, key: PositionKey, held: Holding) -> bool:
-        """Tells whether a position's size or cost differs from the last written one, and keeps them."""
+        """Returns whether a position's size or cost differs from the last written one, and stores both."""
         before = self._sizes.get(key)
         if before is not None and before[:2] == (held.qty, held.cost):
             return False
@@ -146,8 +147,8 @@ class AccountTableWriter:
 
 
 def _shown(booking: Booking, symbol: str, side: PositionSide) -> list[tuple[PositionKey, Holding]]:
-    """Returns the positions of slots, and as slot 0 the account's: the venue's, or on spot, where it has none, their
-    sum."""
+    """Returns the positions of slots, and as slot 0 the account's position: the venue's own, or on spot, where there is
+    none, the sum of the slots."""
     account = booking.account.get((symbol, side))
     if account is None:
         return []

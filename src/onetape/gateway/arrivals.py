@@ -30,7 +30,7 @@ Ask = Callable[[Call], Coroutine[Any, Any, Answer]]
 class Arrivals:
     """Looks for deposits that another gateway announces.
 
-    wallet: that deposits come to; None: unknown.
+    wallet: the wallet that receives deposits; None: unknown.
     ask: sends a call to the venue; None: there is no connection for it.
     """
 
@@ -74,7 +74,7 @@ class Arrivals:
             amount = self._booked.get(one.name, one.amount)
             return {"arrived": True, "amount": money_text(amount)}
         if self._ask is None or self._wallet != one.wallet:
-            raise NotAvailable(f"deposits to {one.wallet or 'the trading wallet'} are not known")
+            raise NotAvailable(f"deposits to {one.wallet or 'the trading wallet'} cannot be read")
         if self._money.is_ready and one.name not in self._looking:
             self._looking.add(one.name)
             self._spawn(self._look(one))

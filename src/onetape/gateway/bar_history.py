@@ -90,9 +90,9 @@ class HistoryDesk:
         if len(wanted) > HISTORY_MAX:
             return {"error": f"history of more than {HISTORY_MAX} subscriptions at a time"}
         if any(not 0 < each.period <= PERIOD_MAX or each.bars < 0 for each in wanted):
-            return {"error": "bars of a period that is none"}
+            return {"error": "the period or the number of bars is out of range"}
         if not 0 <= now <= TIME_MAX // 2:
-            return {"error": "a time that is none"}
+            return {"error": "the time is out of range"}
         after = self._writer.published
         for each in wanted:
             self._spawn(self._answer(robot, each, now))
@@ -106,7 +106,7 @@ class HistoryDesk:
                 past = await self._query(wanted, now)
             frames, why = _frames(past, wanted.period), past.lacks
         except TimeoutError:
-            why = f"the venue has not told it within {HISTORY_WITHIN_S:g} s"
+            why = f"the venue did not answer within {HISTORY_WITHIN_S:g} s"
         except _UNTOLD as error:
             past, why = NOTHING, f"{type(error).__name__}: {error}"[:200]
         if self.is_paused:
@@ -130,7 +130,7 @@ class HistoryDesk:
     async def _query(self, wanted: Wanted, now: int) -> Past:
         past = self._line.venue.past
         if past is None or wanted.symbol not in self._numbers:
-            raise VenueUnavailable("bars from before are not asked of this venue")
+            raise VenueUnavailable("this gateway cannot request past bars from its venue")
         _, instrument = self._numbers[wanted.symbol]
 
         def kept(period: int) -> list[PastBar]:

@@ -48,13 +48,14 @@ from onetape.projections.robot_life import RobotLife
 
 __all__ = ["OrdersByHand"]
 
-# A guardian's ids are those of one incarnation, which waits for seconds: its keys must not fill the table.
+# A guardian's command ids are unique to one incarnation, which waits only seconds for an answer: older request keys
+# would fill the table for nothing.
 GUARDIAN_KEY_EXPIRES: Final = 10 * MINUTE
 SHARE_KEY_EXPIRES: Final = DAY
 STOPS_FIELDS: Final = ("symbol", "side", "position_side", "trigger_by", "stops")
 LEVERAGE_MAX: Final = 1000  # beyond any venue's limit, which it checks itself
 STOPS_MAX: Final = 50  # per command
-TOO_LATE: Final = "its until_ns had passed, it was not placed"
+TOO_LATE: Final = "not placed: its until_ns had passed"
 PLACE_FIELDS: Final = (
     "symbol",
     "side",
@@ -143,7 +144,7 @@ class OrdersByHand:
         is_dry = _flag(fields, "dry_run")
         until = fields.get("until_ns")
         if until is not None and (until := whole_number(until)) is None:
-            raise UsageError("until_ns is a time, ns UTC: later it is not placed")
+            raise UsageError("until_ns is a time in ns UTC, after which nothing is placed")
 
         def do() -> Any:
             found = [self._placed(spec.once, MAIN) for spec in specs]
@@ -205,7 +206,7 @@ class OrdersByHand:
         is_dry = _flag(fields, "dry_run")
         has_qty = fields.get("qty") is not None
         if has_qty and named is None:
-            raise UsageError("a qty is of one sub-account: name it, subaccount=main or another")
+            raise UsageError("qty needs one sub-account: write subaccount=main or another")
         most = _units(fields["qty"], instrument.size_decimals, what="qty") if has_qty else None
 
         def parts() -> list[Part]:
@@ -218,7 +219,7 @@ class OrdersByHand:
         for part in parts() if not command.is_repeated else ():
             if not part.life.is_operator and self._runs(part.life.number) and command.actor != GUARDIAN:
                 raise NotOwner(
-                    f"robot {part.life.name} holds it, and runs or is starting",
+                    f"robot {part.life.name} holds this position, and is running or starting",
                     location=instrument.symbol,
                     todo="end the robot first, or flatten",
                 )
@@ -356,8 +357,8 @@ class OrdersByHand:
         return [self._admission.place(life, self._tape.state.take_by_hand(now), spec, now)]
 
     def _held_by(self, instrument: Instrument, of: PositionSide, side: Side) -> dict[int, int]:
-        """Returns what an order of that side may reduce of each part of a position, by robot number; 0: the operator,
-        if there is no part."""
+        """Returns the quantity of each part that an order of that side may reduce, in units by robot number; {0: 0},
+        for the operator, if there is no part."""
         held: dict[int, int] = {}
         for part in self._parts.of(instrument.symbol, of):
             if part.qty * side.sign < 0:
@@ -426,7 +427,7 @@ class OrdersByHand:
             return {"state": "reducing", "orders": []}
         (made,) = self._place_one(life, msgspec.structs.replace(taking, size_int=qty))
         self._finish()
-        state = "taken" if made.state is not OrderState.DENIED else f"been denied what takes: {made.reason}"
+        state = "taken" if made.state is not OrderState.DENIED else f"been reduced, its share denied: {made.reason}"
         return {"state": state, "orders": self._shown([made])}
 
     # --- closing ----------------------------------------------------------------------------------
@@ -628,9 +629,9 @@ class OrdersByHand:
             of_venue = (o for o in manager.orders.values() if name in (o.venue_id, *o.former_venue_ids))
             order = next(of_venue, None) or next((o for o in manager.open.values() if str(o.order_id) == name), None)
         if order is None:
-            raise OrderUnknown(f"no order is called {name[:60]!r}", todo="onetape orders shows what works")
+            raise OrderUnknown(f"no order is called {name[:60]!r}", todo="onetape orders lists the working ones")
         if order.is_foreign:
-            raise NotOwner(f"order {name} was made by other hands")
+            raise NotOwner(f"order {name} was not placed through this gateway")
         return order
 
     def _spec(self, fields: Mapping[str, Any]) -> OrderSpec:

@@ -75,7 +75,7 @@ def recover(journal: Path, file: Path, orders: AccountOrders, kept: KeptMoney, *
     found, refused = newest(journal, file, Checkpoint, made_by=made_by, until=until, is_ours=lambda _head: True)
     if found is None and not is_whole:
         raise TornTape(
-            f"its beginning has been pruned, and its checkpoint {refused or 'is missing'}",
+            f"the journal's beginning has been pruned, and its checkpoint {refused or 'is missing'}",
             location=str(journal),
             todo=f"bring {file.name} or the pruned segments back",
         )

@@ -219,7 +219,7 @@ class Commands:
             traded = names.get(halt.scope, [halt.subject])
             if halt.subject not in traded:
                 others = ", ".join(traded)[:400]
-                raise UsageError(f"no {halt.scope} {halt.subject[:80]!r} is traded here, but {others}")
+                raise UsageError(f"this gateway has no {halt.scope} {halt.subject[:80]!r} (it has {others})")
 
         def do() -> dict[str, Any]:
             return stops.begin(halt, before, self._now())
@@ -238,13 +238,13 @@ class Commands:
         fields = command.fields
         symbol, since = str(fields.get("symbol") or ""), whole_number(fields.get("since", 0))
         if not symbol or since is None:
-            raise UsageError("unprotected takes a symbol, and since when, ns; 0: it is protected")
+            raise UsageError("unprotected needs symbol=NAME and since=TIME in ns; 0: the position is protected")
         return lambda: self._trading().stops.protect(symbol, since)
 
     def _lease(self, command: Command) -> Do:
         until, epoch = whole_number(command.fields.get("until_ns")), whole_number(command.fields.get("epoch", 0))
         if until is None or epoch is None:
-            raise UsageError("a lease has until_ns, ns UTC, and the epoch of who holds it")
+            raise UsageError("a lease needs until_ns (ns UTC), and epoch, the number of its guardian's incarnation")
 
         def do() -> dict[str, Any]:
             core = self._trading()
@@ -259,7 +259,7 @@ class Commands:
         fields = dict(command.fields)
         name = fields.pop("cmd", None)
         if name not in MONEY:
-            raise UsageError(f"no cmd {str(name)[:40]!r}, but {', '.join(MONEY)}")
+            raise UsageError(f"no cmd {str(name)[:40]!r}; there are: {', '.join(MONEY)}")
         if name == "transfer":
             return self._transferred(command, fields)
         if unknown := sorted(set(fields) - set(_FIELDS)):
@@ -305,7 +305,7 @@ class Commands:
     def _arrival(self, command: Command) -> Do:
         desk = self.transfers
         if desk is None:
-            raise NotAvailable("this gateway knows of no deposits")
+            raise NotAvailable("this gateway cannot read deposits")
         return lambda: desk.arrival(command.fields)
 
     def _transfers(self, command: Command) -> Do:
@@ -314,7 +314,7 @@ class Commands:
 
 
 def _no_wallets() -> dict[str, Any]:
-    raise NotAvailable("this gateway knows of no wallets")
+    raise NotAvailable("this gateway cannot read wallets")
 
 
 def _moves(prepare: Callable[[Command], Do], fields: Collection[str]) -> Handler:

@@ -485,9 +485,9 @@ class GatewayCore:
         if not self.gate.ready or self.reconciler.is_running:
             return "the account's reconciliation"
         if unknown:
-            return f"the venue's word on {unknown} unknown orders"
+            return f"the venue's answer about {unknown} unknown orders"
         if orders and self.options.orphans == "cancel":
-            return f"the end of {len(orders)} orders of its last life, which are being canceled"
+            return f"the end of {len(orders)} orders of its previous incarnation, which are being canceled"
         return ""
 
     def stop_slots(self, slots: tuple[int, ...]) -> None:
@@ -497,7 +497,7 @@ class GatewayCore:
     # --- events: the operator, the disk -----------------------------------------------------------
 
     def cancel_all(self, found: Found | None = None) -> int:
-        """Cancels robots' working orders. found: only those of it."""
+        """Cancels all robots' working orders. found: only those that the command had found before a restart."""
         return self.manager.cancel_all(self.now, among=None if found is None else found.orders)
 
     def reconcile(self, within: int = 0) -> None:
@@ -607,8 +607,8 @@ class GatewayCore:
             self._shell.send(sent)
 
     def _protects(self, call: Call) -> bool:
-        """Tells whether a request is about an order that only reduces a position, whatever else works: a stop,
-        a close."""
+        """Returns whether a request is about an order that reduces a position whichever other orders fill: a stop, a
+        close."""
         if call.subject is None or call.purpose not in ORDER_PURPOSES:
             return False
         order = self.manager.orders.get(call.subject.client_id)
@@ -642,8 +642,8 @@ class GatewayCore:
 
 
 class DeadMan:
-    """The dead-man switch: the venue cancels working orders unless it is called in time. after: of silence, ns; 0:
-    none.
+    """The dead-man switch: the venue cancels working orders unless it is called in time. after: silence after which it
+    cancels, ns; 0: no switch.
 
     If triggers rest among the other orders, the switch would cancel stops, so it is off while a stop rests there. If
     they wait in a separate service, it is assumed to leave them; if it does not, the guardian places them again.

@@ -224,7 +224,7 @@ class Gateway:
         self.options = self.core.options = msgspec.structs.replace(self.options, symbols=symbols, is_new=is_new)
         self.core.reset()
         for each in self._others:
-            words = "is followed from now on: the account trades in it, and nobody named it"
+            words = "is followed from now on: the account trades it, though the configuration does not name it"
             self.core.say(HealthOut("other symbol", each.symbol, words, "warning"))
         self._others_found.clear()
         self.reconciled.clear()

@@ -19,7 +19,7 @@ __all__ = ["GatewayMarket"]
 
 class GatewayMarket:
     """The market of a gateway, from the hub or its own feeds. own: makes a feed of some instruments, by their numbers
-    on its journal. symbols_max: per connection of the venue. hub: None: there is none."""
+    on its journal. symbols_max: symbols per connection of the venue. hub: None without a hub."""
 
     def __init__(
         self,

@@ -44,7 +44,7 @@ class Spans:
     """Measures the spans of a request, from its market message to its answer: of all robots, and of each, by the tag in
     its client ids.
 
-    decided_at: while requests of a robot are carried out, when they were accepted; else 0.
+    decided_at: time at which the requests being carried out were accepted; 0 at other times.
     """
 
     def __init__(self) -> None:

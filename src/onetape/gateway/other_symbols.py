@@ -43,7 +43,7 @@ async def find_others(
         found = [i for i in every if i.raw_symbol in names or i.name in names]
         for name in sorted(names - {each for i in found for each in (i.raw_symbol, i.name)}):
             beyond.add(name)
-            words = "the account trades in it, and it cannot be followed: it is not shown, protected or counted"
+            words = "the account trades it, but it cannot be followed: it is not shown, protected or counted"
             say(HealthOut("other symbol", name, words, "critical"))
         if found:
             return found

@@ -93,7 +93,7 @@ class Stops:
         return halt
 
     def found(self, id_: str) -> Halt:
-        """Returns the halt of that id. Raises UsageError if there is none."""
+        """Returns the active halt of that id. Raises UsageError if there is none."""
         halt = self._halts.find(id_)
         if halt is None:
             raise UsageError(f"no halt {id_[:80]!r} holds here", todo="onetape halts lists them")

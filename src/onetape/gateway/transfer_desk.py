@@ -43,9 +43,9 @@ from onetape.venues.adapter import adapter_of
 
 __all__ = ["Heard", "TransferDesk", "Wire", "tell_gateway"]
 
-PAGES_MAX: Final = 100  # of the history since a transfer; the next look reads more
+PAGES_MAX: Final = 100  # pages of the history per look; the next look reads more
 SHOWN: Final = 100
-TELL_WITHIN_S: Final = 4.0  # for an answer of another gateway
+TELL_WITHIN_S: Final = 4.0  # longest wait for another gateway's answer
 
 # The outcomes of a transfer by its answer. `settled` is used for orders only.
 _OUTCOMES: Final = {
@@ -62,8 +62,8 @@ _FORGOTTEN: Final = Destination()
 
 
 class Heard(NamedTuple):
-    """The reply of another gateway about money sent to it. why: why it could not be queried, or its refusal. amount:
-    1e-18, None: all of it."""
+    """The reply of another gateway about money sent to it. why: why it could not be queried, or its refusal. amount: of
+    the arrival, 1e-18; None: all that was sent."""
 
     is_booked: bool = False
     amount: int | None = None
@@ -159,7 +159,7 @@ class TransferDesk:
         if not request.name:
             request = request._replace(name=self._keyed(request, command))
         if request.target.venue != self._commanded.place.venue and actor != OPERATOR:
-            raise PermissionDenied("money leaves its venue by the operator's word only")
+            raise PermissionDenied("only the operator may move money out of a venue")
         if self._core.get(request.name) is None and request.source[:2] == self._commanded.place[:2]:
             self._check_way(request)
         existing = self._core.existing(
@@ -172,8 +172,8 @@ class TransferDesk:
         return lambda: self._do(request)
 
     def _keyed(self, request: TransferRequest, command: str) -> str:
-        """Names a transfer without an id: like the unfinished one between the same places in that currency, else by its
-        command, so that a repeated command makes it once."""
+        """Returns the id of a transfer without one: that of the unfinished transfer between the same places in that
+        currency, else one made from its command, so that a repeated command makes it once."""
         name = f"{UNNAMED}{hashlib.sha256(command.encode()).hexdigest()[:24]}"
         same = self._core.alike(request.source, request.target, request.currency, request.slot)
         return name if same is None or self._core.get(name) is not None else same.name
@@ -192,7 +192,7 @@ class TransferDesk:
             )
         call = self._call(Send(request.name, source, target, request.currency, request.amount))
         if call is None or self.wire is None:
-            raise NotAvailable(f"{self._protocol.name} moves no money for us {way}")
+            raise NotAvailable(f"{self._protocol.name} does not support transfers {way}")
         if not self.money.is_ready:
             raise VenueUnavailable("the account's balances are not known yet", todo="try again")
 
@@ -202,7 +202,7 @@ class TransferDesk:
         leaves = adapter_of(self.options.kind).outside_wallet
         there = self.options.withdraw.get(target.account)
         if leaves is None:
-            raise NotAvailable(f"nothing is withdrawn from {self._protocol.name} by us")
+            raise NotAvailable(f"withdrawals from {self._protocol.name} are not supported")
         if there is None or there.venue != target.venue or request.currency not in there.to:
             raise NotAvailable(
                 f"no address for {request.currency} of {target.venue}.{target.account}",
@@ -254,7 +254,7 @@ class TransferDesk:
         return [shown(one) for one in all_[-SHOWN:]]
 
     def arrival(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns whether a deposit of another gateway from its venue is booked."""
+        """Returns whether a deposit that another gateway announced is booked."""
         return self._arrivals.announced(fields)
 
     def status(self) -> dict[str, Any]:
@@ -358,7 +358,7 @@ class TransferDesk:
         try:
             if not tell.target.wallet or tell.txid:
                 if self._tell is None:
-                    heard = Heard(why="nobody to tell it")
+                    heard = Heard(why="no gateway to notify")
                 else:
                     heard = await self._tell(tell)
         finally:
@@ -368,7 +368,7 @@ class TransferDesk:
             self._carry_out(effects)
         elif heard.why and tell.name not in self._untold:
             self._untold.add(tell.name)
-            words = f"{tell.target} has not been told: {heard.why}"
+            words = f"{tell.target} has not been notified: {heard.why}"
             self.say(HealthOut("transfer", tell.name, words, "warning"))
 
     async def _look(self, query: AskHistory) -> None:

@@ -22,7 +22,7 @@ __all__ = ["WalletDesk"]
 
 FRESH: Final = 5 * SECOND  # age of the venue's answer, if no transfer has moved since the query
 TRANSIT: Final = "transit"
-HIDDEN: Final = "the venue tells this account's key nothing of it: look there, it is in no sum"
+HIDDEN: Final = "this account's key may not read this wallet: see it at the venue; no sum includes it"
 _KEYS: Final = ("wallet", "currency", "total", "available", "error")
 
 

@@ -58,11 +58,11 @@ BACKOFF_MAX: Final = 5 * SECOND
 CLOSE_EVERY: Final = SECOND // 2  # between two closes, or two flattens
 POSITIONS_EVERY: Final = 5 * SECOND
 STOPS_EVERY: Final = 30 * SECOND
-READ_RETRY: Final = 250 * MS  # of a query whose answer is needed
+READ_RETRY: Final = 250 * MS  # pause before a needed query is repeated
 SETTLES: Final = SECOND // 2  # how far a venue's listing may lag behind the account's stream
 REST: Final = 2 * SECOND  # after this time without a change, the stops must match the position exactly
 LOOK_BACK_EVERY: Final = 5 * SECOND  # until the venue has returned its bars
-DIFFERS: Final = 2  # successive listings with another position than the gateway's
+DIFFERS: Final = 2  # successive listings with another position than the gateway's, until the venue is believed
 
 
 class GuardianCore:
@@ -145,7 +145,7 @@ class GuardianCore:
         had_closed = part.shares.left < 1
         part.hold(held.qty, held.cost, entry, opened)
         if had_closed and part.shares.left == 1:  # else the next incarnation would count these levels as closed
-            self._say("local stop", guard, "all levels anew", {"subaccount": name, **part.noted})
+            self._say("local stop", guard, "all levels are active again", {"subaccount": name, **part.noted})
         self._look_at_parts(guard, now)
 
     def forget_parts(self, account: str) -> None:
@@ -315,7 +315,7 @@ class GuardianCore:
         self._cancel_orphans(guard, now)
         for row in guard.stuck(now, after=STUCK_AFTER):
             about = {"order": row.client_id, "size": row.left}
-            state = f"a {'take-profit' if row.is_target else 'stop'} has fired and takes nothing off: it counts no more"
+            state = f"a {'take-profit' if row.is_target else 'stop'} has fired without a fill: it no longer counts"
             ladder, severity = (guard.targets, "warning") if row.is_target else (guard.stops, "critical")
             self._say(ladder.kind, guard, state, about, severity=severity)
         if said := guard.look_at_canceled(now, after=SETTLES):
@@ -412,7 +412,7 @@ class GuardianCore:
                 continue
             if not 0 < low <= high:
                 if not guard.is_blind:
-                    self._say("ladder", guard, "the bars that it looks back on cannot be read", {}, severity="warning")
+                    self._say("ladder", guard, "the bars for its look-back cannot be read", {}, severity="warning")
                 guard.is_blind = True
                 continue
             guard.has_looked_back, rules = True, self.settings.of(symbol)
@@ -463,7 +463,7 @@ class GuardianCore:
                 self._say("ladder", guard, "too small for a stop", {"left": made.left}, severity="warning")
             elif guard.target and ladder.is_target and not ladder.is_passed:
                 ladder.is_passed = True
-                self._say(ladder.kind, guard, "the market is past all of them: none is placed", {}, severity="warning")
+                self._say(ladder.kind, guard, "the market is past all levels: none is placed", {}, severity="warning")
             return
         if makes_room and len(rungs) >= len(guard.working(ladder)):
             return  # it is as short as the venue's order size allows
@@ -505,7 +505,7 @@ class GuardianCore:
         ]
         if waiting:
             if now - placement.began > ANSWER_WITHIN:
-                self._failed(guard, ladder, f"{len(waiting)} are not in the venue's listing", now)
+                self._failed(guard, ladder, f"{len(waiting)} orders are not in the venue's listing", now)
             elif guard.is_acknowledged(placement, now) or now >= placement.answered_at + VERIFY_EVERY:
                 after = placement.acknowledged_at or placement.answered_at
                 self._read(guard.account, guard.instrument.symbol, now, every=VERIFY_EVERY, after=after)
@@ -529,7 +529,7 @@ class GuardianCore:
         codes = sorted(set(placement.refused.values()))
         if codes or len(new) < len(placement.placed):
             about = {"codes": codes, "stand": len(new), "placed": len(placement.placed)}
-            self._say(ladder.kind, guard, "some were refused or have ended", about, severity="warning")
+            self._say(ladder.kind, guard, "some orders were refused or have ended", about, severity="warning")
         is_better = left >= guard.target * COVERED or left >= was
         if is_better and new:
             took = round((now - placement.began) / MS, 3)

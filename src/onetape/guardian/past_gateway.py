@@ -75,7 +75,7 @@ class OrderNumbers:
 
 class PastGateway:
     """Places the guardian's own orders on one account whose gateway is dead. say: writes a record to the guardian's
-    tape; spawn: runs a concurrent task; ids: of its orders."""
+    tape; spawn: runs a concurrent task; ids: assigns the ids of its orders."""
 
     def __init__(
         self,
@@ -306,7 +306,7 @@ class PastGateway:
         return (NOBODY, order_id) if is_past_gateway(order_id) else None
 
     def is_by_hand(self, robot: int, order_id: int) -> bool:
-        """Tells that no order is by hand: it takes over only its own, whose ids show it."""
+        """Returns False: the guardian takes over only its own orders, whose ids show it; none of them is by hand."""
         return False
 
     def _parts(self, symbol: str, side: PositionSide, closes: Side) -> dict[int, int]:

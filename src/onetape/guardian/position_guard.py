@@ -27,7 +27,7 @@ _PRICED: Final = (PriceKind.QUOTE, PriceKind.MARK)
 _UNANSWERED: Final = frozenset({OrderState.INITIALIZED, OrderState.SUBMITTED})
 REPEAT: Final = SECOND  # of a cancel without effect, doubled up to
 REPEAT_MAX: Final = 16 * SECOND
-COVERED: Final = Fraction(95, 100)  # the share from which a position is protected
+COVERED: Final = Fraction(95, 100)  # share of a position that its stops must cover for it to count as protected
 MISSING_AFTER: Final = 3 * SECOND  # how long listings lack a verified stop before it counts as missing
 ADOPT_WITHIN: Final = 2 * SECOND  # the venue has listed the remaining stops by then
 
@@ -374,7 +374,7 @@ class PositionGuard:
                 for row in lost
             ]
             count = f"{len(lost)} stops were" if len(lost) > 1 else "a stop was"
-            return CanceledStops(f"{count} canceled at the venue, nobody knows by whom", {"stops": stops}, "warning")
+            return CanceledStops(f"{count} canceled at the venue, by an unknown actor", {"stops": stops}, "warning")
         if self._is_canceled and (not self.qty or (self.is_protected and self.stops.placement is None)):
             self._is_canceled = False
             return CanceledStops("stands" if self.qty else "flat", {}, "")
@@ -483,7 +483,7 @@ class PositionGuard:
         return sum(row.left for row in self.working(of) if row.has_fired and self.counts(row))
 
     def shown(self, rules: Rules, now: int) -> dict[str, Any]:
-        """Renders it for `onetape stops`."""
+        """Renders the position for `onetape stops`."""
         text, price_text = self.instrument.size_text, self.instrument.price_text
         rows = [row for row in self.rows.values() if not row.is_target]
         ages = [now - self.verified[row.client_id] for row in rows if row.client_id in self.verified]

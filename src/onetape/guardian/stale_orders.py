@@ -122,7 +122,7 @@ class StaleOrders:
             return None
         best, sign = (top.bid, 1) if row.spec.side is Side.BUY else (top.ask, -1)
         price = instrument.price_int(instrument.price(best) * (1 + sign * rule.within), row.spec.side)
-        reason = f"{rule.share:.0%} takes: {tag} after {format_duration(rule.take_after)}"
+        reason = f"takes with {rule.share:.0%}: {tag} after {format_duration(rule.take_after)}"
         order = view.robots[row.robot].client_id(row.order_id)
         return TakeShare(self._id(), self._account, order, row.spec.symbol, qty, price, reason, row.robot, row.order_id)
 
@@ -131,7 +131,7 @@ class StaleOrders:
         return CancelOrder(self._id(), self._account, order, reason)
 
     def _is_orphan(self, view: AccountState, key: Key, row: Order, now: int) -> bool:
-        """Tells whether a closing order has had no position to close for that time."""
+        """Tells whether a closing order has had no position to close for the configured time."""
         spec = row.spec
         held = view.held.get((spec.symbol, spec.position_side))
         opens = {PositionSide.LONG: Side.BUY, PositionSide.SHORT: Side.SELL}.get(spec.position_side, spec.side)

@@ -44,7 +44,7 @@ class Slots(NamedTuple):
     def cut(self) -> list[str]:
         cut = [f"{self.each} stops each"] if self.is_short else []
         cut += [] if self.has_targets else ["take-profits are local"]
-        return cut + (["none is free: no stop can be replaced"] if self.is_stuck else [])
+        return cut + (["no slot is free: no stop can be replaced"] if self.is_stuck else [])
 
     def most(self, *, is_target: bool, makes_room: bool) -> int:
         """Returns the maximum number of orders of a ladder that is placed now; if slots are short, each new one gets

@@ -39,7 +39,7 @@ class Takeover:
         is_silent = heartbeat > 0 and now - heartbeat > self._after
         if is_silent and not self.is_dead and self._past.is_alone:
             self.is_dead = True
-            self._say(Record("gateway", self._account, "dead: the guardian acts past it", {}, "critical"))
+            self._say(Record("gateway", self._account, "dead: the guardian acts in its place", {}, "critical"))
             self._core.gateway_dead(self._account)
             placed, self._placed = self._placed, {}
             self._past.begin_alone(placed)

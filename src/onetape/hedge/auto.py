@@ -302,7 +302,9 @@ class Auto:
         if not plan.legs:
             why = "; ".join(f"{account}: {words}" for account, words in plan.considered)
             if any("margin" in words for _, words in plan.considered):
-                return self._stop(event.now, "margin_short", f"{reason}, and no account can bear it: {why}", net)
+                return self._stop(
+                    event.now, "margin_short", f"{reason}, and no account has the margin for it: {why}", net
+                )
             return self._decision(event.now, "hold", "no_account", f"{reason}, and no account can trade it: {why}", net)
         trades: dict[str, Decimal] = {}
         for leg in plan.legs:  # an account may have two legs: one reduces its position, one opens
@@ -329,7 +331,9 @@ class Auto:
         self._balancing = abs(far.utilization - Fraction(keep.target)) > within
         if not self._balancing:
             return None
-        reason = f"{far.account} uses {float(far.utilization):.1%} of its equity, {float(keep.target):.1%} is wanted"
+        reason = (
+            f"{far.account} uses {float(far.utilization):.1%} of its equity, the target is {float(keep.target):.1%}"
+        )
         cap = Fraction(keep.amount_max) if keep.amount_max else None
         tolerance = Fraction(keep.band * self.settings.release)
         found = rebalance(event.views, Target(Fraction(keep.target), tolerance, cap), now=event.now)

@@ -59,8 +59,8 @@ def choose(views: Sequence[LegView], carry: Carry, target: Decimal, terms: Terms
         return Choice(earns, earns, _ZERO, {}, why)
     size = carry.size or min(abs(_sum(views, 1)), abs(_sum(views, -1)))
     if not size:
-        return Choice(earns, earns, _ZERO, {}, "no pair is held, and no size of one is said")
-    best = Choice(earns, earns, _ZERO, {}, f"no pair earns more than the {earns:.2f} a day of now")
+        return Choice(earns, earns, _ZERO, {}, "no pair is held, and no size is set")
+    best = Choice(earns, earns, _ZERO, {}, f"no pair earns more than the present {earns:.2f} a day")
     gain: Decimal | None = None
     for name, wanted in _candidates(views, size, target):
         trades = {view.account: wanted[view.account] - view.position for view in views}
@@ -76,7 +76,7 @@ def choose(views: Sequence[LegView], carry: Carry, target: Decimal, terms: Terms
             if more > carry.times * cost:
                 best = Choice(earns, would, cost, kept, f"{pays}, earned in {float(cost / (would - earns)):.1f} days")
             else:
-                days = f"{carry.horizon_days:f} days do not earn that {carry.times:f} times"
+                days = f"{carry.horizon_days:f} days do not earn {carry.times:f} times that cost"
                 best = Choice(earns, would, cost, {}, f"{pays}: {days}")
     return best
 

@@ -40,7 +40,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A transfer of margin on a route. amount: leaves the source."""
+    """A transfer of margin on a route. amount: debited from the source."""
 
     route: Route
     amount: Decimal

@@ -41,10 +41,10 @@ class LegView:
     account's positions; maintenance: their maintenance margin. funding_rate: of the next payment, positive: longs pay,
     None: unknown; funding_at: ns UTC. maker_fee, taker_fee: of notional, by the account's tier. market_at, account_at:
     ns UTC of the newest price and of the newest account data; 0: none. refusal: why it cannot be traded now; "": it
-    can. unfit: why its position and money are not reliable, "": they are. is_shared: has sub-accounts, each with its
-    part of the position. unpriced: coins of a spot account that the equity leaves out. resting: orders that one of this
-    account must not match. traded: volume of its market since an operation began, in the instrument's units; None:
-    unknown. as_of: frame of its gateway's tape up to which its equity is computed from the books.
+    can. unfit: why its position and money are not reliable, "": they are. is_shared: it has sub-accounts, each
+    with its part of the position. unpriced: coins of a spot account that the equity leaves out. resting: orders that
+    one of this account must not match. traded: volume of its market since an operation began, in the instrument's
+    units; None: unknown. as_of: frame of its gateway's tape up to which its equity is computed from the books.
     """
 
     account: str

@@ -51,7 +51,7 @@ class Margin(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def back(self) -> Step:
-        """Returns the step that brings back money which has left the trading wallet of `source`, but not its account."""
+        """Returns the step for money that has left the trading wallet of `source`, but not that account."""
         return Step(self.source, self.steps[0].target, TRADING)
 
 

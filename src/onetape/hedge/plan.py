@@ -371,7 +371,7 @@ def plan_change(
     spared: Sequence[str] = (),
 ) -> Plan:
     """Plans one signed change of the net delta over accounts. allowed: why an account may not trade, "" if it may;
-    spared: accounts that come later, the more often listed the later. reductions_first: reducing trades come before
+    spared: accounts that come later, those listed most often last. reductions_first: reducing trades come before
     opening ones, whatever they cost."""
     before = sum((each.position for each in views), _ZERO)
     bearers = tuple(each.account for each in views if not allowed(each))
@@ -430,7 +430,9 @@ def hedge_plan(
     if strategy == "same-platform":
         plans = [plan_change([each], side * amount, terms, parallel=parallel) for each in views]
         best = min(plans, key=lambda each: (abs(each.missing), _price(each)))
-        others = tuple((each.account, "one account bears it") for each in views if each.account not in best.bearers)
+        others = tuple(
+            (each.account, "one account takes all of it") for each in views if each.account not in best.bearers
+        )
         return msgspec.structs.replace(best, before=net, considered=best.considered + others)
     exposed = {each.venue for each in views if each.position * side < 0}
     spares = strategy == "cross-platform" and any(each.venue not in exposed for each in views)
@@ -462,7 +464,7 @@ def legs_plan(views: Sequence[LegView], trades: Mapping[str, Decimal], terms: Te
     sides: dict[str, int] = {}
     for leg in made:
         if sides.setdefault(leg.venue, leg.side) != leg.side:
-            raise HedgeFailed(f"legs of opposite sign would meet at {leg.venue}", location=leg.account)
+            raise HedgeFailed(f"legs of opposite sign would trade with each other at {leg.venue}", location=leg.account)
     before = sum((each.position for each in views), _ZERO)
     missing = _decimal((1 - share) * max((abs(Fraction(each)) for each in trades.values()), default=Fraction(0)))
     names = tuple(each.account for each in views)

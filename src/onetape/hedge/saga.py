@@ -53,18 +53,18 @@ __all__ = [
 EMERGENCY: Final = 30 * SECOND  # longest naked time, if a venue offers liquidity ahead of our own orders (ADR 0139)
 PATIENCE: Final = 10 * SECOND  # naked for this long: trade at any price within the emergency bound
 EMERGENCY_SLIPPAGE: Final = Decimal("0.05")
-VALID: Final = 3 * SECOND  # of an order: later its gateway does not place it
+VALID: Final = 3 * SECOND  # after which a gateway no longer places an order
 FRESH: Final = 2 * SECOND  # maximum age of a plan's prices
-FAILURES_MAX: Final = 3  # of an account since its last fill: more failures do not lower its priority further
+FAILURES_MAX: Final = 3  # failures of an account since its last fill; more do not lower its priority further
 REFUSED_MAX: Final = 100  # refused orders in a row, some 30 s of them: then the account is tried less often
 BANDS_MAX: Final = 6  # halvings of a slippage refused by venues' price bands
-ROUNDS_MAX: Final = 8  # without a fill, while nothing is naked
-SETTLES: Final = 3 * SECOND  # until a venue's positions include a fill
+ROUNDS_MAX: Final = 8  # rounds without a fill, after which nothing more is traded if nothing is naked
+SETTLES: Final = 3 * SECOND  # longest time until a venue's positions include a fill
 _PAUSES: Final = (50 * MS, SECOND, SECOND // 4)  # between rounds without a fill, doubled: first, most, most while naked
 PACE: Final = 250 * MS  # between two orders of a leg worked by an algorithm, doubled with each refusal
 PACE_MAX: Final = 16 * SECOND
-LOOK_EVERY: Final = SECOND // 2  # while an algorithm works
-SLOW: Final = SECOND  # an order open for longer: another account comes first
+LOOK_EVERY: Final = SECOND // 2  # interval of looks while an algorithm works
+SLOW: Final = SECOND  # while an order is open for longer, other accounts come first
 _ZERO: Final = Decimal(0)
 _DRIFT: Final = Decimal("0.02")  # of a position: the base of an inverse one moves with the price, fees may be in base
 _PART: Final = Decimal("1e-9")  # tolerated rounding difference of positions
@@ -290,7 +290,7 @@ class Saga:
     def unpriced(self) -> list[str]:
         """Returns a sentence for each coin of fees without a price."""
         coins = dict.fromkeys(coin for each in self.attempts for coin in each.fills.unpriced)
-        return [f"fees in {coin} are in no cost: it has no price" for coin in coins]
+        return [f"the cost lacks fees in {coin}, which has no price" for coin in coins]
 
     @property
     def cost(self) -> Decimal:
@@ -517,8 +517,8 @@ class Saga:
         ]
 
     def _clipped(self, index: int) -> Leg | None:
-        """Returns a later leg of a plan traded one by one, of opposite legs cut to what evens out the earlier ones;
-        None: nothing."""
+        """Returns a later leg of a plan whose legs are traded one by one. If the plan has legs of both signs, the leg
+        is cut to the quantity that offsets the earlier fills; None: nothing is to be offset."""
         legs = self.goal.plan.legs
         leg = legs[index]
         if not self.goal.plan.opposes or not index:

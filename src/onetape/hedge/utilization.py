@@ -89,8 +89,9 @@ def rebalance(views: Sequence[LegView], target: Target, moving: Sequence[InFligh
     left = sum(trades.values(), _ZERO) - repair
     reasons = [
         f"the net delta {float(net):g} is {float(-repair):+g} off: that is repaired first" if repair else "",
-        f"{float(-left):+g} of the repair finds no account" if repair and abs(left) >= common_lot(views) else "",
-        ", ".join(each for each in off if not trades.get(each)) + " stay: nobody trades the other side within the cap"
+        f"{float(-left):+g} of the repair fits no account" if repair and abs(left) >= common_lot(views) else "",
+        ", ".join(each for each in off if not trades.get(each))
+        + " stay: no account takes the other side within the cap"
         if any(not trades.get(each) for each in off)
         else "",
     ]

@@ -40,8 +40,8 @@ TURNS_MAX: Final = 64  # calls in one turn of the loop
 TICK_S: Final = 0.05
 LOOK_EVERY: Final = SECOND // 5  # interval of checks of the sources' states
 SLOW_EVERY: Final = SECOND
-AWAY: Final = 60 * SECOND  # until an unreadable journal is tried again
-ROWS_MAX: Final = 250  # of the table, per tick
+AWAY: Final = 60 * SECOND  # wait before an unreadable journal is tried again
+ROWS_MAX: Final = 250  # rows of the table written per tick
 PIN, AUTO = "pin", "auto"
 _INSTRUMENT, _HEALTH = type_id(EventType.INSTRUMENT), type_id(EventType.HEALTH)
 _TYPES: Final = {type_id(each): str(each) for each in EventType}
@@ -207,7 +207,7 @@ class Hub:
             self._health.begun(source.number)
             for stream, placed in self._listings.followed(source.number, instruments):
                 self._placed(source.number, stream, placed, time.time_ns())
-            self._merge.write_cursors(True)  # from here on no frame of it is missed
+            self._merge.write_cursors(True)  # from here on no frame of the source is missed
             if self._watch is not None:
                 self._watch.look()
 

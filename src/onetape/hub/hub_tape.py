@@ -36,7 +36,7 @@ from onetape.tape.segments import is_tape
 
 __all__ = ["CURSORS_EVERY", "Cursor", "HubTape", "Recovered"]
 
-REMEMBERED_NS: Final = 600 * 10**9  # of its own journal, read again at a restart
+REMEMBERED_NS: Final = 600 * 10**9  # part of its own journal that a restart reads again
 CURSORS_EVERY: Final = MINUTE
 _INPUT: Final = EventType.INPUT.id
 _CURSOR: Final = fields("input", "source", "epoch", "first_sequence", "count")

@@ -1,9 +1,9 @@
 """Maps the streams of the sources to listings of symbols. Pure.
 
-A listing is a symbol from its listing to its delisting, in one kind of units. It has a number of the hub's own, which
-is never reused: a stream belongs to a listing by the instrument that it was announced with, never by its place in a
-list, so a price cannot appear under another symbol, nor in other units, whatever is listed, delisted or redenominated
-meanwhile.
+A listing is an instrument from its listing to its delisting or to a change of its units. It has a number of the hub's
+own, which is never reused: a stream belongs to a listing by the instrument that it was announced with, never by its
+place in a list, so a price cannot appear under another symbol, nor in other units, whatever is listed, delisted or
+redenominated meanwhile.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Listing:
     number: int
     instrument: Instrument
     is_ended: bool = False
-    sources: set[int] = field(default_factory=set)  # that have a stream of it
+    sources: set[int] = field(default_factory=set)  # numbers of the sources that have a stream of it
 
     @property
     def symbol(self) -> str:
@@ -36,8 +36,8 @@ class Listing:
 
 
 class Placed(NamedTuple):
-    """The outcome of an announcement. listing: None: it belongs to none. is_new, is_changed: its instrument has to be
-    written. ended: the listing that it replaced."""
+    """The outcome of an announcement. listing: the one that it belongs to, None: none. is_new, is_changed: the
+    instrument has to be written. ended: the listing that it replaced."""
 
     listing: Listing | None
     is_new: bool = False

@@ -20,9 +20,9 @@ from onetape.model.time import SECOND
 
 __all__ = ["FeedState", "SourceHealth", "StateChange"]
 
-STEADY: Final = 2 * SECOND  # without fault, until it is healthy again; doubled for each further failure
+STEADY: Final = 2 * SECOND  # time without a fault until a source is healthy again; doubled for each further failure
 STEADY_MAX: Final = 60 * SECOND
-REMEMBERED: Final = 60 * SECOND  # age of counted failures
+REMEMBERED: Final = 60 * SECOND  # age up to which failures count
 ALL: Final = -1  # as symbol: the source as a whole
 
 
@@ -134,7 +134,7 @@ class SourceHealth:
             own.good_since = now
             # A first start is no failure.
             if own.failures:
-                return self._become(number, FeedState.DEGRADED, "has failed of late")
+                return self._become(number, FeedState.DEGRADED, "has failed recently")
             return self._become(number, FeedState.HEALTHY, "")
         steady = min(STEADY << max(len(own.failures) - 1, 0), STEADY_MAX)
         if now - own.good_since >= (steady if own.failures else STEADY):

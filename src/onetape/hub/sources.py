@@ -25,7 +25,7 @@ from onetape.tape.wait import Waiter
 __all__ = ["Source", "Sources"]
 
 REREAD: Final = 256  # frames before a cursor that are read again; merged ones stay merged once
-SINCE: Final = 10 * SECOND  # of a journal that was never followed
+SINCE: Final = 10 * SECOND  # how far back a journal is read that was never followed
 _NO_LINK: Final = ("book ", "instruments")  # other subjects of a collector's health records
 HEARTBEAT_MAX: Final = SECOND // 2  # attended time without a heartbeat: stopped, or a zombie
 

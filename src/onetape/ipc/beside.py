@@ -128,7 +128,7 @@ class Beside:
 
     @staticmethod
     def _give_up(call: _Call) -> None:
-        error = ProcessDown("the process ends").as_json()["error"]
+        error = ProcessDown("the process is ending").as_json()["error"]
         id_ = call.request.get("id")
         call.reply = {"id": id_ if isinstance(id_, str) else "", "status": "refused", "result": None, "error": error}
         call.done.set()

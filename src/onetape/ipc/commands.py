@@ -84,10 +84,10 @@ def transfer(
     strategy: str | Enum | None = None,
     deadline: str | None = None,
 ) -> dict[str, Any]:
-    """Makes a transfer from one wallet to another, carried out once by its id; None: by its command's id, and an
-    unfinished one with the same places and currency counts as the same. source, target: a wallet of the account
+    """Makes a transfer from one wallet to another, carried out once by its id. id: None: the command's id is used, and
+    an unfinished transfer with the same places and currency counts as the same. source, target: a wallet of the account
     (`trading`, `spot`), or `venue.account.wallet`. index: the sub-account whose money moves; by default a strategy's
-    own, the pool for the operator. deadline: such as `60s`."""
+    own, the pool for the operator. deadline: a duration such as `60s`."""
     payload: dict[str, Any] = {
         "currency": _text(currency),
         "amount": _amount(amount),

@@ -66,9 +66,9 @@ class Handler:
 
     fields: the allowed fields, None: any. anyone: open to senders besides the operator.
     actors: allowed senders besides the operator, if not anyone.
-    asks: a query: it changes nothing, leaves nothing on the tape and is not remembered.
+    asks: True for a query: it changes nothing, leaves nothing on the tape and is not remembered.
     reaches_out: it acts outside of this process and its journal, so its record is synced to the service's level before
-    it is executed; else before it is answered, with all that it has written.
+    it is executed; other commands' records before they are answered, with all that they have written.
     is_intent: its record is as durable as the intents of its orders, and waits for no sync of its own.
     is_recovered: a restart executes it again from its frame alone.
     moves_money: never sent to several processes at once.
@@ -197,7 +197,7 @@ class Door:
         if handler is None:
             raise UsageError(f"{self.names[0]} knows no command {name[:80]!r}", todo=", ".join(self.handlers))
         if handler.moves_money and target == ALL:
-            raise UsageError(f"{name} moves money: one process only")
+            raise UsageError(f"{name} moves money: send it to one process only")
         is_trusted = _is_trusted(actor) or actor in handler.actors
         if not is_trusted and not handler.anyone:
             raise PermissionDenied(f"{name} is the operator's", location=f"sent by {actor}")
@@ -298,9 +298,9 @@ class Door:
         if deadline is None:
             return
         if isinstance(deadline, bool) or not isinstance(deadline, int):
-            raise UsageError("deadline_ns is a time, ns UTC")
+            raise UsageError("deadline_ns is a time in ns UTC")
         if self._now() > deadline:
-            raise ServiceTimeout("the deadline had passed, it was not done")
+            raise ServiceTimeout("not executed: its deadline had passed")
 
 
 def _answer_of(id_: object, status: str, result: object = None, *, error: OnetapeError | None = None) -> dict[str, Any]:

@@ -25,17 +25,17 @@ OTHER_NAMES: Final = (
 )
 _HEAD: Final = """# Messages
 
-Read tapes and send commands from any language with these names and fields. The same as JSON Schema (draft
-2020-12): [messages.json](messages.json), or `onetape journal schema [TYPE]`. `make docs` generates this page.
+Read tapes and send commands from any language with these names and fields. [messages.json](messages.json) and
+`onetape journal schema [TYPE]` have the same as JSON Schema (draft 2020-12). `make docs` generates this page.
 
 | what | rule |
 |---|---|
 | event | a frame of a tape; its schema is that of a line of `onetape journal cat TAPE --jsonl` |
 | time | ns UTC |
-| price, size, money | decimal text; the stored integer where the tape lacks the instrument |
-| a field named like a field of the frame (`type`, `time`, ...) | begins with the event's first word: `order_type` |
+| price, size, money | decimal text; the stored integer if the tape lacks the instrument |
+| a field named as one of every frame (`type`, `time`, ...) | gets the event's first word as prefix: `order_type` |
 | new versions | add keys and rename none: ignore keys that you do not know |
-| a type unknown to this version | printed as `type_N` by the tape's schemas; harmless; counted in a run's report |
+| a type unknown to this version | printed as `type_N` by the tape's own schemas; harmless; counted in a run's report |
 """
 
 
@@ -79,13 +79,13 @@ def page() -> str:
             lines.append(f"| {kind} | `{name}` | {shown} |")
     lines += [
         "",
-        "A gateway also takes `VENUE_strategy_balance`, for each name of its venue.",
+        "A gateway also takes `VENUE_strategy_balance`, where VENUE is any name of its venue.",
         "",
         "## Other names",
         "",
-        "Words of another event-driven system, and the messages that correspond here:",
+        "Message names of another event-driven system, and the corresponding messages of onetape:",
         "",
-        "| there | here |",
+        "| other system | onetape |",
         "|---|---|",
     ]
     lines += [f"| {there} | {ours} |" for there, ours in OTHER_NAMES]

@@ -45,10 +45,10 @@ LINE_BYTES_MAX: Final = 1 << 16
 WAITING_MAX: Final = 64
 SENDERS_MAX: Final = 256
 RESERVED: Final = 16  # additional places for the operator
-IDLE_S: Final = 60.0  # without a request; a follower of the stream may be silent
-PROVEN_WITHIN_S: Final = 2.0  # on a place for the operator
+IDLE_S: Final = 60.0  # longest time without a request; a follower of the stream may be silent
+PROVEN_WITHIN_S: Final = 2.0  # time to prove, on a place reserved for the operator
 WHOLE_WITHIN_S: Final = 10.0
-LINGER_S: Final = 1.0  # until a refused sender is disconnected
+LINGER_S: Final = 1.0  # wait before a refused sender is disconnected
 TURN_MAX: Final = 16  # answers per turn of the loop
 FOLLOW: Final = "follow_snapshots"
 _PEER: Final = struct.Struct("3i")  # pid, uid, gid
@@ -369,7 +369,7 @@ class _Sender(asyncio.Protocol):
             asyncio.get_running_loop().call_later(LINGER_S, self._transport.close)
 
     def _give_up(self) -> None:
-        self.refuse(UsageError(f"a line was not whole within {WHOLE_WITHIN_S:g} s"))
+        self.refuse(UsageError(f"a line was not complete within {WHOLE_WITHIN_S:g} s"))
 
     def _not_late(self) -> None:
         if self._late is not None:

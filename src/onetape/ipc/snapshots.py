@@ -40,7 +40,7 @@ async def snapshots(process: str, *, home: StrPath | None = None) -> AsyncIterat
         while (line := await reader.readline()).endswith(b"\n"):
             message = msgspec.json.decode(line, type=dict[str, Any])
             if "snapshot" not in message:
-                raise ProcessDown(f"{process} shows nothing", location=str(path))
+                raise ProcessDown(f"{process} has no state to follow", location=str(path))
             yield message["snapshot"]
     except OSError:
         pass

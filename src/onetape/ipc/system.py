@@ -39,7 +39,7 @@ __all__ = ["CommandResult", "IPCCommandSystem"]
 RETRY_S: Final = 0.02  # between attempts to reach a process, doubled up to
 RETRY_S_MAX: Final = 0.2
 WHO_WITHIN_NS: Final = SECOND  # longest wait for a process that hangs
-GATEWAY: Final = "_gateway"  # suffix of a venue's gateway as target
+GATEWAY: Final = "_gateway"  # suffix of a target that names a gateway by its venue
 WAITING_MAX: Final = 32  # unanswered commands of one sender; further ones wait here
 
 
@@ -141,7 +141,7 @@ class IPCCommandSystem:
             if seen.get("is_fresh"):
                 break
             if time.monotonic() > deadline:
-                raise ServiceTimeout("the venue has not said what its wallets have", location=target)
+                raise ServiceTimeout("the venue has not reported its wallets", location=target)
             await asyncio.sleep(RETRY_S_MAX)
         return list(seen["wallets"])
 
@@ -183,7 +183,7 @@ class IPCCommandSystem:
                 why = f"no process answers to {target}"
                 found, silent = await self._found(target, deadline)
                 if silent:
-                    why = f"{', '.join(silent)} does not say whose it is: name the process"
+                    why = f"{', '.join(silent)} does not report its names: name the process"
                 elif len(found) == 1:
                     ((path, name),) = found.items()
                     return await self._ask(path, name, request, deadline)
@@ -298,7 +298,7 @@ def _timeout(id_: str, why: str, process: str = "") -> CommandResult:
 def _of_all(id_: str, answers: list[CommandResult]) -> CommandResult:
     """Returns the worst status, and each answer."""
     if not answers:
-        return _timeout(id_, "nobody is there")
+        return _timeout(id_, "no process runs")
     order = ("timeout", "refused", "applied", "duplicate")
     worst = min(answers, key=lambda each: order.index(each.status))
     result = {each.process: {"status": each.status, "result": each.result, "error": each.error} for each in answers}

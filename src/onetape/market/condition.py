@@ -50,7 +50,7 @@ Step = tuple[int, int, int, int, float]
 
 
 class ConditionError(BadInput):
-    """The error of a text that is no condition. column: from 1, of `text`, where the error is."""
+    """The text is not a condition. column: where in `text` the error is, from 1."""
 
     def __init__(self, what: str, text: str, column: int) -> None:
         figures = ", ".join(f"{name}('1m')" for name in FIGURES)
@@ -61,7 +61,7 @@ class ConditionError(BadInput):
 
 
 class Program(NamedTuple):
-    """The program of one value: its steps, symbols by their index among those scanned."""
+    """The program of one value: its steps, in which a symbol is its index among the scanned ones."""
 
     name: str
     steps: list[Step]
@@ -82,7 +82,7 @@ class _Step:
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """A market value named in the text, by one step or several."""
+    """A market value that the text names, once or several times."""
 
     name: str
     steps: tuple[_Step, ...]
@@ -90,8 +90,8 @@ class _Value:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A parsed condition. text: as written. windows: lengths in ns. symbols: those it names, which must all be
-    scanned."""
+    """A parsed condition. text: as written. windows: lengths in ns. symbols: the symbols that it names, which must all
+    be scanned."""
 
     text: str
     windows: tuple[int, ...]
@@ -99,16 +99,16 @@ class Condition:
     _program: tuple[_Value | _Step, ...] = field(repr=False)
 
     def steps(self, symbols: Sequence[str]) -> list[Step]:
-        """Returns the steps for a scan of these symbols. Raises ValueError where it names another one."""
+        """Returns the steps for a scan of these symbols. Raises ValueError if the condition names another one."""
         return [step.for_core(symbols) for step in _flat(self._program)]
 
     def values(self, symbols: Sequence[str]) -> list[Program]:
-        """Returns the values that it uses, each once, in the order of the text."""
+        """Returns the values that the condition uses, each once, in the order of the text."""
         return [Program(each.name, [step.for_core(symbols) for step in each.steps]) for each in self._values()]
 
     def shown(self, values: Sequence[float]) -> dict[str, float | None]:
-        """Returns the results of those programs by name, with twelve digits: further digits of doubles are noise.
-        None: unknown."""
+        """Returns name -> value from the results of `values`, rounded to twelve digits, because further digits of
+        doubles are noise. None: unknown."""
         pairs = zip(self._values(), values, strict=True)
         return {each.name: None if math.isnan(value) else float(f"{value:.12g}") for each, value in pairs}
 
@@ -171,7 +171,7 @@ class _Parser:
         return self._tokens[self._next]
 
     def _takes(self, *words: str) -> str:
-        """Consumes and returns the word if it comes next, not quoted."""
+        """Consumes and returns the next token if it is one of `words`, unquoted; else ""."""
         token = self._token
         if token.kind not in ("sign", "name") or token.word not in words:
             return ""
@@ -215,7 +215,7 @@ class _Parser:
         if self._depth > DEPTH_MAX:
             self._fail("nested too deep", start)
         if not self._negation():
-            self._fail("'not' is of conditions: this is a number", start)
+            self._fail("'not' needs a condition: this is a number", start)
         self._depth -= 1
         self._add("negation")
         return True
@@ -249,10 +249,10 @@ class _Parser:
         is_truth = part()
         while word := self._takes(*ops):
             if is_truth:
-                self._fail(f"{word!r} is of numbers: this is a condition", start)
+                self._fail(f"{word!r} needs numbers: this is a condition", start)
             start = self._token
             if part():
-                self._fail(f"{word!r} is of numbers: this is a condition", start)
+                self._fail(f"{word!r} needs numbers: this is a condition", start)
             self._add(ops[word])
         return is_truth
 
@@ -263,7 +263,7 @@ class _Parser:
             if self._depth > DEPTH_MAX:
                 self._fail("nested too deep", token)
             if self._factor():
-                self._fail("'-' is of numbers: this is a condition", token)
+                self._fail("'-' needs a number: this is a condition", token)
             self._depth -= 1
             self._add("negative")
             return False
@@ -330,12 +330,12 @@ class _Parser:
     def _number(self) -> None:
         start = self._token
         if self._sum():
-            self._fail("a number is wanted: this is a condition", start)
+            self._fail("a number is expected: this is a condition", start)
 
     def _symbol(self) -> str:
         token = self._token
         if token.kind != "text" or not token.word or len(token.word) > 200:
-            self._fail("a symbol in quotation marks is wanted", token)
+            self._fail("a symbol in quotation marks is expected", token)
         self._next += 1
         self._symbols[token.word] = None
         return token.word
@@ -343,7 +343,7 @@ class _Parser:
     def _duration(self) -> tuple[str, int]:
         token = self._token
         if token.kind != "text":
-            self._fail('a length in quotation marks, such as "1m", is wanted', token)
+            self._fail('a length in quotation marks, such as "1m", is expected', token)
         try:
             length = parse_duration(token.word)
         except UsageError as error:

@@ -1,14 +1,15 @@
-"""Compute a symbol's price that a single wrong message cannot move. Pure: times are arguments.
+"""Compute a price of a symbol that a single wrong message cannot move. Pure: times are arguments.
 
 Quotes, trades and marks are three kinds of message that report one price. The last report of a kind is confirmed when
 
     another kind reports a price within 1 % of it
-    the kind has reported it more than once for as long as `settles`, and no other kind disagrees
-    the kind has reported it for ten times as long: more than once, or once and no other kind disagrees
+    the kind has reported it repeatedly for `settles`, and no other kind disagrees
+    the kind reported it once, ten times as long ago, and no other kind disagrees
+    the kind has reported it repeatedly for ten times as long, even if another kind disagrees
 
-Messages of the same time count as one report. Until then the previously confirmed price stays. Moves within 1 % of
-it need no confirmation: a bad tick is indistinguishable from the market's own noise there. Trades confirm other
-kinds, and are no price of their own here.
+Messages of the same time count as one report. Until then the previously confirmed price stays. Moves within 1 % of it
+need no confirmation: a bad tick is indistinguishable from the market's own noise there. Trades only confirm the other
+kinds.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from onetape.model.time import MS, SECOND
 __all__ = ["FRESH", "NEAR", "SETTLES", "SILENT", "ConfirmedPrice", "PriceKind"]
 
 SETTLES: Final = 300 * MS
-ALONE: Final = 10  # multiple for a single message, or one kind against another
+ALONE: Final = 10  # multiple of `settles` for a single message, or for one kind against another
 NEAR: Final = 100  # two prices agree when they differ by at most this share: as `share_ppm` of the tick filter
 SILENT: Final = 10 * SECOND  # a kind silent for longer reports no price
 FRESH: Final = 3 * SECOND  # older reports neither confirm nor dispute: venues send marks each second to third
-SLOTS: Final = 4  # time in which messages are kept together, per `settles`
+SLOTS: Final = 4  # number of slots per `settles`: messages of one slot are kept together
 
 
 class PriceKind(StrEnum):
@@ -89,8 +90,8 @@ class _Reports:
 
 
 class ConfirmedPrice:
-    """Confirms the price of one symbol. settles: ns; prices in units, above 0, times ns of one clock. When the clock
-    is set back, the confirmed price stays, and another must settle from then on."""
+    """Confirms the price of one symbol. settles: ns; prices in units, above 0, times ns of one clock. If the clock is
+    set back, the confirmed price stays, and a new one must settle from then on."""
 
     def __init__(self, settles: int = SETTLES) -> None:
         self._settles = settles

@@ -8,7 +8,7 @@ __all__ = ["displayed"]
 
 
 def displayed(book: Book, price: int, *, buys: bool) -> int | None:
-    """Returns units displayed at a price on one side, None: deeper than the displayed levels."""
+    """Returns the size displayed at a price on one side, in units; None: the price is beyond the displayed levels."""
     units = book.bid_size_at(price) if buys else book.ask_size_at(price)
     if units:
         return units

@@ -1,4 +1,4 @@
-"""Compute the size that trades before a price is reached."""
+"""Compute the size that has to trade before a price is reached."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ __all__ = ["in_front"]
 
 
 def in_front(side: Side, price: int, *, best: tuple[int, int], levels: Sequence[tuple[int, int]]) -> int:
-    """Returns the size on that side of the book at better prices than `price`; in whole units. At
-    the price itself the sequence is unknown.
+    """Returns the size, in units, on that side of the book at better prices than `price`. Size at `price` itself is not
+    counted, because the order of its queue is unknown.
 
-    best: price and size of the newest quote, zeros where there is none; levels: of a book,
-    the best first, which may be older. Levels beyond the quote do not count.
+    best: price and size of the newest quote, (0, 0) if there is none; levels: of a book, the best first, which may be
+    older than the quote. Levels better than the quote do not count.
     """
     sign = side.sign
     if not best[0] or (best[0] - price) * sign <= 0:

@@ -14,12 +14,12 @@ from onetape.market.confirmed_price import NEAR, SETTLES, SLOTS, ConfirmedPrice,
 __all__ = ["ReferencePrices"]
 
 _QUOTE: Final = PriceKind.QUOTE
-_SLOT: Final = SETTLES // SLOTS  # within it `ConfirmedPrice` treats prices as one
+_SLOT: Final = SETTLES // SLOTS  # prices within this time count as one for `ConfirmedPrice`
 
 
 class _Symbol:
-    """State of a symbol. at: when `confirmed` was last set by a quote, ns. newest: a later quote not yet passed to
-    `prices`, and when it came; 0: none."""
+    """State of a symbol. at: when `confirmed` was last set by a quote, ns. newest: price and time of a later quote that
+    is not yet in `prices`; 0: none."""
 
     __slots__ = ("at", "confirmed", "newest", "newest_at", "prices")
 
@@ -34,10 +34,10 @@ class ReferencePrices:
     def __init__(self, prices: dict[str, int]) -> None:
         self._prices = prices
         self._symbols: dict[str, _Symbol] = {}
-        self._doubted: dict[str, _Symbol] = {}  # symbols whose newest quote does not count yet
+        self._doubted: dict[str, _Symbol] = {}  # symbols whose newest quote is not confirmed yet
 
     def quoted(self, symbol: str, middle: int, now: int) -> None:
-        """Process a quote. middle: of bid and ask, above 0; now: ns of one clock."""
+        """Process a quote. middle: the mid of bid and ask, above 0; now: ns of one clock."""
         own = self._symbols.get(symbol)
         if own is None:
             own = self._symbols[symbol] = _Symbol()
@@ -55,7 +55,7 @@ class ReferencePrices:
             self._doubted[symbol] = own
 
     def look(self, now: int) -> None:
-        """Process the passage of time: an undisputed quote counts after a while."""
+        """Process the time: an undisputed quote counts after a while."""
         for symbol, own in list(self._doubted.items()):
             found = own.prices.of(_QUOTE, now)
             if found:

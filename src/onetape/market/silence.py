@@ -21,18 +21,18 @@ __all__ = ["UNLEARNED", "Attention", "Change", "Rhythm", "SilenceWatch"]
 
 Name = TypeVar("Name", bound=Hashable)
 
-STEP_MAX: Final = SECOND // 10  # between two looks; a longer time was not attended
+STEP_MAX: Final = SECOND // 10  # between two calls of `look`; of a longer pause the rest is not attended
 STALLED: Final = SECOND  # a pause of this process that is worth reporting
 # The shortest silence: below it a network pause needs no action.
 FLOOR: Final = 3 * SECOND // 2
 PROMISED: Final = 1.75  # multiple of the longest gap that the venue guarantees
-UNLEARNED: Final = 120 * SECOND  # of a stream with at most one message
-# A flow at random passes its mean gap thirteen times once in 440,000 gaps (e^-13).
+UNLEARNED: Final = 120 * SECOND  # limit for a stream that has had at most one message
+# In a random flow one in 440,000 gaps is longer than 13 mean gaps (e^-13).
 DEVIATIONS: Final = 12
 LONGEST: Final = 1.5  # multiple of the longest recent gap
 MEMORY: Final = 256  # number of gaps averaged
-NEW: Final = 16  # with n gaps the limit is longer, by this / n
-DOUBTED: Final = 4  # and so is their deviation, by this / n of the mean
+NEW: Final = 16  # after n gaps the limit is longer by the fraction NEW / n
+DOUBTED: Final = 4  # after n gaps their deviation counts as larger by DOUBTED / n of the mean
 
 
 class Attention:
@@ -45,8 +45,8 @@ class Attention:
         self._last: int | None = None
 
     def look(self, steady: int) -> int:
-        """Process the time. steady: of the machine's clock. Returns the length of a stall that has just ended, else
-        0."""
+        """Returns the length in ns of a stall of this process that has just ended, else 0. steady: the machine's
+        monotonic clock, ns."""
         step = steady - (steady if self._last is None else self._last)
         self._last = steady
         self.now += min(step, STEP_MAX)
@@ -70,8 +70,8 @@ class Rhythm:
     first: int = UNLEARNED  # deadline of the next message, ns
 
     def heard(self, now: int) -> None:
-        # A silence counts as the longest usual gap: a quieter market is learned within a few of them, and after a
-        # breakdown the limit soon returns.
+        # A silence counts as the longest usual gap: a quieter market is learned from a few silences, and after an
+        # outage the limit soon returns to its old value.
         gap = min(now - self.last, self.limit)
         self.last = now
         self.gaps += 1
@@ -88,14 +88,14 @@ class Rhythm:
             return max(FLOOR, int(PROMISED * self.most))
         if not self.gaps:
             return self.first
-        # The deviation of few gaps is unreliable.
+        # The deviation of only a few gaps is unreliable.
         deviation = math.sqrt(self.variance) + self.mean * min(DOUBTED / self.gaps, 1)
         usual = max(self.mean + DEVIATIONS * deviation, LONGEST * self.longest)
         return max(FLOOR, int(usual * (1 + NEW / self.gaps)))
 
 
 class Change(NamedTuple, Generic[Name]):
-    """A stream fell silent, or has messages again. since: time of the last message before."""
+    """A stream fell silent, or has messages again. since: time of the last message before the silence."""
 
     stream: Name
     is_silent: bool
@@ -104,9 +104,9 @@ class Change(NamedTuple, Generic[Name]):
 
 @dataclass(slots=True)
 class SilenceWatch(Generic[Name]):
-    """Watches streams, by any name, for silence. now: attended time."""
+    """Watches streams, by any name, for silence. now: attended time (`Attention.now`), ns."""
 
-    silent: dict[Name, int] = field(default_factory=dict)  # since when
+    silent: dict[Name, int] = field(default_factory=dict)  # stream -> silent since
     _rhythms: dict[Name, Rhythm] = field(default_factory=dict)
 
     def expect(self, stream: Name, now: int, most: int, first: int = UNLEARNED) -> None:
@@ -115,7 +115,7 @@ class SilenceWatch(Generic[Name]):
         self._rhythms.setdefault(stream, Rhythm(now, most=most, first=first))
 
     def heard(self, stream: Name, now: int) -> Change[Name] | None:
-        """Note that the stream had messages since the last look."""
+        """Note that the stream had messages since the last call; returns the change if it was silent."""
         rhythm = self._rhythms.get(stream)
         if rhythm is None:
             self._rhythms[stream] = Rhythm(now)
@@ -125,7 +125,7 @@ class SilenceWatch(Generic[Name]):
         return None if since is None else Change(stream, False, since)
 
     def limit(self, stream: Name) -> int:
-        """Returns how long it may be silent now, ns."""
+        """Returns how long the stream may be silent now, ns."""
         rhythm = self._rhythms.get(stream)
         return UNLEARNED if rhythm is None else rhythm.limit
 

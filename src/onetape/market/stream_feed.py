@@ -25,14 +25,14 @@ from onetape.model.time import MS, parse_time
 
 __all__ = ["BadOut", "ExternalOut", "FeedOut", "HealthOut", "QuoteOut", "StreamFeed", "StreamRules"]
 
-# Keys in messages, the first one present counts.
+# Keys in messages; of those present the first one counts.
 TIME_KEYS: Final = ("ts_event", "timestamp", "ts", "time")
 SEQUENCE_KEYS: Final = ("sequence", "seq")
 TOPIC_KEYS: Final = ("topic", "channel", "stream")
 HEAD_CHARS: Final = 80  # length of a bad message's head on the tape
 TOPIC_CHARS: Final = 200
 TOPICS_MAX: Final = 10_000  # topics with tracked sequence numbers; gaps of others are not detected
-BAD_EVERY_NS: Final = 1_000 * MS  # bad messages of one reason: one frame per second for all
+BAD_EVERY_NS: Final = 1_000 * MS  # at most one frame per second for all bad messages of one reason
 
 _exact = msgspec.json.Decoder(float_hook=Decimal).decode
 _plain = msgspec.json.Decoder().decode
@@ -41,8 +41,8 @@ _plain = msgspec.json.Decoder().decode
 @dataclass(frozen=True, slots=True)
 class StreamRules:
     """The rules of one feed. name: of the feed, as in `on_health`. names: the feed's name of a symbol -> the symbol.
-    bytes_max: of a message. stale_ns: a silence that is reported, 0: none is. published: an event's time is the
-    message's, else its receipt. numbered: a sequence number counts messages."""
+    bytes_max: of a message. stale_ns: the silence that is reported, 0: none. published: an event's time is that in the
+    message, else its receipt. numbered: messages have consecutive sequence numbers."""
 
     name: str
     names: Mapping[str, str] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class StreamRules:
 
 @dataclass(frozen=True, slots=True)
 class QuoteOut:
-    """A quote of the feed. ts_event: the message's own stamp, `time` where it has none."""
+    """A quote of the feed. ts_event: the time in the message, else `time`."""
 
     time: int
     symbol: str
@@ -67,8 +67,8 @@ class QuoteOut:
 
 @dataclass(frozen=True, slots=True)
 class ExternalOut:
-    """An external event of the feed. record: type, topic, ts_event (publish time), ts_recv, sequence (if any), and
-    the message's own value as `data`."""
+    """An external event of the feed. record: type, topic, ts_event (publish time), ts_recv, sequence (if any), and the
+    message's value as `data`."""
 
     time: int
     record: dict[str, Any]
@@ -76,7 +76,7 @@ class ExternalOut:
 
 @dataclass(frozen=True, slots=True)
 class HealthOut:
-    """A change of the feed's state: connected, lost, stale or gap. about: further facts."""
+    """A change of the feed's state (connected, lost, stale or gap). about: further facts."""
 
     time: int
     state: str
@@ -85,7 +85,7 @@ class HealthOut:
 
 @dataclass(frozen=True, slots=True)
 class BadOut:
-    """Invalid messages of one reason, with the last one's topic and head; count: since the last frame of this
+    """Invalid messages of one reason. topic, head: of the last message; count: messages since the last frame of this
     reason."""
 
     time: int
@@ -99,7 +99,8 @@ FeedOut = QuoteOut | ExternalOut | HealthOut | BadOut
 
 
 class _MessageError(Exception):
-    """The reason why a message is refused: few words, the same for all of a kind, without the message's text."""
+    """The reason why a message is refused, in few words, the same for all messages of its kind and without their
+    text."""
 
 
 class StreamFeed:
@@ -111,9 +112,9 @@ class StreamFeed:
         self.bad: Counter[str] = Counter()  # by reason
         self.is_connected = False
         self.last_message = 0
-        self._away_since = 0  # the connection was lost, or the feed fell silent
-        self._sequences: dict[str, int] = {}  # the last one, by topic
-        self._untold: dict[str, tuple[int, str, str]] = {}  # bad: count, topic, head; by reason
+        self._away_since = 0  # when the connection was lost or the feed fell silent; 0: neither
+        self._sequences: dict[str, int] = {}  # topic -> last sequence number
+        self._untold: dict[str, tuple[int, str, str]] = {}  # not yet reported: reason -> count, topic, head
         self._reported_at: dict[str, int] = {}
 
     # --- the connection ---------------------------------------------------------------------------
@@ -134,7 +135,7 @@ class StreamFeed:
         return [HealthOut(now, "lost", {"why": why[:HEAD_CHARS]})]
 
     def dropped(self, now: int, why: str) -> list[FeedOut]:
-        """Note that messages came faster than they were processed, and an unknown number was dropped."""
+        """Note that an unknown number of messages was dropped, because they came faster than they were processed."""
         self.counts["gaps"] += 1
         return [HealthOut(now, "gap", {"why": why[:HEAD_CHARS]})]
 
@@ -192,7 +193,7 @@ class StreamFeed:
         return self._bad("a number beyond 64 bits", str(out.record["topic"]), b"", out.time)
 
     def misshapen(self, parts: int, now: int) -> list[FeedOut]:
-        """Note a message with this wrong number of parts."""
+        """Note a message with a wrong number of parts."""
         self.last_message = now
         return self._bad("neither [JSON] nor [topic, JSON]", f"{parts} parts", b"", now)
 
@@ -303,11 +304,11 @@ def _time_of(value: Any) -> int:
     if found is None:
         return 0
     if isinstance(found, bool) or not isinstance(found, int | str | Decimal):
-        raise _MessageError("a time that is none")
+        raise _MessageError("an invalid time")
     try:
         return parse_time(found)
     except BadInput:
-        raise _MessageError("a time that is none") from None
+        raise _MessageError("an invalid time") from None
 
 
 def _sequence_of(value: Any) -> int | None:
@@ -315,7 +316,7 @@ def _sequence_of(value: Any) -> int | None:
     if found is None:
         return None
     if type(found) is not int or not 0 <= found < 2**63:
-        raise _MessageError("a sequence number that is none")
+        raise _MessageError("an invalid sequence number")
     return found
 
 

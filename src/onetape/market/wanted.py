@@ -10,12 +10,13 @@ from onetape.model.errors import UsageError
 
 __all__ = ["Wanted", "symbols_wanted"]
 
-STAYS: Final = 4  # a symbol among the top leaves once it ranks a fourth of their number below the last
+STAYS: Final = 4  # a selected symbol leaves when it ranks more than top / STAYS places below the last one
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The selected symbols. names: only these, none: all. top: of all this many with the largest turnover."""
+    """Which symbols to select. names: only these, empty: all. top: this many with the largest turnover, 0: not by
+    turnover."""
 
     names: frozenset[str] = frozenset()
     top: int = 0
@@ -23,12 +24,12 @@ class Wanted:
     def chosen(
         self, turnovers: Mapping[str, float], current: Collection[str] = (), needed: Collection[str] = ()
     ) -> list[str]:
-        """Select those with the largest turnover anew, by symbol: `current` ones stay that are near enough, or
-        needed, so that two of nearly equal turnover do not alternate."""
+        """Returns the symbols with the largest turnover, and all `needed` ones. turnovers: symbol -> turnover. Symbols
+        of `current` that rank near enough stay, so that two of nearly equal turnover do not alternate."""
         ranked = sorted(turnovers, key=lambda symbol: (-turnovers[symbol], symbol))
         near = {*ranked[: self.top + max(self.top // STAYS, 1)], *needed} & turnovers.keys()
         kept = (each for each in current if each in near)
-        # The needed ones separately: a process that has just begun has no current ones.
+        # The needed symbols separately: a process that has just started has no current ones.
         return list(dict.fromkeys([*kept, *ranked[: self.top], *sorted(near & {*needed})]))
 
 
@@ -39,7 +40,7 @@ def symbols_wanted(text: str, *, place: str = "--symbols") -> Wanted:
     if text.startswith("top:"):
         count = text.removeprefix("top:")
         if not count.isascii() or not count.isdigit() or not 0 < int(count) <= 100_000:
-            raise UsageError(f"{text!r} is no number of symbols", location=place, todo="write top:50")
+            raise UsageError(f"{text!r} is not a number of symbols", location=place, todo="write top:50")
         return Wanted(top=int(count))
     names = frozenset(each.strip() for each in text.split(",") if each.strip())
     if not names:

@@ -1,4 +1,4 @@
-"""Compute how long to wait after a failure before the next try."""
+"""Compute the wait between a failure and the next try."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 __all__ = ["back_off"]
 
-DOUBLINGS_MAX: Final = 62  # longer than any wait
+DOUBLINGS_MAX: Final = 62  # 2**62 ns is longer than any wait
 
 Time = TypeVar("Time", int, float)
 

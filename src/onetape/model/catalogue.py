@@ -2,11 +2,10 @@
 
 `catalogue.json` holds sets of rows, each set with its venue, source, date (`as_of`) and the fees of
 the venue's public base tier; tools/make_catalogue.py makes it. `margin.json` holds margin brackets
-the same way; a symbol's newest version has them, and its older ones too, marked as a default,
-because nothing older is known. `venues.json` holds facts of a venue as a whole
-(venue_facts.py): a fee schedule that changes makes a new version of its instruments. All are read
-on first use. An instrument in several sets has several versions, oldest first; a
-version holds from its date, and the oldest also before it, because nothing older is known.
+the same way; all versions of a symbol have its newest brackets; in older versions they are marked as a default,
+because nothing older is known. `venues.json` holds facts of a venue as a whole (venue_facts.py): a fee schedule that
+changes makes a new version of its instruments. All are read on first use. An instrument in several sets has several
+versions, oldest first; a version holds from its date, and the oldest also before it, because nothing older is known.
 
 Current rules are requested from the venue. The catalogue is for data without them, and states the age
 of its facts.
@@ -30,7 +29,7 @@ from onetape.model.symbol import parse_symbol
 from onetape.model.time import HOUR, parse_time
 from onetape.model.typed import from_json
 
-# Where a set names no maintenance rate of an instrument: near the lowest tier of most contracts.
+# Used where a set names no maintenance rate: close to the lowest tier of most contracts.
 MAINTENANCE_DEFAULT: Final = Decimal("0.01")
 
 
@@ -103,7 +102,8 @@ def venues() -> frozenset[str]:
 
 
 def find(symbol: str, at: int | None = None) -> Instrument | None:
-    """Returns the version of `symbol` that held at `at` (ns UTC), the newest without; None if unknown."""
+    """Returns the version of `symbol` valid at `at` (ns UTC; None: the newest version), or None for an unknown
+    symbol."""
     found = versions(symbol)
     if not found:
         return None
@@ -126,7 +126,7 @@ def versions(symbol: str) -> tuple[Instrument, ...]:
 
 
 def _with_liquidation_fees(dated: list[Instrument]) -> list[Instrument]:
-    """Returns the version with liquidation fees: where its set has none, the previous version's, marked as a
+    """Returns the versions with liquidation fees. A version without one gets the previous version's, marked as a
     default."""
     found: list[Instrument] = []
     for instrument in dated:

@@ -68,7 +68,7 @@ from onetape.model.venue_kinds import VENUE_KINDS, VenueKind
 
 ENVIRONMENT_PREFIX = "ONETAPE_"
 KLINES_MAX = 1000
-LEVELS_MAX: Final = 10  # of a ladder
+LEVELS_MAX: Final = 10  # levels of one ladder
 LOOK_BACK_MAX: Final = 500 * DAY
 CONFIRM_MIN, CONFIRM_MAX = 50 * MS, 5 * SECOND
 LOGS_BYTES_MIN: Final = 1 << 20
@@ -119,7 +119,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 class _Source:
-    """Finds where each value was written, for messages."""
+    """Finds the file and line, or the variable, of each value, for messages."""
 
     def __init__(self, text: str, name: str) -> None:
         self.name = name
@@ -176,7 +176,7 @@ def _with_portfolio(config: Config, source: _Source) -> Config:
     check_portfolio(portfolio, source.bad)
     for path, variable in source.variables.items():
         if path[0] == PORTFOLIO:  # a run keeps the file and repeats from it
-            raise source.bad(path, "a portfolio is what its file says", f"unset {variable}, change the file")
+            raise source.bad(path, "a portfolio is configured by its file alone", f"unset {variable}, change the file")
     if not portfolio.account and not portfolio.accounts:
         return config
     if PORTFOLIO in config.robots:
@@ -232,9 +232,9 @@ def _common_names(section: Mapping[str, object], source: _Source) -> dict[str, l
             except BadInput as error:
                 raise source.bad(path, error.what) from None
             if owners.setdefault(symbol, name) != name:
-                raise source.bad(path, f"{symbol} is {owners[symbol]} already")
+                raise source.bad(path, f"{symbol} belongs to {owners[symbol]} already")
             if value.count(symbol) > 1:
-                raise source.bad(path, f"{symbol} twice in {name}")
+                raise source.bad(path, f"{symbol} stands twice in {name}")
         found[name] = value
     return found
 
@@ -283,10 +283,10 @@ def _check_slots(path: tuple[str, ...], account: AccountConfig, source: _Source)
     if any(slot < 2 for slot in slots) or len(set(slots)) != len(slots):
         raise source.bad(path, "slots must differ and begin at 2", "0 is the total, 1 is main")
     if any(slot >= SLOTS_MAX for slot in slots):
-        raise source.bad(path, f"slots end at {SLOTS_MAX - 1}", "take lower ones")
+        raise source.bad(path, f"the highest slot is {SLOTS_MAX - 1}", "use lower slots")
     for name in account.subaccounts:
         if name.partition(":")[0] in TAKEN_NAMES or not name:
-            raise source.bad(path, f"no sub-account is called `{name}`", "choose another name")
+            raise source.bad(path, f"a sub-account cannot be called `{name}`", "choose another name")
 
 
 def parse_quiet(text: str) -> tuple[int, int, str]:
@@ -295,7 +295,7 @@ def parse_quiet(text: str) -> tuple[int, int, str]:
     found = [re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)", each, re.ASCII) for each in hours.split("-")]
     minutes = [int(each[1]) * 60 + int(each[2]) for each in found if each is not None]
     if len(found) != 2 or len(minutes) != 2 or minutes[0] == minutes[1]:
-        raise UsageError(f"not the hours of a day: {text!r}", todo='as "22:00-07:00 Europe/Berlin"')
+        raise UsageError(f"not two times of a day: {text!r}", todo='as "22:00-07:00 Europe/Berlin"')
     zone(name.strip() or "UTC")
     return minutes[0], minutes[1], name.strip() or "UTC"
 
@@ -318,10 +318,10 @@ def _check_notify(config: Config, source: _Source) -> None:
         if name and not route.urls:
             raise source.bad((*path, "urls"), "no sink", 'urls = ["env:ALERTS"]')
         if {*TRADE_TYPES} & {*route.types} and not _has_recorder(config):
-            raise source.bad((*path, "types"), "what was traded is the recorder's, and there is none", "add [recorder]")
+            raise source.bad((*path, "types"), "fill, position and day need the recorder", "add [recorder]")
         if {*TRADE_TYPES} & {*route.types} and route.after:
             raise source.bad(
-                (*path, "after"), "what was traded is over, nobody need do anything", "another route for it"
+                (*path, "after"), "fill, position and day are no lasting faults", "send them by another route"
             )
         _check_text((*path, "after"), route.after, parse_duration, source)
         _check_text((*path, "quiet"), route.quiet, lambda each: parse_quiet(each)[0], source)
@@ -350,9 +350,11 @@ def _check_withdraw(path: tuple[str, ...], account: AccountConfig, config: Confi
     for other, addresses in account.withdraw.items():
         place = (*path, "withdraw", other)
         if other not in config.accounts or config.accounts[other].venue == account.venue:
-            raise source.bad(place, f"no account `{other}` at another venue", "within a venue no address is needed")
+            raise source.bad(
+                place, f"no account `{other}` at another venue", "within one venue transfers need no address"
+            )
         if not account.allow_withdraw:
-            raise source.bad(place, "a key that may withdraw is needed", "allow_withdraw = true")
+            raise source.bad(place, "withdrawals need a key that may withdraw", "write allow_withdraw = true")
         for currency, to in addresses.items():
             for name in filter(None, ("address", native.withdraws_to)):
                 if not getattr(to, name):
@@ -392,7 +394,7 @@ def _check_common_names(config: Config, source: _Source) -> None:
         for symbol in symbols:
             if (venue := symbol.partition(":")[0]) not in there:
                 raise source.bad(
-                    (SYMBOLS, name), f"{symbol} is of {venue}, which is no venue here", "add it to [venues]"
+                    (SYMBOLS, name), f"{symbol} is of venue {venue}, which is not configured", "add it to [venues]"
                 )
 
 
@@ -447,7 +449,7 @@ def _check_guardian(guardian: GuardianConfig, source: _Source) -> None:
                 shares = [parse_share(each) for each in levels]
             except UsageError as error:
                 raise source.bad((*path, key), error.what, error.todo) from error
-            is_missing = not shares and key == "ladder" and section is guardian  # a symbol may have none
+            is_missing = not shares and key == "ladder" and section is guardian  # [guardian.symbols] may have []
             if shares != sorted(set(shares)) or is_missing or len(shares) > LEVELS_MAX:
                 raise source.bad((*path, key), f"not 1 to {LEVELS_MAX} levels that ascend", 'as ["5%", "6%"]')
     _check_text(("guardian", "confirm"), guardian.confirm or "0s", _confirm, source)
@@ -463,9 +465,9 @@ def _check_guardian(guardian: GuardianConfig, source: _Source) -> None:
             _check_text((*of, key), getattr(rule, key), parse_share, source)
     for name, each in guardian.accounts.items():
         for key in ("key", "secret"):
-            if not getattr(each, key).startswith(("env:", "file:")):  # read anew by each incarnation
+            if not getattr(each, key).startswith(("env:", "file:")):  # each start of the guardian reads the secret
                 path = ("guardian", "accounts", name, key)
-                raise source.bad(path, "no place of a secret", "use env:NAME or file:/path")
+                raise source.bad(path, "no reference to a secret", "use env:NAME or file:/path")
     if guardian.total_loss:
         try:
             parse_amount(guardian.total_loss)
@@ -483,9 +485,9 @@ def _check_guarded_symbols(config: Config, source: _Source) -> None:
         except OnetapeError as error:
             raise source.bad(path, error.what, error.todo) from error
         if symbol.kind is Kind.SPOT:
-            raise source.bad(path, "a spot account has no positions to guard", "leave it out")
+            raise source.bad(path, "a spot symbol has no position to guard", "remove the section")
         if symbol.venue not in there:
-            raise source.bad(path, f"no account is at {symbol.venue}", "add one to [accounts], or leave it out")
+            raise source.bad(path, f"no account is at {symbol.venue}", "add one to [accounts], or remove the section")
 
 
 def _check_halts(halts: HaltsConfig, source: _Source) -> None:
@@ -496,7 +498,7 @@ def _check_halts(halts: HaltsConfig, source: _Source) -> None:
     _check_text((*path, "day"), halts.day and f"day {halts.day}", lambda each: parse_loss_limit(each).most, source)
     currencies = sorted({limit.currency for _, limit in halts.limits})
     if len(currencies) > 1:
-        raise source.bad(path, f"limits in {' and '.join(currencies)}", "all are of one currency")
+        raise source.bad(path, f"limits in {' and '.join(currencies)}", "use one currency for all limits")
 
 
 def _check_control(config: Config, source: _Source) -> None:
@@ -508,7 +510,7 @@ def _check_control(config: Config, source: _Source) -> None:
     for section in (CONTROL, "dashboard"):
         for host in getattr(config, section).hosts:
             if not _HOST_NAME.fullmatch(host):
-                words = f"{host[:80]!r} is no name of a host"
+                words = f"{host[:80]!r} is no host name"
                 raise source.bad((section, "hosts"), words, 'as "my.name" or "10.0.0.7"')
     if config.has(CONTROL) and control.enabled:
         _check_common_names(config, source)
@@ -521,14 +523,14 @@ def _check_proxies(config: Config, source: _Source) -> None:
     for name, proxy in config.proxies.items():
         path = ("proxies", name)
         _check_text((*path, "url"), proxy.url or "none", parse_proxy_url, source)
-        if proxy.password and not proxy.password.startswith(("env:", "file:")):  # read by each process that uses it
+        if proxy.password and not proxy.password.startswith(("env:", "file:")):  # each user of the proxy reads it
             raise source.bad((*path, "password"), "a secret in the open", "use env:NAME or file:/path")
         if bool(proxy.user) != bool(proxy.password):
-            raise source.bad(path, "one of `user` and `password` alone", "write both, or none")
+            raise source.bad(path, "`user` and `password` belong together", "write both, or none")
     for name, collector in config.collectors.items():
         if collector.proxy and collector.kind not in PROXIED:
-            words = f"{collector.kind} goes through no proxy"
-            raise source.bad(("collectors", name, "proxy"), words, f"leave it out; {', '.join(PROXIED)} do")
+            words = f"a collector of kind {collector.kind} cannot use a proxy"
+            raise source.bad(("collectors", name, "proxy"), words, f"remove the key; {', '.join(PROXIED)} can")
     users = [("accounts", name, each.proxy) for name, each in config.accounts.items()]
     users += [("collectors", name, each.proxy) for name, each in config.collectors.items()]
     for section, name, wanted in users:
@@ -536,13 +538,13 @@ def _check_proxies(config: Config, source: _Source) -> None:
             raise source.bad((section, name, "proxy"), f"no proxy `{wanted}`", "add it to [proxies]")
 
 
-# In the form that a browser sends.
+# Compared in the form that a browser sends.
 _HOST_NAME: Final = re.compile(
     r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(:[0-9]+)?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?"
 )
 
 
-# Files are named after them.
+# Names become file names.
 _FILE_NAME: Final = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,63}")
 
 
@@ -550,7 +552,7 @@ def _check_references(config: Config, source: _Source) -> None:
     for section in NAMED:
         for name in getattr(config, section):
             if not _FILE_NAME.fullmatch(name):
-                todo = "up to 64 signs without slashes, and no point at the beginning"
+                todo = "use up to 64 characters, no slash, no point at the beginning"
                 raise source.bad((section, name), f"{name[:80]!r} is no name", todo)
     _check_proxies(config, source)
     _check_control(config, source)
@@ -571,18 +573,18 @@ def _check_references(config: Config, source: _Source) -> None:
         for key in ("ws", "rest_wallet"):
             if getattr(venue, key) and not venue.rest:
                 raise source.bad(
-                    ("venues", name, key),
-                    "an address that is used beside `rest` alone",
-                    'write rest = "...", or leave it out',
+                    ("venues", name, key), "an address that needs `rest`", 'write rest = "...", or leave it out'
                 )
     _check_webhooks(config, source)
     for name, collector in config.collectors.items():
         if collector.kind != "venue" and collector.venue:
-            raise source.bad(("collectors", name, "venue"), f"{collector.kind} is of no venue", "leave it out")
+            raise source.bad(
+                ("collectors", name, "venue"), f"a collector of kind {collector.kind} has no venue", "remove the key"
+            )
         if collector.kind == "venue":
             _check_venue_collector(("collectors", name), collector, config, source)
         elif isinstance(collector.symbols, str):
-            raise source.bad(("collectors", name, "symbols"), "a text", 'a list, such as ["feed:XAU/USD"]')
+            raise source.bad(("collectors", name, "symbols"), "a text", 'write a list such as ["feed:XAU/USD"]')
 
 
 def _check_webhooks(config: Config, source: _Source) -> None:
@@ -599,7 +601,7 @@ def _check_webhooks(config: Config, source: _Source) -> None:
             raise source.bad((*path, "rate"), f"{webhook.rate} is not between 1 and 1000", "messages a second")
     for name, collector in config.collectors.items():
         if collector.kind == "webhook" and config.trades_at_venues and name not in config.webhooks:
-            words = "each user of this machine may post there, and accounts are at venues"
+            words = "every user of this machine could post to it, and accounts trade at real venues"
             raise source.bad(("collectors", name), words, f'write [webhooks.{name}] secret = "env:NAME"')
 
 
@@ -613,15 +615,17 @@ def _check_venue_collector(path: tuple[str, ...], collector: CollectorConfig, co
             raise source.bad((*path, key), "no time", 'as "60s"')
     for key in ("every", "ahead", "tz"):
         if getattr(collector, key):
-            raise source.bad((*path, key), "of a collector of kind venue it means nothing", "leave it out")
+            raise source.bad((*path, key), "has no effect in a collector of kind venue", "remove the key")
     if not 0 <= collector.share <= 0.95:
-        raise source.bad((*path, "share"), f"{collector.share} is not between 0 and 0.95", "0: chosen for you")
+        raise source.bad((*path, "share"), f"{collector.share} is not between 0 and 0.95", "0 chooses for you")
     if not 1 <= collector.depth_readers <= 4:
         raise source.bad((*path, "depth_readers"), f"{collector.depth_readers} is not between 1 and 4")
     if collector.depth and collector.transport != "ws":
-        raise source.bad((*path, "depth"), "books are followed over streams", 'transport = "ws", or leave it out')
+        raise source.bad((*path, "depth"), "books need streams", 'write transport = "ws", or remove the key')
     if isinstance(collector.depth, str) and collector.depth not in ("", "all"):
-        raise source.bad((*path, "depth"), f"no symbols are called {collector.depth!r}", '"all", or a list of symbols')
+        raise source.bad(
+            (*path, "depth"), f"not a list of symbols: {collector.depth!r}", 'write "all", or a list of symbols'
+        )
 
 
 def _check_secrets(path: tuple[str, ...], section: AccountConfig | S3Config, source: _Source) -> None:
@@ -654,13 +658,13 @@ def _check_accounts(config: Config, source: _Source) -> None:
         kind = config.venues[account.venue].kind
         native = VENUE_KINDS.get(kind, _OTHER)
         if account.password and not kind.startswith("ccxt:"):
-            raise source.bad((*path, "password"), "no venue but those behind ccxt takes a password", "leave it out")
+            raise source.bad((*path, "password"), "only venues behind ccxt take a password", "remove the key")
         if account.position_mode == "hedge" and not native.hedges:
-            todo = f"leave it out; {_those(lambda each: each.hedges)} have one"
+            todo = f"remove the key; hedge mode: {_those(lambda each: each.hedges)}"
             raise source.bad((*path, "position_mode"), f"{kind} is not traded in hedge mode", todo)
         if account.api_config_key and not native.takes_config_key:
             there = _those(lambda each: each.takes_config_key)
-            raise source.bad((*path, "api_config_key"), f"no venue but {there} has API config keys", "leave it out")
+            raise source.bad((*path, "api_config_key"), f"only {there} has API config keys", "remove the key")
 
 
 def _those(fits: Callable[[VenueKind], object]) -> str:
@@ -671,7 +675,9 @@ def _check_limits(path: tuple[str, ...], account: AccountConfig, kind: str, sour
     """Refuse limits without effect (another exchange's symbols, an unknown currency) and invalid limits."""
     least = 1 / LEVERAGE_MAX
     if not least <= account.leverage <= LEVERAGE_MAX:
-        raise source.bad((*path, "leverage"), f"no leverage: {account.leverage}", f"{least} to {LEVERAGE_MAX}")
+        raise source.bad(
+            (*path, "leverage"), f"leverage {account.leverage} is out of range", f"give {least} to {LEVERAGE_MAX}"
+        )
     for key in ("price_band", "orders_per_second", "open_orders_max", "messages_per_second"):
         if not 0 <= getattr(account, key) < math.inf:
             raise source.bad((*path, key), f"no limit: {getattr(account, key)}", "0: no limit")
@@ -709,7 +715,7 @@ def _check_alerts(path: tuple[str, ...], alerts: AccountAlertsConfig, config: Co
     for key in ("utilization", "drawdown"):
         _check_text((*path, key), getattr(alerts, key), lambda text: bool(parse_share(text)), source)
     if alerts != AccountAlertsConfig() and not _has_recorder(config):
-        raise source.bad(path, "these figures are the recorder's, and there is none", "add [recorder]")
+        raise source.bad(path, "these alerts need the recorder", "add [recorder]")
 
 
 def _check_fee_asset(path: tuple[str, ...], account: AccountConfig, config: Config, source: _Source) -> None:
@@ -718,7 +724,7 @@ def _check_fee_asset(path: tuple[str, ...], account: AccountConfig, config: Conf
     _check_amounts(path, {"below": wanted.below, "buy": wanted.buy}, source)
     venue = config.venues[account.venue]
     if not VENUE_KINDS.get(venue.kind, _OTHER).sells_fee_asset or venue.mode == "demo":
-        raise source.bad(path, f"{account.venue} has no market beside it where we buy {wanted.asset}", "leave it out")
+        raise source.bad(path, f"at {account.venue} we cannot buy {wanted.asset} automatically", "remove the section")
 
 
 def _has_recorder(config: Config) -> bool:
@@ -726,7 +732,8 @@ def _has_recorder(config: Config) -> bool:
 
 
 def _check_traded_on(path: tuple[str, ...], robot: RobotConfig, config: Config, source: _Source) -> None:
-    """Check that a robot trades on one account, or on several at venues of different names."""
+    """Check that a robot names either one account or several, and that its accounts at one exchange use one venue
+    section."""
     if bool(robot.account) == bool(robot.accounts):
         words = "both `account` and `accounts`" if robot.account else "missing key `account`"
         raise source.bad(path, words, 'write account = "NAME", or accounts = ["a", "b"]')
@@ -747,17 +754,19 @@ def _check_traded_on(path: tuple[str, ...], robot: RobotConfig, config: Config, 
         if other != name or robot.traded_on.count(name) > 1:
             words = f"`{other}` and `{name}` are both of {exchange}"
             if other == name or config.accounts[other].venue != account.venue:
-                raise source.bad((*path, key), words, "name each account once, those of one exchange of one venue")
+                raise source.bad(
+                    (*path, key), words, "name each account once; accounts at one exchange need one venue section"
+                )
 
 
 def _check_robots(config: Config, source: _Source) -> None:
     for name, robot in config.robots.items():
         path = ("robots", name)
         if name.partition(":")[0] in ACTORS:  # their token would be the same
-            raise source.bad(path, f"no robot is called `{name}`", "choose another name")
+            raise source.bad(path, f"a robot cannot be called `{name}`", "choose another name")
         for variant in robot.variants:
             if variant in ("", TWIN) or not variant.isprintable() or "/" in variant:
-                raise source.bad((*path, "variants"), f"no variant is called `{variant}`", "choose another name")
+                raise source.bad((*path, "variants"), f"a variant cannot be called `{variant}`", "choose another name")
         _check_traded_on(path, robot, config, source)
         for key, parse in (("stuck_after", parse_duration), ("memory_max", parse_bytes)):
             _check_text((*path, key), getattr(robot, key), parse, source)

@@ -26,7 +26,7 @@ _FORMS: Final = {
     "array": "not a list, such as [a, b]",
 }
 QUOTES: Final = 'text stands in quotes, name = "text"'
-# A possible secret is in no message.
+# Values of these keys appear in no message: they may be secrets.
 _UNSHOWN: Final = frozenset({"key", "secret", "password", "api_config_key", "token", "url", "urls"})
 _MISMATCH: Final = re.compile(r"Expected `([^`]+)`, got `[^`]+`")
 _BOUND: Final = re.compile(r"Expected `int` ([<>])= (-?\d+)")
@@ -34,7 +34,7 @@ _PLACE: Final = re.compile(r" \(at line (\d+), column \d+\)$")
 
 
 class Reason(NamedTuple):
-    """Location within the section, what is wrong, what to write instead."""
+    """Why a value is refused. path: its keys within the section; what: is wrong; todo: what to write instead."""
 
     path: tuple[str, ...]
     what: str
@@ -81,8 +81,8 @@ def syntax_reason(error: tomllib.TOMLDecodeError, text: str) -> tuple[int, str, 
         todo = f"{QUOTES}; true, false and numbers stand alone"
     elif "overwrite" in what or "twice" in what:
         what, todo = (
-            f"not TOML: {'a section' if line.startswith('[') else 'a key'} stands twice",
-            "leave one of them out",
+            f"not TOML: {'a section' if line.startswith('[') else 'a key'} is written twice",
+            "remove one of them",
         )
     name = line.partition("=")[0].strip()
     is_shown = not line or name not in _UNSHOWN
@@ -119,8 +119,8 @@ def _either(choices: list[str]) -> str:
 
 
 def _shown(value: Any, path: tuple[str, ...], kind: type[msgspec.Struct]) -> str:
-    """Returns the value at the path, "" where it may be a secret. For a table or list, the first entry that its own
-    type does not explain: msgspec names only keys that we have declared."""
+    """Returns the value at the path as text, "" where it may be a secret. Of a table or list the first entry with a
+    wrong type: msgspec names only keys that we have declared."""
     if _UNSHOWN.intersection(path):
         return ""
     for name in path:

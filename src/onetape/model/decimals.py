@@ -16,8 +16,7 @@ from typing import NoReturn
 # 100 digits hold any product of two int128 amounts.
 EXACT = Context(prec=100, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 
-# A number outside of these powers of ten is a mistake, and turning it into a fraction would take
-# memory without bound ("1e999999999").
+# A number outside of these powers of ten is a mistake. As a fraction it could take unlimited memory ("1e999999999").
 EXPONENT_MAX = 40
 DIGITS_MAX = 80
 _MAGNITUDE_MAX = 1e40
@@ -127,7 +126,7 @@ def scaled(units: int, decimals: int) -> Decimal:
 
 
 def whole_number(value: object) -> int | None:
-    """Parse a whole number from 0 to below 2**63, also from a command line's digits; None: it is not one."""
+    """Returns a whole number from 0 to 2**63 - 1, also from text of digits; None for any other value."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= DIGITS_MAX:
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):

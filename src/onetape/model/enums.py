@@ -17,7 +17,7 @@ class TapeWord(StrEnum):
     # Equal to its text, so it has the text's hash; Enum's own hash is a slow Python call.
     __hash__ = str.__hash__
 
-    # Set for each member below: a property costs five times as much.
+    # An attribute set for each member below: a property would be five times slower.
     id: int  # the number in a fixed layout
 
     @classmethod
@@ -33,7 +33,7 @@ class TapeWord(StrEnum):
 
 
 class _ById(dict[int, TapeWord]):
-    """Finds the words of one class by their numbers."""
+    """Maps the numbers of one class to its words; an unused number raises ValueError."""
 
     def __init__(self, cls: type[TapeWord], start: int) -> None:
         super().__init__(enumerate(cls, start))
@@ -88,8 +88,8 @@ class Side(TapeWord):
     BUY = "buy"
     SELL = "sell"
 
-    sign: int  # +1 for a buy, -1 for a sell, 0 where unknown
-    opposite: Side  # the opposite side; of NONE it is NONE
+    sign: int  # +1 for a buy, -1 for a sell, 0 for NONE
+    opposite: Side  # BUY <-> SELL, NONE -> NONE
 
 
 class OrderType(TapeWord):

@@ -112,7 +112,7 @@ class OnetapeError(Exception):
 
     @property
     def message(self) -> str:
-        """The known ones of what, location and todo, on one line."""
+        """what, location and todo on one line, without empty ones."""
         parts = (part.strip() for part in (self.what, self.location, self.todo))
         return " ".join(", ".join(part for part in parts if part).split())
 
@@ -128,11 +128,11 @@ class OnetapeError(Exception):
 
 
 def problem_text(problem: BaseException) -> str:
-    """Returns the class of what was raised and what it says, once: no second `error NAME(number)` inside an error; of
-    Python's own, with the name that may have been meant."""
+    """Returns an exception as text: our own errors without a second `error NAME(number)`, Python's with the class and
+    the name that may have been meant."""
     said = problem.message if isinstance(problem, OnetapeError) else str(problem)
     if isinstance(problem, SyntaxError):
-        said = problem.msg  # its place is told beside it
+        said = problem.msg  # the location is reported separately
     elif isinstance(problem, AttributeError) and problem.name and problem.obj is not None:
         near = did_you_mean(problem.name, [each for each in dir(type(problem.obj)) if not each.startswith("_")])
         said = f"{said}, {near}" if near else said
@@ -140,7 +140,7 @@ def problem_text(problem: BaseException) -> str:
 
 
 def rebuilt(kind: type[OnetapeError], what: str, location: str, todo: str) -> OnetapeError:
-    """Returns an error that another process reported."""
+    """Returns the error of this class that another process has reported."""
     error = kind.__new__(kind)
     OnetapeError.__init__(error, what, location=location, todo=todo)
     return error
@@ -151,7 +151,7 @@ class ControlError(OnetapeError, exit_code=5):
 
 
 class InvalidAccount(ControlError, code=1001, exit_code=2):
-    """No such account, or not one this caller may name."""
+    """The account does not exist, or the caller may not use it."""
 
 
 class DeltaDeviationExceeded(ControlError, code=1002):
@@ -163,7 +163,7 @@ class HedgeFailed(ControlError, code=1003, exit_code=1):
 
 
 class BlockedByRiskAlert(ControlError, code=1004):
-    """An open risk alert forbids it."""
+    """An open risk alert forbids the request."""
 
 
 class MarketDataUnavailable(ControlError, code=1005, exit_code=6):
@@ -223,15 +223,15 @@ class SelfTrade(OrderError, code=4108):
 
 
 class OrderWouldTrigger(OrderError, code=4109):
-    """The trigger was met on arrival, and the venue refuses that; or it fired at once."""
+    """The trigger was met on arrival: the venue refused the order or fired it at once."""
 
 
 class FundsError(OnetapeError, exit_code=5):
-    """An amount, or the right to it, is missing."""
+    """There is not enough money, or no right to use it."""
 
 
 class InsufficientFunds(FundsError, code=4201):
-    """Not enough available for the request."""
+    """The available balance is less than the request needs."""
 
 
 class FundsLocked(FundsError, code=4202):
@@ -251,7 +251,7 @@ class UnknownSubaccount(FundsError, code=4205, exit_code=2):
 
 
 class NotOwner(FundsError, code=4206):
-    """It belongs to another strategy."""
+    """The money belongs to another strategy."""
 
 
 class RiskError(OnetapeError, exit_code=5):
@@ -447,7 +447,7 @@ BY_NAME: dict[str, type[OnetapeError]] = {kind.name: kind for kind in BY_CODE.va
 
 
 def code_name(code: int) -> str:
-    """Returns an error number's name, or its digits when it has none."""
+    """Returns the name of an error number, or the number as text when no error has it."""
     kind = BY_CODE.get(code)
     return kind.name if kind is not None else str(code)
 

@@ -1,9 +1,9 @@
-"""Compute fees by volume from a schedule of tiers, each valid from a volume of the last thirty days on.
+"""Compute fees by volume from a schedule of tiers, each valid from a thirty-day volume on.
 
 The volume is what the account traded, in the quote currency (of an inverse contract: contracts
 times multiplier), over all instruments of the same venue, market and quote currency that have a
-schedule. Below the first tier the instrument's own fees hold. A fill is charged by the volume
-before it; fills thirty days back or more no longer count.
+schedule. Below the first tier the instrument's own fees hold. The volume before a fill decides its fee; fills of
+thirty days ago or more no longer count.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ __all__ = [
     "variants_file",
 ]
 
-BYTES_MAX: Final = 200  # of 255: kind, `-` and `.sock` are added
+BYTES_MAX: Final = 200  # a file name has 255 at most; kind, `-` and `.sock` are added
 StrPath = str | os.PathLike[str]
 
 
@@ -47,8 +47,8 @@ def home_of(option: StrPath | None = None, *, config: StrPath | None = None) -> 
 
 
 def file_name(name: bytes) -> str:
-    """Returns a file name for any name: names never collide, and none leaves its folder. Letters, digits, `_`, `-`
-    and `.` are kept, every other byte (and a leading point) becomes %XX."""
+    """Returns the file name for any name. Different names get different file names, and none leads out of its folder.
+    Letters, digits, `_`, `-` and `.` are kept, every other byte (and a leading point) becomes %XX."""
     plain = quote(name, safe="").replace("~", "%7E")
     return f"%2E{plain[1:]}" if plain.startswith(".") else plain
 
@@ -62,7 +62,8 @@ def encoded(name: str) -> str:
 
 
 def decoded(text: str) -> str | None:
-    """Returns the name of a file name; None: it was too long to be written, or is none of these names."""
+    """Returns the name that `encoded` made this file name from; None when the name was too long, or the file name has
+    another source."""
     try:
         name = unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogatepass")
     except UnicodeError:
@@ -88,7 +89,7 @@ def user_cache(environ: Mapping[str, str]) -> Path | None:
     """Returns $XDG_CACHE_HOME/onetape, else ~/.cache/onetape; None where the user has no home. It belongs to machine
     and user, not to a project."""
     base = environ.get("XDG_CACHE_HOME", "")
-    if not Path(base).is_absolute():  # the XDG specification: relative ones are ignored
+    if not Path(base).is_absolute():  # relative paths are ignored, by the XDG specification
         try:
             base = str(Path.home() / ".cache")
         except RuntimeError:
@@ -101,5 +102,6 @@ def guardian_journal(home: Path) -> Path:
 
 
 def variants_file(home: Path, robot: str) -> Path:
-    """Returns the file with the locations of the runs: {"live": run, "variants": {name: {"run": .., "params": ..}}}."""
+    """Returns the path of a JSON file with a robot's runs: {"live": run, "variants": {name: {"run": .., "params":
+    ..}}}."""
     return home / "run" / f"variants-{robot}.json"

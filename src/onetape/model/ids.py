@@ -6,18 +6,17 @@ A client order id is
 
 with the robot's tag (lower case letters and digits), the epoch of the robot's incarnation and the
 order's ordinal in base 36, and one check character. It identifies the order's robot without any table, so
-that an order found at a venue after a power loss is attributed. The rest of an order may be sent
-again as a new one: `again` counts how often. Letters and digits only, because some venues
-(OKX) take nothing else; the capitals separate the parts, the check keeps the ids of others out.
+that an order found at a venue after a power loss is attributed. When the rest of an order is sent as a new order,
+`again` counts these orders. Letters and digits only, because some venues (OKX) take nothing else; the capitals
+separate the parts, the check character excludes ids of other programs.
 
 The epoch and the ordinal are the two halves of the order id, 62 bits:
 
     epoch, 30 bits | 1 by operator | 1 past a dead gateway | ordinal, 30 bits
 
-An epoch is the second since 2020 in which an incarnation began, and of an operator's order both halves
-are the time at which it got its id. So ids do not repeat over homes, lost journals and restored
-backups, all of which lose counters. Epochs below `EPOCH_DRAWN` are of
-tapes before November 2026, when they counted the incarnations in a journal.
+An epoch is the start of an incarnation in seconds since 2020; both halves of an operator's order id are its time. So
+ids do not repeat after a lost journal, a restored backup or a new home, where counters would. Epochs below
+`EPOCH_DRAWN` come from tapes before November 2026, when an epoch counted the incarnations in a journal.
 """
 
 from __future__ import annotations
@@ -66,12 +65,12 @@ def epoch_of(now: int) -> int:
 
 
 def next_by_hand(last: int, now: int, *, is_past_gateway: bool = False) -> int:
-    """Returns the id of an order that no robot requests, after the last one. now: ns UTC; is_past_gateway: a
-    guardian places it while no gateway runs."""
+    """Returns the id of an order that no robot requests, greater than `last`. now: ns UTC; is_past_gateway: a
+    guardian places the order while no gateway runs."""
     fraction = now % SECOND * _PAST_GATEWAY // SECOND
     marks = _BY_HAND | _PAST_GATEWAY * is_past_gateway
     follows = last + 1
-    if not follows % _PAST_GATEWAY:  # a second has room for no more: continue with the next second
+    if not follows % _PAST_GATEWAY:  # no ids left in this second: continue with the next second
         follows = (last >> EPOCH_BITS) + 1 << EPOCH_BITS | marks
     return max(follows, epoch_of(now) << EPOCH_BITS | marks | fraction)
 
@@ -83,8 +82,8 @@ def is_past_gateway(order_id: int) -> bool:
 
 
 def client_id(tag: str, *, epoch: int, ordinal: int, attempt: int = 0) -> str:
-    """Returns the id of a robot's order, of any length: a venue may take fewer letters (Kraken spot: 18). Raises
-    BadInput for a tag or a number that does not fit."""
+    """Returns the id of a robot's order. Its length is not limited here, although a venue may take fewer characters
+    (Kraken spot: 18). Raises BadInput for a tag or a number that does not fit."""
     return _core.client_id(tag, epoch, ordinal, attempt)
 
 
@@ -93,7 +92,7 @@ is_by_hand = _core.is_by_hand
 
 
 def parse_client_id(text: str) -> ClientId | None:
-    """Returns the parts of a client order id; None for an id that is not ours, which is normal at a venue."""
+    """Returns the parts of a client order id; None for an id that is not ours: a venue may have other orders."""
     found = _core.parse_client_id(text)
     return None if found is None else ClientId(*found)
 
@@ -104,7 +103,7 @@ def checked(stem: str) -> str:
 
 
 def tag_of(text: str) -> str:
-    """Returns the tag of an own client order id, by its form alone, without `parse_client_id`'s checks."""
+    """Returns the tag of an own client order id, without `parse_client_id`'s checks."""
     return text.partition("X")[0].removeprefix("T")
 
 

@@ -1,11 +1,10 @@
-"""Find an instrument for data that has none: from the catalogue, else from its decimals.
+"""Find an instrument for data without one: from the catalogue, else from the decimals of prices and sizes.
 
 The rule: tick and lot are 10**-n, n the most decimals that any price (any size) of the stream is
 written with, zeros at the end not counted: 60000.10 has one. Zeros are not counted because venues
-pad to a width that is not their tick (Binance writes 8 decimals for every spot price). The
-inferred tick is coarser than the real one only by chance: a stream that happens to hold only
-round prices looks coarser (of bars alone the importer bounds it), and a tick of 0.5 looks like 0.1.
-Floats count with the 15 digits that a double is sure of, so 0.1 + 0.2 has one decimal.
+pad to a width that is not their tick (Binance writes 8 decimals for every spot price). The inferred tick is coarser
+than the real one only if all prices happen to be round (for bars the importer limits that); a tick of 0.5 is inferred
+as 0.1. Floats count with the 15 digits that a double represents exactly, so 0.1 + 0.2 has one decimal.
 
 Inferred fields are named in `inferred`, defaults in `defaulted`.
 """
@@ -23,7 +22,7 @@ from onetape.model.enums import Kind, Origin
 from onetape.model.instrument import Instrument, from_symbol
 from onetape.model.symbol import UNKNOWN_CURRENCY, parse_symbol
 
-ROWS_SHOWN: Final = 3  # of a table, in one line
+ROWS_SHOWN: Final = 3  # rows of a table that are shown in one line
 
 
 def infer(symbol: str, *, price_decimals: int, size_decimals: int) -> Instrument:
@@ -63,11 +62,11 @@ def infer(symbol: str, *, price_decimals: int, size_decimals: int) -> Instrument
 
 
 def fit(instrument: Instrument, *, price_decimals: int, size_decimals: int) -> Instrument:
-    """Returns the instrument with room for data of this many decimals: itself where they fit.
+    """Returns the instrument with enough decimals for the data, unchanged where they fit.
 
-    Finer prices than its tick mean that the tick differed then: it is inferred. Finer sizes
-    only widen `size_decimals`: sums and averages have them too, and orders that rest from before a
-    change of lot; a coarser lot is the safe one for our own orders.
+    Prices finer than the tick mean that the tick was another one then: it is inferred. Finer sizes only raise
+    `size_decimals`, not the lot: sums, averages and orders from before a change of lot have them too, and the coarser
+    lot is safe for our own orders.
     """
     changes: dict[str, object] = {}
     inferred = list(instrument.inferred)

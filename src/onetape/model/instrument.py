@@ -34,8 +34,8 @@ _ONE: Final = Decimal(1)
 
 
 class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """The facts of one version. Decimals are canonical (no trailing zeros); 0 means "no limit" or
-    "not known" wherever a limit or rate stands. Raises BadInput where facts contradict."""
+    """The facts of one version. Decimals are canonical (no trailing zeros); a limit or rate of 0 means "no limit" or
+    "not known". Raises BadInput when facts contradict each other."""
 
     symbol: str
     """Its symbol: `binance:BTC/USDT:USDT`."""
@@ -58,7 +58,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     lot: Decimal
     """Quantities are multiples of it [qty]."""
     raw_symbol: str = ""
-    """As the venue writes it, "": not known."""
+    """The venue's own name for it, "": not known."""
     perpetual: bool = False
     """True: it has no expiry, and pays funding."""
     expiry: int | None = None
@@ -80,19 +80,19 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     band_up: Decimal = _ZERO
     """How far above the venue's reference price a limit may be, 0.05 is 5 %, 0: no limit."""
     band_down: Decimal = _ZERO
-    """How far below it, 0: no limit."""
+    """How far below the reference price a limit may be, 0: no limit."""
     maker_fee: Decimal = _ZERO
-    """Share of the value of a resting fill, below 0: a rebate."""
+    """Maker fee as a share of a fill's value, below 0: a rebate."""
     taker_fee: Decimal = _ZERO
-    """Share of the value of a taking fill."""
+    """Taker fee as a share of a fill's value."""
     maintenance_rate: Decimal = _ZERO
-    """Share of the value of a position; with brackets that of the first."""
+    """Maintenance margin as a share of a position's value; with brackets the rate of the first."""
     brackets: tuple[MarginBracket, ...] = ()
-    """Margin by the value of a position, empty: one rate for all."""
+    """Margin brackets by the value of a position, empty: one rate for all values."""
     fee_tiers: tuple[FeeTier, ...] = ()
     """Fees by volume, empty: the two fees above."""
     liquidation_fee: Decimal = _ZERO
-    """Share of the value that the venue liquidates."""
+    """Liquidation fee as a share of the liquidated value."""
     leverage: int = 0
     """Leverage of the account for this instrument, 0: the run's."""
     funding_interval: int = 0
@@ -108,7 +108,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     version: int = 1
     """Number of this version, from 1 within a symbol."""
     valid_from: int = 0
-    """Since when they hold, 0: always [ns UTC]."""
+    """From when on this version is valid, 0: always [ns UTC]."""
     origin: Origin = Origin.USER
     """The source of the facts."""
     inferred: tuple[str, ...] = ()
@@ -243,8 +243,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return self.core.notional(price_int, size_int)
 
     def cost_units(self, side: str, halves: int, size_int: int) -> int:
-        """Returns the cost of a size at a price in half units, in money units of the settle currency: more is worse
-        for a buy, less for a sell, so the difference of two prices' costs is the disadvantage of one."""
+        """Returns the cost of a size in money units of the settle currency, negative for a sell: the higher of two
+        prices' costs is always the worse one. halves: price in half price units."""
         worth: int = self.core.notional_doubled(halves, size_int)
         return worth if (side == "buy") != (self.kind is Kind.INVERSE) else -worth
 
@@ -254,8 +254,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return over * 10**money.MONEY_DECIMALS, under * int(10 ** (self.price_decimals + self.size_decimals))
 
     def turnover_units(self, product: int) -> int:
-        """Returns the value in money units of a sum of prices times sizes, both int64: such sums exceed the core's
-        integers. Spot and linear only."""
+        """Returns the value in money units. product: sum of price_int * size_int, which may exceed 64 bits. Spot and
+        linear only."""
         over, under = self._product_value
         return money.divide_half_even(product * over, under)
 
@@ -288,8 +288,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             return to_units(value, self.size_decimals)
 
         def cut(value: Decimal) -> int:
-            # Venues publish daily averages as limits, finer than the lot; a limit must not grow. A limit beyond 64 bits
-            # limits nothing.
+            # Some limits (daily averages) are finer than the lot: they are rounded so that no limit grows. A limit
+            # beyond 64 bits counts as none.
             return min(int(EXACT.scaleb(value, self.size_decimals)), rounding.INT64_MAX)
 
         multiplier_decimals = decimals_of(self.multiplier)

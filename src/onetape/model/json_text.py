@@ -21,7 +21,7 @@ _any: Final = msgspec.json.Decoder().decode
 
 def read_json(body: bytes | str, decode: Callable[[bytes], Any] = _any) -> Any:
     """Returns the value, or the result of `decode`. Raises msgspec.DecodeError, a ValueError, also for values nested
-    deeper than DEPTH_MAX: code that walks through the value must not run out of stack."""
+    deeper than DEPTH_MAX: recursive code over the value must not exhaust the stack."""
     if isinstance(body, str):
         body = body.encode()
     check_depth(body)
@@ -40,7 +40,7 @@ def _is_deep(body: bytes) -> bool:
 
 
 def _has_left(body: bytes) -> bool:
-    """Removes the innermost pairs, one level at a time: a wide message is empty after a few passes."""
+    """Returns True when brackets are left after the innermost pairs were removed DEPTH_MAX times."""
     left = body.translate(None, _OTHERS)
     for _ in range(DEPTH_MAX):
         before = len(left)

@@ -11,11 +11,11 @@ from onetape.model.time import DAY, parse_duration
 __all__ = ["LossLimit", "parse_loss_limit"]
 
 _DAY: Final = "day"
-WINDOW_MAX: Final = 31 * DAY  # how far back a gateway reads its tape at a start
+WINDOW_MAX: Final = 31 * DAY  # a gateway reads its tape back to here at its start
 
 
 class LossLimit(NamedTuple):
-    """A limit of losses: `most` or more within the window ends new risk.
+    """A loss limit: a loss of `most` or more within the window forbids new risk.
 
     text: as written.
     window: ns, sliding; 0: the UTC day, whose halt stays until it is lifted.
@@ -38,5 +38,5 @@ def parse_loss_limit(text: str) -> LossLimit:
     except OnetapeError as error:
         raise UsageError(f"no loss limit: {text!r}", todo=todo) from error
     if not amount.value or (span != _DAY and not 0 < window <= WINDOW_MAX):
-        raise UsageError(f"a loss above 0 in at most {WINDOW_MAX // DAY} days is needed: {text!r}", todo=todo)
+        raise UsageError(f"not an amount above 0 within at most {WINDOW_MAX // DAY} days: {text!r}", todo=todo)
     return LossLimit(f"{span} {amount}", window, money_units(amount.value), amount.currency)

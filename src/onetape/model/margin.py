@@ -1,4 +1,4 @@
-"""Compute margin by notional: a venue raises its rates and lowers its leverage by bracket.
+"""Compute margin by notional. With each bracket a venue's rate rises and its highest leverage falls.
 
 A bracket covers values above the one before it, up to and including its `notional_max`, in the
 instrument's settle currency. Within it
@@ -36,7 +36,7 @@ class MarginBracket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 def completed(brackets: Sequence[MarginBracket]) -> tuple[MarginBracket, ...]:
-    """Returns the brackets with every amount filled in. Raises BadInput for a table that does not rise."""
+    """Returns the brackets with all maintenance amounts. Raises BadInput when notional or rates do not rise."""
     if len(brackets) > BRACKETS_MAX:
         raise BadInput(f"{len(brackets)} margin brackets, at most {BRACKETS_MAX}")
     rows: list[MarginBracket] = []
@@ -50,9 +50,9 @@ def completed(brackets: Sequence[MarginBracket]) -> tuple[MarginBracket, ...]:
         if row.notional_max <= floor:
             raise BadInput(f"{what}: notional_max {row.notional_max} is not above {floor}")
         if not rate <= row.maintenance_rate < 1:
-            raise BadInput(f"{what}: maintenance_rate {row.maintenance_rate} lies not in {rate}..1")
+            raise BadInput(f"{what}: maintenance_rate {row.maintenance_rate} is not within {rate}..1")
         if not 0 <= row.leverage_max <= LEVERAGE_MAX:
-            raise BadInput(f"{what}: leverage_max {row.leverage_max} lies not in 0..{LEVERAGE_MAX}")
+            raise BadInput(f"{what}: leverage_max {row.leverage_max} is not within 0..{LEVERAGE_MAX}")
         if (row.leverage_max or LEVERAGE_MAX) > leverage:
             raise BadInput(f"{what}: leverage_max {row.leverage_max} rises with the notional")
         amount = (

@@ -49,8 +49,8 @@ def money_units(value: Number, *, what: str = "amount") -> int:
 
 
 def amount_text(value: object, currency: str = "") -> str:
-    """Returns an amount for people: two decimals, of coins up to eight. A smaller amount keeps its first two digits,
-    and zero has no sign. Programs get the exact text."""
+    """Returns an amount for people: two decimals for dollars and other fiat money, up to eight for coins. A smaller
+    amount keeps its first two digits, and zero has no sign. Programs get `money_text`."""
     number, places = Decimal(str(value)), 2 if _CENTS.match(currency) else 8
     shown = round(number, places)
     if number and not shown:
@@ -76,7 +76,7 @@ def money_text(units: int) -> str:
 
 
 def text_units(text: str) -> int:
-    """Returns units of 1e-18 from text of `money_text`, without a sign other than -."""
+    """Parse text of `money_text` into units of 1e-18; the only sign is -."""
     whole, _, rest = text.partition(".")
     return int(whole + rest.ljust(MONEY_DECIMALS, "0"))
 
@@ -132,7 +132,7 @@ def refuse_grouped(text: str) -> None:
     """Raise InvalidAmount for `100,000 USDT`: a comma separates amounts."""
     if grouped := _GROUPED.search(text):
         raise InvalidAmount(
-            f"{text.strip()!r} has a comma inside a number, and commas part amounts",
+            f"{text.strip()!r} has a comma inside a number, and commas separate amounts",
             todo=f"write {grouped[0].replace(',', '')}",
         )
 

@@ -18,7 +18,8 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
 
 
 def list_symbols(symbol: object, symbols: Iterable[str]) -> str:
-    """Returns what to do about a symbol that is not in the data: the nearest one, and which there are."""
+    """Returns a hint about a symbol that is not in the data: the nearest symbol, and the first of those that it
+    has."""
     names = list(symbols)
     shown = ", ".join(names[:SHOWN_MAX]) or "no instrument"
     more = f" and {len(names) - SHOWN_MAX} more" if len(names) > SHOWN_MAX else ""

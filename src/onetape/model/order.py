@@ -29,8 +29,9 @@ _NO_KIND: Final = TriggerKind.NONE
 
 
 class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One order to place. price_int: 0 for a market order; trigger_int 0: no trigger. own_reducing: a gateway's mark
-    on a reduce-only order sent as a plain one, because it reduces its sub-account's position and not the account's."""
+    """One order to place. price_int: 0 for a market order; trigger_int 0: no trigger. own_reducing: set by a gateway
+    on a reduce-only order that it sends without the flag, because the order reduces its sub-account's position but
+    not the account's."""
 
     symbol: str
     side: Side
@@ -61,15 +62,15 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_stop(self) -> bool:
-        """True for a trigger order that is a stop, false for a take-profit. Raises InvariantViolation when the order
-        has no kind: its sender must not guess."""
+        """True for a stop, false for a take-profit. Raises InvariantViolation for a trigger order without a kind: its
+        sender must not guess."""
         if self.trigger_kind is _NO_KIND:
             raise InvariantViolation("a trigger without its kind cannot be sent", location=self.symbol)
         return self.trigger_kind is TriggerKind.STOP
 
     def broken_rule(self) -> str:
-        """Returns the first field rule that the order violates, "" where none; a value, because a refused order is
-        an expected outcome."""
+        """Returns the first field rule that the order violates, "" for none. It does not raise, because a refused
+        order is an expected outcome."""
         if self.side is _NO_SIDE:
             return "an order buys or sells"
         if self.size_int <= 0:
@@ -80,17 +81,17 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
         if not is_market and self.price_int == 0:
             return "a limit order has a price other than 0"
         if is_market and is_dated:
-            return "a market order does not wait until a time"
+            return "a market order cannot be GTD"
         if is_market and self.post_only:
             return "a market order cannot be post-only"
         if self.post_only and self.tif in _AT_ONCE:
             return f"{self.tif} cannot be post-only"
         if is_dated != (self.expire > 0):
-            return "GTD and an expiry go together"
+            return "GTD needs an expiry, and an expiry GTD"
         if (self.trigger_int != 0) != (self.trigger_by is not _NO_TRIGGER):
-            return "a trigger price and what it watches go together"
+            return "a trigger needs both a trigger price and trigger_by"
         if (self.trigger_int != 0) != (self.trigger_kind is not _NO_KIND):
-            return "a trigger says whether it is a stop or a take-profit"
+            return "a trigger needs its kind: stop or take-profit"
         if self.trigger_kind is TriggerKind.TRAILING:
             return "trailing stops are not available"
         if self.tag and len(self.tag.encode()) > TAG_BYTES_MAX:

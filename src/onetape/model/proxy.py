@@ -13,7 +13,7 @@ __all__ = ["Proxy", "parse_proxy_url"]
 
 
 class Proxy(msgspec.Struct, frozen=True, kw_only=True):
-    """Address and user of a proxy. Its text shows no secret."""
+    """Address and user of a proxy. Its repr shows no secret."""
 
     name: str  # name in [proxies]
     host: str
@@ -26,14 +26,14 @@ class Proxy(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Headers that the proxy expects with each CONNECT."""
+        """Returns the headers that the proxy expects with each CONNECT."""
         if not self.user:
             return {}
         return {"Proxy-Authorization": "Basic " + b64encode(f"{self.user}:{self.password}".encode()).decode()}
 
     @property
     def url(self) -> str:
-        """Its address including user and password: a secret."""
+        """Returns the URL with user and password: a secret."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         user = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}@" if self.user else ""
         return f"http://{user}{host}:{self.port}"

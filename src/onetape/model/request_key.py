@@ -12,15 +12,14 @@ from onetape.model.time import DAY, parse_duration
 __all__ = ["BY_HAND_EXPIRES", "KEY_BYTES_MAX", "RequestKey", "key_by_hand", "request_key"]
 
 KEY_BYTES_MAX: Final = 64
-EXPIRES: Final = DAY  # of a key whose cycle is never ended
-BY_HAND_EXPIRES: Final = 30 * DAY  # of a command's key: far longer than a sender waits for an answer
+EXPIRES: Final = DAY  # for a key whose cycle is never ended
+BY_HAND_EXPIRES: Final = 30 * DAY  # for a command's key: far longer than a sender waits for an answer
 
 
 class RequestKey(msgspec.Struct, frozen=True):
-    """The key of an opportunity, for which only the first request becomes an order. key: 1 to 64 bytes of text.
-    within: whose requests compete: those of all robots of the account, or of the robot's sub-account. expires: time
-    after its order was taken at which the key is free again, unless its cycle was ended before; ns, or a duration as
-    "15m"."""
+    """The key of an opportunity: only the first request with it becomes an order. key: 1 to 64 bytes of text. within:
+    "account" or "subaccount", whose robots compete for it. expires: time after which a taken key is free again at the
+    latest; ns, or a duration such as "15m"."""
 
     key: str
     within: Literal["account", "subaccount"] = "account"
@@ -37,7 +36,7 @@ class RequestKey(msgspec.Struct, frozen=True):
             return f"a request key has 1 to {KEY_BYTES_MAX} bytes: {self.key!r}"
         if self.within not in ("account", "subaccount"):
             return f"within is account or subaccount: {self.within!r}"
-        return "" if self.expires > 0 else f"a request key expires later: {self.expires} ns"
+        return "" if self.expires > 0 else f"a request key must expire after more than 0 ns: {self.expires}"
 
     def as_record(self) -> dict[str, Any]:
         """Returns the key in the form of an order request on the tape."""
@@ -45,7 +44,8 @@ class RequestKey(msgspec.Struct, frozen=True):
 
 
 def request_key(key: str | RequestKey) -> RequestKey:
-    """Make a key from a strategy's argument. Raises TypeError, ValueError: a wrong key is a programming error."""
+    """Returns the key of a strategy's argument `once`. Raises TypeError or ValueError for an invalid one: it is a
+    programming error."""
     made = RequestKey(key) if isinstance(key, str) else key
     if not isinstance(made, RequestKey):
         raise TypeError(f"once is a text or a RequestKey, not {type(key).__name__}")
@@ -55,6 +55,6 @@ def request_key(key: str | RequestKey) -> RequestKey:
 
 
 def key_by_hand(id_: str, part: str = "", expires: int = BY_HAND_EXPIRES) -> RequestKey:
-    """Make the key of an operator's command from any text. expires: ns."""
+    """Returns the key of an operator's command, made from any text. expires: ns."""
     words = msgspec.json.encode([id_, part])
     return RequestKey(f"hand {hashlib.blake2b(words, digest_size=16).hexdigest()}", expires=expires)

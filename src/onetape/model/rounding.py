@@ -1,9 +1,8 @@
 """Round numbers to whole steps by one exact rule.
 
-A number that lies within 1e-9 (relative) of a step is that step: 0.3 - 0.1 in floats is 0.2.
+A number within 1e-9 (relative) of a step counts as that step: 0.3 - 0.1 in floats is 0.2.
 Otherwise a price goes to the tick in the passive direction (a buy down, a sell up) and a quantity
-down to the lot. All directions are those of the number line, also below zero, never "toward zero
-by truncation": a buy at -0.007 with tick 0.01 is -0.01.
+down to the lot. Down means towards minus infinity, also below zero: a buy at -0.007 with tick 0.01 is -0.01.
 
 This is the slow and exact definition of the rule; the compiled `snap` is tested against it.
 """
@@ -17,7 +16,7 @@ from fractions import Fraction
 from onetape.model.decimals import Number, to_ratio, to_units
 from onetape.model.enums import Side
 
-SNAP_TOLERANCE_PARTS = 10**9  # of the number, inclusive
+SNAP_TOLERANCE_PARTS = 10**9  # tolerance as one part in so many of the number, inclusive
 INT64_MAX = 2**63 - 1
 
 
@@ -70,7 +69,7 @@ def _nearest(numerator: int, denominator: int) -> tuple[int, bool]:
 def passive(side: Side) -> Rounding:
     """Returns the direction that never pays more: down for a buy's price, up for a sell's."""
     if side is Side.NONE:
-        raise ValueError("a price is rounded for a side, not for none")
+        raise ValueError("a price cannot be rounded without a side")
     return Rounding.DOWN if side is Side.BUY else Rounding.UP
 
 

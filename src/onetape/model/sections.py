@@ -54,8 +54,8 @@ __all__ = [
 ]
 
 NOTIFY_FIELDS: Final = ("type", "severity", "subject", "message", "time", "more", "state", "title", "body")
-OPERATOR: Final = "operator"  # an actor outside the process
-HUB: Final = "hub"  # the process, its kind, its journal and its table
+OPERATOR: Final = "operator"  # actor: a person or script outside the system
+HUB: Final = "hub"  # name of the process, its kind, its journal and its state table
 GUARDIAN: Final = "guardian"  # the guardian: its name as an actor, and the tag of its orders
 CONTROL: Final = "control"  # the REST control plane: the process, its kind, and its name as an actor
 DASHBOARD: Final = "dashboard"  # the web pages: process, kind and actor
@@ -77,11 +77,11 @@ class VenueConfig(Section, frozen=True):
 
     kind: str  # binance-usdm | aster | bitmex | kraken | pacifica | ccxt:<id>
     mode: Literal["sim", "demo", "live"] = "sim"
-    seed: int = 1  # of the simulated market
+    seed: int = 1  # seed of the simulated market
     live_account: str = ""  # the account's id at the venue, required for live trading
-    rest: str = ""  # addresses other than the venue's own: a local simulated exchange
+    rest: str = ""  # REST address instead of the venue's own, such as a local simulated exchange
     ws: str = ""
-    rest_wallet: str = ""  # of its wallets, where it differs from `rest`
+    rest_wallet: str = ""  # address of the wallet API, if it is not `rest`
 
 
 class ProxyConfig(Section, frozen=True):
@@ -103,20 +103,21 @@ class WithdrawConfig(Section, frozen=True):
 
 
 class AccountAlertsConfig(Section, frozen=True):
-    """[accounts.NAME.alerts]: the recorder's figures from which on there is an alert."""
+    """[accounts.NAME.alerts]: limits of the recorder's figures; beyond one there is an alert."""
 
-    delta: dict[str, str | int | float] = {}  # currency -> net notional of either sign
-    utilization: str = ""  # "80%": of the margin covered by its equity
+    delta: dict[str, str | int | float] = {}  # currency -> largest absolute net notional
+    utilization: str = ""  # "80%": largest margin as a share of the equity
     drawdown: str = ""  # "10%": below the highest equity
 
 
 class FeeAssetConfig(Section, frozen=True):
-    """[accounts.NAME.fee_asset]: the asset that pays fees is bought when it runs low; without the section it is not."""
+    """[accounts.NAME.fee_asset]: buys the asset that pays fees when it runs low; without the section nothing is
+    bought."""
 
-    below: str | int | float  # value of the balance, in quote
-    buy: str | int | float  # amount of quote each time
+    below: str | int | float  # buy when the balance is worth less, in quote
+    buy: str | int | float  # amount of quote spent each time
     asset: str = "BNB"
-    quote: str = "USDT"  # currency paid for it, out of the pool
+    quote: str = "USDT"  # currency that pays for it, taken from the pool
 
 
 class AccountConfig(Section, frozen=True):
@@ -125,34 +126,34 @@ class AccountConfig(Section, frozen=True):
     venue: str
     key: str = ""
     secret: str = ""
-    password: str = ""  # a third secret, for venues behind ccxt that have one
+    password: str = ""  # third secret of some venues behind ccxt
     api_config_key: str = ""  # pacifica: a secret that raises its request limits
-    proxy: str = ""  # of [proxies]: for all its connections; "": none
-    subaccounts: dict[str, int] = {}  # name -> slot; 0 is the total, 1 main
+    proxy: str = ""  # name in [proxies], for all connections; "": none
+    subaccounts: dict[str, int] = {}  # name -> slot from 2 on; 0 is the total, 1 is main
     position_max: dict[str, float] = {}  # symbol -> quantity, working orders counted as filled
     order_max: dict[str, float] = {}  # symbol -> quantity of one order
     price_band: float = 0  # 0.05: a limit price at most 5 % dearer than the market; 0: no limit
-    orders_per_second: int = 0  # of all its robots together; 0: no limit of our own
-    symbols: list[str] = []  # symbols that may be traded; []: those that robots name
+    orders_per_second: int = 0  # all robots of the account together; 0: no limit of our own
+    symbols: list[str] = []  # symbols that may be traded; []: those named by robots
     order_value_max: dict[str, str | int | float] = {}  # currency -> value of one order
     open_value_max: dict[str, str | int | float] = {}  # currency -> value of all working orders
-    open_orders_max: int = 0  # working at the same time; 0: no limit of our own
-    messages_per_second: int = 0  # orders, amendments and cancels; above it no new order. 0: no limit
-    executions_max: str = ""  # "500 in 60s": of a sub-account; with more it is halted until lifted. "": any
+    open_orders_max: int = 0  # orders working at the same time; 0: no limit of our own
+    messages_per_second: int = 0  # orders, amendments and cancels; above it new orders are refused. 0: no limit
+    executions_max: str = ""  # "500 in 60s" for each sub-account; more fills halt it until lifted. "": off
     dead_man: str = ""  # "60s": the venue cancels working orders after this silence of the gateway
-    orphans: Literal["cancel", "keep"] = "cancel"  # orders of a robot that died
+    orphans: Literal["cancel", "keep"] = "cancel"  # working orders of a dead robot
     order_entry: Literal["socket", "rest"] = "socket"  # how orders are sent, where a venue has both
-    intents: Literal["process", "disk"] = "process"  # how safely an order is on the tape before it leaves
+    intents: Literal["process", "disk"] = "process"  # where an order is recorded before it is sent
     position_mode: Literal["one-way", "hedge"] = "one-way"  # required mode of the account
     allow_withdraw: bool = False  # a key that may withdraw is refused otherwise
     credit: dict[str, str | int | float] = {}  # currency -> how far below zero its pool may go
     check_every: str = "60s"  # how often balances are compared with the venue's
-    stale_after: str = "10s"  # a market older than this opens nothing; "": no limit
-    leverage: float = 1.0  # used for orders of sub-accounts; the venue has its own
-    cross_internally: bool = False  # crossing orders of two sub-accounts trade internally
-    commands: Literal["disk", "process"] = "disk"  # how safely a transfer is on the tape before it is made
-    email: str = ""  # the venue's name of the account, where another of its accounts sends to it
-    master: str = ""  # the account of the same venue whose sub-account this is
+    stale_after: str = "10s"  # with older market data no position is opened; "": no limit
+    leverage: float = 1.0  # for margin of sub-accounts; the venue's setting is separate
+    cross_internally: bool = False  # crossing orders of two sub-accounts trade with each other, not at the venue
+    commands: Literal["disk", "process"] = "disk"  # where a transfer is recorded before it is made
+    email: str = ""  # the account's email at the venue, needed to receive from another account
+    master: str = ""  # if this is a venue's sub-account: name of its master account in this file
     transfer_deadline: str = "120s"  # how long an unexecuted transfer is retried
     alerts: AccountAlertsConfig = AccountAlertsConfig()
     fee_asset: FeeAssetConfig | None = None
@@ -172,13 +173,13 @@ class RobotConfig(Section, frozen=True):
     strategy: str
     account: str = ""
     accounts: list[str] = []  # instead of `account`: several accounts, each for the symbols that its venue lists
-    subaccount: str = "main"  # of each account
+    subaccount: str = "main"  # on each of its accounts
     on_error: Literal["halt", "flatten", "continue"] = "halt"
     restart: Literal["memory", "replay", "fresh"] = "memory"
     orders_per_second: int = 20  # average over ten seconds, so 200 at once; 0: only the account's limits
-    stuck_after: str = "20s"  # longest callback while the market goes on; then the robot is ended. "": no limit
-    on_stuck: Literal["restart", "fail"] = "restart"  # after three times in ten minutes it stays stopped
-    memory_max: str = "2GB"  # of its process, which is ended above it. "": no limit
+    stuck_after: str = "20s"  # a longer callback while events wait ends the robot. "": no limit
+    on_stuck: Literal["restart", "fail"] = "restart"  # after three times in ten minutes the robot stays stopped
+    memory_max: str = "2GB"  # memory above which the robot's process is ended. "": no limit
     streams: list[str] = []  # collectors followed beside its gateway
     filter: bool = True  # bad ticks are hidden from the robot
     params: dict[str, Any] = {}
@@ -186,12 +187,12 @@ class RobotConfig(Section, frozen=True):
 
     @property
     def traded_on(self) -> list[str]:
-        """Returns its accounts; the first one's tape measures its progress."""
+        """Returns the robot's accounts. The first account's tape measures its progress."""
         return self.accounts or [self.account]
 
     @property
     def symbols(self) -> list[str]:
-        """Returns the symbols in its parameters `symbol` and `symbols`, a list or text with commas."""
+        """Returns the symbols in the robot's parameters `symbol` and `symbols` (a list, or text with commas)."""
         more = self.params.get("symbols") or []
         listed = more.split(",") if isinstance(more, str) else more
         named = [self.params.get("symbol"), *(listed if isinstance(listed, list) else [])]
@@ -202,30 +203,30 @@ class CollectorConfig(Section, frozen=True):
     """[collectors.NAME]: one source of market data or of events; the process `collector:NAME`."""
 
     kind: Literal["venue", "zeromq", "websocket", "nats", "http", "rss", "webhook", "schedule"] = "venue"
-    venue: str = ""  # of kind venue, as the next eight
+    venue: str = ""  # this key and the next eight are for kind "venue"
     transport: Literal["ws", "rest"] = "ws"  # streams, or requests
-    renew: str = "23h"  # lifetime of a connection, whose replacement connects first; venues cut after 24 h
+    renew: str = "23h"  # age at which a connection is replaced without a gap; venues cut it after 24 h
     listings: str = "60s"  # how often the list of instruments is checked
-    # Of venue and ws: symbols whose books are followed, or "all" of its symbols. Each has a connection of its own.
+    # With transport "ws": symbols whose books are followed, or "all". Each book has its own connection.
     depth: list[str] | str = []
     depth_readers: int = 1  # parallel snapshot requests for a book; the first answer counts
-    share: float = 0  # share of the venue's limit per address that polls use; 0: 0.95, or 0.6 beside an account of it
-    klines: list[str] | str = "1m"  # periods of the venue's bars that are requested and repaired, "": none
-    hot: str = ""  # of transport rest: symbols that meet this condition are polled more often, 'volume("1m") > 100'
-    address: str = ""  # tcp://127.0.0.1:5561, ws://..., nats://..., http://...; of a schedule its file
-    every: str = ""  # of http and rss: poll interval; "": 60 s
-    ahead: str = ""  # of a schedule: how long before its time a row is emitted, "30m"
-    tz: str = ""  # of a schedule: the zone of times without one; "": UTC
-    topics: list[str] = []  # beside `symbols`; none of both: everything, but not of NATS
-    # Followed from the start; others by `send collector:NAME subscribe`. Of a venue also "top:50", by turnover, or
-    # "all", the default.
+    share: float = 0  # share of the request limit per address used by polling; 0: 0.95, or 0.6 with an account there
+    klines: list[str] | str = "1m"  # periods of venue bars to record, with gaps filled by requests; "": none
+    hot: str = ""  # with transport "rest": symbols that meet this condition are polled more often, 'volume("1m") > 100'
+    address: str = ""  # tcp://127.0.0.1:5561, ws://..., nats://..., http://...; for a schedule its file
+    every: str = ""  # for http and rss: poll interval; "": 60 s
+    ahead: str = ""  # for a schedule: "30m" emits each row 30 minutes before its time
+    tz: str = ""  # for a schedule: time zone of times without one; "": UTC
+    topics: list[str] = []  # received beside `symbols`; without both: everything (NATS: nothing)
+    # Symbols followed from the start; `send collector:NAME subscribe` adds others. Kind "venue": also "top:50" by
+    # turnover, or "all" (default).
     symbols: list[str] | str = []
     names: dict[str, str] = {}  # the feed's name of a symbol -> the symbol
     subscribe: str = ""  # websocket: message sent for each topic, with {topic} in it
     remote: bool = False  # the address may be on another machine
     message_bytes_max: int = 1 << 20
-    stale_after: str = ""  # "5s": a silence that is reported; "": none is
-    clock: Literal["receipt", "published"] = "receipt"  # the clock for an event's time on the tape
+    stale_after: str = ""  # "5s": a longer silence is reported; "": never
+    clock: Literal["receipt", "published"] = "receipt"  # an event's time on the tape: receipt, or the sender's
     instruments: str = ""  # a file of facts, as --instruments
     proxy: str = ""  # of [proxies], for kinds venue, websocket, http and rss
     enabled: bool = True
@@ -235,24 +236,24 @@ class WebhookConfig(Section, frozen=True):
     """[webhooks.NAME]: senders and rates for the collector NAME, which is of kind webhook."""
 
     secret: str  # env:NAME or file:/path: senders sign with it
-    topics: list[str] = []  # symbols that may be posted beside the collector's own
+    topics: list[str] = []  # symbols that senders may post, beside the collector's own
     window: str = "60s"  # largest difference between a message's time and the machine's
-    rate: int = 20  # messages a second, and their burst
+    rate: int = 20  # messages a second; also the largest burst
 
 
 class HubConfig(Section, frozen=True):
     """[hub]: merges the collectors by freshness into one market; the process `hub`."""
 
     enabled: bool = True
-    # a source later than the fastest by this is degraded; a source without the venue's times loses then
+    # a source behind the fastest by more than this is degraded; among equals one without venue times loses
     stale: str = "2s"
-    klines: int = 45  # closed bars of each symbol and period in its table, for late readers
+    klines: int = 45  # closed bars kept in the state table for each symbol and period
     filter: bool = True  # bad ticks are quarantined
-    spin: str = ""  # "50us": how long it polls before it sleeps, which costs a core. "": not at all
+    spin: str = ""  # "50us": busy-polls this long before it sleeps, which occupies a CPU. "": never
 
 
 class GuardedSymbolConfig(Section, frozen=True):
-    """[guardian.symbols."NAME"]: settings of one symbol; the rest is [guardian]'s."""
+    """[guardian.symbols."NAME"]: settings of one symbol; others come from [guardian]."""
 
     ladder: list[str] | None = None
     hard_stop: str | None = None  # "": no limit
@@ -272,12 +273,12 @@ class HaltsConfig(Section, frozen=True):
     """[guardian.halts]: limits of realized profit + fees + funding; beyond one, positions may only be reduced until
     the window has slid on ("4h 150 USDT"), or for a UTC day until it is lifted ("day 150 USDT")."""
 
-    symbol: list[str] = []  # of each symbol, over all accounts
-    strategy: list[str] = []  # of each sub-account, with `main`
+    symbol: list[str] = []  # for each symbol, over all accounts
+    strategy: list[str] = []  # for each sub-account, including `main`
     account: list[str] = []
     system: list[str] = []
-    day: str = ""  # "500 USDT": of the whole system in a UTC day
-    unrealized: bool = False  # open losses count, too; open profits never
+    day: str = ""  # "500 USDT": for the whole system in a UTC day
+    unrealized: bool = False  # true: open losses count, too; open profits never count
 
     @property
     def limits(self) -> list[tuple[str, LossLimit]]:
@@ -290,34 +291,34 @@ class HaltsConfig(Section, frozen=True):
 
 
 class StaleConfig(Section, frozen=True):
-    """[guardian.stale.TAG]: maximum age of orders of robots with that tag, "*" of all others."""
+    """[guardian.stale.TAG]: maximum age of orders of the robot with that tag; "*": of all other robots."""
 
-    cancel_after: str = ""  # "60s": then it is canceled; "": never
-    take_after: str = ""  # "5s": then a share of the rest is taken, once
+    cancel_after: str = ""  # "60s": age at which they are canceled; "": never
+    take_after: str = ""  # "5s": age at which a share of the open quantity is sent as IOC, once
     take_share: str = "30%"
-    take_within: str = "0.2%"  # at most this far above the best bid, for a seller below the best ask
+    take_within: str = "0.2%"  # the IOC's limit: this far above the best bid, for a seller below the best ask
 
 
 class GuardianConfig(Section, frozen=True):
     """[guardian]: risk control independent of the robots; the process `guardian`."""
 
     enabled: bool = True
-    # Distances of stops from the entry price, a share of the position at each.
+    # Distances of stops from the entry price; each closes a share of the position.
     ladder: list[str] = msgspec.field(default_factory=lambda: ["5%", "5.5%", "6%", "6.5%", "7%"])
-    hard_stop: str = "7%"  # a larger position is flattened; "": no limit
-    look_back: str = ""  # "500m": no level is beyond the low of this window, of a short the high. "": any
-    look_back_beyond: str = ""  # "0.5%": below that low, of a short above that high
-    take_profit: list[str] = []  # distances of take-profits on the other side, each for a share of the position
-    total_loss: str = ""  # "100 USDT": of all unrealized loss; beyond it everything is flattened. "": no limit
+    hard_stop: str = "7%"  # beyond this distance from its entry a position is flattened; "": never
+    look_back: str = ""  # "500m": no stop is beyond the low (short: high) of the last 500 minutes. "": off
+    look_back_beyond: str = ""  # "0.5%": stops may be this far beyond that low or high
+    take_profit: list[str] = []  # distances on the profit side of the entry price
+    total_loss: str = ""  # "100 USDT": unrealized loss at which all USDT positions are flattened. "": off
     trigger_by: Literal["last", "mark"] = "last"  # the price that stops at the venue watch
-    confirm: str = "300ms"  # a price counts when two kinds of messages agree, or one for this long, at least twice
+    confirm: str = "300ms"  # a price from one kind of message counts after this time and two messages
     standby: bool = False  # `up` starts a second guardian, which takes over when the first has ended
     takeover_after: str = "5s"  # a gateway dead for this long is bypassed by the guardian. "": never
     symbols: dict[str, GuardedSymbolConfig] = {}
     accounts: dict[str, GuardedAccountConfig] = {}
     halts: HaltsConfig = HaltsConfig()
     stale: dict[str, StaleConfig] = {}
-    orphaned_stops: str = ""  # "10s": robots' trigger orders without a position to close are canceled. "": stay
+    orphaned_stops: str = ""  # "10s": cancel robots' trigger orders with no position to close. "": never
 
 
 class RecorderConfig(Section, frozen=True):
@@ -331,14 +332,14 @@ class ControlConfig(Section, frozen=True):
     """[control]: the REST control plane."""
 
     enabled: bool = True
-    host: str = "127.0.0.1"  # off loopback it needs tokens and TLS
+    host: str = "127.0.0.1"  # any address but loopback needs tokens and TLS
     port: Port = 3000  # 0: a free port, shown by status
     hosts: list[str] = []  # host names beside its own and those of loopback
     tls_cert: str = ""  # files, PEM; "": plain HTTP
     tls_key: str = ""
-    calls_per_second: int = 100  # of each token, without one of each address; 0: no limit
-    market_age: str = "2s"  # nothing is traded on an account whose newest price is older,
-    account_age: str = "90s"  # or whose balances were confirmed by its venue longer ago
+    calls_per_second: int = 100  # per token, or per address without a token; 0: no limit
+    market_age: str = "2s"  # no trades on an account whose newest price is older,
+    account_age: str = "90s"  # or whose balances the venue has not confirmed for this long
     needs_alerts: bool = False  # true: while a sink of [notify] fails, requests that add risk are refused (1004)
 
 
@@ -346,8 +347,8 @@ class DashboardConfig(Section, frozen=True):
     """[dashboard]: the web pages."""
 
     enabled: bool = True
-    host: str = "127.0.0.1"  # off loopback it needs TLS
-    port: Port = 8080  # the next free port where it is not set; 0: any, shown by status
+    host: str = "127.0.0.1"  # any address but loopback needs TLS
+    port: Port = 8080  # if not set and taken, the next free port; 0: any free port, shown by status
     hosts: list[str] = []  # host names beside its own and those of loopback
     tls_cert: str = ""  # files, PEM; "": plain HTTP
     tls_key: str = ""
@@ -370,26 +371,26 @@ AlertType = Literal[
     "day",
     "test",
 ]
-TRADE_TYPES: Final = ("fill", "position", "day")  # trades: from the recorder, reported where named
+TRADE_TYPES: Final = ("fill", "position", "day")  # alerts about trades, from the recorder; sent if named
 
 
 class RouteConfig(Section, frozen=True):
-    """[notify.routes.NAME]: a selection of alerts, and their destination."""
+    """[notify.routes.NAME]: which alerts go to which destinations."""
 
     urls: list[str] = []  # apprise URLs; env:NAME or file:/path where they hold a secret
     severity: Literal["info", "warn", "critical"] = "info"  # and above
-    types: list[AlertType] = []  # []: all faults; fill, position and day (its result) are sent where named
-    after: str = ""  # "10m": repeat an unacknowledged alert that lasts this long, and each 10 minutes. "": at once
+    types: list[AlertType] = []  # []: all faults; "fill", "position" and "day" (result of a day) only if named
+    after: str = ""  # "10m": send only alerts unacknowledged for 10 minutes, repeated every 10. "": at once
     quiet: str = ""  # "22:00-07:00 Europe/Berlin": only critical alerts are sent then; without a zone it is UTC
-    per_minute: int = 0  # not counting critical ones; 0: no limit of its own
-    title: str = ""  # "{severity} {subject}": a format of NOTIFY_FIELDS; "": ours
+    per_minute: int = 0  # limit of alerts, critical ones excepted; 0: none
+    title: str = ""  # "{severity} {subject}": format with NOTIFY_FIELDS; "": default
     body: str = ""
 
 
 class TelegramConfig(Section, frozen=True):
     """[notify.telegram]: a bot for questions and commands by telephone; the process `telegram`."""
 
-    token: str  # of the bot: env:NAME, file:/path or fd:N
+    token: str  # the bot's token: env:NAME, file:/path or fd:N
     chats: list[int] = []  # ids of users or groups that may use it
     api: str = "https://api.telegram.org"  # another Bot API server
 
@@ -403,7 +404,7 @@ class NotifyConfig(RouteConfig, frozen=True):
 
     @property
     def trade_types(self) -> list[str]:
-        """Returns the trade reports that a route wants."""
+        """Returns the types of trade alerts that any route names."""
         return [each for each in TRADE_TYPES if any(each in route.types for route in (self, *self.routes.values()))]
 
 
@@ -424,9 +425,9 @@ class S3Config(Section, frozen=True):
 
 
 class BridgeConfig(Section, frozen=True):
-    """[bridge]: to venues through ccxt."""
+    """[bridge]: the process that reaches venues through ccxt."""
 
-    python: str = ""  # Python of an environment with ccxt; default: <home>/bridge/bin/python
+    python: str = ""  # Python with ccxt installed; default: <home>/bridge/bin/python
 
 
 class RetentionConfig(Section, frozen=True):
@@ -436,14 +437,14 @@ class RetentionConfig(Section, frozen=True):
     older: str = ""  # "90d": maximum age of ended segments; "": no limit
     size: str = ""  # "50GiB": size of each journal, oldest segments go first; "": no limit
     runs: Literal["keep", "drop"] = "keep"  # segments needed to replay a run: keep, or remove as well
-    compress: bool = True  # closed segments are compressed, and stay readable
+    compress: bool = True  # compress closed segments; they stay readable
 
 
 class LogsConfig(Section, frozen=True):
     """[logs]: how long the supervisor's log is kept."""
 
     keep: str = "90d"  # "": no age limit
-    size: str = "1GiB"  # of all its files together; the oldest are removed
+    size: str = "1GiB"  # all log files together; the oldest are removed
 
 
 class ClusterConfig(Section, frozen=True):
@@ -474,7 +475,7 @@ class Config(Section, frozen=True):
     logs: LogsConfig = LogsConfig()
     cluster: ClusterConfig = ClusterConfig()
     portfolio: PortfolioConfig = PortfolioConfig()
-    symbols: dict[str, list[str]] = {}  # own name -> the venues' name
+    symbols: dict[str, list[str]] = {}  # own name -> symbols at venues
     places: dict[str, str] = {}  # dotted key -> file and line, or variable
 
     @property
@@ -488,8 +489,8 @@ class Config(Section, frozen=True):
         return any(each == name or each.startswith(f"{name}.") for each in self.places)
 
     def location(self, *path: str) -> str:
-        """Returns the location of a key, of the nearest section around it, or of a key within it; "" where there is
-        none."""
+        """Returns file and line (or variable) of a key, else of the nearest section around it or of a key within it;
+        "": none."""
         names = [".".join(path[:length]) for length in range(len(path), 0, -1)]
         names += [each for each in self.places if each.startswith(f"{names[-1]}.")]
         return next((self.places[name] for name in names if name in self.places), "")

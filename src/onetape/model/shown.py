@@ -17,7 +17,7 @@ _NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\Z", re.ASCII)
 
 
 def shown(text: str) -> str:
-    r"""Escapes characters that a terminal would obey: \x1b for ESC."""
+    r"""Returns the text with control characters escaped: \x1b for ESC."""
     return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 

@@ -29,8 +29,8 @@ NAME_CHARS_MAX: Final = 64
 _EXPIRY_HOUR: Final = "08:00:00"
 
 _VENUE = re.compile(r"[a-z][a-z0-9_-]{0,31}(@[A-Za-z0-9_-]{1,32})?\Z")
-# Listings have had non-ASCII names since 2025; only separators of parts and characters special to a shell or a file
-# system are refused.
+# Some listings have had non-ASCII names since 2025. Refused are only separators of a symbol's parts and characters
+# with a meaning in a shell or file system.
 _NAME = re.compile(r"[^\s\x00-\x1f\x7f\\'\"`<>|*?]+\Z")
 _UNIFIED = re.compile(
     r"(?P<base>[^/:]+)/(?P<quote>[^/:]+?)"
@@ -50,7 +50,7 @@ def exchange_of(kind: str) -> str:
 
 @lru_cache(maxsize=4096)
 def at_exchange(text: str) -> str:
-    """Returns the exchange's form of a symbol or venue, without the account."""
+    """Returns a symbol or venue without its account: `binance` for `binance@b`."""
     venue, colon, name = text.partition(":")
     return f"{venue.partition('@')[0]}{colon}{name}"
 
@@ -121,7 +121,7 @@ def parse_symbol(text: str) -> Symbol:
 
 
 def is_unified(text: str) -> bool:
-    """Returns True for a unified symbol: `venue:BASE/QUOTE` and more."""
+    """Returns True for a unified symbol: it begins with `venue:BASE/QUOTE`."""
     try:
         return parse_symbol(text).is_unified
     except (BadInput, NotAvailable):

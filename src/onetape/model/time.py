@@ -60,7 +60,7 @@ _UNITS: Final = {"w": WEEK, "d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND, "ms":
 
 
 def zone(name: str) -> tzinfo:
-    """Returns the zone of `--tz`: `UTC`, `Europe/Berlin`, ... Raises UsageError for an unknown name."""
+    """Returns the time zone with a name such as `UTC` or `Europe/Berlin`. Raises UsageError for an unknown name."""
     if name.upper() in {"UTC", "Z", "GMT"}:
         return UTC
     try:
@@ -179,7 +179,7 @@ def _local_offset(days: int, second_of_day: int, tz: tzinfo, text: str) -> int:
     offset = local.replace(tzinfo=tz).utcoffset() or timedelta(0)
     back = (local - offset).replace(tzinfo=UTC).astimezone(tz).replace(tzinfo=None)
     if back != local:
-        raise BadInput(f"the clocks of {tz} skipped this hour: {text!r}", todo="give the zone's UTC")
+        raise BadInput(f"the clocks of {tz} skipped this hour: {text!r}", todo="write it in UTC")
     return (offset.days * 86_400 + offset.seconds) * SECOND
 
 
@@ -279,10 +279,11 @@ __all__ = [
 
 
 def clock_offset(venue_time: int, step: int, sent: int, received: int) -> int:
-    """Returns how far the venue's clock is ahead of ours, ns: the smallest offset that fits its answer.
+    """Returns how far the venue's clock is ahead of ours, ns: the smallest absolute offset that fits its answer.
 
-    venue_time: its time, cut to `step`; it was read between our times `sent` and `received`. The smallest, not the
-    middle: a venue with whole seconds would otherwise shift our time by half a second, differently at each request.
+    venue_time: its time, cut to `step` (ns), read between our times `sent` and `received`. With the middle of the
+    possible offsets a venue with whole seconds would shift our time by up to half a second, differently at each
+    request.
     """
     least, most = venue_time - received, venue_time + step - sent
     return min(max(0, least), most)

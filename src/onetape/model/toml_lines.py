@@ -1,7 +1,7 @@
 """Find the line of a key in a TOML text, so that an error about a value can name it.
 
-`tomllib` gives values without positions. A text that it has accepted is cut into its statements
-here: one ends at the first line up to which it is TOML by itself. tomllib parses its content.
+`tomllib` gives values without positions. Here valid TOML is cut into statements: a statement ends at the first line
+at which its text so far is valid TOML.
 """
 
 from __future__ import annotations

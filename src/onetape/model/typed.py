@@ -14,7 +14,7 @@ import msgspec
 
 __all__ = ["Millis", "from_builtins", "from_json", "from_msgpack"]
 
-Millis = Annotated[int, msgspec.Meta(ge=0, le=2**63 // 10**6 - 1)]  # as ns it is an integer of 64 bits
+Millis = Annotated[int, msgspec.Meta(ge=0, le=2**63 // 10**6 - 1)]  # milliseconds that fit 64 bits as ns
 T = TypeVar("T")
 Decode = Callable[[Any], Any]
 

@@ -1,4 +1,4 @@
-"""List what a configuration may name and this release does not have: one table for `up` and `doctor`.
+"""List sections of the configuration that this release does not support yet: one table for `up` and `doctor`.
 
 Remove a row when its feature is built."""
 
@@ -12,7 +12,7 @@ from onetape.model.sections import Config
 
 __all__ = ["SECTIONS", "unbuilt"]
 
-SECTIONS: Final = {"cluster": "more machines than one"}
+SECTIONS: Final = {"cluster": "several machines"}
 
 
 def unbuilt(config: Config) -> Iterator[NotAvailable]:
@@ -20,7 +20,7 @@ def unbuilt(config: Config) -> Iterator[NotAvailable]:
     not listed."""
     for section, what in SECTIONS.items():
         if config.has(section) and getattr(getattr(config, section), "enabled", True):
-            yield _missing(what, section, config.location(section), f"take [{section}] out")
+            yield _missing(what, section, config.location(section), f"remove [{section}]")
 
 
 def _missing(what: str, section: str, location: str, todo: str) -> NotAvailable:

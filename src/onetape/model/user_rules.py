@@ -79,7 +79,7 @@ class UserRules:
 
 
 def default_loans(venues: list[str]) -> LoanLevels:
-    """Returns the loan levels of the first venue for which they are known, else of the catalogue's first one."""
+    """Returns the loan levels of the first of these venues with known levels, else of the catalogue's first venue."""
     names = [fact for venue in venues if (fact := venue_facts.loan_fact(venue)) is not None]
     fact = names[0] if names else venue_facts.loan_facts()[0]
     return LoanLevels(fact.call, fact.liquidation, fact.fee)
@@ -95,7 +95,7 @@ def parse_rules(text: str, *, location: str = "") -> UserRules:
 
 
 def rules_of(document: Mapping[str, Any], *, location: str = "") -> UserRules:
-    """Parse the rules of a table that was read already."""
+    """Parse the rules of a TOML document that was read already."""
     loans = document.get("loans")
     rows = document.get("adl", [])
     if not isinstance(rows, list):
@@ -174,7 +174,7 @@ def _number(cells: Mapping[str, Any], key: str, location: str) -> Decimal:
     except ValueError as error:
         raise BadConfig(str(error), location=location) from None
     if not number.is_finite() or number < 0 or number >= 10**15:
-        raise BadConfig(f"{key} {value!r}", location=location, todo="a number that is not negative")
+        raise BadConfig(f"{key} {value!r}", location=location, todo="give 0 or more")
     return number
 
 

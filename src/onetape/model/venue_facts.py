@@ -121,8 +121,8 @@ def loan_facts() -> tuple[LoanFact, ...]:
 
 
 def schedules(venue: str, kind: Kind, names: tuple[str, ...] = ()) -> list[FeeSchedule]:
-    """Returns the fee schedules of an instrument with the venue's name in `names`, oldest first. A schedule for its
-    name replaces the common one of the same time."""
+    """Returns an instrument's fee schedules, oldest first. names: the venue's names of the instrument; a schedule for
+    one of them replaces the common one of the same time."""
     dated: dict[int, FeeSchedule] = {}
     for each in _file().fees:
         if each.venue != venue or kind not in each.markets:
@@ -133,7 +133,7 @@ def schedules(venue: str, kind: Kind, names: tuple[str, ...] = ()) -> list[FeeSc
 
 
 def fee_source(venue: str, kind: Kind, fees: tuple[Decimal, Decimal], tiers: tuple[FeeTier, ...]) -> FeeSchedule | None:
-    """Returns the shipped schedule with exactly these fees; None: they come from elsewhere."""
+    """Returns the shipped schedule with exactly these fees, or None."""
     for each in _file().fees:
         if each.venue == venue and kind in each.markets and each.base == fees:
             found = [(t.volume_min, t.maker_fee, t.taker_fee) for t in tiers]

@@ -15,8 +15,8 @@ __all__ = ["VENUE_KINDS", "VenueKind"]
 class VenueKind(NamedTuple):
     """A kind of venue. hedges: its accounts may hold both sides of a symbol; withdraws_to: extra fields required for
     an address of [accounts.X.withdraw]; takes_config_key: an account may have an `api_config_key`; sells_fee_asset:
-    the fee asset is bought on a market beside it, where money is real; closed: when it ceased operation, "": it has
-    not."""
+    the asset that pays fees can be bought on the venue's spot market (not in demo mode); closed: when the venue
+    ceased operation, "": it is open."""
 
     folder: str
     hedges: bool = False

@@ -9,26 +9,26 @@ from typing import Final
 
 __all__ = ["CallLimits"]
 
-CALLERS_MAX: Final = 10_000  # beyond it the longest silent one is forgotten, and starts with its full limit
+CALLERS_MAX: Final = 10_000  # beyond it the one silent for longest is dropped: its next call has the full limit
 
 
 class CallLimits:
-    """Counts each caller's use against a limit. per_second: of each caller, 0: no limit; at_once: largest burst, 0: a
-    second's worth. clock: seconds, monotonic."""
+    """Counts each caller's use against a limit. per_second: units for each caller, 0: no limit; at_once: largest burst
+    in units, 0: those of one second. clock: seconds, monotonic."""
 
     def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic, *, at_once: float = 0) -> None:
         self._per_second, self._at_once, self._clock = per_second, float(at_once or per_second), clock
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # of each, as of when
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # caller -> units left, and when
 
     def take(self, caller: str) -> float:
-        """Counts a call; 0: it is allowed, else seconds until it is."""
+        """Counts a call and returns 0 if it is allowed, else the seconds until it will be."""
         if wait := self.wait(caller, 1):
             return wait
         self.spend(caller, 1)
         return 0.0
 
     def wait(self, caller: str, needed: float) -> float:
-        """Returns the seconds until a caller has that much left, 0: now."""
+        """Returns the seconds until a caller has `needed` units left; 0: it has them now."""
         if not self._per_second:
             return 0.0
         return max(0.0, (needed - self._settled(caller)) / self._per_second)

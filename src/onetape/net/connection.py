@@ -18,7 +18,7 @@ RECONNECT_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)  # delays; the last one repeats
 
 
 def reconnect_after(failures: int) -> float:
-    """Returns the largest delay in seconds before the next attempt; failures: successive ones."""
+    """Returns the largest delay in seconds before the next attempt, after that many failures in a row."""
     return RECONNECT_S[min(failures, len(RECONNECT_S) - 1)]
 
 
@@ -38,8 +38,8 @@ async def connected(
     *,
     egress: Egress | None = None,
 ) -> None:
-    """Runs until the connection ends, or is useless: `take` returns True, or `cut` is set. ping: a periodic message
-    that the venue wants, beside the pings of the WebSocket."""
+    """Runs a WebSocket until it ends, `take` returns True for a message, or `cut` is set. ping: a message that the
+    venue requires periodically, in addition to WebSocket pings."""
 
     class Listener(picows.WSListener):
         def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:

@@ -1,7 +1,7 @@
 """Connections through an HTTP proxy: each connection to a venue is a tunnel of its own, made by CONNECT.
 
-So REST, streams and order sessions use the same way, TLS is the venue's from end to end, and the proxy's state is that
-of the last connection to each host.
+So REST, streams and order sessions all go through the proxy, TLS runs from end to end to the venue, and the proxy
+counts as failing while its last connection to some host has failed.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ REPLY_MAX: Final = 8192
 
 
 class EgressError(ConnectionError):
-    """The error that the proxy made no connection: nothing was sent."""
+    """The proxy made no connection: nothing was sent."""
 
 
 class Egress:
-    """Connects through a proxy. say: called when it begins to fail and when it recovers."""
+    """Connects through a proxy. say: called when the proxy begins to fail and when it recovers."""
 
     def __init__(self, proxy: Proxy, say: Callable[[HealthOut], None] = lambda out: None) -> None:
         self._proxy, self._say = proxy, say
@@ -39,11 +39,11 @@ class Egress:
 
     @property
     def failure(self) -> str:
-        """Returns why it fails, "" if it works."""
+        """Returns why the proxy fails, "" if it works."""
         return f"proxy {self._proxy.name}: {[*self._failing.values()][-1]}" if self._failing else ""
 
     def check(self) -> None:
-        """Raises ProxyFailed if the last connection has failed because of it."""
+        """Raises ProxyFailed if the last connection to some host has failed because of the proxy."""
         if self.failure:
             raise ProxyFailed(self.failure, location=f"proxies.{self._proxy.name}", todo="see whether it runs")
 
@@ -78,7 +78,7 @@ class Egress:
             version, _, rest = reply.partition(b" ")
             if not version.startswith(b"HTTP/1.") or not rest[:3].isdigit():
                 raise EgressError("it does not speak HTTP")
-            # The target speaks only when it is spoken to: bytes after the head would be from somebody else.
+            # The target sends nothing before a request: bytes after the head would be from somebody else.
             if rest[:1] != b"2" or not reply.endswith(b"\r\n\r\n"):
                 raise EgressError(f"HTTP {rest[:3].decode()} for {target}")
         except BaseException:
@@ -87,7 +87,7 @@ class Egress:
         return made
 
     async def _reach(self) -> socket.socket:
-        """Connects to the first of its addresses that accepts; raises the last error."""
+        """Connects to the first of the proxy's addresses that accepts; raises the last error."""
         loop, found = asyncio.get_running_loop(), None
         for family, _, _, _, address in await loop.getaddrinfo(
             self._proxy.host, self._proxy.port, type=socket.SOCK_STREAM

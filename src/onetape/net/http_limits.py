@@ -1,4 +1,4 @@
-"""Protection against HTTP servers: redirects, and bodies larger than memory."""
+"""Protects against HTTP servers that redirect, or send bodies larger than memory."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _PIECE: Final = 16 << 10
 
 
 async def body_of(reply: aiohttp.ClientResponse) -> bytes:
-    """Reads the body of a session without `auto_decompress`: a megabyte of gzip may be a gigabyte, so it is
-    decompressed here, up to the bound. Raises aiohttp.ClientPayloadError."""
+    """Returns the decompressed body, of at most BODY_MAX bytes: a megabyte of gzip may be a gigabyte. The session must
+    not decompress itself (`auto_decompress`). Raises aiohttp.ClientPayloadError."""
     encoding = reply.headers.get("Content-Encoding", "identity").lower()
     if encoding not in (ENCODING, "identity"):
         raise aiohttp.ClientPayloadError(f"an answer packed as {encoding[:20]!r}")
@@ -37,12 +37,11 @@ async def body_of(reply: aiohttp.ClientResponse) -> bytes:
 
 
 def no_redirects() -> aiohttp.TraceConfig:
-    """Returns a trace that refuses redirects, for sessions whose WebSockets would follow one with all their initial
-    headers."""
+    """Returns a trace that refuses redirects: WebSockets of a session would follow one with all their headers."""
 
     async def refuse(_session: Any, _context: SimpleNamespace, sent: Any) -> NoReturn:
         status = sent.response.status
-        raise aiohttp.ClientConnectionError(f"HTTP {status} sends elsewhere: not followed")
+        raise aiohttp.ClientConnectionError(f"HTTP {status} redirects: not followed")
 
     trace = aiohttp.TraceConfig()
     trace.on_request_redirect.append(refuse)

@@ -21,11 +21,11 @@ RawRequest = tuple[str, str, str, dict[str, str], bytes, int]
 
 
 class NotPlain(Exception):  # noqa: N818 - not wrong, only not for this reader
-    """The error that a request has another form; nothing of it has been consumed."""
+    """A request has another form; nothing of it has been consumed."""
 
 
 def read_request(data: bytes | bytearray, start: int = 0) -> RawRequest | None:
-    """Returns the request that begins at `start`; None: it is incomplete. Raises NotPlain."""
+    """Returns the request that begins at byte `start`; None: it is incomplete. Raises NotPlain."""
     found: Any = read_http(data, start)
     if found is False:
         raise NotPlain

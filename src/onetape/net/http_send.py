@@ -1,4 +1,4 @@
-"""Sends a body to an HTTP server, with retries if these may help: for occasional messages that may wait."""
+"""Sends a body to an HTTP server, and retries if that may help. For rare messages that may wait."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _RETRIED: Final = (429, 500, 502, 503, 504)
 def http_send(
     method: str, url: str, data: bytes, headers: Callable[[], Mapping[str, str]], *, what: str, location: str
 ) -> bytes:
-    """Sends the body and returns the answer. headers: made for each attempt. what: description of the body, and
-    location: of the target, for messages. Raises BadConfig for an invalid address, ProcessDown if the body is not
+    """Sends the body and returns the answer. headers: called for each attempt. what, location: descriptions of the body
+    and of the target, for messages. Raises BadConfig for an invalid address, ProcessDown if the body is not
     accepted."""
     try:
         at = urlsplit(url)
@@ -35,7 +35,7 @@ def http_send(
     except ValueError:
         is_address = False
     if not is_address:  # not shown, because it may contain a password
-        raise BadConfig("no address of a server", location=location, todo="http://HOST:PORT or https://HOST")
+        raise BadConfig("not the address of a server", location=location, todo="http://HOST:PORT or https://HOST")
     said = ""
     for attempt in range(TRIES):
         pause = PAUSE_S * 2**attempt
@@ -62,5 +62,7 @@ def http_send(
         if attempt < TRIES - 1:
             time.sleep(pause)
     raise ProcessDown(
-        f"{at.netloc} does not take {what}: {said}", location=location, todo="see whether it runs, and lets us in"
+        f"{at.netloc} does not take {what}: {said}",
+        location=location,
+        todo="check that it runs and accepts our credentials",
     )

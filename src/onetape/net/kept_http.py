@@ -1,7 +1,8 @@
 """Persistent HTTP connections for orders: a request is written as soon as it is made.
 
-A connection carries one request at a time. If it ends during a request, that request's outcome is unknown; none is ever
-repeated automatically. If no connection is free, the request uses the pool of all other requests.
+A connection carries one request at a time. If it ends during a request, the outcome of that request is unknown; no
+request is repeated automatically. If no connection is free, the caller sends the request through the pool that all
+other requests use.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from onetape.venues.http_response import Response, ResponseReader
 
 __all__ = ["KeptConnections"]
 
-KEPT: Final = 5  # a ladder of stops leaves at once
+KEPT: Final = 5  # a ladder of five stops is sent at once
 # Servers end idle connections after 60 s and more (nginx 75 s, Cloudflare and CloudFront longer): ours are closed
-# before, so that none ends while a request is on its way.
+# earlier, so that none ends while a request is on its way.
 IDLE_S: Final = 20.0
 CONNECT_WITHIN_S: Final = 5.0
 LOOK_S: Final = 0.5
@@ -69,7 +70,7 @@ class KeptConnections:
         return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + call.body
 
     async def keep(self) -> None:
-        """Keeps connections open, until cancelled."""
+        """Keeps connections open, until canceled."""
         secure = ssl.create_default_context() if self._is_secure else None
         failures = 0
         try:
@@ -121,7 +122,7 @@ class _Kept(asyncio.Protocol):
     def send(self, request: bytes) -> asyncio.Future[Response]:
         assert self._transport is not None and self._waiting is None
         self._waiting = self._loop.create_future()
-        # Abandoned by its sender: its answer must not be taken for the next request's.
+        # The sender has given up: the answer must not be taken for that of the next request.
         self._waiting.add_done_callback(self._abandoned)
         self._transport.write(request)
         return self._waiting

@@ -1,9 +1,9 @@
-"""Accepts the connections of an HTTP server. A connection takes a place at its accept, before any TLS, so that silent
-clients cannot use up the process's files.
+"""Accepts the connections of an HTTP server. A connection takes a place when it is accepted, before TLS, so that silent
+clients cannot use up the process's file descriptors.
 
-If all places are taken, or an address has its share of them, the next connection replaces one that shows no token, else
-an idle one. If all of those are active, a few reserved places remain for callers that may stop the system or act: a
-call over one of these has to prove it.
+If all places are taken, or an address has its share of them, the next connection replaces one that has shown no token,
+else an idle one. If there is neither, a few reserved places remain for callers with the scope to act or to stop the
+system: a call over one of these has to prove its scope.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["IDLE_S", "Connection", "Listener", "Place", "prove"]
 FILES_KEPT: Final = 512  # for journals, other processes and venues: external connections cannot take these
 PLACES_MAX: Final = 2048
 PLACES_MIN: Final = 64
-SHARE: Final = 4  # an address (IPv6: a /64) has at most one in this many places
+SHARE: Final = 4  # an address (IPv6: a /64) has at most 1/SHARE of the places
 RESERVED: Final = 32  # additional places, for callers that may stop the system or act
 ACCEPTS_MAX: Final = 64  # per turn of the loop
 HANDSHAKE_S: Final = 5.0
@@ -79,7 +79,7 @@ class Place:
 
 
 class _Places:
-    """All places of a server, in the order of use: of each address and of all, the least recently used is the first."""
+    """All places of a server, and those of each address, the least recently used first."""
 
     def __init__(self, most: int) -> None:
         self._most, self._share = most, max(1, most // SHARE)
@@ -91,7 +91,7 @@ class _Places:
         return len(self._all) + len(self._reserved)
 
     def enter(self, place: Place) -> bool:
-        """Adds a connection, replacing another if necessary; False: there is no place, not even a reserved one."""
+        """Adds a connection, in place of another if necessary; returns False if not even a reserved place is free."""
         own = self._by_address.get(place.address, {})
         is_full = len(self._all) >= self._most
         if len(own) >= self._share or is_full:
@@ -133,8 +133,8 @@ class _Places:
 
 
 def _end_one(places: Iterable[Place]) -> bool:
-    """Ends the least recently used connection without a token, else the least recently used idle one. False: all are
-    active."""
+    """Ends the least recently used connection without a token, else the least recently used idle one; False if there is
+    neither."""
     found = next((each for each in places if not each.is_trusted), None)
     if found is None:
         found = next((each for each in places if each.is_idle), None)
@@ -173,15 +173,15 @@ class Connection(RequestHandler):
 
 
 def prove(request: web.BaseRequest, *, may_act: bool) -> None:
-    """Notes at a request's connection that its caller was authenticated; see `Place.prove`."""
+    """Notes on a request's connection that its caller was authenticated; see `Place.prove`."""
     protocol = request.protocol
     if isinstance(protocol, Connection):
         protocol.place.prove(may_act=may_act)
 
 
 class Listener:
-    """Accepts connections for a server. server: of aiohttp; kind: of its connections; most: places, None: as many as
-    the process's limit of open files allows."""
+    """Accepts connections for an aiohttp server. kind: the kind of its connections; most: number of places, None: as
+    many as the process's limit of open files allows."""
 
     def __init__(
         self,
@@ -199,7 +199,7 @@ class Listener:
         self._listening: list[socket.socket] = []
 
     def open(self, host: str, port: int) -> int:
-        """Listens on all addresses of a host, and returns the port. port: 0 is any. Raises OSError."""
+        """Listens on all addresses of a host, and returns the port. port: 0: any free one. Raises OSError."""
         opened: list[socket.socket] = []
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         try:

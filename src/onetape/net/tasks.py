@@ -1,4 +1,4 @@
-"""Supervision and end of tasks."""
+"""Supervises and ends asyncio tasks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def ended(tasks: Collection[asyncio.Future[Any]]) -> list[Any]:
 
 
 async def first_ended(tasks: Collection[asyncio.Future[Any]]) -> None:
-    """Waits until one of them ends, and ends the others. Raises the first one's exception."""
+    """Waits until one task ends, and ends the others. Raises the exception of the first."""
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:

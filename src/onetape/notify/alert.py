@@ -21,9 +21,9 @@ __all__ = ["SINKS", "TRADES", "UPDATE_NS", "Alert", "Desk", "Severity", "Type", 
 SINKS: Final = "notify"  # subject of alerts about the sinks themselves: notify[:ROUTE] NUMBER
 
 REPEAT_NS: Final = {"critical": 60 * SECOND, "warn": 600 * SECOND, "info": 600 * SECOND}
-UPDATE_NS: Final = 10 * SECOND  # between new texts of one open problem: a figure may change with each quote
-MINUTE_MAX: Final = 20  # non-critical ones
-KEYS_MAX: Final = 1000  # open problems; beyond it the oldest is reported anew
+UPDATE_NS: Final = 10 * SECOND  # shortest time between texts of one open problem: a figure may change with each quote
+MINUTE_MAX: Final = 20  # non-critical alerts per minute
+KEYS_MAX: Final = 1000  # open problems; beyond it the oldest is forgotten, and reported anew
 
 
 class Severity(StrEnum):
@@ -115,7 +115,7 @@ class Alert:
 
     @property
     def body(self) -> str:
-        return f"{self.message} (and {self.more} more of it)" if self.more else self.message
+        return f"{self.message} (repeated {self.more} times)" if self.more else self.message
 
 
 @dataclass(slots=True)

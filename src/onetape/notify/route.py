@@ -23,7 +23,7 @@ from onetape.notify.alert import KEYS_MAX, TRADES, Alert, Severity
 __all__ = ["Route"]
 
 _RANKS: Final = {severity: rank for rank, severity in enumerate(Severity)}  # info warn critical
-PACE_NS: Final = 60 * SECOND  # for an alert that reopens repeatedly
+PACE_NS: Final = 60 * SECOND  # shortest time between two messages about an alert that reopens repeatedly
 Key = tuple[str, str]
 _V = TypeVar("_V")
 
@@ -38,7 +38,7 @@ class Route:
         self._after = parse_duration(config.after) if config.after else 0
         self._begin, self._end, zone_name = parse_quiet(config.quiet) if config.quiet else (0, 0, "UTC")
         self._zone: tzinfo = zone(zone_name)
-        self._begun: dict[Key, Severity] = {}  # begins that were sent; their ends will be, too
+        self._begun: dict[Key, Severity] = {}  # alerts that were sent; their ends will be sent, too
         self._held: dict[Key, Alert] = {}  # until the end of the quiet hours, or of the minute
         self._last: dict[Key, tuple[int, Severity, int]] = {}  # time of the last sending, severity, repeats since
         self._due: dict[Key, tuple[int, Alert]] = {}  # not acknowledged, and when to send it
@@ -92,7 +92,7 @@ class Route:
             if due <= now:
                 self._due[key] = now + self._after, alert
                 minutes = (now - alert.time) // (60 * SECOND)
-                words = f"{alert.message} (for {minutes} minutes, and nobody has acknowledged it)"
+                words = f"{alert.message} (open for {minutes} minutes, not acknowledged)"
                 yield from self._leave(replace(alert, message=words), now, alert.severity)
 
     def acknowledge(self, type_: str, subject: str) -> None:
@@ -130,7 +130,7 @@ class Route:
             alert = replace(alert, more=alert.more + self._last.pop(key, (0, severity, 0))[2])
             _put(self._last, key, (now, severity, 0))
         if self._unsaid:
-            alert = replace(alert, message=f"{alert.message} ({self._unsaid} others were too many for a minute)")
+            alert = replace(alert, message=f"{alert.message} ({self._unsaid} others left out by the limit per minute)")
             self._unsaid = 0
         yield alert
 

@@ -30,7 +30,7 @@ KINDS: Final = {
     # Of gateways:
     "account stream": Kind(Type.FAILOVER),  # lost, stale - live
     "balance": Kind(Type.LEDGER, notes=("corrected", "reset")),  # differs - agrees
-    "budget": Kind(Type.PROXY),  # used up - there again
+    "budget": Kind(Type.PROXY),  # used up - available again
     "checkpoint": Kind(Type.PROCESS),  # not made, not used - made
     "bars": Kind(Type.FAILOVER, notes=_NOTE),  # filled, corrected, lost
     "clock": Kind(Type.CLOCK, notes=_NOTE),  # was corrected
@@ -51,7 +51,7 @@ KINDS: Final = {
     "market": Kind(Type.FAILOVER),  # stale - live
     "order": Kind(Type.RISK, notes=_NOTE),  # of an external order
     "order entry": Kind(Type.FAILOVER),  # lost - connected
-    "other symbol": Kind(Type.RISK, notes=("is followed",)),  # in which the account trades, and which is not configured
+    "other symbol": Kind(Type.RISK, notes=("is followed",)),  # the account trades it, though it is not configured
     "proxy": Kind(Type.PROXY),  # makes no connection - works again
     "reconciled": Kind(Type.LEDGER, ends="reconciled"),  # with differences - without
     "recovered": Kind(Type.LEDGER, ends="reconciled"),
@@ -67,7 +67,7 @@ KINDS: Final = {
     "hedge": Kind(Type.RISK),  # an operation stands still, leaves a leg naked for longer - has ended
     "margin": Kind(Type.LEDGER),  # stranded in a wallet - moved on
     # Of the guardian:
-    "gateway": Kind(Type.PROCESS),  # dead, the guardian acts past it - back
+    "gateway": Kind(Type.PROCESS),  # dead, the guardian acts in its place - back
     "halt refused": Kind(Type.RISK, notes=_NOTE),  # by a gateway
     "hard stop": Kind(Type.STOP),  # flattening - flat
     "income": Kind(Type.RISK),  # not counted - counted

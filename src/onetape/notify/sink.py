@@ -132,8 +132,8 @@ class Sink:
         self._rang = threading.Event()
         self._closed = threading.Event()
         self.sent = self.failed = self.dropped = 0
-        self.is_failing = False  # the last one was not sent
-        self._unsettled = 0  # neither sent nor given up
+        self.is_failing = False  # whether its last alert could not be sent
+        self._unsettled = 0  # count of alerts neither sent nor given up
         self._rejected: dict[Alert, int] = {}  # critical ones moved behind the others: number sent before
         self._thread = threading.Thread(target=self._work, name="alerts", daemon=True)
         self._thread.start()
@@ -179,7 +179,7 @@ class Sink:
             service = self._make()
         except OnetapeError as error:  # also for a secret that others may read
             self.is_failing = True
-            self._said(f"no alert leaves: {error}")
+            self._said(f"no alert can be sent: {error}")
             return
         while True:
             with self._lock:
@@ -203,7 +203,7 @@ class Sink:
                     self._rejected.pop(alert, None)
                     self._settled()
                     return
-                why, is_rejected = "the sink did not take it", service.is_rejected
+                why, is_rejected = "the sink did not accept it", service.is_rejected
             except (OSError, RuntimeError, TypeError, ValueError) as error:
                 why, is_rejected = type(error).__name__, False
             if self._closed.wait(pause) or is_rejected:
@@ -215,7 +215,7 @@ class Sink:
             pass  # the next supervisor sends it again
         elif is_rejected and self._is_refused_for_good(alert):
             self._settled()
-            why = "the service refuses it and takes others: it is given up"
+            why = "the service refuses it but accepts others: it is given up"
         elif alert.severity is Severity.CRITICAL:
             with self._lock:
                 if is_rejected:  # it must not hold up others
@@ -226,7 +226,7 @@ class Sink:
                 return
         else:
             self._settled()
-        self._said(f"an alert did not leave ({why}): {alert.title}")
+        self._said(f"an alert was not sent ({why}): {alert.title}")
 
     def _is_refused_for_good(self, alert: Alert) -> bool:
         """Tells whether others were sent since its first rejection: a status does not tell whether the alert or the

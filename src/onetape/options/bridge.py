@@ -16,15 +16,15 @@ from onetape.venues.ccxt.facts import facts_of
 __all__ = ["CCXT", "CCXT_VERSION", "BridgeOptions", "bridge_of", "bridge_python", "simulated_kind"]
 
 CCXT: Final = "ccxt:"  # prefix of kinds that use the bridge
-CCXT_VERSION: Final = "4.5.90"  # the version whose classes were read, and that the tests run
+CCXT_VERSION: Final = "4.5.90"  # version that was read and tested
 
 
 class BridgeOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The options with which a gateway starts its bridge. Its text shows no secret."""
+    """The options with which a gateway starts its bridge. Its repr shows no secret."""
 
-    python: str  # of an environment that has ccxt
+    python: str  # Python with ccxt installed
     demo: bool = False  # the venue's test system
-    password: str = ""  # a third secret, required by some venues
+    password: str = ""  # third secret of some venues
 
     def __repr__(self) -> str:
         return f"BridgeOptions(python={self.python!r}, demo={self.demo!r})"

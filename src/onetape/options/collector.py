@@ -42,38 +42,38 @@ OF_STREAMS: Final = ("zeromq", "websocket", "nats")
 
 
 EVERY: Final = "60s"
-SHARE: Final = 0.95  # of a venue's limit on requests of an address, if nothing else uses it
-SHARE_BESIDE: Final = 0.6  # beside a gateway, which may go to 0.8, or 0.9 for requests that reduce risk
-SHARE_URGENT: Final = 0.8  # beside a gateway, while no stream brings prices; evenly paced, to leave room for it
+SHARE: Final = 0.95  # share of a venue's request limit per address, if no gateway uses the address
+SHARE_BESIDE: Final = 0.6  # share beside a gateway, which may use up to 0.8, or 0.9 for requests that reduce risk
+SHARE_URGENT: Final = 0.8  # share beside a gateway while all streams fail; evenly paced
 
 
 class VenueFeedOptions(msgspec.Struct, frozen=True, kw_only=True, tag="venue"):
     """The venue to follow, and how. symbols: "all", "top:N" or names with commas."""
 
-    name: str  # of the collector
+    name: str  # the collector's name
     home: str
-    kind: str  # of venue
+    kind: str  # kind of venue
     rest: str
     ws: str
     transport: str = "ws"
     symbols: str = "all"
-    depth: str = ""  # "all" of them or names with commas, whose books are followed
+    depth: str = ""  # symbols whose books are followed: "all", or names with commas
     depth_readers: int = 1
     renew_ns: int
     listings_ns: int
-    percent: int  # of the venue's limit on requests of an address
-    urgent_percent: int = 0  # while all of `streams` fail, if that is more
-    hot: str = ""  # a condition: symbols that meet it are polled more often
-    klines: str = "1m"  # periods with commas, whose bars are requested
-    needed: list[str] = []  # of "top:N": symbols that stay once selected, as robots name them
+    percent: int  # share of the venue's request limit per address, in percent
+    urgent_percent: int = 0  # share while all of `streams` fail, if larger
+    hot: str = ""  # symbols that meet this condition are polled more often
+    klines: str = "1m"  # periods of bars to request, with commas
+    needed: list[str] = []  # with "top:N": symbols named by robots, which stay once selected
     proxy: Proxy | None = None
-    streams: list[str] = []  # collectors of the venue's streams: if all fail, prices are polled first
+    streams: list[str] = []  # collectors of the venue's streams: if all fail, polling gives priority to prices
 
 
 def public_feed(
     kind: str, *, home: Path, rest: str, ws: str, symbols: str, transport: str = "ws", name: str = "market"
 ) -> VenueFeedOptions:
-    """Returns the options of a feed outside of the configuration, alone at its address."""
+    """Returns the options of a feed that is not configured, with the whole request budget of its address."""
     return VenueFeedOptions(
         name=name,
         home=str(home),
@@ -102,12 +102,12 @@ class CollectorOptions(msgspec.Struct, frozen=True, kw_only=True, tag="stream"):
     message_bytes_max: int
     stale_ns: int
     published: bool
-    instruments: str  # a file, "": the catalogue alone
-    every_ns: int = 0  # between two requests
-    ahead_ns: int = 0  # of a schedule's rows
+    instruments: str  # file of instruments; "": only the catalogue
+    every_ns: int = 0  # interval of requests
+    ahead_ns: int = 0  # how long before its time a schedule's row is emitted
     zone: str = "UTC"
     proxy: Proxy | None = None
-    secret: str = ""  # of a webhook: signs its messages, "": they are not signed
+    secret: str = ""  # signs a webhook's messages; "": not signed
     window_ns: int = 0
     rate: int = 0  # messages a second, 0: no limit
 
@@ -155,8 +155,8 @@ def venue_feed_options(name: str, config: Config, *, home: Path, rest: str, ws: 
         urgent_percent=round(100 * (collector.share or SHARE_URGENT)),
         hot=collector.hot,
         klines=_periods(collector.klines, f"collectors.{name}.klines"),
-        # A robot may use this venue's market while its account is at another venue. Texts that name no symbol here are
-        # never selected.
+        # A robot may follow this venue's market with its account at another venue. Texts that are no symbols of the
+        # venue have no effect.
         needed=sorted({symbol for robot in config.robots.values() for symbol in _named(robot)}),
         streams=[
             each
@@ -185,7 +185,9 @@ def _periods(klines: list[str] | str, location: str) -> str:
 
 def _check_hot(collector: CollectorConfig, location: str) -> None:
     if collector.transport != "rest":
-        raise BadConfig("streams say all at once", location=location, todo='leave it out, or write transport = "rest"')
+        raise BadConfig(
+            "streams report every change at once", location=location, todo='remove it, or write transport = "rest"'
+        )
     try:
         parse_condition(collector.hot)
     except BadInput as error:
@@ -201,8 +203,8 @@ def collector_options(
     webhook: WebhookConfig | None = None,
     secret: str = "",
 ) -> CollectorOptions:
-    """Makes the options of a feed that is no venue. webhook: its topics, time window and rate; secret: signs its
-    messages. Raises BadConfig for a feed that cannot be followed."""
+    """Returns the options of a collector of another kind than `venue`. webhook: topics, time window and rate; secret:
+    signs its messages. Raises BadConfig for a feed that cannot be followed."""
     location = f"collectors.{name}"
     address = _schedule_file(config, location, folder)
     if not address:
@@ -213,7 +215,9 @@ def collector_options(
     if config.message_bytes_max < 1:
         raise BadConfig("message_bytes_max is below 1", location=location, todo="give bytes")
     if config.subscribe and config.kind != "websocket":
-        raise BadConfig(f"{config.kind} subscribes by itself", location=f"{location}.subscribe", todo="leave it out")
+        raise BadConfig(
+            f"{config.kind} needs no subscription message", location=f"{location}.subscribe", todo="leave it out"
+        )
     return CollectorOptions(
         name=name,
         home=str(home),
@@ -237,7 +241,7 @@ def collector_options(
 
 
 def _schedule_file(config: CollectorConfig, location: str, folder: Path) -> str:
-    """Returns the path of a schedule's table, "" of other kinds."""
+    """Returns the path of a schedule's table, "" for other kinds."""
     if config.kind != "schedule":
         return ""
     path = folder / config.address
@@ -251,7 +255,7 @@ def _schedule_file(config: CollectorConfig, location: str, folder: Path) -> str:
 
 
 def _check_polled(config: CollectorConfig, location: str) -> None:
-    """Refuses options that its kind would ignore."""
+    """Raises BadConfig for options that the collector's kind would ignore."""
     kind = config.kind
     for name, value, kinds in (
         ("every", config.every, POLLED),
@@ -259,9 +263,11 @@ def _check_polled(config: CollectorConfig, location: str) -> None:
         ("tz", config.tz, ("schedule",)),
     ):
         if value and kind not in kinds:
-            raise BadConfig(f"of kind {' and '.join(kinds)} alone", location=f"{location}.{name}", todo="leave it out")
+            raise BadConfig(f"only for kind {' and '.join(kinds)}", location=f"{location}.{name}", todo="leave it out")
     if config.clock == "published" and kind in ("rss", "schedule"):
-        raise BadConfig("its times are not in order", location=f"{location}.clock", todo="leave it out")
+        raise BadConfig(
+            f"published times of {kind} are not in order", location=f"{location}.clock", todo="leave it out"
+        )
     if config.every and not parse_duration(config.every) >= SECOND:
         raise BadConfig("below a second", location=f"{location}.every", todo='write every = "60s"')
     if config.tz:
@@ -284,7 +290,7 @@ def _check_address(config: CollectorConfig, location: str) -> None:
         )
     if parts.username is not None or parts.password is not None:
         # The message omits the address, which contains a secret.
-        raise BadConfig("a secret in the open", location=location, todo="leave user and password out")
+        raise BadConfig("a secret in the open", location=location, todo="remove user and password")
     if parts.scheme == "ipc":
         return
     try:
@@ -295,13 +301,11 @@ def _check_address(config: CollectorConfig, location: str) -> None:
         raise BadConfig("no host and port", location=location, todo=f"write {schemes[0]}://HOST:PORT")
     if config.kind == "webhook" and (port is None or not is_loopback(host)):
         raise BadConfig(
-            "it takes what is posted on this machine alone",
+            "webhooks are accepted only from this machine",
             location=location,
-            todo="write http://127.0.0.1:PORT/NAME, and put a server that knows its callers before it",
+            todo="write http://127.0.0.1:PORT/NAME, behind a server that authenticates callers",
         )
     if not config.remote and not is_loopback(host):
         raise BadConfig(
-            f"{host} is not this machine",
-            location=location,
-            todo="set remote = true where its network is to be trusted",
+            f"{host} is not this machine", location=location, todo="set remote = true if you trust its network"
         )

@@ -16,8 +16,8 @@ __all__ = ["CONTROL", "ControlOptions", "control_journal", "control_options", "h
 
 class ControlOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The options of the control plane. folder: base of relative paths in the configuration. tls_cert, tls_key: files,
-    "": plain HTTP. records: URL of the recorder's database, which may contain a password and is in no text of this; "":
-    there is no recorder."""
+    "": plain HTTP. records: URL of the recorder's database ("": no recorder), not in the repr, as it may contain a
+    password."""
 
     home: str
     folder: str
@@ -35,7 +35,7 @@ def control_journal(home: Path) -> Path:
 
 
 def has_control(config: Config) -> bool:
-    """Tells whether its port is to be opened: only if the section exists, not by default."""
+    """Returns True when the control plane is configured and enabled; it has no default."""
     return config.has(CONTROL) and config.control.enabled
 
 

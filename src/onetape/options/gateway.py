@@ -21,7 +21,7 @@ def gateway_socket(home: Path, account: str) -> Path:
 
 
 class FeeAssetOptions(msgspec.Struct, frozen=True):
-    """The asset that fees are paid in, and when it is bought. below, buy: of quote, decimal text."""
+    """The asset that pays fees, and when it is bought. below, buy: amounts of quote, decimal text."""
 
     asset: str
     quote: str
@@ -30,8 +30,8 @@ class FeeAssetOptions(msgspec.Struct, frozen=True):
 
 
 class WithdrawalTarget(msgspec.Struct, frozen=True, kw_only=True):
-    """An account at another venue as target of withdrawals. wallet: that deposits come to there. to: its addresses, by
-    currency."""
+    """An account at another venue as target of withdrawals. wallet: its wallet that receives deposits. to: currency
+    -> address."""
 
     venue: str
     wallet: str
@@ -39,8 +39,8 @@ class WithdrawalTarget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HubOfGateway(msgspec.Struct, frozen=True, kw_only=True):
-    """How a gateway reads the hub. journal: the hub's. symbols: whose market it has to provide. stale_ns: greatest age
-    of its frames."""
+    """How a gateway reads the hub. journal: the hub's journal. symbols: those whose market data come from the hub.
+    stale_ns: maximum age of its frames."""
 
     journal: str
     symbols: list[str]
@@ -48,23 +48,23 @@ class HubOfGateway(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The options of a gateway. Its text shows no secret."""
+    """The options of a gateway. Its repr shows no secret."""
 
-    kind: str  # of venue
+    kind: str  # kind of venue
     account: str
     rest: str
     ws: str
-    ws_private: str = ""  # of the account's stream, if it is another one
-    ws_entry: str = ""  # of orders, if it is another one
-    intents: str = "process"  # or "disk": an order leaves once its intent survives a loss of power
-    rest_wallet: str = ""  # of the service for transfers between wallets; "": none
-    order_entry: str = "rest"  # or "socket": REST then carries what the socket does not accept
+    ws_private: str = ""  # address of the account's stream, if not `ws`
+    ws_entry: str = ""  # address for orders, if not `ws`
+    intents: str = "process"  # or "disk": an order is sent only when its record survives a power loss
+    rest_wallet: str = ""  # address of the API for transfers between wallets; "": none
+    order_entry: str = "rest"  # or "socket"; REST is still used for requests that the socket does not support
     key: str
     secret: str
-    api_config_key: str = ""  # of pacifica: requests are counted for it, instead of the address
+    api_config_key: str = ""  # pacifica: requests count for this key instead of the address
     home: str
     symbols: list[str]
-    books: list[str] = []  # of these, whose depth is on the tape even if no robot wants it
+    books: list[str] = []  # symbols whose depth is recorded even if no robot subscribes
     position_max: dict[str, float] = {}
     order_max: dict[str, float] = {}
     price_band: float = 0
@@ -74,33 +74,33 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     open_orders_max: int = 0
     allowed: list[str] = []  # symbols that may be opened; []: all of `symbols`
     messages_per_second: int = 0
-    executions_max: int = 0  # of one sub-account within executions_ns; beyond it is halted
+    executions_max: int = 0  # more fills of a sub-account within executions_ns halt it
     executions_ns: int = 0
     dead_man_ns: int = 0
     orphans: str = "cancel"
-    venue: str = ""  # its name in the configuration
+    venue: str = ""  # name of the venue section
     subaccounts: dict[str, int] = {}  # name -> slot
     credit: dict[str, str] = {}  # currency -> decimal text
     check_every_ns: int = 60 * SECOND
-    stale_ns: int = 10 * SECOND  # how far behind this tape a robot may decide; 0: no limit
+    stale_ns: int = 10 * SECOND  # maximum age of the market data behind a robot's order; 0: no limit
     leverage: float = 1.0
     cross_internally: bool = False
-    commands: str = "disk"  # or "process": a command is executed once its record is there
-    siblings: dict[str, str] = {}  # other accounts of the venue: its names of them, or MASTER
-    withdraw: dict[str, WithdrawalTarget] = {}  # by account: the only allowed targets
+    commands: str = "disk"  # or "process": where a command is recorded before it is executed
+    siblings: dict[str, str] = {}  # other accounts of the venue -> the venue's name of them, or MASTER
+    withdraw: dict[str, WithdrawalTarget] = {}  # account -> allowed target; withdrawals go to no other
     transfer_deadline_ns: int = 120 * SECOND
-    # The age from which a transfer that the venue's history does not show has not been made.
+    # Age after which a transfer missing in the venue's history counts as not made.
     transfer_settled_ns: int = SETTLED_AFTER
-    # The number of frames of orders and money between checkpoints.
+    # Frames of orders and money between two checkpoints.
     checkpoint_records: int = 20_000
     fee_asset: FeeAssetOptions | None = None  # the asset that is refilled when it runs low
     proxy: Proxy | None = None  # for the connections to its venue
-    bridge: BridgeOptions | None = None  # of kinds `ccxt:`; rest is "" then, or another address
-    hub: HubOfGateway | None = None  # the hub whose market it reads; None: it follows the venue's itself
-    hedge: bool | None = None  # the required mode of the account; None: the one in which it is found
-    is_guarded: bool = False  # nothing new is opened unless a guardian watches
-    is_slow: bool = False  # each order is checked by the list of rules in Python, as a reference for the core
-    is_new: bool = False  # the exchange began with this gateway: all earlier state is void
+    bridge: BridgeOptions | None = None  # for kinds `ccxt:`; `rest` is then "" or another address
+    hub: HubOfGateway | None = None  # the hub that it reads; None: it follows the venue's market itself
+    hedge: bool | None = None  # required position mode; None: accept the account's mode
+    is_guarded: bool = False  # no position is opened without a running guardian
+    is_slow: bool = False  # check orders by the rules in Python instead of the core, as a reference
+    is_new: bool = False  # the exchange starts empty: earlier state is discarded
 
     def __repr__(self) -> str:
         return f"GatewayOptions(account={self.account!r}, rest={self.rest!r})"

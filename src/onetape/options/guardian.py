@@ -34,8 +34,7 @@ STANDBY: Final = f"{GUARDIAN}:standby"  # the second process of a guardian
 
 
 class AccountOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """An account, and how its venue is queried about it. hub: the hub whose market its gateway reads. Its text shows no
-    secret."""
+    """An account, and how its venue is queried. hub: the hub that its gateway reads. Its repr shows no secret."""
 
     kind: str
     rest: str
@@ -51,7 +50,7 @@ class AccountOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def guarded_account(made: GatewayOptions, config: Config, environ: Mapping[str, str], folder: Path) -> AccountOptions:
-    """Returns an account as the guardian reaches it: with a key of its own if configured, else with the gateway's.
+    """Returns an account's options for the guardian, with the guardian's key if configured, else the gateway's.
     Raises BadConfig, PermissionDenied."""
     own = config.guardian.accounts.get(made.account)
     key, secret = made.key, made.secret
@@ -74,14 +73,14 @@ class GuardianOptions(msgspec.Struct, frozen=True, kw_only=True):
     accounts: dict[str, AccountOptions]
     settings: GuardianSettings
     halts: HaltsConfig = HaltsConfig()
-    subaccounts: dict[str, dict[str, int]] = {}  # by account: name -> slot
+    subaccounts: dict[str, dict[str, int]] = {}  # account -> name -> slot
     stale: StaleRules = StaleRules()
-    waits: bool = False  # waits while another guardian of this home runs
+    waits: bool = False  # stands by while another guardian of this home runs
     takeover_ns: int = 0  # silence after which it acts for a dead gateway; 0: never
 
 
 def has_guardian(config: Config) -> bool:
-    """Tells whether the guardian is configured, and not disabled."""
+    """Returns True when the guardian is configured and enabled."""
     return config.has(GUARDIAN) and config.guardian.enabled
 
 

@@ -13,7 +13,7 @@ from onetape.model.enums import TriggerBy
 __all__ = ["GuardianSettings", "Rules", "StaleRule", "StaleRules"]
 
 DISTANCES: Final = tuple(map(Decimal, ("0.05", "0.055", "0.06", "0.065", "0.07")))
-ANY: Final = "*"  # the rule of tags without one of their own
+ANY: Final = "*"  # tag of the default rule
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -32,8 +32,8 @@ class Rules(msgspec.Struct, frozen=True):
 
 class GuardianSettings(msgspec.Struct, frozen=True):
     """The settings of the guardian. total_loss: limit on the unrealized loss of all positions, by settle currency;
-    beyond it all are closed. symbols: those with rules of their own. confirm: ns for which one kind of message must
-    hold a price before it counts, see `ConfirmedPrice`."""
+    beyond it all are closed. symbols: symbol -> own rules. confirm: ns for which a single kind of message must
+    confirm a price, see `ConfirmedPrice`."""
 
     rules: Rules = Rules()
     symbols: dict[str, Rules] = {}
@@ -47,8 +47,8 @@ class GuardianSettings(msgspec.Struct, frozen=True):
 
 class StaleRule(msgspec.Struct, frozen=True):
     """When orders of one tag are stale, and what is done then. cancel_after, take_after: ns since the order was placed,
-    0: never. share: of its open quantity; within: how far beyond the best price of its own side it may take: a buyer
-    above the best bid, a seller below the best ask."""
+    0: never. share: of the open quantity to take; within: limit of that order, as a share: a buy this far above the
+    best bid, a sell below the best ask."""
 
     cancel_after: int = 0
     take_after: int = 0
@@ -57,8 +57,8 @@ class StaleRule(msgspec.Struct, frozen=True):
 
 
 class StaleRules(msgspec.Struct, frozen=True):
-    """The rules of orders that worked too long, by tag. orphans_after: ns for which an order with a trigger may have no
-    position to close, 0: forever."""
+    """The rules of orders that worked too long, by tag. orphans_after: ns after which a trigger order without a
+    position to close is canceled, 0: never."""
 
     tags: dict[str, StaleRule] = {}
     orphans_after: int = 0

@@ -27,9 +27,9 @@ class SourceOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HubOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The options of the hub. sources: of two that report a value of the same time the earlier in this list is taken.
-    stale_ns: a source slower than the fastest by more than this is degraded. klines: bars of each symbol and period in
-    the table. spin_s: how long it polls for news before it sleeps."""
+    """The options of the hub. sources: by priority, which decides between values of the same time.
+    stale_ns: a source slower than the fastest by more than this is degraded. klines: bars in the table for each
+    symbol and period. spin_s: seconds of busy-polling before a sleep."""
 
     home: str
     sources: list[SourceOptions]
@@ -40,13 +40,13 @@ class HubOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def has_hub(config: Config) -> bool:
-    """Tells whether the hub is configured, and not disabled."""
+    """Returns True when the hub is configured and enabled."""
     return config.has(HUB) and config.hub.enabled
 
 
 def brought_by_hub(config: Config, venue: str, symbols: Sequence[str]) -> list[str]:
-    """Returns the symbols of a venue whose market the hub certainly provides: a collector of the venue follows all of
-    them, or these by name. The selection of `top:N` changes, so it guarantees none."""
+    """Returns those symbols of a venue that the hub certainly provides: a collector of the venue follows "all", or
+    names them. `top:N` guarantees none, as its selection changes."""
     if not has_hub(config):
         return []
     of_venue = [each for each in config.collectors.values() if each.enabled and each.venue == venue]
@@ -69,10 +69,10 @@ def hub_options(config: Config, *, home: Path) -> HubOptions:
     if not sources:
         raise BadConfig("there is nothing to merge", location="[hub]", todo="add a [collectors.NAME]")
     if len(sources) > SOURCES_MAX:
-        raise BadConfig(f"it merges {SOURCES_MAX} collectors at most, not {len(sources)}", location="[hub]")
+        raise BadConfig(f"the hub merges at most {SOURCES_MAX} collectors, not {len(sources)}", location="[hub]")
     return HubOptions(
         home=str(home),
-        # Streams before polls: for the same time they are fresher.
+        # Streams before polls: their values of the same time are fresher.
         sources=sorted(sources, key=lambda each: each.transport == "rest"),
         stale_ns=parse_duration(config.hub.stale),
         klines=config.hub.klines,

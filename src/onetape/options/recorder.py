@@ -29,7 +29,7 @@ __all__ = [
     "unrecorded_from",
 ]
 
-RECORDER: Final = "recorder"  # the process, its kind and its journal
+RECORDER: Final = "recorder"  # name of the process, its kind and its journal
 GATEWAYS: Final = "gateway-"  # prefix of the journals that it reads
 _PIN: Final = "process:recorder"  # protects the frames that it has not read yet
 DEFAULT_URL: Final = "sqlite:///store.db"
@@ -43,12 +43,12 @@ class Limits(msgspec.Struct, frozen=True):
     drawdown: float = 0.0
 
     def of(self, row: Mapping[str, Any]) -> Iterator[tuple[str, Decimal, Decimal]]:
-        """Yields (kind, figure, limit) of a row of `record_risk`."""
+        """Yields (kind, figure, limit) for each limit and figure of a row of `record_risk`."""
         if most := self.delta.get(row["currency"]):
             yield "delta", abs(Decimal(row["delta"])), Decimal(most)
         if self.utilization:
             used = row["utilization"]
-            if used is None:  # no cover, or nothing to be covered
+            if used is None:  # no equity, or no margin in use
                 used = "Infinity" if Decimal(row["equity"]) < 0 else 0
             yield "utilization", Decimal(str(used)), Decimal(str(self.utilization))
         if self.drawdown:
@@ -56,14 +56,14 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class RecorderOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The options of a recorder. url: of the database, which may contain a password and is in no text of this.
-    leverage, limits: by account."""
+    """The options of a recorder. url: of the database, not in the repr, as it may contain a password. leverage,
+    limits: by account."""
 
     home: str
     url: str
     leverage: dict[str, float]
     limits: dict[str, Limits] = {}
-    notes: list[str] = []  # kinds of trade alerts to be sent
+    notes: list[str] = []  # types of trade alerts to send
     batch_ns: int = 0
 
     def __repr__(self) -> str:
@@ -75,25 +75,25 @@ def recorder_journal(home: Path) -> Path:
 
 
 def note_recorded(journal: Path, sequence: int) -> None:
-    """Marks a gateway's journal as recorded up to this frame, which may be pruned."""
+    """Mark a gateway's journal as recorded up to this frame: frames up to it may be pruned."""
     pin(journal, _PIN, sequence + 1)
 
 
 def forget_recorded(journal: Path) -> None:
-    """Ends the protection of a journal for the recorder."""
+    """End the recorder's protection of a journal against pruning."""
     unpin(journal, _PIN)
 
 
 def unrecorded_from(journal: Path, config: Config) -> int | None:
-    """Returns the first frame of a journal that is not recorded. None: the recorder is not configured, or does not read
-    it."""
+    """Returns the first frame of a journal that is not recorded yet; None if no recorder is configured or it does not
+    read the journal."""
     if not has_recorder(config) or not journal.name.startswith(GATEWAYS):
         return None
     return next((each.first_sequence for each in pins(journal) if each.run == _PIN), 0)
 
 
 def has_recorder(config: Config) -> bool:
-    """Tells whether the recorder is configured, and not disabled."""
+    """Returns True when the recorder is configured and enabled."""
     return config.has(RECORDER) and config.recorder.enabled
 
 

@@ -60,7 +60,8 @@ class AccountOrders(OrderIndex):
             self.take(order, kind, price, size, now, is_reissue=is_reissue)
 
     def fill(self, fill: FillReport, order: Order | None) -> bool:
-        """Books a fill. order: None: no order of ours changes. Returns False if the order cannot have this fill."""
+        """Books a fill. order: the order of ours that it changes, None: none. Returns False if the order cannot have
+        this fill."""
         self.books.book(fill)
         if is_internal := fill.is_internal:
             self.trades_inside = max(self.trades_inside, fill.trade_id)

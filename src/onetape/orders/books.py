@@ -1,7 +1,7 @@
 """What an account holds: by the booked fills, and as the venue reports it.
 
-Of a venue with positions, positions are compared. Money is in the ledger; for a venue that has only balances (spot),
-the books add the fills since the newest reported balance to it.
+If the venue has positions, the two are compared. Money is in the ledger; at a venue that has only balances (spot), a
+holding is the newest reported balance and the fills booked since then.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["OPENING", "Books", "BooksRecord"]
 
 OPENING: Final = "opening"  # source of the positions with which the books begin
 TRADES_KEPT: Final = 100_000  # booked trade ids per symbol
-UNTOLD_KEPT: Final = 1000  # fills per currency since its balance was reported; the venue reports one after each fill
+UNTOLD_KEPT: Final = 1000  # fills per currency since its last reported balance; the venue reports one after each fill
 
 
 class BooksRecord(msgspec.Struct, frozen=True):
@@ -36,19 +36,19 @@ class BooksRecord(msgspec.Struct, frozen=True):
 
 
 class Books:
-    """Holds what the venue reports of one account: balances, positions, and which fills are booked."""
+    """Keeps the holdings of one account: balances and positions as the venue reports them, and the booked fills."""
 
     def __init__(self, venue: OrderProtocol) -> None:
         self._venue = venue
-        self.positions: dict[tuple[str, PositionSide], int] = {}  # by the booked fills
+        self.positions: dict[tuple[str, PositionSide], int] = {}  # quantities by the booked fills
         self.venue_positions: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # qty, time
-        self.entries: dict[tuple[str, PositionSide], Decimal] = {}  # entry, else mark prices of the venue's positions
+        self.entries: dict[tuple[str, PositionSide], Decimal] = {}  # entry prices of the venue's positions, else marks
         self.balances: dict[str, BalanceReport] = {}  # the newest report of each currency
         self.margins: dict[str, BalanceReport] = {}  # the newest report that had margin
         self.booked = 0  # count of fills
-        self._untold: dict[str, deque[tuple[int, int]]] = {}  # moves since the last reported balance
+        self._untold: dict[str, deque[tuple[int, int]]] = {}  # by currency: (time, change) since its last report
         self.unreported: dict[str, int] = {}  # their sums, 1e-18 of each currency
-        self.trades: dict[str, Booked] = {}  # of each symbol: by the venue's time
+        self.trades: dict[str, Booked] = {}  # booked fills by symbol, in the order of the venue's time
 
     def has(self, fill: FillReport) -> bool:
         """Tells whether a fill was booked. Fills older than the kept ids count as booked, because lists of old trades

@@ -42,7 +42,7 @@ STEPS: Final = 6  # parts of a rolling window, which counts the current part and
 PROTECTIVE: Final = frozenset({Purpose.CANCEL, Purpose.DEAD_MAN})
 # Requests that reduce risk, settle the state of an order, or keep the account's stream alive.
 ESSENTIAL: Final = frozenset({Purpose.CANCEL, Purpose.DEAD_MAN, Purpose.QUERY, Purpose.KEEP_KEY, Purpose.STREAM_KEY})
-BAN_UNTOLD: Final = 60 * SECOND  # of a ban for which the venue reports no duration
+BAN_UNTOLD: Final = 60 * SECOND  # assumed length of a ban if the venue reports none
 
 CLOCK_STEP: Final = SECOND // 10  # a larger difference is a set clock, not drift
 
@@ -67,7 +67,7 @@ class BudgetRule(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The reason why a request is not sent, and when it may be, ns by the steady clock."""
+    """The reason why a request is not sent, and when it may be sent, ns by the steady clock."""
 
     reason: str
     retry_at: int
@@ -178,7 +178,7 @@ class Budget:
     def _verdict(self, purpose: Purpose, weight: int, now: int, percent: int) -> Verdict | None:
         banned = self.counts.banned_until()
         if now < banned:
-            return Verdict(f"the venue has shut {self._of} out", banned)
+            return Verdict(f"the venue has banned {self._of}", banned)
         for number, rule in enumerate(self.rules) if weight else ():
             slot, window, span, earlier = self._place(number, now)
             most = rule.most * percent // 100
@@ -230,7 +230,7 @@ class ReadPause:
 
     def __init__(self) -> None:
         self.until = 0
-        self.length = 0  # of the last pause, ns; 0: no refusal, or none for long
+        self.length = 0  # length of the last pause, ns; 0: no refusal in recent time
         self._answers = 0  # since the last refusal
 
     def opens_at(self, purpose: Purpose, now: int) -> int:

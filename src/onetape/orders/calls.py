@@ -114,7 +114,7 @@ class Traits(NamedTuple):
     positions: bool = True  # else it has only balances, and fills are compared with these
     conditionals: bool = True  # orders with a trigger wait in a service of their own
     triggers_max: TriggerBounds = TriggerBounds()
-    ended_apart: bool = False  # an order is queried among working orders, then among ended ones
+    ended_apart: bool = False  # working and ended orders are queried separately, in this order
     fills_by_symbol: bool = True  # else one query returns the fills of all symbols
     dead_man_by_symbol: bool = True  # else it covers the account
     forced: tuple[str, ...] = ()  # prefixes of client ids of the venue's own closing orders
@@ -126,7 +126,7 @@ class Call(NamedTuple):
 
     `terms` are the parameters of an order request as REST names them. A call with terms is not signed yet: an order
     line makes its own message of them, or `OrderProtocol.signed` signs the request.
-    number: of the order's requests, to match the answer to this one. made: ns UTC by the venue's clock, where the
+    number: counts the order's requests, to match the answer to this one. made: ns UTC by the venue's clock, where the
     request does not carry it. protects: it places or changes an order that can only reduce a position.
     """
 
@@ -174,7 +174,7 @@ class OrderProtocol(Protocol):
         ...
 
     def place_order(self, order: AccountOrder, now: int, *, number: int, reference: int = 0) -> Call:
-        """Makes the call that places an order of ours. number: of the order's requests."""
+        """Makes the call that places an order of ours. number: as in `Call`."""
         ...
 
     def cancel(self, key: OrderKey, now: int) -> Call: ...
@@ -238,8 +238,8 @@ class OrderProtocol(Protocol):
     def transfers(
         self, route: TransferRoute, now: int, *, since: int, cursor: str = "", name: str = "", currency: str = ""
     ) -> Call | None:
-        """Requests the history of transfers on that route, since ns UTC, as `TransferReport` rows. currency: only of
-        it, if the venue can filter."""
+        """Requests the history of transfers on that route, since ns UTC, as `TransferReport` rows. currency: only this
+        one, if the venue can filter."""
         ...
 
     def deposits(self, currency: str, now: int, *, since: int, cursor: str = "") -> Call | None:

@@ -46,7 +46,7 @@ class Scope(StrEnum):
 
 
 class Level(IntEnum):
-    """The danger levels: each refuses what the one before it does, and more."""
+    """The danger levels: each refuses all that the level below it refuses, and more."""
 
     ADD = 1  # positions may be increased, no other is opened
     REDUCE = 2  # nothing is opened
@@ -94,7 +94,7 @@ def halt_of(fields: Mapping[str, Any], *, actor: str, account: str, time: int) -
         raise UsageError(f"halt takes {', '.join(HALT_FIELDS)}, not {', '.join(sorted(unknown))[:80]}")
     named = [each for each in ("symbol", "strategy", "scope") if fields.get(each)]
     if len(named) > 1:
-        raise UsageError(f"a halt is about one of {' and '.join(named)}")
+        raise UsageError(f"a halt has one subject: either {' or '.join(named)}")
     try:
         scope = Scope(fields["scope"] if named == ["scope"] else named[0] if named else "account")
     except ValueError:

@@ -28,7 +28,7 @@ def take_off(manager: OrderManager, order: Order, now: int) -> None:
 
 
 def release(manager: OrderManager, order: Order, now: int) -> bool:
-    """Sends the rest of a held order to the venue. False: no client id is left for it."""
+    """Sends the rest of a held order to the venue. Returns False if no client id is left for it."""
     if not manager.account.next_name(order):
         return False
     manager.intend(order, RequestKind.AMEND, now, is_reissue=True)

@@ -130,8 +130,8 @@ class CycleOut(NamedTuple):
 
 
 class TakenOut(NamedTuple):
-    """The frame up to which a robot's journal has been processed. Written after all that its frames caused, so that a
-    restarted gateway processes the rest. decided: when."""
+    """The frame up to which a robot's journal has been processed. Written after all consequences of these frames, so
+    that a restarted gateway processes the rest. decided: time of the decision."""
 
     robot: int
     first: int
@@ -143,7 +143,7 @@ Out = IntentOut | NewsOut | FillOut | AccountOut | HealthOut | CycleOut | TakenO
 
 
 def spec_sent(order: Order) -> OrderSpec:
-    """Returns the terms to send: for an order that is placed again, of its rest."""
+    """Returns the terms to send: the order's, or if it is placed again, those of its rest."""
     if not order.sent_at:
         return order.spec
     return structs.replace(order.spec, size_int=order.size - order.away, price_int=order.price)

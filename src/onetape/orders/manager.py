@@ -89,8 +89,8 @@ class OrderManager:
 
     now: ns UTC.
     account: its orders; its venue makes the calls. references: a recent price of each symbol, units.
-    goes_on: called before an order's end at the venue is reported, with all its fills booked. True: the order continues
-    here and no end is reported. None: each end is reported.
+    goes_on: called before an order's end at the venue is reported, with all its fills booked; returns True if the order
+    continues here and no end is reported. None: every end is reported.
     Outputs are added to `outs`, in order.
     """
 
@@ -116,12 +116,11 @@ class OrderManager:
         self.venue_positions = self.books.venue_positions
         self.balances = self.books.balances
         self.mode: AccountModeReport | None = None
-        self.unmatched: dict[tuple[str, int, Side], FillReport] = {}  # fills of orders not known yet
+        self.unmatched: dict[tuple[str, int, Side], FillReport] = {}  # fills whose order is unknown so far
         self.counts: dict[str, int] = {}  # anomalies, by name
         self.touched: set[str] = set()  # symbols with news since the last round
         self.owners = owners
-        # The core's path for usual orders with their reports, and for their fills, in one call each; None: there is
-        # none.
+        # The core's fast paths: for usual orders with their reports, and for their fills; None: not used.
         self.plain: PlainOrders | None = None
         self.plain_fills: PlainFills | None = None
         self._goes_on = goes_on
@@ -228,7 +227,7 @@ class OrderManager:
         news: OrderNews,
         now: int,
         code: int = OrderUnknown.code,
-        reason: str = "nothing of it is open",
+        reason: str = "the order is not open",
     ) -> None:
         """Refuses a change that is never sent: the order is unchanged."""
         self.outs.append(NewsOut(order, news, order.state, now, code, reason, is_local=True))
@@ -600,7 +599,7 @@ class OrderManager:
         order = met(report, robot, order_id)
         self.account.add(order)
         self._note_ids(order, report)
-        if report.state not in ENDS and not report.client_id.startswith(self.venue.traits.forced):  # its fills are told
+        if report.state not in ENDS and not report.client_id.startswith(self.venue.traits.forced):  # its fills say it
             word = "attributed" if robot else "foreign"
             self.outs.append(HealthOut("order", report.client_id, word, "warning"))
         if report.state in ENDS:

@@ -17,7 +17,7 @@ __all__ = ["BudgetState", "OrderBudget", "held_back"]
 
 # An answer right after the start of a window may carry the count of the window before.
 SETTLED: Final = SECOND
-HELD_UNTOLD: Final = 10 * SECOND  # if the venue refuses orders and documents no windows
+HELD_UNTOLD: Final = 10 * SECOND  # length of the pause if the venue refuses orders and documents no windows
 
 
 class BudgetState:
@@ -38,7 +38,7 @@ class BudgetState:
     def look(self, now: int) -> None:
         if self._until and now >= self._until:
             self._until = 0
-            self._say(HealthOut("budget", self._name, "there again"))
+            self._say(HealthOut("budget", self._name, "available again"))
 
 
 class OrderBudget:

@@ -140,7 +140,7 @@ def request_of(payload: bytes, symbol: str) -> RequestFrame:
     try:
         return _request_of(payload, symbol)
     except (struct.error, LookupError) as error:
-        raise BadInput(f"no order request: {error}") from error
+        raise BadInput(f"not a valid order request: {error}") from error
 
 
 def _request_of(payload: bytes, symbol: str) -> RequestFrame:
@@ -202,4 +202,4 @@ def ended_key(payload: bytes) -> RequestKey:
         record = msgspec.msgpack.decode(payload)
         return from_builtins({"key": record["end"], "within": record["within"]}, RequestKey)
     except (msgspec.MsgspecError, LookupError, TypeError) as error:
-        raise BadInput(f"no end of a cycle: {error}") from error
+        raise BadInput(f"not a valid end of a cycle: {error}") from error

@@ -42,8 +42,8 @@ def sent_last(order: Order) -> int:
 
 
 def next_query(order: Order, now: int, *, ended_apart: bool = False) -> int:
-    """Returns when the next query about an order is due, ns UTC: with growing delays, but not past when absence can be
-    believed."""
+    """Returns when the next query about an order is due, ns UTC: delays grow, but the query is not later than the time
+    from which an absence can be believed."""
     order.asks += 1
     after = QUERY_APART_AFTER if ended_apart else QUERY_AFTER[min(order.asks, len(QUERY_AFTER) - 1)]
     believed = sent_last(order) + ABSENT_AFTER

@@ -1,6 +1,6 @@
 """Reconciliation of our books with the venue: at start, after every reconnect, and periodically.
 
-A pure core beside the order manager. One round queries modes, both lists of working orders, positions, balances and the
+A pure core beside the order manager. One round queries modes, all lists of working orders, positions, balances and the
 fills since the last known one (paged, with overlap); every order that works here and is in no list is queried by its
 id. The round ends when all is answered, no order's state is unknown, all fills have owners, and positions agree, if the
 venue has any (balances are the ledger's to compare). A remaining difference is reported with both views, and never
@@ -27,7 +27,7 @@ from onetape.orders.reports import FillReport, OrderStatusReport, PositionReport
 __all__ = ["OVERLAP", "Difference", "FillHorizon", "Reconciler"]
 
 RETRY: Final = SECOND  # after a failed call
-SETTLE: Final = SECOND // 2  # between looks while differences remain
+SETTLE: Final = SECOND // 2  # pause between looks while differences remain
 CHECKED: Final = "check"  # reason of a round about money alone
 ROUNDS_MAX: Final = 10  # looks before a difference is reported
 NOT_LISTED: Final = "not known"
@@ -36,7 +36,7 @@ OVERLAP: Final = 60 * SECOND  # fills are queried from before their horizon, bec
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A difference between our books and the venue's answer."""
+    """A difference between our books and the venue's answer, as text."""
 
     what: str
     ours: str
@@ -58,19 +58,19 @@ class _Round:
     listed: set[str] = field(default_factory=set)
     lists: int = 0  # lists of working orders queried
     lists_done: int = 0
-    has_queried: bool = False  # orders that are in no list
-    missing: set[str] = field(default_factory=set)  # client ids of these orders
+    has_queried: bool = False  # whether orders that are in no list were queried
+    missing: set[str] = field(default_factory=set)  # client ids of orders that are in no list
     calls: list[tuple[Call, int]] = field(default_factory=list)  # unanswered calls of this round with their times
     was_open: frozenset[str] = frozenset()  # client ids of orders open at the start
     looked: int = 0
     next_look: int = 0
-    only_waits: bool = False  # waits only for answers about orders and fills, which are queried one by one
+    only_waits: bool = False  # only answers about single orders and fills are missing
     booked: int = 0  # fills booked at the last look
     requests: int = 0  # count of requests
-    weight: int = 0  # their weight, as the venue counts
-    moves_since: int | None = None  # time from which balance changes are queried
-    is_of_all: bool = True  # queries the fills of all symbols
-    queried: set[str] = field(default_factory=set)  # else of these
+    weight: int = 0  # weight of the requests, as the venue counts
+    moves_since: int | None = None  # start time of the query of balance changes, ns UTC
+    is_of_all: bool = True  # whether the fills of all symbols are queried
+    queried: set[str] = field(default_factory=set)  # the symbols whose fills are queried, if not all
 
 
 class FillHorizon:
@@ -83,8 +83,8 @@ class FillHorizon:
     """
 
     def __init__(self, complete: int) -> None:
-        self.complete = complete  # for all symbols
-        self._of: dict[str, int] = {}  # for symbols of later partial rounds
+        self.complete = complete  # the horizon of all symbols
+        self._of: dict[str, int] = {}  # the horizon of symbols that later partial rounds queried
         self._newest = 0
 
     def since(self, symbol: str) -> int:
@@ -323,7 +323,7 @@ class Reconciler:
                 return next(c for c in both if c.purpose is call.purpose)
 
     def _ask_for_missing(self, now: int) -> None:
-        """Queries the orders that are in neither list, after both are read. Pending fills come first: orders that they
+        """Queries the orders that are in no list, after all lists are read. Pending fills come first: orders that they
         complete, nearly all after an hour away, need no query."""
         current = self._round
         assert current is not None

@@ -119,8 +119,8 @@ class FillReport(NamedTuple):
 
 
 class MarginReport(NamedTuple):
-    """The margin of a currency beside its balance. profit: of its cross positions; initial: None if it does not follow
-    from the report."""
+    """The margin of a currency beside its balance. profit: unrealized, of its cross positions; initial: None if it does
+    not follow from the report."""
 
     profit: int
     available: int
@@ -157,7 +157,7 @@ class MoveKind(StrEnum):
 
     TRANSFER = "transfer"  # from or to another wallet, account or bank
     FUNDING = "funding"
-    INTEREST = "interest"  # of loans, paid; of staking and savings, received
+    INTEREST = "interest"  # paid for loans; received for staking and savings
     FEE = "fee"  # charged without a fill, and refunds of fees
     OTHER = "other"  # conversions, rewards, kinds added by the venue since
 
@@ -219,7 +219,7 @@ class AccountModeReport(NamedTuple):
     multi_assets: bool
     can_trade: bool
     can_withdraw: bool
-    account: str = ""  # the venue's id of it, where reported
+    account: str = ""  # the venue's id of the account, where reported
 
 
 class StreamReport(NamedTuple):

@@ -39,14 +39,14 @@ def resolution_of(
     if order is None or order.is_foreign:
         raise BadInput(f"no order of ours is called {name!r}")
     if not order.is_unknown and order.reported_end is None:
-        raise BadInput(f"{name} is {order.state}: nothing about it is in doubt")
+        raise BadInput(f"{name} is {order.state}: its state is not unknown")
     size, filled = order.size, order.filled
     if word == "filled":
         filled = size
     elif "filled" in said:
         filled = _units(instruments[order.spec.symbol], said["filled"])
         if not order.filled <= filled <= size or (word == "open" and filled == size):
-            raise BadInput(f"filled must be between what is booked and the quantity of {name}")
+            raise BadInput(f"filled must be between the booked fills and the quantity of {name}; below it for as=open")
     report = OrderStatusReport(
         symbol=order.spec.symbol,
         client_id=order.name,
@@ -59,7 +59,7 @@ def resolution_of(
         size=size - order.away,
         filled=filled - order.filled_outside,
         conditional=order.conditional,
-        reason="by the operator's word",
+        reason="resolved by the operator",
     )
     return order, report
 

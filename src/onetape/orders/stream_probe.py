@@ -41,12 +41,12 @@ class StreamProbe:
     def __init__(self, manager: OrderManager, every: int) -> None:
         self.is_silent = False
         self.sent = 0
-        self.found = 0  # count of silences, also of a connection not trusted yet: each needs a new one
+        self.found = 0  # count of silences, also of a connection not trusted yet: each needs a new connection
         self._manager = manager
         self._least = self._every = every
         self._is_up = False
-        self._is_reconciled = False  # since the connection came
-        self._has_reported = True  # since it fell silent
+        self._is_reconciled = False  # whether the account was reconciled since the connection opened
+        self._has_reported = True  # whether the stream reported anything since it fell silent
         self._heard = 0
         self._due = 0
         self._call: Call | None = None

@@ -28,15 +28,15 @@ __all__ = ["Limits", "ShareReductions", "Shares", "Surroundings", "TradingState"
 class Limits:
     """The limits of one gateway; 0 or absent: no limit.
 
-    position_max: by symbol, in units of quantity, working and unknown orders counted as filled.
-    order_max: of one order, by symbol, in units of quantity.
-    price_band: how far a limit price may be on the worse side of the market, 0.05 is 5 %.
-    orders_a_second: of all robots together.
-    order_value_max, open_value_max: of one order, and of all working orders including it, by the settle currency of the
-        instrument, in units of 1e-18.
-    symbols: that may be opened.
+    position_max: largest position by symbol, in units of quantity; working and unknown orders count as filled.
+    order_max: largest quantity of one order, by symbol, in units.
+    price_band: greatest distance of a limit price on the worse side of the market; 0.05 is 5 %.
+    orders_a_second: new orders of all robots together.
+    order_value_max, open_value_max: largest value of one order, and of all working orders with it, by the instrument's
+        settle currency, in units of 1e-18.
+    symbols: those in which positions may be opened.
     open_orders_max: orders that work at the same time.
-    messages_a_second: new orders, amendments and cancels that leave; no new order above it.
+    messages_a_second: new orders, amendments and cancels together; beyond it new orders are refused.
     """
 
     position_max: Mapping[str, int] = field(default_factory=dict)

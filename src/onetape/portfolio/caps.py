@@ -10,7 +10,8 @@ __all__ = ["Caps", "capped"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caps:
-    """Limits of a single symbol, of the absolute sum, of the net sum, and of turnover at once. 0: none."""
+    """Largest exposure in one symbol, sum of absolute exposures, absolute net exposure, and increase at once. 0: no
+    limit."""
 
     symbol: float = 0.0
     gross: float = 0.0
@@ -19,10 +20,8 @@ class Caps:
 
 
 def capped(wanted: Mapping[str, float], held: Mapping[str, float], caps: Caps) -> dict[str, float]:
-    """Returns the exposures nearest to the wanted ones within the caps: none becomes larger or changes its sign.
-
-    Reductions are always done in full; increases share the remaining turnover. held: of the same symbols, signed as
-    wanted.
+    """Returns symbol -> exposure within the caps; none is larger than wanted or of the other sign. Reductions are
+    always done in full; increases share the remaining turnover. held: present exposures, signed.
     """
     kept = dict(wanted)
     if caps.symbol:
@@ -31,7 +30,7 @@ def capped(wanted: Mapping[str, float], held: Mapping[str, float], caps: Caps) -
     if caps.gross and gross > caps.gross:
         kept = {symbol: each * caps.gross / gross for symbol, each in kept.items()}
     if caps.turnover:
-        # A position is first reduced to its common part with the wanted one, then it grows.
+        # A position is first reduced to its common part with the wanted one, then increased.
         shared = {symbol: _shared(held.get(symbol, 0.0), each) for symbol, each in kept.items()}
         reduced = sum(abs(held.get(symbol, 0.0) - each) for symbol, each in shared.items())
         grown = sum(abs(kept[symbol] - each) for symbol, each in shared.items())
@@ -49,7 +48,7 @@ def capped(wanted: Mapping[str, float], held: Mapping[str, float], caps: Caps) -
 
 
 def _shared(held: float, wanted: float) -> float:
-    """Returns the common part: of the same sign, and the smaller amount."""
+    """Returns the smaller of both exposures if their signs agree, else 0."""
     if held * wanted <= 0:
         return 0.0
     return min(held, wanted) if wanted > 0 else max(held, wanted)

@@ -13,22 +13,23 @@ from onetape.accounts.sharing import split
 
 __all__ = ["UNOWNED", "SharedPosition"]
 
-UNOWNED = -1  # owner of quantity without a member: it is not wanted, so it is traded out
+UNOWNED = -1  # owner of quantity that belongs to no member: it is closed
 
 
 class SharedPosition:
-    """The shared position. held, wanted: by member, from 0. A member without a target wants its holding."""
+    """A position shared by members, numbered from 0. held, wanted: member -> units. A member without a target wants
+    its holding."""
 
     def __init__(self, lot: int) -> None:
         self.lot = lot
         self.held: dict[int, int] = {}
         self.wanted: dict[int, int] = {}
         self._target = 0  # number of the last target
-        self._sent: dict[int, dict[int, int]] = {0: {}}  # by target: each member's shortfall when it was set
-        self._orders: dict[int, int] = {}  # orders pending when a later target was set: by id, their members
+        self._sent: dict[int, dict[int, int]] = {0: {}}  # target -> member -> shortfall when the target was set
+        self._orders: dict[int, int] = {}  # pending orders of earlier targets: order id -> target
 
     def missing(self, side: int) -> dict[int, int]:
-        """Returns the members' shortfalls on a side (1 buys, -1 sells), without sign."""
+        """Returns member -> shortfall on a side (1 buys, -1 sells), without sign."""
         lacks = {
             member: (self.wanted.get(member, 0 if member == UNOWNED else self.held.get(member, 0)) - held) * side
             for member, held in [(each, self.held.get(each, 0)) for each in sorted({*self.held, *self.wanted})]
@@ -53,8 +54,8 @@ class SharedPosition:
         return sum(self.held.values()) + sum(self.missing(1).values()) - sum(self.missing(-1).values())
 
     def target(self, working: Iterable[int] = ()) -> int:
-        """Returns the net target, and records the current shortfalls, by which late fills of its orders are shared.
-        working: pending orders, ids: these stay shared by the shortfalls at their sending."""
+        """Returns the net target, and records the current shortfalls: late fills of its orders are shared by them.
+        working: ids of pending orders, whose fills are shared by the shortfalls when they were sent."""
         self._orders = {order: self._orders.get(order, self._target) for order in working}
         self._sent = {target: self._sent[target] for target in sorted({*self._orders.values()})}
         self._target += 1
@@ -78,13 +79,13 @@ class SharedPosition:
         }
 
     def release(self, member: int) -> None:
-        """Exclude a member from late fills of orders sent until now."""
+        """Exclude a member from late fills of orders that were sent before."""
         for lacks in self._sent.values():
             lacks.pop(member, None)
 
     def fill(self, qty: int, order: int = 0) -> list[tuple[int, int]]:
-        """Share a fill: by members' shortfalls; then, for a late fill, by the shortfalls when its order was sent;
-        the rest is assigned to none. Returns (member, signed quantity), which add up to the fill."""
+        """Returns (member, signed quantity) of each part of a fill; parts add up to the fill. It is shared by present
+        shortfalls, then by those when its order was sent; a rest belongs to UNOWNED."""
         side, left = (1 if qty > 0 else -1), abs(qty)
         found: dict[int, int] = {}
         sent = self._orders.get(order, self._target)
@@ -100,7 +101,7 @@ class SharedPosition:
             found[UNOWNED] = found.get(UNOWNED, 0) + left
         trades = [(member, each * side) for member, each in found.items() if each]
         for target, lacks in self._sent.items():
-            # the earlier shortfall was to be filled by this order, too
+            # this order would also have filled the earlier shortfall
             for member, each in trades if target >= sent else ():
                 lack = lacks.get(member, 0)
                 lacks[member] = lack - each if target == self._target else _rest(lack, each)
@@ -108,9 +109,9 @@ class SharedPosition:
         return trades
 
     def settle(self, qty: int) -> dict[int, int]:
-        """Close holdings at a contract's settlement: returns by member, signed quantities that add up to qty. The
-        last account's closes the rest; an earlier one's only holdings on its side, in proportion. All targets of the
-        contract are cleared."""
+        """Close holdings at a contract's settlement; returns member -> signed quantity, which add up to qty. With
+        several accounts an earlier one closes holdings on its side in proportion, the last one the rest. Clears the
+        contract's targets."""
         if qty == -sum(self.held.values()):
             closed = {member: -held for member, held in self.held.items() if held}
         else:
@@ -132,6 +133,7 @@ class SharedPosition:
 
 
 def _rest(lack: int, qty: int) -> int:
-    """Returns the rest of a shortfall; a part beyond it, or against it, belongs to a later target."""
+    """Returns the rest of a shortfall after `qty`, at least 0 in its direction: an excess belongs to a later
+    target."""
     left = lack - qty
     return 0 if left * lack < 0 else min(lack, left, key=abs)

@@ -10,7 +10,7 @@ from onetape.portfolio.caps import Caps, capped
 
 __all__ = ["SymbolTerms", "sized"]
 
-_NEAR = 1e-9  # of a lot: 0.3 / 0.1 are three lots
+_NEAR = 1e-9  # tolerance in lots: 0.3 / 0.1 are three lots
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class SymbolTerms:
 def sized(
     wants: Mapping[str, Mapping[int, float]], terms: Mapping[str, SymbolTerms], caps: Caps
 ) -> dict[str, dict[int, int]]:
-    """Returns units by symbol and member, whole lots towards zero. wants: units, signed, not rounded. Where limits
-    cut a symbol, each of its members gets the same share."""
+    """Returns units by symbol and member, whole lots towards zero. wants: units, signed, not rounded. If limits cut a
+    symbol, all its members are cut by the same share."""
     exposures = {symbol: sum(each.values()) * terms[symbol].unit for symbol, each in wants.items()}
     held = {symbol: each.held * each.unit for symbol, each in terms.items()}
     kept = capped(exposures, held, caps)
@@ -46,7 +46,7 @@ def _whole(lots: float) -> int:
 
 
 def _cut(lots: dict[int, int], most: int) -> None:
-    """Cut the excess that rounding of one side may leave beyond `most` of the other."""
+    """Reduce members' lots until their sum is within `most`, which rounding may exceed."""
     net = sum(lots.values())
     beyond, side = abs(net) - most, 1 if net > 0 else -1
     if beyond > 0:

@@ -19,7 +19,7 @@ __all__ = ["check_scheme", "log_returns", "risk_parity", "shrunk_covariance", "v
 
 Array = NDArray[np.float64]
 BY_LIBRARY: Final = ("mean_variance", "hierarchical")
-_STEPS_MAX: Final = 10_000  # of the descent; it needs some tens
+_STEPS_MAX: Final = 10_000  # bound of the descent; it needs some tens of steps
 _TOLERANCE: Final = 1e-12
 
 
@@ -33,7 +33,7 @@ def log_returns(times: list[Any], closes: list[Any]) -> Array:
 
 
 def shrunk_covariance(returns: Array) -> tuple[Array, float]:
-    """Returns the covariance of the returns, shrunk towards a multiple of the identity, and by how much (0 to 1).
+    """Returns (covariance shrunk towards a multiple of the identity, shrinkage from 0 to 1).
 
     Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004.
     """
@@ -51,8 +51,8 @@ def shrunk_covariance(returns: Array) -> tuple[Array, float]:
 def risk_parity(covariance: Array) -> Array:
     """Returns weights with which each symbol contributes the same to the total variance.
 
-    Cyclical coordinate descent on x'Cx/2 - sum(log x)/k (Griveau-Billion, Richard and Roncalli, 2013), which has
-    one minimum for each positive definite C. Raises ValueError for a symbol that does not move.
+    Cyclical coordinate descent on x'Cx/2 - sum(log x)/k (Griveau-Billion, Richard and Roncalli, 2013), which has one
+    minimum for each positive definite C. Raises ValueError for a symbol without variance.
     """
     variances = np.diag(covariance)
     if not (variances > 0).all():
@@ -74,13 +74,14 @@ def risk_parity(covariance: Array) -> Array:
 
 
 def volatility_scale(weights: Array, covariance: Array, target: float, periods: float) -> float:
-    """Returns the factor for an annual volatility of `target` with this many periods a year; 0 where nothing moves."""
+    """Returns the factor that scales weights to an annual volatility of `target`; 0 without volatility. periods: per
+    year."""
     variance = float(weights @ covariance @ weights) * periods
     return target / float(np.sqrt(variance)) if variance > 0 else 0.0
 
 
 def weights_by(scheme: str, returns: Array) -> Array:
-    """Returns weights by a scheme of a configuration. mean_variance (the most return for its risk) and hierarchical
+    """Returns the weights of a configured scheme. mean_variance (the most return for its risk) and hierarchical
     (risk parity along a tree of correlations) are skfolio's. Raises ValueError where the returns do not allow it,
     NotAvailable without skfolio."""
     k = returns.shape[1]
@@ -99,7 +100,7 @@ def weights_by(scheme: str, returns: Array) -> Array:
 
 
 def check_scheme(scheme: str) -> None:
-    """Raises NotAvailable for a scheme whose library is missing, long before there are returns."""
+    """Raises NotAvailable for a scheme whose library is not installed; called before there are returns."""
     if scheme in BY_LIBRARY and find_spec("skfolio") is None:
         raise _no_library(scheme)
 

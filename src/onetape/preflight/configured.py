@@ -1,4 +1,4 @@
-"""Small queries of the configuration, shared by several processes. Light to import."""
+"""Small functions on the configuration, shared by several processes and cheap to import."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["SecretKey", "clean_environ", "is_simulated", "proxy_of", "secret_key
 
 
 def is_simulated(venue: VenueConfig) -> bool:
-    """Tells whether the exchange is a simulated one that we start."""
+    """Tells whether the venue is a simulated exchange that `up` starts."""
     return venue.mode == "sim" and not venue.rest
 
 
 @contextmanager
 def shut_in(config: Config) -> Iterator[dict[str, str]]:
-    """Yields the environment as it was. Until the block ends this process has none of the configuration's secrets in
-    its own environment, and from here on other processes cannot read its memory, because a strategy's code runs here.
+    """Yields a copy of the environment, and removes the configured secrets from this process's own until the block
+    ends, because a strategy's code runs here. Other processes cannot read this process's memory from now on.
     """
     environ, mask = dict(os.environ), os.umask(0o077)
     confine()
@@ -45,8 +45,8 @@ def clean_environ(config: Config) -> dict[str, str]:
 
 
 class SecretKey(NamedTuple):
-    """A configuration key that may have a secret, and its configured places, "" if not set. is_list: it takes
-    several."""
+    """A configuration key that may refer to a secret. places: its references such as `env:NAME`, "" if not set.
+    is_list: the key takes several."""
 
     path: tuple[str, ...]
     places: list[str]
@@ -54,7 +54,7 @@ class SecretKey(NamedTuple):
 
 
 def secret_places(config: Config) -> list[str]:
-    """Lists the configured places of secrets."""
+    """Lists the configured references to secrets, such as `env:NAME`."""
     return [place for key in secret_keys(config) for place in key.places]
 
 
@@ -80,7 +80,7 @@ def secret_keys(config: Config) -> Iterator[SecretKey]:
 
 
 def proxy_of(config: Config, name: str, environ: Mapping[str, str], folder: Path) -> Proxy | None:
-    """Makes a process's options of a proxy; None for "". Raises BadConfig, PermissionDenied."""
+    """Returns a configured proxy with its password; None for the name "". Raises BadConfig, PermissionDenied."""
     if not name:
         return None
     made = config.proxies[name]

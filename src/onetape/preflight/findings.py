@@ -16,8 +16,8 @@ ERROR: Final = "error"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of a check. state: ok, warning, error. error, code: of an error, its name and number; exit_code: of a
-    command that met it, 0: none of its own."""
+    """The result of a check. state: ok, warning, error. error, code: name and number of the error, if there is one;
+    exit_code: that of a command that fails with the error, 0: none of its own."""
 
     state: str
     subject: str

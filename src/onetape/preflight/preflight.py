@@ -1,8 +1,8 @@
 """Checks of venue, clock and key before any trading.
 
-A few queries over plain HTTP, the public ones first, so that a wrong address never sees a signed request; the first
-refused signed one is the last, because venues lock out callers that repeat requests with a wrong key. Each fault is one
-error, one line.
+A few queries over plain HTTP, the public ones first, so that a wrong address never sees a signed request. After a
+refused signed request none follows, because venues lock out callers that repeat requests with a wrong key. Each fault
+is one error of one line.
 """
 
 from __future__ import annotations
@@ -64,8 +64,7 @@ class Target:
 
 @dataclass(slots=True)
 class Passed:
-    """The results on the way; `offset` in ns, the venue's clock less ours. `raw` is the list of instruments as
-    received."""
+    """The results of the checks. offset: the venue's clock minus ours, ns. raw: the list of instruments as received."""
 
     offset: int = 0
     instruments: list[Instrument] = field(default_factory=list)
@@ -117,17 +116,18 @@ def market_of(name: str, venue: VenueConfig) -> Target:
 
 
 def _check_hosts(name: str, venue: VenueConfig) -> None:
-    """Raises BadConfig for a foreign host, because a key goes only to its venue."""
+    """Raises BadConfig for a host that is not the venue's, because a key goes only to its venue."""
     own = adapter_of(venue.kind).hosts(venue.mode)
     for key in ("rest", "ws", "rest_wallet"):
         address = getattr(venue, key)
         if address and (wrong := unfit_address(venue.kind, venue.mode, address, own)) is not None:
-            shown = "" if "@" in address else f" = {address!r}"  # the part before it may be secret
+            shown = "" if "@" in address else f" = {address!r}"  # the part before @ may be secret
             raise BadConfig(wrong[0], location=f"[venues.{name}] {key}{shown}", todo=wrong[1])
 
 
 def _check_named(name: str, venue: VenueConfig) -> None:
-    """Raises BadConfig unless the account is named for real money, so that a typo in one word cannot trade it."""
+    """Raises BadConfig if mode is live and `live_account` is missing, so that a typo in one word cannot trade real
+    money."""
     if venue.mode == "live" and not venue.live_account:
         raise BadConfig(
             "live trading needs the id of the account in the configuration",
@@ -137,7 +137,7 @@ def _check_named(name: str, venue: VenueConfig) -> None:
 
 
 def keys_of(name: str, account: AccountConfig, environ: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """Returns an account's key and secret, and its API config key, "" without. Raises BadConfig, PermissionDenied."""
+    """Returns an account's key, secret and API config key, "" if it has none. Raises BadConfig, PermissionDenied."""
     wanted = ("key", "secret", *(["api_config_key"] if account.api_config_key else []))
     return {"api_config_key": "", **{what: secret_of(name, account, what, environ, folder) for what in wanted}}
 
@@ -170,7 +170,7 @@ def preflight(target: Target, account: str, key: str, secret: str, symbols: Sequ
 
 
 def look(target: Target, symbols: Sequence[str] = ()) -> Passed:
-    """Checks what needs no key. Raises as `preflight`."""
+    """Checks everything that needs no key. Raises the errors of `preflight`."""
     # A dummy secret, in base64 because some venues require that.
     venue = open_trading_venue(target.kind, "", "", target.addresses)
     access = VenueAccess(target.addresses.rest, proxy=target.proxy)
@@ -241,8 +241,8 @@ def _ids(
     access: VenueAccess, venue: TradingVenue, target: Target, now: int, passed: Passed, hide: Redactor
 ) -> list[str]:
     """Returns the venue's names of the account. Kraken returns it with the key's rights; Binance has two names: the
-    user's number at the wallet service, and the alias of the futures account. If wallets sign, it is the account signed
-    for."""
+    user's number at the wallet service, and the alias of the futures account. Where a wallet signs, it is the account
+    for which it signs."""
     protocol = venue.protocol
     if not isinstance(protocol, BinanceUsdmProtocol):
         return [passed.mode.account] if passed.mode is not None and passed.mode.account else []
@@ -254,7 +254,7 @@ def _ids(
 
 
 def _rights(access: VenueAccess, venue: TradingVenue, target: Target, now: int, hide: Redactor) -> KeyRights | None:
-    """Returns the key's rights, None if not reported, which does not count against the key."""
+    """Returns the key's rights; None: the venue does not report them, which is no fault of the key."""
     protocol = venue.protocol
     if not isinstance(protocol, BinanceUsdmProtocol):
         return None
@@ -266,7 +266,7 @@ def _rights(access: VenueAccess, venue: TradingVenue, target: Target, now: int, 
 
 
 def _of_wallet(access: VenueAccess, target: Target, call: Call, hide: Redactor) -> Any:
-    """Returns the wallet service's answer, None without a usable one."""
+    """Returns the answer of the venue's wallet service; None if it is not usable."""
     wallet = access.rest if call.target.startswith("/fapi/") else target.addresses.wallet
     if not wallet:
         return None

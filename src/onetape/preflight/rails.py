@@ -1,4 +1,4 @@
-"""The limits that a live account must have, or explicitly not have."""
+"""The limits that a live account must set, or explicitly disable."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Plain HTTP requests to one venue, one at a time, for checks before trading.
 
-A gateway has connections of its own; this one is for a few queries.
+A gateway makes its own connections.
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ class VenueAccess:
             raise VenueUnavailable("the answer of the exchange does not end", location=self.rest)
         headers = {name.lower(): value for name, value in reply.getheaders()}
         if 300 <= reply.status < 400:
-            raise VenueUnavailable(f"no exchange answers: HTTP {reply.status} sends elsewhere", location=self.rest)
+            raise VenueUnavailable(f"no exchange answers: HTTP {reply.status} redirects", location=self.rest)
         return reply.status, headers, self._hide.hidden(body, *signatures(call))
 
     def connect(self) -> None:
-        """Makes the tunnel, if it uses a proxy and has none yet. Raises as `ask`."""
+        """Makes the tunnel through the proxy, if there is a proxy and no tunnel yet. Raises the errors of `ask`."""
         if (proxy := self._proxy) is None or self._connection.sock is not None:
             return
         try:

@@ -1,7 +1,8 @@
 """The checks of `onetape doctor` on configured venues and accounts.
 
-A venue gets public queries; an account's key is tried like in a live run, without any order. The account of a running
-gateway is left alone: two programs with one key disturb each other at some venues, and the gateway knows more.
+A venue gets public queries; an account's key is tried as in a live run, without any order. The account of a running
+gateway is not queried: two programs with one key disturb each other at some venues, and the gateway reports its own
+status.
 """
 
 from __future__ import annotations
@@ -56,8 +57,9 @@ def examine(
     sample_s: float = SAMPLE_S,
     doing: Callable[[str], None] = lambda words: None,
 ) -> Iterator[Finding]:
-    """Checks every venue and its accounts; only: a venue's name; sample_s: longest time of listening to its market, 0:
-    not at all; doing: called with a description before each. Raises BadConfig for an unknown name."""
+    """Checks all venues and their accounts. only: name of the one venue to check; sample_s: how long to listen to its
+    market at most, 0: not at all; doing: called before each venue with a description. Raises BadConfig for an unknown
+    name."""
     if only and only not in config.venues:
         there = ", ".join(config.venues) or "none"
         raise BadConfig(f"no venue {only!r}", location="--venue", todo=f"choose from {there}")
@@ -74,7 +76,7 @@ def _with_accounts(
     config: Config, name: str, venue: VenueConfig, folder: Path, home: Path, sample_s: float
 ) -> Iterator[Finding]:
     users = _users(config)
-    way = next((each.proxy for each in users if each.venue == name), "")  # of its first user
+    way = next((each.proxy for each in users if each.venue == name), "")  # the proxy of the venue's first user
     try:
         proxy = proxy_of(config, way, os.environ, folder)
     except OnetapeError as error:
@@ -93,8 +95,7 @@ def _users(config: Config) -> list[AccountConfig | CollectorConfig]:
 
 
 def _proxy(config: Config, name: str, folder: Path) -> Iterator[Finding]:
-    """Checks whether a proxy lets its users through to their venues; the venues' answers are reported with the
-    venues."""
+    """Checks whether a proxy connects to the venues of its users; the venues' answers are reported with the venues."""
     subject = f"proxy {name}"
     users = _users(config)
     its = [each for each in users if each.proxy == name]
@@ -117,14 +118,15 @@ def _proxy(config: Config, name: str, folder: Path) -> Iterator[Finding]:
 
 
 def is_own(venue: VenueConfig) -> bool:
-    """Tells whether it is a simulated exchange that begins and ends with each run, which cannot be queried."""
+    """Tells whether the venue is a simulated exchange that starts and ends with each run, so that it cannot be
+    queried."""
     return venue.mode == "sim" and not venue.rest
 
 
 def check_venue(
     config: Config, name: str, venue: VenueConfig, sample_s: float = SAMPLE_S, *, proxy: Proxy | None = None
 ) -> Iterator[Finding]:
-    """Checks a venue. config: its [symbols] of this venue are looked up."""
+    """Checks a venue, and whether it lists the symbols of [symbols] in `config`."""
     subject = f"venue {name}"
     if is_own(venue):
         try:
@@ -154,15 +156,15 @@ def check_venue(
 
 
 def _listed(at: str, target: Target, passed: Passed, config: Config) -> Iterator[Finding]:
-    """Reports the meaning of the names in [symbols] at a venue, and missing ones: an error if nothing else of the list
-    exists there, and no other venue of the exchange may have it."""
+    """Reports which instruments of a venue the names in [symbols] mean, and which of them it does not list: an error if
+    it lists no symbol of that name, and no other configured venue of the exchange could."""
     venue, exchange = open_trading_venue(target.kind, "", "", target.addresses), exchange_of(target.kind)
     is_one_of_many = sum(exchange_of(each.kind) == exchange for each in config.venues.values()) > 1
     for name, listed in config.symbols.items():
         own = [each for each in listed if each.startswith(f"{exchange}:")]
         try:
             found = venue.instruments_of(passed.raw, frozenset(own)) if own else []
-        except (LookupError, TypeError, ValueError, AttributeError, msgspec.DecodeError):  # its drift has the reason
+        except (LookupError, TypeError, ValueError, AttributeError, msgspec.DecodeError):  # reported as drift
             continue
         there = {each.symbol: each.raw_symbol for each in found}
         if lacking := [each for each in own if each not in there]:
@@ -198,7 +200,7 @@ def _drift(subject: str, target: Target, passed: Passed, sample_s: float) -> Ite
 
 
 def check_account(config: Config, name: str, folder: Path, home: Path, *, is_there: bool = True) -> Iterator[Finding]:
-    """Checks an account. is_there: the venue answers; else only the local part is checked."""
+    """Checks an account. is_there: the venue answers; if not, only local facts are checked."""
     subject, account = f"account {name}", config.accounts[name]
     venue = config.venues[account.venue]
     places = [each for each in (account.key, account.secret) if each]
@@ -235,14 +237,14 @@ def check_account(config: Config, name: str, folder: Path, home: Path, *, is_the
     yield Finding(OK, subject, _fit(passed))
     if passed.rights is not None and (expires := passed.rights.expires) and expires < time.time_ns() + SOON:
         yield Finding(
-            WARNING, subject, f"the key ends at {format_time(expires)}", "approve another agent, at the venue"
+            WARNING, subject, f"the key ends at {format_time(expires)}", "approve a new agent wallet at the venue"
         )
     if passed.rights is not None and passed.rights.is_bound is False and venue.mode == "live":
-        yield Finding(WARNING, subject, "the key works from any address", "bind it to yours, at the venue")
+        yield Finding(WARNING, subject, "the key works from any address", "restrict it to your addresses at the venue")
 
 
 def _unfit_keys(name: str, venue: VenueConfig, subject: str, keys: dict[str, str]) -> Iterator[Finding]:
-    """Reports faults of keys that show without the venue: malformed ones, or those of a main wallet."""
+    """Reports faults of keys that can be seen without the venue: malformed keys, and a main wallet's."""
     if venue.kind.startswith(CCXT):  # only the bridge can read them
         return
     try:
@@ -256,7 +258,7 @@ def _unfit_keys(name: str, venue: VenueConfig, subject: str, keys: dict[str, str
 
 
 def _running(home: Path, name: str) -> Finding | None:
-    """Returns a running gateway's own status; None if none runs."""
+    """Returns the status that the account's running gateway reports; None if none runs."""
     from onetape.clients.gateway import GatewayClient
 
     try:

@@ -1,4 +1,4 @@
-"""Compares a venue with its adapter's facts: time, instruments, refusals, some of its market.
+"""Compares a venue with its adapter's facts: its clock, instruments, refusals and some market messages.
 
 No request needs a key, and none is an order. The comparison is in `venues/drift.py`.
 """
@@ -45,8 +45,8 @@ class DriftReport:
 
 
 def venue_drift(target: Target, passed: Passed, symbols: Sequence[str] = (), *, sample_s: float) -> DriftReport:
-    """Runs all comparisons. passed: of a venue that answered. symbols: whose market is listened to, by default the
-    facts'. Raises NotAvailable for a kind without facts, VenueUnavailable when it no longer answers."""
+    """Runs all comparisons. passed: the results of `look`. symbols: those whose market is listened to, by default the
+    ones in the facts. Raises NotAvailable for a kind without facts, VenueUnavailable if the venue no longer answers."""
     facts = facts_of(target.kind)
     report, drifts = DriftReport(facts), Drifts(facts)
     access = VenueAccess(target.addresses.rest, proxy=target.proxy)

@@ -245,7 +245,7 @@ class AccountState:
         self.placed.news(news)
 
     def _input(self, first: int, count: int, robot: int) -> None:
-        """Notes which requests of a robot's journal its gateway has processed."""
+        """Notes which requests on a robot's journal the gateway has processed."""
         if (life := self.robots.get(robot)) is not None:
             life.taken = first + count - 1
             life.denied.clear()

@@ -97,7 +97,7 @@ class FollowedAccount:
                 instruments=dict(view.instruments),
                 streams=dict(view.streams),
                 currencies=dict(view.currencies),
-                robots={number: replace(each, held={}) for number, each in view.robots.items()},  # theirs change
+                robots={number: replace(each, held={}) for number, each in view.robots.items()},  # `held` changes
                 keeps_fills=False,
             )
             reader.seek_sequence(start)

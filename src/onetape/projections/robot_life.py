@@ -22,13 +22,13 @@ class RobotLife:
     journal: str
     taken: int = 0  # sequence of its last processed request
     symbols: dict[int, str] = field(default_factory=dict)  # by its journal's streams
-    venue: str = ""  # the venue of its symbols traded here, "": all of them, it has no other gateway
-    leads: bool = True  # this is the first of its gateways, whose tape its progress refers to
+    venue: str = ""  # the venue of the symbols that it trades at this gateway, "": all, it has no other gateway
+    leads: bool = True  # this is the first of its gateways: its progress is a place on this gateway's tape
     is_lost: bool = False  # its process has ended, and that was handled
     uuid: bytes = b""  # of its journal
     slot: int = MAIN  # the sub-account that it trades with
     rate: int = 0  # orders a second that it may send, 0: no limit beside its account's
-    denied: set[int] = field(default_factory=set)  # by a gateway that died before it wrote their `input`
+    denied: set[int] = field(default_factory=set)  # order ids denied by a gateway that died before it wrote `input`
     # Its positions from its own orders: symbol -> position side -> signed quantity, in units.
     held: dict[str, dict[str, int]] = field(default_factory=dict)
 

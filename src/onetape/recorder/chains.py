@@ -39,7 +39,7 @@ _ORDERED: Final = fields("order_request", "order_id", "size", "flags", "robot")
 _NEWS: Final = fields("order_event", "order_id", "venue_id", "size", "state", "robot")
 _FILLED: Final = fields("fill", "order_id", "venue_id", "trade_id", "size", "robot")
 _TAKEN_OF: Final = fields("input", "first_sequence", "robot")
-LOOK_BACK_NS: Final = SECOND  # for the market before
+LOOK_BACK_NS: Final = SECOND  # how far back the market before an order is searched
 LINGER_NS: Final = 5 * SECOND  # of an ended order: its last fills and entries may be under way
 _RANKS: Final = [
     "command",
@@ -136,7 +136,7 @@ class Chains:
                 yield chain
 
     def rest(self) -> Iterator[Chain]:
-        """Yields all that are left."""
+        """Yields the remaining chains."""
         yield from self.open.values()
         yield from dict.fromkeys(self._commands.values())  # a transfer's may be a command's, too
 
@@ -158,7 +158,7 @@ class Chains:
         return chain
 
     def _await_input(self, chain: Chain) -> None:
-        """Its robot's next `input` covers the request."""
+        """Waits for the robot's next `input` frame, which covers the request."""
         if chain.run and chain not in (waiting := self._requested.setdefault(chain.key[0], [])):
             waiting.append(chain)
 
@@ -170,7 +170,7 @@ class Chains:
 
     def _command(self, frame: Frame) -> None:
         record = msgspec.msgpack.decode(frame.payload)
-        if not (name := _command_name(record)):  # the supervisor's own
+        if not (name := _command_name(record)):  # a record of the supervisor, without a command
             return
         chain = Chain((0, -frame.sequence), name, is_ended="refused" in record)
         chain.add(frame, chain.name)

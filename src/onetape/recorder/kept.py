@@ -75,7 +75,7 @@ class Trip(msgspec.Struct):
     funding: int = 0
     fills: int = 0
     qty_max: int = 0
-    opened: int = 0  # quantity bought to open, and its worth
+    opened: int = 0  # quantity traded to open the position, and its value
     opened_value: int = 0
     closed: int = 0
     closed_value: int = 0

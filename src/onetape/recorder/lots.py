@@ -35,7 +35,7 @@ class Change(NamedTuple):
 
 class _Lot(NamedTuple):
     ts: int
-    size: int  # > 0, as its cost
+    size: int  # > 0, like the cost
     cost: int
     price: str
 

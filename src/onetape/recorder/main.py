@@ -26,7 +26,7 @@ from onetape.store.records import LeaseLost, Records
 from onetape.tape.journal import JournalWriter
 
 LOOK_S: Final = 0.2
-BEHIND_MAX: Final = 100_000  # frames: the records then lag by at least seconds
+BEHIND_MAX: Final = 100_000  # unread frames that raise an alert: the records lag by seconds or more
 PAUSE_S: Final = (0.5, 10.0)  # between tries of a database that is away: the first, the longest
 
 
@@ -65,7 +65,7 @@ class Process:
         records = Records(self._options.url, home=self._home)
         try:
             if other := records.take_lease():
-                raise LeaseLost(f"{other} writes into this database", location="[recorder] url")
+                raise LeaseLost(f"{other} writes to this database", location="[recorder] url")
             recorder = Recorder(self._home, records, leverage=self._options.leverage, is_lasting=True)
             while True:
                 is_last = self.stopping.is_set()  # frames written before are still read

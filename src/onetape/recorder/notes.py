@@ -29,7 +29,7 @@ __all__ = ["NOTES", "Notes"]
 
 NOTES: Final = "recorder.notes"  # file in the home's run/
 LINES_MAX: Final = 10  # per note; it counts the others
-LATE: Final = MINUTE  # after midnight, so that the day's rows are there
+LATE: Final = MINUTE  # wait after midnight, so that the day's rows are there
 LOOK_BACK: Final = DAY  # older rows are not reported
 DAYS_MAX: Final = 7  # results reported by one start
 

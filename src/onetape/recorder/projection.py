@@ -127,7 +127,7 @@ class Projection:
     # --- frames -----------------------------------------------------------------------------------
 
     def take(self, frame: Frame) -> None:
-        """Takes one frame of the types in READ, in the order of the tape."""
+        """Applies one frame of a type in READ. Frames come in the order of the tape."""
         time = frame.time
         if time >= self._minute + MINUTE and self.is_begun:
             self._sample(time)

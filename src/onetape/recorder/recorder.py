@@ -116,8 +116,8 @@ class _Followed:
 
 
 class Recorder:
-    """Holds the lease of the database. After any exception this object is void: its reads may not be stored, and
-    another one continues at the cursor."""
+    """Records journals, and holds the lease of the database. After an exception make a new Recorder, which continues at
+    the cursor: what this one has read may not be stored."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class Recorder:
         self._home, self._records, self._leverage = home, records, leverage
         self._followed: dict[str, _Followed] = {}
         self._sums: Sums = {}
-        self.taken = 0  # frames
+        self.taken = 0  # count of projected frames
 
     def step(self) -> int:
         """Projects new frames of all journals, up to a maximum of each. Returns the number of frames."""

@@ -72,7 +72,7 @@ class Worth:
             self._markets[instrument.base] = instrument.symbol
 
     def _way(self, asset: str) -> Iterator[str]:
-        """Yields the currencies that its markets lead to, itself first. Without cycles: `add_instrument` makes none."""
+        """Yields an asset, then the currencies that its spot markets lead to. Ends: `add_instrument` makes no cycle."""
         yield asset
         while asset in self._markets:
             asset = self._instruments[self._markets[asset]].settle

@@ -57,16 +57,16 @@ def analyze_run(
     follow: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Write a run's tables; returns rows by table, and `states`: None where there are none, with the reason in
-    `no_states`. A repeated export replaces the run's rows. db: a URL, or env:NAME or file:PATH that contains it.
-    Raises BadInput for a folder that is no run, and as Database, SqlTables, ParquetTables."""
+    """Write a run's tables; returns table -> number of rows. `states` is None without states, `no_states` has the
+    reason. A repeated export replaces the run's rows. db: a URL, or env:NAME or file:PATH with the URL. Raises
+    BadInput for a folder that is no run, and as Database, SqlTables, ParquetTables."""
     journal = run / "journal"
     if not is_tape(journal):
         raise BadInput(f"{run} is not a run", location="RUN", todo="name a run or its folder")
     if not db and parquet is None:
         raise BadConfig("the target is missing", location="onetape analyze", todo="give --db URL or --parquet DIR")
     if follow and not db:
-        raise NotAvailable("Parquet files cannot grow", location="--follow", todo="give --db URL")
+        raise NotAvailable("--follow cannot write Parquet files", location="--follow", todo="give --db URL")
     counts: dict[str, Any] = {}
     if db:
         database = Database(_url(db))
@@ -110,7 +110,7 @@ def analyze_pair(
 
 
 def _url(db: str) -> str:
-    """Returns the database URL; a URL with a password need not be on the command line."""
+    """Returns the database URL, also from env:NAME or file:PATH, which keeps passwords off the command line."""
     return read_secret(db, os.environ).reveal() if db.startswith(_SECRET) else db
 
 
@@ -125,12 +125,12 @@ def _whole(run: Path, sink: Sink, *, states: bool, progress: Progress | None) ->
     rows = _Rows(run.name, sink, counts, progress)
     for number, each in enumerate(plan.inputs if plan else ()):
         first, last = each.first_sequence, each.last_sequence
-        if incarnations and not number:  # a gateway's tape began long before the run
+        if incarnations and not number:  # a gateway's tape begins long before the run
             first, last = incarnations[0].position + 1, max(x.taken or x.reached for x in incarnations)
         if last:
             rows.tape(f"input{number}", Path(each.path), first, last)
     rows.tape(OWN, run / "journal", silent=silent_state(facts) if is_over else "")
-    reason = "it was not asked for"
+    reason = "states were not requested"
     counts["states"] = None
     if states:
         reason = _why_no_states(run, plan, incarnations)
@@ -153,10 +153,10 @@ class _Rows:
     progress: Progress | None
 
     def tape(self, name: str, path: Path, first: int = 0, last: int = 0, *, silent: str = "") -> None:
-        """Export frames first to last of a tape; 0: all. silent: the tape is complete, and this is the state of
-        orders without events on it."""
+        """Export frames first to last of a tape; 0: all. silent: state of orders without events on a complete tape,
+        "": unknown."""
         if not is_tape(path):
-            raise BadInput(f"the tape {path} is gone", location="run.toml", todo="put it back")
+            raise BadInput(f"the tape {path} is missing", location="run.toml", todo="put it back")
         with JournalReader(path) as reader:
             if first > 1:
                 reader.seek_sequence(first)
@@ -196,7 +196,7 @@ def _follow(run: Path, tables: SqlTables, progress: Progress | None) -> None:
             tables.add("runs", [[run.name, "", "", time.time_ns(), 0]])
         try:
             while True:
-                alive = reader.writer_alive  # asked first: frames written after this are read below
+                alive = reader.writer_alive  # read this first: frames written afterwards are read below
                 seen = 0
                 for seen, record in enumerate(reader, 1):
                     rows.take(record)
@@ -218,15 +218,15 @@ def _follow(run: Path, tables: SqlTables, progress: Progress | None) -> None:
 
 def _why_no_states(run: Path, plan: RunPlan | None, incarnations: list[Life]) -> str:
     if plan is None or not (incarnations or all(each.last_sequence for each in plan.inputs)):
-        return "the run is still going, or ended without its record"
+        return "the run is still active, or ended without a complete record"
     if not (run / "source").is_dir():
-        return "the run keeps no source"
+        return "the run has no saved source"
     return ""
 
 
 def _states(run: Path, plan: RunPlan, incarnations: list[Life], sink: Sink, progress: Progress | None) -> int:
-    """Yields one row for each step that changed the state: `seq` frames had been taken by then, in all incarnations
-    of the run."""
+    """Write one row for each step that changed the state; returns their number. seq: frames taken so far, over all
+    incarnations."""
     rows: list[list[Any]] = []
     last, count, seq = b"", 0, -1
     life: Session | None = None
@@ -241,7 +241,7 @@ def _states(run: Path, plan: RunPlan, incarnations: list[Life], sink: Sink, prog
             return
         last = body
         count += 1
-        # An incarnation's initial state is shown before it takes its next frame.
+        # The first row of an incarnation is its state before its first frame.
         frames = seq = max(before + session.loop.counters()["frames"], seq + 1)
         rows.append([run.name, frames, f"state:{frames}", session.loop.now, body.decode()])
         if len(rows) >= BATCH:

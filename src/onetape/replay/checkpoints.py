@@ -46,8 +46,8 @@ __all__ = ["CheckpointWriter", "Checkpoints", "Place", "UnusableError"]
 
 FOLDER: Final = "checkpoints"
 VERSION: Final = 2
-EVERY_S: Final = 0.4  # processor time, at least, between two
-COST_SHARE: Final = 0.005  # of the run's processor time, at most, for making them
+EVERY_S: Final = 0.4  # least processor time between two checkpoints
+COST_SHARE: Final = 0.005  # largest share of the run's processor time for checkpoints
 COUNT_MAX: Final = 2048  # beyond it every other one is removed
 BYTES_MAX: Final = 256 * 2**20  # size of the states of one incarnation; beyond it every other one is removed
 CALLS_BYTES_MAX: Final = 2**30
@@ -56,13 +56,13 @@ LOOK_S: Final = 0.05
 _MAC_BYTES: Final = 32
 
 
-# Reading a checkpoint runs code. The key is in the user's cache, closed to all others: without it checkpoints are
-# ignored and made anew.
+# Reading a checkpoint runs code. The key is in the user's private cache: without it checkpoints are ignored and
+# written again.
 KEY_BYTES: Final = 32
 
 
 def checkpoint_key(*, make: bool) -> bytes | None:
-    """Returns the user's key; None where there is none, or none that belongs to this user alone."""
+    """Returns the user's key; None if there is none, or others could have written it."""
     folder = user_cache(os.environ)
     if folder is None:
         return None
@@ -71,7 +71,7 @@ def checkpoint_key(*, make: bool) -> bytes | None:
         with suppress(OSError):
             private_folder(folder)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-            # Written atomically, even when two processes are the first.
+            # Written atomically: two processes may be the first at the same time.
             unfinished = folder / f".{name}.{os.getpid()}"
             with os.fdopen(os.open(unfinished, flags, 0o600), "wb") as file:
                 file.write(secrets.token_bytes(KEY_BYTES))
@@ -111,9 +111,9 @@ class UnusableError(Exception):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A checkpoint's position in a run. frames: taken by then; now: the robot's time, ns; callbacks: number by then;
-    calls: bytes of the log by then. calls_hash, state_hash (of the core), action_hash: by then. at, size, hash: of
-    the pickle. orders: ids that it names."""
+    """A checkpoint's position in a run. frames: number taken so far; now: the robot's time, ns; callbacks: their
+    number so far; calls: bytes of the log so far; calls_hash, state_hash (of the core), action_hash: hashes at this
+    position; at, size, hash: of the pickle; orders: ids that the pickle names."""
 
     frames: int
     now: int
@@ -129,8 +129,8 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Index(msgspec.Struct, frozen=True):
-    """The index of the checkpoints of one incarnation. source: hash of the strategy's saved source. none: why there
-    are no checkpoints."""
+    """The index of the checkpoints of one incarnation. source: hash of the strategy's saved source. none: reason why
+    there are no checkpoints."""
 
     version: int
     program: str
@@ -143,13 +143,13 @@ class Index(msgspec.Struct, frozen=True):
 
 
 def _program() -> str:
-    """Returns the identity of the programs needed to read a pickle."""
+    """Returns the versions of the programs that can read a pickle."""
     return f"{sys.implementation.cache_tag} {sys.platform}"
 
 
 def _hash_of(session: Session) -> tuple[bytes, bytes]:
-    """Returns hashes of the core's state and, for a first incarnation, of all actions: those of a later one are
-    hashed after earlier actions, which not every repetition has."""
+    """Returns (hash of the core's state, hash of all actions, b"" in later incarnations). A later incarnation's
+    action hash depends on earlier actions, which not every repetition has."""
     loop, live = session.loop, session.plan.live
     is_first = live is None or live.life == 1
     return loop.state_hash(session.host.memory_bytes), loop.action_hash() if is_first else b""
@@ -231,7 +231,7 @@ class CheckpointWriter:
         loop = self._session.loop
         self._flush()
         if self._calls > CALLS_BYTES_MAX:
-            raise CannotKeepError(f"it asked for more than {CALLS_BYTES_MAX >> 20} MiB of orders")
+            raise CannotKeepError(f"its requests exceed {CALLS_BYTES_MAX >> 20} MiB")
         state_hash, action_hash = _hash_of(self._session)
         self._places.append(
             Place(
@@ -290,8 +290,8 @@ class CheckpointWriter:
             self._path(kind).unlink(missing_ok=True)
 
     def finish(self) -> None:
-        """Publish the checkpoints once the run and its source are saved. Raises nothing: a run without checkpoints
-        is valid."""
+        """Publish the checkpoints once the run and its source are saved. Never raises: a run without checkpoints is
+        valid."""
         with suppress(OSError):
             if not self._places and not self.none:
                 return  # the run ended before the first one
@@ -335,19 +335,19 @@ def _write_index(path: Path, index: Index) -> None:
 
 
 class Checkpoints:
-    """Reads the checkpoints of one incarnation of a run. problem: why there are none; "": none were made."""
+    """Reads the checkpoints of one incarnation of a run. problem: reason why none can be used, "": none were made."""
 
     def __init__(self, run: Path, life: int = 1) -> None:
         self._folder, self._life = run / FOLDER, life
         self.problem = ""
-        self.is_final = False  # there are none, and none will be made
+        self.is_final = False  # True: there are none, and none will be written
         self.places: list[Place] = []
         try:
             self._index = self._read(run)
         except FileNotFoundError:
             return
         except (UnusableError, OSError) as problem:
-            self.problem = f"checkpoints are passed over: {problem}"
+            self.problem = f"checkpoints are not used: {problem}"
             return
         self.problem, self.places = self._index.none, self._index.places
         self.is_final = bool(self.problem)
@@ -362,7 +362,7 @@ class Checkpoints:
         if index.version != VERSION or index.program != _program():
             raise UnusableError("another version wrote them")
         if index.run != _uuid_of(run):
-            raise UnusableError("they are another run's")
+            raise UnusableError("they belong to another run")
         if index.source != _source_hash(run):
             raise UnusableError("the strategy's source has changed")
         return index
@@ -377,8 +377,8 @@ class Checkpoints:
         return fits[-1] if fits else None
 
     def open(self, repetition: Repetition, keeper: StateKeeper, place: Place) -> None:
-        """Advance a repetition that has just started to `place`. Raises UnusableError; the repetition must not be
-        used then. Later calls of the strategy are compared with the log: `calls_differ` of the loop."""
+        """Advance a repetition that has just started to `place`. After UnusableError the repetition must not be used.
+        Later calls of the strategy are compared with the log (`calls_differ` of the loop)."""
         try:
             calls = own_bytes(self._folder, f"{self._life}.calls")
             state = own_bytes(self._folder, f"{self._life}.states", at=place.at, size=place.size)
@@ -394,13 +394,13 @@ class Checkpoints:
         repetition.go(place.frames - repetition.frames)
         fits = loop.stop_playing()
         if not fits or (repetition.frames, loop.now, loop.callback_count) != (place.frames, place.now, place.callbacks):
-            raise UnusableError("the run goes another way")
+            raise UnusableError("the repeated run differs")
         try:
             keeper.restore(state)
         except Exception as problem:
             raise UnusableError(f"the robot's state does not fit ({problem})") from problem
         if _hash_of(repetition.session) != (place.state_hash, place.action_hash):
-            raise UnusableError("the state hash is another one")
+            raise UnusableError("the state hash differs")
         if len(calls) == self._index.calls:
             whole = hashlib.sha256(calls).digest() == self._index.calls_hash
             loop.compare_calls(calls[place.calls :] if whole else b"")

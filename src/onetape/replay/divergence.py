@@ -21,7 +21,7 @@ from onetape.tape.journal import Frame, JournalReader, Record
 
 __all__ = ["Part", "first_differing_frame"]
 
-BEFORE: Final = 3  # equal frames shown before it
+BEFORE: Final = 3  # equal frames shown before the difference
 # Frame types that record a run's behavior, without those of its start and end.
 TYPES: Final = (
     "order_request",
@@ -39,7 +39,7 @@ TYPES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A compared part, one incarnation or the whole run: its repetition's tape and the recorded frames."""
+    """A part to compare, one incarnation or the whole run: the repetition's tape and the recorded frames."""
 
     repeated: Path
     plan: RunPlan
@@ -60,8 +60,8 @@ class Part:
 
 def first_differing_frame(recorded: Path, parts: list[Part], until: int | None = None) -> dict[str, Any] | None:
     """Returns the first difference: `life`, `time`, `recorded` and `repeated` (None: no frame on that side),
-    `before` (the last equal ones), `input` (as FramesAround: the market's frame, and those around it). None: the
-    tapes are equal. until: ns, nothing later is compared."""
+    `before` (the last equal ones), `input` (the market's frame and its neighbours, as in FramesAround). None: the
+    tapes are equal. until: ns; later frames are not compared."""
     for index, part in enumerate(parts):
         found = _in_part(recorded, part, until)
         if found is not None:

@@ -27,9 +27,9 @@ _FILL = (
 
 @dataclass(slots=True)
 class OrderFill:
-    """One fill of an order. time: of the match, at the exchange; heard: when the robot received it. price: in halves
-    of a unit, because the mid may lie between two. fee: 1e-18 of the settle currency, 0 when paid in another: then
-    `other_fee` of `fee_currency`."""
+    """One fill of an order. time: of the match at the exchange, ns; heard: when the robot received it, ns; price: in
+    half units, as a mid may lie between two units; fee: 1e-18 of the settle currency, 0 if paid in another currency:
+    then `other_fee` of `fee_currency`."""
 
     time: int
     price: int
@@ -38,7 +38,7 @@ class OrderFill:
     liquidity: int
     heard: int = 0
     sequence: int = 0
-    position_side: int = 0  # 0 of a net position
+    position_side: int = 0  # 0: net position
     other_fee: int = 0
     fee_currency: str = ""
     trade: int = 0  # the venue's trade number
@@ -46,8 +46,9 @@ class OrderFill:
 
 @dataclass(slots=True)
 class FilledOrder:
-    """One placed order and its fills. `time` is the decision's. location: of the child strategy that placed it, ""
-    for the run's own; target: its parent order, 0: none; forced: the venue's reason for making it."""
+    """One placed order and its fills. time: of the decision, ns; location: of the child strategy that placed it, "":
+    the run's own strategy; target: number of its parent order, 0: none; forced: the venue's reason, if the venue made
+    the order."""
 
     symbol: str
     number: int
@@ -60,8 +61,8 @@ class FilledOrder:
     target: int = 0
     tag: str = ""
     forced: str = ""
-    arrived: int = 0  # at the exchange, by its first report; 0: none
-    answered: int = 0  # when accepted or rejected was received, 0: never
+    arrived: int = 0  # arrival at the exchange by its first report, ns; 0: no report
+    answered: int = 0  # when `accepted` or `rejected` was received, ns; 0: never
     actions: Actions | None = field(default=None, repr=False)
     at: int = -1  # index into `actions`
 
@@ -80,8 +81,8 @@ class FilledOrder:
 
 @dataclass(slots=True)
 class OrdersOfRun:
-    """The orders of a run with their fills. orders: by robot and number, including those made by the venue; targets:
-    the tape's data of each parent, with `ended` (ns) and `missing` where an algorithm ended."""
+    """The orders of a run with their fills. orders: by (robot, number), including orders by the venue; targets: the
+    tape's data of each parent order, with `ended` (ns) and `missing` if its algorithm has ended."""
 
     actions: Actions
     orders: dict[tuple[int, int], FilledOrder]

@@ -12,7 +12,7 @@ from onetape.tape.journal import JournalReader
 
 __all__ = ["AROUND", "FramesAround"]
 
-AROUND = 5  # on each side
+AROUND = 5  # frames shown on each side
 _BODY_MAX = 40  # levels shown of a book message
 
 
@@ -27,7 +27,7 @@ class _Tape:
 
 
 class FramesAround:
-    """Reads the tapes independently of the repetition."""
+    """Reads frames around a position; its readers are independent of the repetition."""
 
     def __init__(self, plan: RunPlan) -> None:
         self._tapes = []
@@ -44,7 +44,7 @@ class FramesAround:
         for tape, place in zip(self._tapes, taken, strict=True):
             first = max(1, place - around)
             for shown in self._read(tape, first, min(place + around, tape.last)):
-                # The order in which the loop takes frames of one time.
+                # The loop takes frames of equal times in this order.
                 key = (shown["time"], 0 if tape.is_detail else 1, tape.number)
                 (past if shown["seq"] <= place else coming).append((key, shown))
         past.sort(key=lambda each: each[0])

@@ -82,8 +82,8 @@ _LIBRARIES: Final = tuple(
 
 
 class _Watch:
-    """The accesses watched while a run is repeated. forbidden: the tested data. own: files that the repetition
-    itself reads and writes."""
+    """Records accesses while a run is repeated. forbidden: paths of the tested data. own: files that the repetition
+    itself uses."""
 
     def __init__(self, forbidden: Sequence[Path], own: Sequence[Path]) -> None:
         self.forbidden = [os.path.realpath(path) for path in forbidden]
@@ -109,7 +109,7 @@ class _Watch:
             self.outside.append(f"{path or event} ({place})")
 
     def profile(self, frame: FrameType, event: str, called: Any) -> None:
-        """Watches clocks, which have no audit event."""
+        """Record calls of clocks, which have no audit event."""
         if event == "c_call" and called in _CLOCKS and _is_strategys(frame.f_code.co_filename):
             self.outside.append(f"a clock, {called.__name__} ({_place(frame)})")
 
@@ -135,7 +135,7 @@ def _place(frame: FrameType) -> str:
 
 
 def _strategys_line(frame: FrameType | None) -> str | None:
-    """Returns the innermost line of the strategy's own code in the stack; None where the engine or an import reads."""
+    """Returns the innermost line of the strategy's own code in the stack; None when the engine or an import reads."""
     while frame is not None and frame.f_code is not check_lookahead.__code__:
         file = frame.f_code.co_filename
         if file.startswith("<frozen importlib") or Path(file).name == "linecache.py":
@@ -146,7 +146,7 @@ def _strategys_line(frame: FrameType | None) -> str | None:
     return None
 
 
-# Audit hooks cannot be removed, so there is one, created on first use, which does nothing while nothing is watched.
+# Audit hooks cannot be removed: a single one is created on first use, and does nothing without a watch.
 _watches: list[_Watch] = []
 _hooks: list[object] = []
 
@@ -158,8 +158,8 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
 
 @contextmanager
 def watched(forbidden: Sequence[Path], own: Sequence[Path] = ()) -> Iterator[_Watch]:
-    """Record each opening of the tested data, and other reads by the strategy's own code, clocks included. Accesses
-    by other processes and foreign libraries are not seen.
+    """Record within the block each access to the tested data, and other reads (clocks included) by the strategy's own
+    code. Accesses by other processes and native libraries are not seen.
     """
     if not _hooks:
         sys.addaudithook(_hook)
@@ -176,11 +176,11 @@ def watched(forbidden: Sequence[Path], own: Sequence[Path] = ()) -> Iterator[_Wa
 
 
 def check_lookahead(plan: RunPlan, run: Path, *, actions: int, forbidden: Sequence[Path] = ()) -> dict[str, Any]:
-    """Repeats the run on tapes cut after a decision. Raises Divergence with the first
-    decision that needed the future, or with the strategy's own reads: data, files, sockets, clocks.
+    """Repeat the run on tapes that are cut after a decision. Raises Divergence for the first decision that needed the
+    future, and for reads by the strategy itself: data, files, sockets, clocks.
 
-    actions: their number before on_stop, where the run is known to be over.
-    forbidden: data that only the engine may read: the tapes' original files.
+    actions: number of actions before on_stop.
+    forbidden: data that only the engine may read, such as the files from which the tapes were imported.
     """
     full = read_actions(run / "journal").head(actions)
     times = np.unique(full.columns["time"])
@@ -197,19 +197,19 @@ def check_lookahead(plan: RunPlan, run: Path, *, actions: int, forbidden: Sequen
             cut = replace(plan, inputs=inputs)
             own = [Path(scratch), run]
             with watched([*(Path(each.path) for each in plan.inputs), *forbidden], own) as watch:
-                # Loaded anew: reads during a module's import count, too.
+                # Loaded again, so that reads during its import are recorded, too.
                 journal = Path(scratch) / "journal"
                 spec = RunSpec(cut, strategy_of(run, plan), journal, instruments=instrument_overrides(run))
                 repetition = repeat(Recording(spec), Until(moment=moment))
         if watch.opened:
             raise Divergence(
-                f"the strategy itself reads the data it is tested on: {watch.opened[0]}",
+                f"the strategy itself reads the tested data: {watch.opened[0]}",
                 location="--check-lookahead",
-                todo="a strategy may know only what its callbacks and services tell it",
+                todo="use only data from callbacks and services",
             )
         if watch.outside:
             raise Divergence(
-                f"the strategy reads what is not on the tape, and may know the future from it: {watch.outside[0]}",
+                f"the strategy reads data that are not on the tape and may contain the future: {watch.outside[0]}",
                 location="--check-lookahead",
                 todo="bring it in as a tape or a parameter, and use self.now as the clock",
             )

@@ -36,12 +36,12 @@ _BUY = 1
 
 
 class Market:
-    """Reads events of the run's instruments, as far as the run read them, on first use."""
+    """Reads events of the run's instruments, up to the end of the run, on first use."""
 
     def __init__(self, plan: RunPlan, symbols: list[str]) -> None:
         self.start = -TIME_MAX if plan.start is None else plan.start
         self.end = TIME_MAX if plan.end is None else plan.end
-        # A run in progress, or killed, has not recorded how far it read.
+        # A running or killed run has not recorded how far it read.
         self.inputs = [(Path(each.path), each.last_sequence or TIME_MAX) for each in plan.inputs]
         self.symbols = symbols
         self._columns: dict[tuple[str, str], dict[str, Ints]] = {}
@@ -66,7 +66,7 @@ class Market:
         return (self.start, self.end, *found)
 
     def events(self, kind: str, symbol: str) -> dict[str, Ints]:
-        """Returns columns of one type of a symbol over all tapes by time: `time` and _FIELDS."""
+        """Returns columns `time` and _FIELDS of a symbol's events of one type, from all tapes, by time."""
         key = kind, symbol
         if key not in self._columns:
             parts = [
@@ -98,12 +98,11 @@ class Market:
         return {name: rows[name][keep].astype(np.int64) for name in names}
 
     def touch(self, symbol: str, side: int, moment: int, *, before: bool) -> int:
-        """Returns the price that a taker of `side` would have met at a time, in halves of a unit like all prices of
-        a bridge, 0: unknown. The opposite best price; without quotes the last trade; without trades the open or
-        close of the bar.
+        """Returns the price that a taker of `side` would have met at a time, in half units, 0: unknown. It is the
+        opposite best price; without quotes the last trade; without trades the bar's open or close.
 
-        before: without events of that very time. An order that travels arrives before an event of the same time; one
-        without latency answers it.
+        before: True excludes events of exactly that time: an order with latency arrives before them, one without
+        latency after.
         """
         key = symbol, side
         if key not in self._touches:
@@ -113,8 +112,8 @@ class Market:
         return 2 * int(prices[at]) if at >= 0 else 0
 
     def _touch(self, symbol: str, side: int) -> tuple[Ints, Ints]:
-        """Returns the touch by times one later than the events', so that an order of the same time precedes them. Of
-        a bar only the close is available then: the last price before."""
+        """Returns (times, prices) of the touch. Times are the events' plus 1 ns, so that an order of the same time
+        precedes them. A bar counts with its close."""
         quotes = self.events("quote", symbol)
         if len(quotes["time"]):
             return quotes["time"] + 1, quotes["ask" if side == _BUY else "bid"]
@@ -131,8 +130,8 @@ class Market:
         return int(self.values_at(symbol, np.array([TIME_MAX]))[0])
 
     def values_at(self, symbol: str, moments: Ints) -> Ints:
-        """Returns prices at which the run values a holding, after all events of each time, in halves of a unit, for
-        mids; 0: unknown. As in the engine: mark, mid of the quote, last trade, close of the bar."""
+        """Returns prices at which the run values a holding, after all events of each time, in half units; 0: unknown.
+        As in the engine: mark, else mid of the quote, else last trade, else close of the bar."""
         found = np.zeros(len(moments), dtype=np.int64)
         for kind, field in (("mark", "mark"), ("quote", ""), ("trade", "price"), ("bar", "close")):
             rows = self.events(kind, symbol)
@@ -143,9 +142,9 @@ class Market:
         return found
 
     def reference(self, symbol: str, moments: Ints, *, before: bool = False) -> tuple[Ints, str]:
-        """Returns the reference price at each time, in halves of a unit, 0: unknown; and its kind: mids of `quote`,
-        else `trade`, `bar`. before: at the exchange, by its clock, without events of that very time; else as
-        received by the robot."""
+        """Returns (reference price at each time in half units, 0: unknown; its kind): mids of `quote`, else `trade`,
+        else `bar`. before: True uses the exchange's clock and excludes events of exactly that time; False as received
+        by the robot."""
         times, prices, kind = self.references(symbol, at_exchange=before)
         at = np.searchsorted(times, moments, side="left" if before else "right") - 1
         return (np.where(at >= 0, prices[at], 0) if len(times) else np.zeros(len(moments), np.int64)), kind
@@ -174,14 +173,14 @@ class Market:
         return times[order], prices[order], kind
 
     def clock(self, rows: dict[str, Ints]) -> Ints:
-        """Returns when the rows were at the exchange of the run."""
+        """Returns the times of the rows by the clock of the run's exchange."""
         if not self._venue_time:
             return rows["time"] - self._feed
         return np.where(rows["ts_event"] > 0, rows["ts_event"] + self._feed, rows["time"])
 
     def vwap(self, symbol: str, start: int, end: int) -> Fraction:
         """Returns the volume-weighted price, in halves of a unit, of trades in [start, end] at the exchange, 0:
-        none. Without trades, of the bars that end within it, each at the middle of its high and low."""
+        none. Without trades: of the bars that end within it, each at the middle of high and low."""
         if symbol not in self._volumes:
             trades, bars = self.events("trade", symbol), self.events("bar", symbol)
             if len(trades["time"]):
@@ -192,7 +191,7 @@ class Market:
                 times, size = bars["ts_close"][keep], bars["volume"][keep]
                 price = bars["high"][keep] + bars["low"][keep]
             order = np.argsort(times, kind="stable")
-            worth = price * size  # summed in two halves: the whole may exceed 64 bits
+            worth = price * size  # high and low words are summed separately: the product sum may exceed 64 bits
             parts = (worth >> 32, worth & 0xFFFFFFFF, size)
             self._volumes[symbol] = times[order], [np.concatenate([[0], np.cumsum(each[order])]) for each in parts]
         times, sums = self._volumes[symbol]
@@ -202,13 +201,13 @@ class Market:
 
 
 def _mids(quotes: dict[str, Ints]) -> Ints:
-    """Returns mids in halves of a unit, 0 where a side is missing."""
+    """Returns mids in half units, 0 if a side is missing."""
     return np.where((quotes["bid"] > 0) & (quotes["ask"] > 0), quotes["bid"] + quotes["ask"], 0)
 
 
 def first_data_difference(a: Market, b: Market) -> int | None:
-    """Returns the first time at which one market has an event that the other lacks, None: there is none. Only time
-    covered by both counts: earlier data were history to both, and later ones decided nothing in the shorter run.
+    """Returns the first time (ns) at which one market has an event that the other lacks, or None. Only the time
+    covered by both is compared: earlier data are history, later data did not exist for the shorter run.
     """
     if a.mark == b.mark:
         return None
@@ -225,7 +224,7 @@ def first_data_difference(a: Market, b: Market) -> int | None:
 
 
 def _among(a: dict[str, Ints], b: dict[str, Ints], kind: str) -> NDArray[np.bool_]:
-    """Returns which rows of `a` are among those of `b`."""
+    """Returns an array: True for each row of `a` that is also in `b`."""
     rows = [np.ascontiguousarray(np.column_stack([each[name] for name in _FIELDS[kind]])) for each in (a, b)]
     whole = np.dtype((np.void, 8 * len(_FIELDS[kind])))
     left, right = (each.view(whole).ravel() for each in rows)

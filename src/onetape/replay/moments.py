@@ -10,12 +10,12 @@ from onetape.model.time import DAY, format_time, parse_time
 
 __all__ = ["place_of"]
 
-SEQUENCE_MAX = 10**12  # smaller numbers are sequences, larger ones times
+SEQUENCE_MAX = 10**12  # smaller numbers are frame sequences, larger ones times
 
 
 def place_of(text: str, journal: Path, *, location: str = "--until") -> tuple[int | None, int | None]:
-    """Returns (sequence, None) or (None, ns) of a moment in a run. A time of day is the first one within the run,
-    whose own tape is `journal`. Raises BadConfig."""
+    """Returns (sequence, None) or (None, ns) for a moment of a run. A time of day means its first occurrence within
+    the run. journal: the run's own tape. Raises BadConfig."""
     if text.isdigit() and int(text) < SEQUENCE_MAX:
         return int(text), None
     try:
@@ -38,5 +38,5 @@ def _time_of_day(text: str, journal: Path) -> int:
     if moment < first:
         moment += DAY
     if moment > last:
-        raise BadInput(f"{text} is not within the run, which goes from {format_time(first)} to {format_time(last)}")
+        raise BadInput(f"{text} is not within the run, which lasts from {format_time(first)} to {format_time(last)}")
     return moment

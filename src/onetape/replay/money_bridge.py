@@ -1,14 +1,14 @@
 """Explain the gap between the profits of two runs, part by part (`parity --mode money`).
 
-A run's profit is the sum over its fills of each one's gain until the end, less fees, plus
-funding. With V the value of a quantity at a price, M the run's valuation price at its end, and s +1 for a buy and -1
-for a sell (the other way round for inverse contracts):
+A run's profit is the sum of its fills' gains until the end, less fees, plus funding. With V the value of a quantity
+at a price, M the run's valuation price at its end, and s +1 for a buy and -1 for a sell (opposite signs for inverse
+contracts):
 
     profit = sum of s (V(M) - V(price)) - fees + funding + rest
 
-So the gap between two runs is a sum over common fills and fills of one run only, and each
-term has one name. All of it is in whole units of 1e-18 of the currency; the unexplained rest is
-the residual, so that the parts always add up to the gap. docs/reference/parity.md defines them.
+So the gap between two runs is a sum over common fills and over fills of one run only; each term has one name. All
+values are whole units of 1e-18 of the currency. The unexplained rest is the residual, so the parts always add up to
+the gap. docs/reference/parity.md defines them.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class _Side:
 
 @dataclass(slots=True)
 class _Bridge:
-    """The sums, in units. `detail` splits the residual."""
+    """The parts of the gap, in units of 1e-18. detail: split of the residual."""
 
     parts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PARTS, 0))
     detail: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("marks", "decisions", "outside", "rest"), 0))
@@ -77,8 +77,8 @@ class _Bridge:
 
 
 def build_bridge(run_a: Path, run_b: Path, *, slack: int = 0) -> dict[str, Any]:
-    """Returns CONTRACT's keys of `parity` with `bridge`. slack: ns by which the decisions of a pair may differ,
-    beside the runs' difference in latency. Raises BadConfig for runs in two currencies.
+    """Returns CONTRACT's keys of `parity` with `bridge`. slack: ns by which decision times of a pair may differ, in
+    addition to the runs' difference in latency. Raises BadConfig for runs in two currencies.
     """
     a, b = _read(run_a), _read(run_b)
     if a.currency != b.currency:
@@ -89,7 +89,7 @@ def build_bridge(run_a: Path, run_b: Path, *, slack: int = 0) -> dict[str, Any]:
     slack += _difference_of_ways(a.plan, b.plan)
     bridge = _Bridge()
     compared = differing = 0
-    changes: list[dict[str, int]] = []  # of each pair
+    changes: list[dict[str, int]] = []  # parts by pair of orders
     first: tuple[int, str] | None = None
     shared = max(a.span[0], b.span[0]), min(a.span[1], b.span[1])
     for key in sorted(set(a.orders) | set(b.orders)):
@@ -112,7 +112,7 @@ def build_bridge(run_a: Path, run_b: Path, *, slack: int = 0) -> dict[str, Any]:
     explained = sum(bridge.parts.values()) + sum(bridge.detail.values())
     bridge.detail["rest"] = gap - explained
     bridge.parts["residual"] = sum(bridge.detail.values())
-    # Funding, marks and the residual belong to no order and count as one comparison each.
+    # Funding, marks and the residual belong to no order: each counts as one comparison.
     loose = (bridge.parts["funding"], bridge.detail["marks"], bridge.detail["rest"])
     differing += sum(part != 0 for part in loose)
     compared += len(loose)
@@ -136,8 +136,8 @@ def build_bridge(run_a: Path, run_b: Path, *, slack: int = 0) -> dict[str, Any]:
 
 
 def _intervals(changes: list[dict[str, int]]) -> dict[str, list[str] | None]:
-    """Returns 95 % intervals of each part, by resampled pairs of orders. None for fewer than two pairs, and for
-    parts that are no sum over orders: funding, and the residual."""
+    """Returns part -> its 95 % interval, from resampled pairs of orders. None for fewer than two pairs, for funding
+    and for the residual, which are no sums over orders."""
     found: dict[str, list[str] | None] = dict.fromkeys(PARTS)
     if len(changes) > 1:
         sums = resampled(np.array([[float(each.get(name, 0)) for name in _OF_ORDERS] for each in changes]))
@@ -148,8 +148,8 @@ def _intervals(changes: list[dict[str, int]]) -> dict[str, list[str] | None]:
 
 
 def _difference_of_ways(a: RunPlan, b: RunPlan) -> int:
-    """Returns how far a longer latency may shift decisions: also for other venues, as decisions may depend on this
-    one's answers."""
+    """Returns how far (ns) the runs' different latencies may shift decisions: the largest of all venues, as a
+    decision may depend on another venue's answers."""
     return max(
         sum(abs(x - y) for x, y in zip(a.latency_of(name).longest, b.latency_of(name).longest, strict=True))
         for name in {"", *a.latencies, *b.latencies}
@@ -184,7 +184,7 @@ def _read(run: Path) -> _Side:
 
 
 def _settled(symbol: str, a: _Side, b: _Side) -> Instrument | None:
-    """Returns the facts of a symbol whose currency both runs count; None: all of it is in the residual."""
+    """Returns the instrument of a symbol if both runs count its currency; None: its gap belongs to the residual."""
     facts = a.instruments.get(symbol) or b.instruments[symbol]
     return facts if all(run.plan.counts(facts.settle) for run in (a, b)) else None
 
@@ -195,8 +195,9 @@ def _settled(symbol: str, a: _Side, b: _Side) -> Instrument | None:
 def _pairs(
     a: list[FilledOrder], b: list[FilledOrder], shared: tuple[int, int], slack: int
 ) -> Iterator[tuple[FilledOrder | None, FilledOrder | None]]:
-    """Pair orders by ordinal, counted from the time that both runs cover, while side and time of decision agree. One
-    extra order shifts all that follow, so from the first disagreement on they are paired by side and time."""
+    """Yields pairs of orders; None: the order is in one run only. Orders are paired by ordinal, counted from the
+    start of the common time, as long as side and decision time agree. As one extra order shifts all later ordinals,
+    later orders are paired by side and time."""
     for order in a:
         if not shared[0] <= order.time <= shared[1]:
             yield order, None
@@ -246,7 +247,7 @@ def _account(
     shared: tuple[int, int],
     parted: int | None,
 ) -> None:
-    """Add the contribution to the gap of one pair of orders, or of an order of one run."""
+    """Add the contribution to the gap of a pair of orders, or of an order of one run."""
     both = left is not None and right is not None
     rest_a, rest_b = (list(order.fills) if order else [] for order in (left, right))
     while both and rest_a and rest_b:
@@ -268,7 +269,7 @@ def _account(
 
 
 def _cut(fill: OrderFill, size: int) -> tuple[OrderFill, list[OrderFill]]:
-    """Split a fill: `size` with its share of the fee, and the rest."""
+    """Returns (part of a fill with quantity `size` and its share of the fee, rest as a list)."""
     if size == fill.size:
         return fill, []
     fee = divide_half_even(fill.fee * size, fill.size)
@@ -280,13 +281,13 @@ def _cut(fill: OrderFill, size: int) -> tuple[OrderFill, list[OrderFill]]:
 def _matched(
     bridge: _Bridge, a: _Side, b: _Side, order: FilledOrder, mine: OrderFill, theirs: OrderFill, facts: Instrument
 ) -> None:
-    """Account for the same quantity of the same order in both runs."""
+    """Add the parts of a quantity that the same order filled in both runs."""
     size, side = mine.size, order.side
     bridge.add("fee", mine.fee - theirs.fee)
-    # A buy that pays more in B earns less by that amount.
+    # A buy at a higher price in B earns so much less.
     paid = _gain(facts, side, theirs.price, mine.price, size)
     if mine.liquidity == theirs.liquidity == _TAKER:
-        # The market's move on A's tapes between the two times.
+        # How the market moved on A's tapes between the two times.
         was, became = (
             a.market.touch(order.symbol, side, fill.time, before=any(run.latency(order.symbol).longest))
             for run, fill in ((a, mine), (b, theirs))
@@ -308,7 +309,7 @@ def _cause(
     if twin is None or twin.terms != order.terms:
         return "missed_data" if parted is not None and parted <= order.time else "decisions"
     if twin.is_filled:
-        return "decisions"  # it requested less
+        return "decisions"  # the other order requested less
     if fill.liquidity == _MAKER:
         return "queue"
     if ours.arrival(order) != other.arrival(twin):
@@ -317,7 +318,8 @@ def _cause(
 
 
 def _gain(facts: Instrument, side: int, bought: int, sold: int, size: int) -> int:
-    """Returns the gain of `size` between two prices, in units: for a buy when the second is higher."""
+    """Returns the gain of `size` bought at one price and sold at another, in units of 1e-18; for a sell the sign is
+    opposite."""
     change = _worth(facts, sold, size) - _worth(facts, bought, size)
     if facts.kind is Kind.INVERSE:
         change = -change
@@ -325,7 +327,7 @@ def _gain(facts: Instrument, side: int, bought: int, sold: int, size: int) -> in
 
 
 def _worth(facts: Instrument, halves: int, size: int) -> int:
-    """Returns the value of `size` at a price in halves of a unit."""
+    """Returns the value of `size` in units of 1e-18. halves: price in half units."""
     return facts.core.notional_doubled(halves, size)
 
 
@@ -333,10 +335,10 @@ def _worth(facts: Instrument, halves: int, size: int) -> int:
 
 
 def _change(before: tuple[dict[str, int], dict[str, int]], bridge: _Bridge) -> dict[str, int]:
-    """Returns the parts in which a pair of orders differs."""
+    """Returns part -> change of the gap by the last pair of orders."""
     old = {**before[0], **before[1]}
     new = {**bridge.parts, **bridge.detail}
-    # Marks differ for all orders alike where the runs end at different times; they count once, at the end.
+    # If the runs end at different times, marks differ for all orders: they count once, at the end.
     return {n: new[n] - old[n] for n in new if new[n] != old[n] and n != "marks"}
 
 

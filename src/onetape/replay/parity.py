@@ -1,4 +1,4 @@
-"""Compare two runs: do the same decisions follow, and did the same orders and fills occur?"""
+"""Compare two runs: their decisions, their orders and fills, or their profits."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def compare(
 ) -> dict[str, Any]:
     """Returns CONTRACT's keys: mode, compared, equal, differing, first_difference.
 
-    decisions: B's robot gets A's inputs, fills included. orders: recorded orders
-    by robot, symbol and ordinal, then fills by quantity, price and time. money: the causes of the
-    gap between their profits, as `bridge`. progress: of decisions, which replays.
+    mode: "decisions" runs B's robot on A's inputs, fills included. "orders" compares recorded orders by robot, symbol
+    and ordinal, then fills by quantity, price and time. "money" splits the gap between the profits into causes
+    (`bridge`). progress: called while "decisions" replays.
     """
     slack = _tolerance(tolerance)
     if mode == "decisions":
@@ -77,7 +77,7 @@ def _decisions(
     plan_a, _ = read_plan(run_a)
     plan_b, _ = read_plan(run_b)
     check_inputs(plan_a)
-    # B's robot and parameters, A's world.
+    # B's robot and parameters, A's inputs.
     fed = replace(plan_a, params=plan_b.params, seed=plan_b.seed)
     journal = run_a / "journal"
     spec = RunSpec(fed, strategy_of(run_b, plan_b), instruments=instrument_overrides(run_a), script=journal)
@@ -90,7 +90,7 @@ def _decisions(
 
 
 def _align_times(a: Actions, b: Actions, slack: int) -> None:
-    """Replace times of B within the tolerance of A's by A's."""
+    """Replace times of B by A's if they differ by at most `slack` ns."""
     common = min(len(a), len(b))
     left, right = a.columns["time"][:common], b.columns["time"].copy()
     near = np.abs(left - right[:common]) <= slack
@@ -100,7 +100,7 @@ def _align_times(a: Actions, b: Actions, slack: int) -> None:
 
 def _orders(run_a: Path, run_b: Path, slack: int) -> dict[str, Any]:
     for run in (run_a, run_b):
-        read_plan(run)  # a run at all
+        read_plan(run)  # raises for a folder that is no run
     return compare_orders(run_a / "journal", run_b / "journal", slack)
 
 
@@ -124,7 +124,7 @@ def compare_orders(journal_a: Path, journal_b: Path, slack: int = 0, until: int 
     return _answer("orders", found.compared, found.differing, found.first[1])
 
 
-_Side = tuple[dict[str, NDArray[Any]], Callable[[int], str]]  # columns, and a function that describes one row
+_Side = tuple[dict[str, NDArray[Any]], Callable[[int], str]]  # (columns, function that describes a row by its index)
 _NO_FILLS = {name: np.zeros(0, np.int64) for name in ("time", "side", "price", "size")}
 
 

@@ -1,4 +1,4 @@
-"""Represent a recorded run for repetition: its incarnations, and a repetition of each."""
+"""Open a recorded run for repetition, incarnation by incarnation."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["RecordedRun"]
 
 
 class RecordedRun:
-    """A run of one incarnation, or of several. Raises as `read_plan`, `strategy_of` and `check_inputs`."""
+    """A recorded run with one or several incarnations. Raises as `read_plan`, `strategy_of` and `check_inputs`."""
 
     def __init__(self, path: Path, source: type[Any] | None = None) -> None:
-        """source: a strategy other than the one kept in the run."""
+        """source: strategy class to use instead of the run's saved one."""
         self.path = path
         self.journal = path / "journal"
         self.plan, _ = read_plan(path)
@@ -35,7 +35,7 @@ class RecordedRun:
 
     @property
     def count(self) -> int:
-        """Number of its incarnations; a run that is not live has one."""
+        """Number of incarnations; a run that is not live has one."""
         return len(self.incarnations) or 1
 
     def life_at(self, *, sequence: int | None = None, moment: int | None = None) -> int:
@@ -53,7 +53,7 @@ class RecordedRun:
         """Returns a recording without a journal. index: of the incarnation."""
         spec = RunSpec(self.plan, self.strategy, instruments=instrument_overrides(self.path))
         life = self.incarnations[index] if self.incarnations else None
-        if life is not None and index and life.live.restart == REPLAY:  # as the previous incarnation left it
+        if life is not None and index and life.live.restart == REPLAY:  # attributes of the previous one
             spec = replace(spec, attributes=repeat(self.recording(index - 1)).attributes)
         found = recording_of(spec, self.journal, life)
         check_inputs(found.spec.plan)

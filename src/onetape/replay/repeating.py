@@ -44,10 +44,10 @@ INSTRUMENTS_FILE = "instruments.toml"  # file of --instruments, kept in the run'
 
 @dataclass(slots=True)
 class Repeated:
-    """One repetition: its actions, its hashes and how far it went.
+    """The result of a repetition: its actions, its hashes and how far it went.
 
-    cut: up to this time, inclusive, it repeated everything repeatable of the run. sure: number of actions caused by
-    frames that the run certainly processed. attributes: of the strategy, at its end.
+    cut: ns; up to this time, inclusive, everything that can be repeated was repeated. sure: number of actions caused
+    by frames that the run certainly processed. attributes: of the strategy, at the end.
     """
 
     actions: Actions
@@ -79,7 +79,7 @@ class Until:
         return self.moment is not None and life.start > self.moment
 
     def within(self, life: Life) -> Until:
-        """Returns the same, limited to the actions of a killed incarnation."""
+        """Returns this end, or an earlier one: the last known action of a killed incarnation."""
         if self.moment is None or life.has_ended:
             return self
         return replace(self, moment=min(self.moment, life.time))
@@ -99,7 +99,7 @@ WHOLE, NOBODY = Until(), Watching()
 
 
 def repeat(recording: Recording, until: Until = WHOLE, watching: Watching = NOBODY) -> Repeated:
-    """Repeat a run, or one incarnation of it; into a temporary journal unless one is named."""
+    """Repeat a run, or one incarnation of it, into a temporary journal unless the recording names one."""
     with tempfile.TemporaryDirectory(prefix="onetape-replay-") as scratch:
         journal = recording.spec.journal or Path(scratch) / "journal"
         recording = replace(recording, spec=replace(recording.spec, journal=journal))
@@ -137,7 +137,7 @@ def _repeated(repetition: Repetition, killed_at: int | None, until: Until, watch
         _run(repetition, until, watching)
         sure = session.loop.counters()["actions"]
         if killed_at is not None and until.is_whole:
-            # The killed run may have done a part of this step.
+            # The killed run may have done only a part of this step.
             repetition.run_on(killed_at)
     cut = session.loop.now
     has_ended = killed_at is None and (until.is_whole or repetition.is_whole)
@@ -147,11 +147,11 @@ def _repeated(repetition: Repetition, killed_at: int | None, until: Until, watch
         session.finish()
         return cut, sure
     if until.moment is not None:
-        # Timers and answers due by then did not wait for a later frame.
+        # Timers and answers due by then run now: in the run they did not wait for a later frame.
         repetition.advance(until.moment)
         cut = until.moment
     elif not until.is_whole:
-        cut -= 1  # further frames may have this last one's time
+        cut -= 1  # further frames may have the same time as the last one
     if watching.at_end is not None:
         watching.at_end(repetition)
     return cut, sure
@@ -183,8 +183,8 @@ def repeat_incarnations(
     *,
     scratch: Path | None = None,
 ) -> Repeated:
-    """Repeat a live run, one incarnation after the other. A repetition of a killed one may go beyond the tape; the
-    excess is left out. spec: of the whole run. scratch: folder for the tape of each incarnation, named by its
+    """Repeat a live run, one incarnation after the other. The repetition of a killed one may go beyond the recorded
+    tape; the excess is left out. spec: of the whole run. scratch: folder for the incarnations' tapes, named by
     number."""
     whole: Repeated | None = None
     recorded = read_actions(path / "journal")
@@ -193,7 +193,7 @@ def repeat_incarnations(
     with tempfile.TemporaryDirectory(prefix="onetape-lives-") as passing:
         begun = [life for number, life in enumerate(incarnations) if number == 0 or not until.is_before(life)]
         for life in begun:
-            # Earlier incarnations are run to their ends, none beyond: timers would continue forever.
+            # No incarnation is run beyond its end: timers would continue forever.
             is_last = life is begun[-1]
             part_until = until.within(life) if is_last else WHOLE
             carried = whole.attributes if whole and life.live.restart == REPLAY else {}
@@ -214,7 +214,7 @@ def repeat_incarnations(
                 part.states = part.states[: len(read_states(path / "journal", *life.frames))]
             assert own.journal is not None
             before = [*before, *islice(actions_of(own.journal, SEQUENCE_NEVER), len(part.actions))]
-            if life.broken_off:  # the next incarnation has its orders, too
+            if life.broken_off:  # the next incarnation also has its unrepeatable orders
                 before += (each for each in actions_of(path / "journal", life.last) if each[1] >= life.broken_off.since)
             whole = part if whole is None else _joined(whole, part)
     assert whole is not None
@@ -234,30 +234,31 @@ def strategy_of(path: Path, plan: RunPlan) -> type[Any]:
     """Returns the strategy as it ran, from the source kept in the run."""
     kept = path / "source" / plan.strategy.rpartition(":")[0]
     if not kept.is_file():
-        raise BadConfig(f"the run keeps no source {plan.strategy}", location=str(path), todo="run it again")
+        raise BadConfig(f"the run has no saved source {plan.strategy}", location=str(path), todo="run it again")
     return load_strategy(f"{kept}:{plan.strategy.rpartition(':')[2]}")
 
 
 def instrument_overrides(path: Path) -> dict[str, Instrument]:
-    """Returns the facts of --instruments, which the run keeps."""
+    """Returns symbol -> instrument of --instruments, from the copy in the run's folder."""
     kept = path / INSTRUMENTS_FILE
     return dict(read_instruments(kept)) if kept.is_file() else {}
 
 
 def check_inputs(plan: RunPlan) -> None:
-    """Check that the tapes are those that the run read: same identity, same chain value at the last frame taken."""
+    """Check that the tapes are those that the run read: same identity, and same chain value at the last frame taken.
+    Raises otherwise."""
     for each in plan.inputs:
         path = Path(each.path)
         if not path.exists():
             raise BadInput(f"the tape {path} is gone", location="run.toml", todo="put it back where it was")
         with JournalReader(path) as reader:
             if reader.uuid.hex != each.uuid.replace("-", ""):
-                raise Divergence(f"{path} is another tape now", location="run.toml", todo="put the old one back")
+                raise Divergence(f"{path} is a different tape now", location="run.toml", todo="put the old one back")
             if not each.last_sequence:
                 continue
             reader.seek_sequence(each.last_sequence)
             frame = reader.next_frame()
-            # A growing tape may have sealed more since.
+            # A growing tape may have sealed more segments since.
             is_other = each.hash and each.hash not in seals_within(path, each.last_sequence)
             if (
                 frame is None
@@ -266,7 +267,7 @@ def check_inputs(plan: RunPlan) -> None:
                 or is_other
             ):
                 raise Divergence(
-                    f"{path} was rewritten: frame {each.last_sequence} is not what the run read",
+                    f"{path} was rewritten: frame {each.last_sequence} differs from the frame that the run read",
                     location="run.toml",
                     todo="put the old tape back",
                 )

@@ -1,6 +1,6 @@
-"""Repeat one incarnation of a recorded run up to any place, and onwards.
+"""Repeat one incarnation of a recorded run step by step, to any place.
 
-A place is the number of frames taken of its tapes, in the order of the run. A command to the robot
+A place is the number of frames taken from the tapes, in the order of the run. A command to the robot
 after a frame belongs to that frame.
 """
 
@@ -26,8 +26,8 @@ __all__ = ["Recording", "Repetition", "recording_of"]
 class Recording:
     """A recorded run, or one incarnation of it, to be repeated.
 
-    spec: its start; limits are those of its plan.
-    commands: to the robot while it ran.
+    spec: how it starts; its limits are those of the plan.
+    commands: to the robot during the run.
     position: the last frame before the incarnation began; None: the run has only one.
     killed_at: time (ns) of the last repeatable action; None: it ended in good order.
     """
@@ -41,7 +41,7 @@ class Recording:
 def recording_of(spec: RunSpec, journal: Path, life: Life | None = None) -> Recording:
     """Returns the run whose own tape is `journal`, or one incarnation of it. spec: of the whole run."""
     broken_off = life.broken_off if life is not None else broken_off_of(journal)
-    if broken_off is not None:  # an aborted callback would hang again
+    if broken_off is not None:  # stop before the aborted callback, which would hang again
         end = min(broken_off.since, spec.plan.end or TIME_MAX)
         spec = replace(spec, plan=replace(spec.plan, end=end))
     if life is None:
@@ -60,17 +60,17 @@ class Repetition:
         self.plan = plan = recording.spec.plan
         self.killed_at = recording.killed_at
         position = recording.position
-        # Of a tape without a known end all is taken; an incarnation that took nothing ends at its start.
+        # A tape without a known end is taken as a whole; an incarnation without frames ends at its start.
         no_end = SEQUENCE_NEVER if position is None else 0
         self.ends = [tape.last_sequence or no_end for tape in plan.inputs]
         whole = sum(tape.last_sequence for tape in plan.inputs) if plan.live is None else 0
-        # An incarnation that took nothing had read the next frame nevertheless, and waited for its time.
+        # An incarnation without frames had still read the next frame and waited for its time.
         took_nothing = position is not None and self.ends[0] <= position
         self.session = Session(
             replace(recording.spec, limits=() if took_nothing else self.ends),
             progress=(lambda frames, _now: progress(frames, whole or None)) if progress else None,
         )
-        # Stops on the way, with the commands to apply there.
+        # Places to stop at, with the commands to apply there.
         self._stops: list[tuple[list[int], Callable[[], None] | None]] = [
             (one.after, partial(self.session.ask, one.command, one.fields)) for one in recording.commands
         ]
@@ -87,7 +87,8 @@ class Repetition:
         self.session.open()
 
     def start(self) -> None:
-        """Call on_start, and apply commands from before the first frame. Raises StrategyError where on_start fails."""
+        """Call on_start, then apply commands that came before the first frame. Raises StrategyError if on_start
+        fails."""
         self.session.start()
         self._do_commands()
 
@@ -98,7 +99,7 @@ class Repetition:
 
     @property
     def frames(self) -> int:
-        """Returns the number of frames taken, with those from before the start."""
+        """Returns the number of frames taken, including those from before the start."""
         return int(self.session.loop.counters()["frames"])
 
     @property
@@ -107,8 +108,8 @@ class Repetition:
         return self.taken == self.ends or self.session.is_at_end
 
     def frames_at(self, sequence: int) -> int:
-        """Returns the place after frame `sequence` of the tape, for a live run the gateway's; with several tapes and
-        no live run, after this many frames of all."""
+        """Returns the place after frame `sequence` of the tape (of a live run the gateway's). For several tapes of a
+        run that is not live: the place after this many frames of all tapes."""
         taken, live = self.taken, self.plan.live
         if len(taken) == 1:
             return self.frames + sequence - taken[0]
@@ -122,7 +123,7 @@ class Repetition:
         left = frames_max
         while left > 0:
             places, _ = self._stops[0]
-            if self.taken == places:  # the run did not take the frame that it had read ahead
+            if self.taken == places:  # a frame was read ahead, but not taken by the run
                 break
             for source, place in zip(self.session.sources, places, strict=True):
                 self.session.loop.limit_source(source.number, place)
@@ -135,7 +136,7 @@ class Repetition:
         return frames_max - left
 
     def go_some(self, frames_max: int) -> _core.RunOutcome:
-        """Call `go` to the end; returns the outcome of a session's step."""
+        """Take up to `frames_max` frames; returns an outcome like Session.step."""
         took = self.go(frames_max)
         return _core.RunOutcome.LIMIT if took == frames_max else _core.RunOutcome.ENDED
 
@@ -147,15 +148,15 @@ class Repetition:
             do()
 
     def run_on(self, until: int) -> None:
-        """Run beyond the last frame known to be processed, up to a time."""
+        """Run beyond the last frame that was certainly processed, up to a time (ns)."""
         for source in self.session.sources:
             self.session.loop.limit_source(source.number, SEQUENCE_NEVER)
         self.session.step(until=until)
         self.session.loop.advance(until)
 
     def advance(self, moment: int) -> None:
-        """Process what is due by a time between two frames. Never beyond the known end, where timers would continue
-        forever."""
+        """Run timers and answers due by `moment` (ns) between two frames. Never beyond the known end: timers would
+        continue forever."""
         if self.is_whole and self.killed_at is not None:
             moment = min(moment, self.killed_at)
         self.session.loop.advance(moment)

@@ -46,9 +46,9 @@ def replay_run(
     progress: Callable[[float, float | None], None] | None = None,
 ) -> dict[str, Any]:
     """Replay a run; returns CONTRACT's keys: run, events, actions, divergences, first_divergence, action_hash; when
-    it differs also `divergence`, of replay/divergence.py; with aborted callbacks `broken_off`: from these times (ns)
-    on, to the end of that incarnation, nothing is compared. until: a moment (replay/moments.py); then also `state`,
-    the robot's at that moment, opened by a checkpoint unless `verify` or `source` needs a whole replay;
+    it differs also `divergence`, of replay/divergence.py; with aborted callbacks `broken_off`: times (ns) from which
+    on the rest of an incarnation is not compared. until: a moment (replay/moments.py), which adds `state`, the
+    robot's state at that moment. It is opened by a checkpoint unless `verify` or `source` needs a whole replay;
     `checkpoints`: why none was used. A whole replay without differences writes missing checkpoints."""
     plan, _ = read_plan(path)
     strategy = load_strategy(_edited(source, plan)) if source else strategy_of(path, plan)
@@ -84,7 +84,7 @@ class _Replay:
         progress: Callable[[float, float | None], None] | None,
     ) -> None:
         """is_own_source: the strategy is the one kept in the run."""
-        self.state: dict[str, Any] = {}  # the robot's state, where it stopped before the end
+        self.state: dict[str, Any] = {}  # the robot's state, if stopped before the end
         self.divergence: dict[str, Any] | None = None
         self._path, self._spec, self._stop = path, spec, stop
         self._is_own_source = is_own_source
@@ -94,7 +94,7 @@ class _Replay:
     def compared(self, scratch: Path) -> dict[str, Any]:
         """Repeat the run and compare. scratch: a folder for its tapes."""
         plan, journal, stop = self._spec.plan, self._path / "journal", self._stop
-        # Read first: a running run writes on, and only frames written by now are compared.
+        # Read first: a running run continues to write, and only frames written so far are compared.
         incarnations = incarnations_of(journal) if plan.live is not None else []
         recorded, states = read_actions(journal), read_states(journal)
         broken_off: list[int] = []
@@ -117,7 +117,7 @@ class _Replay:
         if not count and states != repetition.states and self._is_own_source:
             count = sum(a != b for a, b in zip(states, repetition.states, strict=False))
             count += abs(len(states) - len(repetition.states))
-            words = "the actions are equal and the state hash is not: memory, balances or orders differ"
+            words = "the actions are equal, but the state hash differs: memory, balances or orders are different"
         if count:
             words = self._explained(words, incarnations, scratch, None if stop.is_whole else repetition.cut)
         else:
@@ -162,27 +162,29 @@ class _Replay:
             frames.close()
 
     def _explained(self, words: str, incarnations: Sequence[Life], scratch: Path, cut: int | None) -> str:
-        """Returns the first difference, and possible causes in the source. cut: as of Repeated."""
+        """Returns the first difference with possible causes in the source. cut: as in Repeated."""
         words = f"recorded: {words}" if words else words
         plan = self._spec.plan
         parts = [Part(scratch / str(life.number), plan_of(plan, life), life) for life in incarnations]
         parts = [each for each in parts if each.repeated.exists()] or [Part(scratch / "1", plan)]
         self.divergence = first_differing_frame(self._path / "journal", parts, cut)
         if self.divergence is not None and (frame := self.divergence["input"]["frame"]) is not None:
-            words += f"; they part at frame {frame['tape']}:{frame['seq']}"
+            words += f"; they diverge at frame {frame['tape']}:{frame['seq']}"
         found = _impurities(self._path)
         return f"{words}; the source uses {found}" if found else words
 
 
 def _before(actions: Actions, moment: int, first: int = 0, last: int = SEQUENCE_NEVER) -> Actions:
-    """Leave out an incarnation's frames from a time (ns) on. first, last: its frames."""
+    """Returns the actions without those of one incarnation from a time (ns) on. first, last: frames of that
+    incarnation."""
     numbers = actions.columns["sequence"]
     is_left = (numbers > first) & (numbers <= last) & (actions.columns["time"] >= moment)
     return actions.where(~is_left)
 
 
 def _edited(source: Path, plan: RunPlan) -> str:
-    """Resolve --source: a file, file:Class, or a folder with a file of the same name."""
+    """Returns a strategy reference for --source: a file, file:Class, or a folder with a file of the saved source's
+    name."""
     name = plan.strategy.rpartition(":")[2]
     if source.is_dir():
         return f"{source / plan.strategy.rpartition(':')[0]}:{name}"
@@ -191,7 +193,7 @@ def _edited(source: Path, plan: RunPlan) -> str:
 
 
 def _impurities(path: Path) -> str:
-    """Returns code in the kept source that a replay cannot repeat."""
+    """Returns lines of the saved source that a replay cannot repeat, as text."""
     found = []
     for file in sorted((path / "source").rglob("*.py")):
         found += [

@@ -15,14 +15,14 @@ Floats = NDArray[np.float64]
 
 
 def resampled(table: Floats) -> Floats:
-    """Returns sums of the columns, one row for each draw of as many rows as there are. Draws are always the same:
-    equal runs give equal intervals."""
+    """Returns (draws, columns) sums of the columns over rows drawn with replacement, as many as the table has. The
+    draws are always the same, so equal runs give equal intervals."""
     draw, count = np.random.default_rng(0), len(table)
     return np.array([np.bincount(draw.integers(0, count, count), minlength=count) @ table for _ in range(SAMPLES)])
 
 
 def interval_of(samples: Floats) -> tuple[float, float] | None:
-    """Returns the ends of 95 % of the draws' values, None where none is a number."""
+    """Returns the interval of the middle 95 % of the draws, or None without numbers."""
     kept = samples[np.isfinite(samples)]
     tail = (1 - CONFIDENCE) / 2
     return (float(np.quantile(kept, tail)), float(np.quantile(kept, 1 - tail))) if len(kept) else None

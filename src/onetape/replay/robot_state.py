@@ -1,7 +1,7 @@
 """Show a robot's state at one place of its run as plain values: for tables, --json and readers.
 
-Prices, sizes and money are exact decimals as text. Attributes of the strategy are shown as
-far as they are plain, and bounded: no code of theirs is called, so looking changes nothing.
+Prices, sizes and money are exact decimals as text. Attributes of the strategy are shown with bounded size and without
+calling their code, so that showing them changes nothing.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from onetape.replay.repetition import Repetition
 __all__ = ["LEVELS", "opened_at", "state_of", "whole_state", "worded"]
 
 LEVELS: Final = 10  # levels of each side of a book
-DEPTH_MAX: Final = 6  # depth of nesting
-ITEMS_MAX: Final = 100  # items of one list or dict; a longer one is marked
-TEXT_MAX: Final = 500  # characters
-_LENT: Final = frozenset({"_loop", "_host", "random", "resumed"})  # set by the loop
+DEPTH_MAX: Final = 6  # levels of nesting shown
+ITEMS_MAX: Final = 100  # items shown of a list or dict; longer ones are marked
+TEXT_MAX: Final = 500  # characters shown of a text
+_LENT: Final = frozenset({"_loop", "_host", "random", "resumed"})  # attributes set by the engine
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def state_of(session: Session) -> dict[str, Any]:
-    """Returns the state that decides the robot's next action: parameters, memory, its own attributes, positions,
-    working orders; and its equity."""
+    """Returns the state that decides the robot's next action (parameters, memory, attributes, positions, working
+    orders) and its equity."""
     loop, robot = session.loop, session.robot
     if session.compiled is not None:
-        session.compiled.write_back()  # its attributes are in the machine code's memory
+        session.compiled.write_back()  # copy the attributes from the machine code's memory
     facts = session.host.instruments
     declared = parameters_of(type(robot))
     return {
@@ -58,7 +58,7 @@ def state_of(session: Session) -> dict[str, Any]:
 
 
 def whole_state(session: Session) -> dict[str, Any]:
-    """Returns the same with the time, the money and the robot's view of the market."""
+    """Returns `state_of` with the time, the money and the robot's market."""
     state = state_of(session)
     return {
         "now": session.loop.now,
@@ -71,7 +71,7 @@ def whole_state(session: Session) -> dict[str, Any]:
 
 
 def opened_at(repetition: Repetition, frames: FramesAround, *, life: int, around: int = AROUND) -> dict[str, Any]:
-    """Returns the whole state of a repetition, with the last frame taken and those around it. life: index of the
+    """Returns the whole state of a repetition with the last frame taken and its neighbours. life: index of the
     incarnation."""
     return {
         "life": life + 1,
@@ -83,7 +83,7 @@ def opened_at(repetition: Repetition, frames: FramesAround, *, life: int, around
 
 
 def _market_of(session: Session) -> dict[str, Any]:
-    """Returns by symbol: best bid and ask, the book where there is one, the robot's subscriptions."""
+    """Returns symbol -> best bid and ask, the book if there is one, and the robot's subscriptions."""
     listens: dict[str, list[str]] = {}
     for symbol, kind in sorted(session.host.subscriptions):
         listens.setdefault(symbol, []).append(kind)
@@ -171,8 +171,8 @@ def _number(value: float | None) -> str | None:
 
 
 def worded(value: Any, depth: int = 0) -> Any:
-    """Returns a value in JSON form, bounded in size. Objects by their attributes, without running their code.
-    Omissions are marked by a text that begins with `...`."""
+    """Returns a value in JSON form with bounded size. Objects are shown by their attributes, without running their
+    code. A text that begins with `...` marks an omission."""
     if isinstance(value, Enum):
         return str(value.value)
     if value is None or type(value) in (bool, int):
@@ -215,7 +215,7 @@ def _mapping(value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
 
 
 def _sequence(values: Iterable[Any], count: int, depth: int) -> list[Any]:
-    """Returns the last items: a strategy that keeps a history reads its end."""
+    """Returns the last items: of a history the end matters most."""
     found = list(values) if count <= ITEMS_MAX else list(values)[-ITEMS_MAX:]
     shown = [worded(each, depth + 1) for each in found]
     return shown if count <= ITEMS_MAX else [f"... {count - ITEMS_MAX} before", *shown]
@@ -244,7 +244,7 @@ def _object(value: Any, depth: int) -> Any:
     for klass in reversed(type(value).__mro__):
         for slot, member in vars(klass).items():
             if isinstance(member, MemberDescriptorType):
-                with suppress(AttributeError):  # never set
+                with suppress(AttributeError):  # the slot was never set
                     kept[slot] = member.__get__(value, type(value))
     with suppress(AttributeError):  # no such attribute
         kept.update(object.__getattribute__(value, "__dict__"))

@@ -1,5 +1,5 @@
-"""Open a run's state at a moment from the last checkpoint before it, without comparing earlier frames: equal hashes
-of the core's repetition prove that it is the run's."""
+"""Open a run's state at a moment from the last checkpoint before it. Earlier frames need no comparison: equal hashes
+of the core's repetition prove that the state is the run's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def state_by_checkpoint(
     run = RecordedRun(path)
     index = run.life_at(sequence=sequence, moment=moment)
     found = Checkpoints(path, index + 1)
-    # Actions of several incarnations are compared together, and a killed one's are not all known.
+    # Actions of several incarnations are compared together, and those of a killed one are not all known.
     if not found.places or len(run.incarnations) > 1 or (recording := run.recording(index)).killed_at is not None:
         return found.problem
     repetition = Repetition(recording)
@@ -42,7 +42,7 @@ def state_by_checkpoint(
         repetition.go(TIME_MAX if frames is None else max(0, frames - repetition.frames), moment)
         return _state(path, repetition, recorded, moment)
     except UnusableError as problem:
-        return f"a checkpoint is passed over: {problem}"
+        return f"a checkpoint is not used: {problem}"
     finally:
         repetition.close()
 
@@ -51,7 +51,7 @@ def _state(path: Path, repetition: Repetition, recorded: Actions, moment: int | 
     loop = repetition.session.loop
     frames = FramesAround(repetition.plan)
     try:
-        # As in a whole replay: the state at the end is the one before on_stop.
+        # As in a whole replay, the state at the end is the one before on_stop.
         is_end = repetition.is_whole
         if not is_end and moment is not None:
             loop.advance(moment)
@@ -61,13 +61,13 @@ def _state(path: Path, repetition: Repetition, recorded: Actions, moment: int | 
     finally:
         frames.close()
     if loop.calls_differ:
-        raise UnusableError("the robot goes another way")
+        raise UnusableError("the robot acts differently")
     cut = loop.now if is_end or moment is None else moment
     acted = int((recorded.columns["time"] <= cut).sum())
     before = int((recorded.columns["time"] < cut).sum())
     counters = loop.counters()
     if not before <= counters["actions"] <= acted:
-        raise UnusableError("the run's tape has other actions")
+        raise UnusableError("its actions differ from the run's tape")
     return {
         "run": path.name,
         "events": counters["events"],

@@ -1,8 +1,7 @@
 """Open a run at any moment: forward by replaying, backward by copies of the process made on the way.
 
-The robot's state after a number of frames is found by taking them. On the way copies
-(forks) stay behind at intervals; going back continues from the nearest one before the place.
-They end with the traveller.
+The robot's state at a place is computed by taking the frames up to it. On the way forked copies of the process are
+left at intervals; a step back continues from the nearest copy before the place. Copies end with the Traveller.
 """
 
 from __future__ import annotations
@@ -28,16 +27,16 @@ from onetape.replay.time_walker import receive, send
 
 __all__ = ["STEPS_MAX", "Traveller", "steps_of"]
 
-COPIES_MAX: Final = 32  # of one incarnation; beyond it every other one ends and distances double
-DISTANCE_MIN: Final = 50_000  # frames between them
-NEAR: Final = 1000  # frames: a copy is left this far before a place, for steps back from there
+COPIES_MAX: Final = 32  # copies per incarnation; beyond it every other one ends and distances double
+DISTANCE_MIN: Final = 50_000  # least number of frames between copies
+NEAR: Final = 1000  # frames before a place at which a copy is left, for steps back
 STEPS_MAX: Final = 10_000
-STDERR: Final = 2  # output of a strategy's print
+STDERR: Final = 2  # file descriptor for a strategy's print
 
 
 @dataclass(slots=True)
 class _Walker:
-    """A process that runs through a run, and its position."""
+    """A process that repeats a run, and its position."""
 
     pid_fd: int
     connection: socket.socket
@@ -45,8 +44,8 @@ class _Walker:
     frames: int = 0
     now: int = 0
     is_end: bool = False
-    is_advanced: bool = False  # due timers ran before a frame reported it
-    by_checkpoint: bool = False  # it, or the original of the copy, did not run all callbacks
+    is_advanced: bool = False  # timers due after the last frame have run already
+    by_checkpoint: bool = False  # its state came from a checkpoint: not all callbacks ran
 
     def ask(self, **request: Any) -> dict[str, Any]:
         """Send a request; raises the other side's exception."""
@@ -65,13 +64,13 @@ class _Walker:
 
     def end(self) -> None:
         self.connection.close()
-        with suppress(ProcessLookupError):  # it had ended by itself
+        with suppress(ProcessLookupError):  # it has ended already
             signal.pidfd_send_signal(self.pid_fd, signal.SIGKILL)
         os.close(self.pid_fd)
 
 
 class _DiffersError(Exception):
-    """The strategy, opened by a checkpoint, does not repeat the run."""
+    """The strategy acts differently from the run after it was opened by a checkpoint."""
 
 
 def _checked(answer: dict[str, Any] | None) -> dict[str, Any]:
@@ -85,22 +84,24 @@ def _checked(answer: dict[str, Any] | None) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Traveller:
-    """Stands at one place of the run, by incarnation and frames taken; at first at its beginning."""
+    """Moves to any place of a run, an incarnation and a number of frames taken. It begins at the run's start."""
 
     run: Path
     distance_min: int = DISTANCE_MIN
     _root: _Walker = field(init=False)
     _root_process: subprocess.Popen[bytes] = field(init=False)
     _walker: _Walker = field(init=False)
-    _copies: list[_Walker] = field(init=False, default_factory=list)  # of this incarnation, by frames
+    _copies: list[_Walker] = field(init=False, default_factory=list)  # copies of this incarnation, by frames
     _distance: int = field(init=False, default=DISTANCE_MIN)
     _incarnations: int = field(init=False, default=1)
     _checkpoints: list[tuple[int, int]] = field(init=False, default_factory=list)  # frames, time
-    problem: str = field(init=False, default="")  # why a jump ran all callbacks
+    problem: str = field(init=False, default="")  # why the last move could not use a checkpoint
 
     def __post_init__(self) -> None:
         if not hasattr(os, "pidfd_open"):
-            raise NotAvailable("steps through a run need Linux", location="replay", todo="use --until with --json")
+            raise NotAvailable(
+                "steps through a run need Linux", location="replay", todo="use --until with --json instead"
+            )
         ours, theirs = socket.socketpair()
         with theirs:
             self._root_process = subprocess.Popen(  # noqa: S603
@@ -155,7 +156,7 @@ class Traveller:
     # --- moving -----------------------------------------------------------------------------------
 
     def go(self, text: str) -> None:
-        """Go to a moment as a user writes it: a sequence, a time, a time of day. Raises BadConfig."""
+        """Go to a moment: a sequence, a time, or a time of day. Raises BadConfig."""
         sequence, moment = place_of(text, self.run / "journal")
         reply = self._root.ask(do="life_at", sequence=sequence, moment=moment)
         if reply["life"] != self.life:
@@ -166,7 +167,7 @@ class Traveller:
             self._go_to(self._walker.ask(do="go_to_sequence", sequence=sequence)["frames"])
 
     def step(self, count: int) -> int:
-        """Step forward, or back, by a number of frames; returns how many: fewer at the run's ends."""
+        """Step `count` frames forward, or back if negative; returns the frames stepped, fewer at the run's ends."""
         begun = count
         while count > 0:
             if self._walker.is_end:
@@ -222,8 +223,8 @@ class Traveller:
         self._walker.note(self._walker.ask(do="go", frames_max=frames_max, moment=moment))
 
     def _start_from(self, is_before: Callable[[int, int], bool]) -> None:
-        """Move to the last available place before the wanted one: the current one, a waiting copy, or a checkpoint.
-        is_before: of frames and time."""
+        """Move to the last available place before the destination: the current place, a waiting copy, or a
+        checkpoint. is_before: (frames, time) -> whether that place is before the destination."""
         found = [each for each in self._copies if is_before(each.frames, each.now)]
         copy = (found or self._copies)[-1 if found else 0]
         walker = self._walker
@@ -239,7 +240,8 @@ class Traveller:
     # --- checkpoints --------------------------------------------------------------------------
 
     def _opened_by_checkpoint(self, frames: int) -> bool:
-        """Move to the checkpoint at `frames`. Returns False when it cannot be used, and none will be."""
+        """Move to the checkpoint at `frames`. Returns False when it cannot be used; no checkpoint is used from then
+        on."""
         walker = self._copied(self._copies[0])
         try:
             answer = walker.ask(do="checkpoint", frames=frames)
@@ -261,8 +263,8 @@ class Traveller:
         try:
             go()
         except _DiffersError:
-            # Start from the beginning then, without further checkpoints.
-            self._forget_checkpoints("checkpoints are passed over: the robot goes another way")
+            # Start from the beginning, without checkpoints.
+            self._forget_checkpoints("checkpoints are not used: the robot acts differently")
             go()
 
     def _forget_checkpoints(self, why: str) -> None:
@@ -288,7 +290,7 @@ class Traveller:
         self._copies.sort(key=lambda each: each.frames)
         if len(self._copies) <= COPIES_MAX:
             return
-        # Those nearest to their neighbours are removed first; the first one is the incarnation's start.
+        # Copies nearest to their neighbours end first; the first copy, at the incarnation's start, stays.
         gaps = [self._copies[n + 1].frames - self._copies[n - 1].frames for n in range(1, len(self._copies) - 1)]
         self._copies.pop(1 + gaps.index(min(gaps))).end()
 
@@ -349,8 +351,8 @@ class Traveller:
 
 
 def steps_of(run: Path, until: str, count: int) -> list[dict[str, Any]]:
-    """Returns the states of `count` steps from a place: after each of the next frames, or, below 0, before each of
-    the last ones, as stepping back shows them. Fewer where the run ends."""
+    """Returns the states of `count` steps from a place: after each of the next frames or, if negative, after each
+    step back. Fewer at the run's ends."""
     if not 0 < abs(count) <= STEPS_MAX:
         raise BadConfig(f"{count} steps", location="--step", todo=f"give 1 to {STEPS_MAX}, or the same below 0")
     found = []

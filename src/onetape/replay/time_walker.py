@@ -1,8 +1,8 @@
 """Run a process that holds a run at one place, moves it forward, and leaves copies of itself behind.
 
-No file holds a robot's whole state, the core's and Python's together; a fork does, at once and
-for only the pages that change later. A copy waits at its place until it is requested to
-continue, or to copy itself. Each has its own socket to its owner, and ends when that closes.
+No file can hold a robot's whole state, the core's and Python's. A fork does, at once, and costs only the memory pages
+that change later. A copy waits at its place until it is requested to continue or to copy itself. Each copy has a
+socket to its owner, and ends when the socket closes.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _exactly(connection: socket.socket, count: int) -> bytes | None:
 
 
 class Walker:
-    """Answers one request at a time."""
+    """Serves requests, one at a time."""
 
     def __init__(self, run: RecordedRun) -> None:
         self.run = run
@@ -97,7 +97,7 @@ class Walker:
         try:
             self.repetition.start()
         except StrategyError:
-            # A killed incarnation may have failed in on_start: that is its end.
+            # A killed incarnation may have failed in on_start: it ends there.
             if not self.run.incarnations or self.run.incarnations[life].has_ended:
                 raise
             return {**self._place(), "checkpoints": [], "problem": ""}
@@ -112,8 +112,8 @@ class Walker:
         }
 
     def _to_checkpoint(self, frames: int) -> dict[str, Any]:
-        """Go to a checkpoint from the incarnation's beginning. When it returns a reason, the process is of no
-        further use."""
+        """Go to a checkpoint from the incarnation's beginning. After a reply with a reason the process must not be
+        used."""
         assert self.repetition is not None
         assert self.checkpoints is not None and self.keeper is not None
         place = self.checkpoints.before(frames=frames)
@@ -121,12 +121,12 @@ class Walker:
         try:
             self.checkpoints.open(self.repetition, self.keeper, place)
         except UnusableError as problem:
-            return {"problem": f"a checkpoint is passed over: {problem}"}
+            return {"problem": f"a checkpoint is not used: {problem}"}
         return {**self._place(), "problem": ""}
 
     def _advance(self, moment: int) -> dict[str, Any]:
-        """Run timers and answers due by then, which did not wait for a later frame. Never beyond the known end,
-        where timers would continue forever."""
+        """Run timers and answers due by `moment` (ns), which in the run did not wait for a later frame. Never beyond
+        the known end: timers would continue forever."""
         assert self.repetition is not None
         if not self.repetition.is_whole or self.repetition.killed_at is not None:
             self.repetition.advance(moment)
@@ -190,10 +190,10 @@ def main() -> None:
         )
         return
     gc.collect()
-    gc.freeze()  # objects present now are not collected: copies share them
+    gc.freeze()  # the collector skips present objects, so that copies share their memory
     send(connection, walker.handle(request))
     serve(walker, connection)
-    os._exit(0)  # a copy must not clean up twice
+    os._exit(0)  # no clean-up: the original process does it
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""Show a robot beside its variants, from their journals: orders and profit of each, and where the robot and its twin
-on paper diverge."""
+"""Compare a robot with its variants, from their journals: orders and profit of each, and where the robot and its
+paper twin diverge."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ def _text(amount: Decimal) -> str:
 
 
 def _seen(journal: Path) -> tuple[int, Decimal, int, Decimal, float]:
-    """Returns how far it has come (ns), its increase of equity, its fills, its equity, and its maximum drawdown."""
+    """Returns (time of the last equity sample in ns, increase of equity, number of fills, equity, maximum
+    drawdown)."""
     first = last = None
     peak, fall = Decimal(0), 0.0
     time = fills = 0

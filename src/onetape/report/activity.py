@@ -22,7 +22,8 @@ _UNMOVED = no_floats()
 
 
 def exposure(ts: Ints, position: Floats, *, ts_first: int, ts_last: int) -> float | None:
-    """Returns the share of the time from ts_first to ts_last with a position, which stays until the next ts."""
+    """Returns the share of the time from ts_first to ts_last (ns) with a position. position: from each ts until the
+    next."""
     span = ts_last - ts_first
     if span <= 0:
         return None
@@ -87,7 +88,8 @@ def turnover(notional: Floats, equity: Floats) -> float | None:
 
 
 def fill_notional(fills: Fills, markets: Sequence[Market]) -> Floats:
-    """Returns each fill's value in its settle currency, > 0; 0 for an instrument that settles elsewhere."""
+    """Returns each fill's value in its settle currency, > 0; 0 for an instrument that does not settle in the report's
+    currency."""
     value = np.zeros(len(fills.ts))
     for index, each in enumerate(markets):
         if each.settles_in_run:
@@ -97,7 +99,7 @@ def fill_notional(fills: Fills, markets: Sequence[Market]) -> Floats:
 
 
 def opens(fills: Fills) -> NDArray[np.bool_]:
-    """Returns True for each fill that enters or adds to a position, False for one that only reduces it.
+    """Returns an array: True for each fill that opens or adds to a position, False for a fill that only reduces it.
 
     A fill that turns a position around counts as an entry.
     """
@@ -118,7 +120,7 @@ class PeriodRow:
 
     start: int
     pnl: float
-    result: float | None  # return; None where the equity before it is not > 0
+    result: float | None  # return; None if the equity at its start is not > 0
     equity: float
     drawdown: float  # maximum drawdown within the period, as a fraction
     fills: int
@@ -164,7 +166,7 @@ def by_period(starts: Ints, ts: Ints, equity: Floats, fills: Fills, notional: Fl
 def by_day(ts: Ints, equity: Floats, fills: Fills, notional: Floats, moved: Floats = _UNMOVED) -> list[PeriodRow]:
     """Returns one row for each UTC day from the first sample to the last; days without fills included.
 
-    The first and the last are as long as the data has them.
+    The first and the last day may be incomplete.
     """
     if not len(ts):
         return []
@@ -180,7 +182,7 @@ def by_month(
     if not len(ts):
         return []
     at = datetime.fromtimestamp(int(ts[0]) // SECOND, UTC)
-    count = (at.year * 12 + at.month - 1) // months * months  # since the year 0
+    count = (at.year * 12 + at.month - 1) // months * months  # months since the year 0
     starts = []
     while (start := int(datetime(count // 12, count % 12 + 1, 1, tzinfo=UTC).timestamp()) * SECOND) <= ts[-1]:
         starts.append(start)
@@ -196,8 +198,8 @@ class SymbolRow:
     fills: int
     maker_share: float | None
     notional: float | None
-    pnl: float | None  # of its fills, open positions at the last price, after fees and funding
-    realized: float | None  # before fees and funding
+    pnl: float | None  # profit after fees and funding, open positions at the last price
+    realized: float | None  # profit of closed positions before fees and funding
     fees: float | None
     funding: float | None
     exposure: float | None

@@ -2,8 +2,8 @@
 
 Impact by the square-root law (J.-P. Bouchaud, J. Bonart, J. Donier, M. Gould, Trades, Quotes and Prices, 2018): an
 order of Q in a market with daily volume V and daily volatility s costs s * sqrt(Q / V) of its notional. With k times
-the money profit grows by k and impact by k ** 1.5, so above k = (2 * profit / (3 * impact)) ** 2 more money earns less.
-The law is not applied beyond a tenth of the market's volume.
+the money profit grows by k and the cost of impact by k ** 1.5, so above k = (2 * profit / (3 * impact)) ** 2 more
+money earns less. The law is only applied up to a tenth of the market's volume.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from onetape.report.statistics import choose_period, period_returns
 
 __all__ = ["capacity", "volume_share"]
 
-SHARE_MAX = 0.1  # of the market's volume
+SHARE_MAX = 0.1  # largest share of the market's volume
 
 
 def volume_share(fills: Fills, markets: Sequence[Market]) -> float | None:
@@ -44,7 +44,7 @@ def capacity(profit: float, ts: Ints, equity: Floats, fills: Fills, markets: Seq
             continue
         moves = _volatility(each)
         if each.traded <= 0 or moves is None or not each.settles_in_run:
-            return None  # a part that cannot be estimated is not left out silently
+            return None  # one instrument cannot be estimated, so the sum cannot
         _, order = np.unique(fills.order[mine], return_inverse=True)
         qty = np.bincount(order, weights=fills.qty[mine])
         notional = np.bincount(order, weights=np.abs(each.notional(fills.price[mine], fills.qty[mine])))

@@ -26,8 +26,8 @@ from onetape.tape.journal import JournalReader
 
 __all__ = ["RUNS_MAX", "equity_curve", "render_comparison", "write_comparison"]
 
-RUNS_MAX = 12  # more lines in one chart cannot be told apart
-POINTS_MAX = 2_000  # of a curve
+RUNS_MAX = 12  # more lines in one chart cannot be distinguished
+POINTS_MAX = 2_000  # points of a curve
 
 
 def write_comparison(runs: Sequence[Run], path: Path) -> Path:
@@ -75,7 +75,7 @@ def equity_curve(run: Run) -> tuple[Ints, Floats]:
     with JournalReader(run.path / "journal") as reader:
         for frame in reader.frames(types=["balance"]):
             record = decode(frame.payload)
-            if "account" not in record:  # of one account only
+            if "account" not in record:  # a sample of one account has "account"
                 times.append(frame.time)
                 values.append(float(record["equity"]))
                 moved.append(float(record.get("moved", 0)))
@@ -130,7 +130,7 @@ def _text(value: Any) -> str:
 
 
 def _table(facts: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
-    """Returns rows of all settings in the order of first occurrence; `differs` where they do."""
+    """Returns a row for each setting, in the order of first occurrence; `differs`: the runs have different values."""
     order: dict[str, None] = {}
     for each in facts:
         order.update(dict.fromkeys(each))

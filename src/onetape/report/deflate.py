@@ -4,8 +4,8 @@ Sources: D. Bailey and M. Lopez de Prado, "The Sharpe Ratio Efficient Frontier" 
 2012) for the probabilistic Sharpe ratio and the minimum track record length, and "The Deflated
 Sharpe Ratio" (Journal of Portfolio Management, 2014) for the expected maximum over many tries.
 
-Sharpe ratios here are per period of the returns, never per year; `count` is the number of returns,
-`kurtosis` is 3 for the normal distribution. Unknown is None.
+Sharpe ratios here are per period of the returns, never per year; `count` is the number of returns, `kurtosis` is 3
+for the normal distribution. None: not defined.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def moments(returns: NDArray[np.float64]) -> Moments:
     mean = float(np.mean(returns))
     apart = returns - mean
     variance = float(np.mean(apart**2))
-    # The same bound as in statistics.sharpe: equal returns are not an infinite ratio.
+    # The same bound as in statistics.sharpe: equal returns do not give an infinite ratio.
     if math.sqrt(variance) <= float(np.max(np.abs(returns))) * 1e-12:
         return Moments(count, None, 0.0, 3.0)
     deviation = math.sqrt(variance * count / (count - 1))
@@ -87,6 +87,6 @@ def minimum_track_record(
 
 
 def _spread(sharpe: float, skewness: float, kurtosis: float) -> float | None:
-    """Returns the variance of the ratio's estimate, times the number of returns less one."""
+    """Returns the variance of the estimated Sharpe ratio, times (number of returns - 1)."""
     spread = 1 - skewness * sharpe + (kurtosis - 1) / 4 * sharpe**2
     return spread if spread > 0 else None

@@ -35,8 +35,8 @@ def drawdown_series(equity: Floats) -> Floats:
 
 
 def max_drawdown(ts: Ints, equity: Floats, *, earned: Floats | None = None) -> Drawdown | None:
-    """Returns the deepest drawdown as a fraction, the first of equals; without any, one of zero. earned: as in
-    worst_drawdowns."""
+    """Returns the deepest drawdown as a fraction, the first of equal ones; a drawdown of 0 if there is none. earned:
+    as in worst_drawdowns."""
     if len(equity) == 0:
         return None
     worst = worst_drawdowns(ts, equity, 1, earned=earned)
@@ -44,11 +44,11 @@ def max_drawdown(ts: Ints, equity: Floats, *, earned: Floats | None = None) -> D
 
 
 def worst_drawdowns(ts: Ints, equity: Floats, count: int = 10, *, earned: Floats | None = None) -> list[Drawdown]:
-    """Returns the deepest drawdowns by fraction, deepest first; equal ones by time. earned: profit so far, where
-    `equity` is time-weighted.
+    """Returns the deepest drawdowns by fraction, deepest first; equal ones by time. earned: total profit at each
+    sample, needed if `equity` is time-weighted.
 
-    A drawdown lasts from the last moment at a peak until the curve is at that peak again: they
-    do not overlap, so the second worst is not a part of the worst.
+    A drawdown lasts from the last time at a peak until the curve is at that peak again. So drawdowns do not overlap,
+    and the second worst is no part of the worst.
     """
     falls = drawdown_series(equity)
     money = equity if earned is None else earned
@@ -90,8 +90,8 @@ def longest_drawdown(ts: Ints, equity: Floats) -> int | None:
 
 
 def ulcer_index(ts: Ints, equity: Floats) -> float | None:
-    """Returns the root mean square of the drawdown as a fraction, by time: each holds until the next sample.
-    Martin's index is this on evenly spaced closes, in percent.
+    """Returns the time-weighted root mean square of the drawdown as a fraction: each sample counts until the next.
+    Martin's original index uses evenly spaced closes and percent.
     """
     if len(ts) < 2 or ts[-1] <= ts[0]:
         return None

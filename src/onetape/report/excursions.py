@@ -17,14 +17,14 @@ from onetape.report.report_data import Fills, Floats, Ints, Market
 
 __all__ = ["Excursions", "excursion_rows", "excursions"]
 
-_NOISE = 1e-9  # of the quantities: a smaller position is flat
+_NOISE = 1e-9  # share of the quantities; a smaller position counts as flat
 _SIDES = 3  # both, long, short: as in Fills.book
 
 
 @dataclass(frozen=True, slots=True)
 class Excursions:
-    """Excursions of each closed round trip in money, in the order of closing: adverse and favourable are >= 0,
-    retraced is the loss from the best moment to the end."""
+    """Excursions of each closed round trip in money, in the order of closing. adverse, favourable: largest loss and
+    gain while open, >= 0; retraced: loss from the best moment to the end."""
 
     adverse: Floats
     favourable: Floats
@@ -44,7 +44,7 @@ def excursions(fills: Fills, markets: Sequence[Market]) -> Excursions:
 
 
 def _of_book(mine: Ints, fills: Fills, market: Market) -> NDArray[np.float64]:
-    """Returns rows of the closing fill's index, adverse, favourable, given back."""
+    """Returns rows (index of the closing fill, adverse, favourable, retraced)."""
     signed, price, ts = fills.signed[mine], fills.price[mine], fills.ts[mine]
     after = np.cumsum(signed)
     noise = _NOISE * np.maximum.accumulate(np.abs(after) + fills.qty[mine])
@@ -63,7 +63,7 @@ def _of_book(mine: Ints, fills: Fills, market: Market) -> NDArray[np.float64]:
     inside = held >= 0
     held, sampled, sample_ts = held[inside], sampled[inside], sample_ts[inside]
     at_samples = sign * market.notional(sampled, after[held]) - paid[held]
-    # After the time of the first fill: a bar that closes then contains earlier prices.
+    # Only later than the first fill: a bar that closes at that time contains earlier prices.
     first = np.searchsorted(sample_ts, ts[opened], side="right")
     last = np.maximum(np.searchsorted(sample_ts, ts[closed], side="left"), first)
     low = np.minimum(_over(np.minimum, at_fills, opened, closed + 1), _over(np.minimum, at_samples, first, last))
@@ -73,7 +73,8 @@ def _of_book(mine: Ints, fills: Fills, market: Market) -> NDArray[np.float64]:
 
 
 def _over(take: np.ufunc, values: Floats, first: Ints, end: Ints) -> Floats:
-    """Returns the minimum or maximum of values[first:end] of each pair; the neutral value where there are none."""
+    """Returns the minimum or maximum (`take`) of values[first:end] for each pair of indexes; its neutral value for an
+    empty range."""
     worst = np.inf if take is np.minimum else -np.inf
     padded = np.append(values, worst)
     found: Floats = take.reduceat(padded, np.column_stack((first, end)).ravel())[::2]
@@ -81,7 +82,7 @@ def _over(take: np.ufunc, values: Floats, first: Ints, end: Ints) -> Floats:
 
 
 def excursion_rows(found: Excursions, pnl: Floats) -> list[dict[str, Any]]:
-    """Returns excursions of winners and losers. pnl: net, of the same round trips."""
+    """Returns rows with the excursions of winners and of losers. pnl: net profit of the same round trips."""
     if len(found.adverse) != len(pnl):
         return []
     rows = []

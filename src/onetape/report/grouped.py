@@ -1,5 +1,5 @@
-"""Group assumptions for a reader: equal ones of several instruments as one, the largest first, and how many are
-shown before the rest is folded."""
+"""Group assumptions for a reader: equal ones of several instruments become one line, the largest amounts come first,
+and further lines are folded."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from onetape.report.report_data import Assumption, bias_word
 
 __all__ = ["SHOWN", "amount_text", "enumerated", "grouped", "in_order", "symbol_of"]
 
-SHOWN = 4  # when more than one is beyond it, as folding one saves nothing
-NAMED = 3  # instruments in a sentence
+SHOWN = 4  # lines before folding; a single further line is shown, too
+NAMED = 3  # instruments named in a sentence
 _FIGURES = re.compile(r"[+-]?\d[\d.,]*")
 _WEIGHT_OF_BIAS = {"flatters": 3, "unknown": 2, "hurts": 1, "given": 0}
 
 
 def enumerated(names: Sequence[str]) -> str:
-    """Returns `a, b and c`; of many the first and how many more."""
+    """Returns `a, b and c`; for many names `a, b, c and 5 more`."""
     if len(names) > NAMED + 1:
         return f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def grouped(assumptions: Iterable[Assumption]) -> list[Assumption]:
-    """Merge assumptions with equal text for several instruments (`SYMBOL: ...`), adding their amounts. Where only
-    figures differ, those of the largest amount are kept. Each stays at the position of its first one."""
+    """Merge assumptions with equal text for several instruments (`SYMBOL: ...`), adding their amounts. If only
+    figures differ, the figures of the largest amount are shown. A merged assumption stands where its first one
+    stood."""
     found: dict[tuple[str, ...], list[Assumption]] = {}
     for number, each in enumerate(assumptions):
         symbol, rest = symbol_of(each)
@@ -39,7 +40,7 @@ def grouped(assumptions: Iterable[Assumption]) -> list[Assumption]:
 
 
 def symbol_of(each: Assumption) -> tuple[str, str]:
-    """Returns the instrument of an assumption and its text; "" for one about all."""
+    """Returns (instrument of an assumption, its text without the instrument). "": it concerns all instruments."""
     symbol, colon, rest = each.text.partition(": ")
     if not colon:
         return "", each.text
@@ -53,7 +54,7 @@ def symbol_of(each: Assumption) -> tuple[str, str]:
 def _one(members: Sequence[Assumption]) -> Assumption:
     if len(members) == 1:
         return members[0]
-    first = max(members, key=lambda each: abs(each.amount or 0.0))  # the first of equals
+    first = max(members, key=lambda each: abs(each.amount or 0.0))  # the first of equal amounts
     symbol, rest = symbol_of(first)
     symbols = [symbol_of(each)[0] for each in members]
     if all(symbol_of(each)[1] == rest for each in members):
@@ -76,5 +77,6 @@ def amount_text(value: float, currency: str) -> str:
 
 
 def in_order(assumptions: Iterable[Assumption]) -> list[Assumption]:
-    """Sort by amount, then: flatters, unknown, hurts, facts."""
+    """Returns assumptions by absolute amount, largest first; equal ones in the order flatters, unknown, hurts,
+    fact."""
     return sorted(assumptions, key=lambda each: (-abs(each.amount or 0.0), -_WEIGHT_OF_BIAS[bias_word(each.bias)]))

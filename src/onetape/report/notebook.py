@@ -1,4 +1,4 @@
-"""Show a run in a notebook: its figures and its equity, without any further library."""
+"""Show a run in a notebook: its figures and its equity, without other libraries."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from onetape.report.metrics import metric_text
 __all__ = ["Plot", "run_html"]
 
 WIDTH, HEIGHT, EDGE = 720, 220, 8
-POINTS_MAX = 2 * WIDTH  # more points are not visible
-_AXIS = 16  # pixels, for the text below the line
+POINTS_MAX = 2 * WIDTH  # more points would not be visible
+_AXIS = 16  # pixels of the text below the line
 _FIGURES = (
     ("pnl", "profit, net"),
     ("final_equity", "final equity"),
@@ -36,7 +36,7 @@ class Plot:
         return self.svg
 
     def __repr__(self) -> str:
-        return "<Plot: the last value of a notebook's cell is drawn; .svg is its text>"
+        return "<Plot: drawn as the last value of a notebook cell; .svg is its SVG text>"
 
 
 def run_html(name: str, stats: Mapping[str, Any], report: Path, equity: Plot) -> str:

@@ -55,8 +55,8 @@ def outcomes(orders: Orders) -> dict[str, int]:
 def fill_ratio(orders: Orders) -> float | None:
     """Returns the share of orders that reached the exchange and were filled at least in part.
 
-    Counted, not weighted by size, because sizes of different instruments do not add up. Denied
-    orders never left and rejected ones never rested: neither counts.
+    Orders are counted, not weighted by size, as sizes of different instruments do not add up. Denied and rejected
+    orders are excluded.
     """
     refused = (ORDER_STATES.index("denied"), ORDER_STATES.index("rejected"))
     sent = ~np.isin(orders.state, refused)
@@ -85,8 +85,8 @@ def fill_times(orders: Orders) -> Ints:
 
 
 def trade_share(resting: Resting) -> float | None:
-    """Returns the share of maker fills caused by a trade on the tape, the rest by a moving touch. None where the
-    tapes do not show it.
+    """Returns the share of maker fills that a trade on the tape caused; the others were caused by a moving best
+    price. None if the tapes do not show it.
     """
     if resting.by_trade is None or not len(resting.by_trade):
         return None

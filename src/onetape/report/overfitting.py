@@ -1,4 +1,4 @@
-"""Test whether the best of many tries is more than the luckiest: pure functions on the tries' profits over time.
+"""Test whether the best of many tries is better than luck: pure functions on the tries' profits over time.
 
 `pieces` are returns on the starting money, an array of (times, tries), all tries over the same times.
 
@@ -31,8 +31,8 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
-PIECES: Final = 256  # of the time of a run
-BLOCKS: Final = 16  # half of these are one side of a split: 12,870 splits
+PIECES: Final = 256  # equal parts of a run's time
+BLOCKS: Final = 16  # each split uses half of these blocks: 12,870 splits
 ALIKE: Final = 0.7  # correlation from which tries count as one: half of the variance is shared
 DRAWS: Final = 1000
 _DIGITS: Final = 10
@@ -49,7 +49,7 @@ def pieces_of(ts: NDArray[np.int64], equity: Floats, count: int = PIECES) -> lis
 
 
 def _sharpe(total: Floats, squares: Floats, count: int) -> Floats:
-    """Returns mean over deviation, of sums; 0 without deviation."""
+    """Returns mean over deviation, from sums and sums of squares; 0 without deviation."""
     mean = total / count
     variance = np.maximum(squares / count - mean**2, 0)
     return np.divide(mean, np.sqrt(variance), out=np.zeros_like(mean), where=variance > 1e-18 * squares)
@@ -58,7 +58,7 @@ def _sharpe(total: Floats, squares: Floats, count: int) -> Floats:
 def probability_of_overfitting(pieces: Floats, blocks: int = BLOCKS) -> tuple[float, float] | None:
     """Returns (probability that the best in one half of the blocks is below the median in the other half,
     probability that it loses money there), over all ways to halve them. None with fewer than two tries or two pieces
-    a block. Of equals the first is the best, and ranks in the middle of them."""
+    a block. Among equal tries the first counts as best, and gets their middle rank."""
     length = len(pieces) // blocks
     if pieces.ndim != 2 or pieces.shape[1] < 2 or length < 2:
         return None
@@ -82,8 +82,8 @@ def probability_of_overfitting(pieces: Floats, blocks: int = BLOCKS) -> tuple[fl
 
 
 def reality_check(pieces: Floats, draws: int = DRAWS, seed: int = 0) -> float:
-    """Returns the probability that the best of as many tries without profit earns as much as the best of these:
-    times are resampled in blocks of random length, all tries together, each less its own mean."""
+    """Returns the probability that the best of equally many tries without expected profit earns as much as the best
+    of these. Method: each try less its mean, times resampled in blocks of random length, the same for all tries."""
     count = len(pieces)
     means = pieces.mean(axis=0)
     best = means.max()
@@ -109,8 +109,8 @@ def stationary(count: int, restart: float, chance: np.random.Generator) -> NDArr
 
 
 def groups_of(pieces: Floats, alike: float = ALIKE) -> NDArray[np.int64]:
-    """Returns the group of each try, from 0: in order of their ratios each joins the first group whose best one
-    correlates with it, else starts one."""
+    """Returns the group number of each try, from 0. In descending order of Sharpe ratios each try joins the first
+    group whose best try it correlates with (above `alike`), else it starts a group."""
     total, squares = pieces.sum(axis=0), (pieces**2).sum(axis=0)
     order = np.argsort(-_sharpe(total, squares, len(pieces)), kind="stable")
     centred = pieces - pieces.mean(axis=0)
@@ -128,8 +128,8 @@ def groups_of(pieces: Floats, alike: float = ALIKE) -> NDArray[np.int64]:
 
 
 def monte_carlo(gains: Floats, draws: int = DRAWS, seed: int = 0) -> dict[str, list[float]]:
-    """Resample gains (trades, days) with replacement; returns the 5 %, 50 % and 95 % quantiles of the `profit` and
-    of the deepest `drawdown` from a peak, both in the gains' unit."""
+    """Returns the 5 %, 50 % and 95 % quantiles of `profit` and of the deepest `drawdown` of resampled gains, in the
+    gains' unit. gains: of trades or days, drawn with replacement."""
     chance = np.random.default_rng(seed)
     profits, falls = np.empty(draws), np.empty(draws)
     for at in range(draws):
@@ -143,9 +143,9 @@ def monte_carlo(gains: Floats, draws: int = DRAWS, seed: int = 0) -> dict[str, l
 
 @dataclass(frozen=True, slots=True)
 class Overfit:
-    """The overfitting tests of a sweep. tries; groups: of correlated tries; of the best of `chosen`: the probability
-    that its true Sharpe ratio is not above the luckiest of that many groups; the distribution of its resampled
-    results."""
+    """The overfitting tests of a sweep. tries: number made; groups: number of groups of correlated tries;
+    odds_of_luck: probability that the best try's true Sharpe ratio is not above that of the luckiest of so many
+    groups; monte_carlo: distribution of its resampled results."""
 
     tries: int
     groups: int
@@ -160,26 +160,26 @@ class Overfit:
 
     @property
     def verdict(self) -> str:
-        """Summary for a trader, in words."""
+        """Returns the tests' results as one sentence."""
         if self.odds_of_luck is None:
             return "nothing was earned or lost: there is nothing to judge"
         words = [
-            f"{self.tries:,} tries are {self.groups:,} that differ; the odds that the best of them is luck are "
+            f"{self.tries:,} tries form {self.groups:,} groups that differ; the best is luck with a probability of "
             f"{self.odds_of_luck:.0%}"
         ]
         if self.overfitting is not None and self.loses_later is not None:
             words.append(
-                "what was best in one half of the time was below the middle in the other half in "
-                f"{self.overfitting:.0%} of all ways to halve it, and lost money in {self.loses_later:.0%}"
+                "the best of one half of the time was below the median of the other half in "
+                f"{self.overfitting:.0%} of all splits, and lost money there in {self.loses_later:.0%}"
             )
         if self.reality_check is not None:
             words.append(
-                f"tries without any profit earn as much as the best in {self.reality_check:.0%} of the worlds drawn"
+                f"tries without expected profit earn as much as the best in {self.reality_check:.0%} of the resamples"
             )
         low, middle, high = self.monte_carlo["drawdown"]
         words.append(
-            f"the same pieces in another order: a deepest fall of {middle:.1%} of the starting money, {low:.1%} to "
-            f"{high:.1%} in nine of ten"
+            f"resampled in another order, the deepest fall is {middle:.1%} of the starting money, in nine of ten cases "
+            f"{low:.1%} to {high:.1%}"
         )
         return "; ".join(words)
 
@@ -187,7 +187,7 @@ class Overfit:
 _QUESTIONS: Final = (
     (
         "odds_of_luck",
-        "How likely is it that the best is only the luckiest of that many tries?",
+        "How likely is it that the best is only the luckiest of so many tries?",
         0.05,
         0.25,
         "Deflated Sharpe ratio: tries that move together count as one.",
@@ -198,27 +198,27 @@ _QUESTIONS: Final = (
         0.2,
         0.45,
         "Probability of overfitting (PBO), over all ways to halve the time. Near 50 % this ranking chooses "
-        "no better than lots.",
+        "no better than chance.",
     ),
     (
         "loses_later",
         "How often did the winner of one half lose money in the other half?",
         0.1,
         0.35,
-        "Over the same halves.",
+        "Over the same splits.",
     ),
     (
         "reality_check",
         "How often do tries without any profit look as good as the best one?",
         0.05,
         0.2,
-        "White's reality check: the same moves with their mean taken away, drawn anew in blocks.",
+        "White's reality check: the tries' returns less their means, resampled in blocks.",
     ),
 )
 
 
 def questions(found: Overfit) -> list[dict[str, Any]]:
-    """Returns a row for each test: `reads` as good, doubtful or bad, and the value that would be good."""
+    """Returns a row for each test; `reads`: good, doubtful or bad; with the value that would be good."""
     rows = []
     for key, question, good, bad, how in _QUESTIONS:
         value = getattr(found, key)
@@ -230,8 +230,8 @@ def questions(found: Overfit) -> list[dict[str, Any]]:
 
 
 def judge(pieces: Floats, chosen: int, tries: int) -> Overfit:
-    """Run the tests. pieces: of the tries that have any; chosen: column of the best; tries: number made, with failed
-    ones, which count as groups of their own."""
+    """Run the tests. pieces: of the tries that have them; chosen: column of the best try; tries: number made. Failed
+    tries count, each as its own group."""
     groups = groups_of(pieces)
     count = int(groups.max()) + 1 + tries - pieces.shape[1]
     ratios = [moments(pieces[:, at]).sharpe or 0.0 for at in range(pieces.shape[1])]

@@ -24,14 +24,14 @@ from onetape.report.summary import Analysis
 
 __all__ = ["FILLS_MAX", "LINE_POINTS_MAX", "line", "metric_rows", "page_data", "steps", "thin"]
 
-LINE_POINTS_MAX = 4_000  # some two for each pixel of a wide screen: minimum and maximum
-MARKET_POINTS_MAX = 60_000  # of all instruments together
+LINE_POINTS_MAX = 4_000  # minimum and maximum for each pixel of a wide screen
+MARKET_POINTS_MAX = 60_000  # points of all instruments together
 FILLS_MAX = 100_000
 STOPS_MAX = 4_000
-PLOTS_MAX = 24  # series of the strategy
+PLOTS_MAX = 24  # series that the strategy plotted
 PLOT_POINTS_MAX = 2_000
 DAYS_MAX = 4_000  # eleven years
-# Figures of tiles, tables and charts beside the statistics.
+# Definitions of figures in tiles, tables and charts that are no statistics.
 DEFINED = (
     "pnl",
     "equity_change",
@@ -102,7 +102,7 @@ def page_data(data: ReportData, analysis: Analysis) -> dict[str, Any]:
 
 
 def _assumed(data: ReportData) -> list[dict[str, object]]:
-    """Returns assumptions grouped and sorted by weight; `folded` has those after the first ones, and the single
+    """Returns assumptions grouped and sorted by amount. `folded`: the lines behind the first ones, and the single
     lines of each group."""
     found = in_order(grouped(data.assumptions))
     shown = SHOWN if len(found) > SHOWN + 1 else len(found)
@@ -187,14 +187,14 @@ def _market(market: Market, points: int, ts: Ints) -> dict[str, object]:
 
 
 def _fees_paid(data: ReportData) -> list[Any]:
-    """Returns total fees after each fill, and at the end of the run."""
+    """Returns [times, total fees]: after each fill and at the end of the run."""
     settles = np.array([each.settles_in_run for each in data.markets], dtype=np.bool_)
     mine = settles[data.fills.market] if len(settles) else np.zeros(len(data.fills.ts), dtype=np.bool_)
     return line(*_held(data.fills.ts[mine], np.cumsum(data.fills.fee[mine]), data.equity_ts), 8)
 
 
 def _stops(orders: Orders, end: int) -> dict[str, object]:
-    """Returns trigger orders as segments at their level: from the order to its firing or its end."""
+    """Returns trigger orders as segments at their trigger price, from the request until they fire or end."""
     kept = np.flatnonzero(orders.trigger > 0) if len(orders.id) else np.zeros(0, dtype=np.int64)
     total = len(kept)
     kept = kept[:: max(1, math.ceil(total / STOPS_MAX))]
@@ -227,13 +227,13 @@ def _fills(fills: Fills, markets: Any) -> dict[str, object]:
         "step": step,
         "ts": steps(fills.ts[kept] // MS),
         "market": market.tolist() if len(markets) > 1 else [],
-        # One digit each: 1 bought, 2 maker, 4 entry.
+        # Sum of 1: bought, 2: maker, 4: entry.
         "flags": "".join(map(str, flags.tolist())),
         "price": steps(np.rint(fills.price[kept] * scale).astype(np.int64)),
         "qty": np.round(fills.qty[kept], 12).tolist(),
         "fee": _significant(fills.fee[kept]),
         "realized": _significant(fills.realized[kept]),
-        # A page's numbers have 53 bits: of an order's id it shows the number within the robot's incarnation.
+        # Numbers in a page have 53 bits: it shows only an order's number within the robot's incarnation.
         "order": steps(fills.order[kept] & (1 << EPOCH_BITS) - 1),
         "tag": [place[name] for name in tags],
         "tags": names,

@@ -24,8 +24,8 @@ def plotted(reader: JournalReader) -> Iterator[tuple[int, str, float | None]]:
 
 
 def series_name(said: Mapping[str, Any]) -> str:
-    """Returns the name of a series; for a strategy inside another with its location (`/parent/child name`). said: a
-    frame of type `plot`."""
+    """Returns the name of a series; for a strategy inside another one with its location (`/parent/child name`). said:
+    record of a `plot` frame."""
     return f"{said['location']} {said['name']}" if "location" in said else str(said["name"])
 
 

@@ -43,8 +43,8 @@ def render_page(
     styles: Sequence[str] = ("uplot/uPlot.min.css", "report.css"),
     scripts: Sequence[Sequence[str]] = (),
 ) -> str:
-    """Fill page/shell.html with page/NAME.html, its styles, its data and its scripts, each joined from some files.
-    Scripts: uPlot, unless left out, and ours: common.js followed by NAME.js."""
+    """Returns page/shell.html filled with page/NAME.html, styles, data and scripts. scripts: groups of files, each
+    joined to one script; default: uPlot, then common.js with NAME.js."""
     page = files("onetape.report") / "page"
 
     def assets(paths: Sequence[str]) -> str:
@@ -64,7 +64,7 @@ def render_page(
         "data": json_for_script(value),
         "scripts": "\n".join(f"<script>{text}</script>" for text in texts),
     }
-    # One pass: a marker inside inserted text stays as it is.
+    # One pass, so that markers inside inserted text are not replaced.
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], assets(["shell.html"])) + "\n"
 
 

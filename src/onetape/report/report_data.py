@@ -18,9 +18,9 @@ ORDER_STATES = ("filled", "partly filled", "canceled", "expired", "rejected", "d
 
 
 class Assumption(NamedTuple):
-    """An assumption of the result. bias +1 flatters the result, -1 hurts it, 0 is unknown; None is a neutral fact.
-    `size` is its effect in words, where that can be computed, and `amount` in the result's currency, where it is
-    money; `key` names the kind of simplification, to compute its size."""
+    """An assumption of the result. bias: +1 makes the result look better than it is (flatters), -1 worse (hurts), 0
+    unknown, None a neutral fact. size: its effect in words, "" if not computed; amount: the effect in the result's
+    currency, if it is money; key: kind of simplification, to compute the size."""
 
     text: str
     bias: int | None = 0
@@ -30,7 +30,7 @@ class Assumption(NamedTuple):
 
 
 def bias_word(bias: int | None) -> str:
-    """flatters, hurts or unknown; "given" for a fact."""
+    """Returns "flatters", "hurts" or "unknown"; "given" for a fact."""
     if bias is None:
         return "given"
     return "flatters" if bias > 0 else "hurts" if bias < 0 else "unknown"
@@ -39,8 +39,8 @@ def bias_word(bias: int | None) -> str:
 class StressLine(NamedTuple):
     """The profit under one worse assumption.
 
-    how: `exact` (computed from the fills as they came), `re-run` (the backtest again), or
-    `not run`. pnl: net profit in the report's currency, None: not available.
+    how: `exact` (computed from the recorded fills), `re-run` (from another backtest), or `not run`. pnl: net profit
+    in the report's currency, None: not available.
     """
 
     name: str
@@ -81,11 +81,12 @@ def no_flags() -> NDArray[np.bool_]:
 
 @dataclass(slots=True)
 class Market:
-    """The series of one instrument over the run. Series need not share their times; position holds until changed.
+    """The series of one instrument over the run. Series may have different times; a position is valid until its next
+    value.
 
     `position` is signed, in the instrument's own quantity. `fees` and `funding` are totals in the
-    report's currency; an instrument that settles in another one has `settles_in_run` False and adds
-    nothing to sums of money.
+    report's currency; `settles_in_run` is False for an instrument that settles in another currency: sums of money
+    exclude it.
     """
 
     symbol: str
@@ -93,7 +94,7 @@ class Market:
     size_decimals: int = 8
     price_ts: Ints = field(default_factory=no_ints)
     price: Floats = field(default_factory=no_floats)
-    path_ts: Ints = field(default_factory=no_ints)  # all prices in the data: trades, or bars' lows,
+    path_ts: Ints = field(default_factory=no_ints)  # times of all prices in the data: trades, or bars' lows,
     path: Floats = field(default_factory=no_floats)  # highs and closes; empty where not read
     position_ts: Ints = field(default_factory=no_ints)
     position: Floats = field(default_factory=no_floats)
@@ -104,7 +105,7 @@ class Market:
     funding: float = 0.0
     settles_in_run: bool = True
     traded: float = 0.0  # market volume of the data's trades, or else bars; 0: unknown
-    fee_table: Sequence[tuple[float, float]] = ()  # maker, taker by tier, the base tier first
+    fee_table: Sequence[tuple[float, float]] = ()  # (maker, taker) rate by tier, base tier first
 
     def notional(self, price: Floats, qty: Floats) -> Floats:
         """Value of qty at price in the settle currency, signed as qty; 0 where price is 0."""
@@ -133,7 +134,7 @@ class Fills:
     realized: Floats = field(default_factory=no_floats)  # before fees
     is_maker: NDArray[np.bool_] = field(default_factory=no_flags)
     order: Ints = field(default_factory=no_ints)
-    tag: Sequence[str] = ()  # empty, or one for each
+    tag: Sequence[str] = ()  # one for each fill, or empty
     position_side: Ints = field(default_factory=no_ints)  # 0 both, 1 long, 2 short; empty: 0
 
     @property
@@ -151,8 +152,8 @@ class Fills:
 class Orders:
     """The orders of a run as columns of equal length, one row an order, in the order of their requests.
 
-    Times are ns UTC on the robot's clock, `venue_` ones on the exchange's; NEVER where nothing
-    came. `state` is an index into ORDER_STATES. There may be millions: small values have narrow types.
+    Times are ns UTC on the robot's clock, times called `venue_` on the exchange's; NEVER: it did not happen. `state`
+    is an index into ORDER_STATES. There may be millions of orders: small values have narrow types.
     """
 
     id: Ints = field(default_factory=no_ints)
@@ -171,8 +172,8 @@ class Orders:
 
 @dataclass(slots=True)
 class Resting:
-    """The time that maker-filled orders rested: how long at the exchange (ns), when it filled them (ns) and on which
-    of ReportData.markets, and whether a trade filled them."""
+    """How orders rested before maker fills: duration at the exchange (ns), time of the fill there (ns), index into
+    ReportData.markets, and whether a trade caused the fill."""
 
     rest_ns: Ints = field(default_factory=no_ints)
     by_trade: NDArray[np.bool_] | None = None  # None: the tapes do not show it (bars, too long)
@@ -192,7 +193,7 @@ class ReportData:
     stats: Mapping[str, object] = field(default_factory=dict)
     equity_ts: Ints = field(default_factory=no_ints)
     equity: Floats = field(default_factory=no_floats)
-    moved: Floats = field(default_factory=no_floats)  # total moved in from outside, at each sample; empty: nothing
+    moved: Floats = field(default_factory=no_floats)  # total of deposits less withdrawals, at each sample; empty: none
     markets: Sequence[Market] = ()
     fills: Fills = field(default_factory=Fills)
     plots: Plots = field(default_factory=dict)
@@ -202,10 +203,10 @@ class ReportData:
     orders: Orders = field(default_factory=Orders)
     resting: Resting = field(default_factory=Resting)
     stress: Sequence[StressLine] = ()
-    stress_hint: str = ""  # how to get the re-runs, where there are none
+    stress_hint: str = ""  # how to get re-runs, if there are none
     venues: Sequence[VenueLine] = ()
-    costs: Sequence[Mapping[str, object]] = ()  # rows of `onetape tca`: by algorithm, then each cause over all
-    own_impact: str = ""  # its text on the coefficient of own impact
-    latency: Sequence[Mapping[str, object]] = ()  # its rows of order latencies, by strategy and way
+    costs: Sequence[Mapping[str, object]] = ()  # rows of `onetape tca`: by algorithm, then by cause
+    own_impact: str = ""  # text of `onetape tca` about own impact
+    latency: Sequence[Mapping[str, object]] = ()  # rows of `onetape tca`: order latencies by strategy and direction
     attribution: Sequence[Mapping[str, object]] = ()  # rows of `onetape attribution`
-    strategies: Sequence[Mapping[str, object]] = ()  # when there are several: each with its curve, by days' ends
+    strategies: Sequence[Mapping[str, object]] = ()  # of several strategies: each with its profit at days' ends

@@ -1,7 +1,7 @@
 """Write report.json: all data of the page, for programs. It is beside report.html in a run's folder.
 
 Times are ISO 8601 UTC where they are days or months and ms UTC elsewhere; fractions are fractions;
-unavailable values are null. Curves are in the run's own journal (`run.equity`, `run.fills`), whole.
+unavailable values are null. Complete curves are in the run's journal (`run.equity`, `run.fills`).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from onetape.tape.durable import SHARED, write_durably
 
 __all__ = ["FORMAT", "report_value", "write_json", "write_report_json"]
 
-TRIPS_MIN, TRIPS_MAX = 10, 20_000  # resampled profits: a tenth of a second
-FORMAT = 1  # of report.json: counts up when a key changes its meaning
+TRIPS_MIN, TRIPS_MAX = 10, 20_000  # bounds of resampling; the upper one takes a tenth of a second
+FORMAT = 1  # version of report.json: raised when a key changes its meaning
 
 
 def write_report_json(data: ReportData, path: Path, analysis: Analysis) -> Path:
@@ -45,7 +45,7 @@ def write_json(value: object, path: Path) -> Path:
 
 
 def write_whole(text: str, path: Path) -> Path:
-    """Write a file atomically: an unfinished one never has its name."""
+    """Write a file atomically: the name never shows an unfinished file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # A strategy's text may hold lone surrogates, which UTF-8 cannot encode.
     return write_durably(path, text.encode(errors="backslashreplace"), mode=SHARED)
@@ -68,7 +68,7 @@ def finite(value: object) -> object:
     if isinstance(value, Mapping):
         return {str(key): finite(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        # A curve has tens of thousands of numbers: avoid a call for each.
+        # A curve has tens of thousands of numbers: no call for each.
         kinds = set(map(type, value))
         if kinds <= _PLAIN:
             return list(value)
@@ -129,21 +129,22 @@ def report_value(data: ReportData, analysis: Analysis) -> dict[str, Any]:
 
 
 def _reordered(pnl: Floats) -> dict[str, Any] | None:
-    """Returns the distribution of resampled round trips; None for too few to be meaningful, or too many to resample."""
+    """Returns the distribution of resampled round trips; None for fewer than TRIPS_MIN or more than TRIPS_MAX."""
     if not TRIPS_MIN <= len(pnl) <= TRIPS_MAX:
         return None
     return {"trips": len(pnl), **monte_carlo(pnl)}
 
 
 def stress_row(line: StressLine, base: object) -> dict[str, Any]:
-    """Returns one line with its distance from the base, in money and as a share of the base's size."""
+    """Returns a stress line with its difference from the base profit, in money and as a share of the base's absolute
+    value."""
     change = line.pnl - base if line.pnl is not None and isinstance(base, float) else None
     part = change / abs(base) if change is not None and isinstance(base, float) and base else None
     return {"name": line.name, "how": line.how, "pnl": line.pnl, "change": change, "part": part, "note": line.note}
 
 
 def drawdown_row(each: Drawdown) -> dict[str, Any]:
-    """Returns a drawdown: times in ms, lengths in seconds; recovered and its length null while it lasts."""
+    """Returns a drawdown: times in ms, lengths in seconds; the recovery is null if it lasts at the end."""
     back = each.ts_recovered
     return {
         "fraction": each.fraction,

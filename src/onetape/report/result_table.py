@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 MONEY = ("pnl", "fees", "funding", "final_equity")
-WIDTH_MAX = 10_000  # letters
+WIDTH_MAX = 10_000  # characters
 STYLES = {"flatters": "red", "hurts": "green", "unknown": "yellow", "given": "dim"}
 
 
@@ -24,7 +24,7 @@ def print_backtest(summary: Mapping[str, object], assumptions: Iterable[Assumpti
     from rich.console import Console
 
     console = Console(highlight=False, emoji=False)
-    # rich ends the program itself when its reader is gone; print leaves that to the caller.
+    # rich would end the program when the reader of the output is gone; print raises for the caller.
     with console.capture() as captured:
         draw_backtest(console, summary, assumptions)
     print(captured.get(), end="")
@@ -63,7 +63,7 @@ def draw_backtest(console: Console, summary: Mapping[str, object], assumptions: 
 
 
 def draw_venues(console: Console, venues: Sequence[Mapping[str, object]]) -> None:
-    """Draw a line for each venue and currency; no cash where one account serves several."""
+    """Draw a line for each venue and currency, without cash if one account serves several venues."""
     from rich.table import Table
 
     names = {
@@ -93,12 +93,12 @@ def _text_of(text: str) -> str:
 
 
 def _amount(value: object, currency: str = "") -> str:
-    """Returns an amount for people: the whole one is in the JSON."""
+    """Returns a rounded amount for people; the JSON has the exact one."""
     return "-" if value is None else amount_text(value, currency)
 
 
 def _whole(console: Console, table: Table) -> None:
-    """Print a table with each figure whole, also where a window or a pipe is narrower."""
+    """Print a table without cutting figures, even when the window is narrower."""
     from rich.measure import Measurement
 
     width = console.width
@@ -108,7 +108,7 @@ def _whole(console: Console, table: Table) -> None:
 
 
 def draw_stress(console: Console, stress: Sequence[Mapping[str, object]], currency: str = "") -> None:
-    """Draw the profit under worse assumptions, a line each; those not run are left to the report."""
+    """Draw the profit under each worse assumption; lines that were not run are only in the report."""
     from rich.table import Table
 
     table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))

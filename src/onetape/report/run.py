@@ -1,4 +1,4 @@
-"""Open a recorded run: its fills, orders, equity and events as frames, and save them as tables."""
+"""Open a recorded run: read its fills, orders, equity and events as data frames, and save them as tables."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ __all__ = ["FORMATS", "Run", "SavedRun", "has_same_data", "open_run", "save_run"
 
 
 class Run:
-    """Reads one run's folder. Frames are polars frames; `to_pandas()` gives them as pandas'. A notebook shows its
-    figures and its equity."""
+    """Reads one run's folder. Data frames are polars frames; `to_pandas()` converts them. A notebook shows the run's
+    figures and equity."""
 
     path: Path
     """The run's folder."""
     facts: dict[str, Any]
-    """`run.toml` as it is written: versions, parameters, seeds, money, inferred facts, input tapes, result."""
+    """Content of `run.toml`: versions, parameters, seeds, money, inferred facts, input tapes, result."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -73,7 +73,7 @@ class Run:
         return times, values
 
     def to_pandas(self) -> dict[str, Any]:
-        """`fills`, `orders` and `equity` as pandas frames. Raises NotAvailable without pandas."""
+        """Returns `fills`, `orders` and `equity` as pandas frames, by name. Raises NotAvailable without pandas."""
         try:
             for name in ("pandas", "pyarrow"):
                 import_module(name)
@@ -99,8 +99,8 @@ class Run:
 
     @cached_property
     def fills(self) -> pl.DataFrame:
-        """One row a fill: time, symbol, side, price, qty, fee and its currency, liquidity, order; `forced` is the
-        reason of an order made by the venue itself (liquidation, loan, adl, settlement), empty for others."""
+        """One row per fill: time, symbol, side, price, qty, fee and its currency, liquidity, order; `forced`: reason
+        of an order by the venue itself (liquidation, loan, adl, settlement), else empty."""
         _require_polars()
         import polars as pl
 
@@ -141,7 +141,7 @@ class Run:
 
     @cached_property
     def orders(self) -> pl.DataFrame:
-        """One row an order: the request, its current or final state, and of a refusal `code` and `reason`.
+        """One row per order: the request, its current or final state, and `code` and `reason` of a refusal.
         SUBMITTED: the run ended before any order event."""
         _require_polars()
         import polars as pl
@@ -173,7 +173,7 @@ class Run:
         )
         table = placed.join(filled, on="order", how="left").with_columns(pl.col("filled").fill_null(0.0))
         table = table.join(self._last_reports(columns), on="order", how="left")
-        size = pl.coalesce("size", "qty")  # as amended, or reduced to the position
+        size = pl.coalesce("size", "qty")  # the last size: amended, or reduced to the position
         return table.with_columns(
             pl.when((pl.col("filled") > 0) & (pl.col("filled") >= size * (1 - 1e-12)))
             .then(pl.lit("FILLED"))
@@ -186,7 +186,7 @@ class Run:
         ).drop("size")
 
     def _last_reports(self, columns: dict[str, Any]) -> pl.DataFrame:
-        """Returns size, state, and a refusal's code and reason of each order with an event."""
+        """Returns the last size and state, and code and reason of a refusal, for each order with an event."""
         import polars as pl
 
         reports = self.events("order_event")
@@ -206,13 +206,14 @@ class Run:
 
     @cached_property
     def equity(self) -> pl.DataFrame:
-        """time, equity, balance, moved: sampled in even steps of the run's time, and when money was transferred;
-        `moved` is the total transferred since the run began, which returns exclude."""
+        """Columns time, equity, balance, moved; one row per even step of the run's time and per transfer. moved:
+        total transferred since the run began; returns exclude it."""
         return self._balances(("time", "equity", "balance", "moved"), of_accounts=False)
 
     @cached_property
     def plots(self) -> pl.DataFrame:
-        """time, name, value: points plotted by the strategy with `self.plot`, in order; value is null in gaps."""
+        """Columns time, name, value: points that the strategy plotted with `self.plot`, in order; value is null in
+        gaps."""
         _require_polars()
         import polars as pl
 
@@ -222,8 +223,8 @@ class Run:
 
     @cached_property
     def accounts(self) -> pl.DataFrame:
-        """time, account, currency, equity, balance at the same times, in that currency, where
-        venues had accounts of their own (--cash 'binance=..,kraken=..'); else no rows."""
+        """Columns time, account, currency, equity, balance, at the times of `equity`, in that currency. Only rows if
+        each venue had its own account (--cash 'binance=..,kraken=..')."""
         return self._balances(("time", "account", "currency", "equity", "balance"), of_accounts=True)
 
     def _balances(self, names: tuple[str, ...], *, of_accounts: bool) -> pl.DataFrame:
@@ -271,14 +272,14 @@ class Run:
         return JournalReader(self.path / "journal")
 
 
-_DIGITS = 14  # of a sum of binary fractions: further digits are rounding errors
+_DIGITS = 14  # decimals of a sum of floats; further ones are rounding errors
 _CLOSED = ("CANCELED", "EXPIRED", "REJECTED", "DENIED")
 _OWN = frozenset({"order_request", "order_event", "fill", "balance", "log", "memory", "params", "input"})
 
 
 def has_same_data(runs: Sequence[Run]) -> bool:
-    """Tells whether runs have read the same tapes over the same time; runs without tapes, whether they overlap in
-    time."""
+    """Returns True when all runs have read the same tapes over the same time; for runs without tapes when they
+    overlap in time."""
     read = set()
     for run in runs:
         tapes = tuple(each.get("uuid") or str(each.get("path")) for each in run.facts.get("input", ()))
@@ -291,8 +292,8 @@ def has_same_data(runs: Sequence[Run]) -> bool:
 
 
 def silent_state(facts: dict[str, Any]) -> str:
-    """Returns the state of an order without events in the journal (facts: its run.toml): it was pending at the end.
-    Runs of earlier releases wrote no events of denied orders."""
+    """Returns the state of an order without events in the journal: SUBMITTED, or DENIED in runs of earlier releases,
+    which wrote no events of denied orders. facts: the run's run.toml."""
     result = facts.get("result", {})
     return "DENIED" if result.get("denied") and "refusals" not in result else "SUBMITTED"
 
@@ -422,7 +423,7 @@ def _report(path: Path) -> dict[str, Any]:
 
 
 def _rows(path: Path, name: str, value: Any) -> list[dict[str, Any]]:
-    """Returns a list of flat rows, which may have been edited since."""
+    """Returns the value as a list of flat rows. Raises BadInput if the file was edited to something else."""
     plain = (str, int, float, bool, type(None))
     is_table = isinstance(value, list) and all(
         isinstance(row, dict) and all(isinstance(each, plain) for each in row.values()) for row in value
@@ -434,7 +435,7 @@ def _rows(path: Path, name: str, value: Any) -> list[dict[str, Any]]:
 
 
 def _statistic(name: str, value: Any) -> tuple[str, float | None, str]:
-    """Returns a statistic as a number if it is one, and as the run's text, which is exact for money."""
+    """Returns (name, value as a number or None, value as text); the text is exact for money."""
     number: float | None
     try:
         number = None if isinstance(value, bool) else float(value)

@@ -1,4 +1,4 @@
-"""Compute statistics of returns, with pure functions on arrays. Each names its assumptions.
+"""Compute statistics of returns, with pure functions on arrays. Each function states its assumptions.
 
 Drawdowns are in drawdowns.py, round trips in trips.py, orders in order_flow.py, exposure and
 turnover in activity.py; the names of a run's statistics in metrics.py.
@@ -6,8 +6,7 @@ turnover in activity.py; the names of a run's statistics in metrics.py.
 Conventions, the same for all of them:
 - `ts` is int64 ns UTC, ascending; `equity` is float64 in the account's currency, after fees, and
   time-weighted where money was transferred meanwhile: returns are those of trading.
-- A statistic that the data cannot give (no losses, no deviation, one point) is None, never
-  infinity and never 0.
+- A statistic that is not defined for the data (no losses, no deviation, one point) is None, never infinity or 0.
 - Returns are simple, per period, from the last equity at or before each period's end. Markets here
   never close: a year has 365 days. The riskless rate is 0.
 - Floats: these are statistics. Money itself is exact on the tape and in the run's summary.
@@ -24,16 +23,16 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 YEAR_NS = 365 * DAY
-_EXPONENT_MAX = 700.0  # beyond it a float is infinite
-_HISTOGRAM_MAX = 1e12  # larger values come from an account near zero and are no returns
-RETURNS_MIN = 30  # below this many the next shorter period is used: 30 days, else hours, minutes
+_EXPONENT_MAX = 700.0  # exp of more overflows a float
+_HISTOGRAM_MAX = 1e12  # larger returns come from an account near zero and are meaningless
+RETURNS_MIN = 30  # with fewer returns the next shorter period is used: days, else hours, else minutes
 
 
 def time_weighted(equity: Floats, moved: Floats) -> Floats:
     """Returns the equity curve without transfers: it has the same returns and no steps.
 
-    `moved` is the total moved in so far, at each sample, or empty; its increase at a sample came at that time. The
-    curve begins at the first equity above zero, and stays while there is none.
+    `moved` is the total moved in so far, at each sample, or empty; an increase happens at the sample's time. The
+    curve begins at the first equity above zero, and is constant while the equity is not.
     """
     if not moved.any():
         return equity
@@ -81,17 +80,17 @@ def choose_period(ts: Ints) -> int:
 def period_ends(ts: Ints, period_ns: int) -> Ints:
     """Returns the UTC multiples of the period after ts[0] up to ts[-1], inclusive."""
     first = int(ts[0]) // period_ns * period_ns + period_ns
-    # Counted in integers: arange(first, end, step) counts in floats, and loses the last value where nanoseconds since
-    # 1970 have more digits than a float.
+    # Integers only: arange(first, end, step) computes in floats and may lose the last value, as ns since 1970 exceed
+    # a float's digits.
     count = max((int(ts[-1]) - first) // period_ns + 1, 0)
     return first + np.arange(count, dtype=np.int64) * period_ns
 
 
 def period_returns(ts: Ints, equity: Floats, period_ns: int) -> Floats:
-    """Returns per whole period, on UTC multiples of it, from the last equity at or before each.
+    """Returns the return of each whole period between UTC multiples of it, from the last equity at or before each.
 
-    Periods without a change return 0. The time before the first boundary belongs to the
-    first period, the time after the last one to none.
+    Periods without a change return 0. The time before the first boundary belongs to the first period; the time after
+    the last boundary is left out.
     """
     if len(ts) < 2:
         return np.zeros(0)
@@ -136,8 +135,8 @@ def omega(returns: Floats) -> float | None:
 
 
 def tail_ratio(returns: Floats, level: float = 0.95) -> float | None:
-    """Returns the best periods' quantile over the worst periods', without signs, at `level` as in value_at_risk;
-    None where the worst one is 0, too."""
+    """Returns the quantile of the best periods over that of the worst, without signs, at `level` as in value_at_risk;
+    None if the latter is 0."""
     if len(returns) < _tail_count(level):
         return None
     best, worst = (float(each) for each in np.abs(np.quantile(returns, (level, 1 - level))))
@@ -221,7 +220,8 @@ def excess_kurtosis(returns: Floats) -> float | None:
 
 
 def _standard_scores(returns: Floats) -> Floats | None:
-    """Returns distances from the mean in deviations (n); None without any. Their powers cannot overflow."""
+    """Returns (value - mean) / standard deviation (n) of each return; None without deviation. Powers of these cannot
+    overflow."""
     if len(returns) < 2:
         return None
     deviation = float(np.std(returns))
@@ -235,7 +235,7 @@ def value_at_risk(returns: Floats, level: float = 0.95) -> float | None:
     """Returns the historical value at risk: the loss of one period that a share of 1 - level of the periods exceeds.
 
     A fraction, positive for a loss; linear between the two nearest returns. Assumes that the future is distributed
-    like the past. None below 1 / (1 - level) returns: the tail is empty.
+    like the past. None for fewer than 1 / (1 - level) returns: the tail would be empty.
     """
     if len(returns) < _tail_count(level):
         return None
@@ -275,6 +275,6 @@ def _tail_count(level: float) -> int:
 
 
 def _noise(values: Floats) -> float:
-    """Returns the deviation below which values are equal up to rounding: equal returns have no infinite Sharpe
-    ratio."""
+    """Returns the deviation below which values count as equal: rounding errors must not give equal returns an
+    infinite Sharpe ratio."""
     return float(np.max(np.abs(values))) * 1e-12

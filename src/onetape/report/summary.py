@@ -26,15 +26,15 @@ ROLLING_WINDOW_MIN = 30
 
 @dataclass(slots=True)
 class Analysis:
-    """Figures computed once and shown in several places."""
+    """Results of a run's analysis that several outputs share."""
 
     period_ns: int
     returns: Floats
     return_ends: Ints  # ns, the end of each return's period
     rolling_window: int
-    rolling: dict[str, Floats]  # sharpe, volatility, beta; empty below a day of data
+    rolling: dict[str, Floats]  # name -> curve of sharpe, volatility, beta; empty for less than a day of data
     benchmark: Benchmark | None
-    benchmark_returns: Floats  # of the same periods; empty without one
+    benchmark_returns: Floats  # of the same periods; empty without a benchmark
     drawdowns: list[Drawdown]
     growth: Floats  # equity, time-weighted: without transfers
     trips: RoundTrips
@@ -48,7 +48,7 @@ class Analysis:
 
 
 def analyze(data: ReportData, *, tables: bool = True) -> Analysis:
-    """Compute all results that are more than one number. tables: rows of months and symbols, too."""
+    """Returns all results that are more than one number. tables: include the rows of months and symbols."""
     ts, equity, fills = data.equity_ts, data.equity, data.fills
     growth = statistics.time_weighted(equity, data.moved)
     period = statistics.choose_period(ts)
@@ -113,7 +113,7 @@ def summarize(
 
 
 def settles_in_run(data: ReportData) -> NDArray[np.bool_]:
-    """Returns which fills settle in the report's currency: sums of money include only these."""
+    """Returns an array: True for each fill that settles in the report's currency. Sums of money include only these."""
     in_run = np.array([each.settles_in_run for each in data.markets], dtype=np.bool_)
     return in_run[data.fills.market] if len(in_run) else np.ones(len(data.fills.ts), dtype=np.bool_)
 

@@ -1,8 +1,8 @@
 """Open a sweep's folder: its variants as a table, the best of them, its pages.
 
 sweep.json      the request: strategy, grid, data, options
-results.jsonl   one line a finished variant, in the order in which they ended, synced one by one
-results.parquet the same as a table in the order of the grid, when all are done
+results.jsonl one line per finished variant, in the order of finishing, each synced to disk
+results.parquet the same as a table in the grid's order, written when all are done
 source/         the strategy's code as it ran
 """
 
@@ -48,9 +48,9 @@ __all__ = [
 ]
 
 MANIFEST, RESULTS, TABLE = "sweep.json", "results.jsonl", "results.parquet"
-# Metrics where less is better; for all others more is.
+# Metrics of which a smaller value is better; for all others a larger one is.
 LESS_IS_BETTER = frozenset({"max_drawdown", "max_drawdown_amount", "volatility", "fees"})
-_DEFINED = {"forms": "form", "definitions": "hover"}  # what the page has of each metric
+_DEFINED = {"forms": "form", "definitions": "hover"}  # field of the page -> attribute of a Metric
 _RESULT = ("pnl", "fees", "funding", "final_equity", "orders", "fills", "events", "denied", "rejected")
 _LAST = ("returns", "period_sharpe", "skewness", "kurtosis", "action_hash")
 
@@ -69,7 +69,7 @@ def metric_of(row: Mapping[str, Any], metric: str) -> float | None:
     """Returns a row's value of a metric; None when it failed or has none."""
     if row.get("error") is not None:
         return None
-    # The result's money is exact; the statistics' money is a difference of floats.
+    # Money in the result is exact; in the statistics it is a difference of floats.
     found = row[metric] if row.get(metric) is not None else row["stats"].get(metric)
     return None if found is None or isinstance(found, str) else float(found)
 
@@ -105,7 +105,7 @@ def read_rows(path: Path, begin: int = 0) -> tuple[dict[str, dict[str, Any]], in
             raise BadInput(
                 f"line {number}{f' after byte {begin}' * (begin > 0)} is no result",
                 location=str(path),
-                todo="start the sweep anew in another folder",
+                todo="start a new sweep in another folder",
             ) from None
     return rows, begin + whole
 
@@ -147,7 +147,7 @@ class Sweep:
 
     @property
     def metric(self) -> str:
-        """Its default metric for ranking."""
+        """Default metric for ranking."""
         return str(self.facts["metric"])
 
     @property
@@ -157,8 +157,8 @@ class Sweep:
 
     @cached_property
     def overfit(self) -> Overfit | None:
-        """How much of the best is luck; None for a walk-forward sweep, and for variants without saved profits over
-        time (older sweeps, or those of very many variants)."""
+        """The overfitting tests; None for a walk-forward sweep, and when variants have no saved profits over time
+        (older sweeps, or very many variants)."""
         kept = [row for row in self.rows if row["error"] is None and row.get("pieces")]
         best = best_of(kept, self.metric)
         if self.facts["walk_forward"] or best is None or len({len(row["pieces"]) for row in kept}) != 1:
@@ -168,7 +168,7 @@ class Sweep:
 
     @property
     def walk_forward(self) -> dict[str, Any] | None:
-        """Windows and the variants chosen in them; None for a plain sweep. See services.walk."""
+        """Windows and the variants chosen in them; None for a plain sweep. See research/walk.py."""
         path = self.path / "walk.json"
         if not self.facts["walk_forward"] or not path.exists():
             return None
@@ -188,7 +188,7 @@ class Sweep:
 
     @cached_property
     def frame(self) -> pl.DataFrame:
-        """Returns one row a variant: its parameters, all statistics, seed and error."""
+        """Returns one row per variant: its parameters, all statistics, seed and error."""
         require_polars()
         import polars as pl
 
@@ -197,7 +197,7 @@ class Sweep:
         first = [n for n in names if n not in _LAST]
         names = [*first, *(n for n in _LAST if n in names)]
         table = pl.DataFrame([pl.Series(name, column_of([row.get(name) for row in rows])) for name in names])
-        # A column without any value gets its usual type.
+        # A column with only nulls gets the type of its statistic.
         empty = [name for name in names if table[name].dtype == pl.Null]
         kinds = {n: pl.String if n in ("error", "action_hash") else pl.Float64 for n in empty}
         return table.cast(kinds)  # type: ignore[arg-type]
@@ -212,15 +212,15 @@ class Sweep:
         return {**flat, **params, **error, **row.get("stats", {}), **numbers}
 
     def _param(self, name: str) -> str:
-        """Returns a parameter's column; one named like a statistic gets a prefix."""
+        """Returns the column name of a parameter, with a prefix if a statistic has the same name."""
         taken = {"variant", "error", "seed", *metric_names(), *_LAST, "period"}
         if self.facts["walk_forward"]:
             taken |= {"window", "phase"}
         return f"param.{name}" if name in taken else name
 
     def best(self, metric: str | None = None) -> dict[str, Any]:
-        """Returns the best variant: variant, params, value, stats, command. Raises BadConfig when none has a value
-        of the metric, and for a walk-forward sweep, whose best test window means nothing."""
+        """Returns the best variant: variant, params, value, stats, command. Raises BadConfig when no variant has a
+        value of the metric, and for a walk-forward sweep."""
         metric = metric or self.metric
         check_metric(metric)
         if self.facts["walk_forward"]:
@@ -282,7 +282,7 @@ class Sweep:
 
     @cached_property
     def equity(self) -> pl.DataFrame:
-        """Returns time and equity out of sample of a walk-forward sweep, stitched."""
+        """Returns time and equity out of sample of a walk-forward sweep, its windows joined."""
         require_polars()
         import polars as pl
 
@@ -293,7 +293,7 @@ class Sweep:
 
     @property
     def stats(self) -> dict[str, Any]:
-        """Returns the statistics out of sample of a walk-forward sweep; else those of the best."""
+        """Returns the statistics out of sample of a walk-forward sweep, or the best variant's statistics."""
         if self.facts["walk_forward"]:
             return dict(self._walk()["stats"])
         return dict(self.best()["stats"])
@@ -377,14 +377,14 @@ def no_value(metric: str, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _text(value: Any) -> str:
-    """Returns a parameter as --param takes it."""
+    """Returns a parameter's value as text for --param."""
     if isinstance(value, list):
         return ",".join(_text(each) for each in value)
     return json.dumps(value) if isinstance(value, dict) else str(value)
 
 
 def column_of(values: list[Any]) -> list[Any]:
-    """Returns values in one column type: mixed numbers widen, other mixtures become text."""
+    """Returns values with one type: ints among floats become floats, other mixtures text."""
     kinds = {type(value) for value in values if value is not None}
     if len(kinds) <= 1 and kinds <= {bool, int, float, str}:
         return values
@@ -416,7 +416,7 @@ def open_sweep(path: str | Path) -> Sweep:
 # and every script but the named one.
 
 _MOMENTS = frozenset({"drawdown_peak", "drawdown_trough", "drawdown_recovered"})
-VARIANTS_SHOWN_MAX = 20_000  # some 4 MB; of more the best are shown, and the page notes it
+VARIANTS_SHOWN_MAX = 20_000  # some 4 MB; for more the page shows only the best, with a note
 
 
 def write_sweep_page(
@@ -451,17 +451,17 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -
         notes.append(f"the best {VARIANTS_SHOWN_MAX:,} of {len(rows):,} variants by {metric}")
         rows = _best(rows, metric)
     axes: dict[str, tuple[Any, ...]] = sweep.grid.axes
-    if sweep.facts.get("search"):  # of a search, whose space may be vast: values tried
+    if sweep.facts.get("search"):  # a search: only tried values, as its grid may be huge
         tried = {name: {row["params"][name] for row in rows} for name in names}
         axes = {name: tuple(value for value in values if value in tried[name]) for name, values in axes.items()}
     metrics = metric_names()
     failed = sum(row["error"] is not None for row in sweep.rows)
     if failed:
-        notes.append(f"{failed:,} variants failed; their errors stand in the table")
+        notes.append(f"{failed:,} variants failed; the table has their errors")
     judged = sweep.overfit if not walk and sweep.tries > 1 else None
     luck = _luck(judged) if judged is not None and judged.odds_of_luck is not None else None
     if not walk and sweep.tries > 1 and luck is None:
-        flattered = f"the best of {sweep.tries:,} tries flatters itself: `onetape compare` says what is left of it"
+        flattered = f"the best of {sweep.tries:,} tries looks better than it is: `onetape compare` shows by how much"
         notes.append(judged.verdict if judged is not None else flattered)
     if walk:
         notes.append(
@@ -497,23 +497,23 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -
 
 
 def _luck(judged: Overfit) -> dict[str, Any]:
-    """Returns the data of the panel about luck. The worst of its tests is the summary: each can disqualify alone."""
+    """Returns the data of the panel about luck. The worst test decides the summary."""
     rows = questions(judged)
     reads = {row["reads"] for row in rows}
     summary = (
-        "At least one answer is bad: nothing here says that the best one would earn again."
+        "At least one answer is bad: these data do not show that the best variant will earn in future."
         if "bad" in reads
-        else "In doubt: more data, or fewer tries, would tell."
+        else "Undecided: more data or fewer tries would show it."
         if "doubtful" in reads
-        else "No answer is against the best one. None knows of what was tried before, or of costs left out."
+        else "No answer speaks against the best variant. Earlier tries and costs that were left out are not counted."
     )
     (low, middle, high), (least, usual, most) = judged.monte_carlo["drawdown"], judged.monte_carlo["profit"]
     return {
         "summary": f"{judged.tries:,} tries were made, of which {judged.groups:,} differ. {summary}",
         "rows": rows,
-        "order": "The best one's gains and losses drawn anew a thousand times, in nine of ten: profit of "
-        f"{least:.1%} to {most:.1%} of the starting money ({usual:.1%} in the middle), deepest fall of {low:.1%} to "
-        f"{high:.1%} ({middle:.1%}). Money for the larger fall should be there.",
+        "order": "The best variant's gains and losses, resampled a thousand times; nine of ten: profit of "
+        f"{least:.1%} to {most:.1%} of the starting money (median {usual:.1%}), deepest fall of {low:.1%} to "
+        f"{high:.1%} ({middle:.1%}). Have money for the larger fall.",
     }
 
 
@@ -546,7 +546,7 @@ def _facts(sweep: Sweep, walk: dict[str, Any] | None) -> dict[str, object]:
         if name not in _MOMENTS and value is not None
     }
     efficiency = metric_table.metric_text("efficiency", walk["efficiency"])
-    return facts | {"out of sample over in sample, middle window": efficiency}
+    return facts | {"out of sample over in sample, median window": efficiency}
 
 
 def _index(values: tuple[Any, ...], value: Any) -> int:

@@ -27,7 +27,7 @@ class RoundTrips:
 def round_trips(ts: Ints, instrument: Ints, qty: Floats, realized: Floats, fee: Floats) -> RoundTrips:
     """Returns round trips from fills in order. qty is signed, realized is each fill's, before fees.
 
-    A fill that turns a position around closes one trip and opens the next; its fee is divided by quantity. Positions
+    A fill that reverses a position closes one trip and opens the next; its fee is divided by quantity. Positions
     still open at the end are no trips.
     """
     times, books = (np.ascontiguousarray(each, dtype=np.int64) for each in (ts, instrument))
@@ -36,7 +36,7 @@ def round_trips(ts: Ints, instrument: Ints, qty: Floats, realized: Floats, fee: 
 
 
 def win_rate(pnl: Floats) -> float | None:
-    """Returns the share of round trips above zero; one at exactly zero is no win."""
+    """Returns the share of round trips with a profit above zero."""
     return float(np.mean(pnl > 0)) if len(pnl) else None
 
 
@@ -68,8 +68,8 @@ def payoff(pnl: Floats) -> float | None:
 
 
 def kelly(pnl: Floats) -> float | None:
-    """Returns Kelly's fraction to bet, if each round trip won or lost its average: the share of winners less the
-    share of others over the payoff. None without a win or a loss."""
+    """Returns Kelly's fraction to bet, assuming that each round trip wins or loses the average: share of winners -
+    share of others / payoff. None without a win or a loss."""
     won, ratio = win_rate(pnl), payoff(pnl)
     return won - (1 - won) / ratio if won is not None and ratio else None
 

@@ -1,7 +1,7 @@
 """Compute the exact cost of worse fills and higher fees from the recorded fills.
 
-Both keep every decision and every fill: a strategy that sees worse prices may decide otherwise,
-and an order may then not fill at all. Only a re-run shows that (see research/stress.py).
+Both keep every decision and every fill. In reality a strategy that sees worse prices may decide differently, or an
+order may not fill: only a re-run shows that (see research/stress.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FEE_FACTOR = 1.25
 
 
 def tick_cost(fills: Fills, markets: Sequence[Market]) -> float:
-    """Returns the cost of one tick against us on each taker fill, in the report's currency, with its fee."""
+    """Returns the cost, in the report's currency, of a price one tick worse on each taker fill, including its fee."""
     cost = 0.0
     for index, each in enumerate(markets):
         if not each.settles_in_run or each.tick <= 0:
@@ -39,9 +39,9 @@ def tick_cost(fills: Fills, markets: Sequence[Market]) -> float:
 def fee_cost(fills: Fills, markets: Sequence[Market], factor: float = FEE_FACTOR) -> float:
     """Returns the cost of higher fees, in the report's currency.
 
-    Where an instrument has a table of tiers: each fill at the tier below its own, which is identified by its rate
-    (of tiers with equal rates the lowest is taken). Without a table, and in the base tier, the lowest: fees `factor`
-    times as high, and rebates smaller by the same share.
+    With a table of fee tiers each fill gets the rate of the tier below its own; its own tier is found by its rate (of
+    equal rates the lowest tier). Without a table, and in the base tier: fees `factor` times as high, and rebates
+    smaller by the same share.
     """
     cost = 0.0
     for index, each in enumerate(markets):
@@ -70,7 +70,7 @@ def _tier_below(fills: Fills, mine: NDArray[np.bool_], market: Market, otherwise
 
 
 def exact_lines(pnl: float | None, fills: Fills, markets: Sequence[Market]) -> list[StressLine]:
-    """Returns the lines: one tick worse on each taker fill, and one fee tier up or fees a quarter higher."""
+    """Returns two stress lines: each taker fill one tick worse; and one fee tier up, or fees a quarter higher."""
     if pnl is None or not len(fills.ts):
         return []
     has_table = any(len(each.fee_table) for each in markets)
@@ -80,7 +80,7 @@ def exact_lines(pnl: float | None, fills: Fills, markets: Sequence[Market]) -> l
             "one tick worse on each taker fill",
             "exact",
             pnl - tick_cost(fills, markets),
-            f"{takers:,} taker fills, as they came, each one tick worse",
+            f"the {takers:,} recorded taker fills, each one tick worse",
         ),
         StressLine(
             "one fee tier up" if has_table else f"fees x{FEE_FACTOR:g}",

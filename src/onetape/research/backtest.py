@@ -39,21 +39,22 @@ class BacktestOptions(RunOptions):
     check_lookahead: bool = False
     report: Path | None = None
     write_report: bool = True
-    # Re-runs for the report's stress line; None: only when data are few and the strategy is a file.
+    # Re-runs for the report's stress lines; None: only for few events and a strategy in a file.
     stress: bool | None = None
-    latency_draws: int = 0  # more re-runs with a drawn latency, for the same line
+    latency_draws: int = 0  # number of re-runs with a random latency, for the same lines
     force: bool = False  # an existing run at `out` is replaced
-    sources: Sequence[Path] = ()  # original files of tapes in `data`: --check-lookahead
+    sources: Sequence[Path] = ()  # for --check-lookahead: files from which the tapes in `data` were imported
 
 
 def run_backtest(options: BacktestOptions) -> RunResult:
-    """Run a backtest. The run's folder holds everything that repeats it; a failed start leaves nothing."""
+    """Run a backtest. The run's folder has everything to repeat it; a failed start leaves no folder."""
     began = time.perf_counter()
     if not 0 <= options.latency_draws <= DRAWS_MAX:
         raise BadConfig(f"{options.latency_draws} draws", location="--latency-draws", todo=f"0 to {DRAWS_MAX}")
     if (options.stress or options.latency_draws) and not options.write_report:
         what = "--stress" if options.stress else "--latency-draws"
-        raise BadConfig(f"{what} without a report", location=what, todo="its lines stand in the report: leave that on")
+        todo = f"leave out report=False: only the report shows the result of {what}"
+        raise BadConfig(f"{what} without a report", location=what, todo=todo)
     if options.report is not None and options.report.is_dir():
         raise BadConfig(f"{options.report} is a folder", location="--report", todo="name a file, as run.html")
     strategy = strategy_class(options)
@@ -65,7 +66,7 @@ def run_backtest(options: BacktestOptions) -> RunResult:
         raise StrategyError(
             result.failures[0],
             location=strategy.__name__,
-            todo=f"the robot was halted there; the run is kept in {folder}",
+            todo=f"the robot was halted at that point; the run is kept in {folder}",
         )
     return result
 
@@ -197,12 +198,12 @@ def backtest(
 
 
 def _sorted_out(request: BacktestOptions, options: Mapping[str, Any]) -> BacktestOptions:
-    """Remove rarer options from the keywords, unless the strategy has a parameter with that name."""
+    """Move rarer options from the keywords to the request, unless the strategy has a parameter with that name."""
     listed = request.params.get("params")
     named = RARER.intersection(request.params)
     own = parameters_of(strategy_class(request)).keys() if named or listed is not None else set()
     named -= own
-    if isinstance(listed, Mapping) and "params" not in own:  # as sweep() takes them
+    if isinstance(listed, Mapping) and "params" not in own:  # params={...}, as in sweep()
         others = {name: value for name, value in request.params.items() if name != "params"}
         if twice := sorted(listed.keys() & others.keys()):
             raise BadConfig(f"{twice[0]!r} is given twice", location="backtest(params=...)", todo="leave one out")
@@ -225,7 +226,7 @@ def _rarer(options: Mapping[str, Any] | None) -> dict[str, Any]:
     return rarer
 
 
-# Options with a keyword of their own above. Others may be names of a strategy's parameters.
+# Options that are keywords of backtest(). Other names may also be parameters of a strategy.
 _NAMED = frozenset({"symbol", "cash", "fee", "leverage", "latency", "queue", "fuse", "bar_volume", "seed"})
 RARER = (frozenset(CHOICES) - _NAMED) | {
     "instruments",

@@ -1,8 +1,7 @@
 """Compare variants side by side, and estimate how much of the best one is luck.
 
-The best of many variants is selected for luck as well as for skill. Each one's
-Sharpe ratio is therefore compared with the best of as many tries without skill
-(store.deflate), with the number of tries really made.
+The best of many variants is selected for luck as well as for skill. Therefore each Sharpe ratio is compared with the
+expected best of as many tries without skill (report/deflate.py), for the number of tries really made.
 """
 
 from __future__ import annotations
@@ -56,15 +55,16 @@ class Variant:
 
 @dataclass(slots=True)
 class Comparison:
-    """A comparison of variants, best Sharpe ratio first; those without one last, in the given order."""
+    """A comparison of variants, best Sharpe ratio first; variants without a ratio come last, in the order of the
+    request."""
 
     variants: list[Variant]
     tries: int
-    tries_from: str  # source of that number, in words
+    tries_from: str  # where the number of tries comes from, in words
     spread: float  # standard deviation of the ratio over the tries, per period
     spread_from: str
     overfit: Overfit | None = None  # of a sweep, from the variants' profits over time
-    same_data: bool = True  # else the figures are of different markets
+    same_data: bool = True  # False: figures of different markets
 
     @property
     def luck(self) -> float | None:
@@ -102,7 +102,7 @@ class Comparison:
         if found["period_sharpe"] is None:
             return "no variant has a Sharpe ratio: nothing was earned or lost"
         if not self.same_data:
-            return "how much of the best one is luck cannot be said: that takes tries on the same data"
+            return "how much of the best one is luck cannot be computed: it needs tries on the same data"
         per, key, luck = "a year", "annual_sharpe", found["annual_luck"]
         if found["annual_sharpe"] is None:
             per, key, luck = f"per {PERIOD_NAMES[best.period]}", "period_sharpe", self.luck
@@ -150,7 +150,7 @@ class Comparison:
         }
 
     def frame(self) -> pl.DataFrame:
-        """Returns a frame with one row a variant."""
+        """Returns a frame with one row per variant."""
         from onetape.report.sweep_results import column_of, require_polars
 
         polars = require_polars()
@@ -180,17 +180,19 @@ def compare_runs(runs: Sequence[str | Path | Run | Sweep], tries: int | None = N
         variants, words = _of_sweep(sweeps[0]), "the variants of the sweep"
     else:
         variants, words = _of_runs([each for each in opened if isinstance(each, Run)]), "the runs"
-    # A variant that failed, or has not been run yet, counts as a try.
+    # Failed variants, and variants that have not run yet, count as tries.
     made = sweeps[0].tries if sweeps else len(variants)
     if tries is not None:
         if tries < made:
-            raise BadConfig(f"{tries} tries and {made} variants", location="--tries", todo="count those shown too")
+            raise BadConfig(
+                f"{tries} tries and {made} variants", location="--tries", todo="count at least the variants shown"
+            )
         made, words = tries, "--tries"
     ratios = np.array([v.returns.sharpe for v in variants if v.returns.sharpe is not None])
     if len(ratios) > 1:
         spread, spread_from = float(np.std(ratios, ddof=1)), f"{len(ratios)} ratios"
     else:
-        # One ratio gives no variance: ratios without skill scatter by the error of estimate.
+        # One ratio has no variance: use the error of its estimate, by which ratios without skill scatter.
         count = max((v.returns.count for v in variants), default=0)
         spread = 1 / math.sqrt(count - 1) if count > 1 else 0.0
         spread_from = "the error of one estimate"
@@ -224,7 +226,7 @@ def _open(run: str | Path | Run | Sweep) -> Run | Sweep:
 def _of_sweep(sweep: Sweep) -> list[Variant]:
     if sweep.facts["walk_forward"]:
         raise BadConfig(
-            "a walk-forward sweep has no variants side by side: each window chose its own",
+            "variants of a walk-forward sweep cannot be compared: each window chose its own",
             location=str(sweep.path),
             todo="its out-of-sample statistics are in its report",
         )
@@ -252,7 +254,7 @@ def _of_runs(runs: Sequence[Run]) -> list[Variant]:
         frame = run.equity
         equity, moved = frame["equity"].to_numpy(), frame["moved"].to_numpy()
         lines.append((frame["time"].to_physical().to_numpy(), st.time_weighted(equity, moved)))
-    # One period for all, to make ratios comparable: that of the shortest run.
+    # One period for all ratios, to make them comparable: the one of the shortest run.
     period = min(st.choose_period(ts) for ts, _ in lines)
     found = []
     names: dict[str, int] = {}

@@ -1,6 +1,6 @@
 """Choose trials from the results of earlier ones: Optuna's samplers over the points of a grid.
 
-A trial is a variant of a sweep, so that pages, resuming and comparing are the sweep's. The next trial depends on
+A trial is a variant of a sweep: pages, --resume and compare work as for sweeps. The next trial depends on
 the results of all trials but the last few that may still run (as many as there are processes), never on the order in
 which they ended: the same seed and number of processes give the same trials. A resumed search repeats its proposals,
 and finds their results in the saved rows.
@@ -20,7 +20,7 @@ from onetape.report.sweep_results import LESS_IS_BETTER, metric_of
 __all__ = ["SAMPLERS", "proposals", "require_optuna"]
 
 SAMPLERS: Final = ("tpe", "random")
-_PROPOSALS_MAX: Final = 20  # proposals of tried variants before one is drawn at random
+_PROPOSALS_MAX: Final = 20  # after so many proposals of known variants one is drawn at random
 
 
 def require_optuna() -> Any:
@@ -44,8 +44,7 @@ def proposals(
     sampler: str,
     seed: int,
 ) -> Iterator[dict[str, Any] | None]:
-    """Yields jobs of variants that are not in `rows` yet; None: the next one waits for a result. No variant is tried
-    twice.
+    """Yields jobs of variants that are not in `rows` yet; None: wait for a result first. No variant is tried twice.
 
     ahead: number that may run at once. A failed variant tells the sampler only that it was tried.
     """

@@ -25,17 +25,17 @@ __all__ = ["Batch", "run_local", "run_ray"]
 
 Row = dict[str, Any]
 Jobs = Sequence[Mapping[str, Any]]
-WAIT_S = 0.2  # how often progress is shown while no variant ends
-STOP_S = 2.0  # a worker that does not end on SIGTERM within this is killed
-# One thread each: several workers with as many threads as cores would fight for them.
+WAIT_S = 0.2  # seconds between progress updates while no variant ends
+STOP_S = 2.0  # seconds after SIGTERM until a worker is killed
+# One thread per worker: more threads than cores would compete.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch of jobs with one set-up, for local workers or a cluster. jobs: lists run by one process each, taken
-    one by one by idle processes; None among them: the next one waits for a result. take: called with each row as it
-    comes. idle: called now and then while nothing ends."""
+    """A batch of jobs with one set-up, for local workers or a cluster. jobs: lists of jobs, each run by one process
+    as it becomes idle; None in between: wait for a result. take: called with each row as it arrives; idle: called
+    every WAIT_S while no row arrives."""
 
     setup: Mapping[str, Any]
     jobs: Iterable[Jobs | None]
@@ -53,7 +53,7 @@ class _Worker:
         self.buffer = b""
         environment = {**dict.fromkeys(_THREADS, "1"), **os.environ}
         self.process = subprocess.Popen(
-            # -P: a file of the current folder called `random.py` hides nothing.
+            # -P: files of the current folder, such as `random.py`, do not hide modules.
             [sys.executable, "-P", "-m", "onetape.research.variant"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -70,7 +70,7 @@ class _Worker:
 
     def send(self, value: Mapping[str, Any] | Jobs) -> None:
         assert self.process.stdin is not None
-        with suppress(BrokenPipeError):  # its death is noticed on the other pipe
+        with suppress(BrokenPipeError):  # the worker has ended: `read` notices it
             self.process.stdin.write(json.dumps(value, separators=(",", ":")).encode() + b"\n")
             self.process.stdin.flush()
 
@@ -85,7 +85,7 @@ class _Worker:
         return [json.loads(line) for line in lines], not piece
 
     def end(self) -> int:
-        """Wait for its end, and return a description of it."""
+        """Wait for the process to end; returns how it ended, in words."""
         for pipe in (self.process.stdin, self.process.stdout):
             with suppress(OSError):
                 if pipe is not None:
@@ -161,7 +161,7 @@ def run_local(batch: Batch) -> None:
 
 
 class _Waiting:
-    """Holds the jobs that are not handed out yet."""
+    """Jobs that no worker has yet."""
 
     def __init__(self, jobs: Iterable[Jobs | None]) -> None:
         self._jobs = iter(jobs)
@@ -185,9 +185,9 @@ def _bury(worker: _Worker, code: int, take: Callable[[Row], None], waiting: _Wai
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
     if not worker.is_ready:
         raise ProcessDown(
-            f"a worker ended before it was ready ({how})", location=sys.executable, todo="see what it wrote above"
+            f"a worker ended before it was ready ({how})", location=sys.executable, todo="see its output above"
         )
-    if len(worker.jobs) > 1:  # one of them caused the failure: alone it affects no other
+    if len(worker.jobs) > 1:  # one job caused the failure: run each alone
         waiting.put_back(worker.jobs)
     elif worker.jobs:
         take({"key": worker.jobs[0]["key"], "error": f"its worker process ended with {how}"})
@@ -199,7 +199,7 @@ def run_ray(batch: Batch) -> None:
     The tapes and the strategy's file must be readable under the same paths on every machine.
     """
     try:
-        # By name: it is only part of the extra's install, types included.
+        # Imported by name, as ray and its types come only with the extra.
         ray: Any = import_module("ray")
     except ImportError:
         raise NotAvailable(

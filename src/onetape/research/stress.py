@@ -1,7 +1,7 @@
 """Run `backtest --stress`: the same backtest under worse assumptions, for the stress line of the report.
 
-A re-run covers what an estimate from fills cannot: a later order may not fill at all, and
-the strategy then decides otherwise.
+An estimate from fills cannot show that a later order would not fill, or that the strategy would then decide
+differently. A re-run does.
 """
 
 from __future__ import annotations
@@ -32,15 +32,14 @@ AUTO_EVENTS_MAX = 50_000  # up to this number re-runs take less time than the re
 HINT = "Latency and queue need re-runs of the backtest: give --stress (in Python stress=True)."
 DRAWS_MAX = 1000
 STOPPED = "stopped by Ctrl-C"
-DRAWN = 2.0  # a drawn latency is between half and twice the run's, by its logarithm
+DRAWN = 2.0  # a random latency is between half and twice the run's, log-uniform
 QUANTILES = (("5 %", 0.05), ("50 %", 0.5), ("95 %", 0.95))
 BAR_VOLUME_SHARES = (10_000, 50_000, 500_000)  # 1e-6: 1 %, 5 % and 50 %
 
 
 def worse_plans(plan: RunPlan, *, bars: bool = False) -> list[tuple[str, str, RunPlan | None]]:
-    """Yields (name, note, plan) of each re-run; plan None: it equals the run itself, or its model cannot be made
-    worse by a factor. bars: orders fill on bars, where the available share of volume is a guess; several guesses are
-    listed."""
+    """Returns (name, note, plan) of each re-run. plan None: it would equal the run itself, or its model has no worse
+    case. bars: orders fill on bars, where the available share of volume is a guess: several shares are tried."""
     found: list[tuple[str, str, RunPlan | None]] = []
     longer = _with(
         plan,
@@ -56,7 +55,7 @@ def worse_plans(plan: RunPlan, *, bars: bool = False) -> list[tuple[str, str, Ru
     if plan.queue == CONSERVATIVE:
         found.append(("back of queue", "the run itself already waits at the back of the queue", None))
     else:
-        note = f"the run's queue model is {plan.queue}; now behind all that is displayed"
+        note = f"the run's queue model is {plan.queue}; now at the back of the displayed size"
         found.append(("back of queue", note, _with(plan, queue=CONSERVATIVE)))
     if plan.impact is not None:
         note = f"the run's own takers move the market: {plan.impact}"
@@ -72,14 +71,14 @@ def worse_plans(plan: RunPlan, *, bars: bool = False) -> list[tuple[str, str, Ru
 
 
 def _usual(latency: Latency) -> Latency:
-    """Returns the default latency where there is none; bursts and the age of events stay."""
+    """Returns the latency with the default delays if it has none; bursts and the age of events are unchanged."""
     if any(latency.longest):
         return latency
     return replace(latency, request=DEFAULT_LATENCY_NS, reply=DEFAULT_LATENCY_NS, curve=())
 
 
 def drawn_plans(plan: RunPlan, draws: int) -> Iterator[RunPlan]:
-    """Yields the plan with each venue's request, reply and burst latency drawn anew, seeded by the run's seed."""
+    """Yields plans with random request, reply and burst latencies for each venue, seeded by the run's seed."""
     chance = random.Random(plan.seed)
 
     def drawn(latency: Latency) -> Latency:
@@ -128,9 +127,9 @@ def reruns(
 ) -> list[StressLine]:
     """Returns the stress lines of a recorded run that need a backtest of their own.
 
-    run: its folder with the saved source, which is loaded anew, without state that the strategy left in its module.
-    A failed re-run is reported, Ctrl-C ends only the re-runs; the run itself stays. worse: include those of
-    worse_plans; latency_draws: number of re-runs with a drawn latency.
+    run: its folder; the saved source is loaded again, so that module state of the run has no effect. A failed re-run
+    is reported; Ctrl-C ends only the re-runs, not the run. worse: include those of worse_plans; latency_draws: number
+    of re-runs with a drawn latency.
     """
 
     def pnl_of(changed: RunPlan) -> Decimal:
@@ -158,13 +157,13 @@ def _tried(pnl_of: Callable[[RunPlan], Decimal], plan: RunPlan) -> tuple[Decimal
     except OnetapeError as problem:
         return None, f"the re-run failed: {problem.what}"
     except KeyboardInterrupt:
-        return None, STOPPED  # the run itself is complete and kept: only this re-run is given up
+        return None, STOPPED  # only the re-run is stopped: the run itself is complete and saved
 
 
 def _pnl(
     run: Path, plan: RunPlan, instruments: Mapping[str, Instrument] | None, progress: Callable[[int, int], None] | None
 ) -> Decimal:
-    # The strategy's output was printed by the run. Standard error carries the progress.
+    # The run has printed the strategy's output already. Standard error shows the progress.
     with contextlib.redirect_stdout(io.StringIO()):
         limits = [each.last_sequence for each in plan.inputs]
         spec = RunSpec(plan, strategy_of(run, plan), instruments=instruments or {}, limits=limits)

@@ -50,12 +50,12 @@ from onetape.security.private import private_folder
 
 __all__ = ["SweepOptions", "SweepResult", "divergence_of", "run_sweep", "sweep"]
 
-POINTS_MAX = 10**12  # of a search, which tries few of them
-PIECES_OF_MAX = 2_000  # variants whose profit over time is kept, some 3 kB each
-# Variants over one reading of a tape, and their total frames: some seconds of work.
+POINTS_MAX = 10**12  # largest grid of a search, which tries few points
+PIECES_OF_MAX = 2_000  # largest number of variants with saved profit over time, some 3 kB each
+# Bounds of variants that share one reading of a tape, and of their total frames: some seconds of work.
 TOGETHER_MAX, FRAMES_TOGETHER_MAX = 32, 256_000_000
 LOOKAHEAD_SAMPLE = 5  # the best, and four spread evenly over the grid
-# Parts of the manifest that every variant needs.
+# Keys of the manifest that every variant needs.
 SETUP = (
     "reference",
     "source_hash",
@@ -72,7 +72,7 @@ BACKENDS = {"local": run_local, "ray": run_ray}
 
 @dataclass(slots=True)
 class SweepResult:
-    """A sweep, and how it ended. `ran`: variants that this call ran itself."""
+    """A sweep, and how it ended. ran: number of variants that this call ran."""
 
     sweep: Sweep
     ran: int
@@ -139,7 +139,7 @@ def run_sweep(options: SweepOptions) -> SweepResult:
     is_replaced = options.force and not options.resume and is_sweep(folder)
     is_new = is_replaced or not is_sweep(folder)
     if is_replaced:
-        with locked(folder, remove=False):  # raises where a process sweeps into it
+        with locked(folder, remove=False):  # raises if another process sweeps into it
             pass
     with new_folders_removed(folder.parent, options.home / "tapes"), ExitStack() as lock:
         with set_aside(folder) if is_replaced else nullcontext():
@@ -176,7 +176,7 @@ def run_sweep(options: SweepOptions) -> SweepResult:
 
 
 class _Work:
-    """Runs a sweep's jobs: those to do, finished rows, and the file for them."""
+    """Runs a sweep's jobs and appends finished rows to its file."""
 
     def __init__(self, options: SweepOptions, manifest: dict[str, Any], folder: Path, strategy: type[Strategy]) -> None:
         frames = sum(each["last_sequence"] for each in manifest["tapes"])
@@ -184,7 +184,7 @@ class _Work:
         self._together_max = min(TOGETHER_MAX, FRAMES_TOGETHER_MAX // max(frames, 1)) if shares else 1
         self.total = 0
         self.ran = 0
-        self.kept = 0  # rows of an earlier call
+        self.kept = 0  # number of rows from earlier calls
         self._options = options
         self._scratch = folder / ".work"
         shutil.rmtree(self._scratch, ignore_errors=True)
@@ -199,7 +199,7 @@ class _Work:
         }
         path = folder / RESULTS
         self.rows, whole = read_rows(path)
-        # A killed worker gives no result for its variant, which is retried.
+        # A row about a killed worker is no result: its variant is retried.
         self.rows = {key: row for key, row in self.rows.items() if not _is_lost(row)}
         self.kept = len(self.rows)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -224,14 +224,14 @@ class _Work:
         self._run(([each] if each is not None else None for each in jobs), search["ahead"])
 
     def do(self, jobs: Any) -> None:
-        """Run the jobs without a row. A row is on disk before it counts."""
+        """Run the jobs that have no row yet. Each row is on disk before it counts."""
         waiting = [job for job in jobs if job["key"] not in self.rows]
         processes = min(self._options.jobs or cores(), len(waiting))
         self._run(self._together(waiting, processes), processes)
 
     def _together(self, jobs: list[dict[str, Any]], processes: int) -> Iterator[list[dict[str, Any]]]:
-        """Yields lists of jobs that one process runs over one reading of the tape: of a compiled strategy, over the
-        same frames. Lists are short enough to keep all processes busy, and to make a kill cheap."""
+        """Yields lists of jobs (compiled strategy, same frames) that one process runs over one reading of the tape.
+        Lists are short, to keep all processes busy and lose little at a kill."""
         most = min(self._together_max, len(jobs) // (4 * processes)) if processes else 1
         for _, alike in groupby(jobs, lambda job: (job.get("kind"), job.get("start"), job.get("end"))):
             while some := [*islice(alike, max(most, 1))]:
@@ -255,7 +255,7 @@ class _Work:
 
     def _show(self) -> None:
         if self._options.progress is not None:
-            # Only this call's jobs: the estimate of the remaining time follows from them.
+            # Only this call's jobs, for the estimate of the remaining time.
             self._options.progress(self.ran, self.total - self.kept)
 
     def close(self) -> None:
@@ -282,8 +282,8 @@ def _windows(manifest: dict[str, Any]) -> list[Window]:
 
 
 def _look_ahead(work: _Work, grid: Grid, how: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Check variants over the sweep's range for decisions that need the future. The answer names the variants
-    checked."""
+    """Check variants over the sweep's range for decisions that need future data; returns the checked variants and the
+    differing ones."""
     span = {"start": manifest["start"], "end": manifest["end"]}
     tried = sorted(int(key) for key in work.rows if key.isdigit()) if manifest["search"] else range(len(grid))
     chosen = set(tried)
@@ -312,7 +312,7 @@ def _look_ahead(work: _Work, grid: Grid, how: str, manifest: Mapping[str, Any]) 
 
 
 def cores() -> int:
-    """Returns the number of cores that this process may use, where the system tells it."""
+    """Returns the number of CPU cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -341,7 +341,7 @@ def sweep(
 ) -> Sweep:
     """Backtest every combination of `params` ({"fast": [5, 10], ...}) over `data`.
 
-    jobs: number of parallel processes; default: all cores. walk_forward: ("30d", "10d") chooses by `metric`
+    jobs: number of parallel processes; default: one per core. walk_forward: ("30d", "10d") chooses by `metric`
     on 30 days and trades the next 10, repeatedly. Further keywords are options of a
     backtest: cash, fee, symbol, latency, detail_data, closed, ... (see RunOptions).
     A class typed into a notebook or a script works: its source is sent with the sweep.
@@ -363,7 +363,7 @@ def sweep(
 
 
 def divergence_of(result: SweepResult) -> Divergence | None:
-    """Returns the look-ahead check's finding as an error; None when every decision held."""
+    """Returns the look-ahead check's finding as an error; None when no decision changed."""
     checked = result.lookahead
     if checked is None or not checked["differing"]:
         return None

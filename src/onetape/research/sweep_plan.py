@@ -36,7 +36,7 @@ from onetape.tape.segments import is_tape
 
 __all__ = ["SweepOptions", "begin_sweep", "locked", "make_manifest", "sweep_folder", "write_json"]
 
-# Options that an older manifest may lack.
+# Options that older manifests do not have.
 _DEFAULTS: dict[str, Any] = {
     each.name: [] if each.name == "closed" else each.default for each in fields(RunOptions) if each.name in CHOICES
 }
@@ -58,7 +58,7 @@ _SAME = {
 
 @dataclass(frozen=True, slots=True)
 class SweepOptions(RunOptions):
-    """Options of `onetape sweep` beside those of every run. params: the values of each."""
+    """Options of `onetape sweep` beside those of every run. params: name -> values."""
 
     walk_forward: str | Sequence[str] | None = None
     anchored: bool = False
@@ -69,7 +69,7 @@ class SweepOptions(RunOptions):
     force: bool = False  # an existing sweep at `out` is replaced
     check_lookahead: str | bool = False  # True or "sample", "all"
     keep_runs: bool = False
-    trials: int = 0  # of a search over the grid; 0: the whole grid
+    trials: int = 0  # number of trials of a search; 0: run the whole grid
     sampler: str = "tpe"
 
 
@@ -89,7 +89,7 @@ def sweep_folder(options: SweepOptions, strategy: type[Strategy]) -> Path:
             path = options.home / "sweeps" / path
     if path.exists():
         if not path.is_dir() or not (is_sweep(path) or _is_begun(path)):
-            raise BadConfig(f"{path} is there and is no sweep", location="--out", todo="choose another")
+            raise BadConfig(f"{path} exists and is no sweep", location="--out", todo="choose another")
         if is_sweep(path) and not (options.resume or options.force):
             todo = "add --resume to continue it or --force to replace it, or choose another"
             raise BadConfig(f"{path}: the sweep exists", location="--out", todo=todo)
@@ -124,7 +124,7 @@ def locked(folder: Path, *, remove: bool) -> Iterator[None]:
 
 
 def make_manifest(options: SweepOptions, strategy: type[Strategy], grid: Grid, folder: Path) -> dict[str, Any]:
-    """Returns everything that decides the results. Data that are no tape are imported here, once."""
+    """Returns everything that decides the results. Files are imported here, once."""
     plan = prepare_plan(replace(options, params=grid[0]), strategy)
     kept = open_sweep(folder).facts if is_sweep(folder) else {}
     before = kept.get("tapes", [])
@@ -143,7 +143,7 @@ def make_manifest(options: SweepOptions, strategy: type[Strategy], grid: Grid, f
         start = first_ts if start is None else max(start, first_ts)
         end = last_ts + 1 if end is None else min(end, last_ts + 1)
     instruments = options.instruments
-    load_instruments(instruments)  # an error in it is reported once, not by every variant
+    load_instruments(instruments)  # report an error here once, not for every variant
     curve = curve_file(options.latency) if options.latency else None
     return {
         "version": 1,
@@ -157,7 +157,7 @@ def make_manifest(options: SweepOptions, strategy: type[Strategy], grid: Grid, f
         "latency_hash": file_hash(curve) if curve else None,
         "start": start,
         "end": end,
-        # Of the tapes as they are now: a growing one would be sampled in wider steps later.
+        # Computed for the present tapes: a growing tape would give wider steps later.
         "sample_every": kept["sample_every"] if kept else plan.sample_every,
         "tapes": tapes,
         "sources": [
@@ -171,11 +171,11 @@ def make_manifest(options: SweepOptions, strategy: type[Strategy], grid: Grid, f
 
 
 def _metric(options: SweepOptions, kept: Mapping[str, Any], plan: RunPlan) -> str:
-    """Returns the metric that ranks variants; refuses one without a value in so short a run."""
+    """Returns the metric that ranks variants. Raises BadConfig for a metric that needs longer runs."""
     first, last = _span([each for each in plan.inputs if not each.is_detail])
     first, last = max(first, plan.start or first), min(last, plan.end or last)
     span = last - first
-    if options.walk_forward:  # each window is a run
+    if options.walk_forward:  # a run covers one window
         span = min(span, *parse_walk(options.walk_forward)[:2])
     if options.metric is None:
         return str(kept.get("metric") or ("sharpe" if span >= DAY else "return"))
@@ -189,10 +189,11 @@ def _metric(options: SweepOptions, kept: Mapping[str, Any], plan: RunPlan) -> st
 
 
 def _reference(strategy: type[Strategy], folder: Path) -> str:
-    """Returns a reference by which other processes find the class: its own file, its module, or the text saved here."""
+    """Returns a reference by which other processes load the class: its file, its module, or its text saved in
+    `folder`."""
     module = sys.modules.get(strategy.__module__)
     file = getattr(module, "__file__", None)
-    # Of a package, where files import each other by relative names.
+    # In a package files import each other by relative names.
     is_importable = getattr(module, "__package__", None) and strategy.__module__ != "__main__"
     if is_importable:
         return f"{strategy.__module__}:{strategy.__name__}"
@@ -233,14 +234,14 @@ def begin_sweep(folder: Path, manifest: dict[str, Any], *, is_new: bool) -> None
             raise BadConfig(
                 f"the sweep in {folder} had {words}",
                 location="--resume",
-                todo="repeat the command as it was, or sweep into another folder",
+                todo="repeat the original command, or sweep into another folder",
             )
     write_json(folder / MANIFEST, {**kept, **{k: wanted[k] for k in ("reference", "tapes", "metric")}})
 
 
 def _comparable(name: str, manifest: Mapping[str, Any]) -> Any:
-    """Returns a manifest's part for comparison. A manifest older than an option has that option's default, and one
-    older than detail data has none."""
+    """Returns a part of a manifest for comparison. Options and detail data that an older manifest lacks get their
+    defaults."""
     found: Any = manifest.get(name)
     if name == "options":
         return {**_DEFAULTS, **found}
@@ -258,7 +259,7 @@ def _differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> str:
 
 
 def _mark(tape: TapeInput, last: int | None) -> dict[str, Any]:
-    """Returns a tape with the last frame to read. last: set when that was decided before."""
+    """Returns a tape with the last frame to read. last: that frame, if decided before."""
     with JournalReader(Path(tape.path)) as reader:
         end = reader.core.last_sequence if last is None else last
         reader.seek_sequence(max(end, 1))
@@ -281,5 +282,5 @@ def _span(inputs: Sequence[Any]) -> tuple[int, int]:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON file durably: always the whole new or the old content."""
+    """Write a JSON file atomically and durably."""
     write_durably(path, json.dumps(value, indent=1, allow_nan=False) + "\n")

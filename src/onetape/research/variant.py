@@ -46,7 +46,7 @@ __all__ = ["LOOKAHEAD_JOB", "file_hash", "open_strategy", "run_jobs", "source_ha
 
 Row: TypeAlias = dict[str, Any]
 _Variant: TypeAlias = Generator[Session, None, Row]
-LOOKAHEAD_JOB = "lookahead"  # a job without a kind is a variant
+LOOKAHEAD_JOB = "lookahead"  # kind of a job; jobs without a kind are backtests of variants
 _MONEY = ("pnl", "fees", "funding", "final_equity")
 _COUNTS = ("orders", "fills", "events", "denied", "rejected")
 
@@ -68,8 +68,8 @@ def source_hash(reference: str) -> str:
 
 
 def open_strategy(setup: Mapping[str, Any]) -> type[Strategy]:
-    """Load the class anew from the sweep's source, with the modules beside it: globals changed by one variant do not
-    reach the next, as in separate backtests. Raises BadConfig when the source has changed."""
+    """Load the class again from the sweep's source, with the modules beside it, so that globals changed by one
+    variant do not affect the next. Raises BadConfig when the source has changed."""
     _forget(setup["reference"])
     if source_hash(setup["reference"]) != setup["source_hash"]:
         raise _edited(setup["reference"].rpartition(":")[0], "STRATEGY")
@@ -77,7 +77,7 @@ def open_strategy(setup: Mapping[str, Any]) -> type[Strategy]:
 
 
 def _check_files(setup: Mapping[str, Any]) -> None:
-    """Check that files named by options are unchanged, as each variant reads them."""
+    """Check that the files named by options are unchanged, because each variant reads them."""
     latency = setup["options"]["latency"]
     for path, flag, expected in (
         (setup["instruments"], "--instruments", setup["instruments_hash"]),
@@ -92,7 +92,7 @@ def _edited(path: str | Path, location: str) -> BadConfig:
 
 
 def _forget(reference: str) -> None:
-    """Drop modules of the strategy's folder, whose source a backtest saves, too."""
+    """Unload the modules of the strategy's folder."""
     place = reference.rpartition(":")[0]
     if place.endswith((".py", ".toml")):
         folder = Path(place).resolve().parent
@@ -113,13 +113,13 @@ def _forget(reference: str) -> None:
 def _is_of(folder: Path, file: str) -> bool:
     path = Path(file).resolve()
     is_local = path.is_relative_to(folder) and "site-packages" not in path.parts
-    return is_local and path.suffix in (".py", ".toml")  # a library of machine code cannot be loaded twice
+    return is_local and path.suffix in (".py", ".toml")  # extension modules cannot be loaded twice
 
 
 def run_jobs(setup: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]]) -> list[Row]:
     """Returns the jobs' rows: `key`, and either the result or `error`. A failed variant is a row as well; only an
-    InvariantViolation ends the process. Several variants run over one reading of the tape; those without memory
-    beside the others run alone."""
+    InvariantViolation ends the process. Several variants share one reading of the tape; variants that run out of
+    memory are repeated alone."""
     rows: dict[str, Row] = {}
     waiting: list[tuple[str, _Variant, Session]] = []
 
@@ -142,7 +142,7 @@ def run_jobs(setup: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]]) -> lis
     for (key, variant, _), problem in zip(waiting, problems, strict=True):
         resume(key, partial(next, variant) if problem is None else partial(variant.throw, problem))
     for job in jobs if len(jobs) > 1 else ():
-        if _had_no_room(rows[job["key"]]):  # beside the others
+        if _had_no_room(rows[job["key"]]):  # out of memory or disk beside the others
             (rows[job["key"]],) = run_jobs(setup, [job])
     return [rows[job["key"]] for job in jobs]
 
@@ -177,7 +177,7 @@ def _run(setup: Mapping[str, Any], job: Mapping[str, Any]) -> _Variant:
         folder = Path(scratch)
         if setup["keep_runs"]:
             out = Path(setup["keep_runs"]) / job["key"].replace("/", "-")
-            shutil.rmtree(out, ignore_errors=True)  # rest of a killed sweep
+            shutil.rmtree(out, ignore_errors=True)  # left by a killed sweep
             run_backtest(replace(_options(setup, strategy, job, folder), out=out))
         options = _options(setup, strategy, job, folder)
         plan = prepare_plan(options, strategy)
@@ -188,7 +188,7 @@ def _run(setup: Mapping[str, Any], job: Mapping[str, Any]) -> _Variant:
             strategy,
             folder / "journal",
             instruments=load_instruments(options.instruments),
-            # A growing tape is read up to where it was when the sweep began.
+            # A growing tape is read up to its end at the sweep's start.
             limits=[each["last_sequence"] for each in setup["tapes"]],
             is_scratch=True,
         )
@@ -243,14 +243,14 @@ def _look_ahead(setup: Mapping[str, Any], job: Mapping[str, Any]) -> _Variant:
             sources=[Path(each) for each in setup["sources"]],
         )
         return {"lookahead": run_backtest(options).lookahead}
-    yield  # never: the sweep's runs are its own
+    yield  # never reached
 
 
 # --- the process ----------------------------------------------------------------------------------
 
 
 def main() -> int:
-    """Answer jobs until standard input ends, as it does when the parent is killed."""
+    """Run jobs until standard input ends, which also happens when the parent is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # a strategy's print must not mix with the answers
@@ -268,7 +268,7 @@ def main() -> int:
     except OnetapeError as problem:
         answer({"ready": False, "error": str(problem)})
         return 1
-    gc.freeze()  # objects loaded by now stay: the collector skips them
+    gc.freeze()  # the garbage collector skips objects loaded so far
     answer({"ready": True})
     while True:
         answer({"rows": run_jobs(setup, json.loads(lines.get()))})
@@ -277,7 +277,7 @@ def main() -> int:
 def _listen(lines: queue.SimpleQueue[str]) -> None:
     for line in sys.stdin:
         lines.put(line)
-    # The parent is done or gone: a variant in progress is discarded.
+    # The parent has ended: a variant in progress is discarded.
     os._exit(0)
 
 

@@ -1,8 +1,7 @@
 """Walk forward: choose parameters in one window, trade them in the next, move on.
 
-A train window ends where its test window begins, and a train backtest gets `end` at that moment:
-nothing after it is read. A test backtest begins flat, with the same cash, at the window's start;
-bars from before it are its history. The equity out of sample adds the windows' gains.
+A train window ends where its test window begins (or a gap before); its backtest reads no later data. A test backtest
+begins flat, with the same cash; earlier bars are its history. The equity out of sample adds the windows' gains.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from onetape.report.sweep_results import best_of, metric_of, no_value, split_key
 __all__ = ["Window", "parse_walk", "summarize_walk", "test_jobs", "train_job", "windows_of"]
 
 WINDOWS_MAX = 10_000
-# Statistics over each fill, which windows do not return; some are sums.
+# Statistics that need each fill, which windows do not return; some are sums.
 _OF_FILLS = frozenset(m.key for m in STATISTICS if m.group in ("Round trips", "Activity", "Costs", "Orders"))
 _SUMMED = ("orders", "funding")
 
@@ -57,8 +56,8 @@ def parse_walk(text: str | Sequence[str]) -> tuple[int, int, int]:
 
 def windows_of(first: int, end: int, *, train: int, test: int, anchored: bool = False, gap: int = 0) -> list[Window]:
     """Returns windows over [first, end): each test window follows its train window, and test windows
-    are adjacent. The last one is cut at `end`. anchored: train windows all begin at `first`. gap: left out
-    between the two (purged and embargoed), so that no trade and no state crosses from one into the other.
+    are adjacent. The last one is cut at `end`. anchored: train windows all begin at `first`. gap: ns left out between
+    train and test (purging and embargo), so that no trade or state overlaps both.
 
     Raises BadConfig when no window fits.
     """
@@ -92,7 +91,7 @@ def train_job(window: Window, grid: Grid, variant: int) -> dict[str, Any]:
 
 
 def chosen_in(window: Window, rows: Mapping[str, Mapping[str, Any]], metric: str) -> int | None:
-    """Returns the variant that was best in the train window, the first of equals; None: none has a value."""
+    """Returns the best variant of the train window (of equal ones the first), or None when no variant has a value."""
     trained = ((split_key(key), row) for key, row in rows.items() if key.startswith(f"train/{window.number}/"))
     best = best_of((row for _, row in sorted(trained, key=lambda each: each[0][2])), metric)
     return None if best is None else split_key(best["key"])[2]
@@ -103,8 +102,7 @@ def test_jobs(
 ) -> list[dict[str, Any]]:
     """Returns jobs that run each train window's best variant in the test window after it.
 
-    A window in which no variant has a value (none traded) is not traded. Raises BadConfig when that is so in all of
-    them.
+    A window is skipped when no variant has a value in it, because none traded. Raises BadConfig when all are skipped.
     """
     jobs = []
     for window in windows:
@@ -175,7 +173,7 @@ def summarize_walk(
         "windows": table,
         "equity": [ts_all.tolist(), equity_all.tolist()],
         "stats": {**shown, "fills": totals["fills"], "fees": sums["fees"]},
-        # Of the middle window: a lucky training window must not dominate the figure.
+        # The median: one lucky training window must not dominate the figure.
         "efficiency": float(np.median(ratios)) if ratios else None,
     }
 
@@ -193,7 +191,7 @@ def _line(window: Window, variant: int | None, grid: Grid) -> dict[str, Any]:
 
 
 def _ascending(times: list[int], values: list[float]) -> tuple[Any, Any]:
-    """Keep one value a time, the later one: a window may begin where the last one ended."""
+    """Keep only the last value of each time, as a window may begin where the previous one ended."""
     ts, equity = np.array(times, dtype=np.int64), np.array(values, dtype=np.float64)
     keep = np.append(ts[1:] > ts[:-1], True) if len(ts) else np.zeros(0, dtype=bool)
     return ts[keep], equity[keep]

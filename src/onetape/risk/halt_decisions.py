@@ -1,8 +1,9 @@
 """Decides which halts begin, change and end, by the incomes of a guardian's accounts.
 
 Pure: events in, effects out. Incomes come from the gateways' tapes, which also have the lifts by hand; effects are
-commands to gateways, each with an id of the moment of its decision: a gateway executes it once, and a later command
-with the same contents is another one. A restarted guardian feeds the tapes in again and reaches the same decisions.
+commands to gateways. A command's id contains the time of its decision, so that a gateway executes it once, and a
+later command with the same content is another one. A restarted guardian reads the tapes again and reaches the same
+decisions.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ class Priced(NamedTuple):
 
 class Unrealized(NamedTuple):
     """The unrealized profit of an open position. strategy: the sub-account that holds it, "": the account. amount:
-    units of 1e-18 of the asset, None: its price is unknown; while that or the asset's price is unknown, the previous
-    amount stays."""
+    units of 1e-18 of the asset, None: the position's price is unknown. While it or the asset's price is unknown, the
+    previous amount stays."""
 
     account: str
     strategy: str
@@ -74,15 +75,15 @@ class HaltLifted(NamedTuple):
 
 class TimePassed(NamedTuple):
     now: int  # ns UTC
-    is_live: bool = True  # all events of the tapes were fed in: decisions count
-    has_positions: bool = True  # all open positions were fed in, too
+    is_live: bool = True  # True when all events of the tapes were fed in: decisions are sent
+    has_positions: bool = True  # True when all open positions were fed in
 
 
 Event = IncomeCame | Priced | Unrealized | HaltReported | HaltLifted | TimePassed
 
 
 class Send(NamedTuple):
-    """A command to an account's gateway, to be sent under its id until it is answered."""
+    """A command to an account's gateway, repeated with the same id until it is answered."""
 
     account: str
     id: str
@@ -91,7 +92,8 @@ class Send(NamedTuple):
 
 
 class NotCounted(NamedTuple):
-    """The amounts that count for no limit because their asset's price is unknown; {}: none any more. Units of 1e-18."""
+    """Amounts that count for no limit because their asset's price is unknown; {}: there are none any more. Units of
+    1e-18."""
 
     amounts: dict[str, int]
 
@@ -100,7 +102,7 @@ Effect = Send | NotCounted
 
 
 class _Cached(NamedTuple):
-    """A halt as a gateway has it, or will have it after its answer."""
+    """A halt as the gateway has it, or will have it after the pending command."""
 
     since: int
     until: int
@@ -112,8 +114,8 @@ class HaltDecisions:
 
     windows: IncomeWindows
     accounts: Collection[str]
-    _cached: dict[tuple[str, str], _Cached] = field(default_factory=dict)  # by account and id
-    _by_hand: set[str] = field(default_factory=set)  # ids of halts that were lifted by hand and have not begun again
+    _cached: dict[tuple[str, str], _Cached] = field(default_factory=dict)  # (account, halt id) -> halt
+    _by_hand: set[str] = field(default_factory=set)  # ids of halts lifted by hand that have not begun again since
     _uncounted: frozenset[str] = frozenset()
 
     def handle(self, event: Event) -> list[Effect]:
@@ -141,7 +143,7 @@ class HaltDecisions:
 
     @property
     def next_due(self) -> int:
-        """Returns when the result changes without an event, ns UTC; 0: never."""
+        """Returns when a decision may change without an event, ns UTC; 0: never."""
         return self.windows.next_change()
 
     def _decide(self, now: int, has_positions: bool) -> list[Effect]:
@@ -164,7 +166,7 @@ class HaltDecisions:
             if not self._may_loosen(id_, has_positions):
                 continue
             del self._cached[account, id_]
-            if not cached.until or now < cached.until:  # else its gateway has ended it
+            if not cached.until or now < cached.until:  # otherwise the gateway has ended the halt itself
                 effects.append(_lift(account, id_, now))
         uncounted = self.windows.uncounted
         if uncounted.keys() != self._uncounted:
@@ -173,8 +175,8 @@ class HaltDecisions:
         return effects
 
     def _may_loosen(self, id_: str, has_positions: bool) -> bool:
-        """Tells whether a halt may be lifted, or end earlier: not if an open loss that this incarnation has not seen
-        yet may require it."""
+        """Returns True when a halt may be lifted or shortened: not while an open loss may require it that this
+        incarnation has not seen yet."""
         return id_ in self._by_hand or self.windows.knows_open_losses(id_, has_positions=has_positions)
 
     def _accounts(self, subject: Subject) -> Collection[str]:
@@ -187,7 +189,7 @@ class HaltDecisions:
 
 
 def _is_later(until: int, than: int) -> bool:
-    """Compares two ends of a halt. until, than: ns, 0: never."""
+    """Returns True when the end `until` is later than the end `than` (ns, 0: never ends)."""
     return than != 0 and (not until or until > than)
 
 

@@ -3,8 +3,8 @@ exact to 1e-18 of one currency.
 
 Pure. Each income is fed in once, with its venue's time; it counts at `now` if now - window < its time <= now, so it
 leaves at the nanosecond time + window. A UTC day counts all its incomes, including those that arrive in the first hour
-of the next one. An income in another asset is valued at the asset's price when it arrived, and the asset is kept; while
-its price is unknown it waits, and is reported as not counted.
+of the next one. An income in another asset is valued at the asset's price when it arrived, and the asset is kept;
+while the price is unknown the income is not counted, and reported as such.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from onetape.orders.halts import Scope
 
 __all__ = ["HEARD_WITHIN", "Breach", "Income", "IncomeWindows", "Kind", "Subject", "Window", "halt_id"]
 
-# How late after its venue's time an income may arrive, and how far clocks may differ. A day's halt stays until it is
-# lifted, so a guardian that restarts at midnight must not miss it.
+# Largest delay of an income after its venue time, including clock differences. A day's halt stays until lifted, so a
+# guardian that restarts at midnight must not miss it.
 HEARD_WITHIN: Final = HOUR
-WAITING_MAX: Final = 100_000  # incomes without a price; beyond it the oldest are lost, and reported
+WAITING_MAX: Final = 100_000  # bound of incomes that wait for a price; beyond it the oldest are dropped and reported
 
 
 class Kind(StrEnum):
@@ -44,8 +44,8 @@ class Income(NamedTuple):
 
     time: ns UTC, the venue's.
     amount: units of 1e-18 of `asset`.
-    of_account: True: it counts for the account and its symbol, else for its sub-account only, whose realized profit
-    differs where the venue has netted positions.
+    of_account: True: counts for the account and the symbol; False: only for the sub-account, whose realized profit
+    may differ from the venue's netted position.
     """
 
     time: int
@@ -60,7 +60,7 @@ class Income(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """The subject of a window. account: of a sub-account, whose names are unique within an account."""
+    """The subject of a window. account: needed for a sub-account, whose name is unique only within its account."""
 
     scope: Scope
     name: str = ""
@@ -74,8 +74,8 @@ def halt_id(subject: Subject, limit: str) -> str:
 
 
 class Breach(NamedTuple):
-    """A limit that is reached. id: of its halt. total: sum of the window, units of 1e-18, below 0. until: when it ends
-    without new incomes, ns; 0: not by itself."""
+    """A limit that is reached. id: of its halt. total: sum of the window, units of 1e-18, below 0. until: when it
+    ends if no incomes follow, ns; 0: it stays."""
 
     id: str
     subject: Subject
@@ -88,17 +88,17 @@ class Breach(NamedTuple):
 class Window:
     """One limit of one subject: its incomes by time, and their sum as of `now`.
 
-    since: time of the last lift; earlier incomes do not count. before: the sum of the previous day, while incomes of it
-    may still arrive.
+    since: time of the last lift; earlier incomes do not count. before: sum of the previous day, while its incomes may
+    still arrive.
     """
 
     limit: LossLimit
     since: int = 0
     total: int = 0
     before: int = 0
-    _in: deque[tuple[int, int]] = field(default_factory=deque)  # (time, amount), counted
+    _in: deque[tuple[int, int]] = field(default_factory=deque)  # (time, amount) of counted incomes
     _before: deque[tuple[int, int]] = field(default_factory=deque)
-    _ahead: deque[tuple[int, int]] = field(default_factory=deque)  # of a future time
+    _ahead: deque[tuple[int, int]] = field(default_factory=deque)  # incomes with a later time than now
 
     def add(self, time: int, amount: int, now: int) -> None:
         if time > now:
@@ -111,7 +111,7 @@ class Window:
             self.before += amount
 
     def slide(self, now: int) -> None:
-        """Moves the window to now, which never goes back."""
+        """Move the window to `now`, which never decreases."""
         while self._ahead and self._ahead[0][0] <= now:
             self.add(*self._ahead.popleft(), now)
         start = max(self.since, self._start(now))
@@ -128,19 +128,20 @@ class Window:
         self.slide(now)
 
     def lost(self, unrealized: int = 0) -> int:
-        """Returns the loss, below 0: the lower sum of the two days while both may reach the limit."""
+        """Returns the window's sum (a loss is below 0); while the previous day may still reach the limit, the lower
+        of both days."""
         return min(self.total + min(unrealized, 0), self.before)
 
     def is_reached(self, unrealized: int = 0) -> bool:
         return self.lost(unrealized) <= -self.limit.most
 
     def until(self, unrealized: int = 0) -> int:
-        """Returns when a reached limit ends by the passing of time; 0: not by itself."""
+        """Returns when a reached limit ends as the window slides, ns; 0: it stays."""
         if not self.limit.window:
             return 0
         left = self.total + min(unrealized, 0)
         time: int
-        for time, together in groupby(self._in, key=itemgetter(0)):  # these leave at the same time
+        for time, together in groupby(self._in, key=itemgetter(0)):  # incomes that leave the window at the same time
             left -= sum(amount for _, amount in together)
             if left > -self.limit.most:
                 return time + self.limit.window
@@ -181,13 +182,13 @@ class IncomeWindows:
         self.counts_unrealized = counts_unrealized
         self.now = 0
         self._limits = list(limits)
-        self._windows: dict[str, tuple[Subject, Window]] = {}  # by the id of its halt
+        self._windows: dict[str, tuple[Subject, Window]] = {}  # halt id -> (subject, window)
         self._unrealized: dict[tuple[str, str, str], int] = {}  # account, sub-account, symbol
-        self._unpriced: dict[tuple[str, str, str], None] = {}  # open positions of these without a known amount so far
-        self.assets: set[str] = set()  # of incomes, beside the currency
-        self._prices: dict[str, Fraction] = {}  # of assets, in the currency
-        self._waiting: dict[str, deque[Income]] = {}  # incomes without a price, by asset
-        self._lifted: dict[str, int] = {}  # by the id of the halt: incomes up to this time do not count
+        self._unpriced: dict[tuple[str, str, str], None] = {}  # open positions that have had no known amount yet
+        self.assets: set[str] = set()  # assets of incomes other than the currency
+        self._prices: dict[str, Fraction] = {}  # asset -> price in the currency
+        self._waiting: dict[str, deque[Income]] = {}  # asset -> incomes that wait for its price
+        self._lifted: dict[str, int] = {}  # halt id -> time of its lift: earlier incomes do not count
         self.lost_uncounted = 0
 
     # --- events -----------------------------------------------------------------------------------
@@ -201,7 +202,7 @@ class IncomeWindows:
             window.slide(now)
 
     def income(self, income: Income) -> None:
-        """Adds one income; each is to be fed in once."""
+        """Add an income. Each must be added exactly once."""
         amount = self.worth(income.asset, income.amount)
         if amount is not None:
             self._count(income, amount)
@@ -219,16 +220,16 @@ class IncomeWindows:
             self._count(income, _worth(income.amount, price))
 
     def unrealized(self, account: str, strategy: str, symbol: str, amount: int | None) -> None:
-        """Sets the unrealized profit of an open position in a symbol, units of the currency, None: unknown, which keeps
-        the previous amount. strategy: the sub-account whose limits count it, "": it is the account's, netted like the
-        venue's, and counts for all other limits."""
+        """Sets the unrealized profit of an open position in a symbol, units of the currency; None: unknown, the
+        previous amount stays. strategy: the sub-account whose limits count it; "": the account's netted position,
+        which counts for all other limits."""
         key = account, strategy, symbol
         if amount is not None:
             self._unrealized[key] = amount
             self._unpriced.pop(key, None)
         elif key not in self._unrealized:
             self._unpriced[key] = None
-        if self.counts_unrealized:  # creates the windows, because no income may have come yet
+        if self.counts_unrealized:  # create the windows, as there may be no income yet
             for scope, limit in self._limits:
                 if (scope is Scope.STRATEGY) is bool(strategy):
                     self._window(_subject(scope, Income(0, account, symbol, strategy, Kind.REALIZED, "", 0)), limit)
@@ -242,7 +243,7 @@ class IncomeWindows:
         return None if price is None else _worth(amount, price)
 
     def lift(self, id_: str, time: int) -> None:
-        """Resets a limit whose halt was lifted by hand: earlier incomes no longer count for it."""
+        """Reset a limit whose halt was lifted by hand: incomes up to `time` (ns) no longer count for it."""
         self._lifted[id_] = max(self._lifted.get(id_, 0), time)
         if (found := self._windows.get(id_)) is not None:
             found[1].lift(time, self.now)
@@ -251,8 +252,8 @@ class IncomeWindows:
 
     @property
     def uncounted(self) -> dict[str, int]:
-        """Returns the assets whose price is unknown, with the sum of accounts' incomes in them, units; sub-accounts'
-        incomes are parts of these."""
+        """Returns asset -> sum of accounts' incomes in it (units), for assets without a known price. Sub-accounts'
+        incomes are included in these."""
         return {
             asset: sum(each.amount for each in waiting if each.of_account) for asset, waiting in self._waiting.items()
         }
@@ -267,13 +268,13 @@ class IncomeWindows:
         return found
 
     def slides(self, id_: str) -> bool:
-        """Tells whether the halt's window slides; False also for an unknown id."""
+        """Returns True when the halt's window slides; False for a day's window or an unknown id."""
         found = self._windows.get(id_)
         return found is not None and bool(found[1].limit.window)
 
     def knows_open_losses(self, id_: str, *, has_positions: bool = True) -> bool:
-        """Tells whether each open position that counts for this halt has had an amount. has_positions: all open
-        positions were fed in."""
+        """Returns True when each open position that counts for this halt has had a known amount. has_positions: all
+        open positions were fed in."""
         if not self.counts_unrealized:
             return True
         found = self._windows.get(id_)  # an open position has created the windows of its subjects
@@ -311,7 +312,7 @@ class IncomeWindows:
 
 
 def _put(rows: deque[tuple[int, int]], row: tuple[int, int]) -> None:
-    """Inserts a row in the order of time."""
+    """Insert a row by its time."""
     if rows and row[0] < rows[-1][0]:  # a binary search would begin in the middle, which is slow to reach in a deque
         insort(rows, row)
     else:

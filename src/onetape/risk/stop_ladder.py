@@ -29,8 +29,8 @@ __all__ = [
 ]
 
 SLACK: Final = 20  # a ladder must be replaced when it differs from the position by more than a twentieth
-# If levels lie beyond the liquidation price, the farthest is moved to this share of the way from there to the entry:
-# the venue would close the position before a stop at the liquidation price itself is filled.
+# Levels beyond the liquidation price are moved inside: the farthest to this share of the way from the liquidation
+# price to the entry. A stop at the liquidation price itself would be too late.
 INSIDE: Final = Fraction(1, 10)
 
 
@@ -44,7 +44,7 @@ class Rung(NamedTuple):
 
 class Ladder(NamedTuple):
     """The stops of one position. rungs: nearest first; moved: ranks of levels that were moved inside the liquidation
-    price; left: the rest of the position below the venue's minimum, which no stop covers."""
+    price; left: quantity without a stop, because it is below the venue's minimum."""
 
     rungs: tuple[Rung, ...]
     moved: tuple[int, ...]
@@ -62,14 +62,13 @@ def ladder_of(
     liquidation: Fraction | None = None,
     most: int = 0,
 ) -> Ladder:
-    """Returns the stops of a position: a share for each distance, the last one takes the remainder. If shares are below
-    the venue's minimum there are fewer stops, the nearest ones.
+    """Returns the stops of a position: a share for each distance, the last one takes the remainder. If shares are
+    below the venue's minimum, only the nearest levels get stops.
 
     qty: signed, not 0; entry: units of price, positive; distances: shares of the entry, ascending.
-    price: the market's, 0: unknown; passed levels get no stop. floors: previous triggers of the levels, by rank: no
-    level moves farther from the market.
-    liquidation: the venue's liquidation price, units; None: there is none. most: maximum number of stops, 0: any; a
-    level that the venue accepts only in pieces counts several.
+    price: the market's, 0: unknown; levels that it has passed get no stop. floors: rank -> previous trigger: no level
+    moves farther away. liquidation: the venue's liquidation price, units; None: there is none. most: maximum number
+    of stops, 0: any; a level that must be split into several orders counts as several.
     """
     size = protectable(instrument, qty)
     sign = 1 if qty > 0 else -1
@@ -107,8 +106,8 @@ def levels_of(
     floors: Mapping[int, int] = {},
     liquidation: Fraction | None = None,
 ) -> list[tuple[int, bool]]:
-    """Returns for each distance the trigger of its level, and whether the liquidation price has moved it. sign: of the
-    position; the others as in `ladder_of`."""
+    """Returns (trigger of the level, whether the liquidation price moved it) for each distance. sign: of the
+    position; other parameters as in `ladder_of`."""
     levels = triggers = [_trigger(instrument, sign, entry * (1 - sign * Fraction(each))) for each in distances]
     if (
         liquidation is not None
@@ -133,9 +132,9 @@ def drawn_in(
     *,
     near: Fraction | None = None,
 ) -> list[int]:
-    """Returns the trigger of each distance, none farther than a limit. Levels beyond it are spread between the last one
-    within and the limit, in proportion to their distances; without such a level, between `near`, by default the entry
-    price, and the limit."""
+    """Returns the trigger of each distance, none farther than `limit`. Levels beyond it are spread between the last
+    level within it (without one: `near`, by default the entry price) and the limit, in proportion to their
+    distances."""
     shares = [Fraction(each) for each in distances]
     levels = [entry * (1 - sign * each) for each in shares]
     kept = sum((level - limit) * sign >= 0 for level in levels)
@@ -152,14 +151,14 @@ def protectable(instrument: Instrument, qty: int) -> int:
 
 
 def pieces(instrument: Instrument, size: int) -> list[int]:
-    """Splits a quantity into market orders of allowed size, in whole lots; [] if it is too small."""
+    """Returns the sizes of market orders that a quantity is split into, in whole lots; [] if it is too small."""
     step, least, most = instrument.market_steps
     size = size // step * step
     return _pieces(size, step, most) if size >= least else []
 
 
 def needs_ladder(protected: int, size: int) -> bool:
-    """Tells whether the working stops differ by more than 5 % from the quantity to protect."""
+    """Returns True when the working stops differ by more than 5 % from the quantity to protect."""
     return abs(protected - size) * SLACK > size
 
 
@@ -170,15 +169,15 @@ def distance_of(entry: Fraction, price: int, qty: int) -> Fraction:
 
 @dataclass(slots=True)
 class LevelShares:
-    """The shares of a position that local stops leave at each level: each level closes its share once, of `base`, the
-    quantity before any level was passed. left: the share left at the farthest passed level."""
+    """How much of a position local stops leave at each level. Each level closes its share of `base` once; base:
+    quantity before any level was passed; left: share left at the farthest passed level."""
 
     base: int = 0
     left: Fraction = Fraction(1)
 
     def hold(self, qty: int, was: int) -> None:
-        """Handles a change of the signed position. If anything but a level has reduced it, a target or a robot, the
-        levels divide the rest."""
+        """Handle a change of the signed position. After a reduction by a target or a robot the remaining levels
+        divide the rest."""
         size = abs(qty)
         if qty * was <= 0 or size > self.base:
             self.base, self.left = size, Fraction(1)
@@ -186,13 +185,13 @@ class LevelShares:
             self.leave(qty)
 
     def leave(self, qty: int) -> None:
-        """Sets the base so that the signed position equals what the passed levels leave."""
+        """Set the base so that the passed levels leave exactly this signed position."""
         self.base = ceil(abs(qty) / self.left) if self.left else abs(qty)
 
     def close(self, qty: int, working: int, passed: int, count: int, closing: int = 0) -> int:
-        """Returns the quantity to close at the market now, because the price has passed levels without working stops:
-        the share of the passed levels, less what was closed since and what the venue's stops will close. working: their
-        quantity; count: of levels; closing: quantity of market closes under way."""
+        """Returns the quantity to close at market now, because the price has passed levels without working stops: the
+        passed levels' share, less the quantity closed since and that of the venue's stops. working: quantity of the
+        venue's stops; count: number of levels; closing: quantity of market closes under way."""
         if not passed:
             return 0
         left = Fraction(count - passed, count)
@@ -202,7 +201,7 @@ class LevelShares:
 
 
 def _trigger(instrument: Instrument, sign: int, level: Fraction) -> int:
-    """Rounds a level to the tick, toward the market."""
+    """Returns a level in price units, rounded to the tick toward the market."""
     tick = max(int(instrument.tick.scaleb(instrument.price_decimals)), 1)
     ticks = level / tick
     return (ceil(ticks) if sign > 0 else int(ticks // 1)) * tick
@@ -214,7 +213,7 @@ def _count(size: int, most: int) -> int:
 
 
 def _pieces(size: int, step: int, most: int) -> list[int]:
-    """Returns pieces as even as lots allow, none above the maximum quantity."""
+    """Returns the quantity in nearly equal pieces of whole lots (`step`), none above `most`."""
     count = _count(size, most)
     lots, more = divmod(size // step, count)
     return [(lots + (number < more)) * step for number in range(count)]

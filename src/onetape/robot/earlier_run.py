@@ -54,8 +54,8 @@ class Earlier:
 
 
 def earlier_of(options: LiveOptions, gateways: Mapping[str, Asks]) -> Earlier | None:
-    """Returns the earlier run; None: no robot of this name has traded on the venues as they are now. gateways: by
-    account."""
+    """Returns the earlier run; None: no robot of this name has traded on the venues as they are now. gateways: the
+    robot's, by account."""
     if not options.robot:
         return None
     replies = {account: client.ask("life", name=options.robot) for account, client in gateways.items()}

@@ -93,8 +93,8 @@ __all__ = [
 ]
 
 MARKET_WITHIN_S: Final = 10.0
-HEARS_WITHIN_S: Final = 5.0  # beyond this its bars may lack earlier data
-DRAIN_S: Final = 5.0  # for the answers to the last cancels
+HEARS_WITHIN_S: Final = 5.0  # longest wait for the market; after it the robot's bars may lack earlier data
+DRAIN_S: Final = 5.0  # longest wait for the answers to the last cancels
 WORKING_SHOWN: Final = 5
 
 
@@ -371,7 +371,7 @@ def account_of(config: Config, wanted: str) -> tuple[str, AccountConfig]:
         return wanted, config.accounts[wanted]
     if len(config.accounts) != 1:
         raise BadConfig(
-            f"the configuration has {len(config.accounts)} accounts, and none is chosen",
+            f"the configuration has {len(config.accounts)} accounts, and --account names none",
             location="onetape.toml",
             todo="write [accounts.NAME], or name one of several with --account",
         )

@@ -40,7 +40,7 @@ def queried_history(
 
 
 def _queried(client: Asks, robot: int, tape: Path, wanted: Mapping[tuple[str, int], int], now: int) -> list[History]:
-    """Query one. wanted: at most as many as one request may have."""
+    """Send one request and wait for its results. wanted: at most HISTORY_MAX entries."""
     rows = [[symbol, period, count] for (symbol, period), count in wanted.items()]
     try:
         after = client.ask("history", robot=robot, now=now, wanted=rows)["after"]

@@ -137,7 +137,7 @@ def _params(options: RobotOptions, live: LiveOptions, tape: RobotTape) -> dict[s
         try:
             coerced(strategy, {name: value})
         except BadConfig as error:
-            sys.stderr.write(f"robot:{options.name}: a change of the operator's is gone: {error}\n")
+            sys.stderr.write(f"robot:{options.name}: a parameter change of the operator is dropped: {error}\n")
             del changed[name]
     return {**options.params, **changed}
 

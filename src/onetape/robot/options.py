@@ -101,9 +101,9 @@ def check_not_shared(config: Config, name: str) -> None:
     holder = ACCOUNTS[0] if ACCOUNTS[0] in first else first[0]
     if name != holder:
         raise BadConfig(
-            f"{name} would be the account {ACCOUNTS[0]} of the simulated exchange {at}, which {holder} is already",
+            f"{name} would use the account {ACCOUNTS[0]} of the simulated exchange {at}, which {holder} uses already",
             location=config.location("accounts", name),
-            todo=f"it has {' and '.join(ACCOUNTS)}: name two accounts so, or write another [venues.NAME] for {name}",
+            todo=f"use the exchange's names {' and '.join(ACCOUNTS)}, or write another [venues.NAME] for {name}",
         )
 
 

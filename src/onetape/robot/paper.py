@@ -142,7 +142,7 @@ def _on_own_market(options: PaperOptions) -> RunResult:
 def _on_tape(options: PaperOptions) -> RunResult:
     watch = watch_of(options, options.deadline)
     if not 0 < options.speed < math.inf:
-        raise BadConfig(f"{options.speed} is no speed", location="--speed", todo="give a number above 0")
+        raise BadConfig(f"a speed is above 0, not {options.speed}", location="--speed", todo="give a number above 0")
     if len(options.data) > 1:
         raise BadConfig(f"a paper run follows one tape, not {len(options.data)}", location="--data", todo="name one")
     tape = options.data[0]

@@ -25,9 +25,9 @@ __all__ = ["SAMPLE_NS", "RobotRun", "RobotRunOptions", "Watch", "follow", "stop_
 
 SAMPLE_NS: Final = 200_000_000  # equity samples, often enough for a run of half a minute
 WAIT_S: Final = 0.25
-TURN_FRAMES: Final = 4096  # then other work gets its turn, even with more frames waiting
+TURN_FRAMES: Final = 4096  # frames after which other work gets its turn
 TURN_S: Final = 0.25
-HANGS_S: Final = 5.0  # frames of one time on the tape, once it must stop
+HANGS_S: Final = 5.0  # longest time for frames of one tape time, once the run must stop
 
 Watch = Callable[[Sequence["RobotRun"]], bool]
 

@@ -38,7 +38,7 @@ from onetape.tape.payloads import fields
 
 __all__ = ["Variants", "params_of_variant"]
 
-RUN_WITHIN_S: Final = 30.0  # for the robot's run to begin
+RUN_WITHIN_S: Final = 30.0  # longest wait for the robot's run to begin
 FRAMES_AT_ONCE: Final = 20_000  # of one variant, before the others and signals get their turn
 PART_MAX: Final = 10_000  # frames of the other tapes
 _TAKEN: Final = fields("input", "source", "first_sequence", "count")

@@ -15,7 +15,7 @@ from onetape.tape.journal import Frame, JournalReader
 __all__ = ["WatchedGateways"]
 
 LOOK_S: Final = 0.5  # interval of checking its gateway's journal
-GATEWAY_GONE_S: Final = 60.0  # the supervisor has given it up by then, or is about to
+GATEWAY_GONE_S: Final = 60.0  # by then the supervisor has given the gateway up, or is about to
 
 
 class WatchedGateways:

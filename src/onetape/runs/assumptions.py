@@ -25,7 +25,7 @@ from onetape.tape.schema import built_in
 __all__ = ["ambiguous_bars", "assumptions_of", "fills_from_bars"]
 
 
-# MboCounts of the core -> in words
+# fields of the core's MboCounts -> words
 _FAULTS = {
     "unknown": "about unknown orders",
     "duplicates": "adding an order a second time",
@@ -37,13 +37,14 @@ _FAULTS = {
 
 
 def queue_lines(session: Session, symbol: str, kinds: str) -> list[Assumption]:
-    """Returns the queue assumptions of a symbol that fills from more than bars. kinds: of its data, in words."""
+    """Returns the queue assumptions of a symbol that fills from more than bars. kinds: the kinds of its data, in
+    words."""
     index = list(session.host.instruments).index(symbol)
     queue = session.plan.queue
     if not session.loop.by_order(index):
         behind = f"{symbol}: orders fill from {kinds}; a resting order joins the queue behind the whole size "
         if queue in (CONSERVATIVE, AUTO):
-            said = f"{behind}displayed at its price, and only trades move it up"
+            said = f"{behind}displayed at its price, and only trades advance it"
             return [Assumption(said, -1, key="queue")]
         how = session.plan.queue_fit or f"guessed ({queue})"
         said = f"{behind}displayed at its price; which orders there cancel first is {how}"
@@ -61,13 +62,13 @@ def queue_lines(session: Session, symbol: str, kinds: str) -> list[Assumption]:
         said = f"{symbol}: {counts['applied']:,} messages about orders, of them {', '.join(faults)}"
         lines.append(Assumption(said, key=f"orders {symbol}"))
     if unknown := session.loop.counters()["queue_unknown"]:
-        said = f"{unknown:,} own orders came to rest while the venue's orders were unknown: placed last in the queue"
+        said = f"{unknown:,} own orders began to rest while the venue's orders were unknown: they are last in the queue"
         lines.append(Assumption(said, -1))
     return lines
 
 
 def _live_lines(session: Session) -> list[Assumption]:
-    """Returns the assumptions of a run with orders at a venue: few, as its fills came from there."""
+    """Returns the assumptions of a run with orders at a venue. They are few, as the venue made the fills."""
     live = session.plan.live
     assert live is not None
     return [
@@ -77,8 +78,8 @@ def _live_lines(session: Session) -> list[Assumption]:
         ),
         *(_instrument_line(session.plan, each) for each in session.host.instruments.values()),
         Assumption(
-            "the robot's equity starts from the account's balance at its start; it leaves out what other robots "
-            "on the account did",
+            "the robot's equity begins with the account's balance at its start and excludes results of other robots "
+            "on the account",
             None,
             key="live account",
         ),
@@ -86,7 +87,8 @@ def _live_lines(session: Session) -> list[Assumption]:
 
 
 def assumptions_of(session: Session, depth: Mapping[str, Conflation] | None = None) -> list[Assumption]:
-    """Returns the result's assumptions with their bias (see Assumption). depth: if already measured."""
+    """Returns the result's assumptions with their bias (see Assumption). depth: measured_depth of the session, if
+    known already."""
     plan, host = session.plan, session.host
     if plan.is_at_gateway:
         return _live_lines(session)
@@ -120,7 +122,7 @@ def assumptions_of(session: Session, depth: Mapping[str, Conflation] | None = No
 def _bar_lines(plan: RunPlan, symbol: str) -> list[Assumption]:
     return [
         Assumption(
-            f"{symbol}: bars only; market orders fill at the next open, limits when the bar trades through them"
+            f"{symbol}: bars only; market orders fill at the next open, limit orders when the bar trades through them"
             f"{', at their own price' if plan.limit_fills == AT_LIMIT else ''}, "
             f"at most {plan.bar_volume_share / 1e4:g} % of a bar's volume",
             key="bars",
@@ -132,7 +134,7 @@ def _bar_lines(plan: RunPlan, symbol: str) -> list[Assumption]:
 def _fill_lines(counters: Mapping[str, int]) -> list[Assumption]:
     lines = []
     if beyond := counters["fills_beyond_touch"]:
-        words = f"{beyond} fills larger than the displayed size were priced one tick worse"
+        words = f"{beyond} fills larger than the displayed size got a price one tick worse"
         lines.append(Assumption(words, key="beyond"))
     if uncapped := counters["fills_without_volume"]:
         lines.append(Assumption(f"{uncapped} fills were in bars without volume, so their size has no cap", 1))
@@ -142,15 +144,15 @@ def _fill_lines(counters: Mapping[str, int]) -> list[Assumption]:
     if hidden := counters["trades_beyond_display"]:
         words = (
             f"{hidden} trades at the price of an own order were larger than the displayed size: hidden orders "
-            "were there, and no data say where in the queue"
+            "existed, at unknown places in the queue"
         )
         lines.append(Assumption(words, 1))
     return lines
 
 
 def _gap_lines(session: Session, count: int) -> list[Assumption]:
-    """Returns the assumption on limits that a bar opens beyond: with continuous prices between two bars they fill at
-    their own price."""
+    """Returns the assumption on limit orders beyond which a bar opens: with continuous prices between two bars they
+    would fill at their own price."""
     if not count:
         return []
     gains: dict[str, Decimal] = {}
@@ -159,7 +161,7 @@ def _gap_lines(session: Session, count: int) -> list[Assumption]:
     size = ", ".join(f"{decimal_text(gain)} {currency}" for currency, gain in gains.items() if gain)
     said = (
         f"{count} resting limit orders filled at the open of a bar that opened beyond their price; where the market "
-        "trades through the gap they fill at their own price (--limit-fills at-limit)"
+        "trades through the gap, they fill at their own price (--limit-fills at-limit)"
     )
     own = float(gains.get(session.plan.currency, 0))
     return [Assumption(said, 1, f"gain {size}", "gapped limits", own)]
@@ -174,7 +176,7 @@ def _batch_lines(session: Session) -> list[Assumption]:
         if late:
             said = (
                 f"{late} stops were sent after the bar of their entry, which had reached their trigger: they did not "
-                "fire in it; stop_loss= and trail= given with the entry do"
+                "fire in it; stop_loss= and trail= of an entry do"
             )
             lines.append(Assumption(said, 1, key="late stops"))
     if session.plan.hedge or len(session.host.instruments) > 1:
@@ -201,8 +203,8 @@ def _unknown_types(session: Session) -> dict[int, int]:
 
 
 def ambiguous_bars(session: Session) -> list[dict[str, Any]]:
-    """Returns the first hundred bars inside which the unknown order of prices decided about own orders: `time` (the
-    bar's open, ns) and `symbol`."""
+    """Returns the first hundred bars in which own orders depend on the unknown order of prices: `time` (the bar's
+    open, ns) and `symbol`."""
     symbols = list(session.host.instruments)
     return [{"time": at, "symbol": symbols[i]} for at, i in session.loop.ambiguous_bars()]
 
@@ -270,7 +272,7 @@ def _funding_lines(counters: Mapping[str, int]) -> list[Assumption]:
             )
         )
     if repeated := counters["fundings_repeated"]:
-        lines.append(Assumption(f"{repeated} funding events repeat the one before and were not paid again"))
+        lines.append(Assumption(f"{repeated} funding events repeat the previous one and were not paid twice"))
     if early := counters["fundings_early"]:
         words = f"{early} funding events came less than half an interval after another, and were paid"
         lines.append(Assumption(words))
@@ -293,7 +295,7 @@ def _unfunded_lines(session: Session, inventory: Mapping[str, tuple[Mapping[int,
 
 
 def _instrument_line(plan: RunPlan, instrument: Instrument) -> Assumption:
-    """Returns the assumptions on an instrument: stated facts are neutral, inferred ones have unknown bias."""
+    """Returns the assumption on an instrument's facts: neutral if all are known, unknown bias if some are inferred."""
     kind = {Kind.SPOT: "spot", Kind.LINEAR: "linear", Kind.INVERSE: "inverse"}[instrument.kind]
     text = (
         f"{instrument.symbol}: {kind}, tick {decimal_text(instrument.tick)}, lot "

@@ -1,9 +1,9 @@
 """Attribute a run's profit to strategies, symbols, days, and long or short positions.
 
 A cell's gross profit over a day is its position's value at the end of the day, less its value at the beginning and
-the payments of its fills in between; for inverse contracts the other way round. So a day's end is valued once,
-added to the day that ends and deducted from the one that begins, and all cells add up to the account's profit, in
-whole units of 1e-18. Profit outside all cells (interest, holdings from before the run) has a row of its own.
+the payments of its fills in between; for inverse contracts with the opposite sign. A day's end is valued once, for
+the day that ends and the day that begins, so all cells add up to the account's profit, in whole units of 1e-18.
+Profit outside all cells (interest, holdings from before the run) has a row of its own.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ Floats = NDArray[np.float64]
 __all__ = ["GROUPS", "MONEY", "Attribution", "attribution_of", "run_attribution", "side_by_side", "write_rows"]
 
 GROUPS: Final = ("strategy", "symbol", "day", "direction")
-ACCOUNT: Final = "account"  # strategy and symbol of profit outside all cells
-NOBODY: Final = "nobody"  # of a portfolio: profit of no member
-_PART: Final = {"member", "symbol", "qty", "price", "fee", "fill"}  # of a portfolio's lines
+ACCOUNT: Final = "account"  # name of the row of profit outside all cells
+NOBODY: Final = "nobody"  # a portfolio's profit that belongs to no member
+_PART: Final = {"member", "symbol", "qty", "price", "fee", "fill"}  # fields of members' log lines
 _BUY: Final = 1
 _AMOUNTS: Final = ("gross", "fees", "funding", "other")
-DAYS_MIN: Final = 30  # for a Sharpe ratio
+DAYS_MIN: Final = 30  # days needed for a Sharpe ratio
 MONEY: Final = (*_AMOUNTS, "volume", "net")
 
 
@@ -95,14 +95,14 @@ Key = tuple[str, str, int, str]  # strategy, symbol, day since 1970, direction
 
 @dataclass(slots=True)
 class Attribution:
-    """A run's attributed profit. cells: in the account's currency and others; account: its profit, None: the run has no
-    equity yet, and the cells are not reconciled. accounts: by venue, where each has one. until: ns UTC, the last equity
-    sample counted of a run that goes on, or was killed; None: its end."""
+    """A run's attributed profit. cells: in the account's currency and others; account: the account's profit, None: no
+    equity yet, so the cells are not reconciled; accounts: the same by venue, if each venue has its own account;
+    until: ns UTC, last equity sample of a run that has no end yet or was killed, None: the run's end."""
 
     currency: str
     account: int | None
     cells: dict[Key, Cell]
-    held: dict[str, float] = field(default_factory=dict)  # symbol -> return of holding it over the run
+    held: dict[str, float] = field(default_factory=dict)  # symbol -> return of buy and hold over the run
     accounts: dict[str, str] = field(default_factory=dict)
     until: int | None = None
 
@@ -121,14 +121,14 @@ class Attribution:
         ]
 
     def _value(self, key: Key, name: str) -> str | int:
-        """Returns a cell's value in a grouping. A cell without a symbol has account ""."""
+        """Returns the value of a cell's key by which rows are grouped. `account` is "" for a cell without a symbol."""
         if name != ACCOUNT:
             return key[GROUPS.index(name)]
         return self.accounts.get(key[1].partition(":")[0], "")
 
     def grouped(self, by: str) -> list[dict[str, Any]]:
-        """Returns a row for each value of `by`; a strategy's row also has its maximum drawdown by days' ends, and
-        the return of holding its symbols in equal parts."""
+        """Returns a row for each value of `by`. A strategy's row also has its maximum drawdown on days' ends, and the
+        return of buying and holding its symbols in equal parts."""
         rows = self.summed(by)
         if by == "strategy":
             _, curves = self.curves()
@@ -141,8 +141,8 @@ class Attribution:
         return rows
 
     def curves(self) -> tuple[list[int], dict[tuple[str, str], Floats]]:
-        """Returns the days (since 1970), from one before the first, and each strategy's total profit by currency at
-        the end of each."""
+        """Returns (days since 1970, beginning one day before the first; (strategy, currency) -> total profit at the
+        end of each day)."""
         numbers = [key[2] for key in self.cells]
         days = list(range(min(numbers) - 1, max(numbers) + 1)) if numbers else []
         nets: dict[tuple[str, str], Floats] = {}
@@ -206,7 +206,7 @@ def run_attribution(
     cells = dict(book.cells)
     for key, cell in list(cells.items()):
         if cell.currency != plan.currency and plan.counts(cell.currency):
-            cell.currency = plan.currency  # at par
+            cell.currency = plan.currency  # valued one for one
         if cell == Cell(cell.currency):
             del cells[key]
     if account is not None:
@@ -220,7 +220,7 @@ def run_attribution(
 
 
 def _held(found: OrdersOfRun, market: Market, first: int) -> dict[str, float]:
-    """Returns the return of holding each symbol that had a price when the run began."""
+    """Returns symbol -> return of buy and hold, for symbols with a price when the run began."""
     returns = {}
     for symbol in sorted({order.symbol for order in found.orders.values()}):
         begun, ended = (int(each) for each in market.values_at(symbol, np.array([first, TIME_MAX])))
@@ -231,7 +231,7 @@ def _held(found: OrdersOfRun, market: Market, first: int) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class _Cash:
-    """Money without a fill. symbol: "" for interest and the like."""
+    """A payment without a fill, such as funding. symbol: "" for interest and other payments of the account."""
 
     time: int
     sequence: int
@@ -243,7 +243,7 @@ class _Cash:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A portfolio member's part of a fill, or of an internal trade between members. price: in halves of a unit."""
+    """A portfolio member's part of a fill, or of an internal trade between members. price: in half price units."""
 
     time: int
     sequence: int
@@ -256,7 +256,7 @@ class _Part:
 
 
 class _Book:
-    """Positions by strategy, symbol and side of a hedged account, with the cells that they add to."""
+    """Positions by strategy, symbol and (hedge mode) side, with the cells of their profits."""
 
     def __init__(self, instruments: dict[str, Instrument], market: Market, root: str) -> None:
         self.cells: defaultdict[Key, Cell] = defaultdict(lambda: Cell(""))
@@ -265,7 +265,7 @@ class _Book:
         self._day = -1
 
     def _cell(self, strategy: str, symbol: str, qty: int, day: int | None = None) -> Cell:
-        """Returns the cell. qty: signed by its direction."""
+        """Returns the cell of a strategy, symbol and day. qty: its sign gives the direction."""
         cell = self.cells[strategy, symbol, self._day if day is None else day, "long" if qty > 0 else "short"]
         cell.currency = self.instruments[symbol].settle
         return cell
@@ -303,7 +303,8 @@ class _Book:
             cells[0].add(Cell("", other_fees={fill.fee_currency: fill.other_fee}))
 
     def take(self, part: _Part) -> Cell:
-        """Apply a fill: closing counts for the ending direction, opening for the starting one. Returns the first."""
+        """Apply a fill: the closing part counts for the old direction, the opening part for the new one. Returns the
+        first cell it changed."""
         strategy, symbol, change, fee = part.strategy, part.symbol, part.change, part.fee
         key = strategy, symbol, part.position_side
         before = self._held.get(key, 0)
@@ -324,7 +325,7 @@ class _Book:
         return first
 
     def pay(self, cash: _Cash, currency: str) -> None:
-        """Distribute funding to the holders of the symbol by quantity; with no holder it goes to the run's own
+        """Distribute funding over the holders of the symbol by quantity; without a holder it belongs to the run's own
         strategy."""
         held = {key: qty for key, qty in self._held.items() if key[1] == cash.symbol and qty}
         if not cash.symbol or cash.symbol not in self.instruments:
@@ -335,7 +336,7 @@ class _Book:
             return
         keys = list(held) or [(self.root, cash.symbol, 0)]
         weights = {at: held.get(key, 1) for at, key in enumerate(keys)}
-        if not sum(weights.values()):  # members with opposite positions
+        if not sum(weights.values()):  # members' positions add up to zero
             weights = {at: abs(qty) for at, qty in weights.items()}
         for at, amount in shares(cash.amount, weights, rest_to=0).items():
             cell = self._cell(keys[at][0], cash.symbol, held.get(keys[at], 1))
@@ -346,7 +347,7 @@ class _Book:
 
 
 def _cash(plan: RunPlan, journal: Path) -> Iterator[_Cash]:
-    """Yields funding and the like: from the run's own tape for a recorded market, from its gateway's for a live run."""
+    """Yields payments without a fill: from the run's own tape, for a live run from its gateway's tape."""
     if (live := plan.live) is None or not plan.is_at_gateway:
         with JournalReader(journal) as reader:
             for frame in reader.frames(types=["transfer"]):
@@ -362,7 +363,7 @@ def _cash(plan: RunPlan, journal: Path) -> Iterator[_Cash]:
         began = traded_from(Path(gateway.path), seat)
         with JournalReader(Path(gateway.path)) as reader:
             for frame in reader.frames(types=["entry"]):
-                if not seat.entries_after < frame.sequence <= (gateway.last_sequence or TIME_MAX):  # 0: it goes on
+                if not seat.entries_after < frame.sequence <= (gateway.last_sequence or TIME_MAX):  # 0: it runs
                     continue
                 entry = unpack(frame.payload)
                 if entry.cause is Cause.FUNDING and frame.sequence <= began.get(entry.note, frame.sequence):
@@ -371,7 +372,7 @@ def _cash(plan: RunPlan, journal: Path) -> Iterator[_Cash]:
                     for holder, currency, amount, wallet in entry.legs:
                         if holder == seat.slot and not wallet:
                             symbol = entry.note if entry.cause is Cause.FUNDING else ""
-                            if symbol and "@" in seat.venue:  # its name on this account
+                            if symbol and "@" in seat.venue:  # the symbol's name on this account
                                 symbol = f"{seat.venue}:{symbol.partition(':')[2]}"
                             yield _Cash(frame.time, frame.sequence, str(entry.cause), symbol, currency, amount)
 
@@ -379,8 +380,8 @@ def _cash(plan: RunPlan, journal: Path) -> Iterator[_Cash]:
 def _members(
     journal: Path, book: _Book, fills: Sequence[tuple[FilledOrder, OrderFill]]
 ) -> tuple[list[_Part], dict[int, list[_Part]]]:
-    """Returns the internal trades of a portfolio's members and, by a fill's sequence, their parts of it, as recorded
-    behind it. Parts that do not add up to the fill are ignored."""
+    """Returns (internal trades of a portfolio's members; sequence of a fill -> members' parts of it). Parts are read
+    from log lines after the fill, and ignored if they do not add up to it."""
     crossed: list[_Part] = []
     parts: dict[int, list[_Part]] = {}
     by_symbol: dict[str, list[tuple[int, FilledOrder, OrderFill]]] = defaultdict(list)

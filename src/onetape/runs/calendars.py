@@ -16,9 +16,9 @@ from onetape.model.time import DAY, to_datetime
 
 __all__ = ["check_calendar", "is_calendar", "sessions_of"]
 
-# A code of ISO 10383 as XNYS, or a name of the library's own as CMES or 24/7.
+# An ISO 10383 code such as XNYS, or a name of the library such as CMES or 24/7.
 _CODE: Final = re.compile(r"[A-Z][A-Z0-9_]{2,15}\Z|24/[57]\Z", re.ASCII)
-AHEAD_DAYS: Final = 360  # of data that may still grow; the library covers about a year ahead
+AHEAD_DAYS: Final = 360  # for data that may still grow; the library covers about a year ahead
 YOUNG: Final = 2 * DAY  # data ending this recently may still grow
 
 
@@ -38,12 +38,12 @@ def check_calendar(name: str) -> None:
 
 
 def sessions_of(name: str, first: int, last: int) -> Sessions:
-    """Returns the sessions from before `first` until after `last`, ns UTC, without midday breaks. For data that end
-    now they extend about a year ahead. Raises BadConfig for times outside the calendar."""
+    """Returns the sessions from before `first` to after `last` (ns UTC), divided at midday breaks. If the data end
+    now, sessions of about a year ahead are included. Raises BadConfig for times outside the calendar."""
     begin, until = to_datetime(first).date() - timedelta(days=10), to_datetime(last).date()
     wanted = until + timedelta(days=AHEAD_DAYS if last > time.time_ns() - YOUNG else 10)
     table = None
-    # Some calendars are known only until the end of a year.
+    # Some calendars end with a year.
     for end in (wanted, until.replace(month=12, day=31), until):
         with contextlib.suppress(ValueError), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the user cannot fix the library's use of pandas
@@ -59,7 +59,7 @@ def sessions_of(name: str, first: int, last: int) -> Sessions:
 
 
 def _spans(moments: Iterable[Any]) -> list[tuple[int, int]]:
-    """Split one day at its break; a missing time (NaT) is none."""
+    """Returns one day's spans, divided at its break. moments: open, break start, break end, close; NaT: no break."""
     found = [_ns(each.to_pydatetime()) for each in moments if each == each]
     return [(found[i], found[i + 1]) for i in range(0, len(found), 2)]
 

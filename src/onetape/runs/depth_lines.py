@@ -14,8 +14,8 @@ __all__ = ["depth_facts", "depth_lines", "measured_depth"]
 
 
 def measured_depth(session: Session) -> dict[str, Conflation]:
-    """Returns the measure by symbol, of the data that the exchange filled on; of several tapes the one with the most
-    prints."""
+    """Returns symbol -> measured conflation of the data on which orders fill; of several tapes the one with the most
+    trades."""
     found: dict[str, Conflation] = {}
     details = session.detail_inventory()
     for source in session.sources:
@@ -49,8 +49,8 @@ def depth_lines(measured: Mapping[str, Conflation]) -> list[Assumption]:
     for symbol, each in measured.items():
         every = f"every {each.interval_ns / 1e6:.3g} ms" if each.interval_ns else "in messages with equal times"
         text = (
-            f"{symbol}: depth comes {every}; an order that joins a level between two messages is queued ahead of "
-            "other orders that joined in between, which nobody sees; "
+            f"{symbol}: depth comes {every}; an order that joins a level between two messages is placed before "
+            "other orders that joined in between, which the data do not show; "
             f"{each.explaining_share:.0%} of the trades in between explain a smaller level"
         )
         if each.stamped:

@@ -1,4 +1,4 @@
-"""Add earlier incarnations of a run to its result: a process counts only its own."""
+"""Add earlier incarnations of a run to its result: a process counts only what happened in its own incarnation."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _INCOME: Final = (Cause.FUNDING, Cause.INTEREST)
 
 
 def add_earlier_incarnations(result: RunResult, session: Session, journal: Path) -> None:
-    """Counts orders, fills, fees, funding, interest and the deepest fall since the run began, from its journal and its
-    gateways' tapes."""
+    """Replace the result's orders, fills, fees, funding, interest and deepest drawdown by those since the run began,
+    read from its journal and its gateways' tapes."""
     with JournalReader(journal) as reader:
         requests = reader.columns("order_request", names=("kind",))
     with JournalReader(journal) as reader:
@@ -50,7 +50,7 @@ def add_earlier_incarnations(result: RunResult, session: Session, journal: Path)
         found[str(kind)] = dict(zip(codes.tolist(), counts.tolist(), strict=True))
     result.denied = sum(found[str(OrderNews.DENIED)].values())
     result.rejected = sum(found[str(OrderNews.REJECTED)].values())
-    found[str(OrderNews.CANCELED)].pop(0, None)  # as requested
+    found[str(OrderNews.CANCELED)].pop(0, None)  # code 0: canceled as requested
     result.refusals = refusals_by_name(found)
     samples = samples_of(session, journal)
     growth, earned = time_weighted(samples[1], samples[5]), samples[1] - samples[5]
@@ -74,7 +74,7 @@ def _add_income(result: RunResult, plan: RunPlan, journal: Path) -> None:
 
 
 def result_before(plan: RunPlan, journal: Path, first: LiveRobot, last: LiveRobot) -> dict[str, Any]:
-    """Returns the totals with which a run's last incarnation begins, by RunSpec's names."""
+    """Returns the totals at the start of a run's last incarnation, by the names of RunSpec's fields."""
     with JournalReader(journal) as reader:
         fills = len(reader.columns("fill", names=("time",))["time"])
     earliest = next(_records(journal), None)
@@ -94,8 +94,8 @@ def result_before(plan: RunPlan, journal: Path, first: LiveRobot, last: LiveRobo
 
 
 def _earned(plan: RunPlan, first: LiveRobot, ends: Sequence[int]) -> dict[tuple[Cause, int, str], int]:
-    """Returns what funding of own positions, or interest, has brought from the beginning of a run's first life on, by
-    cause, number of the gateway and currency, 1e-18. ends: the last frame that counts, by gateway."""
+    """Returns (cause, gateway number, currency) -> funding of own positions and interest since the run began, 1e-18.
+    ends: last frame that counts, by gateway."""
     earned: dict[tuple[Cause, int, str], int] = {}
     for number, (gateway, begun, ended) in enumerate(zip(plan.inputs, first.seats, ends, strict=False)):
         began = traded_from(Path(gateway.path), begun)
@@ -116,7 +116,7 @@ def _earned(plan: RunPlan, first: LiveRobot, ends: Sequence[int]) -> dict[tuple[
 
 
 def traded_from(journal: Path, begun: Seat) -> dict[str, int]:
-    """Returns the frame of a run's first fill on a gateway's tape, by symbol: earlier funding belongs to others."""
+    """Returns symbol -> frame of the run's first fill on a gateway's tape. Earlier funding belongs to other robots."""
     with JournalReader(journal) as reader:
         fills = reader.columns("fill", names=("sequence", "stream"), where={"robot": begun.number})
     first: dict[int, int] = {}
@@ -130,7 +130,7 @@ def traded_from(journal: Path, begun: Seat) -> dict[str, int]:
 
 def samples_of(session: Session, journal: Path) -> tuple[Any, ...]:
     """Returns time, equity, balance, prices, positions and money moved in, as `sim.samples`, over the whole run.
-    Earlier incarnations recorded only equity: their prices and positions are 0."""
+    Of earlier incarnations only equity was recorded: prices and positions are 0 there."""
     own = session.loop.samples()
     if session.plan.live is None or session.plan.live.life == 1 or not len(own[0]):
         return own
@@ -148,7 +148,7 @@ def samples_of(session: Session, journal: Path) -> tuple[Any, ...]:
 
 
 def profit_so_far(journal: Path) -> tuple[int, Decimal] | None:
-    """Returns the time (ns UTC) of the last sample of a run's equity, and its profit by then; None: it has none."""
+    """Returns (time of the last equity sample in ns UTC, profit until then), or None without samples."""
     began = last = None
     for time, equity, _, moved in _equity(journal):
         began = equity if began is None else began

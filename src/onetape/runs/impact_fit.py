@@ -9,10 +9,10 @@ Each parent is a row: y, the measured adverse move of the market, and x, the law
                      less the touch when the parent was decided on; x = the displacement that the order met; both in
                      the mean of its market orders (a limit cuts off the dear ones)
 
-The market's own movement is the noise, whose variance goes with time. In units of its deviation (one tick beside it)
-y = a + coefficient x by least squares: a, which does not go with size, is spread, and the decisions' prediction of
-the market. Parents that overlap in time share the noise: the bootstrap, which gives error and interval,
-draws them as one.
+The market's own movement is noise; its variance is proportional to time. In units of its deviation (one tick beside
+it) y = a + coefficient x by least squares. a does not depend on size: it contains the spread and the decisions'
+prediction of the market. Parents that overlap in time share noise, so the bootstrap for error and interval draws them
+together.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from onetape.replay.resampling import interval_of, resampled
 
 __all__ = ["ImpactFit", "ParentOrders", "Row", "fit_rows", "impact_rows"]
 
-SAMPLES_MIN: Final = 10  # as the core: fewer do not estimate volatility
-PARENTS_MIN: Final = 20  # fewer do not show their variation
+SAMPLES_MIN: Final = 10  # as in the core: fewer samples give no volatility
+PARENTS_MIN: Final = 20  # fewer parents do not show their variation
 _BUY, _MARKET, _TAKER = 1, 2, 2
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -66,9 +66,9 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ImpactFit:
-    """The result of a fit. law: with the fitted coefficient and the given values; None: too few parents. error: its
-    standard error; low, high: ends of the 95 % interval; parents: number fitted to; apart: number of their
-    non-overlapping groups; unfitted: other parents that filled."""
+    """The result of a fit. law: with the fitted coefficient and the other, fixed values; None: too few parents.
+    error: standard error of the coefficient; low, high: its 95 % interval; parents: number used in the fit; apart:
+    number of groups of parents that do not overlap in time; unfitted: number of other parents with fills."""
 
     law: Impact
     coefficient: float | None
@@ -88,17 +88,17 @@ class ImpactFit:
         terms = f"with half-life {format_duration(self.law.half_life)} and window {format_duration(self.law.window)}"
         if self.coefficient is None or self.low is None or self.high is None:
             return (
-                f"own impact is not known: {PARENTS_MIN} parent orders of different sizes, apart in time, are needed; "
-                f"of {self.parents + self.unfitted:,} that filled {self.apart:,} count"
+                f"own impact is not known: it needs {PARENTS_MIN} parent orders of different sizes, apart in time; "
+                f"of {self.parents + self.unfitted:,} with fills {self.apart:,} count"
             )
         text = (
             f"own impact: coefficient {self.coefficient:.3g} +- {self.error:.2g} (95 %: {self.low:.3g} to "
             f"{self.high:.3g}), fitted to {self.parents:,} parent orders {terms}"
         )
         if self.high <= 0:
-            return f"{text}; the market went the other way: what made the decisions says more than the push"
+            return f"{text}; the market moved the other way: the decisions' prediction outweighs own impact"
         if not self.is_positive:
-            return f"{text}; it cannot be told from none: too few parent orders, or too small ones"
+            return f"{text}; it cannot be distinguished from zero: too few parent orders, or too small ones"
         if self.high > 3 * self.low:
             return f"{text}; known to a factor of {self.high / self.low:.0f} only"
         return text
@@ -133,7 +133,7 @@ def fit_rows(rows: Sequence[Row], law: Impact, *, unfitted: int = 0) -> ImpactFi
 
 
 def _slopes(sums: Floats) -> Floats:
-    """Returns slopes of lines for each set of sums; nan where all x are equal."""
+    """Returns the slope of the fitted line for each set of sums; nan if all x are equal."""
     count, x, y, xx, xy = sums.T
     below = count * xx - x * x
     slopes: Floats = np.full_like(below, np.nan)
@@ -144,8 +144,8 @@ def _slopes(sums: Floats) -> Floats:
 def impact_rows(
     parents: Iterable[ParentOrders], found: OrdersOfRun, market: Market, law: Impact, *, at_venue: bool
 ) -> list[Row]:
-    """Returns rows of parents with taker fills in a market with known volatility and volume; without fills that own
-    takers cannot have pushed."""
+    """Returns rows of parents with taker fills in a market with known volatility and volume. Fills that own takers
+    cannot have moved are left out."""
     groups: dict[str, list[ParentOrders]] = defaultdict(list)
     for each in parents:
         groups[at_exchange(each.facts.symbol)].append(each)
@@ -154,7 +154,7 @@ def impact_rows(
         if not len(market.events("quote", symbol)["time"]) and any(
             len(market.events(kind, symbol)["time"]) for kind in ("book", "mbo")
         ):
-            continue  # depth alone gives no mids here
+            continue  # no mid prices from depth alone
         taken = _Taken([each for each in found.orders.values() if at_exchange(each.symbol) == symbol], law)
         row_of = (_VenueRows if at_venue else _SimulatedRows)(symbol, market, law, taken).row
         rows += [row for each in mine if (row := row_of(each)) is not None and row.x != 0]
@@ -162,7 +162,7 @@ def impact_rows(
 
 
 class _Taken:
-    """Own taken volume and position in a market, as in the core's OwnImpact."""
+    """Own taker volume and position in a market, as in the core's OwnImpact."""
 
     def __init__(self, orders: Sequence[FilledOrder], law: Impact) -> None:
         self.law = law
@@ -188,7 +188,8 @@ class _Taken:
         return float(2.0 ** (-2 * max(span, 0) / self.law.half_life))
 
     def root(self, time: int, count: int, part: Callable[[float], float], side: int = 1) -> float:
-        """Returns the law's value at a time after the first `count` fills, for a scale of 1. part: root of units."""
+        """Returns the law's value at `time` after the first `count` fills, with scale 1. part: function of the volume
+        in units, such as the square root."""
         taken, held, since = self.after[count]
         taken *= self._decay(time - since)
         return (1 - self.law.permanent) * part(side * taken) + self.law.permanent * part(side * float(held))
@@ -217,8 +218,8 @@ class _Rows:
         self.step = max(law.window // SAMPLES, 1)
 
     def samples(self, time: int) -> tuple[float, float] | None:
-        """Returns (displacement by a root of one unit at coefficient 1, variance of the price per ns); None with too
-        few samples."""
+        """Returns (displacement by one unit of volume at coefficient 1, variance of the price per ns), or None with
+        too few samples."""
         if self.kind == "bar":
             last = int(np.searchsorted(self.bars["ts_close"], time, side="right"))
             first = max(last - SAMPLES, 0)
@@ -286,7 +287,8 @@ class _SimulatedRows(_Rows):
         return Row(self.symbol, each.start, max(times), y, float(np.mean(pushes)), variance)
 
     def _met(self, each: ParentOrders, order: FilledOrder) -> tuple[int, float, float, int] | None:
-        """Returns (price, its displacement at coefficient 1, variance per ns, time) of a market order."""
+        """Returns (price of the first taker fill, displacement it met at coefficient 1, variance per ns, time) of a
+        market order, or None."""
         if not order.fills or order.terms[0] != _MARKET or order.terms[2]:
             return None
         fill = order.fills[0]
@@ -302,17 +304,17 @@ class _SimulatedRows(_Rows):
             )
             return fill.price, samples[0] * area, samples[1], fill.time
         if self.taken.after[count][2] >= self.times[at]:
-            return None  # the remaining touch after taking is worse for another reason
+            return None  # own earlier fills have emptied the touch: its price is no impact
         return fill.price, samples[0] * self.taken.root(fill.time, count, _root, each.side), samples[1], fill.time
 
     def _is_shown(self, side: int, time: int) -> bool:
-        """Returns True when the data have the size at the touch that an order of that side meets."""
+        """Returns True when the data have the size at the best price that an order of this side meets."""
         at = int(np.searchsorted(self.quoted, time, side="right")) - 1
         return at >= 0 and bool(self.shown[side][at])
 
 
 def _takes(order: FilledOrder, fill: OrderFill) -> bool:
-    """Returns True for a taker fill; forced closings by the venue push nothing."""
+    """Returns True for a taker fill, except forced closings by the venue, which cause no impact."""
     return fill.liquidity == _TAKER and not order.forced
 
 
@@ -325,5 +327,5 @@ def _signed_root(units: float) -> float:
 
 
 def _area(units: float) -> float:
-    """Returns the integral of a root, without its factor 2/3."""
+    """Returns the integral of the square root from 0 to `units`, without its factor 2/3."""
     return max(units, 0.0) * sqrt(max(units, 0.0))

@@ -14,8 +14,8 @@ __all__ = ["impact_facts", "impact_lines"]
 
 
 def impact_facts(session: Session) -> dict[str, Any]:
-    """Returns the effect of own impact, for run.toml and --json; empty without the model. fills: moved by it;
-    unmeasured: taken before volatility and volume were known; cost: by currency."""
+    """Returns the effect of own impact for run.toml and --json, empty without an impact model. fills: number of fills
+    with a worse price; unmeasured: taker fills before volatility and volume were known; cost: by currency."""
     if session.plan.impact is None or session.plan.is_at_gateway:
         return {}
     counters = session.loop.counters()
@@ -38,8 +38,8 @@ def impact_lines(session: Session) -> list[Assumption]:
     stays = f"; {impact.permanent:.0%} of it remains while the position is held" if impact.permanent else ""
     text = (
         f"own taker fills move the market against later own orders by {impact.coefficient:g} x volatility x "
-        f"square root of (own size / volume), measured over {format_duration(impact.window)}, and half of it is gone "
-        f"after {format_duration(impact.half_life)}{stays}: {facts['fills']} fills had a worse price"
+        f"square root of (own size / volume), measured over {format_duration(impact.window)}, and half of it decays "
+        f"within {format_duration(impact.half_life)}{stays}: {facts['fills']} fills had a worse price"
         + (f"; {session.plan.impact_fit}" if session.plan.impact_fit else "")
     )
     cost = ", ".join(f"{amount} {currency}" for currency, amount in facts["cost"].items())
@@ -47,6 +47,6 @@ def impact_lines(session: Session) -> list[Assumption]:
         Assumption(text, -1, f"cost {cost}", "impact", float(Decimal(facts["cost"].get(session.plan.currency, 0))))
     ]
     if facts["unmeasured"]:
-        text = f"{facts['unmeasured']} taker fills came before volatility and volume were known: they moved nothing"
+        text = f"{facts['unmeasured']} taker fills came before volatility and volume were known: they had no impact"
         lines.append(Assumption(text, 1, key="impact unmeasured"))
     return lines

@@ -18,18 +18,18 @@ from onetape.tape.segments import is_tape, located
 __all__ = ["as_tapes", "load_instruments"]
 
 ROWS = "csv"
-RECORDING = "cryptofeed"  # the kind whose files contain symbols
+RECORDING = "cryptofeed"  # the kind of file that names symbols itself
 
 
 def as_tapes(options: RunOptions, symbol: str | None, sources: Sequence[Any], *, flag: str = "--data") -> list[Path]:
     """Returns `sources` as tapes: themselves, or imported once under <home>/tapes.
 
-    Files of one kind that are all about `symbol` become one tape: inferred facts, such as decimals, come from all of
-    them, and rows of equal times are in the files' order.
+    Files of one kind become one tape of `symbol`: facts are inferred from all of them, and rows of equal times keep
+    the files' order.
     """
     tapes: list[Path] = []
-    is_read = False  # reading options apply to something
-    groups: dict[str, tuple[int, list[Path]]] = {}  # by kind: index among the tapes, files
+    is_read = False  # at least one source is read with the reading options
+    groups: dict[str, tuple[int, list[Path]]] = {}  # kind -> (index in `tapes`, files)
     for data in sources:
         if not isinstance(data, (str, os.PathLike)):
             try:
@@ -49,17 +49,17 @@ def as_tapes(options: RunOptions, symbol: str | None, sources: Sequence[Any], *,
             continue
         place, files = groups.setdefault(kind, (len(tapes), []))
         if not files:
-            tapes.append(path)  # reserves the index until all files are known
+            tapes.append(path)  # placeholder until all files of the kind are known
         files.append(path)
     for kind, (place, files) in groups.items():
-        # A recording of many symbols names them itself: the run takes the requested ones.
+        # A recording names its symbols itself: the run takes only the requested ones.
         name = None if kind == RECORDING else symbol
         tapes[place] = _imported(kind, files, name, options)
     if _has_reading_options(options) and not is_read and flag == "--data":
         raise BadConfig(
-            "all data are tapes, which need no reading options",
+            "reading options do not apply: all data are tapes",
             location="--columns, --time-format, --decimal",
-            todo="leave them out",
+            todo="remove them",
         )
     return tapes
 
@@ -74,14 +74,14 @@ def _kind_of_file(path: Path, flag: str, options: RunOptions) -> str:
     if path.is_dir():
         raise BadInput(f"the folder {path} holds no tape", location=flag, todo="name a tape or a file")
     if _has_reading_options(options):
-        return ROWS  # other kinds cannot be recognized
+        return ROWS  # other kinds of files are not recognized by content
     from onetape.data.sniff import sniff
 
     return sniff(path)
 
 
 def _imported(kind: str, files: Sequence[Path], symbol: str | None, options: RunOptions) -> Path:
-    """Returns the tape of these files; imported once, and found again by their identity."""
+    """Returns the tape of these files. They are imported once; later calls find the tape by the files' identity."""
     from onetape.data.importing import IMPORT_VERSION, import_files
 
     facts = []
@@ -131,7 +131,7 @@ def _frame_as_tape(frame: Any, symbol: str | None, options: RunOptions) -> Path:
 
     folder = options.home / "tapes"
     private_folder(folder)
-    # Kept like an imported file: the run must be repeatable. Equal content, equal identity.
+    # Kept like an imported file, so that the run can be repeated. The content gives the identity.
     target = folder / f"frame-{time.time_ns():x}"
     import_frame(
         frame,
@@ -151,7 +151,7 @@ def _safe(name: str) -> str:
 
 
 def load_instruments(path: Path | None) -> dict[str, Instrument]:
-    """Load --instruments: own facts by symbol."""
+    """Returns symbol -> instrument of the --instruments file."""
     if path is None:
         return {}
     from onetape.data.instruments import read_instruments

@@ -19,16 +19,16 @@ __all__ = ["LatencyFit", "fit_latency", "interval_of"]
 
 _PLACE = 1  # RequestKind of core/journal/events.hpp
 _ACCEPTED, _REJECTED = 1, 2  # OrderNews
-_Z = 1.96  # of a normal distribution, 95 % within
+_Z = 1.96  # 95 % of a normal distribution is within this many deviations
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class LatencyFit:
-    """The result of a fit. orders: number measured. Times in ns; shift: added to the venue's stamps to make the
-    fastest request and the fastest answer equally long, 0 where no stamp was impossible. interval: 95 % of the whole
-    run's quantile, for any distribution (the binomial's order statistics); error: mean error of the curve for one
-    order."""
+    """The result of a fit. orders: number measured. Times in ns. shift: added to the venue's stamps so that the
+    fastest request and the fastest answer are equally long; 0 if all stamps were possible without it. interval: 95 %
+    interval of the whole run's quantile, without an assumption on the distribution; error: mean error of the curve
+    for one order."""
 
     path: Path
     orders: int
@@ -44,20 +44,20 @@ class LatencyFit:
     def __str__(self) -> str:
         text = (
             f"{self.orders:,} orders, {self.points} points in {self.path}: "
-            f"{format_duration(self.request_median)} there, "
-            f"{format_duration(self.reply_median)} back in the middle, off by "
-            f"{format_duration(self.request_error)} and {format_duration(self.reply_error)} for an order"
+            f"median {format_duration(self.request_median)} to the venue, "
+            f"{format_duration(self.reply_median)} back; mean error of an order "
+            f"{format_duration(self.request_error)} and {format_duration(self.reply_error)}"
         )
-        return f"{text}; the venue's clock was set by {self.shift} ns" if self.shift else text
+        return f"{text}; the venue's clock was corrected by {self.shift} ns" if self.shift else text
 
 
 def fit_latency(run: str | Path, out: str | Path, *, every: int = HOUR, quantile: float = 0.5) -> LatencyFit:
     """Write the daily curve that `--latency FILE` reads: for each `every` ns of the day (UTC) with
     orders, the quantile of the delays of requests and answers.
 
-    run: a run's folder, or a journal with order requests and events. A request counts from its
-    frame to the venue's stamp of the first answer, an answer from there to its frame.
-    Raises BadInput where no placed order was answered.
+    run: a run's folder, or a journal with order requests and events. A request's delay is the time from its frame to
+    the venue's stamp of the first answer; an answer's delay is the time from that stamp to the answer's frame. Raises
+    BadInput where no placed order was answered.
     """
     if not 0 < quantile < 1 or not SECOND <= every <= DAY or DAY % every:
         raise BadConfig(
@@ -73,7 +73,7 @@ def fit_latency(run: str | Path, out: str | Path, *, every: int = HOUR, quantile
     request, reply = there - sent, heard - there
     shift = 0
     if request.min() < 0 or reply.min() < 0:
-        # Clocks differ: the fastest order gives the offset, if both ways are equally long.
+        # Clocks differ. The offset is estimated from the fastest delays, assumed equal in both directions.
         shift = int(reply.min() - request.min()) // 2
         request, reply = request + shift, reply - shift
     request, reply = np.maximum(request, 0), np.maximum(reply, 0)
@@ -82,7 +82,7 @@ def fit_latency(run: str | Path, out: str | Path, *, every: int = HOUR, quantile
     off = np.zeros((2, len(sent)), dtype=np.int64)
     for each in np.unique(bucket):
         among = bucket == each
-        # Placed in the middle of the bucket: the curve is drawn from point to point.
+        # A point lies in the middle of its window, as the curve is interpolated.
         at = int(each) * every + every // 2
         ways = [int(np.quantile(way[among], quantile)) for way in (request, reply)]
         for number, (way, point) in enumerate(zip((request, reply), ways, strict=True)):
@@ -100,7 +100,8 @@ def fit_latency(run: str | Path, out: str | Path, *, every: int = HOUR, quantile
 
 
 def interval_of(way: Ints, quantile: float) -> tuple[int, int]:
-    """Returns the ordered values between which the true quantile lies: the number of values below it is binomial."""
+    """Returns the 95 % interval of the true quantile: two of the sorted values, as the number of values below the
+    quantile is binomial."""
     ordered, count = np.sort(way), len(way)
     reach = _Z * (count * quantile * (1 - quantile)) ** 0.5
     low, high = (

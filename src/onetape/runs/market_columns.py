@@ -1,4 +1,4 @@
-"""Read once what the run's tapes traded while it ran: the cause of maker fills, and the own share of the market."""
+"""Read the trades on a run's tapes once: for the cause of maker fills, and the own share of the market."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = ["FRAMES_READ_MAX", "note_market"]
 Ints = NDArray[np.int64]
 Columns = dict[str, NDArray[Any]]
 
-FRAMES_READ_MAX = 20_000_000  # of a tape: its trades take 20 bytes each
+FRAMES_READ_MAX = 20_000_000  # largest tape that is read; a trade takes 20 bytes of memory
 
 
 def note_market(session: Session, markets: Sequence[Market], resting: Resting, span: tuple[int, int]) -> None:
-    """Sets `traded` of the markets and `by_trade` of the resting fills, unchanged
-    where a tape is too long to read.
+    """Set `traded` and price paths of the markets and `by_trade` of the resting fills; unchanged if a tape is too
+    long to read.
 
-    span: the run's first and last moment; events outside are not its market.
+    span: first and last time of the run, ns; other events are ignored.
     """
     moved = np.zeros(len(markets))
     by_trade = np.zeros(len(resting.rest_ns), dtype=np.bool_)
@@ -55,10 +55,10 @@ def note_market(session: Session, markets: Sequence[Market], resting: Resting, s
             mine = resting.market == market
             times = trades["time"][trades["stream"] == stream]
             by_trade[mine] |= _are_among(resting.at[mine], times)
-        if not each.is_detail:  # already counted in another period
+        if not each.is_detail:  # its volume has counted already, in another period
             _add_moved(moved, streams, markets, trades, bars, span)
     for each_market in markets:
-        if len(each_market.path):  # of several tapes
+        if len(each_market.path):  # possibly joined from several tapes
             order = np.argsort(each_market.path_ts, kind="stable")
             each_market.path_ts, each_market.path = each_market.path_ts[order], each_market.path[order]
     for market_index, each_market in enumerate(markets):
@@ -75,12 +75,12 @@ def _add_moved(
     bars: Columns,
     span: tuple[int, int],
 ) -> None:
-    """Add volume and prices of trades, or where a tape has none, of its bars."""
+    """Add volume and prices of a tape's trades, or of its bars if it has no trades."""
     prices: tuple[str, ...] = ("price",)
     rows, size = trades, trades["size"]
     if not len(trades["time"]):
         rows, size, prices = bars, bars["volume"], ("low", "high", "close")
-        if len(size):  # one period only: longer ones contain the same volume
+        if len(size):  # one period only: bars of other periods contain the same volume
             keep = bars["period_ns"] == bars["period_ns"].min()
             rows, size = {name: values[keep] for name, values in bars.items()}, size[keep]
     inside = (rows["time"] >= span[0]) & (rows["time"] <= span[1])
@@ -93,8 +93,8 @@ def _add_moved(
 
 
 def _are_among(wanted: Ints, times: Ints) -> NDArray[np.bool_]:
-    """Returns which of `wanted` are in `times`. A search, because a tape's times usually ascend: numpy's own
-    function hashes or sorts millions of them."""
+    """Returns an array: True for each of `wanted` that is in `times`. Binary search, as a tape's times usually
+    ascend; np.isin would hash or sort millions of them."""
     if not len(times):
         return np.zeros(len(wanted), dtype=np.bool_)
     ordered = times if (times[1:] >= times[:-1]).all() else np.sort(times)

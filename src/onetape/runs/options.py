@@ -1,8 +1,8 @@
-"""Define a user's options for a run, in one record for backtest, sweep, paper and live.
+"""Define the options of a run, in one record for backtest, sweep, paper and live.
 
-A new option is a field here, its parsing in `preparing.py` and a flag in `cli/run_options.py`; it
-is then accepted by `backtest`, `sweep` and `run --paper`, by `onetape.backtest` and `onetape.sweep`,
-is kept in a sweep's manifest and is in the command that repeats a variant.
+A new option is a field here, its parsing in `preparing.py` and a flag in `cli/run_options.py`; `backtest`, `sweep`,
+`run --paper`, `onetape.backtest` and `onetape.sweep` then accept it, and a sweep's manifest and the command that
+repeats a variant contain it.
 """
 
 from __future__ import annotations
@@ -33,11 +33,10 @@ def _unheard(_words: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """The options of a run. Text values are in the command line's form, and are parsed before any work.
+    """The options of a run. Text values are written as on the command line, and are parsed before any work.
 
-    Python forms are converted: fee (maker, taker), a path as
-    text, one value where there may be several, {"binance": .., "kraken": ..} by venue, a number
-    where its meaning is unique. Other values raise BadConfig.
+    Also accepted: a pair (maker, taker) as fee, a path as text, one value instead of a list,
+    {"binance": .., "kraken": ..} by venue, a number if its unit is clear. Other values raise BadConfig.
     """
 
     strategy: str | type[Strategy]
@@ -60,12 +59,12 @@ class RunOptions:
     bar_volume: str | None = None
     limit_fills: str | None = None
     impact: str | None = None
-    detail_data: Sequence[Any] = ()  # as `data`: visible to the exchange alone, inside bars
+    detail_data: Sequence[Any] = ()  # as `data`: only the simulated exchange sees it, inside bars
     borrow: str | None = None
     order_rate: str | None = None
     trigger_delay: str | None = None
     closed: Sequence[str] = ()
-    trade: str | None = None  # hours by the clocks of tz, or an exchange's calendar
+    trade: str | None = None  # trading hours in the zone `tz`, or an exchange's calendar
     tz: str | None = None
     instruments: Path | None = None
     seed: int = 1
@@ -73,12 +72,12 @@ class RunOptions:
     interpret: bool = False  # run a @compiled strategy as Python
     out: str | Path | None = None
     progress: Progress | None = None
-    # For files of rows among the data: see import_files.
+    # How files of rows are read: see import_files.
     columns: Sequence[str] | Mapping[str, str] = ()
     time_format: str | None = None
     decimal: str | None = None
-    say: Callable[[str], None] | None = None  # called with how such files were interpreted
-    doing: Callable[[str], None] = _unheard  # called with progress of the run, if different from that
+    say: Callable[[str], None] | None = None  # called with a text on how such files were interpreted
+    doing: Callable[[str], None] = _unheard  # called with the name of each step beside the run itself; "": it ended
 
     def __post_init__(self) -> None:
         made: dict[str, Any] = {name: listed(getattr(self, name)) for name in ("data", "detail_data", "closed")}
@@ -98,7 +97,7 @@ class RunOptions:
             object.__setattr__(self, name, value)
 
 
-# Options that are text: how one of them is written, and whether a plain number is valid.
+# Text options: an example, and whether a plain number is valid.
 _TEXTS = {
     "cash": ("'100000 USDT'", True),
     "fee": ("'0.0002,0.0005'", True),
@@ -120,7 +119,7 @@ _TEXTS = {
 
 
 def _text_of(name: str, value: Any, form: tuple[str, bool]) -> Any:
-    """Returns numbers as text where they are valid; text, mappings by venue and None unchanged."""
+    """Returns a number as text, if one is valid; text, mappings by venue and None unchanged."""
     example, may_be_number = form
     is_number = isinstance(value, (Real, Decimal)) and not isinstance(value, bool)
     if is_number and may_be_number:
@@ -139,7 +138,7 @@ def _whole(name: str, value: Any) -> int | None:
     raise BadConfig(f"not a whole number: {value!r}", location=name, todo="give one such as 1")
 
 
-# Options that do not change how a run works: strategy, data, location and observers.
+# Options that are no choices: strategy, data, output and callbacks.
 _RUN_ONLY = frozenset(
     {"strategy", "data", "home", "params", "start", "end", "detail_data", "instruments", "out",
      "progress", "doing", "columns", "time_format", "decimal", "say"}
@@ -148,13 +147,13 @@ CHOICES = tuple(each.name for each in fields(RunOptions) if each.name not in _RU
 
 
 def choices_of(options: RunOptions) -> dict[str, Any]:
-    """Returns every choice by name, as plain JSON values."""
+    """Returns the options in CHOICES by name, as plain JSON values."""
     found = {name: getattr(options, name) for name in CHOICES}
     return {**found, "closed": list(options.closed)}
 
 
 def listed(value: Any) -> list[Any]:
-    """Returns one or several values as a list; None: none."""
+    """Returns one or several values as a list; an empty list for None."""
     if value is None:
         return []
     return list(value) if isinstance(value, (list, tuple)) else [value]

@@ -57,7 +57,7 @@ def read_run(journal: Path) -> RunColumns:
 
 
 def fill_columns(run: RunColumns, instruments: Sequence[Instrument], realized: Any) -> Fills:
-    """Returns the fills. realized: of each fill, before fees, from the ledger; it may have more values than fills."""
+    """Returns the fills. realized: the ledger's profit of each fill before fees; further values are ignored."""
     rows = run.fills
     if not len(rows["time"]):
         return Fills()
@@ -81,8 +81,8 @@ def fill_columns(run: RunColumns, instruments: Sequence[Instrument], realized: A
 
 
 def order_columns(run: RunColumns, instruments: Sequence[Instrument], fills: Fills) -> tuple[Orders, Ints]:
-    """Returns all placed orders, and the time (ns, exchange clock) at which each last took its queue position; NEVER
-    where it did not. Consumes the order rows of `run`: keeping both would need too much memory.
+    """Returns (all placed orders; time at which each last took its queue position, ns of the exchange clock, or
+    NEVER). Consumes the order rows of `run` to save memory.
     """
     rows = run.orders.columns
     ids = rows["id"]
@@ -92,7 +92,7 @@ def order_columns(run: RunColumns, instruments: Sequence[Instrument], fills: Fil
     market = (rows.pop("stream") - 1).astype(np.int32)
     price_scale, size_scale = _scales(instruments, market)
     price = np.where(rows.pop("type") == _LIMIT, rows.pop("price") / price_scale, 0.0)
-    trigger_units = rows.pop("trigger")  # most runs have none: untouched zeros take no memory
+    trigger_units = rows.pop("trigger")  # most runs have no triggers: untouched zeros use no memory
     trigger = trigger_units / price_scale if trigger_units.any() else np.zeros(count)
     qty = rows.pop("size") / size_scale
     del rows["tag"], trigger_units, price_scale, size_scale
@@ -122,7 +122,8 @@ def order_columns(run: RunColumns, instruments: Sequence[Instrument], fills: Fil
 
 
 def _scales(instruments: Sequence[Instrument], market: Any) -> tuple[Any, Any]:
-    """Returns the factors from each row's price and size to units: one number when all rows have one instrument."""
+    """Returns (price factor, size factor) from integers to numbers: arrays by row, or single numbers when all rows
+    have one instrument."""
     prices = [10.0**each.price_decimals for each in instruments]
     sizes = [10.0**each.size_decimals for each in instruments]
     if len(instruments) == 1:
@@ -131,7 +132,8 @@ def _scales(instruments: Sequence[Instrument], market: Any) -> tuple[Any, Any]:
 
 
 def _fill_tags(orders: OrderRows, order: Ints) -> list[str]:
-    """Returns the tag of each fill's order; for the venue's own orders their reason; empty where no order has one."""
+    """Returns the tag of each fill's order (for orders by the venue their reason); an empty list if no order has
+    one."""
     words = [each.decode("utf-8", "replace") for each in orders.tags]
     row = _rows(orders.columns["id"], order)
     number = orders.columns["tag"]
@@ -143,10 +145,9 @@ def _fill_tags(orders: OrderRows, order: Ints) -> list[str]:
 
 
 def resting_columns(run: RunColumns, orders: Orders, since: Ints) -> Resting:
-    """Returns how long maker fills had rested. Their causes are not in the run's journal: see market_columns.
-
-    since: from order_columns. An amended order rests from the amendment on, which is right for a new price and too
-    short for a smaller size.
+    """Returns how long maker fills had rested. The journal does not have their causes: see market_columns. since:
+    from order_columns. An amended order counts from its amendment: correct for a new price, too short for a smaller
+    size.
     """
     fills = run.fills
     maker = fills["liquidity"] == _MAKER
@@ -167,14 +168,14 @@ def _rows(ids: Ints, wanted: Ints) -> Ints:
 
 
 def _first(count: int, row: Ints, when: Ints) -> Ints:
-    """Returns the first time of each row, NEVER without one. Times are ascending."""
+    """Returns the first time of each of `count` rows, NEVER without one. row, when: pairs, times ascending."""
     return _last(count, row[::-1], when[::-1])
 
 
 def _last(count: int, row: Ints, when: Ints) -> Ints:
     result = np.full(count, NEVER, dtype=np.int64)
     valid = row >= 0
-    result[row[valid]] = when[valid]  # of equal rows the last one remains
+    result[row[valid]] = when[valid]  # reversed, so that the earliest of equal rows remains
     return result
 
 

@@ -61,7 +61,7 @@ def write_run_report(
     """Write report.html and report.json into the run, and a copy of the page to `target`, if set. Fills
     result.stats, result.stress, and the sizes of result.assumptions.
 
-    reruns, hint: the stress lines from re-runs, or how to get them.
+    reruns, hint: how to get stress lines from re-runs, if there are none.
     """
     data = report_data(session, folder, assumptions, result)
     data.stress = [*exact_lines(float(result.pnl), data.fills, data.markets), *reruns]
@@ -80,7 +80,7 @@ def write_run_report(
 
 
 def run_statistics(data: ReportData, result: RunResult, analysis: Analysis | None = None) -> dict[str, object]:
-    """Returns all statistics of a run: the ledger's own numbers, where samples only approximate."""
+    """Returns all statistics of a run, with the ledger's exact numbers where samples are approximate."""
     stats = summarize(data, orders=result.orders, funding=float(result.funding), analysis=analysis)
     return {
         **stats,
@@ -94,8 +94,8 @@ def run_statistics(data: ReportData, result: RunResult, analysis: Analysis | Non
 def report_data(
     session: Session, folder: Path, assumptions: Sequence[Assumption], result: RunResult, *, with_market: bool = True
 ) -> ReportData:
-    """Returns all data of the page but the statistics, from the session's samples and its journal. with_market: read
-    the tapes again for the market around resting orders.
+    """Returns the page's data except statistics, from the session's samples and its journal. with_market: read the
+    tapes again for trades and volume.
     """
     plan = session.plan
     symbols = list(session.host.instruments)
@@ -170,15 +170,15 @@ def _plots(session: Session, journal: Path) -> Plots:
 
 
 def _is_short(plan: RunPlan, orders: int) -> bool:
-    """Returns True when the run is short enough to judge here; for longer ones there are `onetape tca` and `onetape
+    """Returns True when the run is short enough to analyse here; for longer runs use `onetape tca` and `onetape
     attribution`."""
     frames = sum(each.last_sequence - each.first_sequence for each in plan.inputs)
     return orders <= ORDERS_JUDGED_MAX and frames <= FRAMES_JUDGED_MAX
 
 
 def _judged(session: Session, journal: Path, result: RunResult) -> tuple[Any, ...]:
-    """Returns costs by algorithm, the text on own impact, latency by strategy, profit by strategy, instrument and
-    direction, and a row a strategy where there are several."""
+    """Returns (costs by algorithm, text on own impact, latency by strategy, profit by strategy, instrument and
+    direction, one row per strategy if there are several)."""
     plan, found = session.plan, read_orders(journal)
     market = RecordedMarket(plan, sorted(found.actions.instruments))
     account = money_units(result.pnl)
@@ -188,12 +188,13 @@ def _judged(session: Session, journal: Path, result: RunResult) -> tuple[Any, ..
         row |= {name: float(row[name]) for name in MONEY}
     costs = run_costs(plan, found, market, read_pushed_fills(journal.parent))
     by_algo = [{**row, "amount": float(row["amount"])} for row in costs.grouped("algo")]
-    own_impact = str(costs.own_impact) if plan.impact or plan.is_at_gateway else ""  # otherwise the run has none
+    own_impact = str(costs.own_impact) if plan.impact or plan.is_at_gateway else ""  # other runs have no own impact
     return by_algo, own_impact, costs.latency, rows, _strategies(session, attribution)
 
 
 def _strategies(session: Session, attribution: Attribution) -> list[dict[str, Any]]:
-    """Returns a row for each strategy with its profit at the end of each day; none for a single strategy."""
+    """Returns a row for each of several strategies, with its profit at the end of each day; an empty list for a
+    single strategy."""
     rows = [row for row in attribution.grouped("strategy") if row["strategy"] != ACCOUNT]
     if len({row["strategy"] for row in rows}) < 2:
         return []
@@ -221,11 +222,11 @@ def _moved_facts(moved: Floats, currency: str) -> dict[str, str]:
     if not np.any(moved):
         return {}
     total = f"{number_text(moved[-1])} {currency} in all"
-    return {"money moved in": f"{total}: steps of the equity; returns and drawdowns are net of them"}
+    return {"money moved in": f"{total}: these are steps of the equity; returns and drawdowns exclude them"}
 
 
 def _identity(each: TapeInput) -> str:
-    """Returns the identity of the frames read: the seal's hash, else the chain's last value."""
+    """Returns the identity of the frames read, as text: the last seal's hash, else the chain's last value."""
     if each.hash:
         return f"{each.hash[:16]} to frame {each.last_sequence:,}"
     return f"chain {each.crc:08x} at frame {each.last_sequence:,}"
@@ -271,8 +272,8 @@ def _fee_table(facts: Instrument) -> list[tuple[float, float]]:
 
 
 def _positions(ts: Ints, sampled: Floats, fills: Fills, market: int) -> tuple[Ints, Floats]:
-    """Returns the position after each fill, exact in time, where fills explain the last sample; else the samples: a
-    spot account may have been funded with coins."""
+    """Returns (times, positions): after each fill if the fills explain the last sample; else the samples, as a spot
+    account may have begun with coins."""
     mine = fills.market == market
     if not len(ts):
         return ts, sampled
@@ -280,7 +281,7 @@ def _positions(ts: Ints, sampled: Floats, fills: Fills, market: int) -> tuple[In
     end = held[-1] if len(held) else 0.0
     if abs(end - sampled[-1]) > 1e-9 * max(abs(end), abs(sampled[-1]), 1e-9) or sampled[0] != 0:
         return ts, np.ascontiguousarray(sampled)
-    places = np.round(held, 12)  # sums of tenths must be flat when they should be
+    places = np.round(held, 12)  # rounding errors of sums must not hide a flat position
     return np.append(ts[:1], fills.ts[mine]), np.append(0.0, places)
 
 

@@ -136,7 +136,7 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
 
 
 def prepare_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
-    """Returns the complete plan: everything is checked before data that are no tape are imported."""
+    """Returns the complete plan. Everything is checked before files are imported."""
     plan = parse_plan(options, strategy)
     if not options.data:
         raise BadConfig("there is no data", location="--data", todo="give a tape, or make one: onetape sample")
@@ -159,25 +159,25 @@ def prepare_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
 
 
 def _with_detail(plan: RunPlan, options: RunOptions, symbol: str | None, tapes: Sequence[Path]) -> RunPlan:
-    if symbol is None:  # a file without a symbol has that of the data, if there is only one
+    if symbol is None:  # a file without a symbol gets the only symbol of the other data
         symbols = {name for path in tapes for name in tape_instruments(path)}
         symbol = symbols.pop() if len(symbols) == 1 else None
     details = as_tapes(options, symbol, options.detail_data, flag="--detail-data")
     inputs = [*plan.inputs, *(TapeInput(str(path), role=DETAIL) for path in details)]
-    # The run ends with the robot's data, even when the detail goes on.
+    # The run ends with the robot's data, even if detail data continue.
     last = max((span[1] for span in map(tape_span, tapes) if span), default=None)
     ends = [each for each in (plan.end, last + 1 if last is not None else None) if each is not None]
     return replace(plan, inputs=inputs, end=min(ends, default=None))
 
 
 def _at_venues(accounts: Accounts, strategy: type[Strategy]) -> Accounts:
-    """Returns accounts by venue, where a portfolio's file names the exchange of an account."""
+    """Returns accounts with the venue of their symbols, if a portfolio's file names the exchange of an account."""
     exchanges: Mapping[str, str] = getattr(strategy, "_exchanges", {})
     return {f"{exchanges[name]}@{name}" if name in exchanges else name: cash for name, cash in accounts.items()}
 
 
 def _bare(cash: str) -> str:
-    """Returns the number of an amount without a currency; "" for other text."""
+    """Returns an amount without a currency as it is; "" for other text."""
     text = cash.strip().replace("_", "")
     return text if re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", text) else ""
 
@@ -212,29 +212,29 @@ def _venue_options(options: RunOptions) -> VenueOptions:
         closed=parse_closed_all(options.closed),
         borrow=parse_borrow(options.borrow) if options.borrow else {},
         loans=rules.loans,
-        # With --symbol the data have no others.
+        # With --symbol only its data are used.
         adl=[each for each in rules.adl if options.symbol in (None, each.symbol)],
     )
 
 
 def _hours(options: RunOptions) -> TradingHours | Sessions | None:
-    """Returns the trading hours; a calendar's sessions follow when the data are known."""
+    """Returns the trading hours. A calendar's sessions are filled in once the data are known."""
     if options.trade is not None and is_calendar(name := options.trade.strip()):
         if options.tz is not None:
-            raise BadConfig("the calendar of an exchange has its own time zone", location="--tz", todo="leave it out")
+            raise BadConfig("an exchange's calendar has its own time zone", location="--tz", todo="remove it")
         check_calendar(name)
         return Sessions(name, ())
     if options.trade is not None:
         return parse_hours(options.trade, options.tz or "UTC")
     if options.tz is not None:
-        raise BadConfig("--tz needs trading hours", location="--tz", todo="add --trade, or leave it out")
+        raise BadConfig("--tz needs trading hours", location="--tz", todo="add --trade, or remove it")
     return None
 
 
 def _moment(value: str | int | datetime | None, flag: str) -> int | None:
     if value is None or isinstance(value, int):
         return value
-    if isinstance(value, datetime):  # without a zone it is UTC, as text is
+    if isinstance(value, datetime):  # without a zone UTC, as for text
         value = value.isoformat()
     if not isinstance(value, str):
         raise BadConfig(f"not a time: {value!r}", location=flag, todo="write 2024-08-08T12:00:00Z")

@@ -1,5 +1,5 @@
-"""Record beside the journal of a run with own impact what its fills would have cost without it: a fill's frame has
-only the price paid."""
+"""Record the prices that fills would have had without own impact, in a file beside the run's journal: a fill's frame
+has only the price paid."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLUMNS: Final = ("symbol", "trade_id", "recorded_price_int")
 
 
 def write_pushed_fills(session: Session, folder: Path) -> None:
-    """Write the recorded prices; nothing for a run without own impact."""
+    """Write the prices without own impact; no file for a run without own impact."""
     if session.plan.impact is None or session.plan.is_at_gateway:
         return
     symbols = list(session.host.instruments)
@@ -27,7 +27,7 @@ def write_pushed_fills(session: Session, folder: Path) -> None:
 
 
 def read_pushed_fills(folder: Path) -> dict[int, int] | None:
-    """Returns the recorded prices by trade; None for a run without own impact."""
+    """Returns trade id -> price without own impact; None for a run without own impact."""
     file = folder / FILE
     if not file.is_file():
         return None

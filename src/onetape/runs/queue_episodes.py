@@ -1,5 +1,5 @@
-"""Reconstruct the queue before a run's resting orders, as far as its tapes show it: prints and displayed sizes at
-their prices."""
+"""Reconstruct the queue ahead of a run's resting orders from its tapes: trades and displayed sizes at the orders'
+prices."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Ints = NDArray[np.int64]
 @dataclass(frozen=True, slots=True)
 class Episode:
     """One order's time at one price, until its first fill. steps: rows of QueueStep (core/exchange/queue_fit.hpp);
-    coins: of a unit; lot: in units."""
+    coins: quantity of one unit; lot: in units."""
 
     symbol: str
     coins: float
@@ -45,8 +45,9 @@ class Episode:
 
 @dataclass(slots=True)
 class _Resting:
-    """A resting order. end: of its price, or of the order. own: its units in the displayed size, 0 in a market
-    recorded without it. shown: (time, units of others at its price); the first is the queue it joined."""
+    """A resting order. end: when it ended or its price changed. own: its units within the displayed size, 0 in a
+    market recorded without the order. shown: (time, units of other orders at its price); the first one is the queue
+    it joined."""
 
     order: FilledOrder
     price: int
@@ -84,7 +85,7 @@ def episodes_of(run: Path) -> list[Episode]:
 
 
 def _ends(journal: Path) -> dict[tuple[int, int], int]:
-    """Returns when the first terms of each order ended, at the exchange; 0: never accepted."""
+    """Returns order -> time at which its first price ended at the exchange (ended or amended); 0: never accepted."""
     with JournalReader(journal) as reader:
         rows = reader.columns("order_event", names=("robot", "order_id", "ts_event", "news"))
     ends: dict[tuple[int, int], int] = {}
@@ -97,7 +98,8 @@ def _ends(journal: Path) -> dict[tuple[int, int], int]:
 
 
 def _resting(found: OrdersOfRun, symbol: str, plan: RunPlan, ends: dict[tuple[int, int], int]) -> list[_Resting]:
-    """Returns resting orders by arrival. An order without latency follows the event of the same time."""
+    """Returns resting orders in the order of arrival. An order without latency arrives after the event of the same
+    time."""
     facts = found.actions.instruments[symbol]
     later = int(not plan.is_at_gateway and not any(plan.latency_of(facts.venue).longest))
     resting = []
@@ -115,9 +117,9 @@ def _resting(found: OrdersOfRun, symbol: str, plan: RunPlan, ends: dict[tuple[in
 
 
 def _note_displays(resting: list[_Resting], market: Market, symbol: str, trades: list[list[int]]) -> None:
-    """Fill in `shown` from the exchange's market: sizes that changed, or follow a print. Levels below the displayed
+    """Fill in `shown` from the exchange's market: sizes that changed or follow a trade. Levels below the displayed
     depth are unknown."""
-    printed: dict[int, list[int]] = {}  # time by price
+    printed: dict[int, list[int]] = {}  # price -> times of trades
     for at, price, *_ in zip(*trades, strict=True):
         printed.setdefault(price, []).append(at)
     waiting = iter(resting)
@@ -134,7 +136,7 @@ def _note_displays(resting: list[_Resting], market: Market, symbol: str, trades:
         working = [each for each in working if time < each.end]
         for each in working:
             if _is_met(book, each):
-                each.end = time  # fills from here on do not come from the queue
+                each.end = time  # later fills do not come from the queue
             elif (units := displayed(book, each.price, buys=each.order.side == _BUY)) is not None:
                 (last, before), others = each.shown[-1], max(units - each.own, 0)
                 times = printed.get(each.price, [])
@@ -143,7 +145,7 @@ def _note_displays(resting: list[_Resting], market: Market, symbol: str, trades:
 
 
 def _displays(market: Market, symbol: str) -> Iterator[tuple[int, tuple[bytes, int]]]:
-    """Yields (time at the exchange, book change): depth messages, else quotes as snapshots of one level."""
+    """Yields (time at the exchange, book change) of depth messages, or of quotes as snapshots with one level."""
     latest = -TIME_MAX
     for path, last in market.inputs:
         streams = {number for number, each in streams_of(path).items() if each.symbol == symbol}
@@ -172,8 +174,8 @@ def _is_met(book: Book, of: _Resting) -> bool:
 
 
 def _steps(of: _Resting, trades: list[list[int]]) -> tuple[list[list[int]], bool]:
-    """Returns displays and prints by time, a print before the display of the same time; until the first fill, or
-    until something beside the queue decided: a print beyond the price."""
+    """Returns (rows of displayed sizes and trades by time, whether the order filled). Trades precede a display of the
+    same time. Rows end at the first fill, or at a trade beyond the price, where the queue no longer decides."""
     if not of.shown:
         return [], False
     times, prices, sizes, takers = trades
@@ -193,7 +195,7 @@ def _steps(of: _Resting, trades: list[list[int]]) -> tuple[list[list[int]], bool
             display = next(displays)
             continue
         if time == TIME_MAX:
-            return rows, False  # a fill without a print at its price does not come from the queue
+            return rows, False  # a fill without a trade at its price does not come from the queue
         traded = beyond = 0
         while at < stop and times[at] == time:
             if takers[at] != of.order.side and prices[at] == of.price:

@@ -26,17 +26,17 @@ from onetape.tape.durable import SHARED, write_durably
 __all__ = ["FAMILIES", "QueueFit", "fit_episodes", "fit_queue"]
 
 FAMILIES: Final = (CONSERVATIVE, "power", "power2", "power3", "log", "log2")
-EPISODES_MAX: Final = 5_000  # of more, this many are drawn, the same each time
+EPISODES_MAX: Final = 5_000  # of more episodes so many are drawn, always the same ones
 EXPONENTS: Final = np.geomspace(0.1, 20.0, 70)
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class QueueFit:
-    """The result of a fit. low, high: ends of the exponent's interval (95 %, orders resampled), None for a model
-    without one. expected: fills the model predicts from the prints, each by its probability just before it; error:
-    standard error of that number, where `fills` occurred; both None when the exchange is a model. place,
-    conservative: median error of the backtest's queue position at a fill, in shares of the queue joined."""
+    """The result of a fit. low, high: 95 % interval of the exponent from resampled orders, None for a model without
+    exponent. fills: fills that occurred; expected: fills that the model predicts from the trades; error: standard
+    error of `expected`; both None when the exchange is itself a model. place, conservative: median error of the queue
+    position at a fill, as a share of the joined queue, of this model and of the conservative one."""
 
     model: str
     low: float | None
@@ -50,16 +50,16 @@ class QueueFit:
 
     def __str__(self) -> str:
         interval = "" if self.low is None else f", exponent {self.low:.3g} to {self.high:.3g}"
-        expected = "" if self.expected is None else f" where {self.expected:,.1f} +- {self.error:.1f} are expected"
+        expected = "" if self.expected is None else f" ({self.expected:,.1f} +- {self.error:.1f} expected)"
         return (
             f"{self.model}{interval}, fitted to {self.orders:,} orders: {self.fills:,} fills{expected}; at a fill the "
-            f"place in the queue is off by {self.place:.1%} of it (conservative: {self.conservative:.1%})"
+            f"queue position is off by {self.place:.1%} of the queue (conservative: {self.conservative:.1%})"
         )
 
 
 def fit_queue(run: Path, out: Path, *, family: str | None = None) -> QueueFit:
-    """Write the file for `--queue FILE` with the best model of all families, or of one. Raises BadInput where no
-    print filled an order at a displayed level, BadConfig for an unknown family.
+    """Write the file for `--queue FILE` with the best model of all families, or of one. Raises BadInput if no trade
+    filled an order at a displayed level, BadConfig for an unknown family.
     """
     if family is not None and family not in FAMILIES:
         raise BadConfig(f"queue model {family!r}", location="--model", todo=f"use one of {', '.join(FAMILIES)}")
@@ -80,7 +80,7 @@ def fit_queue(run: Path, out: Path, *, family: str | None = None) -> QueueFit:
 def fit_episodes(episodes: Sequence[Episode], families: Sequence[str] = FAMILIES, *, at_venue: bool) -> QueueFit:
     """Returns the best of some families. Raises BadInput when no fill can be used."""
     if len(episodes) > EPISODES_MAX:
-        # when the exchange is a model, other episodes carry no information
+        # when the exchange is a model, only episodes with fills carry information
         kept = [each for each in episodes if at_venue or each.is_filled]
         drawn = np.random.default_rng(0).permutation(len(kept))[:EPISODES_MAX]
         episodes = [kept[n] for n in np.sort(drawn)]
@@ -93,7 +93,7 @@ def fit_episodes(episodes: Sequence[Episode], families: Sequence[str] = FAMILIES
         scores = (
             _likelihoods(episodes, family, exponents)[:, :, 0] if at_venue else _scores(episodes, family, exponents)
         )
-        # An exponent must improve the fit enough (Akaike).
+        # A model with an exponent must fit better by Akaike's criterion.
         found.append((float(scores.sum(axis=0).max()) - takes_one, family, exponents, scores))
     _, family, exponents, scores = max(found, key=lambda each: each[0])
     best = _peak(exponents, scores.sum(axis=0))
@@ -112,19 +112,19 @@ def fit_episodes(episodes: Sequence[Episode], families: Sequence[str] = FAMILIES
 
 
 def _likelihoods(episodes: Sequence[Episode], family: str, exponents: Floats) -> Floats:
-    """Returns by episode and exponent: log-likelihood, expected fills, their variance."""
+    """Returns (log-likelihood, expected fills, variance of the fills), each by episode and exponent."""
     number, each_exponent = QUEUE_MODELS[family][0], exponents.tolist()
     return np.array([_core.queue_likelihood(number, each_exponent, each.coins, each.steps) for each in episodes])
 
 
 def _scores(episodes: Sequence[Episode], family: str, exponents: Floats) -> Floats:
-    """Returns scores when the exchange is a model: the fitted one matches most positions or is wrong, so large
-    errors of the rest count little (their root)."""
+    """Returns the score of each episode and exponent where the exchange is a model itself: minus the root of the
+    error. The right model matches most positions exactly; the root keeps a few large errors from deciding."""
     return -np.sqrt(np.abs(_place_errors(episodes, family, exponents)))
 
 
 def _place_errors(episodes: Sequence[Episode], family: str, exponents: Floats) -> Floats:
-    """Returns errors of queue positions by episode with a fill and exponent, in shares of the queue joined."""
+    """Returns the errors of queue positions, as shares of the joined queue, by exponent and episode with a fill."""
     number = QUEUE_MODELS[family][0]
     return np.array(
         [
@@ -148,7 +148,7 @@ def _peak(exponents: Floats, scores: Floats) -> float:
 
 
 def _interval(exponents: Floats, scores: Floats) -> tuple[float, float]:
-    """Returns the interval of fits to resampled orders, at least as wide as the grid's step."""
+    """Returns the 95 % interval of exponents fitted to resampled orders, at least as wide as a grid step."""
     found = interval_of(np.array([_peak(exponents, each) for each in resampled(scores)]))
     assert found is not None
     low, high = found

@@ -75,14 +75,14 @@ def run_folder(
     if out is not None:
         path = _named(out, home)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            what = "the run exists already" if (path / "run.toml").is_file() else "this exists and is no run"
+            what = "the run exists already" if (path / "run.toml").is_file() else "this path exists and is no run"
             raise BadConfig(f"{what}: {path}", location="--out", todo=todo)
     else:
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         path = home / "runs" / f"{stamp}-{name.lower()}"
         private_folder(path.parent)
         number = 2
-        while True:  # robots that begin in the same second get separate folders
+        while True:  # another robot may create the same folder in the same second
             try:
                 path.mkdir(mode=0o700)
                 break
@@ -101,7 +101,7 @@ def new_folders_removed(*folders: Path) -> Iterator[None]:
         yield
     except BaseException:
         for each in sorted(absent, key=lambda path: len(path.parts), reverse=True):
-            with suppress(OSError):  # not there, or not empty
+            with suppress(OSError):  # missing, or not empty
                 each.rmdir()
         raise
 
@@ -113,7 +113,7 @@ def run_uuid(name: str, plan: RunPlan) -> bytes:
 
 
 def _whole(plan: RunPlan, folder: Path) -> RunPlan:
-    """Returns the run's plan as of its first incarnation, with the inputs read by the last one."""
+    """Returns the plan of the run's first incarnation with the inputs that the last one read."""
     if plan.live is None or plan.live.life == 1:
         return plan
     first, _ = read_plan(folder)
@@ -121,8 +121,8 @@ def _whole(plan: RunPlan, folder: Path) -> RunPlan:
 
 
 def begin_run(session: Session, folder: Path, options: RunOptions, *, named: str, robot: str, after: str = "") -> None:
-    """Write before on_start what a replay needs, also of a run that will be killed. named: the strategy's reference
-    in the configuration. after: the run that it takes over from. A resumed run has all of it already."""
+    """Write everything that a replay needs before on_start, so that a killed run has it, too; a resumed run has it
+    already. named: the strategy's reference in the configuration; after: the run that this one continues."""
     if (folder / "run.toml").is_file():
         return
     if options.instruments is not None:
@@ -163,10 +163,10 @@ def record_run(
     stress: Callable[[RunResult], Sequence[StressLine]] | None = None,
     stress_hint: str = "",
 ) -> RunResult:
-    """Write the source, the page and run.toml after finish(); run.toml makes the folder a run.
+    """Write the source, the page and, last, run.toml after finish(). Only run.toml makes the folder a run.
 
     instruments: the file of --instruments, kept for a replay.
-    stress: returns stress lines that need more than this run, called once its source is kept.
+    stress: called when the source is kept; returns stress lines from re-runs.
     """
     began: dict[str, Any] = {}
     if (folder / "run.toml").is_file():
@@ -202,6 +202,6 @@ def record_run(
     )
     make_private(folder)
     if plan.kind != "backtest":
-        for each in plan.inputs:  # live journals are pruned later, but not while a run needs them
+        for each in plan.inputs:  # marks live journals as needed by this run: they are not pruned
             pin(Path(each.path), folder.name, each.first_sequence, each.last_sequence)
     return result

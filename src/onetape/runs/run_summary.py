@@ -28,7 +28,7 @@ __all__ = ["RunResult", "plan_facts", "run_facts", "why_no_orders"]
 
 @dataclass(slots=True)
 class RunResult:
-    """The keys of `backtest --json`, and what the terminal shows beside them."""
+    """The keys of `backtest --json`, and further figures for the terminal."""
 
     run: Path
     strategy: str
@@ -61,7 +61,7 @@ class RunResult:
     why_no_orders: str | None = None
     assumptions: list[Assumption] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
-    # at the end: signed quantity by symbol, in hedge mode also by side
+    # positions at the end: signed quantity by symbol, in hedge mode by symbol and side
     held: dict[str, str] = field(default_factory=dict)
     working: list[str] = field(default_factory=list)  # orders still working at the venue after the run's end
     refusals: dict[str, dict[str, int]] = field(default_factory=dict)  # state -> error -> orders
@@ -73,9 +73,9 @@ class RunResult:
     ambiguous_fills: int = 0
     depth: dict[str, Conflation] = field(default_factory=dict)
     venues: list[VenueResult] = field(default_factory=list)
-    impact: dict[str, Any] = field(default_factory=dict)  # of --impact: fills, unmeasured, cost by currency
+    impact: dict[str, Any] = field(default_factory=dict)  # with --impact: fills, unmeasured, cost by currency
     detail: dict[str, int] | None = None  # with --detail-data: events, holes, incomplete
-    delta: dict[str, Any] | None = None  # of a delta.toml: cost of operations, time with the net delta off
+    delta: dict[str, Any] | None = None  # of a delta.toml: cost of operations, time outside the band
 
     @classmethod
     def of(cls, session: Session, *, run: Path, seconds: float) -> RunResult:
@@ -185,7 +185,7 @@ def _below_lot(session: Session) -> dict[str, int]:
 
 
 def why_no_orders(session: Session) -> str | None:
-    """Returns why nothing was ordered or nothing filled; None when there were orders and fills."""
+    """Returns why there were no orders or no fills; None when there were both."""
     loop, host = session.loop, session.host
     counters = loop.counters()
     if counters["fills"]:
@@ -199,16 +199,16 @@ def why_no_orders(session: Session) -> str | None:
             return "no event of the subscribed instruments lies in the time range"
         idle = session.idle_subscriptions()
         if idle:
-            return f"subscribed, but the data has none of it: {', '.join(idle)}"
+            return f"subscribed, but missing in the data: {', '.join(idle)}"
         if wishes := _below_lot(session):
             lots = ", ".join(f"{decimal_text(i.lot)} for {s}" for s, i in host.instruments.items())
             said = " and ".join(
                 f"{count:,} {'targets' if service == 'set_target' else 'levels'} of {service}"
                 for service, count in wishes.items()
             )
-            return f"{said} were less than one lot, which is nothing (lot: {lots})"
+            return f"{said} were below one lot, which has no effect (lot: {lots})"
         return (
-            f"its callbacks ran over {counters['events']:,} events and asked for no order: no "
+            f"its callbacks ran over {counters['events']:,} events and requested no order: no "
             "buy or sell, no target other than the position, no quotes with a size"
         )
     if counters["denied"] == counters["orders"]:
@@ -225,7 +225,7 @@ def plan_facts(session: Session) -> dict[str, Any]:
     import sys
 
     return {
-        # All of them; [params] has only the chosen ones, so that edited defaults show in a replay.
+        # All parameters. [params] has only the chosen ones, so that changed defaults show in a replay.
         "parameters": {name: toml_value(value) for name, value in session.params.items()},
         "versions": {
             "onetape": __version__,

@@ -14,8 +14,8 @@ __all__ = ["sized"]
 
 
 def sized(data: ReportData) -> list[Assumption]:
-    """Returns the assumptions of `data` with their sizes, where computable. Needs its stats and stress lines;
-    amounts are of this run, in its currency."""
+    """Returns the assumptions of `data` with sizes, if they can be computed. data: with stats and stress lines.
+    Amounts are in the run's currency."""
     if not len(data.fills.ts):
         return list(data.assumptions)
     return [each if each.size else _with_size(each, data) for each in data.assumptions]
@@ -29,7 +29,8 @@ def _with_size(each: Assumption, data: ReportData) -> Assumption:
 
 
 def _size(key: str, data: ReportData) -> tuple[str, float | None]:
-    """Returns the size in words, "" where unknown, and as money, where it is. A key may name its instrument."""
+    """Returns (size in words, "" if unknown; amount of money or None). key: kind of simplification, and for some its
+    instrument."""
     kind, _, symbol = key.partition(" ")
     match kind:
         case "fees":
@@ -40,7 +41,7 @@ def _size(key: str, data: ReportData) -> tuple[str, float | None]:
             return _rerun(data, "latency")
         case "queue":
             words, amount = _rerun(data, "queue")
-            waited = f"{_share(data, 'maker_share')} of the fills had waited"
+            waited = f"{_share(data, 'maker_share')} of the fills were maker fills"
             return words or waited, amount
         case "impact":
             return _volume_share(data), None
@@ -53,7 +54,7 @@ def _size(key: str, data: ReportData) -> tuple[str, float | None]:
 
 
 def _only(data: ReportData, symbol: str) -> list[Market]:
-    """Returns all instruments, with money of only this one."""
+    """Returns all instruments, where only this one counts in sums of money."""
     return [replace(each, settles_in_run=each.settles_in_run and each.symbol == symbol) for each in data.markets]
 
 
@@ -62,7 +63,7 @@ def _dearer(data: ReportData) -> str:
 
 
 def _rerun(data: ReportData, word: str) -> tuple[str, float | None]:
-    """Returns the change found by the re-run about it."""
+    """Returns (words, change of profit) of the stress re-run with this word in its name; ("", None) without one."""
     pnl = data.stats.get("pnl")
     if isinstance(pnl, float):
         for line in data.stress:
@@ -82,7 +83,7 @@ def _leverage(data: ReportData) -> str:
 
 
 def _volume_share(data: ReportData) -> str:
-    """Returns own quantity over the market volume of trades, or else bars: the highest of the instruments."""
+    """Returns own quantity over the market's volume, in words: the highest share of all instruments."""
     own = np.bincount(data.fills.market, data.fills.qty, minlength=len(data.markets))
     moved = np.array([each.traded for each in data.markets])
     traded = moved > 0

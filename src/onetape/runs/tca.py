@@ -16,8 +16,8 @@ their impact: with R the fill's price without impact,
     impact = sum of s (V(M) - V(B))      drift: of the recorded market, which never saw the run
            + sum of s (V(P) - V(R))      own_push
 
-and spread is the rest. All of it is in whole units of 1e-18, so the parts add up to the shortfall to the last one. A
-cost is positive. In addition there is the cost of the quantity that a target was short of at its end (its deadline):
+and spread is the rest. All values are whole units of 1e-18, so the parts add up to the shortfall exactly. A cost is
+positive. Separately, the cost of the quantity that was missing at a target's end (deadline):
 
     opportunity = sum of s (V(E) - V(A)) of the missing quantity, E the mid at the end
 """
@@ -55,13 +55,13 @@ CAUSES: Final = ("spread", "impact", "delay", "fees")
 _BUY, _SELL = 1, 2
 _TAKER: Final = 2
 _COLUMNS: Final = ("shortfall", *CAUSES, "against_vwap", "opportunity")
-PARTS: Final = ("own_push", "drift")  # of impact, where a model separates them
+PARTS: Final = ("own_push", "drift")  # parts of impact, if an impact model separates them
 _GROUPS: Final = ("strategy", "symbol", "algo", "side")
 
 
 @dataclass(slots=True)
 class Parent:
-    """One target with its orders, or a single order. Costs in 1e-18 of `currency`; prices in halves of a unit."""
+    """One target with its orders, or a single order. Costs in 1e-18 of `currency`; prices in half price units."""
 
     strategy: str
     symbol: str
@@ -69,15 +69,15 @@ class Parent:
     algo: str
     currency: str
     facts: Instrument
-    number: int  # number of the target on the tape, else of the order
-    start: int  # of the decision, ns
+    number: int  # number of the target, or of the single order
+    start: int  # time of the decision, ns
     orders: list[FilledOrder] = field(default_factory=list)
     prices: dict[str, int | Fraction] = field(default_factory=dict)
     cost: dict[str, int] = field(default_factory=dict)
-    notional: int = 0  # value filled, at the mid at the decision
+    notional: int = 0  # filled quantity, valued at the mid of the decision
     missing: int = 0  # units missing at the target's end
-    ended: int = 0  # ns, 0: still working, or no target of an algorithm
-    missed: int = 0  # notional of the missing quantity
+    ended: int = 0  # ns; 0: still working, or a single order
+    missed: int = 0  # missing quantity, valued at the mid of the decision
 
     @property
     def fills(self) -> list[OrderFill]:
@@ -112,10 +112,9 @@ class Parent:
 
 @dataclass(slots=True)
 class Costs:
-    """A run's costs. parents: with a fill whose market is on the tapes, by time of decision; unpriced: number of
-    other parents that filled; forced: orders made by the venue itself; other_fees: by asset, fees in other
-    currencies, not part of a shortfall; latency: of orders, by strategy; own_impact: the coefficient of the
-    square-root law."""
+    """A run's costs. parents: those with fills and a market on the tapes, by time of decision; unpriced: number of
+    other parents with fills; forced: number of orders by the venue itself; other_fees: asset -> fees in other
+    currencies, not part of a shortfall; latency: rows by strategy; own_impact: fit of the square-root law."""
 
     currency: str
     parents: list[Parent]
@@ -141,8 +140,7 @@ class Costs:
         }
 
     def causes(self) -> list[dict[str, Any]]:
-        """Returns a row for each currency and cause: amount, basis points of the notional, and the ends of their
-        interval."""
+        """Returns a row for each currency and cause: amount, basis points of the notional, and their 95 % interval."""
         found = []
         for currency in dict.fromkeys([self.currency, *(each.currency for each in self.parents)]):
             mine = [each for each in self.parents if each.currency == currency]
@@ -185,7 +183,7 @@ def fit_impact(run: Path, out: Path, law: Impact | None = None) -> ImpactFit:
     fit = costs_of(run, law).own_impact
     if not fit.is_positive:
         raise BadInput(
-            str(fit), location=str(run), todo="name a run that took more, or more often; or guess: --impact sqrt"
+            str(fit), location=str(run), todo="name a run with larger or more taker orders; or assume --impact sqrt"
         )
     facts = {name: value for name, value in fit.as_json().items() if value is not None}
     write_durably(out, to_toml({"impact": {**facts, "run": str(run)}}), mode=SHARED)
@@ -200,7 +198,7 @@ def run_costs(
     law: Impact | None = None,
 ) -> Costs:
     """Returns the costs of a run. recorded: for a run with own impact, the price of each fill without it, by trade.
-    law: fixed values beside the coefficient of own impact; else the run's own law, or the default one."""
+    law: values of own impact that are not fitted; None: those of the run's law, or the defaults."""
     root = "/" + plan.strategy.rpartition(":")[2].lower()
     groups: dict[tuple[bool, int, str, int], Parent] = {}
     forced = sum(bool(order.forced and order.fills) for order in found.orders.values())
@@ -232,7 +230,7 @@ def run_costs(
     costs = Costs(plan.currency, [], fit, forced=forced, latency=_latency(found, root))
     for symbol in dict.fromkeys(each.symbol for each in wanted):
         mine = [each for each in wanted if each.symbol == symbol]
-        # An order without latency answers the event of the same time; one that travels arrives before it.
+        # An order without latency arrives after the event of the same time, an order with latency before it.
         at_once = not plan.is_at_gateway and not any(plan.latency_of(mine[0].facts.venue).longest)
         costs.reference[symbol] = _note_costs(mine, market, symbol, int(at_once))
         if recorded is not None:
@@ -262,8 +260,8 @@ def _own_impact(parents: Sequence[Parent], plan: RunPlan, found: OrdersOfRun, ma
 
 
 def _latency(found: OrdersOfRun, root: str) -> list[dict[str, Any]]:
-    """Returns a row for each strategy and way, in ms: from the event behind an order to the venue's stamp of its
-    answer, from there to the robot, and both. A clock offset lengthens one way and shortens the other."""
+    """Returns a row for each strategy and direction, in ms: from an order's event to the venue's stamp of the answer,
+    from there to the robot, and the sum. A clock offset lengthens one direction and shortens the other."""
     stamps: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
     for order in found.orders.values():
         if order.answered and not order.forced:
@@ -279,7 +277,7 @@ def _latency(found: OrdersOfRun, root: str) -> list[dict[str, Any]]:
 
 
 def _note_ends(groups: dict[tuple[bool, int, str, int], Parent], found: OrdersOfRun, root: str) -> None:
-    """Add the ends of targets; one without any order is a parent, too."""
+    """Add the ends of targets to their parents; a target without any order becomes a parent, too."""
     for number, target in found.targets.items():
         symbol = str(target["symbol"])
         if "ended" not in target or symbol not in found.actions.instruments:
@@ -294,13 +292,13 @@ def _note_ends(groups: dict[tuple[bool, int, str, int], Parent], found: OrdersOf
             parent = Parent(location, symbol, side, algo, facts.settle, facts, number, start)
             groups[keys[0]] = parent
         if parent is not None:
-            # Other trades of the run in the symbol may have carried the position past the target.
+            # Other trades of the run may have moved the position beyond the target.
             parent.ended, parent.missing = target["ended"], max(missing if parent.side == "buy" else -missing, 0)
 
 
 def _note_costs(parents: Sequence[Parent], market: Market, symbol: str, later: int) -> str:
-    """Fill in prices and costs; returns the kind of prices. later: ns by which an order without latency looks
-    further."""
+    """Fill in prices and costs; returns the kind of prices used. later: ns, 1 for orders that arrive after the event
+    of the same time."""
 
     def of_fills(parent: Parent) -> list[int]:
         return [fill.time + later * (fill.liquidity == _TAKER) for fill in parent.fills]
@@ -338,13 +336,13 @@ def _note_costs(parents: Sequence[Parent], market: Market, symbol: str, later: i
             each.missed = abs(each.facts.core.notional_doubled(decided, each.missing))
             each.cost["opportunity"] = value(end, each.missing) - value(decided, each.missing)
         if vwap:
-            low, high = value(vwap // 1, size), value(vwap // 1 + 1, size)  # between two existing prices
+            low, high = value(vwap // 1, size), value(vwap // 1 + 1, size)  # the average lies between two prices
             each.cost["against_vwap"] = paid - low - round((high - low) * (vwap % 1))
     return kind
 
 
 def _note_push(parents: Sequence[Parent], recorded: Mapping[int, int]) -> None:
-    """Count the displacement by own takers as impact instead of spread."""
+    """Count displacement by own takers as impact instead of spread. recorded: trade id -> price without own impact."""
     for each in parents:
         if not each.cost:
             continue
@@ -358,7 +356,7 @@ def _note_push(parents: Sequence[Parent], recorded: Mapping[int, int]) -> None:
 
 
 def _arrival(parent: Parent) -> list[int]:
-    """Returns when the first order reached the exchange; of a parent without orders the decision's time."""
+    """Returns when the first order reached the exchange, ns; for a parent without orders the time of the decision."""
     came = [order.arrived or order.fills[0].time for order in parent.orders if order.arrived or order.fills]
     return [min(came, default=parent.start)]
 
@@ -380,8 +378,8 @@ def _row(parents: Sequence[Parent], name: str, interval: tuple[float | None, flo
 
 
 def _errors(parents: Sequence[Parent]) -> dict[str, tuple[float | None, float | None]]:
-    """Returns the interval of each cost in basis points, from resampled parents. None for fewer than two, which show
-    no variation."""
+    """Returns name -> 95 % interval of each cost in basis points, from resampled parents; (None, None) for fewer than
+    two parents."""
     columns = (*_COLUMNS, *PARTS)
     found: dict[str, tuple[float | None, float | None]] = dict.fromkeys(columns, (None, None))
     if len(parents) < 2:

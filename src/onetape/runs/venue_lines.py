@@ -16,7 +16,7 @@ from onetape.report.report_data import Assumption
 
 __all__ = ["defaulted_of", "fee_changes", "fee_lines", "liquidation_lines", "percent", "venue_lines"]
 
-_FEES = {"maker_fee", "taker_fee", "fee_tiers"}  # facts of an instrument that --fee replaces
+_FEES = {"maker_fee", "taker_fee", "fee_tiers"}  # fields of an instrument that --fee replaces
 
 _AMEND_WORDS = {
     AmendRule.DECREASE_KEEPS: "a smaller size keeps the place in the queue, any other change loses it",
@@ -29,7 +29,7 @@ _MET_WORDS = {MetTrigger.FIRES: "fires at once", MetTrigger.REFUSED: "is refused
 
 
 def defaulted_of(plan: RunPlan, instrument: Instrument) -> tuple[str, ...]:
-    """Returns which facts of an instrument nobody specified: fees are not among them where the run has its own."""
+    """Returns the names of an instrument's facts that are defaults. Fees are excluded if the run has its own."""
     replaced = _FEES if plan.fee_of(instrument.venue) is not None else set[str]()
     return tuple(name for name in instrument.defaulted if name not in replaced)
 
@@ -54,7 +54,7 @@ def venue_lines(session: Session) -> list[Assumption]:
         )
     lines += [Assumption(f"closed {each}") for each in options.closed]
     if plan.hours is not None:
-        text = f"the robot trades {plan.hours.shown} only"
+        text = f"the robot trades only {plan.hours.shown}"
         lines.append(Assumption(f"{text}: a stop cancels its orders and keeps its position"))
     if options.borrow:
         rates = ", ".join(f"{name} {percent(rate)}" for name, rate in options.borrow.items())
@@ -72,7 +72,7 @@ def venue_lines(session: Session) -> list[Assumption]:
 def _loan_lines(session: Session) -> list[Assumption]:
     levels, counters = session.plan.venue.loans, session.loop.counters()
     if levels is None or not levels.call:
-        text = "the venue never calls loans in, even when the account can no longer cover them"
+        text = "the venue never calls in loans, even if the account can no longer cover them"
         return [Assumption(text, 1, key="loans")]
     text = (
         f"loans are called at {levels.call:g} of assets over debts, and repaid by the venue at the "
@@ -102,7 +102,7 @@ def _adl_lines(session: Session) -> list[Assumption]:
     text = f"the venue took over {counters['deleveragings']} positions, as the rules of --instruments "
     text += f"say ({len(facts)} facts"
     if counters["deleveragings_missed"]:
-        text += f", {counters['deleveragings_missed']} of them met no position"
+        text += f", {counters['deleveragings_missed']} of them found no position"
     never = len(facts) - counters["deleveragings"] - counters["deleveragings_missed"]
     if never:
         text += f", {never} outside the time of the run"
@@ -153,8 +153,8 @@ def _volumes(plan: RunPlan) -> str:
 
 
 def fee_changes(session: Session) -> list[dict[str, Any]]:
-    """Returns the first hundred changes of fee tier: `time` (ns), `symbol`, `tier`, its rates, and the volume of
-    thirty days that reached it."""
+    """Returns the first hundred changes of fee tier: `time` (ns), `symbol`, `tier`, its rates, and the thirty-day
+    volume."""
     symbols = list(session.host.instruments)
     return [
         {
@@ -170,7 +170,7 @@ def fee_changes(session: Session) -> list[dict[str, Any]]:
 
 
 def fee_lines(session: Session) -> list[Assumption]:
-    """Returns lines on fee schedules by volume, their sources, and instruments that stay at a base tier."""
+    """Returns lines on fee schedules by volume, on their sources, and on instruments that stay at the base tier."""
     lines = []
     instruments = list(session.host.instruments.values())
     tiered = [(i, each) for i, each in enumerate(instruments) if each.fee_tiers]
@@ -182,7 +182,7 @@ def fee_lines(session: Session) -> list[Assumption]:
         shown = "; ".join(
             f"{each['symbol']} tier {each['tier']} at {format_time(each['time'])}" for each in fee_changes(session)[:3]
         )
-        more = "; the others in run.toml" if changes > 3 else ""
+        more = "; further ones are in run.toml" if changes > 3 else ""
         lines.append(
             Assumption(
                 f"fees follow the run's own 30-day volume, {_volumes(session.plan)} at the start: "

@@ -23,8 +23,7 @@ _MONEY = ("cash", "final_equity", "pnl", "fees", "funding", "volume")
 class VenueResult:
     """The result at one venue in one settle currency; amounts in that currency.
 
-    cash and final_equity are None where one account serves several venues: its money belongs to no single one.
-    volume is the value of own fills, fees are those of fills.
+    cash, final_equity: None if one account serves several venues. volume: value of own fills; fees: of fills.
     """
 
     venue: str
@@ -52,9 +51,9 @@ class VenueResult:
 
 
 def venue_results(session: Session) -> list[VenueResult]:
-    """Returns results by venue and currency, in the order of the instruments. A venue with an account of its own
-    gained its change of equity; with one account for several, its instruments' profits are summed and interest is
-    assigned to none."""
+    """Returns results by venue and currency, in the order of the instruments. The profit of a venue with its own
+    account is its change of equity. With one account for several venues it is the sum of its instruments' profits,
+    without interest."""
     loop, host, plan = session.loop, session.host, session.plan
     rows: dict[tuple[str, str], list[int]] = {}
     for index, each in enumerate(host.instruments.values()):
@@ -72,7 +71,7 @@ def venue_results(session: Session) -> list[VenueResult]:
             cash = plan.money.get(account, {}).get(currency, Decimal(0))
             number = host.money_index(account, currency)
             equity = Decimal(loop.equity_of_text(number))
-            # The currency of a contract that came with the tape began at zero.
+            # A currency of which the run had no cash began at zero.
             pnl = equity - session.start_money.get((account, currency), Decimal(0))
             pnl -= Decimal(loop.moved_in_of_text(number))
         found.append(VenueResult(venue, currency, cash, equity, pnl, fees, funding, volume))
@@ -80,7 +79,7 @@ def venue_results(session: Session) -> list[VenueResult]:
 
 
 def account_lines(session: Session) -> list[Assumption]:
-    """Returns the cash, and at which venues each part was usable."""
+    """Returns lines on the cash, and on which venues could use it."""
     plan = session.plan
     lines = [Assumption(f"cash {accounts_text(plan.money)}, leverage {plan.leverage}x, {plan.margin} margin", None)]
     venues = sorted({each.venue for each in session.host.instruments.values()})
@@ -94,7 +93,7 @@ def account_lines(session: Session) -> list[Assumption]:
             lines.append(Assumption(text, 1, key="one account"))
         return lines
     if len(venues) > 1:
-        text = f"{', '.join(venues)} have an account each: no money moves between them"
+        text = f"{', '.join(venues)} have separate accounts: no money moves between them"
         lines.append(Assumption(text, None))
     names = {name for cash in plan.accounts.values() for name in cash} | {
         each.settle for each in session.host.instruments.values()

@@ -27,14 +27,14 @@ from onetape.tape.wait import Waiter
 __all__ = ["Match", "Scanner", "market_journals"]
 
 FRAMES_MAX: Final = 1 << 18
-SWEEP: Final = SECOND  # windows slide without frames
-GAP_MAX: Final = 8 * DAY  # gap between frames; beyond the longest window nothing changes
+SWEEP: Final = SECOND  # interval of evaluation without frames, as windows slide
+GAP_MAX: Final = 8 * DAY  # longer gaps between frames have the same effect as this one
 MATCHES_MAX: Final = 100_000
-CHOSEN_EVERY: Final = 60 * SECOND  # those with the most turnover, live
-PART: Final = 5 * 60 * SECOND  # step within the hour of which turnover is summed
+CHOSEN_EVERY: Final = 60 * SECOND  # interval of selecting the symbols with most turnover, live
+PART: Final = 5 * 60 * SECOND  # the hour of turnover slides in such steps
 _AGE: Final = parse_condition("age >= 0").values(())[0].steps
 HUB: Final = "hub"
-KINDS: Final = ("gateway-", "collector-", HUB)  # of journals with a market
+KINDS: Final = ("gateway-", "collector-", HUB)  # prefixes of journals with market data
 
 
 def market_journals(home: Path) -> list[Path]:
@@ -64,7 +64,7 @@ class Match:
     symbol: str
     ts: int
     values: dict[str, float | None]
-    age_ms: float | None  # of its last quote, at the beginning
+    age_ms: float | None  # age of the last quote when the match began
     until: int | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class Match:
 
 
 class _Turnovers:
-    """The turnover of the journals' last hour, by symbol. Each look reads new frames since the one before."""
+    """Sums the turnover of the last hour by symbol. Each call reads the new frames."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._readers = [JournalReader(path) for path in paths]
@@ -105,8 +105,8 @@ class _Turnovers:
 
 @dataclass(slots=True)
 class Scanner:
-    """Scans for one condition. Frames of all journals are taken in order of their times. Raises UnknownSymbol where
-    the condition, or `wanted`, names a symbol that no journal has; the reader's error for a damaged journal."""
+    """Scans for one condition. Frames of all journals are taken in order of their times. Raises UnknownSymbol if the
+    condition or `wanted` names a symbol that no journal has; the reader's error for a damaged journal."""
 
     paths: Sequence[Path]
     condition: Condition
@@ -125,19 +125,19 @@ class Scanner:
     def __post_init__(self) -> None:
         for path in self.paths:
             self._readers.append(JournalReader(path))
-        if self.is_live:  # how much past the longest window needs
+        if self.is_live:  # begin early enough for the longest window
             since = time.time_ns() - max(self.condition.windows, default=0) - 2 * SECOND
             for reader in self._readers:
                 reader.seek_time(since)
         there = self._there()
         for name in (*self.condition.symbols, *sorted(self.wanted.names)):
             if name not in there:
-                raise UnknownSymbol(f"no market of {name!r} here", location="scan", todo=_near(there))
+                raise UnknownSymbol(f"the journals have no market of {name!r}", location="scan", todo=_near(there))
         wanted = self.wanted.names or there
         if self.wanted.top:
             turnovers = _Turnovers(self.paths)
             self._chosen = self.wanted.chosen(dict.fromkeys(there, 0.0) | turnovers.look())
-            if self.is_live:  # all are followed: one selected later has its windows then
+            if self.is_live:  # follow all symbols: later selected ones then have complete windows
                 self._turnovers = turnovers
             else:
                 turnovers.close()
@@ -199,8 +199,8 @@ class Scanner:
     # --- running ----------------------------------------------------------------------------------
 
     def over(self, seconds: float | None = None) -> Iterator[Match]:
-        """Yields matches of existing frames, to the journals' end or for this long by their own time: each match as
-        it begins, and again as it ends."""
+        """Yields each match twice, when it begins and when it ends, over existing frames to the journals' end or for
+        `seconds` of their time."""
         until, boundary = TIME_MAX, 0
         while True:
             yield from self._taken(boundary)
@@ -219,7 +219,8 @@ class Scanner:
     def live(
         self, seconds: float | None = None, *, spin: float = 0.0, clock: Callable[[], int] = time.time_ns
     ) -> Iterator[Match]:
-        """Yields matches of arriving frames for this long, as `over`. spin: seconds of polling without sleep."""
+        """Yields matches of arriving frames as `over` does, for `seconds`. spin: seconds of busy-polling before a
+        sleep."""
         ends = None if seconds is None else clock() + round(seconds * SECOND)
         waiter = Waiter()
         for reader in self._readers:
@@ -271,7 +272,7 @@ class Scanner:
         return self._turnovers is None or symbol in self._chosen or symbol in self.condition.symbols
 
     def _choose(self, now: int) -> Iterator[Match]:
-        """Select the symbols with the largest turnover anew: matches of removed ones end, of added ones begin."""
+        """Select the symbols with the largest turnover again: matches of removed symbols end, of added ones begin."""
         if self._turnovers is None:
             return
         self._chosen = self.wanted.chosen(dict.fromkeys(self._names, 0.0) | self._turnovers.look(), self._chosen)
@@ -297,7 +298,7 @@ class Scanner:
         return found
 
     def _map(self, feed: int, stream: int, instrument: Instrument) -> None:
-        """Map a stream: unwanted symbols are skipped, new ones added."""
+        """Map a stream to the scan's symbol, adding a new symbol; streams of other symbols are skipped."""
         name = instrument.symbol
         if name not in self._symbols:
             if self.wanted.names or (self.wanted.top and self._turnovers is None):

@@ -14,7 +14,7 @@ from onetape.tape.journal import JournalReader
 
 __all__ = ["QUOTE_AGE_MAX", "LastQuote", "SpreadRow", "last_quotes", "spread_rows"]
 
-QUOTE_AGE_MAX: Final = MINUTE  # relative to the newest of all: an older quote is no price
+QUOTE_AGE_MAX: Final = MINUTE  # older quotes, relative to the newest of all, are ignored
 
 
 class LastQuote(NamedTuple):
@@ -28,9 +28,9 @@ class LastQuote(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SpreadRow:
-    """The best of all pairs of venues: selling at one's bid, buying at the other's ask. symbol: common part of the
-    venues' symbols. venues: the symbol with the bid, then the one with the ask. spread: bid less ask, above 0 where
-    buying at one and selling at the other earns."""
+    """The best pair of venues: sell at one venue's bid, buy at the other's ask. symbol: common part of the
+    venues' symbols. venues: the symbol with the bid, then the one with the ask. spread: bid less ask; above 0 the
+    pair would earn before fees."""
 
     symbol: str
     venues: tuple[str, str]
@@ -59,14 +59,14 @@ class SpreadRow:
 
 
 def last_quotes(paths: Sequence[Path], now: int | None = None) -> tuple[list[LastQuote], int]:
-    """Returns the newest two-sided quote of each symbol, up to `QUOTE_AGE_MAX` old, in order of symbols, and as of
-    when: `now`, ns, or the newest frame. Raises the reader's error for a damaged journal."""
+    """Returns the newest two-sided quote of each symbol, up to `QUOTE_AGE_MAX` old, sorted by symbol, and the time:
+    `now` (ns) or that of the newest frame. Raises the reader's error for a damaged journal."""
     newest = now if now is not None else max(map(_last_time, paths), default=0)
     found: dict[str, LastQuote] = {}
     for path in paths:
         with JournalReader(path) as reader:
             reader.seek_sequence(reader.last_sequence)
-            instruments = dict(reader.instruments)  # all instruments, which rows of quotes do not name
+            instruments = dict(reader.instruments)  # stream -> instrument: quotes have only stream numbers
             reader.seek_time(newest - QUOTE_AGE_MAX)
             for rows in reader.chunks("quote"):
                 sided = rows[(rows["bid"] > 0) & (rows["ask"] > 0)]
@@ -92,9 +92,9 @@ def _last_time(path: Path) -> int:
 def spread_rows(
     quotes: Iterable[LastQuote], now: int, names: Mapping[str, Sequence[str]] | None = None
 ) -> list[SpreadRow]:
-    """Returns a row for each instrument at two venues or more, the widest spread first. names: which instruments are
-    the same, as [symbols] of a configuration; by default those with the same base and quote, spot and perpetuals
-    separately; dated contracts, options and free names match nothing."""
+    """Returns a row for each instrument at two venues or more, the widest spread first. names: symbols by common name,
+    as [symbols] of a configuration. Other symbols are compared by base and quote, spot and perpetuals together; dated
+    contracts, options and free names are compared with nothing."""
     groups: dict[str, list[LastQuote]] = {}
     named = {symbol: name for name, symbols in (names or {}).items() for symbol in symbols}
     for quote in quotes:
@@ -114,7 +114,7 @@ def spread_rows(
         if not pairs:
             continue
         sold, bought = max(pairs, key=lambda pair: pair[0].bid - pair[1].ask)
-        # A quote later than `now` is new.
+        # A quote later than `now` has age 0.
         ages = {each.symbol: max(now - each.time, 0) / MS for each in (sold, bought)}
         rows.append(SpreadRow(name, (sold.symbol, bought.symbol), sold.bid, bought.ask, ages))
     return sorted(rows, key=lambda row: (-row.spread_bps, row.symbol))

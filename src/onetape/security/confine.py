@@ -14,8 +14,8 @@ _PR_SET_DUMPABLE: Final = 4  # linux/prctl.h
 
 
 def confine() -> None:
-    """Restricts files to the owner, forbids core dumps, and on Linux hides the process's memory from other processes of
-    the same user. Children inherit the first two."""
+    """Restrict new files to the owner, forbid core dumps, and on Linux hide the process's memory from other processes
+    of the same user. Child processes inherit the first two."""
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":

@@ -24,8 +24,8 @@ def private_folder(path: Path) -> Path:
 
 
 def check_folders(path: Path) -> None:
-    """Raises PermissionDenied if everybody may write in a folder above this file, because anybody could replace the
-    file. In a folder with the sticky bit, such as /tmp, users can replace their own files only."""
+    """Raises PermissionDenied if everybody may write in a folder above this file, and so replace it. Folders with the
+    sticky bit, such as /tmp, are allowed: there users can replace only their own files."""
     for folder in path.absolute().parent.resolve().joinpath("x").parents:
         mode = folder.stat().st_mode
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:

@@ -16,12 +16,12 @@ from onetape._core import has_any
 __all__ = ["Redactor"]
 
 SHOWN = "***"
-CHARS_MIN = 8  # shorter texts occur in others by chance
+CHARS_MIN = 8  # shorter secrets are not hidden: they occur in texts by chance
 
 
 class Redactor:
     """Hides some secrets, in the forms in which they travel: plain, in a URL, as hexadecimal, as base64, and the
-    content of a base64 or PEM text. Its text shows none of them."""
+    content of a base64 or PEM text. Its repr shows none of them."""
 
     __slots__ = ("_forms",)
 
@@ -48,16 +48,16 @@ class Redactor:
 
 
 def _forms(secret: str) -> Iterable[bytes]:
-    """Returns all forms of a secret; none for one that is too short to be recognized."""
+    """Yields all forms of a secret; none for a secret shorter than CHARS_MIN."""
     secret = secret.strip()
     pieces = [secret.encode()]
     if secret.startswith("-----BEGIN "):
-        # Each line of the body alone gives most of it away.
+        # A single line of the body would already expose most of it.
         lines = [line.strip() for line in secret.splitlines() if not line.startswith("-----")]
         pieces += [line.encode() for line in lines]
         secret = "".join(lines)
         pieces.append(secret.encode())
-        # The whole in JSON's notation.
+        # The whole text as a JSON string.
         pieces.append(pieces[0].replace(b"\r", b"\\r").replace(b"\n", b"\\n"))
     try:
         decoded = base64.b64decode(secret, validate=True)

@@ -1,6 +1,6 @@
 """Reads a secret from its configured place. Its value is never part of a message.
 
-A Secret prints as `***`, so a log, a report or a traceback gives nothing away.
+A Secret prints as `***` in logs, reports and tracebacks.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pathlib import Path
 from onetape.model.errors import BadConfig, PermissionDenied
 from onetape.security.private import check_folders
 
-SECRET_BYTES_MAX = 64 * 1024  # a PEM key is 2 KiB; more is a wrong file
+SECRET_BYTES_MAX = 64 * 1024  # a PEM key is 2 KiB; a larger file is a wrong one
 
 
 class Secret:
-    """A text that is shown by `reveal()` only."""
+    """A text that only `reveal()` shows."""
 
     __slots__ = ("_value",)
 
@@ -37,7 +37,7 @@ class Secret:
         return bool(self._value)
 
     def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError("a secret is not copied into a file or another process")
+        raise TypeError("a secret cannot be copied into a file or another process")
 
 
 def read_secret(place: str, environ: Mapping[str, str], *, folder: Path = Path()) -> Secret:
@@ -52,22 +52,21 @@ def read_secret(place: str, environ: Mapping[str, str], *, folder: Path = Path()
             return _from_file(folder / rest, environ.get("CREDENTIALS_DIRECTORY", ""))
         case "fd" if rest.isdecimal():
             return _from_descriptor(int(rest))
-    # Neither form nor value is shown, because a secret may have been pasted here.
+    # The text is not shown: it may be a secret itself.
     raise BadConfig("a secret is given as env:NAME, file:/path or fd:N")
 
 
 def without_secrets(environ: Mapping[str, str], places: Iterable[str]) -> dict[str, str]:
-    """Returns an environment for a process that needs none of these secrets, because it would be visible to other
-    processes of the user while the process runs."""
+    """Returns the environment without these secrets, for a process that does not need them: a process's environment
+    is visible to other processes of the user."""
     names = {place.removeprefix("env:") for place in places if place.startswith("env:")}
     return {name: value for name, value in environ.items() if name not in names}
 
 
 def _from_file(path: Path, credentials: str) -> Secret:
-    """Reads a file. credentials: the folder with a service's secrets."""
+    """Reads a secret from a file. credentials: folder with the credentials of a systemd service."""
     location = f"file:{path}"
-    # The last part must not be a link, whose owner would decide which file is read. Container engines and systemd
-    # provide plain files.
+    # A link is refused: its owner would decide which file is read. Container engines and systemd provide plain files.
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError as error:
@@ -77,10 +76,10 @@ def _from_file(path: Path, credentials: str) -> Secret:
             ) from None
         raise BadConfig(f"cannot read the secret: {(error.strerror or '').lower()}", location=location) from error
     try:
-        state = os.fstat(descriptor)  # of the opened file, not of the file that has the name now
+        state = os.fstat(descriptor)  # mode of the opened file, which cannot be replaced meanwhile
         if not stat.S_ISREG(state.st_mode):
             raise BadConfig("not a regular file", location=location)
-        # There systemd lets the service's user read by an ACL, which shows as the group's right; the group is root's.
+        # systemd gives the service's user access by an ACL, which shows as a group right; the group is root.
         is_credential = credentials and path.parent == Path(credentials) and state.st_uid == 0
         if state.st_mode & (0o037 if is_credential else 0o077):
             mode = f"{stat.S_IMODE(state.st_mode):04o}"
@@ -112,7 +111,7 @@ def _read(descriptor: int, location: str) -> str:
     try:
         text = data.decode().strip()
     except UnicodeDecodeError:
-        # Without the original error, which contains the bytes.
+        # Without the original error: it contains the secret's bytes.
         raise BadConfig("not text", location=location) from None
     if not text:
         raise BadConfig("empty", location=location)

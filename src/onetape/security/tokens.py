@@ -2,8 +2,8 @@
 makes one for each sub-account and each robot, once; the sender of a command reads the token of its own name, and the
 gateway that of the name in the command.
 
-A robot also shows a grant, which proves its sub-account and account. `up` passes it with the robot's options; it is on
-no disk.
+A robot also presents a grant, which proves its sub-account and account. `up` passes it with the robot's options; it
+is never on disk.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def token_file(home: Path, name: str) -> Path:
 
 
 def make_token(home: Path, name: str) -> str:
-    """Returns the token of `name`, making it if there is none. Concurrent callers get the same. Raises BadConfig,
-    OSError, and as `read_token` for an invalid file."""
+    """Returns the token of `name`, created if it does not exist. Concurrent callers get the same token. Raises
+    BadConfig, OSError, and as `read_token` for an invalid file."""
     path = token_file(home, name)
     private_folder(path.parent)
     if not path.exists():
-        # Written to another file and linked: a token file is complete or absent, and never replaced.
+        # Written to another file, then linked: a token file is always complete, and never replaced.
         beside = path.with_name(f"%.{os.getpid()}.{secrets.token_hex(8)}")
         made = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
@@ -79,7 +79,7 @@ def read_token(home: Path, name: str) -> str:
 
 
 def grant_of(home: Path, account: str, robot: str, subaccount: str) -> str:
-    """Returns the grant with which a robot may trade with a sub-account; making it requires the operator's token.
+    """Returns the grant with which a robot may trade for a sub-account, computed with the operator's token.
     Raises as `make_token`."""
     words = "\0".join((account, robot, subaccount)).encode("utf-8", "surrogateescape")
     return hmac.digest(make_token(home, OPERATOR).encode(), words, "sha256").hex()

@@ -92,7 +92,8 @@ class Sink(Protocol):
 
 
 class SqlTables:
-    """prefix: of all names, in case ours are taken. Raises BadInput for foreign tables of our names."""
+    """Writes rows to a database. prefix: of all table names, in case ours are taken. Raises BadInput for foreign
+    tables of our names."""
 
     def __init__(self, database: Database, prefix: str = "") -> None:
         if prefix and not prefix.isidentifier():
@@ -114,7 +115,7 @@ class SqlTables:
         wanted = [self.name(table) for table in (*TABLES, *VIEWS)]
         if foreign := [n for n in wanted if n.lower() in there and n not in ours]:
             raise BadInput(
-                f"table {foreign[0]} is there and was not made by analyze",
+                f"table {foreign[0]} exists and was not made by analyze",
                 location="--db",
                 todo="take another database, or names of your own: --prefix onetape_",
             )

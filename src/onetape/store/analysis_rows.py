@@ -77,7 +77,7 @@ KEYS: Final = {
     "targets": ("run", "target"),
     "links": ("run", "order_id"),
 }
-_DENIED: Final = 4  # flag of a live robot's request that was never sent
+_DENIED: Final = 4  # flag of a live robot's denied request, which was never sent
 _CLOSED: Final = ("FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED")
 
 
@@ -108,7 +108,7 @@ class Rows:
         return len(self._orders)
 
     def ended(self, silent: str) -> None:
-        """No record will follow: `silent` is the state of orders without a record."""
+        """Ends the tape: no record follows. silent: the state of orders without a record."""
         for order_id, order in self._orders.items():
             if order.row["state"] == "SUBMITTED" and silent != "SUBMITTED":
                 order.row["state"] = silent

@@ -36,7 +36,7 @@ _NAMES: Final = {
     "mariadb": "mariadb",
 }
 _CONNECT_S: Final = 10
-_BUSY_S: Final = 30  # SQLite's file, by another connection
+_BUSY_S: Final = 30  # longest wait for SQLite's file while another connection has it
 
 
 class Database:

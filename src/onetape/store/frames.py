@@ -62,7 +62,7 @@ def event_frame(path: Path, kind: str, *, sequence_max: int | None = None) -> pl
     numbers = np.array(sorted({0, *instruments}), dtype=streams.dtype)
     places = np.minimum(np.searchsorted(numbers, streams), len(numbers) - 1)
     if (strange := streams[numbers[places] != streams]).size:
-        raise SchemaMismatch(f"{kind} of instrument {strange[0]}, which is not named", location=str(path))
+        raise SchemaMismatch(f"{kind} of instrument {strange[0]}, which the tape does not name", location=str(path))
     facts = [instruments.get(int(number), {}) for number in numbers]
     price_scale = np.array([10.0 ** each.get("price_decimals", 0) for each in facts])[places]
     size_scale = np.array([10.0 ** each.get("size_decimals", 0) for each in facts])[places]

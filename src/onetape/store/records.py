@@ -32,7 +32,7 @@ __all__ = ["HEAD", "HOME_ID", "LEASE_S", "LeaseLost", "Records", "metadata", "mi
 HEAD: Final = "0004"  # the newest of migrations/versions
 LEASE_S: Final = 15
 _CONNECT_S: Final = 10
-_AT_ONCE: Final = 5000  # rows
+_AT_ONCE: Final = 5000  # rows per batch
 _LEASE: Final = "recorder"
 _HOME: Final = "home"  # key of the home's id
 HOME_ID: Final = "recorder.id"  # file of the home
@@ -261,7 +261,7 @@ class Records:
                 f"{error.name} is not installed", location="[recorder] url", todo="pip install 'onetape[sql]'"
             ) from None
         except sa.exc.ArgumentError:
-            raise BadConfig("no address of a database", location="[recorder] url") from None
+            raise BadConfig("not the address of a database", location="[recorder] url") from None
         if driver == "sqlite":
             sa.event.listen(self._engine, "connect", _as_sqlite)
             sa.event.listen(self._engine, "begin", _begin)
@@ -279,7 +279,9 @@ class Records:
     def _check_readable(self) -> None:
         if _version(self.connection) != HEAD:
             raise ProcessDown(
-                f"the records are not of version {HEAD}", location="[recorder] url", todo="the recorder makes them so"
+                f"the records are not of version {HEAD}",
+                location="[recorder] url",
+                todo="start the recorder: it upgrades them",
             )
         self._owners(self.connection)
         self.connection.rollback()
@@ -291,7 +293,7 @@ class Records:
             raise NotAvailable(
                 f"the records are of version {current}, this release knows {HEAD}",
                 location="[recorder] url",
-                todo="use the release that made them, or a newer one",
+                todo="use the release that wrote them, or a newer one",
             )
         if current != HEAD:
             with self.transaction() as connection:
@@ -324,7 +326,7 @@ class Records:
             for end in ("-wal", "-shm"):  # SQLite would use them for the new file
                 Path(f"{self._file}{end}").unlink(missing_ok=True)
             raise ProcessDown(
-                f"{self._file} was deleted or replaced; its records are made anew from the journals",
+                f"{self._file} was deleted or replaced; its records are rebuilt from the journals",
                 location="[recorder] url",
             )
 
@@ -345,7 +347,8 @@ class Records:
             return rows
 
     def each(self, statement: sa.Select[Any]) -> Iterator[dict[str, Any]]:
-        """Yields the same in batches: for results too large for memory. No other query is possible until it ends."""
+        """Yields the rows of a query in batches: for results too large for memory. No other query is possible until it
+        ends."""
         self.connection.execution_options(writes=False)
         with self._failing_plainly():
             found = self.connection.execute(statement.execution_options(yield_per=_AT_ONCE))
@@ -389,7 +392,7 @@ class Records:
             raise BadConfig(
                 f"this database has the records of another home, {there}",
                 location="[recorder] url",
-                todo=f"give this one a database of its own; if it is the same home, write {owner} into {file}",
+                todo=f"give this home a database of its own; if it is the same home, write {owner} into {file}",
             )
         return owner, own
 
@@ -419,8 +422,8 @@ class Records:
             return
         row = connection.execute(sa.select(lease).where(lease.c.name == _LEASE)).first()
         if row is not None and row.until > now and not _has_ended(row.holder):
-            raise LeaseLost(f"{row.holder} writes into this database", location="[recorder] url")
-        raise LeaseLost("this database was emptied, or put back from a copy", location="[recorder] url")
+            raise LeaseLost(f"{row.holder} writes to this database", location="[recorder] url")
+        raise LeaseLost("this database was emptied, or restored from a copy", location="[recorder] url")
 
     def drop_lease(self) -> None:
         lease = metadata.tables["record_lease"]
@@ -501,6 +504,6 @@ def _started(pid: int) -> str:
 
 
 def _has_ended(holder: str) -> bool:
-    """Tells whether it was a process of this machine that has ended: then its lease need not be waited for."""
+    """Returns whether a lease's holder was a process of this machine and has ended: then its lease can be taken."""
     host, pid, started = holder.rsplit(":", 2)
     return host == socket.gethostname() and pid.isdigit() and bool(started) and _started(int(pid)) != started

@@ -30,7 +30,7 @@ __all__ = ["SharedCounters", "SharedLeases", "SharedMoment"]
 
 SLOTS: Final = 7
 PHASE: Final = 16 + 16 * SLOTS
-HOLDERS: Final = 64  # leases at a time: one more is refused
+HOLDERS: Final = 64  # leases at a time; further ones are refused
 _WORD: Final = struct.Struct("<q")
 BAN_MOST: Final = 7 * 86400 * 10**9  # Binance's longest is of three days (as of 2026-11)
 

@@ -122,7 +122,9 @@ class AddedRobots:
         if not (changed := differences(before, now)):
             return {}
         if bool(before.variants) != bool(now.variants):
-            raise NotAvailable("variants come and go with the whole", todo="onetape down, up")
+            raise NotAvailable(
+                "a restart of the robot alone neither adds nor removes its variants", todo="onetape down, up"
+            )
         supervisor.use(with_section(supervisor.config, ("robots", robot), read))
         if not supervisor.is_single:
             unit = supervisor.law.units[name]
@@ -142,7 +144,7 @@ class AddedRobots:
         name = str(command.fields.get("name", ""))
         if self._supervisor.is_single:
             raise NotAvailable(
-                "robots are added to processes of their own", todo="write it into onetape.toml, or leave --single out"
+                "no robot can be added with --single", todo="write it into onetape.toml, or leave --single out"
             )
         section = self._section(fields)
         supervisor = self._supervisor
@@ -227,7 +229,7 @@ class AddedRobots:
         supervisor, id_ = self._supervisor, str(command.fields.get("id", ""))
         found = next((each for each in past_alerts(supervisor.home, KEYS_MAX) if each["id"] == id_), None)
         if found is None or found["cleared"] is not None:
-            raise BadInput(f"no alert {id_!r} goes on", location="alerts ack", todo="see `onetape alerts ls`")
+            raise BadInput(f"no open alert {id_!r}", location="alerts ack", todo="see `onetape alerts ls`")
         record = {key: found[key] for key in ("type", "severity", "subject", "message")}
         record |= {"id": id_, "actor": command.actor, "time": time.time_ns(), "more": 0, "state": "ack"}
 

@@ -44,9 +44,9 @@ Routes = Iterable[tuple[Route, Sequence[MakeService]]]
 # Kinds of processes that report faults on a journal of their own.
 JOURNALED: Final = ("robot", "gateway", "collector", "hub", "guardian", "recorder", "control", TELEGRAM)
 LOOK_S: Final = 0.1  # between reads of the tapes
-WHOLE_LOOK_S: Final = 0.5  # also of the machine and the sinks; ends with a record of the cursors
+WHOLE_LOOK_S: Final = 0.5  # between looks that include the machine and the sinks; each ends by recording the cursors
 LOOKED: Final = "alerts.looked"  # record of a _Look
-LOOK_BACK_NS: Final = 24 * HOUR  # for frames written while no supervisor ran
+LOOK_BACK_NS: Final = 24 * HOUR  # how far back frames are read that were written while no supervisor ran
 STEP_NS: Final = 500_000_000  # tolerated move of the machine's clock against its own monotonic one
 _ALERT: Final = EventType.ALERT.id
 _SAID: Final = (_ALERT, EventType.HEALTH.id)
@@ -68,8 +68,8 @@ def routes_of(notify: NotifyConfig, environ: Mapping[str, str], folder: Path) ->
 
 
 class _Look(msgspec.Struct):
-    """The record of a look for the next supervisor. left: until when all alerts had left through the sinks, ns; at:
-    its begin; places: epoch and next frame of each journal, by its identity; sinks: `left` of each one, by its
+    """The record of a look for the next supervisor. left: time up to which all alerts were delivered, ns; at: start of
+    the look; places: epoch and next frame of each journal, by its identity; sinks: `left` of each sink, by its
     subject."""
 
     left: int
@@ -262,7 +262,8 @@ class AlertWatch:
         self._put(alert)
 
     def _put(self, alert: Alert, written: float = math.inf) -> None:
-        """written: ns; if all sinks had delivered up to then, it is delivered."""
+        """Passes an alert to the sinks. written: ns of its frame; a sink that has delivered up to this time does not
+        get it again."""
         for route, sinks in self._routes:
             wanting = [sink for sink in sinks if self._last.left_by(sink) <= written]
             if any(sink.subject != alert.subject for sink in wanting):
@@ -270,15 +271,15 @@ class AlertWatch:
                     _hand(leaves, wanting)
 
     def _own_sinks(self, now: int) -> Iterator[Alert]:
-        """Yields alerts about failing sinks, for the journal and the other sinks."""
+        """Yields alerts about failing sinks: they go to the journal and to the other sinks."""
         while self._failed:
-            self._over(self._failed.pop(), now, "the sinks begin anew")
+            self._over(self._failed.pop(), now, "the sinks were restarted")
         for sink in self._sinks:
             if sink.is_failing:
-                words = "alerts do not leave: a sink does not take them"
+                words = "alerts are not delivered: the sink does not accept them"
                 yield Alert(Type.PROCESS, Severity.CRITICAL, sink.subject, words, now)
             else:
-                self._over(sink.subject, now, "a sink has taken one again")
+                self._over(sink.subject, now, "the sink accepts alerts again")
 
     # --- restart of the supervisor ----------------------------------------------------------------
 

@@ -44,8 +44,8 @@ def send_test(config: Config, environ: Mapping[str, str], folder: Path) -> dict[
     refused = {name: None for name, each in sinks if not each.send(alert)}
     if refused:
         raise ProcessDown(
-            "a sink did not take the alert",
+            "a sink did not accept the alert",
             location=", ".join(f"[notify.routes.{name}] urls" if name else "[notify] urls" for name in refused),
-            todo="see the address, and whether it can be reached from here",
+            todo="check the address, and whether this machine can reach it",
         )
     return {"sent": True, "sinks": sum(len(each) for _, each in sinks), **alert.as_json()}

@@ -36,12 +36,12 @@ class ChildFiles:
         self.err = home / "run" / f"{plain}.err"
 
     def line(self) -> bytes:
-        """Returns its ready line, b"" before."""
+        """Returns the process's ready line, b"" until it is ready."""
         _, said = said_lines(self.out)
         return said[0] if said else b""
 
     def said(self) -> str:
-        """Returns its last report: since it is ready, or what it waits for before; "": none."""
+        """Returns the process's last report: before it is ready, what it waits for; "": none."""
         waits, said = said_lines(self.out)
         lines = said[1:] if said else waits
         return lines[-1].decode("utf-8", "replace").strip() if lines else ""

@@ -92,13 +92,13 @@ def ask(home: Path, do: str, **fields: Any) -> dict[str, Any] | None:
     if answer.get("status") == "refused":
         raise BY_CODE[answer["error"]["code"]](answer["error"]["message"], location=str(path))
     if do == "status" and "error" in answer:
-        raise ProcessDown(f"the supervisor cannot say how it stands: {answer['error']}")
+        raise ProcessDown(f"the supervisor cannot report its status: {answer['error']}")
     return answer
 
 
 def status_of(home: Path) -> dict[str, Any]:
-    """Returns the processes; without a supervisor `running` is False, with the processes left by a killed one, or by
-    a killed command in the foreground."""
+    """Returns the status of the processes; without a supervisor `running` is False, and the processes are those that a
+    killed supervisor, or a killed command in the foreground, has left."""
     status = ask(home, "status")
     if status is not None:
         return status
@@ -117,7 +117,7 @@ def status_of(home: Path) -> dict[str, Any]:
                 "lag": None,
                 **Figures().of(process.pid),
                 "restarts": 0,
-                "reason": f"what started it is gone: `up` {will} it, `down` ends it",
+                "reason": f"its supervisor or command has ended: `up` {will} it, `down` ends it",
             }
         )
         process.close()
@@ -169,7 +169,7 @@ def bring_up(
         changes = ask(home, "changes") or {}
         file, notes = changes.get("file"), list(already["notes"])
         if file and path is not None and file != str(path.absolute()):
-            notes.append(f"what runs is of {file}, not of {path}")
+            notes.append(f"the running processes use {file}, not {path}")
         if file and "error" in changes:
             notes.append(f"{file} could not be read: {changes['error']}")
         return {**already, "already": True, "notes": notes, "changed": changes.get("changed", {})}
@@ -262,7 +262,7 @@ def _interrupted(
 ) -> None:
     """Brings down a started supervisor; a second interrupt leaves it at once. Prints either way."""
     try:
-        say(f"interrupted ({interrupt}): stops what it has started; once more leaves it running")
+        say(f"interrupted ({interrupt}): stops the started processes; interrupt again to leave them running")
         stopped = bring_down(home, doing)["stopped"]
         if began.poll() is None:  # it does not listen yet
             began.terminate()
@@ -271,7 +271,7 @@ def _interrupted(
         say(f"stopped {', '.join(stopped)}" if stopped else "nothing runs")
     except KeyboardInterrupt:
         say(
-            f"left at once: supervisor {began.pid} and what it has started may run on; "
+            f"left at once: supervisor {began.pid} and its processes may run on; "
             f"onetape --home {home} status, onetape --home {home} down"
         )
 
@@ -343,7 +343,7 @@ def _not_begun(begun: subprocess.Popen[bytes], home: Path) -> ProcessDown:
         begun.kill()
         begun.wait()
     return ProcessDown(
-        f"the supervisor did not start: {said[-1] if said else 'it said nothing'}",
+        f"the supervisor did not start: {said[-1] if said else 'without a message'}",
         location=str(home),
         todo="see logs/system.log there",
     )
@@ -400,7 +400,7 @@ def bring_down(home: Path, doing: Callable[[str], None] = lambda words: None) ->
     while start_time(pid) == started:
         if time.monotonic() > deadline:
             raise ProcessDown(
-                f"not all has stopped within {DOWN_WITHIN_S:.0f} s",
+                f"some processes have not stopped within {DOWN_WITHIN_S:.0f} s",
                 location=str(home),
                 todo="onetape status says what runs",
             )

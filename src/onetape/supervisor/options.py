@@ -85,7 +85,7 @@ def supervisor_socket(home: Path) -> Path:
 class SingleOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The start options of a process that runs everything. Its text shows no secret. secrets: values of the
     configuration's `env:` names; exchanges: by account, the simulated exchange of its gateway's journal; is_first:
-    of this supervisor."""
+    whether this supervisor starts it for the first time."""
 
     config: Config
     home: str

@@ -38,7 +38,7 @@ def reread(config: Config, read: Config, process: str) -> tuple[Config, dict[str
         return config, {}
     made = with_section(config, path, read)
     if children_of(made) != children_of(config):
-        words = f"of [{'.'.join(path)}] {', '.join(changed)}: processes come and go with the whole"
+        words = f"of [{'.'.join(path)}] {', '.join(changed)}: a restart of one process neither adds nor removes others"
         raise NotAvailable(words, location=read.location(*path), todo="onetape down, up")
     return made, {key: (_shown(was), _shown(now)) for key, (was, now) in changed.items()}
 

@@ -42,12 +42,12 @@ STOP_WITHIN_S: Final = 15.0  # from the signal until it is killed: a robot cance
 SILENT_S: Final = 12.0
 HINDERED: Final = 2  # tries
 TAKEN: Final = f"{ProcessDown.name}({ProcessDown.code}): cannot listen on"
-BACKOFF_S: Final = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)  # by the number of ends within a minute
+BACKOFF_S: Final = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)  # wait before the next try, by the number of ends within a minute
 STORM_S: Final = 60.0
 STORM_MAX: Final = 8  # ends within that time; then the operator must look
 FULL_S: Final = 1.0  # between two tries on a full disk
 FAULTS_S: Final = 600.0
-FAULTS_MAX: Final = 3  # times within that time that it exceeded its bounds: it will continue to
+FAULTS_MAX: Final = 3  # breaches of its bounds within that time, after which a process is not restarted
 HALTED: Final = 4  # exit code of a robot whose strategy failed and must not restart
 UNREACHABLE: Final = 6  # exit code: a venue is away, and will come back
 HOPELESS: Final = (2, 3, 5)  # exit codes: configuration, input, refused; a new try would end the same way
@@ -163,7 +163,7 @@ class Law:
     def __init__(self, children: Sequence[Child]) -> None:
         self.units = {child.name: Unit(child) for child in children}
         self.lacks_room = ""  # why nothing can be started: the disk's state
-        self._restarts: set[str] = set()  # restart requested: they start at once after their end
+        self._restarts: set[str] = set()  # processes whose restart was requested: they start at once after their end
 
     # --- reports ----------------------------------------------------------------------------------
 
@@ -183,7 +183,7 @@ class Law:
 
     def ended(self, name: str, now: float, code: int | None, why: str = "") -> None:
         """A process has ended, or could not be created. code: its exit code, negative: the signal; None: unknown.
-        why: its own words, which are the reason if it ended itself with an error."""
+        why: its own error message, which is the reason if it ended by itself with an error."""
         unit = self.units[name]
         was, is_restart = unit.state, name in self._restarts
         said, killed_for, unit.killed_for = why or unit.reason, unit.killed_for, ""
@@ -195,7 +195,7 @@ class Law:
         if is_restart:
             self._to(unit, State.WAITING, now)
             return
-        unit.last_end = reason = why or _words(code) + f", it had said last: {said}" * bool(said)
+        unit.last_end = reason = why or _words(code) + f", its last report: {said}" * bool(said)
         says = _says(why, code)
         if unit.is_over or code == HALTED or (says == "permanent" and was is State.STARTING):
             self._to(unit, State.FAILED, now, reason)
@@ -226,7 +226,7 @@ class Law:
         bounds = unit.child.bounds
         if not bounds.stuck_after or seconds <= bounds.stuck_after:
             return []
-        words = f"a callback did not come back for {seconds:.0f} s (stuck_after)"
+        words = f"a callback did not return for {seconds:.0f} s (stuck_after)"
         return self._fault(unit, words, now, is_final=bounds.stuck_is_final)
 
     def heavy(self, name: str, now: float, size: int) -> list[Step]:
@@ -270,7 +270,7 @@ class Law:
         unit.is_wanted = True
         if unit.state in (State.STARTING, State.RUNNING):
             self._restarts.add(name)
-            self._to(unit, State.STOPPING, now, "asked to restart")
+            self._to(unit, State.STOPPING, now, "restart requested")
             return [Step(Do.STOP, name)]
         if unit.state is State.STOPPING:
             self._restarts.add(name)
@@ -370,8 +370,8 @@ class Law:
 
 
 def _is_hindered(unit: Unit) -> bool:
-    """True if its port is in use: it keeps trying, and callers that wait for all are told. The first failure may be
-    due to a process of the system that just ended; the next try may succeed."""
+    """Returns whether the process cannot start because its port is in use: it keeps trying, and callers that wait for
+    all processes get a report. The first failure may be due to a process of this system that has just ended."""
     return unit.state is not State.STARTING and len(unit.ends) >= HINDERED and TAKEN in unit.last_end
 
 
@@ -399,5 +399,5 @@ def _words(code: int | None) -> str:
     if code is None:
         return "ended while no supervisor looked after it"
     if code == 0:
-        return "ended without being asked to"
+        return "ended without a request"
     return f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"

@@ -42,7 +42,7 @@ def _of_one(journal: Path, config: Config) -> list[str]:
     said: list[str] = []
     rules: RetentionConfig = config.retention
     if not has_recorder(config):
-        forget_recorded(journal)  # there was one, and no process waits for it any more
+        forget_recorded(journal)  # no recorder is configured any more, so nothing waits for it
     if rules.older or rules.size:
         report = prune(
             journal,
@@ -53,17 +53,17 @@ def _of_one(journal: Path, config: Config) -> list[str]:
         )
         if report.removed:
             freed = f"{report.freed_bytes // MIB} MiB"
-            said.append(f"{journal.name}: {len(report.removed)} segments, {freed}, are gone")
+            said.append(f"{journal.name}: {len(report.removed)} segments, {freed}, were deleted")
         if report.unreplayable:
             gone = ", ".join(report.unreplayable)
-            said.append(f"{journal.name}: no longer replayed whole: {gone}")
+            said.append(f"{journal.name}: can no longer be replayed completely: {gone}")
         if report.kept_by_sequence:
             said.append(f"{journal.name}: old segments stay until they are recorded")
         if report.kept_by_runs:
             kept = ", ".join(report.kept_by_runs)
             said.append(f"{journal.name}: old segments stay for {kept}")
     if rules.compress and (packed := compress(journal, keep=PLAIN_KEPT)):
-        said.append(f"{journal.name}: {len(packed)} segments are packed")
+        said.append(f"{journal.name}: {len(packed)} segments were compressed")
     return said
 
 

@@ -105,7 +105,7 @@ class House:
         kinds = {"venue": self._venue, "gateway": self._gateway, "robot": self._robot}
         begin = kinds.get(child.kind)
         if begin is None:
-            self.parts.tell(child.name, FAILED, "a process of its own, which `up --single` has not")
+            self.parts.tell(child.name, FAILED, "it needs a process of its own: start without `--single`")
             return
         self.parts.tell(child.name, STARTING)
         try:

@@ -55,10 +55,10 @@ __all__ = [
     "with_secrets_kept",
 ]
 
-ASK_WITHIN_S: Final = 20.0  # a robot for its symbols
+ASK_WITHIN_S: Final = 20.0  # longest wait for a robot's list of its symbols
 # Recomputing an hour of the market takes about six seconds of a core (measured 2026-11).
 AGE_MAX_NS: Final = 4 * 3600 * 10**9
-HOUR_WITHIN_S: Final = 60.0  # for that, on a machine with more work than cores
+HOUR_WITHIN_S: Final = 60.0  # time allowed for that, on a machine with more work than cores
 KEPT_FDS: Final = "fd:"
 
 

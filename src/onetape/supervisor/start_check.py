@@ -67,7 +67,7 @@ from onetape.web.tokens import TokenStore
 
 __all__ = ["check_clock", "check_home", "check_ports", "check_process", "check_start", "refuse"]
 
-FREE_BYTES_MIN: Final = 1 << 30  # a day of one busy symbol's tape
+FREE_BYTES_MIN: Final = 1 << 30  # size of a day of one busy symbol's tape
 FILES_MIN: Final = 1024  # for many sockets, and journals
 NETWORK_FILE_SYSTEMS: Final = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "glusterfs")
 SHOWN_MAX: Final = 8  # errors in one line
@@ -110,7 +110,7 @@ def _tokens(config: Config, home: Path) -> Iterator[Finding]:
         return
     try:
         if not TokenStore(home).has_valid():
-            words = "no program is answered without a token where accounts are at venues, and there is none"
+            words = "no valid token: with accounts at real venues, the control plane answers only programs with one"
             yield Finding(WARNING, CONTROL, words, "onetape token create NAME --scope read,trade,kill")
     except OnetapeError as error:
         yield Finding.of(CONTROL, error)
@@ -160,10 +160,10 @@ def check_home(home: Path) -> Iterator[Finding]:
     else:
         yield Finding(OK, "home", text)
     if home.exists() and home.stat().st_mode & 0o077:
-        yield Finding(WARNING, "home", "others may look into it", f"chmod 700 {home}")
+        yield Finding(WARNING, "home", "other users may read it", f"chmod 700 {home}")
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # `up` raises its own limit to this one
     if 0 <= files < FILES_MIN:
-        yield Finding(WARNING, "limits", f"{files} open files a process", f"ulimit -Hn {FILES_MIN}")
+        yield Finding(WARNING, "limits", f"a process may open {files} files only", f"ulimit -Hn {FILES_MIN}")
 
 
 def _file_system(place: Path) -> str:
@@ -230,7 +230,7 @@ def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterat
                 if (hook := config.webhooks.get(name)) is not None:
                     read_secret(hook.secret, os.environ, folder=folder)
             if single:
-                raise NotAvailable("a collector is a process of its own", todo="without --single")
+                raise NotAvailable("a collector needs a process of its own", todo="leave --single out")
         except OnetapeError as error:
             yield _at(f"collector {name}", error, place)
     alone: dict[str, tuple[bool, Callable[[], object]]] = {
@@ -250,12 +250,12 @@ def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterat
         try:
             options()
             if single:
-                raise NotAvailable(f"{name} is a process of its own", todo="without --single")
+                raise NotAvailable(f"{name} needs a process of its own", todo="leave --single out")
         except OnetapeError as error:
             yield _at(name, error, config.location(*name.split(".")))
     for name, robot in config.robots.items():
         if single and robot.variants:
-            own = NotAvailable("variants are processes of their own", todo="without --single")
+            own = NotAvailable("variants need processes of their own", todo="leave --single out")
             yield _at(f"robot {name}", own, config.location("robots", name, "variants"))
     names = [OPERATOR, *config.robots]
     names += [name for account in config.accounts.values() for name in account.subaccounts]
@@ -281,7 +281,7 @@ def check_ports(config: Config, home: Path) -> Iterator[Finding]:
                 pass
         except OSError as error:
             words = f"port {section.port} of {section.host}: {os.strerror(error.errno or 0).lower()}"
-            todo = f"end who has it, or write another port in [{name}]"
+            todo = f"end the process that has it, or write another port in [{name}]"
             yield _at(name, ProcessDown(words, todo=todo), config.location(name))
 
 
@@ -440,7 +440,7 @@ def _loss_currencies(config: Config, checked: dict[str, Checked], home: Path) ->
     except OnetapeError:  # of a symbol, which has a finding of its own, or of a journal that the supervisor will report
         return
     for name, currency, counted in wrong:
-        words = f"{name} is of {currency}, and what is traded settles in {', '.join(sorted(counted)) or 'nothing'}"
+        words = f"{name} is in {currency}, but the traded symbols settle in {', '.join(sorted(counted)) or 'nothing'}"
         error = BadConfig(words, todo="write the limit in a currency in which contracts settle, or leave it out")
         yield _at(GUARDIAN, error, config.location(GUARDIAN, name))
 

@@ -52,11 +52,11 @@ __all__ = ["Supervisor"]
 BUSY_S: Final = 0.02  # between two looks while something starts or stops
 QUIET_S: Final = 0.25
 FIGURES_EVERY_S: Final = 1.0
-FAULT_S: Final = 1.0  # before failed work of its own is retried
-SILENT_LOOKS: Final = 4  # in a row, before a process counts as silent
+FAULT_S: Final = 1.0  # pause before failed work of the supervisor is retried
+SILENT_LOOKS: Final = 4  # looks in a row without a heartbeat, before a process counts as silent
 STATUS_WITHIN_S: Final = 2.0  # for scrapers
 PORT_PAUSE_S: Final = 5.0  # before a port in use is tried again
-PAUSE_MS: Final = 1000  # without a heartbeat, before `status` says so
+PAUSE_MS: Final = 1000  # time without a heartbeat after which `status` reports it
 
 
 class Supervisor:
@@ -277,7 +277,7 @@ class Supervisor:
             if name not in self.law.units:  # no longer configured
                 found.signal(signal.SIGTERM)
                 found.close()
-                self.say("warning", name, "is not in the configuration any more: asked to stop")
+                self.say("warning", name, "is no longer in the configuration: asked to stop")
                 continue
             ready = record["state"] == State.RUNNING
             self.law.adopted(name, now, ready=ready, restarts=record["restarts"])
@@ -438,8 +438,8 @@ class Supervisor:
             self.tape.flush()
 
     def _listen_to(self, unit: Unit) -> None:
-        """Checks its heartbeat. After a sleep of the machine, or a change of its clock, every heartbeat looks old,
-        but not twice in a row: they come ten times a second."""
+        """Checks a process's heartbeat. After a sleep of the machine, or a change of its clock, every heartbeat looks
+        old, but not twice in a row: they come ten times a second."""
         name = unit.child.name
         if self.is_single:  # while one of its journals has a heartbeat
             ages = [self.pulses.silent_s(each.name, each.kind) for each in self.children]
@@ -581,7 +581,7 @@ class Supervisor:
         for key, (was, now) in changed.items():
             self.say("info", name, f"{key} was {was}, is {now}")
         if name.startswith("robot:") and (changed or self.starter.is_renewed(name)):
-            self.say("info", name, "it is another one: a new run takes over")
+            self.say("info", name, "its parameters or source have changed: a new run begins")
             not_wanted(self.home, name.partition(":")[2])
         process = SINGLE if self.is_single else name
         self.restart(process)

@@ -1,4 +1,4 @@
-"""Check each frame's content against its type, after something went wrong, not while reading.
+"""Check each frame's content against its type: after a failure, not while reading.
 
 A checksum proves that a frame is as written, not that its content makes sense. Checking every
 frame of every tape before use would cost more than the use; so readers trust frames, and after a
@@ -45,9 +45,7 @@ def misfit(tapes: Iterable[Path]) -> OnetapeError | None:
         try:
             with JournalReader(path) as reader:
                 if (found := _first(reader)) is not None:
-                    return SchemaMismatch(
-                        found, location=str(path), todo="it was written by something else, or changed"
-                    )
+                    return SchemaMismatch(found, location=str(path), todo="another program has written or changed it")
         except TornTape as error:
             return error
         except (OnetapeError, OSError):
@@ -74,7 +72,7 @@ def _first(reader: JournalReader) -> str | None:
             return f"frame {sequence}, {schema.name}: {what}"
         wrong = _wrong_fields(schema, data) if schema.fixed else _wrong_keys(schema.name, data)
         if wrong is None and type_ in _OF_INSTRUMENTS and stream not in streams:
-            wrong = f"instrument {stream} is not named before it"
+            wrong = f"no frame before it names instrument {stream}"
         if wrong is not None:
             return f"frame {sequence}, {schema.name}: {wrong}"
     return None
@@ -107,5 +105,5 @@ def _wrong_keys(name: str, data: Any) -> str | None:
         if value is not None and not isinstance(value, _KINDS[kind]):
             return f"{key} is {type(value).__name__}, not {kind}"
         if kind == "whole" and isinstance(value, bool):
-            return f"{key} is a flag, not whole"
+            return f"{key} is true or false, not a whole number"
     return None

@@ -1,4 +1,4 @@
-"""Track which incarnation of its writer a journal's frames are from: state reported by an earlier one is void."""
+"""Track which incarnation of its writer a journal's frames are from: state reported by an earlier one is invalid."""
 
 from __future__ import annotations
 

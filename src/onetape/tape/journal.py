@@ -31,8 +31,8 @@ __all__ = ["READ", "Frame", "JournalReader", "JournalWriter", "Record", "type_id
 
 _NO_UUID = bytes(16)
 _NAMES = {schema.name: id_ for id_, schema in built_in().items()}
-READ: Final[deque[Path]] = deque(maxlen=64)  # tapes opened by this process, to explain a failure
-_CHUNK_BYTES = 256 << 10  # frames that are objects at a time
+READ: Final[deque[Path]] = deque(maxlen=64)  # the tapes that this process opened last, to explain a failure
+_CHUNK_BYTES = 256 << 10  # size of the frames that are Python objects at a time
 
 
 def type_id(name: str | int) -> int:
@@ -45,7 +45,7 @@ def type_id(name: str | int) -> int:
         raise BadInput(f"unknown event type {name!r}", todo=f"one of: {', '.join(_NAMES)}") from None
 
 
-VALUES: Final = ("quote", "trade", "mark", "open_interest")  # of `latest`: a book change needs the earlier ones
+VALUES: Final = ("quote", "trade", "mark", "open_interest")  # default of `latest`; a book change needs all before it
 
 
 class Frame(NamedTuple):

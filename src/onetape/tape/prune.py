@@ -43,7 +43,7 @@ class PruneReport:
     path: str
     removed: list[int]  # segment numbers
     freed_bytes: int
-    first_seq: int  # of the rest
+    first_seq: int  # first sequence that remains
     kept_by_readers: list[int]
     kept_by_sequence: list[int]
     kept_by_runs: list[str]
@@ -76,7 +76,7 @@ def pins(directory: Path) -> list[Pin]:
         try:
             found.append(from_json(path.read_bytes(), Pin))
         except msgspec.DecodeError as error:
-            raise BadInput(f"{path}: {error}", todo="mend the pin, or remove it") from None
+            raise BadInput(f"{path}: {error}", todo="repair the pin, or remove it") from None
     return found
 
 
@@ -156,7 +156,7 @@ def parse_keep(text: str) -> Keep:
     for part in text.split(","):
         name, limit = _limit(part.strip())
         if name in found or limit <= 0:
-            raise UsageError(f"{text!r} says not how much stays", todo="write 30d, 100GB or 30d,100GB")
+            raise UsageError(f"{text!r} does not say how much stays", todo="write 30d, 100GB or 30d,100GB")
         found[name] = limit
     return Keep(**found)
 
@@ -199,8 +199,8 @@ class _Limit:
 def _remove(directory: Path, removed: list[Segment]) -> None:
     last = removed[-1]
     assert last.last_seq is not None and last.seal is not None
-    # The note is written first: after a kill in between, removed-noted segments still exist, which is no damage; the
-    # other order would be damage.
+    # The note is written first: after a kill in between, segments noted as removed still exist, which is no damage;
+    # missing segments without a note would be damage.
     write_pruned(directory, Pruned(last.number, last.last_seq, last.seal))
     for segment in removed:
         segment.path.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ class Pruned(msgspec.Struct, frozen=True):
     """The end of the removed segments."""
 
     segment: int
-    sequence: int  # last one removed
+    sequence: int  # last removed sequence
     seal: str  # of that segment, hex: start of the remaining chain
 
 

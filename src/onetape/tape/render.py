@@ -49,7 +49,7 @@ def render(record: Record, schema: EventSchema, instruments: Mapping[int, Mappin
 
 
 def id_text(data: Mapping[str, Any]) -> str:
-    """Returns the id from a payload's id_low, id_high and id_kind; empty where the venue gave none."""
+    """Returns the id from a payload's id_low, id_high and id_kind; empty where the venue has sent none."""
     kind = data["id_kind"]
     if kind == "integer":
         return str(data["id_low"])

@@ -26,7 +26,7 @@ from onetape.tape.state_layout import FieldValue, GroupSpec, Layout
 
 __all__ = ["Group", "GroupSpec", "Layout", "StateReader", "StateWriter", "tables_in"]
 
-_DAMAGED = "restart {process}: it makes its state table anew from its journal"
+_DAMAGED = "restart {process}: it rebuilds its state table from its journal"
 _REASONS = {
     "stalled": "is being written faster than it can be read",
     "writer_dead": "cannot be read and nobody writes it",
@@ -99,7 +99,7 @@ class StateWriter:
         return bool(self.core.remove(self.layout.spec(kind).kind, key))
 
     def touch(self, kind: str, key: str, *, ts: int) -> bool:
-        """Note that the source of a key's values is alive though they did not change. Returns False for an unknown key."""
+        """Note that the source of a key's unchanged values is alive. Returns False for an unknown key."""
         return bool(self.core.touch(self.layout.spec(kind).kind, key, ts))
 
     def keep_in_place(self) -> bool:

@@ -32,7 +32,7 @@ class Waiter:
         self.core = _core.Waiter(str(directory or bell_directory()))
 
     def add(self, reader: JournalReader) -> None:
-        """Register at the reader's journal; frames before its position may then be pruned, no more."""
+        """Register at the reader's journal: only frames before its position may be pruned from then on."""
         self.core.add(reader.core)
 
     def remove(self, reader: JournalReader) -> None:

@@ -85,7 +85,7 @@ def _positions(options: TelegramOptions) -> str:
 def _halts(options: TelegramOptions) -> str:
     rows, away = halts(Path(options.home), options.config)
     lines = [f"{row['id']}: {row['scope']} {row['subject']} {row['rule']} {row['loss']}".rstrip() for row in rows]
-    return "\n".join([*lines, *([f"! not all: {away.message}"] if away is not None else [])])
+    return "\n".join([*lines, *([f"! incomplete: {away.message}"] if away is not None else [])])
 
 
 async def supervisor_status(home: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from onetape.security.secrets import Secret
 
 __all__ = ["ApiError", "BotApi", "Chat", "Message", "Pressed", "Update", "User"]
 
-ANSWER_BYTES_MAX: Final = 4 << 20  # a hundred updates have less than one
+ANSWER_BYTES_MAX: Final = 4 << 20  # a hundred updates have less than 1 MiB
 CALL_WITHIN_S: Final = 15.0
 
 

@@ -38,7 +38,7 @@ __all__ = ["ACTS", "Bot", "Tape"]
 
 POLL_S: Final = 50  # how long Telegram holds a request for updates
 CONFIRM_S: Final = 60.0  # how long a button acts
-SEND_WITHIN_S: Final = 15.0  # for a process that is away to come back
+SEND_WITHIN_S: Final = 15.0  # longest wait for a process that restarts
 PAUSE_S: Final = (1.0, 30.0)  # between tries: the first, the longest
 TRIES: Final = 4  # per message
 FAILURES: Final = 3  # in a row before a report; Telegram's refusals are reported at once
@@ -225,7 +225,7 @@ class Bot:
         word, _, rest = pressed.data.partition(":")
         question = self._waiting.get(rest) if word in ("yes", "no") else None
         if question is not None and (question.chat, question.user) != (message.chat.id, user):
-            words = "only who sent the command may answer"
+            words = "only the sender of the command may answer"
             self._start(message.chat.id, self._pressed(pressed.id, message, words, is_question=False))
             return
         self._waiting.pop(rest, None)
@@ -234,7 +234,7 @@ class Bot:
             act = self._act(pressed.id, message.chat.id, user, "ack", rest)
         elif question is not None and word == "yes" and self._now() < question.until:
             act = self._act(pressed.id, message.chat.id, user, question.command, question.of)
-        words = "" if act is not None else "nothing is done" if word == "no" else "too late: send the command anew"
+        words = "" if act is not None else "nothing is done" if word == "no" else "too late: send the command again"
         self._start(message.chat.id, self._pressed(pressed.id, message, words, is_question=word != "ack"))
         if act is not None:
             self._start(act.chat, self._carry_out(act))
@@ -244,7 +244,9 @@ class Bot:
         self.strangers += 1
         if chat not in self._heard and len(self._heard) < STRANGERS_MAX:
             self._heard.add(chat)
-            sys.stderr.write(f"chat {chat} has written and is not in [notify.telegram] chats: it gets no answer\n")
+            sys.stderr.write(
+                f"chat {chat} has sent a message, but is not in [notify.telegram] chats: it gets no answer\n"
+            )
 
     def _start(self, chat: int, work: Coroutine[Any, Any, None], title: str = "error") -> None:
         """Runs work in parallel to later updates. chat: gets its error, under this title."""
@@ -258,7 +260,7 @@ class Bot:
                 except Exception as error:
                     await self._say(chat, title, _words(error))
             except ApiError as error:
-                sys.stderr.write(f"an answer did not leave: {error.words}\n")
+                sys.stderr.write(f"an answer could not be sent: {error.words}\n")
 
         task = asyncio.ensure_future(guarded())
         self._tasks.add(task)
@@ -356,7 +358,7 @@ class Bot:
             lines = await (self._flatten(act) if act.command == "flatten" else self._send(act))
         except Exception as error:  # otherwise it would be sent after a restart, too
             lines = [_words(error)]
-        words = "\n".join(lines) or "nothing is there that could"
+        words = "\n".join(lines) or "no process runs that could do this"
         self._tape.write("reply", {"id": act.id, "status": "done", "result": words[:TEXT_MAX]})
         await self._say(act.chat, _title(act.command, act.of), words)
 
@@ -389,7 +391,7 @@ class Bot:
 
 def _commands() -> dict[str, str]:
     answers = {name: what for name, (what, _) in ANSWERS.items()}
-    return {**answers, "alerts": "what is wrong, to be acknowledged", **ACTS, "help": "these lines"}
+    return {**answers, "alerts": "open alerts, to be acknowledged", **ACTS, "help": "these lines"}
 
 
 def _listed() -> list[dict[str, str]]:

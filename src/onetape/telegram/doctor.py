@@ -36,7 +36,7 @@ def examine(config: Config, environ: Mapping[str, str], folder: Path) -> list[Fi
     if telegram is None:
         return []
     if telegram.token.startswith("fd:"):
-        return [Finding(OK, TELEGRAM, "a descriptor can be read once, and not by us")]
+        return [Finding(OK, TELEGRAM, "not checked: the token's descriptor can be read only once")]
     try:
         token = bot_token(telegram, environ, folder)
     except OnetapeError:
@@ -54,25 +54,27 @@ async def _found(telegram: TelegramConfig, token: Secret) -> list[Finding]:
             name = from_builtins(await query("getMe"), _Bot).username
             webhook = from_builtins(await query("getWebhookInfo"), _Webhook).url
         except msgspec.ValidationError:
-            todo = "look at [notify.telegram] api: what answers there?"
-            return [Finding(WARNING, TELEGRAM, "Telegram answers in another form", todo)]
+            todo = "check the address in [notify.telegram] api"
+            return [Finding(WARNING, TELEGRAM, "what answers there is not the Bot API", todo)]
         except ApiError as error:
             if error.code in (401, 404):
                 todo = "take the one that @BotFather has now: [notify.telegram] token"
                 return [Finding(ERROR, TELEGRAM, "Telegram does not know this token", todo)]
-            return [Finding(WARNING, TELEGRAM, error.words, "what trades does not wait for it")]
+            return [Finding(WARNING, TELEGRAM, error.words, "trading does not depend on it")]
         found = [Finding(OK, TELEGRAM, f"answers as @{name}")]
         if webhook:
             found.append(
-                Finding(ERROR, TELEGRAM, "a webhook takes what is sent to it", "deleteWebhook, or another bot")
+                Finding(
+                    ERROR, TELEGRAM, "a webhook receives the bot's messages", "call deleteWebhook, or use another bot"
+                )
             )
         if not telegram.chats:
-            todo = "write to it while it runs: `onetape logs telegram` has the id for [notify.telegram] chats"
+            todo = "send it a message while it runs: `onetape logs telegram` shows the id for [notify.telegram] chats"
             found.append(Finding(WARNING, TELEGRAM, "no chat may use it", todo))
         for chat in telegram.chats:
             try:
                 await query("getChat", chat_id=chat)
             except ApiError as error:
-                todo = "write /start to the bot in it, or mend [notify.telegram] chats"
+                todo = "write /start to the bot in it, or correct [notify.telegram] chats"
                 found.append(Finding(ERROR, TELEGRAM, f"chat {chat}: {error.words}", todo))
         return found

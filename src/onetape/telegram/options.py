@@ -53,11 +53,13 @@ def bot_token(telegram: TelegramConfig, environ: Mapping[str, str], folder: Path
     """Reads the token, and checks the address that it is sent to. Raises BadConfig, PermissionDenied."""
     api = urlsplit(telegram.api)
     if not api.hostname or not (api.scheme == "https" or (api.scheme == "http" and is_loopback(api.hostname))):
-        raise BadConfig("no https:// address", location="[notify.telegram] api", todo="http:// is for one on loopback")
+        raise BadConfig(
+            "not an https:// address", location="[notify.telegram] api", todo="http:// is for loopback only"
+        )
     token = read_secret(telegram.token, environ, folder=folder)
     if not _TOKEN.fullmatch(token.reveal()):
         todo = "as @BotFather gives it, digits:letters and nothing else"
-        raise BadConfig("what is there is no bot's token", location="[notify.telegram] token", todo=todo)
+        raise BadConfig("it is not a bot's token", location="[notify.telegram] token", todo=todo)
     return token
 
 

@@ -1,4 +1,4 @@
-"""Shared parts of the account protocols: known instruments, and messages of the account's stream."""
+"""The parts that venues' account protocols share: known instruments, and messages of the account's stream."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AccountProtocol:
         self._by_symbol: dict[str, Instrument] = {}
         self._by_raw: dict[str, Instrument] = {}
         self.unlisted: set[str] = set()
-        self.unknown: dict[str, int] = {}  # count of messages without a meaning here, by name
+        self.unknown: dict[str, int] = {}  # name of a message that means nothing here -> count
 
     def set_instruments(self, instruments: Sequence[Instrument]) -> None:
         self._by_symbol = {i.symbol: i for i in instruments}
@@ -35,8 +35,8 @@ class AccountProtocol:
         self.unlisted.clear()
 
     def listed(self, rows: Sequence[Any], *, amount: str = "", name: str = "symbol") -> list[Any]:
-        """Returns the rows of known instruments, and notes the others. amount: key of the quantity, 0 means no
-        position; "": rows of orders."""
+        """Returns the rows of known instruments, and notes the others. name, amount: keys of the symbol and the
+        quantity in a row of positions, where quantity 0 means no position; amount "": rows of orders."""
         others = [row for row in rows if row[name] not in self._by_raw]
         self.unlisted |= {str(row[name]) for row in others if not amount or Decimal(row.get(amount) or 0)}
         return [row for row in rows if row[name] in self._by_raw] if others else list(rows)
@@ -50,7 +50,7 @@ class AccountProtocol:
         raise NotImplementedError
 
     def place_order(self, order: AccountOrder, now: int, *, number: int, reference: int = 0) -> Call:
-        """Makes the call that places an order of ours. A venue with a template for usual orders overrides it."""
+        """Returns the call that places an order of ours. A venue with a template for usual orders overrides this."""
         return self.place(order.name, spec_sent(order), now, reference=reference)._replace(number=number)
 
     def query(self, key: OrderKey, now: int) -> Call:
@@ -60,7 +60,7 @@ class AccountProtocol:
         return self.query(OrderKey(symbol, "", venue_id=venue_id), now)
 
     def note_move(self, reference: str) -> None:
-        """Does nothing: there is one list of balance changes, whose rows have ids."""
+        """Does nothing: balance changes come from one list only, whose rows have ids."""
 
     def moves(self, fill: FillReport) -> list[tuple[str, int]]:
         """Returns nothing, because a fill of a contract moves no coins."""
@@ -70,25 +70,26 @@ class AccountProtocol:
         return read_json(message)
 
     def reports_of(self, message: bytes) -> list[VenueReport]:
-        """Reads a message of the account's stream. Raises nothing: an unreadable one becomes a StreamReport
-        `malformed`, one without a meaning here is counted by name."""
+        """Reads a message of the account's stream. Raises nothing: an unreadable message becomes a StreamReport
+        `malformed`; one that means nothing here is counted by name."""
         try:
             return self.reports_in(self.parsed(message))
         except MALFORMED as error:
             return malformed(error)
 
     def reports_in(self, value: Any) -> list[VenueReport]:
-        """Reads a parsed message of the account's stream. Raises the errors of a malformed one."""
+        """Reads a parsed message of the account's stream. Raises the errors of parsing if it is malformed."""
         raise NotImplementedError
 
     def meaningless(self, name: object) -> list[VenueReport]:
-        """Counts a message without a meaning by its name, and reports it."""
+        """Counts a message that means nothing here by its name, and reports it."""
         self.unknown[str(name)] = self.unknown.get(str(name), 0) + 1
         return [StreamReport("unknown", str(name))]
 
 
 class ChannelStream:
-    """A base of `AccountStream`s that are live once all confirmations have arrived. waits_for: by the venue's names."""
+    """A base of `AccountStream`s that are live once all channels are confirmed. waits_for: the venue's names of the
+    channels."""
 
     ping = b""
 

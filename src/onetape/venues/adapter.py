@@ -20,12 +20,13 @@ __all__ = ["Adapter", "adapter_of"]
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """One kind of venue. open: makes its `TradingVenue` from a key, a secret and addresses; ws_path: of its WebSocket
-    if only a host is known.
+    """One kind of venue. open: makes its `TradingVenue` from a key, a secret and addresses; ws_path: path of its
+    WebSocket if only the host is configured.
 
     addresses: by mode, `live` or `demo`; further_hosts: other hosts that a configuration may name. outside_wallet: the
-    wallet of withdrawals and deposits, "" the trading wallet, None: no withdrawals, or not by us. errors: its table of
-    errors, for the comparison with the venue's; candles: requests of past candles, by whether the symbol is a contract.
+    wallet of withdrawals and deposits, "": the trading wallet, None: withdrawals are not supported. errors: its table
+    of errors, to compare with the venue's answers; candles: the requests of past candles, of contracts (True) or spot
+    (False).
     """
 
     open: Callable[..., TradingVenue]

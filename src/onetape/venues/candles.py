@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 __all__ = ["CandleRow", "Candles", "period_word"]
 
-CandleRow = list[Any]  # ms of its opening, open, high, low, close, volume: numbers as the venue writes them
+CandleRow = list[Any]  # opening time (ms), open, high, low, close, volume: numbers as the venue writes them
 
 
 class Candles(NamedTuple):
     """The requests of pages of candles. minutes: the available periods; limit: rows of a page; pause_s: between two
-    pages. target: returns the address of a page, by the venue's name of the symbol, minutes, ms of the first bar, rows;
-    rows: reads an answer, by ms of a period, raises ValueError, LookupError, TypeError and VenueRejected; note: why it
-    has less than requested."""
+    pages. target(venue's symbol, minutes, ms of the first bar, rows): returns the address of a page; rows(body, period
+    in ms): reads an answer, raises ValueError, LookupError, TypeError and VenueRejected; note: why the venue has less
+    than requested."""
 
     host: str
     minutes: frozenset[int]

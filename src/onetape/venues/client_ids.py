@@ -1,8 +1,8 @@
 """Our client order ids at venues that take a UUID, or few letters.
 
-Of a UUID 122 bits are free (RFC 9562); our ids use 38 letters, so 23 of them fit. Of a longer id the first letter,
-which is always the same, and the last, which follows from the others, are left out, and the highest bit is set, which
-no shorter id reaches. A foreign id stays unchanged.
+Of a UUID 122 bits are free (RFC 9562); our ids use 38 letters, so 23 of them fit. For longer ids the first letter
+(always the same) and the last (computable from the others) are left out, and the highest bit is set, which shorter ids
+never set. A foreign id stays unchanged.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ UUID_CHARS: Final = 25  # letters that fit in a UUID
 _WHOLE: Final = 23
 _SHORT: Final = 18  # length of Kraken's ids that are no UUIDs
 _LONG: Final = 1 << 121
-_LETTERS: Final = "\0TX0123456789abcdefghijklmnopqrstuvwxyz"  # the first stands for none, because ids differ in length
+_LETTERS: Final = "\0TX0123456789abcdefghijklmnopqrstuvwxyz"  # \0 fills up shorter ids
 _INNER: Final = "X0123456789abcdefghijklmnopqrstuvwxyz"  # of a longer id, whose second letter is never an X
 _VALUES: Final = {letters: {letter: at for at, letter in enumerate(letters)} for letters in (_LETTERS, _INNER)}
 _LOW: Final = (1 << 62) - 1

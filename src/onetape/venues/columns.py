@@ -1,4 +1,4 @@
-"""Columns of messages as text: `name`, or `name:of` if the column has another name elsewhere."""
+"""Tables of column names as text: words `name`, or `name:other` to rename a column."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["columns", "named_rows"]
 
 
 def columns(text: str) -> dict[str, str]:
-    """Returns the other name of each column, by its name."""
+    """Returns name -> other name (or the same name) of each word."""
     return {name: of or name for name, _, of in (each.partition(":") for each in text.split())}
 
 

@@ -24,8 +24,8 @@ __all__ = ["AccountStream", "Addresses", "MarkPrices", "TradingVenue", "VenueDef
 
 
 class Addresses(NamedTuple):
-    """The addresses of a venue. ws_private: of the account's stream; ws_entry: of orders, "" for its usual place beside
-    the others; wallet: of the service for transfers and key rights, "" if there is none."""
+    """The addresses of a venue. ws_private: for the account's stream; ws_entry: for orders, "": derived from the
+    others; wallet: for transfers and key rights, "" if there is no such service."""
 
     rest: str
     ws: str
@@ -35,8 +35,8 @@ class Addresses(NamedTuple):
 
 
 class MarkPrices(NamedTuple):
-    """The request of mark prices. read: maps an answer's body and the earliest accepted time (ns UTC) to prices by
-    symbol; raises LookupError, TypeError or ValueError."""
+    """The request of mark prices. read(body, earliest accepted time in ns UTC): returns symbol -> price; raises
+    LookupError, TypeError or ValueError."""
 
     call: Call
     read: Callable[[bytes, int], Mapping[str, Decimal]]
@@ -101,13 +101,13 @@ class TradingVenue(Protocol):
 
     @property
     def budget(self) -> tuple[BudgetRule, ...]:
-        """Returns the limits per address. Limits per account or pair are left to the venue: its refusal is answered,
-        and the request sent again or given up."""
+        """Returns the limits per address. Limits per account or pair are not counted here: after a refusal the request
+        is sent again or given up."""
         ...
 
     @property
     def wallet_budget(self) -> tuple[BudgetRule, ...]:
-        """Returns the limits per address at the address of its wallets, if that is another one."""
+        """Returns the limits per address of the wallet service, if it has another address."""
         ...
 
     @property
@@ -122,17 +122,18 @@ class TradingVenue(Protocol):
 
     @property
     def order_limit_code(self) -> str:
-        """Returns the venue's error code for too many orders of an account, "" without."""
+        """Returns the venue's error code for too many orders of an account, "" if it has none."""
         ...
 
     @property
     def keep_key_s(self) -> float:
-        """Returns the interval at which the key of the account's stream is kept alive, 0: it need not be."""
+        """Returns the interval in seconds at which the key of the account's stream is kept alive; 0: not needed."""
         ...
 
     @property
     def probe_s(self) -> float:
-        """Returns the interval of its cheapest query, which checks a silent account stream; 0: never."""
+        """Returns the interval in seconds of the cheapest query of the account, which checks a silent stream; 0:
+        never."""
         ...
 
     def time(self) -> Call: ...
@@ -149,13 +150,13 @@ class TradingVenue(Protocol):
         ...
 
     def market(self, instruments: Sequence[Instrument], numbers: Sequence[int] = ()) -> Market:
-        """Returns a reader of the market. numbers: of the instruments' streams on the tape, if they do not count from
+        """Returns a reader of the market. numbers: of the instruments' streams on the tape; by default they count from
         1."""
         ...
 
     @property
     def polls(self) -> MarketPolls | None:
-        """Returns the reading of its market by requests; None: not supported."""
+        """Returns the requests that poll the venue's market; None: not supported."""
         ...
 
     def depth(self, instrument: Instrument, stream: int) -> DepthStream | None:
@@ -169,7 +170,7 @@ class TradingVenue(Protocol):
 
     @property
     def marks(self) -> MarkPrices | None:
-        """Returns the request of mark prices, if the venue's positions do not have them; None: they do."""
+        """Returns the request of mark prices; None: the venue's positions contain them."""
         ...
 
     def stream_key(self, now: int, *, keep: bool = False) -> Call: ...
@@ -182,7 +183,7 @@ class TradingVenue(Protocol):
         ...
 
     def entry_key(self, now: int) -> Call | None:
-        """Returns the request that is needed before each connection for orders, if any."""
+        """Returns the request that must precede each connection for orders; None: none is needed."""
         ...
 
     def entry_dialect(self, key: str) -> EntryDialect: ...

@@ -1,8 +1,8 @@
 """Depth of one instrument from a live connection: frames for the tape, and the resulting book.
 
 The frames equal those of an import of the same messages: the venue's changes as received, snapshots, and breaks of the
-chain. The book is kept beside them, by the core's own rules, so that a reader that begins in the middle can get a
-snapshot of the same moment.
+chain. The book is maintained as well, by the core's own rules, so that a reader that begins in the middle can get a
+snapshot of that moment.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class VenueStream(Protocol):
 
     @property
     def broken(self) -> str:
-        """Returns why a new connection is needed, "" if it is not."""
+        """Returns why a new connection is needed; "": none is."""
         ...
 
 
@@ -60,7 +60,7 @@ class DepthStream(VenueStream, Protocol):
         ...
 
     def question(self, now: int) -> Call | None:
-        """Returns the request of a snapshot that is due, if the venue does not send it by itself."""
+        """Returns the request of a snapshot if one is due and the venue does not send it by itself."""
         ...
 
     def answered(self, status: int, body: bytes, received: int, writer: _core.JournalWriter) -> None:
@@ -68,7 +68,7 @@ class DepthStream(VenueStream, Protocol):
         ...
 
     def lost(self, received: int, writer: _core.JournalWriter) -> None:
-        """Appends a break of the chain."""
+        """Appends a break of the chain of changes."""
         ...
 
     def snapshot(self, received: int, writer: _core.JournalWriter) -> None:
@@ -77,9 +77,8 @@ class DepthStream(VenueStream, Protocol):
 
 
 class TableDepth:
-    """Depth that the core reads by the venue's message table: the shared part of such streams.
-
-    stream: its number on the tape.
+    """A base of `DepthStream`s whose messages the core reads by the venue's message table. stream: the instrument's
+    number on the tape.
     """
 
     ping = b""
@@ -95,7 +94,7 @@ class TableDepth:
         rejected = self._reader.rejected
         self._reader.take(message, received, writer)
         if self._reader.rejected != rejected:
-            self.broken = "a message of depth makes no sense"
+            self.broken = "a depth message makes no sense"
             self.lost(received, writer)
         elif self._reader.refusal:
             self.broken = f"refused: {self._reader.refusal}"[:120]

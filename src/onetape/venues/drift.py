@@ -1,8 +1,8 @@
 """Detection of changes of a venue: compares its messages with the adapter's dated facts. No I/O.
 
-The facts are in `facts/KIND.toml`: the fields that the adapter reads and those that it knows of, words of open lists,
-kinds of messages, answers to deliberately bad requests. Anything else is counted by name; only a missing field that is
-read is an error.
+The facts are in `facts/KIND.toml`: the fields that the adapter reads and those that it knows of, values of
+enumerations, kinds of messages, answers to deliberately bad requests. Anything else is counted by name; the only error
+is that a field which the adapter reads is missing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from onetape.venues.error_tables import ErrorRow
 
 __all__ = ["BadRequest", "Drift", "Drifts", "Facts", "Shape", "What", "refusal_drift"]
 
-NAMES_MAX: Final = 200  # of drifts; later ones are counted together
+NAMES_MAX: Final = 200  # names of drifts; further ones are counted together
 VALUE_CHARS: Final = 40
 
 
@@ -30,8 +30,9 @@ class Kinds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The fields of one object. each: shapes of a field's value, one object or a list; all: of an object whose keys are
-    names, the shape of each value."""
+    """The fields of one object. needs: read by the adapter; knows: further known ones; values: allowed values of a
+    field; each: the shape of a field's value, or of each row if it is a list; all: the shape of every value, if the
+    keys are names."""
 
     needs: list[str] = []
     knows: list[str] = []
@@ -42,7 +43,7 @@ class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BadRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A GET without a key that the venue refuses. text "": the code is the text."""
+    """A GET without a key that the venue refuses. text: "" if the code is the text."""
 
     name: str
     target: str
@@ -52,7 +53,7 @@ class BadRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The facts about one kind of venue. read: the date, YYYY-MM-DD."""
+    """The facts about one kind of venue. read: the date on which they were read, YYYY-MM-DD."""
 
     kind: str
     read: str
@@ -123,12 +124,12 @@ class Drifts:
         return self._taken()
 
     def answer(self, name: str, value: Any) -> list[Drift]:
-        """Compares an answer of a name in the facts. Raises KeyError for another."""
+        """Compares an answer with the facts of that name. Raises KeyError if they do not have the name."""
         self._compare(self.facts.answers[name], name, value)
         return self._taken()
 
     def name_of(self, value: Any) -> str:
-        """Returns the name of a message's kind."""
+        """Returns the name of a message's kind; it may be one that the facts do not have."""
         if not isinstance(value, dict):
             return type(value).__name__
         name = value.get(self.facts.message_key) or value.get("method") or "without a name"

@@ -1,4 +1,4 @@
-"""Outcomes of a venue's answers: rows of its table of errors, and unreadable answers and messages."""
+"""Tables of a venue's errors with the outcome of each, and what an unreadable answer or message means."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class ErrorRow(NamedTuple):
 
 
 def error_table(text: str) -> dict[int | str, ErrorRow]:
-    """Reads lines of `outcome OUR_NAME: error | error`, with indented continuation lines: an error is a number and its
-    text, or the beginning of a text; ` *` after it marks one that is not in the venue's own documents. Raises
+    """Parses lines of `outcome OUR_NAME: error | error`, with indented continuation lines. An error is a number and its
+    text, or the beginning of a text; a trailing ` *` marks one that the venue's own documents do not have. Raises
     ValueError or KeyError for malformed lines."""
     found: dict[int | str, ErrorRow] = {}
     for line in text.strip().replace("\n    ", " | ").splitlines():
@@ -42,19 +42,19 @@ def error_table(text: str) -> dict[int | str, ErrorRow]:
 
 
 def row_of(table: Mapping[int | str, ErrorRow], code: int | str) -> ErrorRow:
-    """Returns the row of a code; VENUE_REJECTED and ambiguous for one that is not in the table."""
+    """Returns the row of a code; VENUE_REJECTED, ambiguous, if the table does not have the code."""
     return table.get(code) or ErrorRow(code, Outcome.AMBIGUOUS, VenueRejected, "")
 
 
 def unreadable(error: Exception, status: int) -> Answer:
-    """Returns the answer for an unreadable one: its request's outcome is unknown."""
+    """Returns the answer that stands for an unreadable one: the outcome of its request is unknown."""
     code = OrderOutcomeUnknown.code if status >= 500 else VenueRejected.code
     text = f"an answer that makes no sense: {type(error).__name__} {error}"[:200]
     return Answer(Outcome.AMBIGUOUS, (), code, str(status), text)
 
 
 def retry_after(headers: Mapping[str, str]) -> int:
-    """Returns the wait that an answer requests, ns; 0: none."""
+    """Returns the wait in ns that an answer's headers request; 0: none."""
     text = headers.get("retry-after", "")
     return int(text) * SECOND if text.isdigit() else 0
 

@@ -19,7 +19,7 @@ __all__ = ["errors_of", "facts_of", "has_facts"]
 
 
 def has_facts(kind: str) -> bool:
-    """Tells whether a kind of venue is described, so that what it sends can be compared."""
+    """Tells whether there are facts about a kind of venue, with which its messages can be compared."""
     return "/" not in kind and _file(kind).is_file()
 
 
@@ -36,7 +36,8 @@ def facts_of(kind: str) -> Facts:
 
 
 def _table(kind: str) -> dict[str, Any]:
-    """Returns a file's table; a venue of a family (`like`) overrides the other's table, and "" removes an entry."""
+    """Returns a file's table. With `like` it starts from the table of that kind: entries override, "" removes an
+    entry."""
     own = tomllib.loads(_file(kind).read_text(encoding="utf-8"))
     like = own.pop("like", "")
     return _laid_over(_table(like), own) if like else own

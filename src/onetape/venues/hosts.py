@@ -14,7 +14,7 @@ __all__ = ["is_loopback", "unfit_address"]
 
 
 def is_loopback(host: str) -> bool:
-    """Tells whether a host is this machine, by name or by number."""
+    """Tells whether a host name or IP address is this machine."""
     if host == "localhost":
         return True
     try:
@@ -24,8 +24,8 @@ def is_loopback(host: str) -> bool:
 
 
 def unfit_address(kind: str, mode: str, address: str, own: Collection[str]) -> tuple[str, str] | None:
-    """Returns what is wrong with a configured address, and what to do; None: nothing. own: hosts of the kind of venue
-    in that mode."""
+    """Returns what is wrong with a configured address, and what to do; None: it is allowed. own: the venue's hosts in
+    that mode."""
     try:
         parts = urlsplit(address)
         host, port = parts.hostname or "", parts.port
@@ -34,7 +34,7 @@ def unfit_address(kind: str, mode: str, address: str, own: Collection[str]) -> t
     if parts.scheme not in ("http", "https", "ws", "wss") or not host:
         return "not the address of an exchange", 'write "https://host" or "http://127.0.0.1:port"'
     if parts.username is not None or parts.password is not None:
-        return "a secret in the open", "leave user and password out"
+        return "a secret in the open", "remove user and password"
     if mode == "sim":
         if is_loopback(host):
             return None
@@ -43,8 +43,8 @@ def unfit_address(kind: str, mode: str, address: str, own: Collection[str]) -> t
             'write rest = "http://127.0.0.1:port", or mode = "demo" or "live"',
         )
     if host not in own:
-        listed = ", ".join(sorted(own)) or "none that may be written here"
+        listed = ", ".join(sorted(own)) or "no host that may be written here"
         return f"{host} is no {mode} host of {kind}", f"leave the address out; it has {listed}"
     if parts.scheme not in ("https", "wss") or port not in (None, 443):
-        return f"a key goes to {host} by TLS, port 443, only", "leave the address out"
+        return f"{host} is allowed only with TLS on port 443, because it gets a key", "leave the address out"
     return None

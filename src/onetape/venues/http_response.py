@@ -1,8 +1,8 @@
 """HTTP/1.1 responses of a connection, read from bytes as they come. No I/O.
 
 Strict, because a misread answer would be a wrong state of an order: anything that leaves the end of a response
-ambiguous is refused (both lengths, two lengths, a folded header, a length that is no plain number, neither a length nor
-chunks). Source: RFC 9112.
+ambiguous is refused (a length and chunks, two lengths, neither of them, a length that is no plain number, a folded
+header). Source: RFC 9112.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _HEX: Final = frozenset(b"0123456789abcdefABCDEF")
 
 
 class Response(NamedTuple):
-    """An HTTP response. Header names in lower case; of repeated headers the last, except lengths."""
+    """An HTTP response. headers: names in lower case; of a repeated header the last one counts, but a repeated length
+    is refused."""
 
     status: int
     headers: dict[str, str]
@@ -29,7 +30,7 @@ class Response(NamedTuple):
 
     @property
     def keeps(self) -> bool:
-        """Tells whether the connection stays open after it."""
+        """Tells whether the connection stays open after this response."""
         return self.headers.get("connection", "").lower() != "close"
 
 
@@ -40,7 +41,7 @@ class ResponseReader:
         self._venue = venue
         self._buffer = bytearray()
         self._status = 0
-        self._headers: dict[str, str] | None = None  # None: its head is incomplete
+        self._headers: dict[str, str] | None = None  # None: the response's head is incomplete
         self._length = 0  # of the body, or of the rest of it in this chunk
         self._chunked = False
         self._in_chunk = False
@@ -53,7 +54,7 @@ class ResponseReader:
         return not self._buffer and self._headers is None
 
     def feed(self, data: bytes) -> list[Response]:
-        """Returns the responses that are complete now. Raises VenueProtocolError."""
+        """Takes bytes, and returns the responses that they complete. Raises VenueProtocolError."""
         self._buffer += data
         found: list[Response] = []
         while True:
@@ -70,7 +71,7 @@ class ResponseReader:
     # --- head -------------------------------------------------------------------------------------
 
     def _read_head(self) -> bool:
-        """Tells whether a head is complete; heads of 1xx are skipped."""
+        """Reads a head; tells whether it was complete. Heads of 1xx responses are skipped."""
         while True:
             end = self._buffer.find(b"\r\n\r\n")
             if end < 0 and len(self._buffer) <= HEAD_MAX:

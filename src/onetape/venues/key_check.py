@@ -1,8 +1,7 @@
-"""The fault of a key, in one line, from the venue's answers. No I/O.
-
-A venue says less than a user wants to know: Binance has one code for a wrong key, a key bound to other addresses, and a
-missing right. Causes that can be distinguished are, the others are named together. Sources: "Error Codes" and "Get API
-Key Permission" of Binance's documentation, docs.kraken.com "API errors" and "Get API Key Info", read 2026-11.
+"""Explains in one line what is wrong with a key, from the venue's answers. No I/O. A venue says less than a user wants
+to know: Binance has one code for a wrong key, a key bound to other addresses, and a missing right. Causes that the
+answers do not distinguish are named together. Sources: "Error Codes" and "Get API Key Permission" of Binance's
+documentation, docs.kraken.com "API errors" and "Get API Key Info", read 2026-11.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ from onetape.orders.reports import AccountModeReport
 
 __all__ = ["CLOCK_OFF_MAX_S", "KeyRights", "Wanted", "binance_ids", "clock_wrong", "other_account", "refused", "unfit"]
 
-# Signing with the venue's time would hide a larger error, and the user's bars, deadlines and records would be wrong by
-# it all the same.
+# Signing with the venue's time would hide a larger error, but the user's bars, deadlines and records would still be off
+# by it.
 CLOCK_OFF_MAX_S: Final = 5.0
 _TEXT_MAX: Final = 160
 
 _KEY, _SECRET = "check `key`", "check `secret`"
-_OTHER_WORLD: Final = "keys of demo and live are not the same ones"
+_OTHER_WORLD: Final = "demo and live have different keys"
 
 
 class KeyRights(NamedTuple):
@@ -40,9 +39,9 @@ class KeyRights(NamedTuple):
     read: bool | None = None
     trade: bool | None = None
     withdraw: bool | None = None
-    is_bound: bool | None = None  # to addresses
+    is_bound: bool | None = None  # to IP addresses
     portfolio_margin: bool | None = None
-    expires: int | None = None  # ns UTC, for how long it is valid; 0: for ever
+    expires: int | None = None  # end of validity, ns UTC; 0: none
 
     @classmethod
     def of_binance(cls, value: Mapping[str, Any]) -> KeyRights:
@@ -64,8 +63,8 @@ class KeyRights(NamedTuple):
 
     @classmethod
     def of_agents(cls, rows: Sequence[Mapping[str, Any]], signer: str) -> KeyRights | None:
-        """Reads Aster's list of the agents of a wallet. None: the signing one is not among them. Raises LookupError,
-        TypeError, ValueError, AttributeError for a malformed list."""
+        """Returns the rights of `signer` from Aster's list of a wallet's agents; None: it is not among them. Raises
+        LookupError, TypeError, ValueError, AttributeError for a malformed list."""
         found = next((row for row in rows if row["agentAddress"].lower() == signer.lower()), None)
         if found is None:
             return None
@@ -85,7 +84,7 @@ class Wanted(NamedTuple):
 
 
 def clock_wrong(offset_ns: int, location: str) -> ClockSkew | None:
-    """Returns the error of a clock that is too far off. offset_ns: the venue's clock less ours."""
+    """Returns the error of a clock that is too far off. offset_ns: the venue's clock minus ours."""
     seconds = offset_ns / 1e9
     if abs(seconds) <= CLOCK_OFF_MAX_S:
         return None
@@ -93,20 +92,20 @@ def clock_wrong(offset_ns: int, location: str) -> ClockSkew | None:
     return ClockSkew(
         f"this machine's clock is {abs(seconds):,.1f} s {word} the venue's",
         location=location,
-        todo="set it, and let a time service keep it",
+        todo="set it, and run a time service (NTP)",
     )
 
 
 def refused(answer: Answer, location: str, rights: KeyRights | None = None) -> OnetapeError:
-    """Returns the error of the first signed request that failed. rights: the key's, if the venue reported them at
-    another address although it refused here."""
+    """Returns the error of the first signed request that failed. rights: the key's rights, if the venue's wallet
+    service reported them."""
     code, text = answer.venue_code, answer.text[:_TEXT_MAX]
     kind, _, rest = text.partition(":")
     if code == "-2014" or text.startswith("EAPI:Invalid key"):
         return BadSignature("wrong key: the venue does not know it", location=location, todo=_KEY)
     if code == "-1022" or text.startswith("EAPI:Invalid signature"):
         return BadSignature(
-            "wrong secret: the venue knows the key and not its signature", location=location, todo=_SECRET
+            "wrong secret: the venue knows the key but refuses the signature", location=location, todo=_SECRET
         )
     if code in ("-2015", "-1002"):
         return _not_allowed(text, location, rights)
@@ -118,17 +117,17 @@ def refused(answer: Answer, location: str, rights: KeyRights | None = None) -> O
         return ClockSkew(
             "the venue saw a larger nonce from this key",
             location=location,
-            todo="another program uses the key, or this clock went back: make a key for each",
+            todo="another program uses the key, or this clock went back: use one key per program",
         )
     if kind == "EGeneral" and rest.startswith("Permission denied"):
         return PermissionDenied(
-            "the key may not ask for its account, or not from this address",
+            "the key may not query its account, or not from this address",
             location=location,
             todo="give it the rights to query funds and orders and to create and cancel orders",
         )
     if answer.code == VenueRateLimit.code:
         return VenueRateLimit(
-            f"the venue lets this address wait: {text or code}", location=location, todo="wait a while"
+            f"the venue's rate limit makes this address wait: {text or code}", location=location, todo="wait a while"
         )
     is_named = answer.code != VenueRejected.code
     if is_named and answer.outcome in (Outcome.AMBIGUOUS, Outcome.SAFE):
@@ -139,7 +138,7 @@ def refused(answer: Answer, location: str, rights: KeyRights | None = None) -> O
 def _not_allowed(text: str, location: str, rights: KeyRights | None) -> OnetapeError:
     if rights is not None and rights.trade is False:
         return PermissionDenied(
-            "the key has no right to trade futures", location=location, todo="give it, at the venue"
+            "the key has no right to trade futures", location=location, todo="grant it at the venue"
         )
     _, found, address = text.partition("request ip: ")
     ours = f" ({address.strip(' .')})" if found else ""
@@ -162,7 +161,7 @@ def binance_ids(balances: Any, wallet: Any) -> list[str]:
 def other_account(typed: str, ids: Sequence[str], location: str) -> OnetapeError | None:
     """Returns the error of a key of another account than the configured one. None: it matches."""
     if not ids:
-        return VenueUnavailable("the venue does not say whose key this is", location=location)
+        return VenueUnavailable("the venue does not say to which account the key belongs", location=location)
     if _plain(typed) in map(_plain, ids):
         return None
     return PermissionDenied(
@@ -177,14 +176,13 @@ def _plain(name: str) -> str:
 
 
 def unfit(mode: AccountModeReport, rights: KeyRights | None, wanted: Wanted, location: str) -> OnetapeError | None:
-    """Returns why a valid key, or its account, cannot be used for trading; None: it can.
-
-    If the venue reports a key's rights, the account's own right to withdraw is not the key's.
+    """Returns why a valid key, or its account, cannot be used for trading; None: it can. If the venue reports the key's
+    rights, they decide about withdrawals, not the account's.
     """
     withdraw = mode.can_withdraw if rights is None else rights.withdraw
     if not mode.can_trade or (rights is not None and rights.trade is False):
         return PermissionDenied(
-            "the key may read and not trade", location=location, todo="give it the right, at the venue"
+            "the key may read but not trade", location=location, todo="grant it the right to trade at the venue"
         )
     if withdraw and not wanted.allow_withdraw:
         return PermissionDenied(
@@ -194,13 +192,13 @@ def unfit(mode: AccountModeReport, rights: KeyRights | None, wanted: Wanted, loc
         )
     if rights is not None and rights.portfolio_margin:
         return AccountMode(
-            "the account has portfolio margin, which is not traded here",
+            "the account has portfolio margin, which is not supported",
             location=location,
-            todo="leave it at the venue, or name another account",
+            todo="turn it off at the venue, or name another account",
         )
     if mode.multi_assets:
         return AccountMode(
-            "the account is in multi-assets mode, whose margin is not reckoned here",
+            "the account is in multi-assets mode, which is not supported",
             location=location,
             todo="change it to single-asset mode at the venue",
         )

@@ -1,4 +1,4 @@
-"""A market as a gateway follows it: connections, and a reader of their messages."""
+"""A venue's market for a gateway: its connections, and a reader of their messages."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ NO_TOP = Top(0, 0, 0, 0)
 
 
 class MarketStream(NamedTuple):
-    """A connection for market data: its address, and its first messages. most_s: longest interval in seconds between
-    two messages, as the venue promises; 0: no promise. ping: a periodic message that the venue wants. confirmed_by:
-    part of each message that confirms a subscription, of which there are `confirmations`."""
+    """A connection for market data. url: its address; hello: the first messages to send. most_s: longest interval in
+    seconds between two messages that the venue promises; 0: no promise. ping: a message that the venue requires
+    periodically. confirmed_by: a part of each message that confirms a subscription; `confirmations` of them are
+    expected."""
 
     url: str
     hello: tuple[bytes, ...] = ()
@@ -38,7 +39,7 @@ class MarketStream(NamedTuple):
 
 
 class Market(Protocol):
-    """Reads the messages of all its connections. Streams number the instruments, from 1."""
+    """Reads the messages of all connections. A stream is an instrument's number, from 1."""
 
     @property
     def bars(self) -> int:
@@ -47,7 +48,7 @@ class Market(Protocol):
 
     @property
     def rejected(self) -> int:
-        """Returns the counts of malformed messages."""
+        """Returns the number of malformed messages."""
         ...
 
     @property
@@ -59,8 +60,8 @@ class Market(Protocol):
     def streams(self) -> Sequence[MarketStream]: ...
 
     def take(self, message: bytes, received: int, writer: _core.JournalWriter) -> int:
-        """Appends the frames of a message received at that time (ns UTC). Returns the stream whose two-sided quote it
-        changed last, 0 for none. Raises the journal's errors."""
+        """Appends the frames of a message received at that time (ns UTC). Returns the stream whose two-sided quote the
+        message changed last, 0 for none. Raises the journal's errors."""
         ...
 
     def top(self, stream: int) -> Top:
@@ -72,7 +73,8 @@ class Market(Protocol):
         ...
 
     def next_funding(self, stream: int) -> tuple[int, int] | None:
-        """Returns rate (1e-12) and time (ns UTC, 0: unknown) of its next funding payment; None: not reported."""
+        """Returns rate (in 1e-12) and time (ns UTC, 0: unknown) of a stream's next funding payment; None: not
+        reported."""
         ...
 
     def forget(self) -> None: ...
@@ -81,8 +83,8 @@ class Market(Protocol):
 class LiveMarket:
     """Implements `Market` with the core's reader and the venue's message table.
 
-    instruments: with their names in its messages. numbers: of their streams on the tape, if they do not count from 1.
-    bars: as `Market.bars`.
+    instruments: pairs of the name in the venue's messages and the instrument. numbers: of their streams on the tape, by
+    default from 1. bars: as `Market.bars`.
     """
 
     def __init__(

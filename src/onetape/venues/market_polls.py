@@ -1,6 +1,5 @@
-"""Reading a venue's market by requests: their kinds, costs, and answers.
-
-Pure: calls come out, bodies of answers go in. The table of messages `table` reads the answers, as it does for a stream.
+"""Polls of a venue's market: the kinds of requests, their costs, and their answers. Pure: calls come out, bodies of
+answers go in. The message table reads the answers, as it does for a stream.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ OPEN_INTEREST: Final = "open interest"
 
 
 class PollKind(NamedTuple):
-    """One kind of poll. weight: of one request, in the address's budget. share: of the total weight of polls.
-    by_symbol: True: a request for each instrument, else one for all."""
+    """One kind of poll. weight: of one request, in the address's budget. share: the kind's part of the total weight of
+    polls. by_symbol: one request per instrument; else one for all."""
 
     name: str
     weight: int
@@ -49,8 +48,8 @@ class MarketPolls(Protocol):
         ...
 
     def call(self, kind: str, instrument: Instrument | None = None, after: tuple[int, int] = (0, 0)) -> Call:
-        """Makes a poll. instrument: for a kind `by_symbol`. after: number and time (ns) of the last known trade; with a
-        time alone requests trades since then; without both only the newest."""
+        """Makes a poll. instrument: for a kind `by_symbol`. after: number and time (ns) of the last known trade; number
+        0: trades since that time; both 0: only the newest trades."""
         ...
 
     def message(self, kind: str, body: bytes) -> bytes:
@@ -59,7 +58,7 @@ class MarketPolls(Protocol):
 
     @property
     def turnover(self) -> Call:
-        """Returns the request of the turnovers of 24 hours."""
+        """Returns the request of all instruments' turnovers of 24 hours."""
         ...
 
     def turnovers(self, body: bytes) -> Mapping[str, float]:

@@ -1,4 +1,4 @@
-"""Exact conversion of venues' decimal text to units, also out of their JSON; and the balance changes of a fill."""
+"""Converts venues' decimal text and JSON numbers to units exactly; and computes the balance changes of a fill."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["check_shown", "exact_json", "money_of", "spot_moves", "trade_number"
 
 
 def exact_json(message: bytes | str) -> Any:
-    """Reads JSON, with every number as the plain decimal text as sent. Raises ValueError."""
+    """Parses JSON, with every number as decimal text as it was sent. Raises ValueError."""
     return read_json(message, _loads)
 
 
@@ -57,13 +57,13 @@ def units_of(text: str, decimals: int) -> int:
 
 
 def money_of(text: str) -> int:
-    """Converts text to money in 1e-18; smaller digits do not occur at venues."""
+    """Converts decimal text to money in 1e-18; venues send no finer digits."""
     return units_of(text, MONEY_DECIMALS)
 
 
 def check_shown(amount: int, step: int, currency: str) -> None:
-    """Raises InvalidAmount if a history that is written in steps would show another amount than was moved, because it
-    would not be recognized, and be moved twice. Both in 1e-18."""
+    """Raises InvalidAmount for an amount that is no multiple of the step in which the venue's history is written: the
+    transfer would not be recognized there, and would be made twice. amount, step: in 1e-18."""
     if rest := amount % step:
         text = money_text(amount)
         raise InvalidAmount(

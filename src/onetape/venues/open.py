@@ -11,8 +11,8 @@ __all__ = ["open_trading_venue", "ws_address"]
 def open_trading_venue(
     kind: str, key: str, secret: str, addresses: Addresses, api_config_key: str = ""
 ) -> TradingVenue:
-    """Opens a venue. api_config_key: of a venue that has one. Raises NotAvailable for a kind that cannot be traded on,
-    BadConfig for invalid keys."""
+    """Opens a venue. api_config_key: "" if the venue has no such key. Raises NotAvailable for a kind that cannot be
+    traded on, BadConfig for invalid keys."""
     return adapter_of(kind).open(key, secret, addresses, *([api_config_key] if api_config_key else []))
 
 

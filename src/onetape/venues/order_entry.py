@@ -1,8 +1,8 @@
 """Order entry over a persistent WebSocket: the sessions of an `OrderLine`. No I/O.
 
-A line has one session for each connection. A session numbers its requests, keeps each until its answer arrives, and
-returns exactly one answer for each: the venue's; or AMBIGUOUS, when the connection ends or nothing comes. The venue's
-protocol reads the answers, by the same tables as over REST.
+A line has one session for each connection. A session numbers its requests, and returns exactly one answer for each: the
+venue's, or AMBIGUOUS if the connection ends or no answer comes in time. The venue's protocol reads the answers, by the
+same tables as over REST.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from onetape.orders.outcome import Answer, Outcome
 __all__ = ["Answered", "EntryDialect", "EntrySession", "Reply"]
 
 LATE: Final = 4 * SECOND  # longest wait for an answer, as over REST
-PENDING_MAX: Final = 1000  # unanswered requests; beyond it the line accepts nothing, and REST is used
-FORGOTTEN_MAX: Final = 1000  # numbers of abandoned requests, for late answers
+PENDING_MAX: Final = 1000  # unanswered requests; when reached, further requests use REST
+FORGOTTEN_MAX: Final = 1000  # numbers of abandoned requests, to recognize late answers
 
 
 class Reply(NamedTuple):
@@ -52,16 +52,16 @@ class EntryDialect(Protocol):
         ...
 
     def hello(self, number: int, now: int) -> bytes | None:
-        """Returns the message that must be confirmed before orders may be sent, if any."""
+        """Returns the message that the venue must confirm before orders may be sent; None: none is needed."""
         ...
 
     def message(self, call: Call, number: int, now: int) -> bytes | None:
-        """Returns the message of a request with terms; None: the venue takes it by REST only."""
+        """Returns the message for a call; None: the venue takes such calls by REST only."""
         ...
 
     def read(self, message: bytes, now: int) -> Reply | str:
-        """Returns an answer, or the name of another message, "" for a known one without meaning. Raises ValueError,
-        KeyError, TypeError or AttributeError for a malformed one."""
+        """Returns an answer, or the name of any other message, "" for one to be ignored. Raises ValueError, KeyError,
+        TypeError or AttributeError for a malformed one."""
         ...
 
     def answer(self, call: Call, reply: Reply, now: int) -> Answer: ...
@@ -74,10 +74,10 @@ class EntrySession:
     dialect: EntryDialect
     is_ready: bool = False
     broken: str = ""  # why it cannot be used, "" if it can
-    unknown: dict[str, int] = field(default_factory=dict)  # messages without a meaning, by name
+    unknown: dict[str, int] = field(default_factory=dict)  # name of a message that is no answer -> count
     _number: int = 0
     _hello: int = 0
-    _pending: dict[int, tuple[Call, int]] = field(default_factory=dict)  # with the time of sending
+    _pending: dict[int, tuple[Call, int]] = field(default_factory=dict)  # number -> call, time of sending
     _abandoned: dict[int, None] = field(default_factory=dict)
 
     @property
@@ -96,7 +96,7 @@ class EntrySession:
         return [hello]
 
     def send(self, call: Call, now: int) -> bytes | None:
-        """Returns the message of a request, whose answer is awaited from now on; None: it must use REST."""
+        """Returns the message for a call, whose answer is awaited from now on; None: the call must use REST."""
         if not self.is_ready or self.broken or call.terms is None or len(self._pending) >= PENDING_MAX:
             return None
         number = self._number + 1
@@ -111,7 +111,7 @@ class EntrySession:
         try:
             read = self.dialect.read(message, now)
         except MALFORMED as error:
-            # It may have been any request's answer, so all are queried.
+            # It may have been the answer to any request, so all of them are ambiguous.
             self.broken = f"a message that makes no sense: {type(error).__name__}"
             return []
         if isinstance(read, str):
@@ -138,7 +138,7 @@ class EntrySession:
         return [Answered(call, answer)]
 
     def late(self, now: int) -> list[Answered]:
-        """Returns requests whose answers are overdue, as ambiguous."""
+        """Returns the requests whose answers are overdue, with ambiguous answers."""
         found = []
         for number, (call, sent) in list(self._pending.items()):
             if now - sent < LATE:
@@ -151,7 +151,7 @@ class EntrySession:
         return found
 
     def closed(self) -> list[Answered]:
-        """Ends the session: unanswered requests are ambiguous."""
+        """Ends the session; returns the unanswered requests with ambiguous answers."""
         self.is_ready = False
         self.broken = self.broken or "the connection was closed"
         lost = [Answered(call, _unknown("the connection was lost")) for call, _ in self._pending.values()]

@@ -1,9 +1,8 @@
-"""Past bars from a venue: requests, and bars made of the answers.
-
-Completed bars are the venue's own if it has bars of the period, or of one that divides it; shorter periods are made of
-its trades. The running period uses the venue's complete shorter bars, and for the rest its trades, up to a trade whose
-number shows where the stream continues: nothing is missing between the two, and nothing is double. If its trades have
-no numbers that is not possible: then the running bar lacks the earlier part of its last minute.
+"""Past bars from a venue: requests, and bars made of the answers. Completed bars are the venue's own if it has bars of
+the period, or of one that divides it; else they are made of its trades. The running period uses the venue's complete
+shorter bars, and for the rest its trades, up to a trade whose number shows where the stream continues: nothing between
+the two is missing or counted twice. Without trade numbers that is impossible: then the running bar lacks the earlier
+part of its last minute.
 
 Pure: calls come out, bodies of answers go in.
 """
@@ -36,17 +35,17 @@ __all__ = [
 
 BARS_MAX: Final = 20_000  # per subscription
 PAGES_MAX: Final = 20  # of trades, per subscription
-NO_OLDER: Final = "the venue has no older ones"
-UNNUMBERED: Final = "its trades have no numbers: of the minute that runs there is what is traded from now on"
-TOO_MANY: Final = "its trades are too many to be asked for"
+NO_OLDER: Final = "the venue has no older bars"
+UNNUMBERED: Final = "the venue's trades have no numbers: the current minute has only trades from now on"
+TOO_MANY: Final = "the venue has too many trades to request"
 LOOK_BACK: Final = 3600 * SECOND
-_HISTORY: Final = fields("history")  # a bar's fields and the last trade, which is 0 for a bar
+_HISTORY: Final = fields("history")  # a bar's fields, and the number of the last trade, 0 in type `bar`
 EMPTY_FLAG: Final = 16  # nothing was traded in it
-_STEPS: Final = (3600 * SECOND, 60 * SECOND)  # bars of which the running period is composed
+_STEPS: Final = (3600 * SECOND, 60 * SECOND)  # periods of the bars that make up the running one
 
 
 class PastBar(NamedTuple):
-    """A bar of the past. Prices, volume and turnover in units of the instrument; times ns UTC."""
+    """A past bar. Prices, volume and turnover in units of the instrument; times in ns UTC."""
 
     ts_open: int
     open: int
@@ -79,44 +78,44 @@ class PastTrade(NamedTuple):
 
 
 class PastBars(Protocol):
-    """Requests past bars of a venue, without a key. Reading answers raises ValueError, LookupError or TypeError for
-    malformed ones, VenueUnavailable for a refusal."""
+    """Requests past bars of a venue, without a key. Reading an answer raises ValueError, LookupError or TypeError if it
+    is malformed, VenueUnavailable if it is a refusal."""
 
     @property
     def intervals(self) -> tuple[int, ...]:
-        """Returns the periods of its own bars, ns, at most a day; a day's bars begin at its start."""
+        """Returns the periods of the venue's own bars, ns, at most a day; daily bars begin at 0:00 UTC."""
         ...
 
     def bars(self, instrument: Instrument, interval: int, begin: int, end: int) -> Call:
-        """Requests bars that open in [begin, end), the oldest first, or as many of them as one answer has."""
+        """Requests the bars that open in [begin, end), the oldest first; an answer may have only the first of them."""
         ...
 
     def bars_of(self, instrument: Instrument, body: bytes) -> list[PastBar]:
-        """Reads an answer, which may have other bars before and after those requested."""
+        """Returns the bars of an answer, which may also have earlier and later ones than requested."""
         ...
 
 
 @runtime_checkable
 class PastMarket(PastBars, Protocol):
-    """Requests trades as well, which are numbered like those of its stream."""
+    """A venue that also has past trades, numbered like those of its stream."""
 
     def trades(self, instrument: Instrument, since: int, cursor: str = "") -> Call:
         """Requests the oldest trades since a time, or those after a page's cursor."""
         ...
 
     def trades_of(self, instrument: Instrument, body: bytes) -> tuple[list[PastTrade], str]:
-        """Returns the trades, oldest first, and the next cursor, "": there are no later ones yet."""
+        """Returns the trades, oldest first, and the next cursor; "": there are no later trades yet."""
         ...
 
     def last_trade(self, instrument: Instrument) -> Call:
-        """Requests the last trade. Answered like `trades`."""
+        """Requests the last trade; `trades_of` reads the answer."""
         ...
 
 
 class Past(NamedTuple):
-    """Past bars. completed: without gaps, up to the running period. running: its bar so far; None: unknown, and then
-    there are no others. last_trade: the number of the last trade in them, 0: unknown. lacks: why there are fewer than
-    requested, "": there are not."""
+    """Past bars. completed: without gaps, up to the running period. running: the bar of the running period so far;
+    None: unknown, and then `completed` is empty. last_trade: the number of the last trade in the bars, 0: unknown.
+    lacks: why there are fewer bars than requested, "" if all are there."""
 
     completed: list[PastBar]
     running: PastBar | None
@@ -129,8 +128,8 @@ Kept = Callable[[int], Iterable[PastBar]]
 
 
 class _Traded(NamedTuple):
-    """The trades of a period. last: the number of the last trade up to its end, price: its price, each 0 if unknown.
-    is_all: none in between is missing."""
+    """The trades of a period. last, price: number and price of the last trade up to the period's end, 0 if unknown.
+    is_all: no trade of the period is missing."""
 
     trades: list[PastTrade]
     last: int
@@ -141,8 +140,8 @@ class _Traded(NamedTuple):
 def bars_before(
     past: PastBars, instrument: Instrument, period: int, count: int, now: int, kept: Kept = lambda _: ()
 ) -> Asking:
-    """Returns `count` bars that were complete at `now`, and the running one. period: ns. kept: returns the venue's
-    cached bars of a period: only others are requested."""
+    """Returns the last `count` bars that were complete at `now`, and the running one. period: ns. kept: returns the
+    cached bars of a period; only the others are requested."""
     count = min(count, BARS_MAX)
     opened = _core.bar_open_time(now, period)
     unit = max((each for each in past.intervals if period % each == 0), default=0)
@@ -176,13 +175,13 @@ def bars_before(
 
 def _of_trades(past: PastMarket, instrument: Instrument, period: int, count: int, now: int) -> Asking:
     opened = _core.bar_open_time(now, period)
-    # One period more, because the period of an answer's first trade may lack others before it.
+    # One period more, because the period of the first trade in the answer may lack earlier trades.
     begin, lacks = opened - (count + 1) * period, ""
     traded = yield from _trades(past, instrument, begin, now)
     if traded.is_all and not any(each.time < begin + period for each in traded.trades):
-        # Quiet: an earlier trade gives the price of the periods before the first one.
+        # No trade in the first period: an earlier trade gives the price of the periods before the first trade.
         traded = yield from _trades(past, instrument, begin - LOOK_BACK, now)
-    if not traded.is_all:  # estimate from this how far back the allowed pages reach
+    if not traded.is_all:  # estimate from the trades read how far back PAGES_MAX pages reach
         covered = traded.trades[-1].time - begin
         begin, lacks = max(begin, now - covered // 2), TOO_MANY
         traded = yield from _trades(past, instrument, begin, now)
@@ -200,8 +199,8 @@ def _of_trades(past: PastMarket, instrument: Instrument, period: int, count: int
 def bars_between(
     past: PastBars, instrument: Instrument, interval: int, begin: int, end: int, kept: Iterable[PastBar] = ()
 ) -> Generator[Call, bytes, list[PastBar]]:
-    """Returns the venue's bars that open in [begin, end). Requests the range from the first to the last that is not
-    among the kept ones."""
+    """Returns the venue's bars that open in [begin, end). Requests the range from the first to the last bar that is not
+    in `kept`."""
     found = {row.ts_open: row for row in kept if begin <= row.ts_open < end}
     while begin in found:
         begin += interval
@@ -255,7 +254,7 @@ def _joined(rows: Iterable[PastBar], period: int) -> list[PastBar]:
 
 
 def _and(bar: PastBar, later: PastBar) -> PastBar:
-    """Merges two bars. The prices of an empty bar are not those of trades."""
+    """Merges two bars. Prices of a bar without trades do not count."""
     if later.is_empty:
         return bar
     if bar.is_empty:
@@ -274,7 +273,7 @@ def _and(bar: PastBar, later: PastBar) -> PastBar:
 
 
 def _whole(rows: Iterable[PastBar], period: int, end: int) -> list[PastBar]:
-    """Returns bars without gaps up to `end`: a period that the venue leaves out becomes one without a trade."""
+    """Returns bars without gaps up to `end`: a period that the venue leaves out becomes a bar without trades."""
     found: list[PastBar] = []
     for bar, after in pairwise([*_joined(rows, period), PastBar(end, 0, 0, 0, 0, 0)]):
         found.append(bar)

@@ -42,25 +42,26 @@ def top(bid: str, bid_size: str, ask: str, ask_size: str) -> dict[str, str]:
 class Message:
     """One kind of message.
 
-    `event` is the value of the protocol's discriminator ("" without one: then `required` identifies it, as it does
-    among several of one event). `roles` gives the path of each role's value, "k.o" for o inside k, "b.2" for the third
-    of a list b. A message with `channels` matches only on those channels. If the value at `only[0]` exists and is not
-    `only[1]`, the message is skipped.
+    `event` is the value of the protocol's discriminator. Without one ("") the keys in `required` identify the message;
+    they also decide between several messages of one event. `roles` gives the path of each role's value, "k.o" for o
+    inside k, "b.2" for the third of a list b. A message with `channels` matches only on those channels. If the value at
+    `only[0]` exists and is not `only[1]`, the message is skipped.
 
-    A message whose role `action` has the value `whole` (any, without such a role) replaces a book; a quote, too, and
-    the other messages then have only changes. A checked book has snapshots and changes on one stream. With a role
-    `side` a message or a row is one level of it; with an `id` levels are identified by it, and `action` or the key of
-    the row's list is `insert`, `update` or `delete`. The present roles are checked: `last_id` increases by one, or
-    continues from `previous_id`; `sequence` grows; `checksum` is the protocol's.
+    A message with `whole` replaces the book or the quote: always if it has no role `action`, else when `action` has
+    that value; the other messages then have only changes. A checked book has snapshots and changes on one stream. With
+    a role `side` a message or a row is one level of it; with an `id` levels are identified by it, and `action` or the
+    key of the row's list is `insert`, `update` or `delete`. Roles that are present are checked: `last_id` increases by
+    one, or continues from `previous_id`; `sequence` grows; `checksum` is computed as the protocol says.
 
-    Of quotes and trades under several names, and books of several channels, one is read: the others repeat it.
+    If quotes or trades come under several names, or books on several channels, only one of them is read: the others
+    repeat it.
     """
 
     kind: MessageKind
     event: str
     roles: Mapping[str, str]
     required: tuple[str, ...]
-    name: str = ""  # for people; "": the event's
+    name: str = ""  # shown to users; "": that of the event
     channels: tuple[str, ...] = ()
     only: tuple[str, str] | None = None
     whole: str = ""
@@ -70,19 +71,19 @@ class Message:
 class Protocol:
     """All market messages of a venue, and their wrapping.
 
-    The value at `event_path` names the event, up to a `separator`; the rest belongs to its channel: a depth, and last a
-    symbol if messages have none. The value at `channel_path` names symbol and channel ("btcusdt@depth"), the value
-    under a key of `wrappers` is read as the message itself. A message with a value at `answer_path` is none of the
-    events, and is named by it. Earlier messages win.
+    The value at `event_path` names the event, up to a `separator`; the rest belongs to its channel: a depth, and last
+    the symbol if the message does not have it. The value at `channel_path` names symbol and channel ("btcusdt@depth");
+    the value under a key of `wrappers` is read as the message itself. A message with a value at `answer_path` is an
+    answer, named by that value, and no event. If several of `messages` match, the first counts.
 
-    Each row of a list under the first of `rows` is an event of its own; others are lists inside an object of that key
-    ("data", "data.update"). A message may itself be a list if there are `texts`: an object in it is read as the
-    message, a list as the rows, and its texts as the values of these keys. Levels of depth are [price, size], or
-    objects with the keys `level`; a book without a time of its own has the newest time in third place of its levels.
-    `checksum` is over the ten best asks and bids as digits, or over 25 of both, alternating, as written
+    Each row of a list under the first key of `rows` is an event of its own; the other keys name lists inside an object
+    under that key ("data", "data.update"). A message may itself be a list if there are `texts`: an object in it is read
+    as the message, a list as the rows, and its texts as the values of these keys. Levels of depth are [price, size], or
+    objects with the keys `level`; the time of a book without one is the newest third element of its levels. `checksum`
+    covers the ten best asks and bids as digits, or the best 25 of both sides, alternating, as written
     (core/text/checked_book.hpp).
 
-    `depth_answer` is the end of the address of a depth snapshot, and its parameter that names the symbol.
+    `depth_answer`: the end of the path that answers with a depth snapshot, and the parameter that names the symbol.
     """
 
     event_path: str
@@ -98,7 +99,7 @@ class Protocol:
     depth_answer: tuple[str, str] = ("", "")
 
     def is_depth_answer(self, path: str) -> bool:
-        """Tells whether this is the path of an address that answers with a depth snapshot."""
+        """Tells whether a request to this path is answered with a depth snapshot."""
         return bool(self.depth_answer[0]) and path.endswith(self.depth_answer[0])
 
     def as_core(self) -> TableRow:
@@ -120,8 +121,9 @@ class Protocol:
         keeps_book: bool = False,
         polled: bool = False,
     ) -> _core.LiveMessages:
-        """Returns a reader of live messages. instruments: with the venue's names. numbers: of their streams, by default
-        from 1 on. keeps_book: of the one stream. polled: of answers, which repeat earlier ones."""
+        """Returns a reader of live messages. instruments: pairs of the venue's name and the instrument. numbers: of
+        their streams, by default from 1. keeps_book: maintain the book; there is only one stream. polled: the messages
+        are answers to polls, which repeat earlier data."""
         rows = list(instruments)
         streams = [
             (raw, number, i.price_decimals, i.size_decimals, False)

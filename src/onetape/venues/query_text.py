@@ -13,8 +13,8 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_.\-~=&]*\Z")
 
 
 def query_text(params: Mapping[str, str]) -> str:
-    """Returns `a=1&b=2`, percent-encoded if needed. Orders hardly ever need it, and checking all of it once takes a
-    tenth of the time of encoding each part."""
+    """Returns `a=1&b=2`, percent-encoded if needed. Orders hardly ever need encoding, and checking the whole text once
+    takes a tenth of the time of encoding each part."""
     text = "&".join([f"{name}={value}" for name, value in params.items()])
     count = len(params)
     is_plain = text.count("=") == count and text.count("&") == count - 1

@@ -15,8 +15,8 @@ class Market:
     """One market of a venue in recordings.
 
     `protocol` is module:attribute of a message table; the module has `unified(raw)` for names that are in no catalogue.
-    `kind` decides if the venue uses a name twice, None otherwise. `path` is the beginning of its addresses after the
-    host, if a host has several dialects.
+    `kind` is needed if the venue uses one name for two kinds of instruments, else None. `path` is the beginning of the
+    address after the host, if a host has several protocols.
     """
 
     venue: str

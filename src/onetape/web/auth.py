@@ -29,8 +29,8 @@ class Unauthenticated(PermissionDenied):
 
 
 class Source:
-    """Checks the host name of a call, and the page that it comes from. hosts: its names besides those of loopback,
-    which count if it listens there; name: the section that lists them, "": none does."""
+    """Checks the host name of a call, and the page that it comes from. hosts: the server's names besides those of
+    loopback, which are valid if it listens there; name: the section that lists them, "": none does."""
 
     def __init__(self, hosts: Iterable[str], *, is_local: bool = True, is_tls: bool = False, name: str = "") -> None:
         own = [*hosts, *(LOOPBACK if is_local else ())]
@@ -42,20 +42,24 @@ class Source:
         """Raises PermissionDenied for a call by a foreign name, or from a foreign page."""
         host = headers.get("Host", "")
         if _PORT.sub("", host.lower()) not in self._hosts:
-            raise PermissionDenied(f"not called {host[:80]!r} here", location="Host", todo=self._todo)
+            raise PermissionDenied(f"{host[:80]!r} is not a name of this server", location="Host", todo=self._todo)
         # A page of another port is same-site: a browser reports that, also if it sends no Origin.
         if headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") and headers.get("Sec-Fetch-Mode") != "navigate":
-            raise PermissionDenied("requests from pages of other sites are refused", location="Sec-Fetch-Site", todo="call from a program")
+            raise PermissionDenied(
+                "requests from pages of other sites are refused", location="Sec-Fetch-Site", todo="call from a program"
+            )
         origin = headers.get("Origin")
         if origin is not None and origin.lower() != f"{self._scheme}://{host.lower()}":
             raise PermissionDenied(
-                f"pages of {origin[:80]!r} may not ask", location="Origin", todo="call from a program, or from /docs"
+                f"requests from pages of {origin[:80]!r} are refused",
+                location="Origin",
+                todo="call from a program, or from /docs",
             )
 
 
 class Entrance:
-    """Authenticates calls. section: where it listens, and its host names; name: the section's; needs_token: also on
-    loopback before one was made."""
+    """Authenticates calls. section: where the server listens, and its host names; name: the section's; needs_token: a
+    token is required even on loopback before one was made."""
 
     def __init__(
         self,

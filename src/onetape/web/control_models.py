@@ -26,7 +26,7 @@ Accounts = Annotated[list[Account], Meta(min_length=1, max_length=100)]
 SomeAccounts = Annotated[list[Account], Meta(max_length=100)]
 UTILIZATION_BAND = 0.1
 Direction = Literal["increase", "decrease", "maintain"]
-AlertKind = Annotated[str, Meta(pattern=f"^({'|'.join(get_args(AlertType))})-alert$")]  # a typo must not match nothing
+AlertKind = Annotated[str, Meta(pattern=f"^({'|'.join(get_args(AlertType))})-alert$")]  # a typo is an error
 Severity = Literal["INFO", "WARN", "CRITICAL"]
 FeedState = Literal["healthy", "degraded", "failing"]
 HedgeAlgorithm = Literal["touch", "join", "peg", "iceberg", "twap", "vwap", "shortfall", "pov"]
@@ -151,7 +151,8 @@ class DeltaControlReply(Reply, frozen=True):
 
 
 class HedgeExecute(Worked, frozen=True, kw_only=True):
-    """The body of POST /hedge/execute. timeout: ms of the whole operation. maker_first: ms of algo peg."""
+    """The body of POST /hedge/execute. timeout: ms of the whole operation. maker_first: ms of algo peg before the rest
+    is taken."""
 
     symbol: Name
     hedge_amount: Base

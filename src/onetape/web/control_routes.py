@@ -53,9 +53,7 @@ ROUTES: Final = (
         m.DeltaStatusReply,
         "Show net deltas and their legs.",
     ),
-    Route(
-        "GET", "/delta/auto", "delta_auto", "read", None, m.AutoReply, "Show what automatic mode holds, and why not."
-    ),
+    Route("GET", "/delta/auto", "delta_auto", "read", None, m.AutoReply, "Show what automatic mode holds, or why not."),
     Route(
         "POST",
         "/delta/auto",
@@ -63,7 +61,7 @@ ROUTES: Final = (
         "trade",
         m.DeltaAuto,
         m.AutoReply,
-        "Hold a net delta from now on, or no more.",
+        "Switch automatic mode of a net delta on or off.",
     ),
     Route(
         "POST",
@@ -81,7 +79,7 @@ ROUTES: Final = (
         "trade",
         m.UtilizationRebalance,
         m.RebalanceReply,
-        "Bring margin in use to a target, with the net delta kept.",
+        "Bring utilisations to a target; the net delta stays.",
     ),
     Route(
         "GET", "/risk/metrics/{accountId}", "risk_metrics", "read", None, m.RiskMetrics, "Show an account's risk now."
@@ -96,7 +94,7 @@ ROUTES: Final = (
         "Show an account's risk, newest first.",
         ("/risk/metrics/{accountId}/history",),
     ),
-    Route("GET", "/risk/alerts", "risk_alerts", "read", m.AlertFilter, list[m.Alert], "Show what is wrong now."),
+    Route("GET", "/risk/alerts", "risk_alerts", "read", m.AlertFilter, list[m.Alert], "Show alerts."),
     Route(
         "POST",
         "/risk/alerts/{id}/ack",
@@ -104,7 +102,7 @@ ROUTES: Final = (
         "admin",
         m.Acknowledge,
         m.Alert,
-        "Say that a person knows of an alert: it blocks no more.",
+        "Acknowledge an alert: it no longer blocks trades.",
     ),
     Route(
         "POST",
@@ -132,7 +130,7 @@ ROUTES: Final = (
         "admin",
         m.Failover,
         m.FailoverReply,
-        "Take the market from another source.",
+        "Use another source for a symbol's market.",
         ("/market-data/failover",),
     ),
     Route(
@@ -160,9 +158,9 @@ ROUTES: Final = (
         "admin",
         m.SystemCommand,
         m.SystemReply,
-        "Start all processes anew.",
+        "Restart all processes, and end a stop.",
     ),
-    Route("GET", "/caller", "caller", "read", None, m.Caller, "Show who the token says is asking, and what it may."),
+    Route("GET", "/caller", "caller", "read", None, m.Caller, "Show the name and the scopes of the token."),
     Route(
         "GET",
         "/operations/{id}",
@@ -170,7 +168,7 @@ ROUTES: Final = (
         "read",
         None,
         m.OperationReply,
-        "Show what an operation was asked, did and answered.",
+        "Show an operation's request, records and answer.",
     ),
     Route(
         "POST",
@@ -179,7 +177,7 @@ ROUTES: Final = (
         "kill",
         m.SystemCommand,
         m.HedgeReply,
-        "End an operation with what it has done, naked or not.",
+        "End an operation: it trades no more, even if naked.",
     ),
 )
 BY_NAME: Final = {route.name: route for route in ROUTES}

@@ -43,7 +43,7 @@ def tls_files(
         check_open(place)
         if section.host in ANY_ADDRESS and not section.hosts:
             raise BadConfig(
-                f"{section.host} has no name by which it may be called", location=place, todo='hosts = ["my.name"]'
+                f"{section.host} needs a host name for its callers", location=place, todo='hosts = ["my.name"]'
             )
     cert, key = (str((folder / each).absolute()) if each else "" for each in (section.tls_cert, section.tls_key))
     for file in filter(None, (cert, key)):

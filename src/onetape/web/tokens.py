@@ -83,7 +83,7 @@ class TokenStore:
             try:
                 self._grants = from_json(self._path.read_bytes(), tuple[Grant, ...])
             except msgspec.MsgspecError:
-                todo = "remove it and make tokens anew; until then nobody is let in"
+                todo = "remove it and create the tokens again; until then all calls are refused"
                 raise BadConfig("not a file of tokens", location=str(self._path), todo=todo) from None
             self._seen = seen
         return self._grants
@@ -124,9 +124,9 @@ class TokenStore:
         grant = Grant(name, _digest(token), wanted, now, now + days * DAY if days else 0)
         with self._changing() as grants:
             if any(each.name == name for each in grants):
-                raise UsageError(f"there is a token {name!r}", todo=f"onetape token revoke {name}, or another name")
+                raise UsageError(f"token {name!r} exists already", todo=f"onetape token revoke {name}, or another name")
             if len(grants) >= TOKENS_MAX:
-                raise UsageError(f"there are {TOKENS_MAX} tokens", todo="onetape token revoke NAME")
+                raise UsageError(f"there are {TOKENS_MAX} tokens already", todo="onetape token revoke NAME")
             grants.append(grant)
         return token, grant
 

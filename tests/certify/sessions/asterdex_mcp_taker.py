@@ -115,7 +115,11 @@ def orders(server, bid):
     s.call("modify_order", lambda: tool(server, "modify_order", **changed))
     s.call("cancel_order", lambda: tool(server, "cancel_order", symbol=SYMBOL, order_id=o["order_id"]))
     s.call("place_order market", lambda: tool(server, "place_order", **limit, type="MARKET"))
-    s.call("get_positions held", lambda: tool(server, "get_positions"), lambda v: v[0]["amount"] == float(AMOUNT))
+    s.call(
+        "get_positions with a position",
+        lambda: tool(server, "get_positions"),
+        lambda v: v[0]["amount"] == float(AMOUNT),
+    )
     stop = {"symbol": SYMBOL, "side": "SELL", "type": "STOP_MARKET", "close_position": True}
     s.call(
         "place_order stop",

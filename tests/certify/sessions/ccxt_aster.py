@@ -129,7 +129,7 @@ def fills(x):
     balance = s.call("fetch_balance", x.fetch_balance, lambda v: 0 < v["USDT"]["free"] < v["USDT"]["total"])
     fees = sum(f["fee"]["cost"] for f in trades)
     wallet = next(float(r["balance"]) for r in balance["info"] if r["asset"] == "USDT")
-    s.holds("wallet is what was paid in less fees", abs(s.balances["USDT"] - fees - wallet) < 1e-6, (fees, wallet))
+    s.holds("wallet equals deposits less fees", abs(s.balances["USDT"] - fees - wallet) < 1e-6, (fees, wallet))
     s.call("fetch_ledger", lambda: x.fetch_ledger("USDT"), lambda v: len(v) > 0)
     s.call("fetch_funding_history", lambda: x.fetch_funding_history(SYMBOL))
 
@@ -174,7 +174,7 @@ def builder(bid):
     low = round(bid * 0.99, 1)
     x = opened(ccxt.aster, builderFee=True)
     o = s.call("create_order with builder", lambda: x.create_order(SYMBOL, "limit", "buy", AMOUNT, low))
-    s.holds("its builder is approved", x.options["approvedBuilderFee"] and x.options["builderFee"], x.options)
+    s.holds("ccxt's builder is approved", x.options["approvedBuilderFee"] and x.options["builderFee"], x.options)
     s.call("builders", x.fapiPrivateGetV3Builder, lambda v: [r["builderAddress"] for r in v] == [BUILDER])
     s.call("cancel_order with builder", lambda: x.cancel_order(o["id"], SYMBOL))
 

@@ -175,7 +175,7 @@ def fills(x, bid):
     balance = s.call("fetch_balance", x.fetch_balance, lambda v: 0 < v["USDT"]["free"] < v["USDT"]["total"])
     fees = sum(f["fee"]["cost"] for f in trades)
     wallet = next(float(r["walletBalance"]) for r in balance["info"]["assets"] if r["asset"] == "USDT")
-    s.holds("wallet is what was paid in less fees", abs(s.balances["USDT"] - fees - wallet) < 1e-6, (fees, wallet))
+    s.holds("wallet equals deposits less fees", abs(s.balances["USDT"] - fees - wallet) < 1e-6, (fees, wallet))
     s.call("fetch_ledger", lambda: x.fetch_ledger("USDT"), lambda v: len(v) > 0)
     s.call("fetch_funding_history", lambda: x.fetch_funding_history(SYMBOL))
     s.call("fetch_my_liquidations", lambda: x.fetch_my_liquidations(SYMBOL), lambda v: v == [])
@@ -207,7 +207,7 @@ def conditionals(x, bid):
         ),
     )
     s.call("fetch_open_orders trigger", lambda: x.fetch_open_orders(SYMBOL, params=trigger), lambda v: len(v) == 5)
-    s.call("stops are no working orders", lambda: x.fetch_open_orders(SYMBOL), lambda v: v == [])
+    s.call("stops are not in open orders", lambda: x.fetch_open_orders(SYMBOL), lambda v: v == [])
     s.call("fetch_order trigger", lambda: x.fetch_order(stop["id"], SYMBOL, trigger), lambda v: v["status"] == "open")
     s.call("cancel_order trigger", lambda: x.cancel_order(stop["id"], SYMBOL, trigger))
     s.call("cancel_all_orders trigger", lambda: x.cancel_all_orders(SYMBOL, trigger))

@@ -145,11 +145,9 @@ def fills(x):
     after = s.call("fetch_balance after", x.fetch_balance)
     paid = sum(f["cost"] + f["fee"]["cost"] for f in trades)
     s.holds(
-        "balance is less what was paid and the fees",
-        abs(before["USD"]["total"] - after["USD"]["total"] - paid) < 0.01,
-        paid,
+        "quote balance fell by price and fees", abs(before["USD"]["total"] - after["USD"]["total"] - paid) < 0.01, paid
     )
-    s.holds("balance is more by what was bought", abs(after["BTC"]["total"] - before["BTC"]["total"] - AMOUNT) < 1e-8)
+    s.holds("base balance rose by the quantity", abs(after["BTC"]["total"] - before["BTC"]["total"] - AMOUNT) < 1e-8)
     entries = s.call("fetch_ledger", x.fetch_ledger, lambda v: len(v) >= 2)
     s.call("fetch_ledger_entry", lambda: x.fetch_ledger_entry(entries[-1]["id"]))
     s.call("fetch_positions", x.fetch_positions, lambda v: v == [])

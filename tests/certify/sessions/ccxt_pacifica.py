@@ -175,7 +175,7 @@ def fills(x, bid):
     )
     balance = s.call("fetch_balance", x.fetch_balance, lambda v: 0 < v["USDC"]["free"] < v["USDC"]["total"])
     fees = sum(f["fee"]["cost"] for f in trades)
-    s.holds("wallet is what was paid in less fees", abs(s.balances["USDC"] - fees - balance["USDC"]["total"]) < 1e-5)
+    s.holds("wallet equals deposits less fees", abs(s.balances["USDC"] - fees - balance["USDC"]["total"]) < 1e-5)
     s.call("fetch_ledger", lambda: x.fetch_ledger(params={"include_trades": "true"}), lambda v: len(v) > 1)
     s.call("fetch_deposits", x.fetch_deposits, lambda v: v[0]["amount"] == s.balances["USDC"])
     s.call("fetch_funding_history", lambda: x.fetch_funding_history(SYMBOL))

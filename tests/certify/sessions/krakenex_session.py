@@ -72,7 +72,7 @@ def trade():
         except Exception as error:
             refused.append(str(error))
         time.sleep(4)
-    s.holds("turns", turns >= 25, turns)
+    s.holds("25 trading rounds", turns >= 25, turns)
     s.holds("nothing is refused", not refused, refused[:3])
 
 

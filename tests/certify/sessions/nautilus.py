@@ -114,7 +114,9 @@ def compare(node, trader):
     def positions():
         return sum((p.signed_decimal_qty() for p in node.cache.positions_open()), Decimal(0))
 
-    s.holds("trades of every turn", trader.turns >= 25 and len(trader.fills) >= 15, (trader.turns, len(trader.fills)))
+    s.holds(
+        "trades of 25 trading rounds", trader.turns >= 25 and len(trader.fills) >= 15, (trader.turns, len(trader.fills))
+    )
     s.holds("nothing is rejected", not trader.rejected, trader.rejected[:3])
     s.holds("orders accepted", trader.accepted >= 20, trader.accepted)
     s.holds("orders canceled", trader.canceled >= 5, trader.canceled)

@@ -85,7 +85,7 @@ def orders(low):
         ]
     }
     answer = s.call("batch", lambda: http.post(f"{s.rest}/api/v1/orders/batch", json=batch, timeout=10).json()["data"])
-    s.holds("batch, each by itself", [r["success"] for r in answer["results"]] == [True, True, False], answer)
+    s.holds("batch with one order refused", [r["success"] for r in answer["results"]] == [True, True, False], answer)
     s.call(
         "cancel_all_orders of two",
         lambda: post("orders/cancel_all", "cancel_all_orders", everything)[1]["data"],
@@ -109,7 +109,7 @@ def positions(bid):
     )
     exits = tpsl(round(bid * 0.9), round(bid * 1.1))
     s.call("set_position_tpsl", lambda: post("positions/tpsl", "set_position_tpsl", exits), done)
-    s.call("its two stops", lambda: get("orders", account=s.key), lambda v: len(v) == 2)
+    s.call("the position's two stops", lambda: get("orders", account=s.key), lambda v: len(v) == 2)
     close = market("ask", reduce_only=True)
     s.call("reduce-only close", lambda: post("orders/create_market", "create_market_order", close), done)
     s.eventually("flat", lambda: get("positions", account=s.key), lambda v: v == [])
@@ -140,9 +140,9 @@ def keys(low):
     )
     shown = {"PF-API-KEY": key}
     answered = lambda: http.get(f"{s.rest}/api/v1/info", headers=shown, timeout=10).status_code  # noqa: E731
-    s.call("a request that shows it", answered, lambda v: v == 200)
+    s.call("a request with the API key", answered, lambda v: v == 200)
     s.call("revoke_api_key", lambda: post("account/api_keys/revoke", "revoke_api_key", {"api_key": key}), done)
-    s.call("a revoked one", answered, lambda v: v == 403)
+    s.call("a request with a revoked API key", answered, lambda v: v == 403)
 
 
 def subaccount():
@@ -156,7 +156,11 @@ def subaccount():
     sent = {"to_account": str(sub.pubkey()), "amount": "100.5"}
     s.call("transfer_funds", lambda: post("account/subaccount/transfer", "transfer_funds", sent), done)
     s.call("list_subaccounts", lambda: post("account/subaccount/list", "list_subaccounts", {}), done)
-    s.call("its balance", lambda: get("account", account=str(sub.pubkey()))["balance"], lambda v: v == "100.5")
+    s.call(
+        "the sub-account's balance",
+        lambda: get("account", account=str(sub.pubkey()))["balance"],
+        lambda v: v == "100.5",
+    )
 
 
 async def sockets(low):
@@ -190,14 +194,14 @@ async def sockets(low):
         number = made["data"]["i"]
         was_heard = any(v.get("channel") == "account_order_updates" and v["data"][0]["i"] == number for v in seen)
         s.holds(
-            "its update came",
+            "the order's update on the stream",
             was_heard or await heard(lambda v: v.get("channel") == "account_order_updates"),
             seen[-3:],
         )
         gone = {"symbol": "BTC", "order_id": number}
         await s.acall("cancel_order by socket", answered("cancel_order", gone), lambda v: v["code"] == 200)
         await s.acall(
-            "cancel_order once more",
+            "cancel_order of a canceled order",
             answered("cancel_order", gone),
             lambda v: (v["code"], v["type"]) == (420, "cancel_order"),
         )

@@ -61,7 +61,9 @@ def orders(bid):
         lambda: t.edit_order(txid=plain, pair=PAIR, volume="0.03", price=low),
         lambda v: v["txid"] != plain,
     )
-    s.call("get_open_orders edited", u.get_open_orders, lambda v: len(v["open"]) == 2 and plain not in v["open"])
+    s.call(
+        "get_open_orders after the edit", u.get_open_orders, lambda v: len(v["open"]) == 2 and plain not in v["open"]
+    )
     s.call("cancel_order", lambda: t.cancel_order(txid=number), lambda v: v["count"] == 1)
     s.refused("cancel_order again", lambda: t.cancel_order(txid=number), KrakenUnknownOrderError)
     rows = [{"ordertype": "limit", "type": "buy", "volume": "0.01", "price": p} for p in (low, lower)]
@@ -117,7 +119,7 @@ def orders(bid):
     after = s.call("get_balances", u.get_balances, lambda v: float(v["ZUSD"]["balance"]) > 0)
     paid = float(info[number]["cost"]) + float(info[number]["fee"])
     s.holds(
-        "balance is less what was paid and the fee",
+        "quote balance fell by price and fee",
         abs(float(before["ZUSD"]) - float(after["ZUSD"]["balance"]) - paid) < 0.01,
     )
     s.call("get_closed_orders", u.get_closed_orders, lambda v: number in v["closed"])

@@ -126,7 +126,7 @@ async def fills(x, bid):
     )
     await s.acall("user_trades", t.user_trades(SYMBOL), lambda v: {r["orderId"] for r in v} == {o["orderId"]})
     await s.acall("all_orders", t.all_orders(SYMBOL), len)
-    await s.acall("risk held", p.risk(SYMBOL), lambda v: v[0]["positionAmt"] == AMOUNT)
+    await s.acall("risk with a position", p.risk(SYMBOL), lambda v: v[0]["positionAmt"] == AMOUNT)
     await s.acall("adl_quantile", p.adl_quantile(SYMBOL))
     await s.acall("income", a.income(symbol=SYMBOL), lambda v: v[0]["incomeType"] == "COMMISSION")
     await s.acall("force_orders", t.force_orders(), lambda v: v == [])
@@ -151,7 +151,7 @@ async def fills(x, bid):
     await s.acall("open_orders of triggers", t.open_orders(SYMBOL), lambda v: sorted(r["type"] for r in v) == kinds)
     await s.arefused("trailing far too wide", t.place_order({**trailing, "callbackRate": Decimal(50)}), BadRequest)
     await s.arefused(
-        "trailing that is met at once", t.place_order({**trailing, "activationPrice": bid - 400}), BadRequest
+        "trailing that would fire at once", t.place_order({**trailing, "activationPrice": bid - 400}), BadRequest
     )
     await s.acall("cancel_all_open_orders takes triggers", t.cancel_all_open_orders(SYMBOL))
     await s.acall("open_orders none", t.open_orders(SYMBOL), lambda v: v == [])

@@ -63,7 +63,7 @@ def trade(rest):
         except Exception as error:
             refused.append(str(error))
         time.sleep(4)
-    s.holds("turns", turns >= 25, turns)
+    s.holds("25 trading rounds", turns >= 25, turns)
     s.holds("nothing is refused", not refused, refused[:3])
 
 
@@ -118,7 +118,7 @@ s.call("futures_exchange_info", rest.futures_exchange_info, lambda v: len(v["sym
 manager = s.call("depth caches", lambda: caches(rest))
 for market in MARKETS:
     s.eventually(
-        f"{market} comes in",
+        f"{market} book arrives",
         lambda m=market: manager.is_depth_cache_synchronized(market=m),
         lambda is_there: is_there,
         60,

@@ -118,7 +118,7 @@ def trade(contract):
             send(contract, direction, OrderType.LIMIT, round(price, 1), SIZES[turns % 3])
         time.sleep(4)
     time.sleep(1)
-    s.holds("turns", turns >= 25 and len(desk.trades) >= 15, (turns, len(desk.trades)))
+    s.holds("25 trading rounds", turns >= 25 and len(desk.trades) >= 15, (turns, len(desk.trades)))
 
 
 def compare():

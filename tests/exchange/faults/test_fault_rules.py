@@ -25,7 +25,7 @@ action = "drop_answer"
         ('purpose = "place"\naction = "gap"', 7, "gap is not about request"),
         ('action = "delay"\nwait = "1s"', 6, "delay is not about time"),
         ('purpose = "place"\nevent = "x"\naction = "disconnect"', 7, "not both"),
-        ('purpose = "place"\naction = "drop_answer"\nstatus = 500', 8, "says nothing to"),
+        ('purpose = "place"\naction = "drop_answer"\nstatus = 500', 8, "does not apply to"),
         ('purpose = "place"\naction = "error"', 7, "error needs"),
         ('purpose = "x"\naction = "drop_answer"\nprobability = 1.5', 8, "between 0 and 1"),
         ('purpose = "x"\naction = "drop_answer"\nprobability = nan', 8, "between 0 and 1"),

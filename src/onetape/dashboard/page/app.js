@@ -1,4 +1,4 @@
-// The frame of all pages: the connection, the navigation, what is so at the top. A page is a module of pages/ and a row
+// The frame of all pages: the connection, the navigation, the top bar. A page is a module of pages/ and a row
 // of PAGES.
 import { html, render, useEffect, useState } from "./third_party/preact.js";
 import { connect, logOut, useConnection } from "./connection.js";
@@ -65,8 +65,8 @@ function App() {
         <${Age} connection=${connection} />
       </span>
     </header>
-    ${connection.state === "lost" && html`<p class="banner stale" role="alert">The server does not answer. What is below is old; it is tried anew by itself.</p>`}
-    ${connection.state === "shut" && html`<p class="banner stale" role="alert">Nobody is logged in. <code>onetape up</code> prints a link.</p>`}
+    ${connection.state === "lost" && html`<p class="banner stale" role="alert">The server does not answer. The data below is old; the page reconnects by itself.</p>`}
+    ${connection.state === "shut" && html`<p class="banner stale" role="alert">You are not logged in. <code>onetape up</code> prints a link.</p>`}
     <main tabindex="-1" id="content"><${shown.view} words=${page.words} hello=${connection.hello} /></main>
     <footer>
       <span>${connection.hello ? `onetape ${connection.hello.version}` : ""}</span>
@@ -77,7 +77,7 @@ function App() {
 
 const next = (theme) => ({ auto: "dark", dark: "light", light: "auto" })[theme];
 
-/** Where one is: #page/word/word. */
+/** The page and its words in the address: #page/word/word. */
 function place() {
   const [id, ...words] = location.hash.slice(1).split("/").map(decoded);
   return { id: id || "overview", words };

@@ -1,4 +1,4 @@
-// A chart of bars with lines and marks, over TradingView's Lightweight Charts: what the page knows of it.
+// A chart of bars with lines and marks. The only file that uses TradingView's Lightweight Charts.
 import { CandlestickSeries, LineSeries, createChart, createSeriesMarkers } from "./third_party/lightweight-charts.js";
 
 const two = (value) => String(value).padStart(2, "0");
@@ -13,7 +13,7 @@ const date = (s) => {
 
 const role = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-/** What all charts share: axes, and colours that follow the theme. */
+/** The common part of all charts: axes, and colours that follow the theme. */
 class Drawn {
   constructor(box, secondsVisible, options = {}) {
     this.box = box;
@@ -41,18 +41,18 @@ class Drawn {
     this.watch.disconnect();
     this.media.removeEventListener("change", this.paint);
     this.chart.remove();
-    // What was asked for before may come now: a chart that is gone takes nothing.
+    // Answers to earlier requests may arrive now: a closed chart ignores them.
     this.isOver = true;
     for (const name of ["set", "update", "lines", "line", "markers", "colours", "older", "tell"]) this[name] = () => true;
   }
 }
 
-const BARS_MIN = 2000; // that a chart has room for
-const FIRST = 600; // bars that are read to begin with, at least
-const PAGE_MAX = 10000; // at a time
-const AHEAD = 300; // bars to the left of what is in view that are there already
+const BARS_MIN = 2000; // a chart has room for at least so many bars
+const FIRST = 600; // bars that are read at first, at least
+const PAGE_MAX = 10000; // bars read at a time
+const AHEAD = 300; // bars to the left of the view that are read in advance
 
-/** What a mark says of a fill, or of several of one bar and side. profit: of the round trip that it ended. */
+/** The text of a mark: a fill, or several of one bar and side. profit: of the round trip that it ended. */
 const words = ({ side, price, count, qty, size, tag, robot, profit }) => {
   const what = `${side} ${qty ?? size ?? ""} at ${price}`.replace("  ", " ");
   const many = count > 1 ? `${count} fills: ${what} on average` : what;
@@ -68,7 +68,7 @@ export class Chart extends Drawn {
     super(box, true, { rightOffset: 6 });
     this.bars = [];
     this.most = BARS_MIN;
-    this.past = []; // marks of own fills that were before
+    this.past = []; // marks of earlier own fills
     this.page = this.marksOf = this.failed = null;
     this.more = this.isReading = false;
     this.sequence = undefined; // up to which own fills are among the marks
@@ -113,7 +113,7 @@ export class Chart extends Drawn {
     this.older();
   }
 
-  /** Reads bars that are wanted, one page after the other. */
+  /** Reads the missing bars, one page after the other. */
   async older() {
     if (this.isReading || !this.page) return;
     this.isReading = true;
@@ -219,7 +219,7 @@ export class Chart extends Drawn {
     for (const each of all) this.notes.set(each.time, [...(this.notes.get(each.time) ?? []), words({ ...each, profit: profits.get(`${each.time} ${each.side}`)?.join(", ") })]);
   }
 
-  /** Says beside the pointer what the marks there are about. */
+  /** Shows the texts of the marks at the pointer. */
   tell(lines, point) {
     this.note.hidden = !lines || !point;
     if (!lines || !point) return;

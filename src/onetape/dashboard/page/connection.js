@@ -1,9 +1,9 @@
-// One connection to the server for all panels: what they show is said to it, what comes is kept by topic. It comes back
-// by itself after the server was lost or the machine slept, and goes on with events from where it was.
+// One connection to the server for all panels: it sends the topics that they show, and keeps what arrives by topic. It
+// reconnects by itself, and continues with events where it was.
 import { useEffect, useState } from "./third_party/preact.js";
 
 const RETRY_MS = [250, 500, 1000, 2000, 5000];
-const SILENT_MS = 4000; // without a beat: it is tried anew
+const SILENT_MS = 4000; // time without a beat after which it reconnects
 const EVENTS_MAX = 2000;
 
 const topics = new Map(); // name -> {data, error, at}
@@ -16,11 +16,11 @@ let socket = /** @type {WebSocket | null} */ (null);
 let tries = 0;
 let said = "";
 
-// What turns the text around it round is shown as a sign that something is there.
+// Characters that reverse the direction of text are shown as a replacement sign.
 const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 const parsed = (text) => JSON.parse(text.replace(TURNS, "\ufffd"));
 
-// What the login gave this origin alone: a cookie goes to every port of the host.
+// The login gives the key to this origin alone: a cookie goes to every port of the host.
 if (location.hash.startsWith("#key=")) {
   localStorage.setItem("key", location.hash.slice(5));
   history.replaceState(null, "", location.pathname);
@@ -59,7 +59,7 @@ export function connect() {
   };
 }
 
-/** Whether it is the server that is lost, or the login. */
+/** Finds out whether the server is lost, or the login. */
 async function retry() {
   if (socket) return;
   const answer = await fetch("/session", { headers: { "X-Onetape-Key": key() }, cache: "no-store" }).catch(() => null);
@@ -122,7 +122,7 @@ function tell() {
   if (socket?.readyState === WebSocket.OPEN && text !== said) socket.send((said = text));
 }
 
-/** What there is of a topic: {data, error, at}; data undefined: nothing yet. null as name: none. */
+/** The newest state of a topic: {data, error, at}; data undefined: nothing yet. null as name: no topic. */
 export function useTopic(name) {
   const [, draw] = useState(0);
   useEffect(() => {
@@ -141,7 +141,7 @@ export function useTopic(name) {
   return topics.get(name) ?? {};
 }
 
-/** Calls with the newest of a topic, without a drawing of the whole panel: for charts. */
+/** Calls with the newest state of a topic, without redrawing the whole panel: for charts. */
 export function onTopic(name, call) {
   return watch(name, () => call(topics.get(name)));
 }
@@ -160,7 +160,7 @@ export function useConnection() {
   return state;
 }
 
-/** What a figure is, by its key in the one table of definitions; "": it has none. */
+/** The definition of a figure, by its key in the one table of definitions; "": it has none. */
 export const defined = (metric) => state.hello?.definitions[metric] ?? "";
 
 /** The server's clock, ms UTC. */
@@ -182,7 +182,7 @@ export async function logOut() {
   location.reload();
 }
 
-/** Asks the server to do something; returns its result. Throws an Error with what refused it. */
+/** Asks the server to do something; returns its result. Throws an Error with the refusal. */
 export async function act(action, name = "", fields = {}, id = crypto.randomUUID()) {
   const body = JSON.stringify({ do: action, name, fields, id });
   const headers = { "Content-Type": "application/json", "X-Onetape-Key": key() };

@@ -1,4 +1,4 @@
-// What panels are made of: a panel with its states, figures, times, a confirmation, words that pass by.
+// The parts of panels: a panel with its states, figures, times, a confirmation, passing messages.
 import { html, useEffect, useRef, useState } from "./third_party/preact.js";
 import { act, defined, now } from "./connection.js";
 
@@ -64,7 +64,7 @@ export function Amount({ value, currency, signs = false, decimals = decimalsOf(c
 const zone = new Intl.DateTimeFormat(undefined, { timeZoneName: "short" }).formatToParts(new Date()).find((part) => part.type === "timeZoneName")?.value ?? "";
 const two = (value) => String(value).padStart(2, "0");
 
-/** ms UTC as the user's clock shows it, UTC beside in the title. */
+/** Shows ms UTC in the user's time zone, with UTC in the title. */
 export function Time({ ms, day = false }) {
   if (ms == null) return html`<span>${DASH}</span>`;
   const at = new Date(ms);
@@ -102,7 +102,7 @@ export function Age({ connection }) {
 
 // --- panels -------------------------------------------------------------------------------------------
 
-/** A panel with its states. of: a topic's {data, error, at}; empty: words where data has nothing; children: a function of
+/** A panel with its states. of: a topic's {data, error, at}; empty: text if data is empty; children: a function of
     the data; stale: ms after which its age is shown. */
 export function Panel({ title, of, empty, isEmpty = (data) => Array.isArray(data) && !data.length, aside, wide, children, id, stale: staleMs = STALE_MS }) {
   const [, draw] = useState(0);
@@ -122,14 +122,14 @@ export function Panel({ title, of, empty, isEmpty = (data) => Array.isArray(data
   </section>`;
 }
 
-/** The name of a figure: it says on hover what it is. metric: its key in the table of definitions. */
+/** The name of a figure, with its definition on hover. metric: its key in the table of definitions. */
 export function Term({ metric, children }) {
   return html`<dt title=${defined(metric)} data-metric=${metric}>${children}</dt>`;
 }
 
 const LAST_MAX = 0.45; // of a table's width: a wider last column does not stay in sight
 
-/** Says by classes of a box whether there is more to its right, and whether its last column may stay in sight. */
+/** Sets classes of a box: whether there is more to its right, and whether its last column may stay in sight. */
 function useMore(box) {
   useEffect(() => {
     const { current } = box;
@@ -158,7 +158,7 @@ export function Table({ columns, rows, keyOf, label, rowClass }) {
   </table></div><p class="rest unit" aria-hidden="true">more columns: scroll to the right →</p>`;
 }
 
-/** What share of a limit is used: its text says it, its colour only repeats it. */
+/** The used share of a limit: the text says it, the colour only repeats it. */
 export function Meter({ share, label }) {
   const part = Math.max(0, Math.min(1, share ?? 0));
   return html`<meter min="0" max="1" low="0.5" high="0.8" optimum="0" value=${part} aria-label=${label}></meter>`;
@@ -194,7 +194,7 @@ export function Toasts() {
   return html`<div class="toasts" role="status" aria-live="polite">${toasts.map((each) => html`<p key=${each.key} class=${each.kind}>${each.text}</p>`)}</div>`;
 }
 
-/** Does an action and says what came of it. Returns its result, undefined where it was refused. */
+/** Does an action and shows its outcome. Returns its result, undefined if it was refused. */
 export async function doIt(words, ...call) {
   try {
     const result = await act(...call);

@@ -1,8 +1,7 @@
-"""Measure how conflated the depth of a tape is: changes between two messages are not on it.
+"""Measure how conflated the depth of a tape is: changes of the book between two messages are not on the tape.
 
-Venues send depth at once, or every 100 or 250 ms. While trades happen, the time between two
-messages shows how much remains unseen; how prints match messages shows how far the
-two can be combined.
+Venues send depth at once, or every 100 or 250 ms. While trades happen, the time between two messages shows how much
+remains unseen; how prints match messages shows how far the two can be combined.
 """
 
 from __future__ import annotations
@@ -14,16 +13,16 @@ from typing import Final
 from onetape import _core
 from onetape.tape.journal import JournalReader
 
-FRAMES_MAX: Final = 500_000  # depth and trades that are checked
+FRAMES_MAX: Final = 500_000  # largest number of depth and trade frames that are checked
 
 
 @dataclass(frozen=True, slots=True)
 class Conflation:
-    """The conflation of one instrument. Counts are of messages and prints; `explaining`: prints whose level was
-    displayed before them and is smaller in the next message; `late`: of the `stamped` prints those that came after a
-    message that includes them."""
+    """The conflation of one instrument. messages, prints: their numbers. explaining: prints whose level was displayed
+    before them and is smaller in the next message. stamped: prints with a time of the venue; late: those of them that
+    came after a depth message that includes them."""
 
-    interval_ns: int  # median between messages with a print in between
+    interval_ns: int  # median time between two messages with a print in between
     messages: int
     prints: int
     explaining: int
@@ -50,7 +49,7 @@ class Conflation:
 
 
 def conflation_of(path: Path, frames_max: int = FRAMES_MAX) -> dict[int, Conflation]:
-    """Measure by stream of the tape, for those with depth and prints between its messages."""
+    """Returns stream -> conflation, for streams with prints between depth messages."""
     with JournalReader(path) as reader:
         rows = _core.depth_conflation(reader.core, frames_max)
     return {

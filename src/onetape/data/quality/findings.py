@@ -1,4 +1,4 @@
-"""Record the findings of a check: a count, and the first or worst examples."""
+"""Record the findings of checks: a count, and the first or the worst examples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EXAMPLES_MAX: Final = 10
 
 @dataclass(slots=True)
 class Check:
-    """The count and examples of one rule in one series. Examples are the first, or the largest where they have a
+    """The count and examples of one rule in one series. Examples are the first ones, or the largest ones if they have a
     size."""
 
     count: int = 0
@@ -34,13 +34,13 @@ class Check:
             self.examples.append(example)
 
     def largest(self, size: float, sequence: int, example: dict[str, Any]) -> None:
-        """Keep an example if it is among the largest; of equals the earlier."""
+        """Keep an example if it is among the largest; of two equal ones the earlier is kept."""
         heapq.heappush(self._sized, (size, -sequence, example))
         if len(self._sized) > EXAMPLES_MAX:
             heapq.heappop(self._sized)
 
     def shown(self) -> list[dict[str, Any]]:
-        """Returns the first in the order of the tape, or the largest, largest first."""
+        """Returns the examples: the first ones in the order of the tape, or the largest ones, largest first."""
         if self._sized:
             ordered = sorted(self._sized, key=lambda item: (item[0], item[1]), reverse=True)
             return [example for _, _, example in ordered]

@@ -24,7 +24,7 @@ from onetape.data.quality.replay import replay
 from onetape.data.quality.series import SERIES, Books, Quotes, Series, Steps
 from onetape.tape.journal import JournalReader
 
-# Small enough for the cache: each check passes over the same rows.
+# Small enough for the CPU cache, because each check passes over the same rows.
 _ROWS: Final = 1 << 14
 # Fields of examples that are in units of the tape.
 PRICES: Final = frozenset(
@@ -36,7 +36,7 @@ Progress = Callable[[float, float | None], None]
 
 @dataclass(slots=True)
 class MarketReport:
-    """Findings by symbol and type. `changes` are instruments that changed on the way."""
+    """Findings by symbol and type. changes: instruments that changed within the tape."""
 
     by_symbol: dict[str, dict[str, dict[str, Any]]]
     changes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class MarketReport:
 
 
 class _Instruments:
-    """Maps a stream to its instrument, by frame."""
+    """Maps a stream to its instrument, which may change from a frame on."""
 
     def __init__(self, path: Path) -> None:
         self.versions: dict[int, list[tuple[int, int, dict[str, Any]]]] = {}
@@ -103,7 +103,7 @@ class _Instruments:
 def verify_market(
     path: str | os.PathLike[str], *, rules: Rules | None = None, progress: Progress | None = None
 ) -> MarketReport:
-    """Check the market on a tape whose bytes are valid. Raises as JournalReader."""
+    """Check the market on a tape whose bytes are valid. Raises the errors of JournalReader."""
     path = Path(path)
     rules = rules or Rules()
     instruments = _Instruments(path)
@@ -197,7 +197,7 @@ def _steps(data: dict[str, Any]) -> Steps:
 
 
 def _units(step: object, decimals: object) -> int:
-    """Returns a step in units of the tape, 0 where it is unknown or no whole number of them."""
+    """Returns a step in units of the tape, 0 if it is unknown or no whole number of units."""
     if not isinstance(step, str) or not isinstance(decimals, int):
         return 0
     try:

@@ -13,8 +13,8 @@ from onetape.data.quality.findings import EXAMPLES_MAX, Check
 Ints = NDArray[np.int64]
 
 BLOCK: Final = 256  # events per median
-BLOCK_LEAST: Final = 16  # fewer are not judged
-WINDOW: Final = 1 << 16  # ids among which a repetition is searched
+BLOCK_LEAST: Final = 16  # fewer events are not judged
+WINDOW: Final = 1 << 16  # number of ids among which a repetition is searched
 _BINS: Final = 8 * 64  # 8 per octave: a median within 9 %
 
 
@@ -22,16 +22,16 @@ _BINS: Final = 8 * 64  # 8 per octave: a median within 9 %
 class Rules:
     """Thresholds of findings."""
 
-    silence_factor: float = 100.0  # times the median distance between events
-    silence_ns_min: int = 10_000_000_000  # and never less than this
-    silence_steps_min: int = 30  # fewer distances have no meaningful median
+    silence_factor: float = 100.0  # multiple of the median distance between events
+    silence_ns_min: int = 10_000_000_000  # and at least this
+    silence_steps_min: int = 30  # with fewer distances their median means nothing
     spike_factor: float = 20.0  # times the median absolute deviation of BLOCK events
     spike_part: float = 0.005  # and at least this part of their median
     funding_tolerance_ns: int = 60_000_000_000
 
 
 class Silences:
-    """Measures the distances between events; those far beyond their median are reported at the end."""
+    """Measures the distances in time between events; those far above the median are reported at the end."""
 
     def __init__(self) -> None:
         self._bins = np.zeros(_BINS, dtype=np.int64)
@@ -58,7 +58,7 @@ class Silences:
 
     @property
     def median_ns(self) -> int:
-        """Returns the median of the distances, within 9 %; 0 without any."""
+        """Returns the median of the distances in ns, within 9 %; 0 if there are none."""
         total = int(self._bins.sum())
         if not total:
             return 0
@@ -66,7 +66,7 @@ class Silences:
         return round(2 ** ((place + 0.5) / 8)) - 1
 
     def tell(self, check: Check, rules: Rules) -> None:
-        """Returns the longest of those beyond the limit, as far as they are kept: ten."""
+        """Report the distances beyond the limit, with the ten longest as examples."""
         if int(self._bins.sum()) < rules.silence_steps_min:
             return
         bound = max(self.median_ns * rules.silence_factor, float(rules.silence_ns_min))
@@ -87,11 +87,9 @@ def _largest(values: Ints, least: float) -> list[int]:
 
 
 class Spikes:
-    """Finds prices far from their neighbors, in deviations of their block.
-
-    A block is 256 events. Its median and the median absolute deviation from it (at least a tick)
-    define what is near. A price is a spike where it is farther than `spike_factor` deviations and
-    `spike_part` of the median.
+    """Finds prices far from the others of their block of 256 events, measured by the block's median and the median
+    absolute deviation from it (at least a tick). A price is a spike if it is farther from the median than
+    `spike_factor` deviations and than `spike_part` of the median.
     """
 
     def __init__(self, check: Check, rules: Rules, tick: int) -> None:
@@ -101,7 +99,7 @@ class Spikes:
         self._prices: Ints = np.empty(0, np.int64)
         self._times: Ints = np.empty(0, np.int64)
         self._sequences: NDArray[np.uint64] = np.empty(0, np.uint64)
-        self._judged = 0  # of the kept block: those before were reported already
+        self._judged = 0  # events of the kept block before this one were already judged
 
     def add(self, prices: Ints, times: Ints, sequences: NDArray[np.uint64]) -> None:
         self._prices = np.concatenate((self._prices, prices))
@@ -110,7 +108,7 @@ class Spikes:
         whole = len(self._prices) // BLOCK * BLOCK
         if whole:
             self._judge(slice(0, whole), self._judged)
-            # The last block stays: the rest may be too short to be judged alone.
+            # The last block is kept, because the rest may be too short to be judged alone.
             keep = slice(whole - BLOCK, None)
             self._prices = self._prices[keep].copy()
             self._times = self._times[keep].copy()
@@ -159,10 +157,9 @@ class Spikes:
 
 
 class Ids:
-    """Checks trade ids: finds repeated ones, and where numbers do not count on by one.
-
-    A repeated id is looked for among the 65,536 before it. Numbers of a venue that counts for all
-    its instruments together jump all the time: gaps are reported where nine in ten steps are 1.
+    """Checks trade ids: finds repeated ids, and gaps in their numbering. A repetition is searched among the 65,536 ids
+    before. At a venue that numbers the trades of all instruments together, numbers jump all the time, so gaps are
+    reported only if nine in ten steps are 1.
     """
 
     def __init__(self, duplicates: Check, gaps: Check) -> None:
@@ -195,7 +192,7 @@ class Ids:
         steps = np.diff(ids, prepend=begin)
         if self._top is None:
             steps[0] = 1
-        # In the usual order there is no repetition.
+        # Ascending ids have no repetition.
         if (steps > 0).all():
             self._recent = ids[-WINDOW:] if len(ids) >= WINDOW else self._joined(ids)
         else:

@@ -10,7 +10,7 @@ from onetape.data.quality.series import Books, Quotes
 from onetape.tape.journal import Frame, JournalReader, type_id
 from onetape.tape.payloads import fields
 
-KEPT: Final = 4096  # tops and quotes waiting for the other of the same number
+KEPT: Final = 4096  # best prices of books, and quotes, that wait for the other one with the same number
 _QUOTE = fields("quote", "bid", "ask", "bid_size", "ask_size", "update_id")
 _Top = tuple[int, int, int, int]
 
@@ -26,7 +26,7 @@ class Replay:
         self._waiting: dict[int, tuple[Frame, _Top]] = {}
 
     def depth(self, frame: Frame) -> None:
-        """Process one depth message, with any effect on the book."""
+        """Process one depth message."""
         outcome, crossed, _ = self._book.apply_payload(frame.payload, frame.flags)
         if frame.flags & FLAG_UNSYNCED or outcome not in ("applied", "snapshot"):
             return
@@ -55,7 +55,7 @@ class Replay:
             self._compare(*waiting, top)
 
     def quote(self, frame: Frame) -> None:
-        """Process one quote: compared with the book of the same number, now or when that comes."""
+        """Process one quote: it is compared with the book of the same number, now or when that book comes."""
         bid, ask, bid_size, ask_size, number = _QUOTE.unpack_from(frame.payload)
         if not number:
             return

@@ -16,8 +16,8 @@ _CLEAR: Final = 5  # MboAction of core/journal/events.hpp
 
 
 class Steps(NamedTuple):
-    """The steps of an instrument, in units of the tape: the smallest steps of price and size, 0 where unknown, and
-    the time between settlements of funding."""
+    """The steps of an instrument: tick and lot in units of the tape, 0 if unknown, and the time between funding
+    settlements in ns."""
 
     tick: int
     lot: int
@@ -88,7 +88,7 @@ class Series:
         """Run the type's own checks."""
 
     def end(self) -> None:
-        """Finish at the end of the tape: report what only the whole shows."""
+        """Finish at the end of the tape: report findings that need the whole series."""
         if self.has_silences:
             self._silences.tell(self.found["silences"], self.rules)
 
@@ -120,7 +120,7 @@ class Quotes(Series):
     def __init__(self, rules: Rules, steps: Steps) -> None:
         super().__init__(rules, steps)
         self._spikes = Spikes(self.found["spikes"], rules, steps.tick)
-        self.compared = 0  # with the book at the same number
+        self.compared = 0  # quotes that were compared with the book of the same number
 
     def check(self, rows: Rows) -> None:
         bid, ask = rows["bid"], rows["ask"]
@@ -131,7 +131,7 @@ class Quotes(Series):
         self.mark("locked", both & (bid == ask), rows, "bid", "ask")
         wrong = (has_bid & (bid <= 0)) | (has_ask & (ask <= 0))
         self.mark("price_not_positive", wrong, rows, "bid", "ask")
-        # Sources without sizes have none at all; only one of the two is an error.
+        # A source without sizes has neither of the two; if only one is missing, that is an error.
         sized = (bid_size != 0) | (ask_size != 0)
         wrong = (bid_size < 0) | (ask_size < 0)
         wrong |= sized & ((has_bid & (bid_size == 0)) | (has_ask & (ask_size == 0)))
@@ -191,11 +191,11 @@ class Bars(Series):
     def __init__(self, rules: Rules, steps: Steps) -> None:
         super().__init__(rules, steps)
         self._spikes: dict[int, Spikes] = {}
-        self._last: dict[int, tuple[int, int]] = {}  # by period: the open and close of the last bar
+        self._last: dict[int, tuple[int, int]] = {}  # period -> open and close of the last bar
         self.missing = 0
 
     def _backwards(self, name: str, values: NDArray[Any], before: int, rows: Rows) -> None:
-        # Bars of several periods close together, the shorter first: their opens alternate.
+        # Bars of several periods end at the same time, the shorter ones first, so their opening times alternate.
         if name != "event_time_backwards" or len(self._last) <= 1:
             super()._backwards(name, values, before, rows)
 
@@ -268,7 +268,7 @@ class Marks(Series):
 
 
 class Fundings(Series):
-    """Checks funding: settlements are at multiples of their interval, consecutively."""
+    """Checks funding: settlements are at multiples of their interval, and none is missing."""
 
     own = ("off_schedule", "missing", "duplicates")
     has_silences = False
@@ -294,7 +294,7 @@ class Fundings(Series):
 
 class Liquidations(Series):
     own = ("price_not_positive", "size_not_positive")
-    has_silences = False  # without regular times
+    has_silences = False  # these events have no regular times
 
     def check(self, rows: Rows) -> None:
         self.mark("price_not_positive", rows["price"] <= 0, rows, "price")
@@ -303,7 +303,7 @@ class Liquidations(Series):
 
 class OpenInterests(Series):
     own = ("size_negative",)
-    has_silences = False  # as often as requested
+    has_silences = False  # these events come as often as they were requested
 
     def check(self, rows: Rows) -> None:
         self.mark("size_negative", rows["size"] < 0, rows, "size")
@@ -345,7 +345,7 @@ class Books(Series):
             self._numbering(rows)
 
     def _spans(self, rows: Rows, unsynced: NDArray[Any]) -> None:
-        """Count runs of unsynced frames, also across pieces."""
+        """Count series of unsynced frames, also across pieces."""
         self.found["unsynced"].count += int(np.count_nonzero(unsynced))
         edges = np.flatnonzero(np.diff(unsynced)) + 1
         for begin, end in zip([0, *edges], [*edges, len(rows)], strict=True):
@@ -377,7 +377,7 @@ class Books(Series):
         previous, first = rows["previous_id"], rows["first_id"]
         linked = previous != 0
         counted = ~linked & (first != 0)
-        # The first change after a snapshot spans its number.
+        # The numbers of the first change after a snapshot include the snapshot's.
         wrong = linked & ~fresh & (previous != before)
         wrong |= counted & ~fresh & (first != before + np.uint64(1))
         wrong |= counted & fresh & (first > before + np.uint64(1))
@@ -447,7 +447,7 @@ class Orders(Series):
         after = self._book.counts
         for count, name in self._checks.items():
             self.found[name].count += after[count] - before[count]
-        # A size refused has a check of its own.
+        # A refused size has a check of its own.
         self.found["refused"].count -= int(np.count_nonzero(rows["size"] < 0))
         for at, count in examples:
             row = rows[at]

@@ -1,11 +1,11 @@
-"""Aster: authentication by a wallet's signature and an unused nonce, and the rights that a main wallet gives to
-others.
+"""Aster: authentication by a wallet's signature and an unused nonce, and the rights that a main wallet grants to other
+wallets.
 
-Every wallet has an account: an unknown one is opened with the usual opening balances. An agent's wallet trades for
-an account whose main wallet has approved it; a builder takes fees of orders that name it (none is booked here). The
-main wallet gives both approvals by typed data of their own, whose fields have one order in the venue's example and
-in ccxt. Source: asterdex/api-docs V3(Recommended), "Authentication", "V3 Nonce Mechanism", and asterCode of
-asterdex/aster-api-website, of 2026-06. The answer to an agent that lacks a right is not documented.
+Every wallet has an account: an unknown one is opened with the usual opening balances. An agent's wallet trades for an
+account whose main wallet has approved it; a builder gets fees of orders that name it (not booked here). The main wallet
+signs either approval as typed data, whose fields are in the same order in the venue's example and in ccxt. Source:
+asterdex/api-docs V3(Recommended), "Authentication", "V3 Nonce Mechanism", and asterCode of asterdex/aster-api-website,
+of 2026-06. The answer to an agent that lacks a right is not documented.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from onetape.venues.aster.signing import MAINNET, checked, digest_of, is_address
 __all__ = ["WalletAccess"]
 
 NONCE_S: Final = 10  # how far a nonce may be from the venue's time
-NONCES_MAX: Final = 100  # kept per user
+NONCES_MAX: Final = 100  # remembered per user
 DONE: Final = {"code": 200, "msg": "success"}
 # Sent with the code of an unknown error; as typed-aster 0.7.0 (2026-10) has it from the venue. The documents have
 # -1022.
@@ -66,8 +66,8 @@ class WalletAccess:
         return self._account(user)
 
     def own_routes(self, root: str) -> dict[tuple[str, str], Callable[[Params, int], Any]]:
-        """Returns the routes for a main wallet alone, by method and path. It signs typed data of its own name and
-        fields; a field that was not sent is not signed."""
+        """Returns the routes that only a main wallet may use, by method and path. Each request is signed as typed data
+        with its own name and fields; a field that was not sent is not signed."""
         rows: tuple[tuple[str, str, str, tuple[str, ...], Handler], ...] = (
             ("POST", "approveAgent", "ApproveAgent", _AGENT, lambda a, p: self._approve(a, AGENT, p, _AGENT)),
             ("POST", "updateAgent", "UpdateAgent", _UPDATED, lambda a, p: self._update(a, AGENT, p)),
@@ -82,7 +82,7 @@ class WalletAccess:
         }
 
     def _ask_owner(self, name: str, fields: tuple[str, ...], answer: Handler, params: Params, now: int) -> Any:
-        """Raises Refused if the account's main wallet has not signed the request."""
+        """Answers a request of a main wallet. Raises Refused if the account's main wallet has not signed it."""
         user, signature = self._signed(params, "user", params.get("user", ""))
         values = {
             each: _typed(each, params[each]) for each in (*fields, "asterChain", "user", "nonce") if each in params
@@ -117,8 +117,8 @@ class WalletAccess:
         ]
 
     def check_order(self, account: SimAccount, params: Params) -> None:
-        """Raises Refused for an order that names a builder who was not approved, or exceeds the approved fee; and
-        for a pegged order, which is not supported here."""
+        """Raises Refused for an order whose builder was not approved or takes more than the approved fee, and for a
+        pegged order, which is not supported here."""
         if params.get("pegPriceType"):
             raise Refused(-1130, "pegPriceType")
         builder = params.get("builder")
@@ -153,8 +153,8 @@ class WalletAccess:
             raise Refused(-2015, status=401)
 
     def _owner(self, signer: str) -> str:
-        """Returns the user of an agent, for a request that does not name its user: the documents' own examples do
-        not, since 2026-04-28. "": no user, or several."""
+        """Returns the user of an agent; "": none, or several. For requests that do not name their user, as in the
+        examples of the venue's documents since 2026-04-28."""
         if not is_address(signer):
             return ""
         label = checked(signer)

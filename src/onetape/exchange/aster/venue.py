@@ -1,7 +1,7 @@
 """Aster in front of a simulated exchange: the third version of its API, signed by wallets.
 
-A venue of Binance's family, as that was before its Algo Service: conditional orders are orders of the book. Only
-differences are here; all else is Binance's. Source: asterdex/api-docs V3(Recommended), of 2026-06, and its examples.
+A venue of Binance's family, like Binance before its Algo Service: conditional orders are ordinary orders. This module
+has only the differences from Binance. Source: asterdex/api-docs V3(Recommended), of 2026-06, and its examples.
 Undocumented parts are absent.
 """
 
@@ -30,13 +30,13 @@ from onetape.model.time import DAY
 __all__ = ["Aster"]
 
 ROOT: Final = "/fapi/v3"
-# As in listings: those of 2026-01 had FOK and RPI, too, and orders with FOK are still documented.
+# As in the venue's list of instruments; the list of 2026-01 had FOK and RPI, too, and FOK is still documented.
 LISTED_TIFS: Final = ("GTC", "IOC", "GTX", "HIDDEN")
 STP_MODES: Final = {"EXPIRE_TAKER": "cancel_incoming", "EXPIRE_MAKER": "cancel_resting", "EXPIRE_BOTH": "cancel_both"}
 ORDERS: Final = OrderTraits(
     tifs=(*LISTED_TIFS, "FOK", "RPI"),
     triggers=True,
-    triggers_max=10,  # as in listings; the documents say 100
+    triggers_max=10,  # as in the list of instruments; the documents say 100
     callback_most=Decimal(5),  # for a single order; the documents have 4 for batches
     stp=("stpMode", STP_MODES),
     modifies_side=False,
@@ -54,15 +54,15 @@ EVENTS: Final = EventTraits(
 STREAMS_MAX: Final = 200  # per connection
 # Fields of Binance's account answer that this one lacks.
 NO_ACCOUNT_FIELDS: Final = ("multiAssetsMargin", "tradeGroupId", "feeBurn")
-# Fields of Binance's positions: those that are missing everywhere, in the account's list alone, in positionRisk alone.
-# The latter has `notional` and `isolatedWallet`, which typed-aster 0.7.0 (2026-10) requires.
+# Fields of Binance's positions that are missing here: everywhere, only in the account's list, only in positionRisk.
+# positionRisk has `notional` and `isolatedWallet`, which typed-aster 0.7.0 (2026-10) requires.
 NO_FIELDS: Final = ("breakEvenPrice", "adl", "bidNotional", "askNotional", "marginAsset")
 ACCOUNT_FIELDS: Final = ("initialMargin", "maintMargin", "positionInitialMargin", "openOrderInitialMargin", "isolated")
 RISK_FIELDS: Final = ("markPrice", "liquidationPrice", "marginType", "isAutoAddMargin", "isolatedMargin")
 TRANSFERS: Final = {"SPOT_FUTURE": "MAIN_UMFUTURE", "FUTURE_SPOT": "UMFUTURE_MAIN"}
 TRANSFER_ID_MAX: Final = 63
 TRANSFER_IDS: Final = 7 * DAY  # how long a transfer id stays unique
-# Remaining parts of the spot API, for clients that request it first.
+# The parts of the spot API that clients request first.
 SPOT: Final = ("/api/v1/", "/api/v3/")
 
 
@@ -146,7 +146,7 @@ class Aster(Streamed):
         ]
 
     def _references(self, params: Params, now: int) -> dict[str, Any]:
-        """Returns the components of the index: here the exchange's own."""
+        """Returns the components of the index: here only this exchange."""
         if params.get("symbol") and params["symbol"] not in self.public.index:
             raise Refused(-1000, text="Invalid symbol.")
         i = self.exchange.instruments[self.public.at(params)]
@@ -196,7 +196,9 @@ class Aster(Streamed):
                 "POST": data.multi_assets.set_mode,
             },
             "stpMode": {"GET": lambda a, _p, _n: {"stpMode": _stp_mode(a)}, "POST": self._set_stp_mode},
-            "noop": {"POST": lambda _a, _p, _n: DONE},  # its nonce is used: a later order with it is refused
+            "noop": {
+                "POST": lambda _a, _p, _n: DONE
+            },  # uses up its nonce: an order that comes later with it is refused
             "commissionRate": {"GET": self._commission},
             "adlQuantile": {"GET": lambda a, p, _n: data.adl_quantile(a, p)},
             # There are no pages.

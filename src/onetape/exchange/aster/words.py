@@ -1,4 +1,4 @@
-"""Binance's words, except that a wallet names itself in the parameters."""
+"""Reads Aster's requests for fault rules, like Binance's, except that the parameters name the wallet."""
 
 from __future__ import annotations
 

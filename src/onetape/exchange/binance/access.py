@@ -1,4 +1,4 @@
-"""Binance USD-M: authentication: signature, time and rights of requests.
+"""Binance USD-M: checks signature, time and rights of requests.
 
 HMAC-SHA256 as hexadecimal, RSA (PKCS #1 v1.5 over SHA-256) and Ed25519 as base64. REST signs query and body as they
 were sent; the WebSocket API its parameters, sorted. Source: "General Info" of the USD-M documentation, read 2026-11.
@@ -37,7 +37,7 @@ class Access:
         return found
 
     def account(self, key: ApiKey) -> SimAccount:
-        """Returns the account as currently visible: a fault may show an older state."""
+        """Returns the account as it is shown now: a fault may show an older state."""
         return self.exchange.accounts.by_key[key.key]
 
     @staticmethod
@@ -64,7 +64,7 @@ class Access:
         """Checks the signature over query and body, concatenated as sent, without the signature."""
         query, _, signature = request.query.rpartition("&signature=")
         if query and not request.body and "&" not in signature and "signature=" not in query:
-            # The usual form: last in the query.
+            # Usually the signature is last in the query.
             self.check_payload(query.encode(), signature, key)
             return
         signature = ""

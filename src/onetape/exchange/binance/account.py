@@ -94,7 +94,7 @@ class AccountData:
             for key, value in sums.items():
                 totals[key] += self._in_total(account, at, key, value)
             assets.append(self._asset(account, at, name, sums, now))
-        if account.joint is not None:  # not a sum: each has the whole of it
+        if account.joint is not None:  # with joint margin each currency shows the whole amount
             free = totals["wallet"] + totals["unrealized"] - totals["initial"]
             totals["available"] = max(free, 0)
         answer: dict[str, Any] = {
@@ -119,9 +119,9 @@ class AccountData:
         return answer
 
     def _sums(self, account: SimAccount, at: int) -> dict[str, int]:
-        """Returns the amounts of a currency that the account sums up, 1e-18 of it."""
+        """Returns the amounts of a currency that go into the account's sums, in 1e-18."""
         wallet, cross = int(account.money.balance(at)), account.cross_balance(at)
-        # Isolated margin is no initial margin here: that is computed from the present notional.
+        # Initial margin is computed from the present notional, so isolated margin does not count as such.
         alone = self._held_margin(account, at, account.isolated)
         initial = int(account.money.initial_margin(at)) - (wallet - cross) + alone
         held = self._held_margin(account, at, range(len(self.exchange.instruments)))
@@ -365,12 +365,12 @@ class AccountData:
         return available, min(available, max(int(account.money.balance(currency)), 0))
 
     def _in_total(self, account: SimAccount, currency: int, key: str, value: int) -> int:
-        """Returns a currency's part in a sum of the account."""
+        """Returns what a currency's amount adds to a sum of the account."""
         if account.joint is None:
             return value if self._settles(currency) else 0
         if key in ("initial", "maint", "orders"):
             return self.multi_assets.needed(currency, value)
-        if key == "unrealized":  # a loss reduces the assets, it is no debt of its own
+        if key == "unrealized":  # a loss reduces the assets, and is no separate debt
             wallet = int(account.money.balance(currency))
             total = self.multi_assets.worth(currency, wallet + value)
             return total - self.multi_assets.worth(currency, wallet)
@@ -421,8 +421,8 @@ def entry_text(account: SimAccount, at: int, side: PositionSide) -> str:
 
 
 def break_even_text(account: SimAccount, at: int, side: PositionSide) -> str:
-    """Returns the entry price including the fees paid for the open part: closing there recovers both (and costs a
-    fee of its own)."""
+    """Returns the entry price including the fees paid for the open part. Closing at that price recovers both, but not
+    the fee of closing."""
     position = account.money.position(at, side.value)
     qty = int(position.qty)
     if not qty:

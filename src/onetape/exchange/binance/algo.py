@@ -29,7 +29,7 @@ from onetape.venues.binance.words import CONDITIONAL_TYPES
 
 __all__ = ["AlgoService"]
 
-_TIFS: Final = {"IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK, "GTD": TimeInForce.GTD}  # all others wait
+_TIFS: Final = {"IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK, "GTD": TimeInForce.GTD}  # all others are GTC
 CALLBACK_MOST: Final = Decimal(20)  # percent, since 2026-10-23
 
 
@@ -107,7 +107,7 @@ class AlgoService:
 
     def cancel_all(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
         for order in self.exchange.conditionals.open_of(account, self.public.at(params)):
-            if order.is_open:  # otherwise it has triggered, and its child is an order of the book
+            if order.is_open:  # otherwise it has triggered, and its child order is in the book
                 self.exchange.conditionals.cancel(order, now)
         return {"code": 200, "msg": "The operation of cancel all open order is done."}
 
@@ -166,7 +166,7 @@ class AlgoService:
             "goodTillDate": ms(order.expire),
         }
         trails = order.type == "TRAILING_STOP_MARKET"
-        if trails or not queried:  # always in the answer to placing an order, not in lists
+        if trails or not queried:  # always in the answer to placing an order, in lists only for trailing stops
             row["activatePrice"] = price_text(i, order.activate) if order.activate else ""
             row["callbackRate"] = f"{order.callback / 100:g}" if order.callback else ""
         if queried:

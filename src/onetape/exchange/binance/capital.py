@@ -1,8 +1,8 @@
 """Binance: withdrawals from the spot wallet, deposits to it, and their histories.
 
 Sources: "Withdraw", "Withdraw History", "Deposit History" and "Deposit Address" of the wallet documentation, read
-2026-11. The answers to an amount below the minimum, an invalid address and a used id are not documented: here the
-first two are invalid data, and the third makes a second withdrawal, so that clients do not rely on a refusal.
+2026-11. The answers to an amount below the minimum, an invalid address and a used id are not documented: here the first
+two are refused as invalid data, and a used id makes a second withdrawal, so that clients do not rely on a refusal.
 """
 
 from __future__ import annotations

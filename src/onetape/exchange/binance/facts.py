@@ -26,9 +26,8 @@ FACTS: Final = VenueFacts(
         first_order_id=8_389_765_000_001,
         isolates=True,
         outside_wallet="spot",
-        # The haircut of USDT and the possible surcharge of an exchange are those of the samples of "Asset Index"; the
-        # limits of debts those of "Exchange Information". That of BTC is what the venue's page of the mode has had for
-        # years. Read 2026-11.
+        # The haircut of USDT and the surcharge of auto-exchange are from the samples of "Asset Index", the limits of
+        # debts from "Exchange Information", the haircut of BTC from the venue's page about the mode. Read 2026-11.
         collateral={
             "USDT": Collateral(Decimal("0.0001"), Decimal("0.0001"), Decimal(10000)),
             "BTC": Collateral(Decimal("0.05"), Decimal("0.025"), Decimal("0.1")),

@@ -16,7 +16,7 @@ __all__ = ["Limits", "weight_of"]
 
 WEIGHT_A_MINUTE: Final = 2400
 ORDERS: Final = ((10, 300), (60, 1200))  # seconds, orders
-UNLIMITED: Final = 1_000_000  # announced if no request is refused
+UNLIMITED: Final = 1_000_000  # the announced limit if no request is refused
 BAN_AFTER: Final = 10  # refused requests within a minute
 BAN_NS: Final = 120 * SECOND
 
@@ -48,13 +48,13 @@ _FIXED: Final = {
     ("GET", "/fapi/v1/accountConfig"): 5,
     ("GET", "/fapi/v1/symbolConfig"): 5,
     ("GET", "/fapi/v1/commissionRate"): 20,
-    # Only Aster has it.
+    # Only Aster has this path.
     ("GET", "/fapi/v3/accountWithJoinMargin"): 5,
     ("GET", "/fapi/v3/historicalTrades"): 20,
     ("GET", "/fapi/v3/stpMode"): 30,
     ("POST", "/fapi/v3/batchOrders"): 5,
 }
-# More expensive without a symbol: (with, without).
+# More expensive without a symbol: (weight with, weight without).
 _BY_SYMBOL: Final = {
     ("GET", "/fapi/v1/openOrders"): (1, 40),
     ("GET", "/fapi/v1/openAlgoOrders"): (1, 40),
@@ -71,7 +71,7 @@ _KLINES: Final = ((99, 1), (499, 2), (1000, 5), (1500, 10))
 
 
 def weight_of(method: str, path: str, params: dict[str, str]) -> int:
-    # Aster's third version has the names of Binance's first.
+    # The third version of Aster's API has the names of Binance's first.
     for key in ((method, path), (method, path.replace("/fapi/v3/", "/fapi/v1/"))):
         if key in _FIXED:
             return _FIXED[key]
@@ -99,7 +99,7 @@ class _Address:
 
 @dataclass(slots=True)
 class Limits:
-    """Counts requests of all addresses and accounts. `is_on` False counts without refusing, and announces that, so
+    """Counts requests of all addresses and accounts. is_on: False counts without refusing, and announces no limits, so
     that clients that respect announced limits are not slowed down."""
 
     is_on: bool = True

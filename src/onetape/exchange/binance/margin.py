@@ -1,8 +1,8 @@
 """Binance USD-M: leverage, margin type, and the margin of isolated positions.
 
 Source: "Change Initial Leverage", "Change Margin Type", "Modify Isolated Position Margin" and "Get Position Margin
-Change History" of the USD-M documentation, read 2026-11. That margin may be removed down to the position's
-requirement at its leverage is stated on the venue's page about it.
+Change History" of the USD-M documentation, read 2026-11. The venue's page about isolated margin says that margin may be
+removed down to the position's requirement at its leverage.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class MarginData:
         return {"leverage": wanted, "maxNotionalValue": f"{self.most(account, at):f}", "symbol": i.raw_symbol}
 
     def _check_margin(self, account: SimAccount, at: int, wanted: int, before: int) -> None:
-        """Refuses lower leverage if its higher margin is not available."""
+        """Raises Refused for lower leverage whose higher margin is not available."""
         i, price = self.exchange.instruments[at], self._price(at)
         value = sum(abs(i.notional_units(price, account.qty(at, side))) for side in account.sides)
         value += sum(
@@ -95,7 +95,7 @@ class MarginData:
         return {"code": 200, "msg": "success"}
 
     def move(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
-        """Adds to an isolated position's margin (type 1), or removes from it (2)."""
+        """Adds margin to an isolated position (type 1), or removes margin (type 2)."""
         at = self.public.at(params)
         side_text = params.get("positionSide") or "BOTH"
         if side_text not in ("BOTH", "LONG", "SHORT"):
@@ -176,8 +176,8 @@ class MarginData:
 
 
 def _brackets(i: Instrument) -> tuple[MarginBracket, ...]:
-    """Returns the brackets; one without an effective bound if the venue's are unknown, because clients expect a
-    first one."""
+    """Returns the margin brackets; if they are unknown, a single one without an effective limit, because clients expect
+    at least one."""
     whole = MarginBracket(
         notional_max=NOTIONAL_MAX,
         maintenance_rate=i.maintenance_rate,

@@ -1,8 +1,8 @@
 """Binance USD-M: multi-assets mode, in which all currencies are the margin of all positions.
 
 Source: "Change Multi-Assets Mode", "Multi-Assets Mode Asset Index", the second example of "Account Information" and
-"Error Codes" of the USD-M documentation, read 2026-11. Totals are in USD there; that they are valued with the
-haircuts is our reading, so that the free amount is the difference of the shown ones.
+"Error Codes" of the USD-M documentation, read 2026-11. Totals are in USD there. We assume that they are valued with the
+haircuts, so that the free amount is the difference of the shown totals.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from onetape.exchange.joint import ONE
 
 __all__ = ["MultiAssets"]
 
-_SUFFIX: Final = "USD"  # of the names of asset indexes: BTCUSD
+_SUFFIX: Final = "USD"  # suffix of the names of asset indexes, such as BTCUSD
 
 
 class MultiAssets:
@@ -50,7 +50,7 @@ class MultiAssets:
 
     @staticmethod
     def _is_short_alone(account: SimAccount) -> bool:
-        """Tells whether some currency alone would not cover its own positions."""
+        """Tells whether some currency, without the others, would not cover its own positions."""
         own = account.money.own
         return any(int(own.available(at)) < 0 for at in range(len(account.currencies)))
 
@@ -119,7 +119,7 @@ class MultiAssets:
         ]
 
     def spare_of(self, account: SimAccount, at: int) -> int:
-        """Returns how much a currency's positions may still lose before the liquidation, 1e-18 of it."""
+        """Returns how much a currency's positions may still lose before liquidation, in 1e-18 of the currency."""
         money, ask = account.money, self.exchange.accounts.rates(at).ask
         spare = sum(
             self.worth(each, int(money.equity(each))) - self.needed(each, int(money.maintenance_margin(each)))

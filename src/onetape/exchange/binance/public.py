@@ -35,7 +35,7 @@ INTERVALS: Final = {
     "8h": 480, "12h": 720, "1d": 1440, "3d": 4320, "1w": 10080, "1M": 43200,
 }  # fmt: skip
 SIZE_MAX: Final = Decimal(1_000_000)  # if no limit is known
-MONDAY: Final = 4 * DAY  # the first one of the epoch, which began on a Thursday
+MONDAY: Final = 4 * DAY  # the first Monday of the epoch, which began on a Thursday
 FUNDING_SCALE: Final = 10**12
 PROTECT: Final = 500  # triggerProtect: 1e-4 of the mark
 INTEREST_RATE: Final = "0.00010000"

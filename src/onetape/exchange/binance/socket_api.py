@@ -4,9 +4,9 @@
     {"id": 1, "status": 200, "result": {...}, "rateLimits": [...]}
 
 Each request is signed over its sorted parameters, or the connection is logged on once with an Ed25519 key and its
-requests only carry a timestamp. Weights are a separate pool, orders are counted together with those of REST. There
-are no lists of open orders here and no cancel of all. Source: "WebSocket API General Info" and "Websocket API" of
-the USD-M documentation, read 2026-11; a logon with another kind of key is refused as on spot.
+requests only carry a timestamp. Weights are a separate pool, orders are counted together with those of REST. The API
+has neither lists of open orders nor cancel-all. Source: "WebSocket API General Info" and "Websocket API" of the USD-M
+documentation, read 2026-11. A logon with another kind of key is refused as on spot.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ HANDSHAKE_WEIGHT: Final = 5
 LIFE_NS: Final = 24 * 3600 * 1_000_000_000
 ID_MAX: Final = 36
 # -4056 is INVALID_API_KEY_TYPE in the error codes of USD-M, "Invalid api key type." (read 2026-11); the text about a
-# logon is spot's.
+# logon is that of spot.
 NO_LOGON: Final = {HMAC: "HMAC_SHA256 API key is not supported.", RSA: "RSA API key is not supported."}
 
 _PUBLIC: Final = {
@@ -102,7 +102,7 @@ class SocketApi:
         }
 
     def connect(self, connection: Connection, now: int) -> bool:
-        """Charges the weight of a connection; False: its address has exceeded the limit."""
+        """Charges the weight of a connection; returns False if its address has exceeded the limit."""
         try:
             self._spend(connection, HANDSHAKE_WEIGHT, now)
         except Refused:
@@ -164,7 +164,7 @@ class SocketApi:
             raise Refused(-1020, text=f"Invalid method: {method}")
         key = self._key(session, params, peer)
         if session.key is None or "signature" in params or "apiKey" in params:
-            # After a logon, too, a request may carry a key of its own, and must then be signed.
+            # Also after a logon a request may carry another key, and must then be signed with it.
             venue.access.check_payload(socket_payload(params), params.pop("signature", ""), key)
         venue.access.check_time(params, now + venue.skew)
         account = venue.access.account(key)
@@ -175,7 +175,7 @@ class SocketApi:
             venue.access.check_trade(key)
         found = venue.signed[route](account, params, now)
         if method == "order.modify":
-            del found["pair"]  # documented for the answer over HTTP alone
+            del found["pair"]  # documented only for the answer over HTTP
         return key if method in _COUNTED else None, found
 
     def _key(self, session: Session, params: dict[str, str], peer: str) -> ApiKey:

@@ -1,8 +1,8 @@
-"""Binance spot, as far as needed to buy a coin that fees are paid in: limit orders that take at once or expire.
+"""Binance spot, as far as needed to buy a coin in which fees are paid: limit orders that are filled at once or expire.
 
-Source: spot REST documentation, read 2026-11. Prices are those of the USD-M market of the symbol, the fee is a tenth
-of a percent of the bought amount, and the displayed size is always sufficient. Other kinds of orders are refused
-with -1116.
+Source: spot REST documentation, read 2026-11. Prices are those of the USD-M market of the symbol, the fee is a tenth of
+a percent of the bought amount, and the displayed size is always sufficient. Other kinds of orders are refused with
+-1116.
 """
 
 from __future__ import annotations

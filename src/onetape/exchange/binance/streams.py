@@ -1,7 +1,7 @@
 """Binance USD-M: WebSocket streams, public, market and private, and the user events.
 
 Source: "Websocket Market Streams" and "User Data Streams" of the USD-M documentation with its change log, as of
-2026-11. Since 2026-04-23 a connection carries one category, by its path; one without a category answers and carries
+2026-11. Since 2026-04-23 the path of a connection names its category; a connection without one is answered, and carries
 only public data.
 """
 
@@ -103,7 +103,7 @@ class Streams:
         self._next_second = 0
         self._depth_names = [_depth_names(i.raw_symbol.lower()) for i in exchange.instruments]
         self._made = 0
-        self.is_unrouted = False  # a connection without a category carries all, as until 2026-04
+        self.is_unrouted = False  # a connection without a category carries all streams, as until 2026-04
         self.multi_assets = MultiAssets(exchange)
         self.user = UserEvents(exchange, self._tell, traits)
 
@@ -131,7 +131,7 @@ class Streams:
         self._drop_key(self.by_account.pop(account.number, ""))
 
     def expire_key(self, key: str, now: int) -> None:
-        """Reports the expiry on the stream, which stays open and sends nothing more."""
+        """Reports the key's expiry on its streams, which stay open but send nothing more."""
         for connection in self.private.get(key, {}).values():
             named = {"listenKey": key} if self.user.traits.names_key else {}
             self._send(connection, key, {"e": "listenKeyExpired", "E": ms(now), **named})
@@ -146,8 +146,9 @@ class Streams:
     # --- connections ------------------------------------------------------------------------------
 
     def connect(self, connection: Connection, now: int) -> bool:
-        """Accepts the forms /public/ws/a/b, /market/stream?streams=a/b, /private/ws/<listenKey>,
-        /private/ws?listenKey=<key>&events=A/B, bare with SUBSCRIBE later; without a category as before 2026-04-23."""
+        """Accepts paths of the forms /public/ws/a/b, /market/stream?streams=a/b, /private/ws/<listenKey>,
+        /private/ws?listenKey=<key>&events=A/B; without streams if SUBSCRIBE follows; without a category as before
+        2026-04-23."""
         parts = connection.path.strip("/").split("/")
         category = parts.pop(0) if parts and parts[0] in ("public", "market", "private") else ""
         kind = parts.pop(0) if parts else ""
@@ -217,7 +218,7 @@ class Streams:
     def _subscribe(self, connection: Connection, name: str) -> None:
         subscriber = connection.state
         if name in self.listen_keys:
-            # Unrouted and wrongly routed connections stay silent, without an error.
+            # Connections without the right category get nothing, and no error.
             if subscriber.category in ("private", ""):
                 subscriber.listen_key = name
                 self.private.setdefault(name, {})[connection.id] = connection
@@ -341,7 +342,7 @@ class Streams:
                 continue
             batch = self._batches.get((report.at, span))
             if batch is None:
-                # The first one continues from a snapshot taken now.
+                # The first change continues from a snapshot taken now.
                 batch = self._batches[report.at, span] = _Batch(previous=report.previous_id)
                 batch.due = report.time
             if not batch.first:
@@ -513,7 +514,7 @@ _SPANS: Final = ((100_000_000, "@100ms"), (250_000_000, ""), (500_000_000, "@500
 
 
 def _depth_names(low: str) -> tuple[tuple[int, tuple[str, ...]], ...]:
-    """Returns (span, names of the streams that it feeds)."""
+    """Returns (span, names of the streams with this span) of each span."""
     return tuple(
         (span, tuple(f"{low}@depth{count}{suffix}" for count in ("", "5", "10", "20"))) for span, suffix in _SPANS
     )

@@ -41,14 +41,14 @@ _POSITIONS: Final = {each.value.upper(): each for each in PositionSide}
 
 
 class _Steps(NamedTuple):
-    """An instrument's filters in its own units; a value that passes them is valid. Other values, and other
-    notations, are parsed again as decimals, which gives the venue's error code."""
+    """An instrument's filters in its units. A value that passes them is valid; all others are parsed again as decimals,
+    which gives the venue's error code."""
 
     instrument: Instrument
-    tick: int  # 0: the tick is no whole number of units
+    tick: int  # in units; 0: the tick is no whole number of units
     lots: tuple[int, int, int]  # step, minimum and maximum of a limit order
     market_lots: tuple[int, int, int]
-    notional: int  # value of one price unit times one size unit, 1e-18; 0: ask the instrument
+    notional: int  # value of one price unit times one size unit, 1e-18; 0: the instrument computes it
     notional_min: int  # 1e-18
 
 
@@ -85,8 +85,8 @@ class OrderTerms:
         self.exchange = exchange
         self.public = public
         self._made = 0
-        self._steps: dict[str, _Steps] = {}  # by raw symbol, of the present version
-        # By instrument: (instrument, mark, highest price of a buy, lowest of a sale).
+        self._steps: dict[str, _Steps] = {}  # raw symbol -> filters of the present version
+        # Instrument's index -> (instrument, mark, highest price of a buy, lowest price of a sale).
         self._bands: dict[int, tuple[Instrument, int, int, int]] = {}
 
     def _steps_of(self, i: Instrument) -> _Steps:
@@ -229,8 +229,8 @@ class OrderTerms:
     def trail(
         self, index: int, params: dict[str, str], side: str, by: TriggerBy, name: str, most: Decimal
     ) -> tuple[int, int]:
-        """Returns the activation price of a trailing stop (0: at once) and its distance in 1e-4. name: of the
-        parameter with that price. most: percent."""
+        """Returns the activation price of a trailing stop (0: at once) and its distance in 1e-4. name: the parameter
+        with the activation price. most: largest distance in percent."""
         rate = decimal_of(params, "callbackRate")
         if not CALLBACK_LEAST <= rate <= most:
             raise Refused(-2021, text="Invalid callBack rate")
@@ -322,14 +322,14 @@ def in_time(time: int, params: dict[str, str]) -> bool:
 
 
 def span(params: dict[str, str]) -> tuple[int, int]:
-    """Returns the requested time range, ns, including both milliseconds."""
+    """Returns the requested time range, ns, including the first and the last millisecond."""
     end = number(params, "endTime", 2**62 // MS)
     return number(params, "startTime", 0) * MS, (end + 1) * MS - 1
 
 
 def week(params: dict[str, str], now: int) -> tuple[int, int]:
-    """Returns the time range of a history limited to seven days: the last ones by default, those after a start alone
-    (as ccxt 4.5.90 assumes; the documents do not say). Raises Refused."""
+    """Returns the time range of a history that is limited to seven days: by default the last seven, with only a start
+    the seven after it (as ccxt 4.5.90 assumes; the documents do not say). Raises Refused."""
     start, end = span(params)
     if not params.get("startTime"):
         return max(min(end, now) - WEEK, 0), end

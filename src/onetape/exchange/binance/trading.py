@@ -58,7 +58,7 @@ BATCH_MAX: Final = 5
 CANCEL_BATCH_MAX: Final = 10
 AMENDMENTS_MAX: Final = 10_000
 _SIDES: Final = {"BUY": Side.BUY, "SELL": Side.SELL}
-_TIFS: Final = {"IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK, "GTD": TimeInForce.GTD}  # all others wait
+_TIFS: Final = {"IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK, "GTD": TimeInForce.GTD}  # all others are GTC
 _TRIGGER_KINDS: Final = {
     "STOP": TriggerKind.STOP,
     "STOP_MARKET": TriggerKind.STOP,
@@ -68,7 +68,7 @@ _TRIGGER_KINDS: Final = {
 }
 _STP: Final = {"EXPIRE_TAKER": "", "EXPIRE_MAKER": "", "EXPIRE_BOTH": "", "NONE": ""}
 _LIMITS: Final = frozenset({"LIMIT", "STOP", "TAKE_PROFIT"})
-# The venue's codes for the exchange's refusals.
+# Our error numbers of refusals -> the venue's codes.
 _CODES: Final = {
     InsufficientFunds.code: -2019,
     PositionLimit.code: -2027,
@@ -84,11 +84,12 @@ _CODES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class OrderTraits:
-    """Differences between the orders of the venues of this family. triggers: /order accepts conditional orders,
-    which are orders of the book then (Binance until 2025-12-09). triggers_max: per symbol. callback_most: of a
-    trailing stop, percent. stp: the parameter for self-trade prevention, and the exchange's rules by its words ("":
-    its default). absent: fields that its answers lack. is_full: answers to requests include filled quantity and
-    average price. has_pair: rows have what Binance added in July and August 2026."""
+    """Differences between the orders of the venues of this family. triggers: /order accepts conditional orders, which
+    are ordinary orders (as at Binance until 2025-12-09). triggers_max: most conditional orders per symbol.
+    callback_most: largest distance of a trailing stop, percent. stp: the parameter for self-trade prevention, and its
+    words -> the exchange's rules ("": the default). absent: fields of Binance's answers that are missing. is_full:
+    answers to requests include filled quantity and average price. has_pair: rows have the fields that Binance added in
+    July and August 2026."""
 
     tifs: tuple[str, ...] = ("GTC", "IOC", "FOK", "GTX", "GTD", "RPI")
     triggers: bool = False
@@ -154,8 +155,8 @@ class Trading:
         return self._row(order, as_new=not (kind == "RESULT" and (at_once or wanted.extra.get("priceMatch"))))
 
     def _hold(self, account: SimAccount, index: int, wanted: NewOrder, now: int) -> SimOrder:
-        """Enters orders that do not wait in the matching engine: a trailing stop, whose trigger is its activation
-        price, and a protected one."""
+        """Enters an order that waits outside the matching engine: a trailing stop, whose trigger is its activation
+        price, or one with price protection."""
         extra, trails = wanted.extra, wanted.trigger_kind is TriggerKind.TRAILING
         conditional = NewConditional(
             index=index,
@@ -202,7 +203,7 @@ class Trading:
         close = waits and flag(params, "closePosition")
         if close:
             self.terms.check_close(account, index, params, kind, side, position)
-            # The maximum: it is cut to the position when it is triggered.
+            # The maximum size: the order is cut to the position when it is triggered.
             size, reduce_only = instrument.size_int(instrument.market_size_max or instrument.size_max), True
         else:
             size = self.terms.size(instrument, params, is_market=not is_limit)
@@ -274,7 +275,7 @@ class Trading:
         return kind, tif
 
     def modify(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
-        """Modifies an order: side, quantity and price are all required, and the place in the queue is lost."""
+        """Modifies an order. Side, quantity and price are all required, and the order loses its place in the queue."""
         index = self.public.at(params)
         instrument = self.exchange.instruments[index]
         order = self.terms.find(account, params, index)
@@ -298,7 +299,7 @@ class Trading:
         self.exchange.orders.note(order, {"amendments": done + 1, "modifyId": modify_id})
         before = (order.price, order.size)
         code = self.exchange.orders.amend(account, order, now, price=price, size=size)
-        if code == OrderWouldCross.code:  # an order that would take is canceled
+        if code == OrderWouldCross.code:  # a post-only order that would take is canceled
             self.exchange.orders.cancel(account, order, now)
         elif code:
             raise Refused(_CODES.get(code, -2010))
@@ -319,7 +320,7 @@ class Trading:
         return self._row(order)
 
     def cancel_all(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
-        """Cancels working orders; conditional ones stay."""
+        """Cancels a symbol's working orders; conditional orders stay."""
         self.exchange.orders.cancel_all(account, now, self.public.at(params))
         return {"code": 200, "msg": "The operation of cancel all open order is done."}
 
@@ -447,8 +448,8 @@ class Trading:
         return answers
 
     def countdown(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
-        """Cancels a symbol's working orders when the countdown ends, once; conditional orders stay (undocumented;
-        the docs of the dead man's switch describe the rest)."""
+        """Sets the dead man's switch: when the countdown ends, a symbol's working orders are canceled, once. That
+        conditional orders stay is not documented."""
         index = self.public.at(params)
         text = params.get("countdownTime", "")
         if not text.isdigit():
@@ -485,7 +486,7 @@ def _modify_id(text: str = "") -> dict[str, int]:
 
 
 def _noted(params: dict[str, str], tif: str, stp: tuple[str, Mapping[str, str]]) -> dict[str, Any]:
-    """Returns the fields of a request that its order's rows repeat. Raises Refused."""
+    """Returns the fields of a request that the order's rows repeat. Raises Refused."""
     extra: dict[str, Any] = {}
     if (match := params.get("priceMatch", "NONE")) != "NONE":
         extra["priceMatch"] = match

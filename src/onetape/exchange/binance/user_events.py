@@ -53,9 +53,9 @@ LITE: Final = ("s", "q", "p", "m", "c", "S", "L", "l", "t", "i")  # the fields o
 
 @dataclass(frozen=True, slots=True)
 class EventTraits:
-    """Differences between the events of the venues of this family. absent: missing fields of orders and positions.
-    names_key: includes the expired listen key. tells_hedge: a changed position mode is an event. tells_trails:
-    trailing stops are orders of the book."""
+    """Differences between the events of the venues of this family. absent: fields that orders and positions lack.
+    names_key: the event of an expired listen key includes the key. tells_hedge: a changed position mode is an event.
+    tells_trails: trailing stops are ordinary orders, with their events."""
 
     has_lite: bool = True
     names_key: bool = True
@@ -84,7 +84,7 @@ class UserEvents:
 
     def order(self, report: OrderReport, now: int) -> None:
         if report.news is OrderNews.REJECTED:
-            return  # in the answer only
+            return  # reported in the answer only
         if _failed_at_door(report):
             return
         order, body, times = report.order, self._order_body(report), {"E": ms(now), "T": ms(report.time)}
@@ -181,7 +181,7 @@ class UserEvents:
         return self._kept(row)
 
     def call(self, report: CallReport, now: int) -> None:
-        """Sends a margin call. It is only advice: a liquidation comes without another one."""
+        """Sends a margin call, which is only advice: the liquidation follows without a further one."""
         account = report.account
         rows = []
         for index, side in report.positions:
@@ -250,7 +250,7 @@ class UserEvents:
 
     def mode(self, report: ModeReport, now: int) -> None:
         """Reports changes of leverage, margin type and multi-assets mode; a changed position mode is not reported
-        (read accountConfig)."""
+        (clients read accountConfig)."""
         account = report.account
         if report.what == "margin":
             rows = [self._position(account, report.at, side) for side in account.sides]
@@ -271,8 +271,8 @@ class UserEvents:
 
 
 def _failed_at_door(report: OrderReport) -> bool:
-    """Tells whether a fill-or-kill failed: the matching engine accepted and ended it in one call, the venue never
-    shows it."""
+    """Tells whether an order is a failed fill-or-kill, which the venue never shows: the matching engine accepted and
+    ended it in one call."""
     order = report.order
     return (
         order.tif.value == "FOK"

@@ -34,7 +34,8 @@ __all__ = ["BinanceUsdm", "Public", "Signed", "one_or_all", "public_routes"]
 GIVE_PATH: Final = "/sapi/v1/sub-account/universalTransfer"
 RETURN_PATH: Final = "/sapi/v1/sub-account/transfer/subToMaster"
 RETURNED_PATH: Final = "/sapi/v1/sub-account/transfer/subUserHistory"
-# Spot sells coins for fees and lists no symbols, like COIN-M: for clients that call them before USD-M.
+# Spot only sells the coins in which fees are paid. Spot and COIN-M list no symbols: they are here for clients that call
+# them before USD-M.
 EMPTY: Final = (SPOT, "/dapi/v1/")
 EMPTY_SAYS: Final = {"X-Simulation": "an empty market: only USD-M futures trade here"}
 RESTRICTIONS: Final = "/sapi/v1/account/apiRestrictions"  # of the wallet API: permissions of a key
@@ -79,7 +80,7 @@ class BinanceUsdm:
     def _route(self, request: Request, params: Params, now: int, headers: dict[str, str]) -> Any:
         if request.path.startswith(EMPTY):
             headers.update(EMPTY_SAYS)
-            if "X-MBX-USED-WEIGHT-1M" in headers:  # spot has it by both names
+            if "X-MBX-USED-WEIGHT-1M" in headers:  # spot sends the header under both names
                 headers["X-MBX-USED-WEIGHT"] = headers["X-MBX-USED-WEIGHT-1M"]
         key = (request.method, request.path)
         if open_to_all := self.open.get(key):
@@ -94,7 +95,7 @@ class BinanceUsdm:
         account = access.account(api_key)
         access.check_request(request, api_key)
         access.check_time(params, now + self.skew)
-        if request.path == RESTRICTIONS:  # for the key, not for its account
+        if request.path == RESTRICTIONS:  # concerns the key, not its account
             return access.restrictions(api_key)
         if request.path == WITHDRAW_PATH:
             access.check_withdraw(api_key)

@@ -1,11 +1,11 @@
 """Binance: transfers between the spot wallet and that of USD-M futures, and between a master account and its
 sub-accounts, with their histories.
 
-Sources: "User Universal Transfer" of the wallet documentation, "Universal Transfer (For Master Account)", "Transfer
-to Master" and "Sub-account Transfer History (For Sub-account)" of the sub-account documentation, read 2026-11. The
-spot wallet has no market here: it holds money taken out of the futures wallet. The first account is the master of
-the others; the email of an account is its name. The answers to a used id, and to a master or sub-account that calls
-the other's endpoint, are not documented: here an unknown error, and a missing right.
+Sources: "User Universal Transfer" of the wallet documentation, "Universal Transfer (For Master Account)", "Transfer to
+Master" and "Sub-account Transfer History (For Sub-account)" of the sub-account documentation, read 2026-11. The spot
+wallet has no market here: it holds money taken out of the futures wallet. The first account is the master of the
+others; the email of an account is its name. The answers to a used id, and to a master or sub-account that calls the
+other's endpoint, are not documented: here they are an unknown error and a missing right.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from onetape.exchange.exchange import SimExchange
 
 __all__ = ["WalletData"]
 
-_SIGNS: Final = {"MAIN_UMFUTURE": 1, "UMFUTURE_MAIN": -1}  # sign of the futures wallet's change
+_SIGNS: Final = {"MAIN_UMFUTURE": 1, "UMFUTURE_MAIN": -1}  # direction: 1 into the futures wallet
 SIZE: Final = (10, 100)  # of a page: default, maximum
 TRANSFERS_MAX: Final = 500
 _ACCOUNT_TYPES: Final = {"": "USDT_FUTURE", "spot": "SPOT"}
@@ -31,7 +31,8 @@ Params = dict[str, str]
 
 
 class WalletData:
-    """Serves the wallet endpoints. withdrawable: of a currency of an account, 1e-18."""
+    """Serves the wallet endpoints. withdrawable: returns the amount of a currency that an account may withdraw,
+    1e-18."""
 
     def __init__(self, exchange: SimExchange, withdrawable: Callable[[SimAccount, int], int]) -> None:
         self.exchange = exchange
@@ -55,7 +56,7 @@ class WalletData:
         return {"tranId": made}
 
     def give(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
-        """Transfers from the master to a sub-account. At least one of both wallets must be spot."""
+        """Transfers from the master to a sub-account. At least one of the two wallets must be spot."""
         exchange = self.exchange
         if account is not exchange.accounts[0]:
             raise Refused(-1002, status=401)
@@ -102,7 +103,7 @@ class WalletData:
         return {"result": rows[(page - 1) * size : page * size], "totalCount": len(rows)}
 
     def give_back(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
-        """Transfers from a sub-account to the master, from its spot wallet into the other."""
+        """Transfers from a sub-account's spot wallet to that of the master."""
         master = self.exchange.accounts[0]
         if account is master:
             raise Refused(-1002, status=401)
@@ -114,7 +115,7 @@ class WalletData:
         return {"txnId": str(made)}
 
     def of_sub_account(self, account: SimAccount, params: Params) -> list[dict[str, Any]]:
-        """Returns what a sub-account has received (type 1) and given (2), in its own view; newest first."""
+        """Returns a sub-account's transfers, received (type 1) and sent (type 2), newest first."""
         if account is self.exchange.accounts[0]:
             raise Refused(-1002, status=401)
         size = row_limit(params, TRANSFERS_MAX, TRANSFERS_MAX)

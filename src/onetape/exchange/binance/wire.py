@@ -45,8 +45,8 @@ STEP: Final = 10 ** (MONEY_DECIMALS - DECIMALS)
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a failure
-    """Refuses a request. `values` are filled into the text of its code. wait: seconds until such a request is
-    accepted again, if known (0: unknown)."""
+    """Refuses a request. values: filled into the text of the code. wait: seconds until such a request is accepted
+    again, 0: unknown."""
 
     def __init__(self, code: int, *values: object, status: int = 400, text: str = "", wait: int = 0) -> None:
         super().__init__(code)
@@ -91,8 +91,8 @@ def size_text(instrument: Instrument, size: int) -> str:
 
 
 def amount(units: int, least: int = DECIMALS) -> str:
-    """Returns an owned or received amount (1e-18) with at most eight decimals and at least `least`. Rounded down, a
-    loss up: the shown amount is never more than there is."""
+    """Returns an owned or received amount (1e-18) with at most eight decimals and at least `least`. Rounded towards
+    less money: the shown amount is never more than there is."""
     return _fixed(units // STEP, DECIMALS, least)
 
 
@@ -119,11 +119,11 @@ def average_price(instrument: Instrument, cost: int, filled: int) -> str:
 
 
 def status_of(order: SimOrder, state: OrderState | None = None) -> str:
-    """Returns Binance's word for an order's present state (or its state at `state`)."""
+    """Returns Binance's word for an order's state. state: by default the present one."""
     state = state or order.state
     if state is not OrderState.CANCELED:
         return _STATUS[state]
-    if order.trigger:  # it had not been sent yet
+    if order.trigger:  # the order had not been sent to the book yet
         return "CANCELED"
     if order.tif in _AT_ONCE or order.type is OrderType.MARKET or order.code == _REDUCE_ONLY:
         return "EXPIRED"
@@ -165,7 +165,8 @@ def trail_of(order: SimOrder) -> tuple[int, str] | None:
 
 
 def origin_of(order: SimOrder) -> Origin:
-    """Returns the terms of a conditional order: of the order itself, or of the service that sent it."""
+    """Returns the original terms of a conditional order: those of the order itself, or of the Algo Service's order that
+    sent it."""
     extra = order.extra
     parent = extra.get("parent")
     if parent is not None:
@@ -231,7 +232,7 @@ def order_row(
 
 
 def pair_fields(instrument: Instrument, order: SimOrder) -> dict[str, Any]:
-    """Returns the additional fields of order lists since August 2026. A linear contract is counted in its base."""
+    """Returns the additional fields of order lists since August 2026. The size of a linear contract is in its base."""
     return {"pair": instrument.raw_symbol, "cumBase": size_text(instrument, order.filled)}
 
 

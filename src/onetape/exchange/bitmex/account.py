@@ -56,7 +56,7 @@ class AccountData:
     # --- money ------------------------------------------------------------------------------------
 
     def currencies(self, params: Params) -> list[int]:
-        """Returns the requested currencies by wallet name, all of the wallet for `all`, bitcoin by default."""
+        """Returns the requested currency by its wallet name; all currencies for `all`, bitcoin by default."""
         name = text(params, "currency") or "XBt"
         found = [
             at
@@ -148,8 +148,8 @@ class AccountData:
         return rows if text(params, "currency").lower() == "all" else rows[0]
 
     def wallet_history(self, account: SimAccount, params: Params) -> list[dict[str, Any]]:
-        """Returns the history, newest first, like the venue. Amounts are differences of rounded balances, so that
-        they add up."""
+        """Returns the history, newest first as at the venue. Amounts are differences of rounded balances, so that they
+        add up."""
         rows: list[dict[str, Any]] = []
         wanted = self.currencies(params)
         running: dict[int, int] = {}
@@ -391,7 +391,8 @@ class AccountData:
         return self._keep(account, row)
 
     def executions(self, account: SimAccount, params: Params, *, trades_only: bool) -> list[dict[str, Any]]:
-        """Returns executions; tradeHistory has those that moved money: trades, funding, settlement."""
+        """Returns executions. trades_only: only those that moved money (trades, funding, settlement), as in
+        tradeHistory."""
         rows = list(self._executions.get(account.number, ()))
         if trades_only:
             rows = [r for r in rows if r["execType"] in ("Trade", "Funding", "Settlement")]

@@ -1,7 +1,7 @@
 """The book in BitMEX's form: levels with ids, changed by insert, update and delete.
 
-Messages must be consistent with earlier ones, so the table is built from the depth messages alone, after the first
-snapshot of the book; the book is not read again.
+Messages must be consistent with earlier ones. So after the first snapshot of the book the table is built from the depth
+messages alone; the book itself is not read again.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class BookTable:
         return level_row(self.instrument, self.at, side, price, size, time)
 
     def best(self, side: Side, count: int) -> list[tuple[int, int]]:
-        """Returns (price, size), best first; 0: all."""
+        """Returns the levels of a side, best first. count: how many, 0: all."""
         found = sorted(self.sides[side].items(), reverse=side is Side.BUY)
         return found[:count] if count else found
 

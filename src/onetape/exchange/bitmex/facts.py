@@ -23,6 +23,6 @@ FACTS: Final = VenueFacts(
     rules=Rules(first_order_id=1_480_210_001),
     dialect=_dialect,
     raw_symbol=lambda base, quote: f"{'XBT' if base == 'BTC' else base}{quote}",
-    # Cross margin uses the maximum leverage: 1 / initMargin of the venue's answers.
+    # Cross margin uses the maximum leverage, which is 1 / initMargin in the venue's answers.
     leverage={"bitmex:BTC/USD:BTC": 100, "bitmex:BTC/EUR:BTC": 50, "bitmex:LTC/USDT:USDT": 33},
 )

@@ -17,13 +17,14 @@ A_SECOND: Final = 10  # placing, amending and canceling
 
 @dataclass(slots=True)
 class _Bucket:
-    """A bucket of requests. `spent` in 1e-9 of a request, as of `at`."""
+    """A bucket of requests. spent: in 1e-9 of a request, at the time `at`."""
 
     spent: int = 0
     at: int = 0
 
     def take(self, most: int, window: int, now: int) -> int:
-        """Counts one request. Returns the remainder, negative if it does not fit (and is not counted)."""
+        """Counts one request, and returns how many remain; negative if it exceeds the limit, and is then not
+        counted."""
         refill = (now - self.at) * most * SECOND // window
         self.spent, self.at = max(self.spent - refill, 0), now
         left = most * SECOND - self.spent - SECOND
@@ -40,7 +41,8 @@ class Limits:
     buckets: dict[tuple[str, int], _Bucket] = field(default_factory=dict)
 
     def spend(self, who: str, *, has_key: bool, is_order: bool, now: int) -> dict[str, str]:
-        """Returns the headers with the remainder. Raises Refused with 429, its headers in `headers`."""
+        """Returns the headers with the remaining requests. Raises TooMany, with the headers of the answer in
+        `headers`."""
         most = A_MINUTE[has_key]
         left = self.buckets.setdefault((who, 60), _Bucket()).take(most, 60 * SECOND, now)
         headers = {

@@ -37,8 +37,8 @@ __all__ = ["LEVERAGE_MAX", "PublicData", "level_row", "level_rows"]
 
 BINS: Final = {"1m": 1, "5m": 5, "1h": 60, "1d": 1440}
 DEPTH: Final = 25  # levels per side by default; 0: all
-TRADES_SHOWN: Final = 1000  # the last ones: the maximum of a page
-LEVEL_TICK: Final = Decimal("0.01")  # for level ids: the original tick, kept when ticks changed
+TRADES_SHOWN: Final = 1000  # the newest trades that can be requested: one page of maximum length
+LEVEL_TICK: Final = Decimal("0.01")  # for level ids: the original tick, which ids kept using when ticks changed
 LEVERAGE_MAX: Final = 100
 LISTED: Final = 1_463_140_800_000_000_000  # 2016-05-13T12:00:00Z, XBTUSD
 
@@ -49,7 +49,7 @@ def level_id(i: Instrument, number: int, price: int) -> int:
 
 
 def level_row(i: Instrument, number: int, side: Side, price: int, size: int, time: int) -> dict[str, Any]:
-    """Returns a level's row. size: 0 for a removed one, whose row has none."""
+    """Returns a level's row. size: 0 for a removed level, whose row has no size."""
     row = {"symbol": i.raw_symbol, "id": level_id(i, number, price), "side": side_word(side)}
     return {**row, **({"size": size} if size else {}), "price": price_number(i, price), "timestamp": iso(time)}
 
@@ -57,8 +57,8 @@ def level_row(i: Instrument, number: int, side: Side, price: int, size: int, tim
 def level_rows(
     i: Instrument, number: int, asks: list[tuple[int, int]], bids: list[tuple[int, int]], time: int
 ) -> list[dict[str, Any]]:
-    """Returns the rows in the table's order: asks from the highest, then bids from the highest. asks, bids: best
-    first. time: of the last change of the book, or now: the time of each level is not kept."""
+    """Returns the rows in the table's order: asks from the highest, then bids from the highest. asks, bids: best first.
+    time: of the book's last change, or now, because the time of each level is not kept."""
     ordered = ((Side.SELL, asks[::-1]), (Side.BUY, bids))
     return [level_row(i, number, side, price, size, time) for side, levels in ordered for price, size in levels]
 
@@ -130,7 +130,7 @@ def _funding(listing: Listing) -> dict[str, Any]:
 
 def turnover(i: Instrument, bar: BarReport) -> int:
     """Returns the turnover in wallet units of the settle currency."""
-    # A sum of price * size is an integer; for inverse contracts it is their value already.
+    # A bar's turnover is a sum of price * size; for inverse contracts it is the value already.
     units = bar.turnover if i.kind is Kind.INVERSE else i.turnover_units(bar.turnover)
     return money_int(units, i.settle)
 
@@ -160,7 +160,7 @@ class PublicData:
         return found
 
     def instruments_of(self, params: Params) -> list[int]:
-        """Returns the requested instruments: its symbol, those of a root such as XBT, or all."""
+        """Returns the requested instruments: the one of `symbol`, those of a root such as XBT, or all."""
         name = text(params, "symbol")
         if not name:
             return list(range(len(self.exchange.instruments)))
@@ -236,7 +236,7 @@ class PublicData:
         return [self.instrument_row(at, now) for at in self.instruments_of({})]
 
     def index_rows(self, now: int) -> list[dict[str, Any]]:
-        """Returns the price indices, which are not traded."""
+        """Returns the rows of price indices, which are not traded."""
         return [
             {
                 "symbol": index_symbol(listing.instrument),
@@ -420,7 +420,7 @@ def index_symbol(i: Instrument) -> str:
 
 
 def tick_direction(before: int, price: int, last: str) -> str:
-    """Returns the tick direction of a trade after one at `before` (0: none), whose direction was `last`."""
+    """Returns the tick direction of a trade. before, last: price (0: none) and direction of the previous trade."""
     if not before or price == before:
         return "ZeroPlusTick" if last.endswith("PlusTick") else "ZeroMinusTick"
     return "PlusTick" if price > before else "MinusTick"

@@ -20,7 +20,7 @@ COUNT: Final = (100, 1000)  # default, maximum
 
 
 def text(params: Params, name: str) -> str:
-    """Returns a text parameter, "" if it was not sent, or null."""
+    """Returns a text parameter, "" if it was not sent or is null."""
     value = params.get(name)
     if value is None:
         return ""

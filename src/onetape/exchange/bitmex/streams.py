@@ -33,7 +33,7 @@ from onetape.model.enums import OrderNews, OrderState
 
 __all__ = ["LOCKED", "PRIVATE", "TABLES", "Streams", "Subscriber"]
 
-PUBLIC: Final = {  # their keys
+PUBLIC: Final = {  # public table -> the keys of its rows
     "orderBookL2": ["symbol", "id", "side"],
     "orderBookL2_25": ["symbol", "id", "side"],
     "orderBook10": ["symbol"],
@@ -44,8 +44,8 @@ PUBLIC: Final = {  # their keys
     "instrument": ["symbol"],
     "funding": ["timestamp", "symbol"],
     "settlement": ["timestamp", "symbol"],
-    "liquidation": ["orderID"],  # working liquidation orders: here they fill at once, so it has no rows
-    "insurance": ["currency", "timestamp"],  # there is no fund here, so it has no rows
+    "liquidation": ["orderID"],  # liquidation orders that work: here they fill at once, so the table has no rows
+    "insurance": ["currency", "timestamp"],  # there is no insurance fund here, so the table has no rows
 }
 PRIVATE: Final = {
     "order": ["orderID"],
@@ -95,7 +95,8 @@ class Streams:
     # --- subscriptions ----------------------------------------------------------------------------
 
     def subscribe(self, connection: Connection, topic: str, now: int) -> str:
-        """Subscribes; returns "", or why not. The caller's answer is sent first, then the partial."""
+        """Subscribes to a topic, and returns "", or why it was refused. The caller sends its answer first, then the
+        partial."""
         subscriber: Subscriber = connection.state
         table, _, name = topic.partition(":")
         if table not in TABLES:
@@ -201,7 +202,7 @@ class Streams:
             self._send(to, table, "insert", [make(*args)])
 
     def _private_listeners(self, account: SimAccount, table: str, at: int) -> list[Connection]:
-        """Returns the subscribers. at: of the instrument; negative: any."""
+        """Returns the account's subscribers of a table. at: the instrument's index; negative: any."""
         if at >= 0:
             to = self._public_listeners(table, at)
         else:
@@ -285,7 +286,7 @@ class Streams:
         order = report.order
         refused = report.state is OrderState.REJECTED
         if refused and not is_canceled_at_once(report.code):
-            return  # refused in the answer, without a trace
+            return  # refused in the answer, and not reported
         execution = self.data.on_order(report)
         account, at = order.account, order.index
         if to := self._private_listeners(account, "execution", at):

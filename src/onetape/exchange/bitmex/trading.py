@@ -71,7 +71,7 @@ class Trading:
         i, listing = self.exchange.instruments[at], self.exchange.listings[at]
         if code == InsufficientFunds.code:
             price = price or listing.ask or listing.last
-            need = contract_value(i, price, size) // 100  # at the maximum leverage
+            need = contract_value(i, price, size) // 100  # margin at the maximum leverage
             return Refused(
                 "Account has insufficient Available Balance, {} {} required", need, wallet_name(i.settle), name=INVALID
             )
@@ -100,7 +100,7 @@ class Trading:
             by = next((TRIGGERS[word] for word in inst if word in TRIGGERS), TriggerBy.LAST)
             self._check_trigger(at, kind, side, trigger, by)
             if close_all:
-                size = i.size_int(i.size_max)  # cut to the position when it is triggered
+                size = i.size_int(i.size_max)  # the order is cut to the position when it triggers
         elif text(params, "stopPx"):
             raise Refused("Invalid stopPx for ordType", name=INVALID)
         client_id = self._client_id(account, params)
@@ -131,7 +131,7 @@ class Trading:
 
     @staticmethod
     def _kind(params: Params) -> str:
-        """Returns the type; by default it follows from the prices that are set."""
+        """Returns the order type; by default it is derived from the prices in the request."""
         if text(params, "pegPriceType") or text(params, "pegOffsetValue"):
             raise Refused("Trailing and other pegged orders are not simulated", name=INVALID)
         kind = text(params, "ordType")
@@ -155,8 +155,8 @@ class Trading:
         return inst
 
     def _side_and_size(self, account: SimAccount, at: int, params: Params, *, is_close: bool) -> tuple[Side, int, bool]:
-        """Returns (side, size, whole position); a negative quantity sells. With Close both may be omitted: then
-        against the position, and all of it."""
+        """Returns (side, size, whole position); a negative quantity sells. With Close both may be omitted: the order
+        then closes the whole position."""
         i, held = self.exchange.instruments[at], account.qty(at)
         word = text(params, "side")
         if word not in ("", "Buy", "Sell"):
@@ -176,7 +176,7 @@ class Trading:
 
     @staticmethod
     def _size(i: Instrument, said: str) -> int:
-        """Returns signed contracts. Raises Refused."""
+        """Returns the signed number of contracts. Raises Refused."""
         size = _decimal(said, "orderQty is invalid")
         if not size or abs(size) > i.size_max or size % i.lot:
             raise Refused("orderQty is invalid", name=INVALID)
@@ -193,7 +193,7 @@ class Trading:
         return int(price.scaleb(i.price_decimals))
 
     def _check_trigger(self, at: int, kind: str, side: Side, trigger: int, by: TriggerBy) -> None:
-        """Refuses a trigger on the wrong side of the market for its type."""
+        """Raises Refused for a trigger on the wrong side of the market for its type."""
         price = self.exchange.board.price(at, by)
         rises = (STOPS[kind] is TriggerKind.STOP) == (side is Side.BUY)
         if price and (trigger <= price if rises else trigger >= price):
@@ -201,7 +201,7 @@ class Trading:
 
     @staticmethod
     def _client_id(account: SimAccount, params: Params) -> str:
-        """Returns the client id, unique for good as far as the account remembers."""
+        """Returns the client id. Raises Refused if an order that the account remembers has it."""
         client_id = text(params, "clOrdID")
         if len(client_id) > CLIENT_ID_MAX:
             raise Refused("clOrdID length exceeds 36", name=INVALID)
@@ -210,7 +210,8 @@ class Trading:
         return client_id
 
     def bulk(self, account: SimAccount, params: Params, now: int) -> list[dict[str, Any]]:
-        """Carries out each order by itself, in order; a refused one has its error in place of its row."""
+        """Carries out the orders one after another; for a refused order the answer has its error in place of its
+        row."""
         orders = params.get("orders")
         if not isinstance(orders, list) or not 1 <= len(orders) <= BULK_MAX:
             raise Refused("{} is a required arg.", "orders")
@@ -289,7 +290,7 @@ class Trading:
         return order
 
     def cancel(self, account: SimAccount, params: Params, now: int) -> list[dict[str, Any]]:
-        """Cancels one or several; refused ones have their reason in `error`. 404 if none exists."""
+        """Cancels one or several orders; rows of refused cancels have the reason in `error`. 404 if no order exists."""
         found: list[SimOrder | None] = []
         for name in ("orderID", "clOrdID"):
             for id_ in _listed(params, name):
@@ -353,14 +354,15 @@ def _decimal(said: str, error: str) -> Decimal:
         number = Decimal(said)
     except InvalidOperation:
         raise Refused(error, name=INVALID) from None
-    # Larger numbers are no price or quantity, and some would take long to compute with.
+    # Larger numbers are no price or quantity, and computing with some would take long.
     if not number.is_finite() or len(said) > 40 or abs(number.adjusted()) > 20:
         raise Refused(error, name=INVALID)
     return number
 
 
 def _listed(params: Params, name: str) -> list[str]:
-    """Returns `orderID` as a list: from one id, a JSON or real list, or separated by commas."""
+    """Returns a parameter such as `orderID` as a list: from one id, a list, a list as JSON text, or ids separated by
+    commas."""
     value = params.get(name)
     if value is None:
         return []

@@ -101,7 +101,7 @@ class Bitmex(Streamed):
         return {**found, **fields(body.decode("utf-8", "replace"))}
 
     def _account(self, request: Request, now: int) -> SimAccount | None:
-        """Returns the account of the key; also checked on public paths if a key is sent. Raises Refused."""
+        """Returns the account of the key; a key that is sent is checked on public paths, too. Raises Refused."""
         headers = request.headers
         if "api-key" not in headers:
             return None
@@ -269,7 +269,7 @@ class Bitmex(Streamed):
             account = self._authenticated(args[0], args[1], args[2], signed, now)
         except Refused as refused:
             self._fail(connection, refused.status, refused.text, request)
-            if request is None:  # keys of the handshake: without them there is no connection
+            if request is None:  # keys in the handshake: if they are refused, there is no connection
                 connection.close(1008, refused.text)
             return False
         connection.state.account = account
@@ -291,4 +291,4 @@ class Bitmex(Streamed):
         connection.say({**said, "request": request})
 
     def tick(self, now: int) -> None:
-        """Does nothing: funding and expiries are the exchange's."""
+        """Does nothing: the exchange itself settles funding and expiries."""

@@ -90,7 +90,7 @@ def underlying(currency: str) -> str:
 
 
 def _number(value: Decimal) -> float | int:
-    """Returns an int if the value is whole, as in JavaScript's JSON."""
+    """Returns a whole value as an int, as JavaScript writes it in JSON."""
     return int(value) if value == value.to_integral_value() else float(value)
 
 
@@ -123,8 +123,8 @@ def notionals(i: Instrument, price: int, size: int, value: int) -> tuple[float |
 
 
 def average_price(i: Instrument, filled: int, value: int) -> float | int | None:
-    """Returns the average price of fills of so many contracts, worth `value` (1e-18 of the settle currency). For an
-    inverse contract it is harmonic: contracts over bitcoin."""
+    """Returns the average price of fills. filled: contracts; value: in 1e-18 of the settle currency. For an inverse
+    contract it is harmonic: contracts divided by bitcoin."""
     if not filled or not value:
         return None
     contracts, worth = i.size(filled) * i.multiplier, Decimal(value).scaleb(-MONEY_DECIMALS)
@@ -133,8 +133,8 @@ def average_price(i: Instrument, filled: int, value: int) -> float | int | None:
 
 
 def key_id(kind: str, number: int) -> str:
-    """Returns an id in the form of a UUID, the same for the same number: it ends in the number, and begins with
-    digits derived from it, so that an invented id is not taken for one of ours."""
+    """Returns an id in the form of a UUID, the same for the same number. It ends in the number, and begins with digits
+    derived from the number, so that an invented id is recognized."""
     front = hashlib.sha256(f"{kind}/{number}".encode()).hexdigest()
     return f"{front[:8]}-{front[8:12]}-4{front[12:15]}-a{front[15:18]}-{number:012x}"
 
@@ -157,7 +157,7 @@ def side_word(side: Side) -> str:
 
 
 def state_word(order: SimOrder, state: OrderState, code: int = 0) -> str:
-    """Returns BitMEX's word for an order's state. Impossible post-only and reduce-only orders are accepted and
+    """Returns BitMEX's word for an order's state. Post-only and reduce-only orders that are impossible are accepted and
     canceled, not refused."""
     if state is OrderState.REJECTED and is_canceled_at_once(code or order.code):
         return "Canceled"

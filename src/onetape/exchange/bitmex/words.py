@@ -23,7 +23,7 @@ positions: GET position
 balances: GET user/margin | GET user/wallet
 instruments: GET instrument | GET instrument/active
 """)
-STATUSES: Final = {"VenueUnavailable": 503, "VenueRateLimit": 429}  # otherwise that of an ambiguous error
+STATUSES: Final = {"VenueUnavailable": 503, "VenueRateLimit": 429}  # all others: the status of an ambiguous error
 
 
 class BitmexWords(VenueWords):

@@ -84,7 +84,7 @@ def reference_of(income: int, letter: str) -> str:
 
 
 def entry_of_income(income: Income, balance: int) -> LedgerEntry:
-    """Makes the entry of a change without a trade. balance: after it."""
+    """Returns the ledger entry of a balance change without a trade. balance: the balance after it."""
     number = _DEPOSIT + income.id
     kind, letter, subtype = "deposit", "D", ""
     if income.kind == "withdrawal":
@@ -107,7 +107,7 @@ def entry_of_income(income: Income, balance: int) -> LedgerEntry:
 
 @dataclass(slots=True)
 class _Ledger:
-    """An account's entries so far, oldest first, and the last trade and income included."""
+    """An account's entries so far, oldest first, and the last trade and the last income that they include."""
 
     entries: deque[LedgerEntry] = field(default_factory=lambda: deque(maxlen=2 * TRADES_MAX))
     left: dict[int, int] = field(default_factory=dict)
@@ -127,7 +127,7 @@ class AccountData:
     def __init__(self, exchange: SimExchange, public: PublicData) -> None:
         self.exchange = exchange
         self.public = public
-        self._ledgers: dict[int, _Ledger] = {}  # by the account's number
+        self._ledgers: dict[int, _Ledger] = {}  # account's number -> its ledger
 
     # --- money ------------------------------------------------------------------------------------
 
@@ -159,7 +159,7 @@ class AccountData:
         return {"eb": worth, "tb": own, "m": zero, "uv": zero, "n": zero, "c": zero, "v": zero, "e": own, "mf": own}
 
     def trade_volume(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
-        """Returns the volume of the last 30 days. Every account pays the first step of the schedule."""
+        """Returns the volume of the last 30 days. Every account pays the fees of the first tier."""
         volume = 0
         usd = self.public.names.by_asset.get("ZUSD", 0)
         for order, fill in account.trades:
@@ -198,7 +198,7 @@ class AccountData:
         incomes, trades = _after(account.income, kept.income), _after(account.trades, kept.trade)
         moves = [entry_of_income(income, 0) for income in incomes if income.at < 0]
         moves += [entry for trade in trades for entry in entries_of_fill(self.exchange, *trade)]
-        moves.sort(key=lambda m: m.time)  # stable: entries of one time keep the order of the books
+        moves.sort(key=lambda m: m.time)  # stable: entries of the same time keep their order
         for move in moves:
             balance = kept.left.get(move.currency, 0) + move.amount - move.fee
             kept.left[move.currency] = balance

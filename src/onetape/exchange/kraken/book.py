@@ -35,8 +35,8 @@ def checksum(instrument: Instrument, bids: Levels, asks: Levels) -> int:
 
 
 def changes(before: dict[int, int], after: Levels, depth: int, side: Side) -> Levels:
-    """Returns the changes that lead a client to `after`. The client itself cuts off levels that slid out of a full
-    view. Removals come first: a client that cuts after every level instead of every message would otherwise lose a
+    """Returns the changes that turn a client's view `before` into `after`. The client itself cuts off levels beyond its
+    depth. Removals come first: otherwise a client that cuts after every level instead of every message would lose a
     level that has just come into view."""
     now = dict(after)
     gone = []
@@ -65,12 +65,12 @@ class BookView:
         return bids, asks
 
     def snapshot(self, now: int) -> dict[str, Any]:
-        """Returns the clients' present view: call `update` first."""
+        """Returns the clients' present view; call `update` before."""
         bids = sorted(self.bids.items(), reverse=True)
         return self._message("snapshot", bids, sorted(self.asks.items()), now)
 
     def update(self, now: int) -> dict[str, Any] | None:
-        """Returns the changes since the last call, None: nothing."""
+        """Returns the message with the changes since the last call; None: nothing has changed."""
         bids, asks = self._levels()
         levels = (changes(self.bids, bids, self.depth, Side.BUY), changes(self.asks, asks, self.depth, Side.SELL))
         self.bids, self.asks = dict(bids), dict(asks)

@@ -1,7 +1,7 @@
 """Kraken's private channels: executions and balances.
 
-A trade event never completes an order: a separate `filled` event does. One event per message, in chronological
-order. Source: docs.kraken.com "Executions" and "Balances" of WebSocket v2, as of 2026-11.
+A trade event never ends an order: a separate `filled` event does. Each message has one event; they come in
+chronological order. Source: docs.kraken.com "Executions" and "Balances" of WebSocket v2, as of 2026-11.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Executions:
             kind = "expired" if report.news is OrderNews.EXPIRED else "canceled"
             return [{**row, "exec_type": kind, "order_status": kind, "reason": why(order)}]
         if report.news is OrderNews.REJECTED and report.code == SelfTrade.code:
-            # Accepted, and ended by self-trade prevention.
+            # The order was accepted, then ended by self-trade prevention.
             first = {**self._whole(order), **row}
             return [
                 {**first, "exec_type": "pending_new", "order_status": "pending_new"},
@@ -166,7 +166,7 @@ class Executions:
         }
 
     def _sums(self, order: SimOrder, filled: int, cost: int, fee: int, fee_base: int) -> dict[str, Any]:
-        """Returns the totals of an order at that time."""
+        """Returns the totals of an order at the time of the report."""
         i = self.exchange.instruments[order.index]
         if fee_base and filled:
             fee += divide_half_even(fee_base * cost, filled * 10**i.price_decimals)

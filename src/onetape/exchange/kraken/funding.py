@@ -1,10 +1,10 @@
 """Kraken spot: transfers from the spot wallet to that of futures, withdrawals to external addresses, deposits.
 
-The futures wallet has no market here and only holds transfers; the way back belongs to the futures API. Owners store
+The futures wallet has no market here and only holds transfers; transfers back belong to the futures API. Owners store
 addresses on the venue's site: here an address is stored under its name (`key`) when it is sent for the first time.
-Sources: docs.kraken.com, "Request Wallet Transfer", "Withdraw Funds", "Get Status of Recent Withdrawals", "Get
-Status of Recent Deposits", "Get Deposit Addresses", read 2026-11. The answers to an insufficient balance and to an
-amount below the minimum are not documented.
+Sources: docs.kraken.com, "Request Wallet Transfer", "Withdraw Funds", "Get Status of Recent Withdrawals", "Get Status
+of Recent Deposits", "Get Deposit Addresses", read 2026-11. The answers to an insufficient balance and to an amount
+below the minimum are not documented.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from onetape.model.money import money_units
 
 __all__ = ["WITHDRAWS", "Funding"]
 
-WITHDRAWS: Final = frozenset({"Withdraw", "WithdrawInfo"})  # need a permission of their own
+WITHDRAWS: Final = frozenset({"Withdraw", "WithdrawInfo"})  # methods that need the permission to withdraw
 LISTED: Final = 500
 _STATUS: Final = {"underway": "Pending", "sent": "Success", "failed": "Failure"}
 

@@ -1,10 +1,10 @@
 """Rate limits of Kraken spot: a counter for each key, and one for each pair.
 
-Both decay with time. A key's counts private requests that read; a pair's counts actions on orders, which cost more
-for young ones. Refused requests count, too: the page says only that a limit may last longer for a client that
-continues, and this is the stricter reading. Source: docs.kraken.com "Spot REST Rate Limits" (a key's counter and its
-rates, history counts twice) and "Spot Trading Limits" (costs, thresholds), read 2026-11. The rates of a pair's
-counter, 1, 2.34 and 3.75 a second by tier, as several clients quote that page, read 2026-11.
+Both decay with time. The counter of a key counts private requests that read; that of a pair counts actions on orders,
+which cost more for young orders. Refused requests count, too: the venue's page says only that a limit may last longer
+for a client that continues, and we take the stricter reading. Source: docs.kraken.com "Spot REST Rate Limits" (a key's
+counter and its rates, history counts twice) and "Spot Trading Limits" (costs, thresholds), read 2026-11. The decay of a
+pair's counter (1, 2.34 and 3.75 a second by tier) is as several clients quote that page, read 2026-11.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from onetape.model.time import SECOND
 __all__ = ["ORDER_METHODS", "Counter", "Limits", "amend_cost", "cancel_cost", "edit_cost"]
 
 MICRO: Final = 1_000_000
-# Of the middle tier, "Intermediate": maximum, and decay in millionths per second.
+# The middle tier, "Intermediate": maximum, and decay in millionths per second.
 KEY: Final = (20, 500_000)
 PAIR: Final = (125, 2_340_000)
-ORDERS_MAX: Final = 80  # open ones per pair
+ORDERS_MAX: Final = 80  # open orders per pair
 HISTORY: Final = frozenset({"ClosedOrders", "TradesHistory", "QueryTrades", "Ledgers", "QueryLedgers"})
-ORDER_METHODS: Final = frozenset(  # count for a pair, not for a key
+ORDER_METHODS: Final = frozenset(  # these count for a pair, not for a key
     {
         "AddOrder",
         "AddOrderBatch",
@@ -35,7 +35,7 @@ ORDER_METHODS: Final = frozenset(  # count for a pair, not for a key
         "CancelAllOrdersAfter",
     }
 )
-# (seconds of age, surcharge) for actions on younger orders.
+# (age in seconds, surcharge) for actions on orders younger than that.
 _AMEND: Final = ((5, 3), (10, 2), (15, 1))
 _EDIT: Final = ((5, 6), (10, 5), (15, 4), (45, 2), (90, 1))
 _CANCEL: Final = ((5, 8), (10, 6), (15, 5), (45, 4), (90, 2), (300, 1))

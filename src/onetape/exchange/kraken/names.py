@@ -16,7 +16,8 @@ __all__ = ["Names", "altname", "asset_id", "identify", "number_of"]
 _ALT: Final = {"BTC": "XBT", "DOGE": "XDG"}
 _LEGACY_COINS: Final = frozenset({"XBT", "ETH", "XRP", "LTC", "XDG", "ETC", "MLN", "REP", "XLM", "XMR", "ZEC"})
 _LEGACY_MONEY: Final = frozenset({"USD", "EUR", "GBP", "JPY", "CAD", "AUD"})
-# Quotes of the pairs that kept their long names: a closed list; newer pairs of old assets use their altnames.
+# Base -> quotes of the old pairs, whose ids are long names. The list is closed: newer pairs of these assets use
+# altnames.
 _LONG_PAIRS: Final[dict[str, tuple[str, ...]]] = {
     "USDT": ("ZUSD",),
     "XETC": ("XETH", "XXBT", "ZEUR", "ZUSD"),
@@ -35,7 +36,7 @@ _LONG_PAIRS: Final[dict[str, tuple[str, ...]]] = {
     "ZUSD": ("ZCAD", "ZJPY"),
 }
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-_DIGITS: Final = 16  # of five bits each
+_DIGITS: Final = 16  # digits of an id, five bits each
 _SPACE: Final = 1 << (5 * _DIGITS)
 # Odd, so that it has an inverse: ids look random and still encode their numbers.
 _SPREAD: Final = 0x9E3779B97F4A7C15F39D

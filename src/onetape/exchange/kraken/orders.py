@@ -20,7 +20,7 @@ Answers = list[dict[str, Any]]
 
 
 class OrderMethods:
-    """Serves the order methods of the WebSocket. `methods` by their names; each returns the answers to one request."""
+    """Serves the order methods of the WebSocket. methods: name -> method, which returns the answers to one request."""
 
     def __init__(self, exchange: SimExchange, public: PublicData, trading: Trading) -> None:
         self.exchange = exchange
@@ -54,7 +54,7 @@ class OrderMethods:
 
     def _add(self, account: SimAccount, params: Params, now: int) -> Answers:
         made = self.trading.place(account, self._at(params), from_socket(params), now)
-        if isinstance(made, NewOrder):  # validate
+        if isinstance(made, NewOrder):  # the request had `validate`
             return [{"result": {}, "success": True}]
         return [{"result": self._ids(made), "success": True}]
 
@@ -70,7 +70,7 @@ class OrderMethods:
         return [{"result": result, "success": True}]
 
     def _cancel(self, account: SimAccount, params: Params, now: int) -> Answers:
-        """Returns an answer for each order that is named."""
+        """Cancels orders, and returns an answer for each order that the request names."""
         check_deadline(params, now)
         answers: Answers = []
         for name in ("order_id", "cl_ord_id", "order_userref"):

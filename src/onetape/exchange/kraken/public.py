@@ -30,7 +30,7 @@ _MONEY: Final = frozenset({"USD", "EUR", "GBP", "JPY", "CAD", "AUD"})
 
 
 def candles(listing: Listing, minutes: int) -> list[BarReport]:
-    """Returns candles, oldest first, the current one last; a span without trades has none."""
+    """Returns candles, oldest first, the current one last; a period without trades has no candle."""
     return merged((bar for bar in listing.minutes if bar.trades), aligned(minutes))[-CANDLES_MAX:]
 
 
@@ -52,8 +52,8 @@ class PublicData:
         return found
 
     def instruments_of(self, params: dict[str, Any]) -> dict[str, int]:
-        """Returns the listed pairs, or all: by their names in the answer. A name with a slash is returned as
-        requested, any other as the pair's own."""
+        """Returns name in the answer -> instrument of the requested pairs, by default of all. A name with a slash is
+        answered as requested, any other with the pair's id."""
         text = str(params.get("pair") or "")
         if not text:
             return {name: at for at, name in enumerate(self.names.pair_ids)}
@@ -197,7 +197,7 @@ class PublicData:
             raise Refused("EGeneral:Invalid arguments")
         listing, since = self.exchange.listings[at], since_of(params)
         i, rows = listing.instrument, candles(listing, minutes)
-        # The last one is still running; `last` is the one before it, from which a client continues.
+        # The last candle is still running; `last` is the time of the one before, from which a client continues.
         last = rows[-2].open_time if len(rows) > 1 else (rows[-1].open_time if rows else since)
         return {
             self.names.pair_ids[at]: [
@@ -236,7 +236,7 @@ class PublicData:
 
 
 def fee_steps(instrument: Instrument, *, is_maker: bool) -> list[list[Any]]:
-    """Returns [volume, percent] of a schedule; accounts always pay the first step."""
+    """Returns the [volume, percent] rows of a fee schedule; accounts always pay the first tier."""
 
     def percent(rate: Decimal) -> Any:
         return number(decimal_text(rate * 100))
@@ -244,7 +244,7 @@ def fee_steps(instrument: Instrument, *, is_maker: bool) -> list[list[Any]]:
     own = instrument.maker_fee if is_maker else instrument.taker_fee
     later = [
         [int(tier.volume_min), percent(tier.maker_fee if is_maker else tier.taker_fee)]
-        for tier in instrument.fee_tiers  # above the first step, which is the instrument's own
+        for tier in instrument.fee_tiers  # tiers above the first, whose fees are the instrument's
     ]
     return [[0, percent(own)], *later]
 

@@ -48,10 +48,10 @@ Topic = tuple[str, str, str]
 class Client:
     """The dialect's state of a connection."""
 
-    account: SimAccount | None = None  # of its private subscriptions
-    transitions: bool = True  # executions: all changes, or only openings and ends
-    counter: bool = False  # executions: with the rate counter
-    sequence: dict[str, int] = field(default_factory=dict)  # by private channel
+    account: SimAccount | None = None  # the account of its private subscriptions
+    transitions: bool = True  # executions: report all changes, else only openings and ends
+    counter: bool = False  # executions: include the rate counter
+    sequence: dict[str, int] = field(default_factory=dict)  # private channel -> last number
     heard: int = 0  # time of the last message to it
 
 
@@ -70,7 +70,7 @@ class Socket:
         self.clients: dict[int, tuple[Connection, Client]] = {}
         self._subscriptions: Subscriptions[Topic] = Subscriptions()
         self.views: dict[tuple[int, int], BookView] = {}
-        self._balances: dict[tuple[int, int], int] = {}  # by account and currency, as last sent
+        self._balances: dict[tuple[int, int], int] = {}  # (account, currency) -> balance as last sent
         for account in exchange.accounts:
             for at in range(len(exchange.currencies)):
                 self._balances[account.number, at] = int(account.money.balance(at))
@@ -93,7 +93,7 @@ class Socket:
             self.tokens.release(connection.id)
 
     def tick(self, now: int) -> None:
-        """Sends a heartbeat to subscribed clients that received nothing for a second."""
+        """Sends a heartbeat to subscribed clients to which nothing was sent for a second."""
         for connection, client in self.clients.values():
             if self._subscriptions.of(connection) and now - client.heard >= HEARTBEAT_NS:
                 connection.say({"channel": "heartbeat"})
@@ -238,7 +238,7 @@ class Socket:
         at = self.public.names.by_symbol.get(symbol, 0)
         listing = self.exchange.listings[at]
         if channel == "book":
-            # A book needs its snapshot: it is sent whether requested or not.
+            # The snapshot of a book is always sent, because clients need it.
             view = self.views.get((at, int(kind)))
             if view is None:
                 view = self.views[at, int(kind)] = BookView(self.exchange, at, symbol, int(kind))
@@ -404,7 +404,7 @@ class Socket:
         self._tell_balances(account, [entry_of_income(income, balance)], now)
 
     def _moved(self, account: SimAccount, currency: int, change: int, time: int) -> int:
-        """Returns the balance to send, after one more change."""
+        """Returns the balance to send after a change."""
         key = (account.number, currency)
         if key not in self._balances:  # an account opened later begins with nothing
             self._balances[key] = 0

@@ -29,7 +29,7 @@ TIFS: Final = {each.value: each for each in (TimeInForce.GTC, TimeInForce.IOC, T
 LIMIT_TYPES: Final = ("limit", "stop-loss-limit", "take-profit-limit")
 FLAGS: Final = frozenset({"post", "fciq", "fcib", "viqc", "nompp"})
 STP: Final = {"cancel-newest": "cancel_incoming", "cancel-oldest": "cancel_resting", "cancel-both": "cancel_both"}
-# Unsupported parameters: refused, so that no client believes they were applied.
+# Unsupported parameters are refused, so that no client believes they were applied.
 ABSENT: Final = ("leverage", "displayvol", "display_qty", "starttm")  # and all of close[...]
 DEADLINE_NS: Final = (500_000_000, 60_000_000_000)  # how far ahead a deadline may be
 UNITS_MAX: Final = 2**62
@@ -57,7 +57,7 @@ def flag(params: Params, name: str) -> bool:
 
 
 def decimal_of(text: str, name: str) -> Decimal:
-    """Returns a positive number in plain digits, or as JSON writes it."""
+    """Returns a positive number from plain digits, or from a number as JSON writes it. Raises Refused."""
     try:
         value = Decimal(text) if len(text) <= 40 and "_" not in text else Decimal("nan")
     except InvalidOperation:
@@ -94,8 +94,8 @@ def price_units(i: Instrument, pair: str, text: str, name: str = "price") -> int
 
 
 def placed_price(i: Instrument, pair: str, text: str, name: str, base: int, signs: dict[str, int]) -> int:
-    """Returns a price: absolute, or relative to `base` if it begins with one of `signs`, in percent with a percent
-    sign; rounded to a tick, half to even."""
+    """Returns a price: absolute, or relative to `base` if the text begins with one of `signs` (in percent if it ends
+    with `%`), rounded to a tick, half to even. Raises Refused."""
     sign = signs.get(text[:1])
     if sign is None:
         return price_units(i, pair, text, name)
@@ -119,7 +119,8 @@ def check_supported(params: Params) -> None:
 
 
 def check_deadline(params: Params, now: int) -> None:
-    """Checks the deadline. Matching takes no time here, so only one in the past, or too far ahead, matters."""
+    """Raises Refused for a deadline in the past or too far ahead; later it cannot be missed, because matching takes no
+    time here."""
     text = text_of(params, "deadline")
     if not text:
         return
@@ -142,7 +143,7 @@ def instant(text: str, name: str) -> int:
 
 
 def client_id(account: SimAccount, params: Params) -> tuple[str, int | None]:
-    """Returns (cl_ord_id, userref): one of them, or none."""
+    """Returns (cl_ord_id, userref), of which at most one is set. Raises Refused."""
     client, reference = text_of(params, "cl_ord_id"), text_of(params, "userref")
     if client and reference:
         raise invalid("cl_ord_id and userref are exclusive")
@@ -221,8 +222,8 @@ def order_terms(
 
 
 def _stop_price(listing: Listing, pair: str, side: str, kind: str, params: Params) -> int:
-    """Returns the trigger, 0: none. `#` goes to the side where such an order waits: above the last price or below
-    it."""
+    """Returns the trigger, 0: none. The sign `#` means above or below the last price, wherever an order of this kind
+    waits."""
     if _trigger_kind(kind) is TriggerKind.NONE:
         return 0
     waits = 1 if (side == "buy") == kind.startswith("stop-loss") else -1
@@ -232,7 +233,7 @@ def _stop_price(listing: Listing, pair: str, side: str, kind: str, params: Param
 
 def _limit_price(listing: Listing, pair: str, side: str, stop: int, params: Params) -> int:
     name, signs = "price", {"+": 1, "-": -1, "#": -1 if side == "buy" else 1}
-    if stop:  # relative to the trigger; the direction of `#` there is not documented
+    if stop:  # the limit price is relative to the trigger; the direction of `#` is not documented for it
         name, signs = "price2", {"+": 1, "-": -1}
     return placed_price(listing.instrument, pair, text_of(params, name), name, stop or listing.last, signs)
 
@@ -287,7 +288,7 @@ def time_in_force(params: Params, now: int, *, is_market: bool) -> tuple[TimeInF
 
 
 def quote_size(exchange: SimExchange, index: int, side: str, text: str) -> int:
-    """Returns what an amount of quote currency buys at the present asks, in whole lots."""
+    """Returns the size, in whole lots, that an amount of quote currency buys at the present asks."""
     i = exchange.instruments[index]
     scale = i.price_decimals + i.size_decimals
     left = int(decimal_of(text, "volume").scaleb(scale))
@@ -305,7 +306,7 @@ def quote_size(exchange: SimExchange, index: int, side: str, text: str) -> int:
 
 
 def check_base_fee(exchange: SimExchange, account: SimAccount, index: int, side: str, size: int) -> None:
-    """Checks that a sale with its fee in the base currency has enough of it for both."""
+    """Raises Refused if the base currency does not cover both the size of a sale and its fee in that currency."""
     i = exchange.instruments[index]
     if side != "sell":
         return

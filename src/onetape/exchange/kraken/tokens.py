@@ -1,7 +1,6 @@
-"""Tokens for Kraken's private WebSocket: valid for fifteen minutes until first use, then as long as a subscription
-uses them. A token has the permissions of its key; how soon the venue notices a later change of the key is not
-documented, here it is at once. Source: docs.kraken.com "Websocket authentication" and "API key permissions", read
-2026-11."""
+"""Tokens for Kraken's private WebSocket: valid for fifteen minutes until first use, then as long as a subscription uses
+them. A token has the permissions of its key; how soon a later change of the key has effect is not documented; here it
+has effect at once. Source: docs.kraken.com "Websocket authentication" and "API key permissions", read 2026-11."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ from onetape.exchange.kraken.wire import Refused
 __all__ = ["Tokens"]
 
 LIFE_NS: Final = 900_000_000_000
-KEPT_MAX: Final = 10_000  # the oldest is dropped
+KEPT_MAX: Final = 10_000  # tokens; beyond it the oldest is dropped
 
 
 @dataclass(slots=True)
@@ -49,7 +48,7 @@ class Tokens:
         token = self._tokens.get(text) if isinstance(text, str) else None
         if token is None or (now >= token.expires and not token.users):
             raise Refused("ESession:Invalid session")
-        if self._keys.get(token.key.key) is not token.key:  # withdrawn since
+        if self._keys.get(token.key.key) is not token.key:  # the key was revoked
             raise Refused("ESession:Invalid session")
         return token.key
 

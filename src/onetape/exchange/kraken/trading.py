@@ -73,7 +73,8 @@ class Trading:
     # --- new orders -------------------------------------------------------------------------------
 
     def place(self, account: SimAccount, index: int, params: Params, now: int, *, cost: int = 1) -> SimOrder | NewOrder:
-        """Returns the order, or with `validate` the terms it would have had."""
+        """Places an order and returns it; with `validate` only returns the terms that it would have had. Raises
+        Refused."""
         self.limits.spend_pair(account.number, index, cost, now)
         wanted = self.terms(account, index, params, now)
         return wanted if flag(params, "validate") else self.send(account, index, wanted, now)
@@ -89,7 +90,7 @@ class Trading:
 
     def send(self, account: SimAccount, index: int, wanted: NewOrder, now: int) -> SimOrder:
         order = self.exchange.orders.place(account, index, now, wanted)
-        # An order ended by self-trade prevention counts as accepted; all other failed ones leave no trace.
+        # An order that self-trade prevention has ended counts as accepted; all other failed orders leave no trace.
         if order.code and not order.is_open and not order.filled and order.code != SelfTrade.code:
             self.exchange.orders.drop(account, order)
             raise Refused(text_for(order.code))
@@ -109,7 +110,7 @@ class Trading:
         return self.receipt(account, index, made)
 
     def receipt(self, account: SimAccount, index: int, made: SimOrder | NewOrder) -> dict[str, Any]:
-        if isinstance(made, NewOrder):  # it was only to be checked
+        if isinstance(made, NewOrder):  # the order was only checked
             return {"descr": {"order": self._words(index, made.made(0, account, index, 0))}}
         answer: dict[str, Any] = {"descr": {"order": self._words(index, made)}, "txid": [order_id(made)]}
         if made.client_id:
@@ -123,7 +124,8 @@ class Trading:
     def batch(
         self, account: SimAccount, index: int, orders: list[Params], now: int, *, test: bool
     ) -> list[SimOrder | str | NewOrder]:
-        """Returns each order, or why the engine refused it. If one is invalid, none is placed."""
+        """Places several orders; returns each order, or why the engine refused it. If one is invalid, none is
+        placed."""
         if not BATCH[0] <= len(orders) <= BATCH[1]:
             raise invalid("orders")
         self.limits.spend_pair(account.number, index, max(len(orders) // 2, 1), now)
@@ -169,7 +171,8 @@ class Trading:
         return order
 
     def amend(self, account: SimAccount, params: Params, now: int, name: str = "txid") -> tuple[SimOrder, str]:
-        """Returns the order, which keeps its ids and if possible its place, and the amendment's id."""
+        """Amends an order, which keeps its ids and if possible its place in the queue; returns the order and the
+        amendment's id."""
         check_deadline(params, now)
         check_supported(params)
         order = self.find(account, params, name)
@@ -210,9 +213,10 @@ class Trading:
     def edit(
         self, account: SimAccount, index: int, params: Params, now: int, name: str = "txid"
     ) -> tuple[SimOrder, SimOrder]:
-        """Returns (the old order, the new one). The new one has its own id and a new place."""
+        """Replaces an order; returns (the old order, the new one). The new order has its own id and a new place in the
+        queue."""
         check_supported(params)
-        if text_of(params, "cl_ord_id"):  # orders with one can only be amended
+        if text_of(params, "cl_ord_id"):  # orders with a cl_ord_id can only be amended
             raise invalid("cl_ord_id")
         old = self.find(account, params, name)
         if old.index != index:
@@ -226,7 +230,7 @@ class Trading:
         return old, self.send(account, index, wanted, now)
 
     def _amended(self, old: SimOrder, params: Params) -> Params:
-        """Returns an order's own parameters with the changed ones."""
+        """Returns an order's parameters, with those of `params` replaced."""
         i = self.exchange.instruments[old.index]
         shown = price_text(i, old.price) if old.price else ""
         stop = price_text(i, old.extra["stop"]) if old.extra.get("stop") else ""
@@ -275,7 +279,8 @@ class Trading:
         return []
 
     def cancel(self, account: SimAccount, orders: list[SimOrder], now: int) -> int:
-        """Returns the number of canceled orders. A pair's counter may refuse before any is canceled."""
+        """Cancels orders and returns their number. Raises Refused, before any is canceled, if a pair's rate counter is
+        full."""
         for order in orders:
             self.limits.spend_pair(account.number, order.index, cancel_cost(now - order.created), now)
         for order in orders:
@@ -307,8 +312,8 @@ class Trading:
         return len(self.exchange.orders.cancel_all(account, now))
 
     def dead_man(self, account: SimAccount, text: str, now: int) -> int:
-        """Sets the dead man's switch; returns when it fires, 0: off. It cancels all orders of the account, including
-        untriggered ones."""
+        """Sets the dead man's switch; returns when it fires, 0: off. The switch cancels all orders of the account,
+        including stops that wait."""
         if not text.isascii() or not text.isdigit() or len(text) > 6 or int(text) > 86_400:
             raise invalid("timeout")
         after = int(text) * 1_000_000_000

@@ -103,7 +103,7 @@ class KrakenSpot(Streamed):
         return found
 
     def _account(self, request: Request, params: Params, now: int) -> SimAccount:
-        """Returns the account of the key; checks key, then signature, then nonce."""
+        """Returns the account of the key, after checking key, signature and nonce in this order. Raises Refused."""
         name = request.headers.get("api-key", "")
         account, key = self.exchange.accounts.by_key.get(name), self.exchange.accounts.keys.get(name)
         if account is None or key is None or not key.is_allowed(request.peer):
@@ -162,7 +162,7 @@ class KrakenSpot(Streamed):
             "Balance": lambda a, _p, _n: data.balance(a),
             "BalanceEx": lambda a, _p, _n: data.balance_ex(a),
             "TradeBalance": lambda a, p, _n: data.trade_balance(a, p),
-            # Margin positions, of which there are none. Consolidated ones are a list.
+            # There are no margin positions; the consolidated form is a list.
             "OpenPositions": lambda _a, p, _n: [] if text_of(p, "consolidation") else {},
             "Ledgers": lambda a, p, _n: data.ledgers(a, p),
             "QueryLedgers": lambda a, p, _n: data.query_ledgers(a, p),

@@ -86,7 +86,7 @@ def money_text(units: int, shown: int = MONEY_SHOWN) -> str:
 
 
 def cost_units(instrument: Instrument, cost: int) -> int:
-    """Returns a sum of price * size as money."""
+    """Returns a sum of price * size, both in units, as money in 1e-18."""
     scale: int = 10 ** (MONEY_DECIMALS - instrument.price_decimals - instrument.size_decimals)
     return cost * scale
 
@@ -141,12 +141,12 @@ def order_number(text: str) -> int:
     return number_of("O", text)
 
 
-_SOLD: Final = 1 << 74  # above every other bit; ids of the ledger double it, below a deposit's
+_SOLD: Final = 1 << 74  # marks sales: above every other bit of the number; ledger ids are twice the number
 
 
 def trade_number(order: SimOrder, fill: SimFill) -> int:
-    """Returns a trade's number. Both sides of a trade share one number at the exchange; here each has its own, also
-    if one account has both: a triggered order may match an order of its own account."""
+    """Returns a trade's number. In the matching engine both sides of a trade share one number; here each side has its
+    own, because one account may have both: a triggered order may match an order of its own account."""
     number = (fill.trade_id << 16 | order.account.number) << 8 | order.index
     return number | _SOLD if order.side is Side.SELL else number
 
@@ -178,7 +178,7 @@ def status_of(order: SimOrder) -> str:
 
 
 def why(order: SimOrder) -> str | None:
-    """Returns why an order ended, if not by being filled."""
+    """Returns why an order ended; None if it was filled, or gives no reason."""
     if order.state is OrderState.EXPIRED:
         return "Order expired"
     if order.state not in (OrderState.CANCELED, OrderState.REJECTED):

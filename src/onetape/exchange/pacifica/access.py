@@ -21,12 +21,12 @@ __all__ = ["AGENTS_MAY", "PATHS", "Access", "Params"]
 
 Params = dict[str, Any]
 WINDOW_MS: Final = 30_000  # default of a request
-AHEAD_MS: Final = 30_000  # how far a client's clock may be ahead; unverified
+AHEAD_MS: Final = 30_000  # how far a client's clock may be ahead of the venue's; unverified
 AGENTS_MAX: Final = 20  # per account
 PATHS: Final = {path: name for name, (path, _) in OPERATIONS.items()}
 SIGNED: Final = {name: frozenset(fields.split()) for name, (_, fields) in OPERATIONS.items()}
 AGENTS_MAY: Final = frozenset(list(OPERATIONS)[:11])
-_OFFCHAIN: Final = b"\xffsolana offchain" + bytes(2)  # of a hardware wallet, before length and message
+_OFFCHAIN: Final = b"\xffsolana offchain" + bytes(2)  # what a hardware wallet signs before length and message
 
 
 class Access:

@@ -1,7 +1,7 @@
 """Pacifica: the public data of an account: money, positions, settings, orders, histories.
 
-Source: docs.pacifica.fi "Account" and "Orders" (2026) and the answers that ccxt 4.5.90 quotes. Newest first, in
-pages. Spot assets are held and back positions; they have no market here.
+Source: docs.pacifica.fi "Account" and "Orders" (2026) and the answers that ccxt 4.5.90 quotes. Lists are in pages,
+newest first. Spot assets are collateral of positions; they have no market here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from onetape.venues.pacifica.words import SIDE_WORDS
 
 __all__ = ["AccountData"]
 
-EVENTS: Final = 1000  # per order, in the numbering of its history
+EVENTS: Final = 1000  # events per order for which its history has numbers
 _LEDGER: Final = {
     "realized": "trade",
     "fee": "trade",
@@ -47,7 +47,7 @@ _SPOT_LIMITS: Final = {
 
 
 class Spot(NamedTuple):
-    """Spot assets of an account. value, collateral: USD, 1e-18: at their index, and as margin."""
+    """Spot assets of an account. value: at their index; collateral: as margin; both in 1e-18 USD."""
 
     value: int
     collateral: int
@@ -70,7 +70,7 @@ class AccountData:
     def __init__(self, exchange: SimExchange, public: PublicData) -> None:
         self.exchange = exchange
         self.public = public
-        self.opened: dict[tuple[int, int], int] = {}  # (account, instrument): begin of its position
+        self.opened: dict[tuple[int, int], int] = {}  # (account, instrument) -> begin of the position
 
     def wallet(self) -> int:
         return self.exchange.currencies.index("USDC")
@@ -119,19 +119,19 @@ class AccountData:
         return Spot(value, collateral, rows)
 
     def count_spot(self, account: SimAccount, now: int) -> None:
-        """Lets spot back the positions of an account, once it has some. Not while one of its markets is isolated: an
-        account's margin is either isolated or joint here."""
+        """Makes spot assets count as margin once an account has some, unless one of its markets is isolated: here an
+        account has either isolated or joint margin."""
         if account.joint is None and not account.isolated and self.spot(account).rows:
             self.exchange.accounts.set_joint(account, True, now)
 
     def settings(self, account: SimAccount) -> list[dict[str, Any]]:
-        """Returns settings that differ from cross margin at the maximum leverage."""
+        """Returns the settings of markets that are not at cross margin with the maximum leverage."""
         rows = []
         for at, i in enumerate(self.exchange.instruments):
             isolated, leverage = at in account.isolated, account.leverage_of(at)
             if isolated or leverage != i.leverage:
                 row = {"symbol": i.raw_symbol, "isolated": isolated, "leverage": leverage}
-                since = wire.ms(self.exchange.market.start)  # the time of setting is not kept
+                since = wire.ms(self.exchange.market.start)  # the time of a setting is not kept
                 rows.append({**row, "created_at": since, "updated_at": since})
         return rows
 
@@ -162,8 +162,8 @@ class AccountData:
         return rows
 
     def liquidation_price(self, account: SimAccount, at: int) -> str | None:
-        """Returns the mark at which the margin falls to maintenance, half the initial one at the maximum leverage,
-        other positions unchanged; None if no price does it."""
+        """Returns the mark at which the margin, other positions unchanged, falls to the maintenance margin (half of the
+        initial margin at the maximum leverage); None if no price does it."""
         money, i = account.money, self.exchange.instruments[at]
         isolated, wallet = at in account.isolated, self.wallet()
         spare = account.cross_equity(wallet) - int(money.cross_maintenance(wallet))
@@ -215,7 +215,7 @@ class AccountData:
         sign = order.side.sign
         closes = fill.held * sign < 0
         entry = wire.price_text(i, fill.price)
-        if closes:  # a closing fill reports the entry cost
+        if closes:  # a closing fill reports the entry price
             closed = min(abs(fill.held), fill.size)
             made = Decimal(fill.realized).scaleb(-18) / i.size(closed)
             entry = decimal_text(round(i.price(fill.price) + made * sign, 6))
@@ -267,7 +267,7 @@ class AccountData:
         return page(rows, query)
 
     def _funding_at(self, at: int, time: int, paid: int) -> tuple[int, str]:
-        """Returns (rate, position) of a payment, from its settlement."""
+        """Returns (rate, position) of a funding payment, from its settlement."""
         i, listing = self.exchange.instruments[at], self.exchange.listings[at]
         rate, mark = next(((rate, mark) for when, rate, mark in listing.fundings if when == time), (0, 0))
         one = i.notional_units(mark, 10**i.size_decimals) * rate // 10**12 if mark else 0

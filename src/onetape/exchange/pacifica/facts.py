@@ -16,7 +16,8 @@ __all__ = ["FACTS", "wallet_pair"]
 
 
 def wallet_pair(seed: int, name: str) -> tuple[str, str]:
-    """Returns a Solana wallet, the same for the same seed: the address, and the private key including it, in base58."""
+    """Returns a Solana wallet, the same for the same seed: its address, and its private key followed by the address, in
+    base58."""
     from onetape.venues.pacifica.signing import base58
 
     private = hashlib.sha256(f"{seed}/{name}/wallet".encode()).digest()
@@ -33,8 +34,8 @@ def _dialect(exchange: SimExchange, **options: Any) -> Dialect:
 FACTS: Final = VenueFacts(
     symbols=("pacifica:BTC/USDC:USDC", "pacifica:ETH/USDC:USDC", "pacifica:SOL/USDC:USDC"),
     balances={"USDC": "100000"},
-    # Spot counts by its loan-to-value ratio, up to 10,000 USD per asset (docs.pacifica.fi "Spot Collateral", 2026). A
-    # USDC debt is a loan from its pool, of any size.
+    # Spot assets count by their loan-to-value ratio, up to 10,000 USD per asset (docs.pacifica.fi "Spot Collateral",
+    # 2026). A USDC debt is a loan of any size from the venue's pool.
     rules=Rules(
         first_order_id=1_559_665_358,
         isolates=True,

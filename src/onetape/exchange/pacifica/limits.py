@@ -1,8 +1,8 @@
 """Pacifica: credits of a rolling minute, by address or by account with an API config key.
 
-Source: docs.pacifica.fi "Rate limits" (2026): 100 credits without and 300 with such a key at the base tier; 1 for a
-request, 0.5 for a cancel, up to 12 (4 with a key) for reading a history. Header and `rl` show tenths of a credit, as
-one copy of that page has them; the header's name is unverified.
+Source: docs.pacifica.fi "Rate limits" (2026): 100 credits without and 300 with such a key at the base tier. A request
+costs 1, a cancel 0.5, reading a history up to 12 (4 with a key). Header and `rl` show tenths of a credit, as one copy
+of that page has them; the header's name is unverified.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pacifica: operations of an account's owner alone: agents, API config keys, sub-accounts, withdrawals.
+"""Pacifica: operations that only an account's owner may request: agents, API config keys, sub-accounts, withdrawals.
 
 Source: docs.pacifica.fi "API agent keys", "API config keys", "Subaccounts", pacifica-fi/python-sdk.
 """
@@ -18,7 +18,7 @@ from onetape.model.money import money_text
 __all__ = ["Owner"]
 
 KEYS_MAX: Final = 5  # API config keys per account
-WITHDRAW_LEAST: Final = 1  # USDC; invented: the venue's is unverified
+WITHDRAW_LEAST: Final = 1  # USDC; invented, because the venue's minimum is unverified
 
 
 class Owner:
@@ -35,7 +35,7 @@ class Owner:
             "create_api_key": lambda a, _p, _n: self._create_key(a),
             "list_api_keys": lambda a, _p, _n: {"active_api_keys": self._keys(a), "api_key_limit": KEYS_MAX},
             "revoke_api_key": lambda a, p, _n: self._revoke_key(a, p.get("api_key")),
-            "approve_builder_code": lambda _a, _p, _n: None,  # builders are paid nothing here
+            "approve_builder_code": lambda _a, _p, _n: None,  # here builders get no fees
             "revoke_builder_code": lambda _a, _p, _n: None,
             "withdraw": self._withdraw,
             "list_subaccounts": lambda a, _p, _n: {"subaccounts": self._subaccounts(a)},
@@ -70,7 +70,8 @@ class Owner:
         ]
 
     def create_subaccount(self, body: Params, now: int) -> None:
-        """Creates a sub-account: its wallet signs the main account's address, and that account this signature."""
+        """Creates a sub-account: its wallet signs the main account's address, and the main account signs that
+        signature."""
         main, sub, signature = body.get("main_account"), body.get("subaccount"), body.get("sub_signature")
         self.access.check_time(body, now)
         self.access.check("subaccount_initiate", body, {"account": main}, signature, sub)
@@ -83,7 +84,7 @@ class Owner:
         self.exchange.accounts.open(str(sub), str(sub), "", {}, parent=account.key)
 
     def _transfer(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
-        """Transfers between a main account and one of its own."""
+        """Transfers between a main account and one of its sub-accounts."""
         units, to = self._free(account, body), body.get("to_account")
         target = self.exchange.accounts.by_key.get(to) if isinstance(to, str) else None
         if target is None or (target.parent != account.key and account.parent != target.key):
@@ -92,7 +93,7 @@ class Owner:
         return {"success": True, "error": None}
 
     def _withdraw(self, account: SimAccount, body: Params, now: int) -> None:
-        """Withdraws to the wallet's own address on chain, which does not exist here."""
+        """Withdraws to the wallet's own address on the chain; here the money leaves the exchange."""
         units = self._free(account, body)
         if account.parent:
             raise Refused("Subaccount withdrawal not allowed", 34)

@@ -1,7 +1,7 @@
-"""Pacifica: markets, prices, book, trades, candles, funding. Without keys.
+"""Pacifica: the public endpoints: markets, prices, book, trades, candles, funding.
 
-Source: docs.pacifica.fi "Markets" (2026) and the answers that ccxt 4.5.90 quotes. The number of orders in a level,
-and the impact prices of a funding, are unknown here: one, and the best bid and ask.
+Source: docs.pacifica.fi "Markets" (2026) and the answers that ccxt 4.5.90 quotes. The number of orders at a level and
+the impact prices of funding are unknown here: they are shown as one, and as the best bid and ask.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ class PublicData:
         return rows
 
     def spot_assets(self) -> list[dict[str, Any]]:
-        """Returns the collateral terms of spot assets. Nothing is hedged here, so there is no bonus; other columns:
-        unverified."""
+        """Returns the collateral terms of spot assets. There is no bonus, because nothing is hedged here; the other
+        columns are unverified."""
         return [
             {
                 "symbol": name,
@@ -135,7 +135,7 @@ class PublicData:
         }
 
     def _side(self, at: int, side: Side, ticks: int) -> list[dict[str, Any]]:
-        """Returns aggregated levels: bids at the price below, asks at the price above."""
+        """Returns aggregated levels; bids are rounded down to a level's price, asks up."""
         i = self.exchange.instruments[at]
         step = i.core.tick * ticks
         sizes: dict[int, int] = {}
@@ -152,7 +152,7 @@ class PublicData:
         return envelope([shown(self.trade_row(each), TRADE) for each in last], last_order_id=self.last_id)
 
     def trade_row(self, trade: TradeReport) -> dict[str, Any]:
-        """Returns a trade's row. The crowd's positions are unknown: each of its trades counts as opening."""
+        """Returns a trade's row. The crowd's positions are unknown, so each of its trades is shown as opening."""
         i = self.exchange.instruments[trade.at]
         return {
             "history_id": self.trade_number(trade.at, trade.trade_id),
@@ -195,7 +195,7 @@ class PublicData:
         return [self.candle(listing.instrument, bar, interval, is_mark=is_mark) for bar in bars[: PAGE[1]]]
 
     def last_candle(self, at: int, interval: str, now: int, *, is_mark: bool) -> dict[str, Any] | None:
-        """Returns the candle that was running at a time, of the last two."""
+        """Returns the candle that was running at `now`, from the last two."""
         listing, minutes = self.exchange.listings[at], INTERVALS[interval]
         bars = list(listing.mark_bars.bars if is_mark else listing.minutes)[-2 * minutes :]
         found = [bar for bar in bars if bar.open_time // (minutes * MINUTE) == now // (minutes * MINUTE)]
@@ -221,7 +221,7 @@ class PublicData:
 
 
 def number(query: Query, name: str, usual: int | None) -> int:
-    """Returns an integer of a query; required without a default. Raises Refused."""
+    """Returns an integer parameter of a query. usual: its default, None: it is required. Raises Refused."""
     said = query.get(name, "")
     if not said and usual is not None:
         return usual
@@ -231,8 +231,8 @@ def number(query: Query, name: str, usual: int | None) -> int:
 
 
 def page(rows: Sequence[Any], query: Query, make: Callable[[Any], Any] | None = None) -> dict[str, Any]:
-    """Returns a page of rows, newest first, made when shown. A cursor is the number of rows already shown, and the
-    total then: rows that came since shift nothing."""
+    """Returns a page of rows, newest first. make: converts a row that is shown. The cursor is `SHOWN-TOTAL`: the number
+    of rows already shown, and the total at the first page, so that rows that come meanwhile shift nothing."""
     limit = number(query, "limit", PAGE[0])
     shown, _, total = (query.get("cursor") or "0-0").partition("-")
     if not 1 <= limit <= PAGE[1]:

@@ -1,8 +1,8 @@
 """Pacifica: the channels of the WebSocket.
 
-Account channels are unsigned. An invalid subscription gets no answer and no error. Books and prices come complete at
-intervals; all else at once. Source: docs.pacifica.fi "Subscriptions" (2026), and ccxt 4.5.90; the interval of prices
-is unverified.
+Account channels are unsigned. An invalid subscription gets no answer and no error. Books and prices are sent complete
+at intervals; all other messages at once. Source: docs.pacifica.fi "Subscriptions" (2026), and ccxt 4.5.90; the interval
+of prices is unverified.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Subscriber:
     """The dialect's state of a connection. heard: time of the client's last message, ns UTC."""
 
     heard: int
-    account: SimAccount | None = None  # that of the last subscription
+    account: SimAccount | None = None  # the account of the last subscription
 
 
 class Streams:
@@ -186,7 +186,7 @@ class Streams:
     def _order(self, report: OrderReport) -> None:
         order, address = report.order, report.order.account.key
         if report.state is OrderState.REJECTED and report.code != OrderWouldCross.code:
-            return  # refused in the answer, without a trace
+            return  # refused in the answer, and not reported
         li = {"li": self.public.last_id}
         if to := self._subscriptions.to(("account_orders", address, "")):
             self._orders(order.account, *to)
@@ -199,8 +199,8 @@ class Streams:
             self._send(("account_trades", address, ""), lambda: [shown(self.data.trade_row(trade), TRADE_COLUMNS) | li])
 
     def _orders(self, account: SimAccount, *to: Connection) -> None:
-        """Sends all working orders, at first and with each change, as the venue does with TWAP orders; the later
-        messages are unverified."""
+        """Sends all working orders, when subscribed and after each change. The venue does so with TWAP orders; for
+        these orders the later messages are unverified."""
         rows = [shown(self.data.order_row(each), ORDER) for each in account.open_orders.values()]
         message = encode({"channel": "account_orders", "data": rows, "li": self.public.last_id})
         for connection in to:

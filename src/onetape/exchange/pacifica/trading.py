@@ -41,11 +41,11 @@ BATCH_MAX: Final = 10
 PRICE_MAX: Final = 1_000_000
 _UUID: Final = re.compile(r"(urn:uuid:|\{)?[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?\Z")
 TIFS: Final = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "ALO": TimeInForce.GTC, "TOB": TimeInForce.GTC}
-# The mid of the book is watched as the mark: the simulation's mark follows it.
+# A trigger by the mid of the book watches the mark, which follows the mid in the simulation.
 TRIGGERS: Final = {"mark_price": TriggerBy.MARK, "last_trade_price": TriggerBy.LAST, "mid_price": TriggerBy.MARK}
-TRIGGER_USUAL: Final = "mid_price"  # by default, as the venue's own client warns
-WHOLE_USD: Final = 1_000_000_000  # for a stop that closes the whole position, to which it is cut
-ACTIONS: Final = {  # of a batch: the signed operation of each
+TRIGGER_USUAL: Final = "mid_price"  # the default, as the venue's own client warns
+WHOLE_USD: Final = 1_000_000_000  # size in USD of a stop that closes the whole position; it is cut to the position
+ACTIONS: Final = {  # action of a batch -> the signed operation
     "Create": "create_order",
     "CreateMarket": "create_market_order",
     "Cancel": "cancel_order",
@@ -95,7 +95,7 @@ class Trading:
 
     @staticmethod
     def _client_id(account: SimAccount, said: object) -> str:
-        """Returns a UUID that the account has not used, as far as it remembers."""
+        """Returns the client id, a UUID. Raises Refused if an order that the account remembers has it."""
         if said is None:
             return ""
         if not isinstance(said, str) or not _UUID.match(said):
@@ -133,7 +133,8 @@ class Trading:
         return self._placed(account, at, body, now, side=side, price=price, size=size, **terms)
 
     def _behind_best(self, at: int, side: Side, price: int) -> int:
-        """Returns the price for an order that would take: one tick behind the best of the other side."""
+        """Returns the price to which an order that would take is moved: one tick behind the best price of the other
+        side."""
         best = self.exchange.board.levels(at, side.opposite, 1)
         if not best:
             return price
@@ -141,8 +142,8 @@ class Trading:
         return min(price, edge) if side is Side.BUY else max(price, edge)
 
     def create_market_order(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
-        """Takes displayed liquidity up to its slippage (percent) from the mid of the book; the venue's base of the
-        slippage is unverified."""
+        """Places a market order, which takes liquidity up to its slippage (percent) from the mid of the book; from
+        which price the venue measures slippage is unverified."""
         at, side = self._head(body)
         size, slippage = self._size(at, body.get("amount")), _decimal(body.get("slippage_percent"))
         if not 0 <= slippage <= 100:
@@ -159,7 +160,7 @@ class Trading:
         return self._placed(account, at, body, now, side=side, price=price, size=size, **terms)
 
     def _placed(self, account: SimAccount, at: int, body: Params, now: int, **terms: Any) -> dict[str, Any]:
-        """Enters an order, with the exits of the position that it opens."""
+        """Enters an order, with take profit and stop loss of the position that it opens."""
         client_id, against = self._client_id(account, body.get("client_order_id")), terms["side"].opposite
         stops = [self._exit(account, at, against, name, said, terms["size"]) for name, said in _exits(body)]
         wanted = _limit(**terms, client_id=client_id)
@@ -194,7 +195,7 @@ class Trading:
     def _stop(
         self, account: SimAccount, at: int, side: Side, kind: TriggerKind, said: Params, name: str, reduces: bool
     ) -> NewOrder:
-        """Returns the terms of a stop. name: prefix of its type. Without an amount it closes the whole position."""
+        """Returns the terms of a stop. name: prefix of its type. A stop without an amount closes the whole position."""
         i = self.exchange.instruments[at]
         stop = self._price(at, said.get("stop_price"))
         limit = self._price(at, said["limit_price"]) if said.get("limit_price") is not None else 0
@@ -230,7 +231,7 @@ class Trading:
         )
 
     def _exit(self, account: SimAccount, at: int, side: Side, name: str, said: object, size: int = 0) -> NewOrder:
-        """Returns a take profit or a stop loss, of the position or of `size`. side: that closes."""
+        """Returns the terms of a take profit or stop loss. side: the side that closes; size: 0: the whole position."""
         if not isinstance(said, dict):
             raise Refused
         if size:
@@ -239,7 +240,8 @@ class Trading:
         return _with(self._stop(account, at, side, kind, said, name, True), exit=name)
 
     def set_position_tpsl(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
-        """Sets the exits of a position; one for all of it replaces the former one (unverified)."""
+        """Sets take profit and stop loss of a position; one for the whole position replaces the former one
+        (unverified)."""
         at, side = self._head(body)
         if not (held := account.qty(at)):
             raise Refused(f"Position not found for {account.key}", 13)
@@ -274,8 +276,9 @@ class Trading:
         return order
 
     def edit_order(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
-        """Cancels an order and places another under its client id, which must be post-only; the fills of the first
-        do not count. The post-only rule, and the loss of the first if the second is refused, are unverified."""
+        """Cancels an order and places a new, post-only one under its client id; fills of the old order do not count for
+        the new one. That it must be post-only, and that the old order is lost if the new one is refused, are
+        unverified."""
         order = self._named(account, body)
         if order.trigger:
             raise Refused("Unsupported operation", 51)
@@ -319,7 +322,7 @@ class Trading:
             raise Refused(f"Invalid leverage: {wanted}", 11)
         if wanted == before or (wanted < before and account.qty(at)):
             raise Refused(f"Invalid leverage: {wanted}", 11)
-        account.set_leverage(at, wanted)  # first, because a refusal must not be reported
+        account.set_leverage(at, wanted)  # tried first, because a refusal must not be reported
         free = int(account.money.available(self.exchange.currencies.index("USDC")))
         account.set_leverage(at, before)
         if free < 0:
@@ -374,7 +377,7 @@ def _exits(body: Params) -> list[tuple[str, Any]]:
 
 
 def _with(wanted: NewOrder, **extra: Any) -> NewOrder:
-    """Returns the terms with further facts of this dialect."""
+    """Returns the terms with further facts in `extra`."""
     return structs.replace(wanted, extra={**wanted.extra, **extra})
 
 
@@ -385,16 +388,16 @@ def _decimal(said: object) -> Decimal:
         value = Decimal(text)
     except InvalidOperation:
         raise Refused from None
-    # Larger numbers are no price or amount, and some would take long to compute with.
+    # Larger numbers are no price or amount, and computing with some would take long.
     if not value.is_finite() or len(text) > 40 or abs(value.adjusted()) > 20:
         raise Refused
     return value
 
 
 def _units(said: object, decimals: int, step: int, most: int = 2**62) -> int:
-    """Returns a price or an amount at these decimals. Raises Refused if it is no multiple of its step."""
+    """Returns a price or an amount in units of 10**-decimals. Raises Refused if it is no multiple of `step`."""
     units: Any = plain_units(said, decimals) if isinstance(said, str) else None
-    if units is None:  # another notation
+    if units is None:  # not in plain notation
         value = _decimal(said).scaleb(decimals)
         units = int(value) if value == value.to_integral_value() else 0
     if not 0 < units <= most or units % step:

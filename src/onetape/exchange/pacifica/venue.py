@@ -113,7 +113,7 @@ class Pacifica(Streamed):
         if path not in PATHS:
             raise Refused("Not Found", 404)
         found = self._carry_out(PATHS[path], body, now)
-        if path.startswith("orders/") and "order_id" in found:  # REST answers have no more fields
+        if path.startswith("orders/") and "order_id" in found:  # answers by REST have no other fields
             return None if "cancel" in path else {"order_id": found["order_id"]}
         return found
 
@@ -124,7 +124,7 @@ class Pacifica(Streamed):
         return self._handlers[operation](account, body, now)
 
     def _batch(self, body: Params, now: int) -> dict[str, Any]:
-        """Carries out each by itself, in order."""
+        """Carries out the actions of a batch one after another."""
         actions = body.get("actions")
         if not isinstance(actions, list) or not 1 <= len(actions) <= BATCH_MAX:
             raise Refused
@@ -144,8 +144,8 @@ class Pacifica(Streamed):
         return {"results": results}
 
     def speed_bump(self, path: str, data: bytes) -> tuple[int, int]:
-        """Returns the delay of a request, minimum and maximum, ns: orders that may take have one. path: "" for a
-        message of the WebSocket."""
+        """Returns the minimum and maximum delay of a request, ns: only orders that may take are delayed. path: "" for a
+        message by WebSocket."""
         try:
             body = _object(data)
         except Refused:

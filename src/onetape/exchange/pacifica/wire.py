@@ -44,7 +44,7 @@ T = TypeVar("T")
 USDC_DECIMALS: Final = 6
 BAD_REQUEST: Final = "Bad Request"
 _STATES: Final = {state: word for word, state in STATES.items()} | {OrderState.EXPIRED: "cancelled"}
-# The reasons of ends other than by the owner: "Self-Trade Prevention" calls such orders rejected.
+# Error number -> reason of an end that the owner did not request; "Self-Trade Prevention" calls such orders rejected.
 _REJECTS: Final = {OrderWouldCross.code: "post_only_rejected", SelfTrade.code: "self_trade_prevented"}
 _FORCED: Final = (InsufficientFunds.code, ReduceOnlyViolated.code)
 _NEWS: Final = {
@@ -61,11 +61,11 @@ _LAST_NEWS: Final = {
     OrderState.TRIGGERED: OrderNews.TRIGGERED,
     OrderState.ACCEPTED: OrderNews.ACCEPTED,
 }
-_ENDED: Final = frozenset((*_REJECTS.values(), "cancel", "force_cancel", "expired"))  # these count as reasons
+_ENDED: Final = frozenset((*_REJECTS.values(), "cancel", "force_cancel", "expired"))  # ends that are shown as reasons
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a failure
-    """Refuses a request. code: of the business error, with status 422; else it equals the status."""
+    """Refuses a request. code: the number of a business error if status is 422, else the status."""
 
     def __init__(self, text: str = BAD_REQUEST, code: int = 400, *, status: int = 0, name: str = "") -> None:
         super().__init__(text)
@@ -100,7 +100,7 @@ def ms(time: int) -> int:
 
 
 def usdc(units: int, *, is_cost: bool = False) -> str:
-    """Formats money of 1e-18 with six decimals, rounded down, a cost up: never more than there is."""
+    """Formats money (1e-18) with six decimals, rounded down, a cost up, so that it never shows more than there is."""
     step = 10 ** (MONEY_DECIMALS - USDC_DECIMALS)
     return units_text(-(-units // step) if is_cost else units // step, USDC_DECIMALS, 0)
 
@@ -118,7 +118,7 @@ def size_text(i: Instrument, size: int) -> str:
 
 
 def mean_text(i: Instrument, cost: int, size: int) -> str:
-    """Returns the average of a sum of price times size, six decimals."""
+    """Returns the average price with six decimals. cost: the sum of price * size; size: the sum of sizes."""
     mean = Decimal(cost) / size if size else Decimal(0)
     return decimal_text(round(mean.scaleb(-i.price_decimals), USDC_DECIMALS))
 
@@ -154,8 +154,8 @@ def order_row(i: Instrument, order: SimOrder, report: OrderReport | None = None)
     if report is not None:
         state, filled, cost, code, updated = report.state, report.filled, report.cost, report.code, report.time
         news, last = report.news, report.fill.price if report.fill else 0
-    kind = str(order.extra.get("kind", "market"))  # the venue's own are market orders
-    amount = order.extra.get("amount", order.size)  # as sent: reduce-only may have cut it
+    kind = str(order.extra.get("kind", "market"))  # orders of the venue itself are market orders
+    amount = order.extra.get("amount", order.size)  # as sent: the order may have been cut to the position
     is_market = kind.endswith("market")
     price, last_price = "0" if is_market else price_text(i, order.price), price_text(i, last)
     event = "fulfill_market" if is_market else "fulfill_limit"

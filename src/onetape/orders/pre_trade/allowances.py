@@ -86,7 +86,7 @@ def unpaid(view: View) -> Refusal | None:
     if wanted is None or wanted.amount <= (free := _free(view, wanted)):
         return None
     text = f"{_amount(wanted.amount, wanted)} with the fee"
-    return Refusal.of(InsufficientFunds, f"{text}, {_amount(max(free, 0), wanted)} are free of what works")
+    return Refusal.of(InsufficientFunds, f"{text}, {_amount(max(free, 0), wanted)} are not bound by working orders")
 
 
 def spot_money(view: View) -> Measure:

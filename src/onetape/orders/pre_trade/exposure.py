@@ -34,25 +34,25 @@ def meets(view: View) -> Refusal | None:
     other = view.state.manager.account.meets(spec)
     if other is None:
         return None
-    text = f"it would meet {other.client_id}"
+    text = f"it would trade with {other.client_id}"
     if spec.type is OrderType.MARKET:
         front = view.state.around.in_front(spec.symbol, other.spec.side, other.nearest)
         wanted = spec.size_int + _taking(view)
         if wanted <= front:
             return None
         sized = view.instrument.size_text
-        text += f": {sized(wanted)} with what is on its way, {sized(front)} known in front"
+        text += f": {sized(wanted)} with orders on their way, {sized(front)} in the book before it"
     return Refusal.of(SelfTrade, text)
 
 
 def own_orders(view: View) -> Measure:
     other = view.state.manager.account.meets(view.spec)
-    return (None if other is None else f"meet {other.client_id}"), None
+    return (None if other is None else f"trade with {other.client_id}"), None
 
 
 def _taking(view: View) -> int:
-    """Returns the quantity of own orders of that side that may take from the book first: market orders, and orders not
-    confirmed to be in the book."""
+    """Returns the quantity of own orders of the same side that may take from the book before this one: market orders,
+    and orders not confirmed to be in the book."""
     spec, manager = view.spec, view.state.manager
     return sum(
         each.worst_left
@@ -94,7 +94,7 @@ def beyond_held(view: View) -> Refusal | None:
     if view.left <= most:
         return None
     sized = view.instrument.size_text
-    shown = f"{sized(max(most, 0))} can be reduced with what works"
+    shown = f"{sized(max(most, 0))} can be reduced beside working orders"
     return Refusal.of(ReduceOnlyViolated, f"{sized(view.left)}, {shown}")
 
 
@@ -197,7 +197,7 @@ def _above_value(view: View, most: int, value: int | None) -> Refusal | None:
     if not most:
         return None
     if value is None:
-        return Refusal.of(StaleData, "no price is known yet to value it by")
+        return Refusal.of(StaleData, "no price is known yet, so its value is unknown")
     if value <= most:
         return None
     return Refusal.of(PositionLimit, f"worth {_money(view, value)}, at most {_money(view, most)}")
@@ -232,11 +232,11 @@ def above_position_max(view: View) -> Refusal | None:
     if not most or (worst := _worst(view)) <= most:
         return None
     sized = view.instrument.size_text
-    return Refusal.of(PositionLimit, f"{sized(worst)} with what works, at most {sized(most)}")
+    return Refusal.of(PositionLimit, f"{sized(worst)} with all working orders, at most {sized(most)}")
 
 
 def position(view: View) -> Measure:
-    """Returns the position that could result, a short one below 0."""
+    """Returns as text the position if all working orders fill, a short one below 0, and the limit."""
     worst = _worst(view) * view.spec.side.sign
     return _of_most(view, worst, view.state.limits.position_max.get(view.spec.symbol, 0))
 
@@ -258,7 +258,7 @@ def outside_band(view: View) -> Refusal | None:
         return None
     near = view.near
     if not near:
-        return Refusal.of(StaleData, "no price is known yet to measure it by")
+        return Refusal.of(StaleData, "no price is known yet to compare its limit price with")
     if (spec.price_int - near) * spec.side.sign <= abs(near) * band:
         return None
     return Refusal.of(PriceBand, beyond_band(spec, view.instrument, near, band))

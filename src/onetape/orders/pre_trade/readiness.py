@@ -175,7 +175,7 @@ def unguarded(view: View) -> Refusal | None:
     if not state.around.is_guarded or view.now < state.halts.lease_until or view.takes_off:
         return None
     late, limit = lease(view)
-    return Refusal.of(NoGuardian, f"none watches this account, its lease has {late}, at most {limit}")
+    return Refusal.of(NoGuardian, f"no guardian watches this account: its lease has {late}, at most {limit}")
 
 
 def lease(view: View) -> Measure:
@@ -204,7 +204,7 @@ def protection(view: View) -> Measure:
 def not_reconciled(view: View) -> Refusal | None:
     if view.state.ready:
         return None
-    return Refusal.of(VenueUnavailable, "what the account holds is being reconciled")
+    return Refusal.of(VenueUnavailable, "the account is being reconciled")
 
 
 def reconciled(view: View) -> Measure:
@@ -214,11 +214,11 @@ def reconciled(view: View) -> Measure:
 def deaf(view: View) -> Refusal | None:
     if not view.state.is_deaf:
         return None
-    return Refusal.of(StaleData, "it is silent, though connected: nobody tells what happens")
+    return Refusal.of(StaleData, "it is connected but silent, not reporting fills and orders")
 
 
 def account_stream(view: View) -> Measure:
-    return ("silent" if view.state.is_deaf else "tells"), "tells"
+    return ("silent" if view.state.is_deaf else "reporting"), "reporting"
 
 
 def silent(view: View) -> Refusal | None:
@@ -226,7 +226,7 @@ def silent(view: View) -> Refusal | None:
     if not silent:
         return None
     bound = _seconds(view.state.around.silent_max_ns(view.spec.symbol))
-    return Refusal.of(StaleData, f"that of {view.spec.symbol} has been silent for {_seconds(silent)}, at most {bound}")
+    return Refusal.of(StaleData, f"{view.spec.symbol} has been silent for {_seconds(silent)}, at most {bound}")
 
 
 def silence(view: View) -> Measure:
@@ -237,7 +237,7 @@ def silence(view: View) -> Measure:
 def late(view: View) -> Refusal | None:
     if not view.behind_ns:
         return None
-    text = f"it was decided on an old market, {_seconds(view.behind_ns)} of it had not been read"
+    text = f"the robot had not read the last {_seconds(view.behind_ns)} of the market when it decided"
     return Refusal.of(StaleData, f"{text}, at most {_seconds(view.state.around.decision_max_ns)}")
 
 
@@ -254,7 +254,7 @@ def unknown(view: View) -> Refusal | None:
     unknown = view.state.manager.account.unknown(view.spec.symbol)
     if not unknown:
         return None
-    text = f"nobody knows yet what became of {len(unknown)}, {unknown[0].client_id} for one"
+    text = f"{len(unknown)} with an unknown outcome, among them {unknown[0].client_id}"
     return Refusal.of(OrderOutcomeUnknown, f"{text}; at most 0")
 
 

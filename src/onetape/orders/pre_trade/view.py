@@ -32,7 +32,7 @@ class View:
     keys: FirstRequests[Any] | None = None  # the table of request keys
     slot = 0  # of its sub-account
     shares: Shares | None = None  # None: there are no sub-accounts
-    netted: Refusal | None = None  # why its sub-account may not send it beside other sub-accounts' orders
+    netted: Refusal | None = None  # refusal of an order that conflicts with those of other sub-accounts
 
     def __init__(self, state: TradingState, spec: OrderSpec, now: int, old: Order | None = None) -> None:
         """old: the order that this one replaces."""

@@ -3,7 +3,7 @@
   const page = kit.data(), count = page.names.length;
   $("#title").textContent = `${count} runs`;
   $("#subtitle").textContent = page.sameData ? `compared with the first, ${page.names[0]}`
-    : "They have read different data: each curve stands at its own time, and the figures say little of each other.";
+    : "They have read different data: each curve has its own time, and the figures are hardly comparable.";
   const hidden = new Set();
   page.names.forEach((name, i) => {
     const item = make("li"), button = make("button"), swatch = mark(i);

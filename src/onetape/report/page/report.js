@@ -40,7 +40,7 @@
   const SIGNS = {flatters: "\u25b2", hurts: "\u25bc", unknown: "\u25cb", given: "\u00b7"};
   const folded = run.assumptions.filter((each) => each.folded).length;
   $("#assumptions details").hidden = !folded;
-  $("#assumptions summary").textContent = `${folded} more: what weighs less or is not known, and each instrument by itself`;
+  $("#assumptions summary").textContent = `${folded} more: those of less weight or unknown effect, and each instrument by itself`;
   for (const {text, bias, size, folded} of run.assumptions) {
     const item = make("li"), words = make("span", text);
     if (size) words.append(make("em", size));
@@ -56,9 +56,9 @@
       {metric: "pnl", name: `Net profit, ${currency}`, text: (r) => r.pnl === null ? DASH : money(r.pnl, true), tone: (r) => tone(r.pnl)},
       {name: "Change", text: (r) => r.change === null ? DASH : money(r.change, true), tone: (r) => tone(r.change)},
       {metric: "pnl", name: "Of the profit", text: (r) => plus(r.part, part(r.part, 1)), tone: (r) => tone(r.part)},
-      {name: "What was done", left: true, text: (r) => r.note},
+      {name: "Method", left: true, text: (r) => r.note},
     ], [base, ...run.stress], 20);
-    $("#stress .hint").textContent = `exact: from the fills as they came, every decision kept. re-run: the backtest again in that world. ${run.stress_hint ?? ""}`;
+    $("#stress .hint").textContent = `exact: computed from the same fills and decisions. re-run: the backtest repeated under that assumption. ${run.stress_hint ?? ""}`;
   }
 
   // Statistics, grouped; each row says on hover how it is computed, and so does the list below.
@@ -166,7 +166,7 @@
     {name: "Venue", left: true, text: (r) => r.venue}, {name: "In", left: true, text: (r) => r.currency},
     {name: "Cash", note: "none where one account serves several venues", text: amount("cash")}, {metric: "final_equity", name: "Equity, end", text: amount("equity")},
     {metric: "pnl", name: "Net profit", ...gain("pnl")}, {metric: "fees", name: "Fees", text: amount("fees")}, {metric: "funding", name: "Funding", ...gain("funding")},
-    {name: "Traded", note: "what own fills were worth", text: amount("volume")},
+    {name: "Traded", note: "value of own fills", text: amount("volume")},
   ], run.venues.length > 1 ? run.venues : [], 25);
   table("#excursions", [
     {name: "Round trips that", left: true, text: (r) => r.name}, {name: "Number", text: (r) => number(r.trips, 0)},
@@ -224,8 +224,8 @@
       {name: "Orders", text: (r) => number(r.orders, 0)},
     ], run.orders.refusals, 10);
     const NAMES = {
-      order_to_answer: ["Order to first answer", "On the robot's clock; the assumed latency, both ways, is in it."],
-      order_to_first_fill: ["Order to first fill", "On the robot's clock; resting time is in it."],
+      order_to_answer: ["Order to first answer", "On the robot's clock; includes the assumed latency, both ways."],
+      order_to_first_fill: ["Order to first fill", "On the robot's clock; includes resting time."],
       rested_before_maker_fill: ["Rested before a maker fill", "On the exchange's clock, from acceptance, trigger or amendment."],
     };
     const rows = Object.entries(NAMES).filter(([key]) => run.orders[key]).map(([key, [name, note]]) => ({name, note, ...run.orders[key]}));
@@ -390,7 +390,7 @@
   }
   $("#benchwords").textContent = run.benchmark ? `Dashed, where shown: ${run.benchmark.words}.` : "";
   $("#rollingwords").textContent = `each over ${number(run.rolling.window, 0)} returns of ${run.returns.period}, per year`;
-  $("#returnwords").textContent = `${number(run.returns.count, 0)} returns of ${run.returns.period}; the outermost bars hold what lies beyond`;
+  $("#returnwords").textContent = `${number(run.returns.count, 0)} returns of ${run.returns.period}; the outermost bars include all values beyond`;
   const choose = $("#market");
   run.markets.forEach((one, i) => { const option = make("option", one.symbol); option.value = i; choose.append(option); });
   choose.hidden = run.markets.length < 2;

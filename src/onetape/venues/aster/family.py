@@ -1,7 +1,7 @@
 """Aster's differences from Binance USD-M.
 
 Source: asterdex/api-docs V3(Recommended), of 2026-06: requests are signed by a wallet with a nonce, conditional orders
-are orders of the book, streams have no categories, an amendment names no side.
+are ordinary orders, streams have no categories, an amendment names no side.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ __all__ = ["ASTER", "TESTNET_ASTER"]
 
 
 def _modes(value: Any) -> AccountModeReport:
-    """Reads the position mode, which the account does not name: in hedge mode no row combines both sides."""
+    """Reads the position mode from the rows of positions, because the account does not name it: in hedge mode no row is
+    for both sides."""
     return AccountModeReport(
         hedge=not any(row["positionSide"] == "BOTH" for row in value["positions"]),
         multi_assets=bool(value.get("multiAssetsMargin")),

@@ -64,7 +64,7 @@ def _head(chain: int) -> bytes:
 
 @lru_cache(maxsize=64)
 def _kind(name: str, fields: tuple[str, ...]) -> bytes:
-    """Returns the type hash. fields: type and name of each."""
+    """Returns the type hash. fields: `type name` of each field."""
     return _keccak(f"{name}({','.join(fields)})".encode())
 
 
@@ -74,7 +74,7 @@ def digest_of(message: bytes, chain: int) -> bytes:
 
 
 def owner_digest(name: str, values: Mapping[str, str | int | bool], chain: int) -> bytes:
-    """Returns the 32 bytes that a main wallet signs, with its fields in the order of `values`."""
+    """Returns the 32 bytes that a main wallet signs. values: the fields, in order."""
     fields, words = [], []
     for field, value in values.items():
         kind = "string" if isinstance(value, str) else "bool" if isinstance(value, bool) else "uint256"
@@ -116,7 +116,7 @@ def signer_address(digest: bytes, signature: str) -> str:
 
 class WalletSigner:
     """Signs for a user with the wallet of an agent. user: the account's address; secret: the agent's private key, 32
-    bytes in hexadecimal. Both "": for requests without a signature. Raises BadConfig."""
+    bytes in hexadecimal. Both "": unsigned requests only. Raises BadConfig."""
 
     opens_session = False
 
@@ -155,10 +155,10 @@ class WalletSigner:
 
 
 def refuse_main_key(user: str, signer: Signer) -> None:
-    """Raises BadConfig if the account's own wallet signs, because its key can move all that it owns."""
+    """Raises BadConfig if the account's main wallet signs, because its key can move everything in the account."""
     if isinstance(signer, WalletSigner) and user and signer.signer == checked(user):
         raise BadConfig(
             "the secret is the key of the main wallet",
             location="secret",
-            todo="approve an agent at the venue, and give that one's key",
+            todo="approve an agent wallet at the venue, and give its key",
         )

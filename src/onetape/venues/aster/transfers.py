@@ -1,8 +1,8 @@
 """Aster: transfers between the futures wallet ("" here, the trading wallet) and the spot wallet.
 
-A transfer takes an id of ours (`clientTranId`), once in seven days, which the history does not show: it only prevents a
-duplicate. A transfer whose answer is lost is found by type, amount and time; the nonce makes the venue refuse a late
-request.
+A transfer takes an id of ours (`clientTranId`), which the venue accepts once in seven days. The history does not show
+it, so it only prevents duplicates. A transfer whose answer is lost is found by type, amount and time; a late request is
+refused for its nonce.
 
 Source: "Perp-spot transfer" and "transactionHistory" of asterdex/api-docs V3(Recommended), spot, of 2026-06. We assume
 that a transfer's `tranId` is that of the history, and that the history does not show money in transit.
@@ -30,12 +30,12 @@ _KINDS: Final = {("", "spot"): "FUTURE_SPOT", ("spot", ""): "SPOT_FUTURE"}
 _TYPES: Final = {("", "spot"): "TRANSFER_FUTURE_TO_SPOT", ("spot", ""): "TRANSFER_SPOT_TO_FUTURE"}
 _WALLETS: Final = {word: wallets for wallets, word in _TYPES.items()}
 
-_Terms = tuple[str, dict[str, str]]  # path and terms
+_Terms = tuple[str, dict[str, str]]  # path and parameters
 
 
 def transfer_terms(route: TransferRoute, currency: str, amount: int, name: str) -> _Terms | None:
-    """Returns path and terms of a transfer. None: there is no such route. amount: 1e-18. Raises InvalidAmount for an
-    amount that the history would round."""
+    """Returns path and parameters of a transfer's request; None: there is no such route. amount: in 1e-18. Raises
+    InvalidAmount for an amount that the history would round."""
     kind = None if route.to else _KINDS.get(route[:2])
     if kind is None:
         return None

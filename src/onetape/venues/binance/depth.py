@@ -1,8 +1,8 @@
 """Binance USD-M: depth of one symbol, its changes by stream and its snapshot by request.
 
 Source: developers.binance.com, "How to manage a local order book correctly", read 2026-11: subscribe first, then
-request; changes older than the snapshot are dropped, the first valid one straddles it, and each names the one before
-(`pu`). The core's reader checks that; this module decides when to request.
+request; changes older than the snapshot are dropped, the first valid change covers the snapshot's id, and each change
+names the previous one (`pu`). The core's reader checks that; this module decides when to request.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["BinanceUsdmDepth"]
 
 LEVELS: Final = 1000
 WEIGHT: Final = 20  # of a snapshot of 1000 levels
-ASK_EVERY: Final = SECOND  # between requests of a snapshot, while it is too old
+ASK_EVERY: Final = SECOND  # between requests of snapshots, while they are too old
 SYNCED_WITHIN: Final = 30 * SECOND
 
 

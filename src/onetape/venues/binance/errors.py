@@ -13,11 +13,11 @@ from onetape.venues.error_tables import ErrorRow, Outcome, error_table
 
 __all__ = ["ERRORS", "TEXT_503", "is_error", "text_of"]
 
-# -2011: the cancel did nothing; the order's state is not reported. -2013: seconds after a submit, and for conditional
-# orders, it proves nothing. -4026, -5000, -5002 and -5013 are the wallet service's. Aster's own are -4225 (the nonce
-# was used, perhaps by this very request), -5050 (by its name: the text is unknown), -5060 and -5076 (as ccxt reads
-# them), and of its transfers -4114 and -4115 (one with this id was carried out in the last seven days, and the history
-# shows it).
+# -2011: the cancel did nothing; the order's state is not reported. -2013 proves nothing for conditional orders and in
+# the first seconds after a submit. -4026, -5000, -5002 and -5013 come from the wallet service. Aster's own are -4225
+# (the nonce was used, perhaps by this very request), -5050 (by its name: the text is unknown), -5060 and -5076 (as ccxt
+# reads them), and for transfers -4114 and -4115 (a transfer with this id was carried out in the last seven days, and
+# the history shows it).
 ERRORS: Final[dict[int | str, ErrorRow]] = error_table("""
 ambiguous ORDER_OUTCOME_UNKNOWN: -1000 An unknown error occurred while processing the request.
     -1001 Internal error; unable to process your request. Please try again.
@@ -118,7 +118,7 @@ settled ORDER_INVALID: -5027 No need to modify the order.
 safe ORDER_INVALID: -5043 There are pending modifications, try again later.
 """)
 
-# The three bodies of HTTP 503, and their outcomes.
+# The three bodies of HTTP 503, and the outcome of each.
 TEXT_503: Final = {
     "Unknown error, please check your request or try again later.": Outcome.AMBIGUOUS,
     "Service Unavailable.": Outcome.SAFE,

@@ -19,13 +19,13 @@ from onetape.venues.key_check import KeyRights
 
 __all__ = ["BINANCE", "Endpoints", "Family", "WalletSide"]
 
-_Terms = tuple[str, dict[str, str]]  # path and terms
+_Terms = tuple[str, dict[str, str]]  # path and parameters
 
 
 class WalletSide(NamedTuple):
-    """The wallet service of a venue: wallets, transfers between them, rights of a key. weights: of a transfer and of a
-    query of their history. wallets: by name, the query of its balances. read_rights: reads the answer to `rights`, for
-    the wallet that signs ("": none)."""
+    """The wallet service of a venue: wallets, transfers between them, rights of a key. weights: of a transfer, and of a
+    query of the transfers' history. wallets: wallet name -> query of its balances. read_rights: reads the answer to
+    `rights`; its second argument is the signing wallet, "": none."""
 
     transfer: Callable[[TransferRoute, str, int, str], _Terms | None]
     history: Callable[[TransferRoute, int, str, str], _Terms | None]
@@ -40,9 +40,10 @@ class WalletSide(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Family:
     """One venue of the family. venue: prefix of its symbols. has_algo: conditional orders are in a separate service,
-    with ids of their own. has_nonces: requests carry a nonce instead of a time. ways: prefixes of its streams' paths:
-    top of the book, market, account. pages_income: the income history has pages; else it continues from the time of the
-    last row. said: refusals that the venue reports by text, in lower case, under the code of an unknown error."""
+    with ids of their own. has_nonces: requests carry a nonce instead of a time. ways: prefixes of the streams' paths:
+    top of the book, market, account. pages_income: the income history has numbered pages; else the next page begins at
+    the time of the last row. said: texts of refusals, in lower case, that the venue sends under the code of an unknown
+    error -> the code to use."""
 
     name: str
     venue: str
@@ -66,7 +67,7 @@ class Family:
 
 
 class Endpoints:
-    """The requests of an account. In each pair the second is for conditional orders."""
+    """The requests of an account. Pairs: for ordinary orders, for conditional orders."""
 
     def __init__(self, family: Family) -> None:
         def of(purpose: Purpose, method: str, name: str, weight: int, orders: int = 0) -> Endpoint:

@@ -25,7 +25,7 @@ __all__ = ["BinanceUsdmVenue"]
 
 
 class _AccountStream:
-    """An `AccountStream` that reports from the first moment."""
+    """An `AccountStream` that is live as soon as it is connected."""
 
     hello: tuple[bytes, ...] = ()
     is_live = True
@@ -48,10 +48,10 @@ class BinanceUsdmVenue(VenueDefaults):
     budget = (WEIGHTS,)
     # 300 connection attempts in five minutes per address (WebSocket limits, read 2026-11).
     connects: Final = BudgetRule(300_000_000_000, 300, "")
-    keep_key_s = 60.0  # half an hour would do: more often detects a lost key early
+    keep_key_s = 60.0  # half an hour would be enough; this detects a lost key early
     probe_s: Final = 2.0  # weight 5 of 2400 a minute
     order_limit_code = "-1015"
-    symbols_max: Final = 100  # of 1024 streams, two for each: proxies refuse a longer address
+    symbols_max: Final = 100  # 1024 streams would be allowed, two per instrument; but proxies refuse longer addresses
 
     def __init__(self, key: str, secret: str, addresses: Addresses, family: Family = BINANCE) -> None:
         self.protocol = BinanceUsdmProtocol(key, secret, family)

@@ -19,7 +19,7 @@ from onetape.orders.budget import BudgetRule
 
 __all__ = ["ORDER_COUNT", "instruments_of", "order_rules_of"]
 
-ORDER_COUNT: Final = "x-mbx-order-count-"  # a header for each window: 10s, 1m
+ORDER_COUNT: Final = "x-mbx-order-count-"  # then the window: 10s, 1m
 _SPANS: Final = {"SECOND": SECOND, "MINUTE": 60 * SECOND, "HOUR": 3600 * SECOND, "DAY": 86_400 * SECOND}
 
 _TRADABLE = frozenset({"TRADING"})
@@ -45,7 +45,7 @@ def instruments_of(value: dict[str, Any], wanted: frozenset[str], venue: str = "
 
 def order_rules_of(value: dict[str, Any]) -> tuple[BudgetRule, ...]:
     """Returns an account's limits on orders: ORDERS of an exchangeInfo's rateLimits (300 in 10 s and 1200 a minute,
-    read 2026-11). A window of unknown length is left to the venue. Raises KeyError, ValueError for malformed rows."""
+    read 2026-11). Windows of unknown length are not counted here. Raises KeyError, ValueError for malformed rows."""
     return tuple(
         BudgetRule(
             int(row["intervalNum"]) * _SPANS[row["interval"]],

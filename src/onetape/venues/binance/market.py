@@ -19,10 +19,10 @@ from onetape.model.time import MINUTE
 from onetape.venues.live_market import LiveMarket, MarketStream
 from onetape.venues.protocol_table import Message, Protocol, top
 
-# Channels with all the best levels, under the names of the change messages.
+# Channels that send all the best levels each time, in messages named like those of changes.
 PARTIAL_DEPTH: Final = ("depth5", "depth10", "depth20")
 
-# Quote currencies of spot and linear instruments; of two that match, the longer comes first.
+# Quote currencies of spot and linear instruments; if two match, the longer one counts, so it comes first.
 QUOTES: Final = (
     "FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USDP", "BIDR", "BKRW", "IDRT", "USDS",
     "BTC", "ETH", "BNB", "EUR", "GBP", "AUD", "BRL", "TRY", "RUB", "UAH",
@@ -43,7 +43,7 @@ MARKET: Final = Protocol(
             roles={**_TIMES, **top("b", "B", "a", "A"), "last_id": "u"},
             required=("symbol", "bid", "bid_size", "ask", "ask_size"),
         ),
-        Message(  # spot's has neither kind nor time
+        Message(  # the message of spot has neither kind nor time
             kind="quote",
             name="bookTicker",
             event="",
@@ -77,7 +77,7 @@ MARKET: Final = Protocol(
             roles={**_TIMES, "first_id": "U", "last_id": "u", "previous_id": "pu", "bids": "b", "asks": "a"},
             required=("symbol", "first_id", "last_id", "bids", "asks"),
         ),
-        Message(  # the answer to GET depth, written between the messages; spot's partial depth
+        Message(  # the answer to GET depth, recorded between the messages; also partial depth of spot
             kind="snapshot",
             name="depth snapshot",
             event="",
@@ -97,7 +97,7 @@ MARKET: Final = Protocol(
             roles={"time": "E", "symbol": "s", "mark": "p", "index": "i", "rate": "r", "funding_time": "T"},
             required=("symbol", "mark"),
         ),
-        Message(  # the answer to GET openInterest, written between the messages
+        Message(  # the answer to GET openInterest, recorded between the messages
             kind="open_interest",
             name="openInterest",
             event="",
@@ -134,9 +134,8 @@ MARKET: Final = Protocol(
 
 
 def unified(raw: str, kind: Kind) -> str:
-    """Returns the unified name of an instrument that is in no catalogue, "" if its raw name is ambiguous.
-
-    Raw names have no separator, so the quote is the longest known currency at the end.
+    """Returns the unified name of an instrument that is in no catalogue, "" if its raw name is ambiguous. Raw names
+    have no separator: the quote is the longest known currency with which the name ends.
     """
     name, _, rest = raw.partition("_")
     quotes = ("USD",) if kind is Kind.INVERSE else QUOTES
@@ -157,8 +156,8 @@ def live_market(
     numbers: Sequence[int] = (),
     ways: Sequence[str] = ("/public", "/market"),
 ) -> LiveMarket:
-    """Returns one connection for each category, whose paths begin with `ways`. Marks come each second, one-minute bars
-    when they have ended."""
+    """Returns a market with one connection for each of `ways`, the prefixes of the paths. Marks come each second,
+    one-minute bars when they have ended."""
     low = [i.raw_symbol.lower() for i in instruments]
     public = "/".join(f"{raw}@bookTicker" for raw in low)
     market = "/".join(f"{raw}@aggTrade/{raw}@markPrice@1s/{raw}@kline_1m" for raw in low)

@@ -1,9 +1,10 @@
-"""Binance USD-M: balance changes other than fills, reported twice and counted once.
+"""Binance USD-M: balance changes other than fills. The venue reports each twice; it is counted once.
 
 The account's stream reports a change with a reason and without an id; the income history has an id (`tranId`, unique
-within a type) and its own words for the reasons. Both are matched by kind, currency, amount, and symbol if both have
-it, within `WINDOW`; the nearest in time wins, each matches once. The first report names the change, and its reference
-contains which report it was, so that a restarted gateway finds it on its tape.
+within a type) and its own words for the reasons. Two reports match if kind, currency and amount are equal, and the
+symbol if both have it, within `WINDOW`; the nearest in time wins, and each report matches once. The first report gives
+the change its reference, which says from which of the two it came, so that a restarted gateway recognizes it on its
+tape.
 
 Sources: "Balance and Position Update" and "Get Income History" of the USD-M documentation, read 2026-11. The history
 has three months, and seven days if no start is requested.
@@ -22,7 +23,7 @@ from onetape.venues.numbers import money_of
 
 __all__ = ["WINDOW_MS", "SeenMoves", "income_terms", "kind_of", "next_income"]
 
-# The stream reports funding once an account has been settled, some time after the full hour that the history has.
+# The stream reports funding when the account is settled, some time after the full hour that the history shows.
 WINDOW_MS: Final = 60_000
 INCOME_PAGE: Final = 1000
 INCOME_KEPT: Final = 90 * 86_400 * SECOND
@@ -30,7 +31,7 @@ INCOME_USUAL: Final = 7 * 86_400 * SECOND  # default reach of the history
 KEPT: Final = 10_000
 
 _NO_MOVE: Final = frozenset({"ORDER", "MARGIN_TRANSFER", "MARGIN_TYPE_CHANGE"})
-# Income of fills: each fill reports it itself.
+# Income of fills, which each fill reports itself.
 _OF_FILLS: Final = frozenset({"REALIZED_PNL", "COMMISSION", "DELIVERED_SETTELMENT"})
 
 _KINDS: Final = {
@@ -61,25 +62,25 @@ _KINDS: Final = {
 
 
 def kind_of(word: str) -> MoveKind:
-    """Returns the kind of a reason of the stream or a type of the history; both may get new ones."""
+    """Returns the kind of a stream's reason or a history's type; OTHER for a new one."""
     return _KINDS.get(word, MoveKind.OTHER)
 
 
 _WORDS: Final = frozenset(kind.value for kind in MoveKind)
-_Sum = tuple[MoveKind, str, int]  # with currency and amount
+_Sum = tuple[MoveKind, str, int]  # kind, currency, amount
 
 
 def income_terms(now: int, since: int, cursor: str, *, pages: bool = True) -> dict[str, str]:
-    """Returns the terms for a page of the history, oldest first. cursor: start:page, or the start alone without
-    pages."""
+    """Returns the parameters of the request for a page of the history, oldest first. cursor: `START:PAGE`, or `START`
+    if the history has no pages."""
     start, _, page = cursor.partition(":")
     start = start or str(max(since, now - (INCOME_KEPT if since else INCOME_USUAL)) // MS)
     return {"startTime": start, "limit": str(INCOME_PAGE)} | ({"page": page or "1"} if pages else {})
 
 
 def next_income(rows: Sequence[Mapping[str, Any]], sent: Mapping[str, str]) -> str:
-    """Returns the cursor after a page, "" at the end. Without pages the next query begins with the last row's
-    millisecond: repeated rows have the same id. A millisecond that fills a whole page is skipped."""
+    """Returns the cursor after a page, "" at the end. Without pages the next query begins at the millisecond of the
+    last row; rows that come twice are recognized by their id. A millisecond that fills a whole page is skipped."""
     if len(rows) < INCOME_PAGE:
         return ""
     if "page" in sent:
@@ -90,12 +91,12 @@ def next_income(rows: Sequence[Mapping[str, Any]], sent: Mapping[str, str]) -> s
 
 @dataclass(slots=True)
 class _Seen:
-    """One reported balance change. time_ms: of its first report."""
+    """One reported balance change. time_ms: the time of its first report."""
 
     reference: str
     symbol: str
     time_ms: int
-    stream_ms: int = 0  # of the event, 0: the stream has not reported it
+    stream_ms: int = 0  # time of the stream's event, 0: the stream has not reported it
     tran: str = ""  # its id in the history, "": not shown there yet
 
 
@@ -133,8 +134,8 @@ class SeenMoves:
         return found.reference
 
     def of_event(self, body: Mapping[str, Any], time_ms: int, symbol_of: Callable[[str], str]) -> list[MoveReport]:
-        """Returns the balance changes of an ACCOUNT_UPDATE; `bc` is the part beside profit and commission. Raises
-        LookupError, TypeError, ValueError."""
+        """Returns the balance changes of an ACCOUNT_UPDATE; Each row's `bc` is the change without profit and
+        commission. Raises LookupError, TypeError, ValueError."""
         if body.get("m", "ORDER") in _NO_MOVE:
             return []
         kind, raw = kind_of(body["m"]), body.get("S", "")
@@ -148,7 +149,8 @@ class SeenMoves:
         return found
 
     def of_history(self, rows: Iterable[Mapping[str, Any]], symbol_of: Callable[[str], str]) -> list[MoveReport]:
-        """Returns the rows of the history without those of fills. Raises LookupError, TypeError, ValueError."""
+        """Returns the balance changes of a page of the history, without those of fills. Raises LookupError, TypeError,
+        ValueError."""
         found = []
         for row in rows:
             if row["incomeType"] in _OF_FILLS:
@@ -161,7 +163,7 @@ class SeenMoves:
         return found
 
     def note(self, reference: str) -> None:
-        """Notes a change that is on a tape; a foreign reference is ignored."""
+        """Notes a change that is on a tape; a reference of another form is ignored."""
         parts = reference.split(" ")
         if len(parts) != 6 or parts[1] not in _WORDS or not parts[5].isdecimal():
             return

@@ -82,14 +82,14 @@ class BinanceOrderSession:
         number = value.get("id")
         if number is None:
             if "error" in value:
-                # The error of an unreadable request, which does not name it.
+                # The error about an unreadable request does not name the request.
                 raise ValueError("an error without a request")
             return str(value.get("method") or value.get("event") or "no id")
         status = int(value["status"])
         for row in value.get("rateLimits") or ():
             span = f"{row['intervalNum']}{_SPANS.get(row['interval'], row['interval'])}"
             self.limits[f"{row['rateLimitType']} {span}"] = (int(row["count"]), int(row["limit"]))
-            if row["rateLimitType"] == "ORDERS":  # shared with REST; weight has its own count
+            if row["rateLimitType"] == "ORDERS":  # these limits are shared with REST; weight is counted separately
                 self.headers[f"{ORDER_COUNT}{span.lower()}"] = str(row["count"])
         if status == 200:
             return Reply(int(number), True, value["result"], status)

@@ -1,7 +1,7 @@
 """Binance USD-M: past bars and trades.
 
 Source: "Kline/Candlestick Data" and "Compressed/Aggregate Trades List" of the USD-M documentation, read 2026-11. Trades
-are numbered like the stream's: consecutively.
+are numbered consecutively, as on the stream.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Source: "Symbol Order Book Ticker", "Mark Price", "Compressed/Aggregate Trades List", "Open Interest" and "24hr Ticker
 Price Change Statistics" of the USD-M documentation with their weights, read 2026-11. Trades are the aggregated ones,
-numbered like the stream's. An answer is a list of rows, in any order; an answer without a symbol is read by that
-symbol's reader.
+numbered as on the stream. An answer is a list of rows, in any order; an answer that does not name its symbol is read by
+the reader of the requested symbol.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Binance USD-M: reports from rows of REST answers, in units. All rows are of known instruments; by_raw: these, by the
-venue's name.
+"""Binance USD-M: reports from rows of REST answers, in units. All rows must be of known instruments. by_raw: the
+venue's name -> instrument.
 
 Source of balances: "Futures Account Balance V3" of the USD-M documentation, read 2026-11. `availableBalance` is never
-below zero there, so it shows the margin in use only while it is above.
+below zero there, so it shows the margin in use only while it is above zero.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def position_row(row: Row, by_raw: ByRaw, queried_at: int) -> PositionReport:
 
 
 def _price(row: Row, name: str) -> Decimal | None:
-    """Reads a price. None: there is none, which the venue writes as 0. Raises ValueError for an invalid one."""
+    """Returns a price; None for 0, by which the venue means none. Raises ValueError for an invalid price."""
     text = row.get(name)
     if not text:
         return None
@@ -116,7 +116,8 @@ def _price(row: Row, name: str) -> Decimal | None:
 def balance_reports(
     rows: Iterable[Mapping[str, Any]], queried_at: int, earliest: int, latest: int
 ) -> Iterator[BalanceReport]:
-    """Reads a list of balances. queried_at: when; the list may have been read at any moment from earliest to latest.
+    """Reads a list of balances. queried_at: the time of the query; the venue may have made the list at any moment from
+    earliest to latest.
 
     `updateTime` is the currency's last change, not the time of the list.
     """
@@ -126,7 +127,7 @@ def balance_reports(
 
 
 def wallet_reports(value: Any, wallet: str) -> Iterator[WalletReport]:
-    """Reads the spot wallet's account, or the list of the funding wallet. Frozen and withdrawing amounts count to the
+    """Reads the spot wallet's account, or the list of the funding wallet. Frozen and withdrawing amounts belong to the
     total, but are not available."""
     for row in value if isinstance(value, list) else value["balances"]:
         amounts = [money_of(row[name]) for name in ("free", "locked", "freeze", "withdrawing") if name in row]

@@ -26,9 +26,9 @@ PEM: Final = "-----BEGIN "
 
 
 class Signer(Protocol):
-    """Signs with a key that it never shows."""
+    """Signs with a key that cannot be read from it."""
 
-    opens_session: bool  # it can open a WebSocket session, which needs no more signatures
+    opens_session: bool  # can open a WebSocket session, in which requests need no signature
 
     def sign(self, payload: bytes) -> str:
         """Returns the signature as a parameter's value, not percent-encoded."""
@@ -69,11 +69,11 @@ class Ed25519Signer:
 
 
 def signer_of(secret: str) -> Signer:
-    """Returns the signer of a secret: a PEM is a private Ed25519 key, anything else HMAC's. Raises BadConfig for
-    another PEM."""
+    """Returns the signer of a secret: a PEM text is a private Ed25519 key, any other text an HMAC secret. Raises
+    BadConfig for a PEM of another kind."""
     if not secret.lstrip().startswith(PEM):
         return HmacSigner(secret)
-    secret = secret.replace("\\n", "\n")  # as many environment variables have it
+    secret = secret.replace("\\n", "\n")  # environment variables often contain it so
     # Imported only where such a key is used: it costs 30 ms of every start.
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -84,13 +84,13 @@ def signer_of(secret: str) -> Signer:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         # The library's message may quote the key.
         raise BadConfig(
-            "the PEM text is no private key that can be read",
+            "the PEM text is not a readable private key",
             location="secret",
             todo="give an unencrypted PKCS #8 file of an Ed25519 key",
         ) from None
     if not isinstance(key, Ed25519PrivateKey):
         raise BadConfig(
-            "the private key is none of Ed25519",
+            "the private key is not an Ed25519 key",
             location="secret",
             todo="make one with: openssl genpkey -algorithm ed25519",
         )

@@ -23,7 +23,7 @@ _WORKS: Final = ("NEW", "PARTIALLY_FILLED", "PENDING_NEW", "PENDING_CANCEL")
 
 
 def order_terms(name: str, symbol: str, qty: Decimal, price: Decimal) -> dict[str, str]:
-    """Returns a limit order to buy that takes at once and never rests."""
+    """Returns the parameters of a limit order to buy that is executed at once or canceled (IOC)."""
     fixed = {"side": "BUY", "type": "LIMIT", "timeInForce": "IOC", "newOrderRespType": "ACK"}
     own = {"quantity": decimal_text(qty), "price": decimal_text(price), "newClientOrderId": name}
     return {"symbol": symbol, **fixed, **own}

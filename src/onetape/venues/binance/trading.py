@@ -60,10 +60,10 @@ __all__ = ["BinanceUsdmProtocol"]
 
 RECV_WINDOW_MS: Final = 5000
 FILLS_PAGE: Final = 1000
-FILLS_REACH: Final = 89 * DAY  # how far back fills can be queried, with a day to spare
-NONCE_REACH_US: Final = 9_000_000  # the venue accepts ten seconds from its time
-CLOCK_STEP: Final = MS  # the resolution of the venue's clock, so the error of ours
-# Bound once: a lookup of a member at its class costs as much as a call.
+FILLS_REACH: Final = 89 * DAY  # how far back fills can be queried, less a day of margin
+NONCE_REACH_US: Final = 9_000_000  # the venue accepts nonces up to ten seconds from its time
+CLOCK_STEP: Final = MS  # the resolution of the venue's clock, hence the error of our estimate
+# Module constants, because looking up an enum's member costs as much as a call.
 _LIMIT: Final = OrderType.LIMIT
 _NO_TRIGGER: Final = TriggerBy.NONE
 _BOTH: Final = PositionSide.BOTH
@@ -90,8 +90,8 @@ _USUAL: Final = PlaceTemplate(
 
 
 class BinanceUsdmProtocol(AccountProtocol):
-    """Implements `OrderProtocol`. secret: of HMAC, or a private Ed25519 key as PEM, or the family's kind of key. Raises
-    BadConfig for an invalid one."""
+    """Implements `OrderProtocol`. secret: an HMAC secret, a private Ed25519 key as PEM, or the kind of key that the
+    family uses. Raises BadConfig for an invalid one."""
 
     client_id_chars = 36
 
@@ -195,8 +195,8 @@ class BinanceUsdmProtocol(AccountProtocol):
         return self._signed(self._endpoints.symbol_conditionals, params, now, symbol=symbol)
 
     def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
-        """Requests fills, of at most seven days. cursor: the id of the next fill, or `from` and the begin of the next
-        days, ms."""
+        """Requests fills, of at most seven days. cursor: the id of the next fill, or `from` and the start of the next
+        seven days, ms."""
         params = {"symbol": self._by_symbol[symbol].raw_symbol, "limit": str(FILLS_PAGE)}
         if cursor and not cursor.startswith("from"):
             params["fromId"] = cursor
@@ -282,8 +282,8 @@ class BinanceUsdmProtocol(AccountProtocol):
         return SHOWN
 
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
-        """Arms the dead man's switch for working orders: its effect on conditional orders is undocumented (as of
-        2026-11), so nothing may rely on a resting stop to survive it, nor to be cancelled by it."""
+        """Arms the dead man's switch for working orders. Whether it cancels conditional orders is undocumented (as of
+        2026-11), so nothing may rely on a stop being left or canceled by it."""
         params = {"symbol": self._by_symbol[symbol].raw_symbol, "countdownTime": str(after // MS)}
         return self._signed(self._endpoints.dead_man, params, now, symbol=symbol)
 
@@ -292,7 +292,7 @@ class BinanceUsdmProtocol(AccountProtocol):
         return Call(Purpose.TIME, "GET", "/fapi/v1/time", b"", {}, 1)
 
     def stream_key(self, now: int, *, keep: bool = False) -> Call:
-        """Opens the account's stream, or prolongs it (each half hour)."""
+        """Requests the listen key of the account's stream; keep: prolongs it, which is due each half hour."""
         endpoint = self._endpoints.keep_key if keep else self._endpoints.stream_key
         if self.family.signs_listen_key:
             return self._signed(endpoint, {}, now)
@@ -325,7 +325,8 @@ class BinanceUsdmProtocol(AccountProtocol):
 
     @staticmethod
     def next_nonce(last: int, now: int) -> int:
-        """Returns an unused nonce, also if the clock stepped back, unless that exceeds the venue's window."""
+        """Returns an unused nonce, us: also if the clock stepped back, unless the nonce would then be outside the
+        venue's window."""
         return last + 1 if now <= last < now + NONCE_REACH_US else now
 
     def _take_nonce(self, now: int) -> int:
@@ -333,7 +334,7 @@ class BinanceUsdmProtocol(AccountProtocol):
         return self._nonce
 
     def _sent_at(self, call: Call) -> int:
-        """Returns when a signed request was made, ns, as far as it shows it: a nonce may be ahead of the clock."""
+        """Returns when a signed request was made, ns, by its own time or nonce; a nonce may be ahead of the clock."""
         return call.made // US * US if self.family.has_nonces else int(sent_terms(call.target)["timestamp"]) * MS
 
     # --- answers ----------------------------------------------------------------------------------
@@ -368,8 +369,8 @@ class BinanceUsdmProtocol(AccountProtocol):
             outcome = next((o for t, o in TEXT_503.items() if t in text), Outcome.AMBIGUOUS)
             return Answer(outcome, (), OrderOutcomeUnknown.code, str(code or status), text, retry)
         if status == 404 and code is None and call.purpose is Purpose.TRANSFER:
-            # No such path: the server is not the wallet service, and the request was not handled.
-            return Answer(Outcome.DEFINITIVE, (), NotAvailable.code, "404", "no wallets are there")
+            # There is no such path: the server is not the wallet service, and did not handle the request.
+            return Answer(Outcome.DEFINITIVE, (), NotAvailable.code, "404", "no wallet service is there")
         if status >= 500 or status == 408 or not isinstance(code, int):
             ambiguous = Outcome.AMBIGUOUS
             return Answer(ambiguous, (), OrderOutcomeUnknown.code, str(code or status), text, retry)
@@ -472,7 +473,7 @@ class BinanceUsdmProtocol(AccountProtocol):
         time = int(o["T"]) * MS
         last = units_of(o["l"], i.size_decimals)
         if kind == "CALCULATED" and not last:
-            return []  # announced, not done yet
+            return []  # announced, not yet executed
         found: list[VenueReport] = []
         if last:
             found.append(
@@ -495,7 +496,7 @@ class BinanceUsdmProtocol(AccountProtocol):
         news = NEWS.get(kind)
         if status == "EXPIRED_IN_MATCH":
             news = OrderNews.CANCELED
-        waits = o["o"] in CONDITIONAL_TYPES  # an order of the book, without a separate service
+        waits = o["o"] in CONDITIONAL_TYPES  # the book itself takes conditional orders: there is no separate service
         if kind == "NEW" and not waits and not self.family.has_algo and o.get("ot") in CONDITIONAL_TYPES:
             state, news = OrderState.TRIGGERED, OrderNews.TRIGGERED
         found.append(
@@ -542,7 +543,7 @@ class BinanceUsdmProtocol(AccountProtocol):
             return self.of_other_symbol(o["s"])
         state = ALGO_STATES.get(o["X"], OrderState.UNKNOWN)
         if o["X"] in ("TRIGGERING", "FINISHED"):
-            return []  # in transit; reported with the order that it sent
+            return []  # in transit; its result is reported with the order that it sends
         return [
             OrderStatusReport(
                 symbol=i.symbol,

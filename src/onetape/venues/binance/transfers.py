@@ -1,15 +1,15 @@
 """Binance: transfers between the USD-M futures wallet ("" here, the trading wallet) and the spot wallet, between
 accounts, from the spot wallet to an external address; and deposits.
 
-The universal transfer takes no id of ours and returns its own (`tranId`). So one whose answer is lost is found by type,
-amount and time; a late request is refused by its `recvWindow`, so a transfer that the history does not show a minute
-later has not been carried out.
+The universal transfer takes no id of ours and returns its own (`tranId`). So a transfer whose answer is lost is found
+by type, amount and time. A late request is refused for its `recvWindow`, so a transfer that is not in the history a
+minute later has not been carried out.
 
-A master account also sends to its sub-accounts, which are named by their email, with an id of ours (`clientTranId`);
-one end of such a transfer is the spot wallet.
+A master account can also send to its sub-accounts, named by their email, with an id of ours (`clientTranId`); one end
+of such a transfer is the spot wallet.
 
-A sub-account sends to its master with its own key, from spot wallet to spot wallet, without an id of ours: the number
-in the answer (`txnId`) is assumed to be the history's `tranId`.
+A sub-account sends to its master with its own key, from spot wallet to spot wallet, without an id of ours. We assume
+that `txnId` in the answer is the history's `tranId`.
 
 A withdrawal takes an id of ours (`withdrawOrderId`), by which the history is queried. That a duplicate id would be
 refused is not documented, so it is never relied on; a late request is refused by its `recvWindow`. The requested amount
@@ -75,7 +75,7 @@ _STATES: Final = {
     "FAILED": TransferState.FAILED,
 }
 _WITHDRAWN: Final = {
-    1: TransferState.FAILED,  # cancelled
+    1: TransferState.FAILED,  # canceled
     3: TransferState.FAILED,  # rejected
     5: TransferState.FAILED,
     6: TransferState.DONE,
@@ -83,12 +83,12 @@ _WITHDRAWN: Final = {
 # 6: credited, and not yet available for withdrawal.
 _DEPOSITED: Final = {1: TransferState.DONE, 6: TransferState.DONE, 2: TransferState.FAILED, 7: TransferState.FAILED}
 
-_Terms = tuple[str, dict[str, str]]  # path and terms
+_Terms = tuple[str, dict[str, str]]  # path and parameters
 
 
 def transfer_terms(route: TransferRoute, currency: str, amount: int, name: str) -> _Terms | None:
-    """Returns path and terms of a transfer. None: there is no such route. amount: 1e-18. name: sent along to another
-    account. Raises InvalidAmount for an amount that the histories would round."""
+    """Returns path and parameters of a transfer's request; None: there is no such route. amount: in 1e-18. name: our
+    id, sent with transfers to another account. Raises InvalidAmount for an amount that the histories would round."""
     if isinstance(route.to, Destination):
         if route.source != "spot":
             return None
@@ -125,7 +125,7 @@ def _types(route: TransferRoute) -> tuple[str, str] | None:
 
 
 def history_terms(route: TransferRoute, since: int, cursor: str, name: str) -> _Terms | None:
-    """Returns path and terms of the history, newest first. cursor: start:page."""
+    """Returns path and parameters of the history's request, newest first. cursor: `START:PAGE`."""
     if isinstance(route.to, Destination):
         return WITHDRAWN_PATH, withdrawn_terms(since, name)
     start, _, page = cursor.partition(":")
@@ -167,7 +167,7 @@ def transfer_reports(value: Any, sent: Mapping[str, str]) -> tuple[list[Transfer
 def _report(
     row: Mapping[str, Any], wallets: tuple[str, str], amount: str, time: int | str, name: str = ""
 ) -> TransferReport:
-    """Makes a report of a row. time: ms."""
+    """Returns a row as a report. time: ms."""
     state = _STATES.get(row["status"], TransferState.UNDERWAY)
     return TransferReport(str(row["tranId"]), *wallets, row["asset"], money_of(amount), int(time) * MS, state, name)
 
@@ -201,8 +201,8 @@ def _returned(rows: list[Mapping[str, Any]]) -> list[TransferReport]:
 
 
 def withdraw_terms(to: Destination, currency: str, amount: int, name: str) -> dict[str, str]:
-    """Returns path and terms of a withdrawal. amount: 1e-18. Raises InvalidAmount for an amount that the history would
-    round, UsageError for an id that the venue may not accept."""
+    """Returns the parameters of a withdrawal. amount: in 1e-18. Raises InvalidAmount for an amount that the history
+    would round, UsageError for an id that the venue may not accept."""
     check_shown(amount, SHOWN, currency)
     if not _NAME.match(name):
         raise UsageError(f"the id of a withdrawal at Binance is 1 to 32 letters, digits, - and _: {name!r}")
@@ -255,7 +255,7 @@ def withdrawal_reports(rows: list[Mapping[str, Any]]) -> list[TransferReport]:
 
 
 def deposit_terms(currency: str, now: int, since: int, cursor: str) -> dict[str, str]:
-    """Returns path and terms of the deposits. cursor: start:offset."""
+    """Returns the parameters of the deposits' request. cursor: `START:OFFSET`."""
     start, _, offset = cursor.partition(":")
     start = start or str(max(since // MS, now // MS - KEPT_MS))
     return {"coin": currency, "startTime": start, "limit": str(WITHDRAWN_PAGE), "offset": offset or "0"}

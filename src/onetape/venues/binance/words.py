@@ -1,4 +1,4 @@
-"""Binance USD-M: its words for states, news, sides and times in force, and ours.
+"""Binance USD-M: tables from its words for states, events, sides and times in force to ours.
 
 Sources: "Trade" endpoints, "Algo Service" and "User Data Streams" of the USD-M documentation, as of 2026-11.
 """
@@ -41,7 +41,7 @@ ALGO_STATES: Final = {
     "NEW": OrderState.ACCEPTED,
     "TRIGGERING": OrderState.TRIGGERED,
     "TRIGGERED": OrderState.TRIGGERED,
-    "FINISHED": OrderState.TRIGGERED,  # its result is reported with the order that it sent
+    "FINISHED": OrderState.TRIGGERED,  # its result is reported with the order that it sends
     "CANCELED": OrderState.CANCELED,
     "EXPIRED": OrderState.EXPIRED,
     "REJECTED": OrderState.REJECTED,

@@ -12,7 +12,7 @@ from onetape.venues.error_tables import ErrorRow, error_table, row_of
 
 __all__ = ["BY_STATUS", "ERRORS", "row_of_answer"]
 
-# "Order was refused" and texts about functions that are not simulated are the simulated venue's own.
+# Only the simulated exchange sends "Order was refused" and the texts about functions that are not simulated.
 ERRORS: Final[dict[int | str, ErrorRow]] = error_table("""
 definitive PERMISSION_DENIED: Invalid API Key. | This key is disabled. | Authorization Required | Access Denied
     Account is restricted
@@ -37,7 +37,7 @@ safe VENUE_UNAVAILABLE: The system is currently overloaded. Please try again lat
 ambiguous ORDER_OUTCOME_UNKNOWN: Server Error
 """)
 
-# For unknown texts. 503 is sent before a request is accepted: it was not executed.
+# For unknown texts. 503 is sent before a request is accepted, so the request was not executed.
 BY_STATUS: Final = error_table("""
 definitive VENUE_REJECTED: 400 | 404
 definitive PERMISSION_DENIED: 401 | 403

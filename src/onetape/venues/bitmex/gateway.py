@@ -1,5 +1,5 @@
-"""BitMEX for a gateway: an account's tables over a socket that opens with a signature. The venue closed on 2026-09-23:
-this trades on its simulated exchange.
+"""BitMEX for a gateway: an account's tables over a WebSocket that is authenticated when it opens. The venue closed on
+2026-09-23: this trades on its simulated exchange.
 
 Source: BitMEX API documentation, "WebSocket API", "Rate Limits", of its last years.
 """
@@ -25,7 +25,8 @@ __all__ = ["BitmexVenue"]
 
 
 class _AccountStream(ChannelStream):
-    """An `AccountStream` that is live once each of its tables has begun. A silent connection is not ended."""
+    """An `AccountStream` that is live once the first message of each table has come. A silent connection is not
+    ended."""
 
     def __init__(self, protocol: BitmexProtocol, url: str, expires: str) -> None:
         super().__init__(protocol, url, (protocol.hello(expires), hello_of(*TABLES)), waits_for=TABLES)

@@ -2,10 +2,10 @@
 
 Source: BitMEX API documentation, "Order", "Execution", "Position", "User", "WebSocket API", of its last years.
 
-A request is valid until `api-expires`: a later one is refused, so an order's absence can be proven. All orders,
-including stops, are in one list, by our id or the venue's. The table `execution` reports all events of an order, with
-the whole order in each row. Sizes are contracts, which are the quote currency of an inverse contract; money is whole
-units of a wallet.
+A request is valid until `api-expires`: the venue refuses it later, so an order's absence can be proven. All orders,
+including stops, are in one list, and are named by our id or the venue's. The table `execution` reports all events of an
+order, with the whole order in each row. Sizes are contracts; those of inverse contracts are amounts of the quote
+currency. Money is in whole units of the wallet's currency.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ CLOCK_STEP: Final = 1_000_000
 PAGE: Final = 500
 _JSON: Final = {"Content-Type": "application/json"}
 _INSTRUCTIONS: Final = {TriggerBy.LAST: "LastPrice", TriggerBy.MARK: "MarkPrice", TriggerBy.INDEX: "IndexPrice"}
-_TYPES: Final = {  # has a trigger, is a stop, is a limit order
+_TYPES: Final = {  # (has a trigger, is a stop, is a limit order)
     (False, False, False): "Market",
     (False, False, True): "Limit",
     (True, True, False): "Stop",
@@ -81,7 +81,7 @@ _NEWS: Final = {
     "TriggeredOrActivatedBySystem": OrderNews.TRIGGERED,
     "Rejected": OrderNews.REJECTED,
 }
-# The venue accepts such an order and cancels it at once, which counts as rejected: prefixes of the order's text.
+# Prefixes of an order's text: the venue has accepted the order and canceled it at once, which counts as rejected.
 _REFUSED: Final = {
     "Canceled: Order had execInst of ParticipateDoNotInitiate": OrderWouldCross.code,
     "Canceled: Order had execInst of Close or ReduceOnly": ReduceOnlyViolated.code,
@@ -105,7 +105,7 @@ class BitmexProtocol(AccountProtocol, WithoutTransfers):
         conditionals=False,
         fills_by_symbol=False,
         dead_man_by_symbol=False,
-        forced=("autoclose-", "adl_autoclose", "settlement_autoclose-"),  # as in the simulation
+        forced=("autoclose-", "adl_autoclose", "settlement_autoclose-"),  # as the simulated exchange names them
     )
 
     def __init__(self, key: str, secret: str) -> None:
@@ -166,7 +166,7 @@ class BitmexProtocol(AccountProtocol, WithoutTransfers):
         return self._page(Purpose.FILLS, "/execution/tradeHistory", terms, now, since, cursor)
 
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call:
-        """Requests balance changes, oldest first, which is not the history's default."""
+        """Requests balance changes, oldest first (the venue's default is newest first)."""
         terms = {"currency": "all", "reverse": "true"}
         return self._page(Purpose.MOVES, "/user/walletHistory", terms, now, since, cursor)
 
@@ -180,11 +180,11 @@ class BitmexProtocol(AccountProtocol, WithoutTransfers):
         return self._get(Purpose.MODES, "/apiKey", {}, now)
 
     def stream_key(self, now: int) -> Call:
-        """Proves the key; the stream is opened with the time until which it may be opened."""
+        """Requests a proof of the key. Its answer has the time until which the stream may be opened."""
         return self._get(Purpose.STREAM_KEY, "/user", {}, now)
 
     def hello(self, expires: str) -> bytes:
-        """Returns the message that opens an account's stream, valid until then, seconds UTC."""
+        """Returns the message that opens an account's stream. expires: seconds UTC until which it is valid."""
         signed = signature(self._secret, "GET", SOCKET_PATH, expires)
         return msgspec.json.encode({"op": "authKeyExpires", "args": [self._key, int(expires), signed]})
 
@@ -199,7 +199,8 @@ class BitmexProtocol(AccountProtocol, WithoutTransfers):
         return _STEPS.get(currency, 0)
 
     def _page(self, purpose: Purpose, path: str, terms: Mapping[str, str], now: int, since: int, cursor: str) -> Call:
-        """Requests a page. A cursor is {first time, ns} {rows before it}."""
+        """Requests a page. cursor: `START OFFSET`, the history's first time in ns and the number of rows before the
+        page."""
         start, _, skip = cursor.partition(" ")
         paged = {"startTime": format_time(int(start or since)), "count": str(PAGE), "start": skip or "0"}
         return self._get(purpose, path, {**terms, **paged}, now)._replace(number=int(start or since))
@@ -293,7 +294,7 @@ class BitmexProtocol(AccountProtocol, WithoutTransfers):
         return [self._status(row) for row in rows if row["symbol"] in self._by_raw]
 
     def _status(self, row: Mapping[str, Any], news: OrderNews | None = None) -> OrderStatusReport:
-        """Reads a row of orders, or of an execution, whose time is that of the event."""
+        """Reads a row of the orders or of the executions; an execution's time is that of its event."""
         i = self._by_raw[row["symbol"]]
         state, text, flags = _STATES.get(row["ordStatus"], OrderState.UNKNOWN), str(row["text"]), row["execInst"]
         filled, fired = units_of(row["cumQty"], i.size_decimals), bool(row["triggered"])
@@ -343,7 +344,7 @@ class BitmexProtocol(AccountProtocol, WithoutTransfers):
         )
 
     def _positions(self, rows: Sequence[Mapping[str, Any]], time: int = 0) -> list[PositionReport]:
-        """Reads positions. time: of the query; 0: their own."""
+        """Reads positions. time: of the query; 0: each row's own time."""
         return [
             PositionReport(
                 i.symbol,
@@ -390,7 +391,7 @@ class BitmexProtocol(AccountProtocol, WithoutTransfers):
             return self.of_other_symbol(row["symbol"])
         match row["execType"]:
             case "Funding":
-                return []  # queried instead: its row has no id that the history repeats
+                return []  # the history is queried instead: rows here have no id by which to match it
             case "Trade":
                 return [self._fill(row), self._status(row)]
             case kind:
@@ -406,7 +407,7 @@ def _text(terms: Mapping[str, Any]) -> str:
 
 
 def _named(key: OrderKey, word: str) -> dict[str, Any]:
-    """Returns the key that names an order in a request: one without an id of ours uses the venue's, which is a UUID."""
+    """Returns the key that names an order in a request: our id, else the venue's, which is a UUID."""
     return {"orderID" if "-" in key.client_id else word: key.client_id}
 
 
@@ -422,7 +423,7 @@ def _next_page(call: Call, count: int) -> str:
 def _balances(
     rows: Sequence[Mapping[str, Any]], time: int = 0, earliest: int = 0, latest: int = 0
 ) -> Iterator[BalanceReport]:
-    """Reads balances. time: of the query; 0: their own."""
+    """Reads balances. time: of the query; 0: each row's own time."""
     for row in rows:
         currency, _ = CURRENCIES[row["currency"]]
         words = ("walletBalance", "unrealisedPnl", "availableMargin", "initMargin")

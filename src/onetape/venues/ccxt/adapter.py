@@ -1,4 +1,4 @@
-"""The adapter of an exchange behind ccxt, traded on through the bridge, whose token is its key."""
+"""The adapter of an exchange behind ccxt. Its requests go to the bridge; its key is the bridge's token."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Classes of errors of ccxt: outcome, our number.
 
 ccxt maps venues' codes to these classes; unknown codes become a plain ExchangeError. Source: ccxt 4.5.90,
-`base/errors.py`, read 2026-11. The outcomes are ours, for a request that changes something: if a venue's code may mean
-both, it is ambiguous, which costs a query.
+`base/errors.py`, read 2026-11. The outcomes are our judgment for requests that change something: a class that may mean
+executed or not is ambiguous, which costs a query.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from onetape.venues.kraken.errors import row_of_text
 
 __all__ = ["ERRORS", "LATE", "UNSENT", "UNWANTED", "row_of_error", "row_of_names"]
 
-# The bridge's own: abandoned before signing; no connection, so the request was not sent.
+# The bridge's own classes. LATE: given up before signing. UNSENT: no connection. The request was not sent.
 LATE: Final = "Late"
 UNSENT: Final = "Unsent"
-UNWANTED: Final = "Unwanted"  # it would have sent the account's own data, and was not sent
+UNWANTED: Final = "Unwanted"  # would have paid others from the account, and was not sent
 
-# ExchangeError also stands for codes unknown to ccxt. DuplicateOrderId: an earlier attempt has arrived, ours never
-# repeat. DDoSProtection, ExchangeNotAvailable and OnMaintenance are some venues' "try again later", whether executed or
-# not. InvalidNonce: the request was not executed, and is sent again with another nonce and time.
+# ExchangeError also stands for codes unknown to ccxt. DuplicateOrderId: an earlier attempt has arrived, because we
+# never use an id twice. DDoSProtection, ExchangeNotAvailable and OnMaintenance are "try again later" at some venues,
+# whether the request was executed or not. InvalidNonce: the request was not executed, and is sent again with another
+# nonce and time.
 ERRORS: Final[dict[int | str, ErrorRow]] = error_table(f"""
 safe VENUE_RATE_LIMIT: {LATE} | RateLimitExceeded
 safe VENUE_UNAVAILABLE: {UNSENT}
@@ -61,8 +62,8 @@ def row_of_names(names: Sequence[str]) -> ErrorRow:
 
 
 def row_of_error(names: Sequence[str], text: str, codes: str) -> ErrorRow:
-    """Returns the row as `row_of_names`; errors without a class in ccxt are looked up by the venue's own code if we
-    have its table. codes: `binance`, `kraken` or ""."""
+    """Returns the row as `row_of_names` does; an error without a class in ccxt is looked up by the venue's own code in
+    the table `codes`: `binance`, `kraken`, or "" for none."""
     row = row_of_names(names)
     if row.code != "ExchangeError":
         return row

@@ -1,7 +1,5 @@
-"""The differences between venues behind ccxt that matter to an order.
-
-From the sources of ccxt 4.5.90 (exchange classes, `createOrder`, `fetchOrder`), read 2026-11. Exchanges that are not in
-the table get the fewest abilities.
+"""The differences between venues behind ccxt that matter to an order. Source: the code of ccxt 4.5.90 (exchange
+classes, `createOrder`, `fetchOrder`), read 2026-11. Of exchanges that are not in the table the least is assumed.
 """
 
 from __future__ import annotations
@@ -18,18 +16,16 @@ __all__ = ["FACTS", "Facts", "facts_of"]
 class Facts(NamedTuple):
     """The facts of one exchange of ccxt.
 
-    client_id: notation of an order's id of ours: `text`, `hex` (0x and 32 digits), `uuid`, or `short` (18 letters,
-        longer ones as UUID).
-    by_client_id: the parameter with which fetchOrder finds an order by our id; "": it cannot.
-    proves_absence: the venue refuses late requests, and answers for our id itself, so an order that it does not have
-        long after it was sent will never exist. Else it stays UNKNOWN.
-    amends: in place, so that the order keeps its ids and terms. Hyperliquid's is another order, which ccxt sends
-        without our id; for other venues it is unknown, and nothing is amended.
-    codes: the table for errors without a class in ccxt: `binance`, `kraken` or "".
-    offsets: the parameter of fetchMyTrades that skips trades; "": pages are separated by time.
-    post_only_as_tif: post-only is a time in force there (`PO`); the flag is ignored.
-    price_of_market: market orders need a price from which their slippage counts.
-    market_buys: of spot, by quantity; else they are by money, and refused here.
+    client_id: notation of our order id: `text`, `hex` (0x and 32 digits), `uuid`, or `short` (up to 18 letters, longer
+    ids as UUID). by_client_id: the parameter by which fetchOrder finds an order by our id; "": fetchOrder cannot.
+    proves_absence: the venue refuses late requests and can be queried by our id, so an order that it does not know long
+    after sending will never exist. Else such an order stays UNKNOWN. amends: the venue amends in place, so that the
+    order keeps its ids and parameters. At Hyperliquid an amendment makes another order, which ccxt sends without our
+    id; at other venues it is unknown, so nothing is amended. codes: the table for errors without a class in ccxt:
+    `binance`, `kraken` or "". offsets: the parameter of fetchMyTrades that skips trades; "": pages are separated by
+    time. post_only_as_tif: post-only is a time in force there (`PO`); the flag is ignored. price_of_market: market
+    orders need a price, from which the slippage is measured. market_buys: spot market buys take a quantity; else they
+    take an amount of money, and are refused here.
     """
 
     client_id: str = "text"
@@ -42,9 +38,9 @@ class Facts(NamedTuple):
     post_only_as_tif: bool = False
     price_of_market: bool = False
     market_buys: bool = False
-    in_order: bool = False  # a key's requests must arrive in order
-    poll_s: float = 2.0  # interval of queries of lists without a stream
-    options: Mapping[str, Any] = MappingProxyType({})  # of ccxt
+    in_order: bool = False  # requests of one key must arrive in order
+    poll_s: float = 2.0  # interval at which lists are read without a stream
+    options: Mapping[str, Any] = MappingProxyType({})  # for ccxt
     simulated: str = ""  # its name in `onetape sim`
 
 
@@ -55,7 +51,7 @@ FACTS: Final[dict[str, Facts]] = {
     "hyperliquid": Facts(
         client_id="hex", client_id_chars=UUID_CHARS, by_client_id="clientOrderId", price_of_market=True
     ),
-    # It uses Binance's codes.
+    # Aster uses Binance's codes.
     "aster": Facts(
         client_id_chars=36,
         codes="binance",
@@ -88,5 +84,5 @@ FACTS: Final[dict[str, Facts]] = {
 
 
 def facts_of(exchange: str) -> Facts:
-    """Returns the facts of an exchange; one that is not in the table gets the fewest abilities."""
+    """Returns the facts of an exchange; the defaults of `Facts` if it is not in the table."""
     return FACTS.get(exchange, Facts())

@@ -1,4 +1,4 @@
-"""A venue of ccxt for a gateway: its addresses are the bridge's, its key is the bridge's token."""
+"""A venue behind ccxt for a gateway: its addresses are those of the bridge, its key is the bridge's token."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ FEED: Final = "/feed"
 
 
 class _AccountStream:
-    """An `AccountStream` that is live once the lists have been read, and broken when they cannot be read any more."""
+    """An `AccountStream` that is live once the bridge has read the account's lists, and broken when it no longer
+    can."""
 
     ping = b""
 
@@ -58,7 +59,7 @@ class CcxtVenue(VenueDefaults):
     clock_step: Final = 1_000_000
     # No budget: the library behind the bridge paces its requests.
     connects: Final = None
-    probe_s: Final = 0.0  # its account stream is made of the bridge's queries of lists
+    probe_s: Final = 0.0  # the bridge makes the account stream from lists that it queries
     symbols_max: Final = 100
 
     def __init__(self, exchange: str, token: str, addresses: Addresses) -> None:
@@ -87,7 +88,7 @@ class CcxtVenue(VenueDefaults):
         return CcxtMarket(instruments, self._addresses.ws + FEED, self._token, numbers)
 
     def depth(self, instrument: Instrument, stream: int) -> DepthStream | None:
-        """Returns None: ccxt keeps books itself, and does not pass on single messages."""
+        """Returns None: ccxt maintains books itself, and does not pass on the venue's messages."""
         return None
 
     def stream_key(self, now: int, *, keep: bool = False) -> Call:

@@ -17,15 +17,15 @@ __all__ = ["instruments_of"]
 
 
 def instruments_of(rows: Iterable[Mapping[str, Any]], prefix: str) -> list[Instrument]:
-    """Returns the instruments that trade now. Raises ValueError for one without tick or lot, BadInput and NotAvailable
-    for a kind of market that is not modelled."""
+    """Returns the instruments that trade now. Raises ValueError for an instrument without tick or lot, BadInput and
+    NotAvailable for a kind of market that is not supported."""
     return [_instrument(row, prefix) for row in rows if row["active"]]
 
 
 def _instrument(row: Mapping[str, Any], prefix: str) -> Instrument:
     symbol = f"{prefix}:{row['symbol']}"
     if not row["tick"] or not row["lot"]:
-        raise ValueError(f"{symbol}: ccxt knows no step of its {'lot' if row['tick'] else 'tick'}")
+        raise ValueError(f"{symbol}: ccxt does not know its {'lot' if row['tick'] else 'tick'}")
     lot = Decimal(row["lot"])
     facts: dict[str, object] = {
         "raw_symbol": row["id"],

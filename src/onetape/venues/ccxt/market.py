@@ -1,4 +1,4 @@
-"""The market as the bridge reports it: tops of books and trades. Raises nothing: malformed messages are counted."""
+"""Reads the market from the bridge: best bid and ask, and trades. Raises nothing: malformed messages are counted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TRADE: Final = fields("trade")
 
 
 class CcxtMarket:
-    """Implements `Market`. If a venue has no stream of tops, those of its depth are used."""
+    """Implements `Market`. If a venue has no stream of best bid and ask, those of its depth are used."""
 
     bars: Final = 0
 
@@ -53,7 +53,7 @@ class CcxtMarket:
         return (top.bid + top.ask) // 2
 
     def next_funding(self, stream: int) -> tuple[int, int] | None:
-        """Returns None: its feed does not report it."""
+        """Returns None: the bridge does not report funding."""
         return None
 
     def forget(self) -> None:

@@ -1,7 +1,5 @@
-"""Converts the bridge's decimal text to units, and ids of venues to ours and back.
-
-A fill's price can be finer than the tick if a venue reports averages: it is rounded half to even, and the caller counts
-it.
+"""Converts the bridge's decimal text to units, and order ids between our form and the venue's. A fill's price can be
+finer than the tick if a venue reports averages: it is rounded half to even, and the caller counts such fills.
 """
 
 from __future__ import annotations
@@ -28,7 +26,7 @@ def units(text: str | None, decimals: int) -> int:
 
 
 def client_id_text(client_id: str, form: str) -> str:
-    """Returns our id in a venue's notation. Raises ValueError if it is too long for that."""
+    """Returns our id in a venue's notation. Raises ValueError if the id is too long."""
     if form == "text":
         return client_id
     if form == "short":
@@ -49,7 +47,7 @@ def client_id_of(text: str, form: str) -> str:
     digits = text.removeprefix("0x").replace("-", "")
     try:
         ours = bytes.fromhex(digits).rstrip(b"\0").decode("ascii")
-    except UnicodeDecodeError:  # a longer one; ASCII has no byte like a UUID's variant
+    except UnicodeDecodeError:  # a UUID of a longer id; ASCII has no byte like a UUID's variant
         ours = decoded(digits)
         return ours if ours != digits else text
     except ValueError:

@@ -1,11 +1,10 @@
 """An account behind the bridge: requests to it, and its answers.
 
-Every request carries the time (ns UTC, this machine's clock, which is the bridge's) after which it must not be signed
-any more. An order's absence is believed only if the venue's facts allow it (`facts.py`); else a missing order stays
-UNKNOWN.
+Every request carries the time (ns UTC, by this machine's clock, which the bridge uses too) after which it must not be
+signed. A missing order counts as absent only if the venue's facts allow that (`facts.py`); else it stays UNKNOWN.
 
-The bridge refuses before sending: orders with a trigger or an expiry, positions in hedge mode, market buys of spot
-where the venue takes money for a quantity.
+Refused before sending: orders with a trigger or an expiry, orders in hedge mode, and spot market buys where the venue
+expects an amount of money instead of a quantity.
 """
 
 from __future__ import annotations
@@ -44,9 +43,9 @@ from onetape.venues.numbers import spot_moves, trade_number
 __all__ = ["CcxtProtocol"]
 
 CLOCK_APART: Final = SECOND  # largest assumed difference between our clock and the venue's
-LEAVES_WITHIN: Final = 2500 * MS  # for requests that change something; the gateway waits for 4 s
-BALANCE_DECIMALS: Final = 8  # before any were seen
-FEE_DECIMALS: Final = 5  # Kraken's lists; others have more
+LEAVES_WITHIN: Final = 2500 * MS  # latest signing of requests that change something; the gateway waits for 4 s
+BALANCE_DECIMALS: Final = 8  # until a balance has been read
+FEE_DECIMALS: Final = 5  # of Kraken's lists; other venues have more
 _STATES: Final = {
     "open": OrderState.ACCEPTED,
     "canceling": OrderState.ACCEPTED,
@@ -58,7 +57,7 @@ _STATES: Final = {
 _TIFS: Final = {"IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK, "GTC": TimeInForce.GTC}
 
 
-class CcxtProtocol(WithoutTransfers):  # ccxt cannot find a transfer whose answer was lost at every venue
+class CcxtProtocol(WithoutTransfers):  # a transfer whose answer is lost cannot be found through ccxt at every venue
     """Implements `OrderProtocol`. token: the bridge's."""
 
     signs_late = False
@@ -72,7 +71,7 @@ class CcxtProtocol(WithoutTransfers):  # ccxt cannot find a transfer whose answe
         self._by_symbol: dict[str, Instrument] = {}
         self._by_name: dict[str, Instrument] = {}
         self.unlisted: set[str] = set()
-        # By currency, the most decimals seen: of balances, and of fees in lists.
+        # Currency -> most decimals seen, in balances and in lists of fees.
         self._decimals: dict[str, int] = {}
         self._fee_decimals: dict[str, int] = {}
         self.counts: dict[str, int] = {}  # count of anomalies, by name
@@ -121,10 +120,10 @@ class CcxtProtocol(WithoutTransfers):  # ccxt cannot find a transfer whose answe
         if spec.tif is TimeInForce.GTD:
             return f"{self.name}: orders with an end (GTD) are not sent through ccxt"
         if spec.position_side is not PositionSide.BOTH:
-            return f"{self.name}: positions of two sides are not traded through ccxt"
+            return f"{self.name}: hedge mode is not traded through ccxt"
         is_buy = spec.side is Side.BUY and spec.type is OrderType.MARKET
         if is_buy and i.kind is Kind.SPOT and not self._facts.market_buys:
-            return "a market buy of spot takes money there: send a limit order with IOC"
+            return "a spot market buy takes an amount of money there: send a limit order with IOC"
         return ""
 
     def _named(self, key: OrderKey) -> dict[str, Any]:
@@ -153,7 +152,7 @@ class CcxtProtocol(WithoutTransfers):  # ccxt cannot find a transfer whose answe
         return call
 
     def query(self, key: OrderKey, now: int) -> Call:
-        """Queries an order in all available lists, from an hour ago on."""
+        """Requests an order, from all lists that the venue has, starting an hour ago."""
         since = (now - 3600 * SECOND) // MS
         said = {**self._named(key), "id": key.venue_id, "since": since}
         return self._call(Purpose.QUERY, "order", said, subject=key)
@@ -193,11 +192,11 @@ class CcxtProtocol(WithoutTransfers):  # ccxt cannot find a transfer whose answe
         return self._call(Purpose.MODES, "modes", {})
 
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
-        """Returns None: the scope of such a switch differs, and ccxt does not describe it."""
+        """Returns None: what such a switch cancels differs between venues, and ccxt does not describe it."""
         return None
 
     def time(self) -> Call:
-        """Returns our time: the bridge is on this machine, and ccxt tracks the venue's clock itself."""
+        """Requests the bridge's time, which is this machine's: ccxt tracks the venue's clock itself."""
         return self._call(Purpose.TIME, "time", {})
 
     def markets(self) -> Call:
@@ -211,7 +210,8 @@ class CcxtProtocol(WithoutTransfers):  # ccxt cannot find a transfer whose answe
         return [] if i is None else spot_moves(fill, i.base, i.quote, i.price_decimals, i.size_decimals)
 
     def slack(self, currency: str) -> int:
-        """Returns the venue's rounding, by the most decimals seen, because floats drop zeros."""
+        """Returns the step, in 1e-18, to which the venue rounds a currency: by the most decimals seen, because floats
+        drop zeros."""
         of_balance = self._decimals.get(currency, BALANCE_DECIMALS)
         of_fee = self._fee_decimals.get(currency, FEE_DECIMALS)
         return sum(10 ** (MONEY_DECIMALS - each) for each in (of_balance, of_fee))
@@ -242,7 +242,7 @@ class CcxtProtocol(WithoutTransfers):  # ccxt cannot find a transfer whose answe
 
     def _failed(self, call: Call, error: Mapping[str, Any]) -> Answer:
         row = row_of_error(error["names"], str(error["text"]), self._facts.codes)
-        # For a placement it has another meaning, such as a missing account.
+        # For a placement the error means something else, such as a missing account.
         is_gone = row.code == "OrderNotFound" and call.purpose is not Purpose.PLACE
         retry = SECOND if row.outcome is Outcome.SAFE else 0
         name = str(error["names"][0]) if error["names"] else ""
@@ -305,7 +305,7 @@ class CcxtProtocol(WithoutTransfers):  # ccxt cannot find a transfer whose answe
                     client_id=ours or row["id"],
                     venue_id=row["id"],
                     state=state,
-                    time=0,  # lists of different moments: which is newer is unknown
+                    time=0,  # lists have no time of their own: which of two is newer is unknown
                     side=Side(row["side"]) if row["side"] else Side.NONE,
                     type=OrderType.MARKET if is_market else OrderType.LIMIT,
                     tif=_TIFS.get(str(row["tif"]), TimeInForce.GTC),
@@ -349,7 +349,7 @@ class CcxtProtocol(WithoutTransfers):  # ccxt cannot find a transfer whose answe
         return found
 
     def _positions(self, rows: Sequence[Mapping[str, Any]], queried_at: int) -> list[PositionReport]:
-        """Reads positions by symbol: in hedge mode a long and a short one are added."""
+        """Reads positions by symbol; a long and a short one of hedge mode are added up."""
         held: dict[str, int] = {}
         for row in rows:
             i = self._by_name.get(row["symbol"])
@@ -385,5 +385,5 @@ class CcxtProtocol(WithoutTransfers):  # ccxt cannot find a transfer whose answe
 
 def _see(seen: dict[str, int], currency: str, text: str) -> None:
     decimals = min(len(text.rstrip("0").partition(".")[2]) if "." in text else 0, MONEY_DECIMALS)
-    if decimals:  # a whole number proves nothing
+    if decimals:  # a whole number says nothing about the precision
         seen[currency] = max(seen.get(currency, 0), decimals)

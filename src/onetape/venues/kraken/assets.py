@@ -17,7 +17,7 @@ _OURS: Final = {"XBT": "BTC", "XDG": "DOGE"}
 
 
 class Pair(NamedTuple):
-    """The facts of a pair, followed or not, for the arithmetic of fills."""
+    """The facts about a pair that the arithmetic of fills needs, also of pairs that this gateway does not follow."""
 
     symbol: str  # kraken:BTC/USD
     base: str

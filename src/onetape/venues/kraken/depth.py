@@ -1,5 +1,5 @@
-"""Kraken spot: depth of one pair over WebSocket v2, whose snapshot comes first and whose messages carry a checksum:
-market.py. This module has the subscription, and the conditions for a new beginning."""
+"""Kraken spot: depth of one pair over WebSocket v2, which begins with a snapshot. market.py describes the messages and
+their checksum; this module subscribes, and decides when to begin again."""
 
 from __future__ import annotations
 
@@ -30,4 +30,4 @@ class KrakenDepth(TableDepth):
         was_synced = self.book.synced
         self.read(message, received, writer)
         if was_synced and not self.book.synced and not self.broken:
-            self.broken = "the book's checksum does not agree"
+            self.broken = "the book's checksum is wrong"

@@ -14,9 +14,9 @@ from onetape.venues.error_tables import ErrorRow, error_table, row_of
 
 __all__ = ["ERRORS", "row_of_text"]
 
-# A request with an invalid nonce was not executed: it may be sent again with a larger one. A lockout takes minutes,
-# after several wrong keys. A cancel that lost a race also gets "Unknown order": the order may have been filled. An
-# order behind its deadline was not matched by the engine, and never will be.
+# A request with an invalid nonce was not executed: it may be sent again with a larger one. A lockout follows several
+# wrong keys and lasts minutes. A cancel that lost a race also gets "Unknown order": the order may have been filled. An
+# order that arrived after its deadline is never matched.
 ERRORS: Final[dict[int | str, ErrorRow]] = error_table("""
 definitive PERMISSION_DENIED: EAPI:Invalid key | EAPI:Feature disabled | EGeneral:Permission denied
     ESession:Invalid session | EOrder:Trading agreement required | ETrade:User Locked
@@ -49,8 +49,8 @@ definitive MARKET_DATA_UNAVAILABLE: EOrder:No price *
 
 
 def row_of_text(text: str) -> ErrorRow:
-    """Returns the row of an error as received, including ones like `EGeneral:Invalid arguments:volume`; ambiguous for
-    one that is not in the table. A warning (`W...`) is no error."""
+    """Returns the row of an error text as received, also of one with a field such as `EGeneral:Invalid
+    arguments:volume`; an ambiguous row if the table does not have it. A warning (`W...`) is no error."""
     if text in ERRORS:
         return ERRORS[text]
     group, _, rest = text.partition(":")

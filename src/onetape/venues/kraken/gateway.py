@@ -34,14 +34,14 @@ CHANNELS: Final = ("executions", "balances")
 
 
 class _AccountStream(ChannelStream):
-    """An `AccountStream` that is live once both channels are confirmed; broken when one is refused, or a message of one
-    is missing: each channel numbers its messages."""
+    """An `AccountStream` that is live once both channels are confirmed, and broken when one is refused or skips a
+    number: each channel numbers its messages."""
 
     def __init__(self, protocol: KrakenSpotProtocol, url: str, token: str) -> None:
         hello = tuple(
             msgspec.json.encode({"method": "subscribe", "params": {**params, "token": token}})
             for params in (
-                # Earlier events are queried by REST.
+                # No snapshots: earlier events are queried by REST.
                 {"channel": "executions", "snap_orders": False, "snap_trades": False},
                 {"channel": "balances", "snapshot": False},
             )
@@ -80,11 +80,11 @@ class KrakenSpotVenue(VenueDefaults):
     polls: KrakenPolls
     in_order = True
     clock_step: Final = 1_000_000_000
-    # No budget: its counters are per key and per pair, read 2026-11. Its WebSocket FAQ: about 150 in ten minutes per
-    # address, then a ban of the same length. Not tried against it.
+    # No budget: the venue counts per key and per pair, read 2026-11. Its WebSocket FAQ: about 150 connections in ten
+    # minutes per address, then a ban of ten minutes. Not tried at the venue.
     connects: Final = BudgetRule(600 * SECOND, 150, "")
-    symbols_max: Final = 100  # per connection: it documents no limit, and each subscription is confirmed
-    # Costs 1 of a key's counter, which falls by 0.33 (starter) to 1 (pro) a second, read 2026-11.
+    symbols_max: Final = 100  # per connection: the venue documents no limit, and confirms each subscription
+    # The query costs 1 of a key's counter, which falls by 0.33 (starter) to 1 (pro) a second, read 2026-11.
     probe_s: Final = 3.0
 
     def __init__(self, key: str, secret: str, addresses: Addresses) -> None:

@@ -1,7 +1,7 @@
 """Kraken spot: instruments from AssetPairs.
 
 Source: docs.kraken.com, "Get Tradable Asset Pairs", as of 2026-11. Fees depend on the account and fall with its volume:
-those of the first step are used, marked as defaults.
+those of the first tier are used, marked as defaults.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from onetape.venues.kraken.assets import Pairs
 
 __all__ = ["instruments_of"]
 
-# In the other modes orders may only be canceled, or only some kinds placed.
+# In other modes orders may only be canceled, or only some kinds of orders placed.
 _TRADABLE: Final = frozenset({"online", "limit_only", "post_only"})
 
 

@@ -2,8 +2,8 @@
 
 A message is {channel, type, data: [rows]}; prices and sizes are JSON numbers. A book is cut to the subscribed depth
 after each message, and carries a CRC-32 over its ten best asks, then bids (core/text/checked_book.hpp). A snapshot of
-trades has those before the subscription, and a ticker may lack a time. Candles have no final message: `ohlc` sends the
-running one with each of its trades, and a minute without trades has none. Source: docs.kraken.com, "WebSocket v2,
+trades has the trades before the subscription, and a ticker may lack a time. No message ends a candle: `ohlc` sends the
+current candle with each trade, and a minute without trades has no candle. Source: docs.kraken.com, "WebSocket v2,
 Book", "Book checksum v2", "Ticker", "Trade" and "OHLC", read 2026-11.
 
 A live market subscribes to `ticker` with the trigger `bbo`, for the top of the book, to `trade`, and to `ohlc` of a
@@ -94,7 +94,7 @@ def live_market(instruments: Sequence[Instrument], url: str, numbers: Sequence[i
             {"channel": "ohlc", "interval": 1, "snapshot": False},
         )
     )
-    # A heartbeat comes if nothing else does. Each symbol of each channel is confirmed separately.
+    # A heartbeat is sent when no other message is. Each symbol of each channel is confirmed separately.
     stream = MarketStream(
         url, hello, most_s=1.0, confirmed_by=b'"method":"subscribe"', confirmations=len(hello) * len(symbols)
     )

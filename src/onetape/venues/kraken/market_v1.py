@@ -44,7 +44,7 @@ MARKET: Final = Protocol(
             roles={"symbol": "pair", "time": "list.2", **top("list.0", "list.3", "list.1", "list.4")},
             required=("symbol", "bid", "ask", "time", "bid_size", "ask_size"),
         ),
-        Message(  # of each side [price, whole lots, lots]
+        Message(  # each side is [price, whole lots, lots]
             kind="quote",
             event="ticker",
             roles={"symbol": "pair", **top("b.0", "b.2", "a.0", "a.2")},

@@ -1,8 +1,8 @@
 """Kraken spot: balance changes other than trades that the gateway books.
 
-The ledger lists them by entry: deposits, withdrawals, transfers, rewards, conversions. A trade has two entries; those
-of pairs that are not followed count here, too. Source: docs.kraken.com, "Get ledgers info", read 2026-11: 50 a page,
-newest first, `start` in seconds.
+The ledger lists them by entry: deposits, withdrawals, transfers, rewards, conversions. A trade has two entries; trades
+in pairs that the gateway does not follow are balance changes, too. Source: docs.kraken.com, "Get ledgers info", read
+2026-11: 50 a page, newest first, `start` in seconds.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from onetape.venues.numbers import money_of, units_of
 __all__ = ["UnfollowedTrades", "kind_of", "moves_of"]
 
 TRADES_KEPT: Final = 10_000
-# Of margin: `rollover` is the interest of a loan, each four hours. Types that are not listed (trades in other pairs,
-# profits of margin, conversions, airdrops, settlements) become OTHER.
+# `rollover`: interest of a margin loan, each four hours. Types that are not listed (trades in other pairs, margin
+# profits, conversions, airdrops, settlements) become OTHER.
 _KINDS: Final = {
     "deposit": MoveKind.TRANSFER,
     "withdrawal": MoveKind.TRANSFER,
@@ -32,7 +32,7 @@ _KINDS: Final = {
 
 
 def kind_of(word: str) -> MoveKind:
-    """Returns the kind of an entry's type, for lists and for the stream."""
+    """Returns the kind for an entry's type, of the list or of the stream."""
     return _KINDS.get(word, MoveKind.OTHER)
 
 

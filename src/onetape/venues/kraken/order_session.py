@@ -1,10 +1,10 @@
 """Orders of Kraken spot by WebSocket v2: `add_order`, `amend_order`, `cancel_order`.
 
 Every request carries the connection's token. A token is valid only while a private subscription made with it exists, so
-the session begins with one, to the quietest channel. Placements and amendments carry the same deadline as over REST: a
-late one is never matched. Numbers are JSON numbers, written digit by digit. `batch_add` is not used: one invalid order
-fails the whole batch, and the venue counts orders, not messages. Source: docs.kraken.com "WebSocket v2, User Trading",
-read 2026-11.
+the session begins by subscribing to the quietest channel. Placements and amendments carry the same deadline as over
+REST: after it they are never matched. Numbers are JSON numbers, written digit by digit. `batch_add` is not used: one
+invalid order fails the whole batch, and the venue counts orders, not messages. Source: docs.kraken.com "WebSocket v2,
+User Trading", read 2026-11.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class KrakenOrderSession:
     def __init__(self, protocol: KrakenSpotProtocol, token: str) -> None:
         self._protocol = protocol
         self._token = token
-        self.limits: dict[str, tuple[int, int]] = {}  # reported with executions only
+        self.limits: dict[str, tuple[int, int]] = {}  # stays empty: the venue reports counts only with executions
         self.headers: dict[str, str] = {}
 
     def hello(self, number: int, now: int) -> bytes | None:
@@ -63,7 +63,7 @@ class KrakenOrderSession:
         return msgspec.json.encode({"method": method, "params": params, "req_id": number})
 
     def _order(self, call: Call, terms: Mapping[str, str]) -> dict[str, Any]:
-        """Converts REST's terms to the names of WebSocket v2."""
+        """Converts REST parameters to the names of WebSocket v2."""
         assert call.subject is not None
         kind = terms["ordertype"]
         has_trigger = kind not in ("limit", "market")

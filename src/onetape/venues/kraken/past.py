@@ -62,7 +62,7 @@ def _call(target: str) -> Call:
 
 
 def _rows(body: bytes) -> tuple[list[list[Any]], str]:
-    """Returns the pair's rows, and `last`."""
+    """Returns the rows of the answer's pair, and its `last`."""
     answer = parse(body)
     if answer.get("error"):
         raise VenueUnavailable(f"Kraken says {answer['error'][0]}"[:200])

@@ -1,8 +1,8 @@
 """Kraken spot: its market by requests.
 
-REST keys its rows by the id of a pair and numbers their fields; they are converted to WebSocket v2 messages, whose
-table reads them. Source: docs.kraken.com, "Get Ticker Information", "Get Recent Trades", and "API rate limits" (public
-requests: one a second per address), read 2026-11.
+REST rows are keyed by the pair's id and have numbered fields; they are converted to WebSocket v2 messages, which the
+message table reads. Source: docs.kraken.com, "Get Ticker Information", "Get Recent Trades", and "API rate limits"
+(public requests: one a second per address), read 2026-11.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from onetape.venues.market_polls import QUOTES, TRADES, PollKind
 __all__ = ["KrakenPolls"]
 
 TRADES_MAX: Final = 1000
-ROUNDED: Final = 1_000  # ns: a displayed time may be this much before the trade's own
+ROUNDED: Final = 1_000  # ns: a displayed time may be earlier than the trade by this much
 _SIDES: Final = {"b": "buy", "s": "sell"}
 
 
 class KrakenPolls:
-    """Implements `MarketPolls`. pairs: as the venue last named them."""
+    """Implements `MarketPolls`. pairs: the venue's names of pairs, as last read."""
 
-    # One a second, as a window long enough to reserve a share of it.
+    # One a second, as a longer window, so that shares of it can be reserved.
     rule: Final = BudgetRule(20 * SECOND, 20, "")
     kinds: Final = (PollKind(QUOTES, 1, 0.7), PollKind(TRADES, 1, 0.3, by_symbol=True))
     turnover: Final = Call(Purpose.MARKET, "GET", "/0/public/Ticker", b"", {}, 1)

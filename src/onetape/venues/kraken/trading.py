@@ -2,17 +2,17 @@
 
 Sources: docs.kraken.com, "Spot REST" (Trading, Account Data) and "WebSocket v2" (Executions, Balances), as of 2026-11.
 
-Spot has no positions, so a reconciliation compares balances: every fill changes one by price times size and the other
-by size, and its fee is taken from the quote currency, because every order of ours requests it (`fciq`); the balances
-channel reports deposits and withdrawals. The venue rounds displayed amounts, fees in lists to fewer digits than in the
-stream: for each fill a balance may be off by one unit of the coarsest digit seen of its currency (`slack`).
+Spot has no positions, so a reconciliation compares balances. A fill changes the quote balance by price times size and
+the base balance by size; its fee is taken from the quote currency, because our orders request that (`fciq`). The
+balances channel reports deposits and withdrawals. The venue rounds displayed amounts, fees in lists to fewer digits
+than in the stream: each fill may put a balance off by one unit of the coarsest digit seen in its currency (`slack`).
 
 Orders with a trigger are in the same book as the others. An order is queried by our id among the open orders and then
 among the closed ones, or by the venue's id if known.
 
 Absence can be proven because placements carry a deadline: a late request is never matched. A transfer to the futures
-wallet has none and no id of ours. A late one is refused because our later requests had larger nonces, which requires
-that a key's nonce window is not longer than a transfer takes to be settled (65 s).
+wallet has neither a deadline nor an id of ours: a late transfer is refused because our later requests had larger
+nonces, provided that the key's nonce window is not longer than the 65 s after which a transfer's outcome is settled.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ __all__ = ["KrakenSpotProtocol", "rfc3339"]
 
 DEADLINE: Final = 5 * SECOND  # of placements and amendments; the venue accepts 500 ms to 60 s
 FEE_DECIMALS: Final = 5  # of fees in lists
-CLOCK_STEP: Final = SECOND  # the resolution of the venue's clock, so the error of ours
+CLOCK_STEP: Final = SECOND  # the resolution of the venue's clock, hence the error of our estimate
 _RETRY: Final = {
     "EAPI:Rate limit exceeded": 3 * SECOND,
     "EOrder:Rate limit exceeded": 2 * SECOND,
@@ -98,7 +98,7 @@ class KrakenSpotProtocol(AccountProtocol):
 
     name = "kraken"
     client_id_chars = UUID_CHARS
-    hidden_wallets = TO_FUTURES[1:]  # the futures service has keys of its own
+    hidden_wallets = TO_FUTURES[1:]  # the futures wallet needs other keys
     traits = Traits(
         positions=False, conditionals=False, ended_apart=True, fills_by_symbol=False, dead_man_by_symbol=False
     )
@@ -114,10 +114,10 @@ class KrakenSpotProtocol(AccountProtocol):
         super().__init__()
         self._pairs = Pairs({})
         self._unfollowed = UnfollowedTrades()
-        self._steps: dict[str, int] = {}  # by currency: the coarsest digit seen, 1e-18
+        self._steps: dict[str, int] = {}  # currency -> coarsest digit seen, in 1e-18
 
     def set_pairs(self, pairs: Pairs) -> None:
-        """Sets all existing pairs, for their names."""
+        """Sets the venue's pairs, to translate their names."""
         self._pairs = pairs
 
     # --- requests ---------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ class KrakenSpotProtocol(AccountProtocol):
             params["timeinforce"] = spec.tif.value
             if spec.tif is TimeInForce.GTD:
                 params["expiretm"] = str(spec.expire // SECOND)
-        if spec.reduce_only:  # with margin only: refused by the venue rather than ignored here
+        if spec.reduce_only:  # allowed with margin only: the venue refuses it, instead of us ignoring it
             params["reduce_only"] = "true"
         key = OrderKey(spec.symbol, client_id)
         return self._signed(_PLACE, params, now, subject=key)
@@ -182,7 +182,7 @@ class KrakenSpotProtocol(AccountProtocol):
         return [self._signed(_OPEN_ORDERS, {}, now)]
 
     def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
-        """Requests fills of all symbols, newest first: new trades shift the others, so pages may overlap and lose
+        """Requests fills of all symbols, newest first: new trades push the others back, so pages may overlap but lose
         nothing."""
         return self._signed(_FILLS, page_terms(since, cursor), now, symbol=symbol)
 
@@ -190,9 +190,9 @@ class KrakenSpotProtocol(AccountProtocol):
         return self._signed(_MOVES, page_terms(since, cursor), now)
 
     def transfer(self, route: TransferRoute, currency: str, amount: int, now: int, *, name: str = "") -> Call | None:
-        """Returns None: the spot service moves money to the futures wallet, but not back, and not to another account
-        (read 2026-11). Raises InvalidAmount for an amount that the ledger would round, because it would not be
-        recognized."""
+        """Requests a withdrawal, or a transfer to the futures wallet; returns None for other routes: the spot service
+        moves no money back, or to another account (read 2026-11). Raises InvalidAmount for an amount that the ledger
+        would round, because the transfer would not be recognized there."""
         is_outside = isinstance(route.to, Destination) and not route.source
         if not is_outside and (route.to or route[:2] != TO_FUTURES):
             return None
@@ -205,7 +205,7 @@ class KrakenSpotProtocol(AccountProtocol):
     def transfers(
         self, route: TransferRoute, now: int, *, since: int, cursor: str = "", name: str = "", currency: str = ""
     ) -> Call | None:
-        """Requests the ledger, like `account_moves`; for withdrawals their own list."""
+        """Requests the ledger, like `account_moves`; for withdrawals the list of withdrawals."""
         if isinstance(route.to, Destination):
             return self._signed(_WITHDRAWN, status_terms(self._pairs.asset(currency), since), now)
         if route.to or route[:2] != TO_FUTURES:
@@ -226,7 +226,8 @@ class KrakenSpotProtocol(AccountProtocol):
         return self._signed(_MODES, {}, now)
 
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
-        """Arms the account's switch: it cancels all orders, including waiting triggers and orders of others."""
+        """Arms the account's dead man's switch: it cancels all orders, including waiting stops and other programs'
+        orders."""
         if symbol:
             return None
         return self._signed(_DEAD_MAN, {"timeout": str(-(-after // SECOND))}, now)
@@ -258,8 +259,8 @@ class KrakenSpotProtocol(AccountProtocol):
         symbol: str = "",
     ) -> Call:
         purpose, method, path, weight, orders = endpoint
-        # Microseconds of the clock: increasing over a restart, and never back within one run. Also assigned here for
-        # requests that are signed late: they are sent in the order of their making.
+        # Microseconds of the clock: larger after a restart, never smaller within a run. Requests that are signed late
+        # also get their nonce here, because they are sent in the order in which they were made.
         self._nonce = max(self._nonce + 1, now // 1000)
         terms = {"nonce": str(self._nonce), **params}
         call = Call(purpose, method, path, b"", {}, weight, orders, subject, symbol, terms)
@@ -295,12 +296,12 @@ class KrakenSpotProtocol(AccountProtocol):
             return unreadable(error, status)
 
     def refused(self, call: Call, text: str) -> Answer:
-        """Returns the outcome of a request that met an error of the venue."""
+        """Returns the outcome of a request that the venue answered with an error."""
         row = row_of_text(text)
         outcome = row.outcome
         is_gone = text.startswith(_UNKNOWN_ORDER) and call.purpose is not Purpose.PLACE
         if is_gone:
-            # The request certainly changed nothing; the order's state is queried.
+            # The request changed nothing for certain; the order's state is queried.
             outcome = Outcome.DEFINITIVE
         retry = _RETRY.get(str(row.code), 0)
         return Answer(outcome, (), row.error.code, "", text, retry, not_found=is_gone)
@@ -370,7 +371,7 @@ class KrakenSpotProtocol(AccountProtocol):
     def _see(self, currency: str, amount: str) -> None:
         """Notes the precision of a currency's amounts in lists."""
         decimals = min(len(amount.partition(".")[2]), MONEY_DECIMALS)
-        if decimals:  # a bare 0 proves nothing
+        if decimals:  # a plain 0 says nothing about the precision
             step = 10 ** (MONEY_DECIMALS - decimals)
             self._steps[currency] = max(self._steps.get(currency, 0), step)
 
@@ -391,7 +392,8 @@ class KrakenSpotProtocol(AccountProtocol):
         return found
 
     def _order_row(self, i: Instrument, txid: str, row: dict[str, Any]) -> OrderStatusReport:
-        """Makes a report with time 0: a list has the times of opening and closing, not its own."""
+        """Returns a report with time 0: a row has the times of the order's opening and closing, not that of the
+        list."""
         descr, kind = row["descr"], row["descr"]["ordertype"]
         has_trigger = kind not in ("limit", "market")
         is_limit = kind.endswith("limit")
@@ -465,7 +467,7 @@ class KrakenSpotProtocol(AccountProtocol):
     def _execution(self, row: dict[str, Any], *, is_list: bool) -> list[VenueReport]:
         kind = row["exec_type"]
         if kind == "pending_new":
-            return []  # received, not accepted yet
+            return []  # the venue has received it, not yet accepted it
         followed = self._followed(row["symbol"])
         if followed is None:
             return self.of_other_symbol(row["symbol"])
@@ -500,7 +502,7 @@ class KrakenSpotProtocol(AccountProtocol):
                 symbol=i.symbol,
                 client_id=client_id,
                 venue_id=row["order_id"],
-                # The last trade also has `partially_filled`: the end is reported separately.
+                # The last trade is also reported as `partially_filled`; the end follows as a report of its own.
                 state=OrderState.PARTIALLY_FILLED
                 if kind == "trade"
                 else STATES.get(row["order_status"], OrderState.UNKNOWN),
@@ -533,7 +535,7 @@ def _sent(call: Call, name: str) -> str:
 
 
 def _next_page(call: Call, value: Mapping[str, Any], rows: Mapping[str, Any]) -> str:
-    """Returns start:offset of the page after these rows, "" at the end."""
+    """Returns the cursor `START:OFFSET` of the page after these rows, "" at the end."""
     start, seen = _sent(call, "start"), int(_sent(call, "ofs")) + len(rows)
     return f"{start}:{seen}" if rows and seen < int(value["count"]) else ""
 

@@ -1,9 +1,9 @@
 """Kraken: withdrawals from the spot wallet to an external address or to the futures wallet, and deposits.
 
-An address is stored at the venue under a name (`key`); the address is sent along so that the venue checks that it is
-the intended one. There is no id of ours: the nonce makes the venue refuse a late request, and one whose answer is lost
-is found by asset, amount and time in `WithdrawStatus`. The requested amount includes the fee; `amount` of the status is
-the amount sent, `fee` is separate.
+An address is stored at the venue under a name (`key`); the address is sent along, so that the venue can check that both
+agree. There is no id of ours: a late request is refused for its nonce, and a withdrawal whose answer is lost is found
+by asset, amount and time in `WithdrawStatus`. The requested amount includes the fee; `amount` of the status is the
+amount sent, `fee` is separate.
 
 A transfer to the futures wallet is an entry of subtype `spottofutures` in the ledger, as documented for the balances
 channel; we assume that its `refid` is that of `WalletTransfer`.
@@ -34,8 +34,8 @@ __all__ = [
     "withdrawal_reports",
 ]
 
-TO_FUTURES: Final = ("", "futures")  # the wallets, of which "" is spot
-LIMIT: Final = 500  # of a list; no more are read
+TO_FUTURES: Final = ("", "futures")  # source and target wallet; "": spot
+LIMIT: Final = 500  # rows of a list; no further page is read
 _FAILED: Final = frozenset({"Failure"})
 _RETURNED: Final = frozenset({"canceled", "return"})  # `status-prop`
 
@@ -43,13 +43,13 @@ Row = Mapping[str, Any]
 
 
 def withdraw_terms(to: Destination, asset: str, amount: int) -> dict[str, str]:
-    """Returns the terms of a withdrawal. amount: 1e-18, with the fee."""
+    """Returns the parameters of a withdrawal. amount: in 1e-18, including the fee."""
     text = money_text(amount)
     return {"asset": asset, "key": to.key, "address": to.address, "amount": text}
 
 
 def status_terms(asset: str, since: int) -> dict[str, str]:
-    """Returns the terms of both lists, since ns UTC."""
+    """Returns the parameters for the list of withdrawals or of deposits. since: ns UTC."""
     return {"asset": asset, "start": str(max(since // SECOND - 1, 0)), "limit": str(LIMIT)}
 
 
@@ -78,7 +78,8 @@ def withdrawal_reports(rows: Sequence[Row], currency_of: Callable[[str], str]) -
 
 
 def deposit_reports(rows: Sequence[Row], currency_of: Callable[[str], str]) -> list[TransferReport]:
-    """Reads the list of deposits; `Settled` still waits for confirmations. Raises as `withdrawal_reports`."""
+    """Reads the list of deposits; a `Settled` one still waits for confirmations. Raises LookupError, TypeError,
+    ValueError."""
     return [
         TransferReport(
             row["refid"],
@@ -101,22 +102,22 @@ def _state(row: Row) -> TransferState:
 
 
 def _all(rows: Sequence[Row]) -> Sequence[Row]:
-    """Returns the rows. Raises ValueError for a full list, which may be incomplete: missing rows would count as
-    absent."""
+    """Returns the rows. Raises ValueError for a list of LIMIT rows, which may be incomplete: missing transfers would
+    count as never made."""
     if len(rows) >= LIMIT:
         raise ValueError(f"{len(rows)} rows, perhaps more")
     return rows
 
 
 def to_futures(asset: str, amount: int) -> dict[str, str]:
-    """Returns the terms of a `WalletTransfer`. amount: 1e-18."""
+    """Returns the parameters of a `WalletTransfer`. amount: in 1e-18."""
     text = money_text(amount)
     return {"asset": asset, "from": "Spot Wallet", "to": "Futures Wallet", "amount": text}
 
 
 def transfers_of(entries: Mapping[str, Mapping[str, Any]], currency_of: Callable[[str], str]) -> list[TransferReport]:
-    """Returns the transfers from the spot wallet to the futures wallet in an answer's `ledger`. An entry exists once it
-    was carried out. Raises LookupError, TypeError, ValueError."""
+    """Returns the transfers from the spot wallet to the futures wallet in an answer's `ledger`. An entry exists once
+    the transfer has been carried out. Raises LookupError, TypeError, ValueError."""
     return [
         TransferReport(
             row["refid"],

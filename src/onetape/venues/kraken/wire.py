@@ -1,4 +1,4 @@
-"""Kraken's JSON, and the terms of pages of its lists."""
+"""Parses Kraken's JSON, and makes the parameters for pages of its lists."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ def parse(message: bytes) -> dict[str, Any]:
 
 
 def page_terms(since: int, cursor: str) -> dict[str, str]:
-    """Returns the terms of a page of a list, newest first, with cursors start:offset."""
+    """Returns the parameters for a page of a list, newest first. cursor: `START:OFFSET`."""
     start, _, offset = cursor.partition(":")
     return {"start": start or str(max(since // SECOND - 1, 0)), "ofs": offset or "0"}

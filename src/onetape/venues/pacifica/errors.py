@@ -1,7 +1,7 @@
 """Errors of Pacifica: outcome, our number.
 
-A business error has a number, with status 422; other answers repeat their HTTP status as the number and are
-distinguished by the beginning of their text, like all by WebSocket, where they share one number. Sources:
+A business error has HTTP status 422 and a number. Other answers repeat their HTTP status as the number and are
+distinguished by the beginning of their text; so are all errors by WebSocket, which share one number. Sources:
 docs.pacifica.fi "Error codes", ccxt 4.5.90 (pacifica: names of the numbers, bodies of live answers), as of 2026-10. The
 classes are ours.
 """
@@ -15,8 +15,9 @@ from onetape.venues.error_tables import ErrorRow, error_table, row_of
 
 __all__ = ["ERRORS", "GONE", "row_of_error"]
 
-# ORDER_UNKNOWN: also for a cancel that lost a race: the order may have been filled. 420 is the engine's, whose refusals
-# are identified by their texts. "Invalid message" came too late; another "Invalid" is about an order's fields.
+# ORDER_UNKNOWN also answers a cancel that lost a race: the order may have been filled. 420 comes from the engine, whose
+# refusals are identified by their texts. "Invalid message": the request came too late; any other "Invalid" is about an
+# order's fields.
 ERRORS: Final[dict[int | str, ErrorRow]] = error_table("""
 ambiguous ORDER_OUTCOME_UNKNOWN: 0 UNKNOWN | 14 DATABASE_ERROR | 26 CHANNEL_CLOSED | 27 RESPONSE_DROPPED | 420 engine
 ambiguous ORDER_OUTCOME_UNKNOWN: 500 Internal server error | 504 Gateway Timeout
@@ -47,12 +48,12 @@ definitive DUPLICATE_CLIENT_ID: 36 DUPLICATE_CLIENT_ORDER_ID | Duplicate client 
 definitive TRADING_STOPPED: 38 TRADING_DISABLED | Trading disabled
 definitive VENUE_REJECTED: 404 Not Found | 409 Conflict | 422 business
 """)
-GONE: Final = OrderUnknown  # errors after which the order is not there
+GONE: Final = OrderUnknown  # the error after which an order is not working
 
 
 def row_of_error(status: int, code: object, text: str) -> ErrorRow:
-    """Returns the row of an error as received, by the longest matching beginning of its text, else by its number;
-    ambiguous for one that is not in the table."""
+    """Returns the row of an error by the longest matching beginning of its text, else by its number; an ambiguous row
+    if the table has neither."""
     begun = [each for each in ERRORS if isinstance(each, str) and text.startswith(each)]
     if begun:
         return ERRORS[max(begun, key=len)]

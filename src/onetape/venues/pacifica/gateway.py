@@ -26,7 +26,7 @@ __all__ = ["PacificaVenue"]
 
 
 class _AccountStream(ChannelStream):
-    """An `AccountStream` that is live once its channels are confirmed, and the positions have come: a refused
+    """An `AccountStream` that is live once its channels are confirmed and the positions have come. A refused
     subscription gets no answer."""
 
     ping = PING
@@ -50,12 +50,12 @@ class PacificaVenue(VenueDefaults):
 
     protocol: PacificaProtocol
     clock_step: Final = CLOCK_STEP
-    connects: Final = BudgetRule(60 * SECOND, 300, "")  # it documents a limit on connections, 300, but no rate
+    connects: Final = BudgetRule(60 * SECOND, 300, "")  # the venue documents a limit of 300 connections, but no rate
     symbols_max: Final = 20  # subscriptions of one channel per connection
     probe_s: Final = 6.0  # a tenth of the credits
 
     def __init__(self, key: str, secret: str, addresses: Addresses, api_config_key: str = "") -> None:
-        """api_config_key: requests are counted for it, instead of the address."""
+        """api_config_key: the venue counts requests by this key instead of the address."""
         self.protocol = PacificaProtocol(key, secret, api_config_key)
         # "Rate limits"; another copy of the page has 125 per address.
         self.budget = (BudgetRule(60 * SECOND, (300 if api_config_key else 100) * CREDIT, "", rolls=True),)
@@ -78,7 +78,7 @@ class PacificaVenue(VenueDefaults):
         return PacificaDepth(instrument, stream, self._addresses.ws)
 
     def stream_key(self, now: int, *, keep: bool = False) -> Call:
-        """Proves the key for orders; listening needs none."""
+        """Requests a proof of the key, which orders need; the stream itself needs no key."""
         return self.protocol.proof(Purpose.STREAM_KEY, now)
 
     def account_stream(self, key: str) -> _AccountStream:

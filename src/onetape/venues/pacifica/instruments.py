@@ -1,7 +1,7 @@
 """Pacifica: instruments from the list of markets.
 
 Source: docs.pacifica.fi "Get market info", as of 2026-07. Maintenance is half of the margin at the highest leverage.
-Fees depend on the account's level: those of the first are used, marked as defaults.
+Fees depend on the account's level: those of the first level are used, marked as defaults.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def instruments_of(rows: Sequence[Mapping[str, Any]], wanted: frozenset[str]) ->
                 taker_fee="0.0004",
                 maintenance_rate=1 / Decimal(2 * int(row["max_leverage"])),
                 funding_interval=HOUR,
-                amend=AmendRule.NONE,  # it would place another order, which may be refused
+                amend=AmendRule.NONE,  # the venue's amendment places another order, which may be refused
                 amend_triggers=False,
                 met_triggers=MetTrigger.REFUSED,
                 trigger_by=tuple(TRIGGERS),

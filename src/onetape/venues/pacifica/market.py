@@ -1,9 +1,9 @@
 """Pacifica's market messages: `bbo`, `trades`, `prices`, `candle`, `book`; and a live market of them.
 
 A message is {channel, data}; data is one object, or a list of rows. Prices and sizes are decimals as text, times are
-milliseconds. A book is sent whole, each quarter of a second; a candle is sent with each trade of its period, without a
-final message, and its end is the next one's first millisecond. `prices` has all markets in each message. A trade shows
-the taker's side by the change of his position. Source: docs.pacifica.fi "Websocket, Subscriptions", as of 2026-07.
+milliseconds. A book is sent whole, four times a second. A candle is sent with each trade of its period, without a final
+message; its end is the first millisecond of the next one. `prices` has all markets in each message. A trade gives the
+taker's side as open or close, long or short. Source: docs.pacifica.fi "Websocket, Subscriptions", as of 2026-07.
 
 The venue ends a connection after a minute without a client message, so `PING` is sent.
 """
@@ -94,7 +94,7 @@ def live_market(instruments: Sequence[Instrument], url: str, numbers: Sequence[i
 
 
 class PacificaDepth(TableDepth):
-    """Implements `DepthStream`, with levels that are not aggregated."""
+    """Implements `DepthStream`, with unaggregated levels."""
 
     ping = PING
 

@@ -1,7 +1,7 @@
 """Orders of Pacifica by WebSocket: the signed body of a REST request under the name of its operation.
 
-Stops have no operation there and use REST. An error may come without its request's id, so its request is unknown.
-Source: docs.pacifica.fi "Websocket, Trading operations", as of 2026-07.
+Stops have no operation there and use REST. An error may come without the id of its request. Source: docs.pacifica.fi
+"Websocket, Trading operations", as of 2026-07.
 """
 
 from __future__ import annotations

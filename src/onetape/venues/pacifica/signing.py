@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["AgentSigner", "base58", "config_key_header", "is_address", "is_signed", "message_of", "unbase58"]
 
 _DIGITS: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-# Both sort at every level; they differ in numbers with a fraction and in letters beyond ASCII: the venue follows
-# Python.
+# msgspec and Python's json both sort at every level, but differ in fractional numbers and in letters beyond ASCII,
+# where the venue follows Python.
 _PLAIN: Final = frozenset({str, bool, int, type(None)})
 _sorted: Final = msgspec.json.Encoder(order="sorted").encode
 _canonical: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
@@ -51,7 +51,7 @@ def unbase58(text: str, size_bytes: int) -> bytes | None:
         data = number.to_bytes(size_bytes, "big")
     except (KeyError, OverflowError):
         return None
-    # As many ones precede the number as zeros precede its bytes.
+    # Each leading zero byte is a leading `1` of the text.
     is_whole = len(text) - len(text.lstrip("1")) == size_bytes - len(data.lstrip(b"\0"))
     return data if is_whole else None
 
@@ -62,7 +62,7 @@ def is_address(text: str) -> bool:
 
 
 def message_of(operation: str, payload: Mapping[str, Any], timestamp: int, window: int) -> bytes:
-    """Returns the text to sign for a request. timestamp: ms UTC; window: ms for which it is valid from then on."""
+    """Returns the text to sign for a request. timestamp: ms UTC; window: validity from then on, ms."""
     value = {"timestamp": timestamp, "expiry_window": window, "type": operation, "data": payload}
     if _PLAIN.issuperset(map(type, payload.values())):  # nearly always, in a quarter of the time
         data = _sorted(value)
@@ -97,11 +97,11 @@ def _public_key(address: str) -> Ed25519PublicKey | None:
 
 
 def config_key_header(key: str) -> dict[str, str]:
-    """Returns the header of an API config key, none for "". Raises BadConfig for characters that a header
-    cannot hold."""
+    """Returns the header with an API config key, no header for "". Raises BadConfig for characters that a header cannot
+    hold."""
     if not (key.isascii() and key.isprintable() and " " not in key):
-        todo = "give the text that the venue made"
-        raise BadConfig("the API config key is none", location="api_config_key", todo=todo)
+        todo = "give the text as the venue shows it"
+        raise BadConfig("not a valid API config key", location="api_config_key", todo=todo)
     return {"PF-API-KEY": key} if key else {}
 
 
@@ -127,7 +127,7 @@ class AgentSigner:
         self._key = Ed25519PrivateKey.from_private_bytes(raw[:32])
         if self._key.public_key().public_bytes_raw() != raw[32:]:
             raise BadConfig(
-                "the secret's two halves are not of one wallet", location="secret", todo="copy it once more"
+                "the two halves of the secret belong to different wallets", location="secret", todo="copy it once more"
             )
         self.account = account
         self.agent = base58(raw[32:])
@@ -142,10 +142,10 @@ class AgentSigner:
         return {**self._who, "signature": signature, "timestamp": timestamp, "expiry_window": window, **payload}
 
     def refuse_main_key(self) -> None:
-        """Raises BadConfig if the account's own wallet signs, because its key can move all that it owns."""
+        """Raises BadConfig if the account's main wallet signs, because its key can move everything in the account."""
         if self.account == self.agent:
             raise BadConfig(
                 "the secret is the key of the main wallet",
                 location="secret",
-                todo="bind an agent wallet at the venue, and give that one's key",
+                todo="bind an agent wallet at the venue, and give its key",
             )

@@ -3,16 +3,17 @@
 Sources: docs.pacifica.fi "REST API" (Orders, Account), "Websocket" (Account channels, Trading operations), "Rate
 limits", as of 2026-07, pacifica-fi/python-sdk of 2025-10, ccxt 4.5.90.
 
-Only requests that change something are signed; anybody may read an account. So a key is proven by the cancel of an
-order that cannot exist. A signed request is valid for `WINDOW_MS` from its time on: a late order is refused, so its
+Only requests that change something are signed; anybody may read an account. So a key is proven by canceling an order
+that cannot exist. A signed request is valid for `WINDOW_MS` from its time on: a late order is refused, so an order's
 absence can be proven.
 
-An order is queried by our id among the working and then among the ended ones, by the venue's id in its own history. One
-with a trigger is listed with the others and has requests of its own; when it fires it sends a second order with the
-same id. The venue's amendment is not used: it cancels, and places another order that may be refused.
+An order is queried by our id in the list of working and then of ended orders, by the venue's id in the order's own
+history. Orders with a trigger are listed with the others, and have their own requests to place and cancel; when one
+fires, it sends a second order with the same id. The venue's amendment is not used: it cancels, and places another order
+that may be refused.
 
-Positions are reported as rows, and a closed one by its absence. So a position is reported as flat by the trade that
-closes the rest of its last row.
+The venue reports positions as rows, and leaves out closed ones. So a position is reported as flat when a trade closes
+all that its last row had.
 """
 
 from __future__ import annotations
@@ -71,19 +72,19 @@ __all__ = ["CHANNELS", "CLOCK_STEP", "CREDIT", "ROOT", "PacificaProtocol"]
 
 ROOT: Final = "/api/v1"
 WINDOW_MS: Final = 5000
-CLOCK_STEP: Final = 5 * SECOND  # the greatest age of its prices, whose newest is all that it reports of its time
+CLOCK_STEP: Final = 5 * SECOND  # greatest age of its prices: their newest time is the only clock that the venue shows
 CURRENCY: Final = "USDC"
 CHANNELS: Final = ("account_order_updates", "account_trades", "account_positions", "account_info")
 SHOWN: Final = 10**12  # the precision of its money, 1e-6; in 1e-18
-SLIPPAGE: Final = "5"  # percent, at most, of a market order
+SLIPPAGE: Final = "5"  # percent: the most for a market order
 PAGE: Final = 1000  # rows of a list, of at most 4000
-FILLS_REACH: Final = 29 * DAY  # how far back fills can be queried, with a day to spare
+FILLS_REACH: Final = 29 * DAY  # how far back fills can be queried, less a day of margin
 TRADES_KEPT: Final = 1000
 _RETRY: Final = 5 * SECOND
 _NOBODY: Final = uuid_of("")  # the id of no order
 _JSON: Final = {"Content-Type": "application/json"}
-CREDIT: Final = 2  # weights are in halves of a credit, the cost of a cancel
-_HEAVY: Final = (12 * CREDIT, 4 * CREDIT)  # of a history, without an API config key and with one
+CREDIT: Final = 2  # weights count half credits; a cancel costs half a credit
+_HEAVY: Final = (12 * CREDIT, 4 * CREDIT)  # weight of a history: without and with an API config key
 _MOVES: Final = {
     "deposit": MoveKind.TRANSFER,
     "deposit_release": MoveKind.TRANSFER,
@@ -106,13 +107,13 @@ _PURPOSES: Final = {
     "cancel_stop_order": Purpose.CANCEL,
     "edit_order": Purpose.AMEND,
     "update_leverage": Purpose.LEVERAGE,
-}  # others place
+}  # others place an order
 
 
 # Transfers are signed by the main wallet, whose key we do not have.
 class PacificaProtocol(AccountProtocol, WithoutTransfers):
     """Implements `OrderProtocol`. account: the main wallet's address; secret: the private key of an agent of it;
-    api_config_key: only raises the limits on requests. Raises BadConfig for invalid ones; without account and secret
+    api_config_key: only raises the limits on requests. Raises BadConfig if one is invalid; without account and secret
     only public data can be requested."""
 
     name = "pacifica"
@@ -125,7 +126,7 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
         self.headers: Final = config_key_header(api_config_key)  # of every request
         self._signed_headers = _JSON | self.headers
         self.signer = AgentSigner(account, secret) if account or secret else None
-        self._held: dict[str, tuple[int, int]] = {}  # by symbol: signed quantity, and the time of its last row
+        self._held: dict[str, tuple[int, int]] = {}  # symbol -> signed quantity, time of its last row
         self._traded: dict[int, None] = {}  # the last reported trades
 
     # --- requests ---------------------------------------------------------------------------------
@@ -145,7 +146,7 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
                 "trigger_price_type": TRIGGERS[spec.trigger_by],  # the pre-trade rules refuse others
                 **({"limit_price": price} if is_limit else {}),
             }
-            if spec.is_stop or not spec.reduce_only:  # a take-profit that opens is refused there, not ignored here
+            if spec.is_stop or not spec.reduce_only:  # else the venue refuses a take-profit that opens
                 payload |= {"reduce_only": spec.reduce_only, "stop_order": waiting}
                 return self._signed("create_stop_order", payload, now, subject=key)
             return self._signed("set_position_tpsl", payload | {"take_profit": waiting}, now, subject=key)
@@ -215,7 +216,7 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
         return self.proof(Purpose.MODES, now)
 
     def proof(self, purpose: Purpose, now: int) -> Call:
-        """Returns a signed request that changes nothing, and gets another answer if the key is invalid."""
+        """Returns a signed request that changes nothing: its answer shows whether the key is valid."""
         raw = next(iter(self._by_raw), "BTC")
         call = self._signed("cancel_order", {"symbol": raw, "client_order_id": _NOBODY}, now)
         return self.signed(call._replace(purpose=purpose), now)
@@ -229,11 +230,11 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
         return self._signed("update_leverage", terms, now)._replace(symbol=symbol)
 
     def time(self) -> Call:
-        """Requests the newest of its prices, the only report of its time."""
+        """Requests the prices: their newest time is the only clock that the venue shows."""
         return self.public(Purpose.TIME, "/info/prices")
 
     def mark_prices(self, body: bytes, since: int) -> dict[str, Decimal]:
-        """Reads the venue's list of prices: mark prices by symbol that are not older than `since`, ns UTC."""
+        """Returns symbol -> mark price from the venue's list of prices, without those older than `since`, ns UTC."""
         found = {
             self._by_raw[row["symbol"]].symbol: Decimal(row["mark"])
             for row in read_json(body)["data"]
@@ -294,15 +295,15 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
             return unreadable(error, 200)
 
     def refused(self, call: Call, status: int, code: object, text: str, wait: int = 0) -> Answer:
-        """Returns the outcome of a request that met an error of the venue. wait: ns that it names."""
+        """Returns the outcome of a request that the venue answered with an error. wait: ns that the answer requests."""
         if status == 429:
             return Answer(Outcome.SAFE, (), VenueRateLimit.code, "429", text, wait or _RETRY)
         row = row_of_error(status, code, text)
         is_gone = row.error is GONE and call.purpose is not Purpose.PLACE
-        is_gone = is_gone or (status == 420 and call.purpose is Purpose.CANCEL)  # whatever the engine's reason
+        is_gone = is_gone or (status == 420 and call.purpose is Purpose.CANCEL)  # for any reason of the engine
         if is_gone and call.purpose in (Purpose.MODES, Purpose.STREAM_KEY):
             return self._proven(call)
-        # The request certainly changed nothing; the order's state is queried.
+        # The request changed nothing for certain; the order's state is queried.
         outcome = Outcome.DEFINITIVE if is_gone else row.outcome
         shown = str(status if code is None else code)
         return Answer(outcome, (), row.error.code, shown, text, wait, not_found=is_gone)
@@ -328,7 +329,7 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
             case Purpose.QUERY:
                 assert call.subject is not None
                 found = self._queried(call.subject, value)
-                # A page of the oldest ones does not cover later ones.
+                # A page of the oldest rows says nothing about later ones.
                 is_newest = not cursor or int(value[0]["order_id"]) > int(value[-1]["order_id"])
                 return Answer(Outcome.DONE, () if found is None else (found,), not_found=found is None and is_newest)
             case Purpose.OPEN_ORDERS:
@@ -359,13 +360,13 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
                 return Answer(Outcome.DONE)
 
     def _queried(self, key: OrderKey, rows: Sequence[Mapping[str, Any]]) -> OrderStatusReport | None:
-        """Returns the newest report of the queried order; of several with one name the newest order."""
+        """Returns the newest report of the queried order; if several orders have its name, of the newest order."""
         found = [row for row in rows if key.client_id == _client_id(row) or key.venue_id == str(row["order_id"])]
         newest = max(found, key=lambda row: (int(row["order_id"]), int(row.get("history_id", 0))), default=None)
         return None if newest is None else next(iter(self._order_rows([newest])), None)
 
     def _order_rows(self, rows: Iterable[Mapping[str, Any]]) -> list[OrderStatusReport]:
-        """Makes reports with time 0: a list has the time of an order's change, not its own."""
+        """Returns reports with time 0: a row has the time of the order's last change, not that of the list."""
         return [_status(i, row) for row in rows if (i := self._by_raw.get(row["symbol"])) is not None]
 
     def _position(self, row: Mapping[str, Any], time: int) -> PositionReport:
@@ -427,7 +428,7 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
             return self.of_other_symbol(row["symbol"])
         fill = _fill(i, row)
         qty, since = self._held.get(i.symbol, (0, 0))
-        if fill.trade_id in self._traded or fill.time <= since:  # the row includes it
+        if fill.trade_id in self._traded or fill.time <= since:  # the row of the position includes it
             return [fill]
         self._traded[fill.trade_id] = None
         if len(self._traded) > TRADES_KEPT:
@@ -443,8 +444,8 @@ def _client_id(row: Mapping[str, Any]) -> str:
 
 
 def _status(i: Instrument, row: Mapping[str, Any], time: int = 0) -> OrderStatusReport:
-    """Makes a report of a row of open orders, of the history, of an order's events, or of the stream. time: of an
-    event, ns UTC."""
+    """Returns a row as a report: of the open orders, the history, an order's events, or the stream. time: of an event,
+    ns UTC."""
     stop, is_limit = row["stop_price"], row["order_type"].endswith("limit")
     filled = units_of(row["filled_amount"], i.size_decimals)
     state = STATES.get(row.get("order_status", "open"), OrderState.UNKNOWN)
@@ -479,7 +480,7 @@ def _status(i: Instrument, row: Mapping[str, Any], time: int = 0) -> OrderStatus
 
 
 def _fill(i: Instrument, row: Mapping[str, Any]) -> FillReport:
-    """Makes a report of a row of the list of trades, or of the stream."""
+    """Returns a row as a report: of the list of trades, or of the stream."""
     text, cause = row["client_order_id"], row["cause"]
     return FillReport(
         symbol=i.symbol,
@@ -507,7 +508,7 @@ def _balance(row: Mapping[str, Any], time: int, earliest: int = 0, latest: int =
 
 
 def _move(row: Mapping[str, Any]) -> MoveReport:
-    """Makes a report of a row, which has no id: the balance after it identifies it."""
+    """Returns a row as a report. Rows have no id: the balance after the change identifies it."""
     word, time = str(row["event_type"]), int(row["created_at"])
     reference = f"{word} {time} {row['amount']} {row['balance']}"
     return MoveReport(reference, CURRENCY, money_of(row["amount"]), time * MS, _MOVES.get(word, MoveKind.OTHER))

@@ -1,4 +1,4 @@
-"""Pacifica: the meaning of its words. An order without a client id uses the venue's number."""
+"""Pacifica: tables from its words to ours. An order without a client id is named by the venue's number."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ OPERATIONS: Final = {
     "update_leverage": ("account/leverage", "symbol leverage"),
     "update_margin_mode": ("account/margin", "symbol is_isolated"),
     "add_isolated_margin": ("positions/add_isolated_margin", "symbol amount"),
-    # An agent trades; the following are signed by the main wallet.
+    # Operations above are signed by an agent, the following by the main wallet.
     "withdraw": ("account/withdraw", "amount"),
     "transfer_funds": ("account/subaccount/transfer", "to_account amount"),
     "list_subaccounts": ("account/subaccount/list", ""),
@@ -79,7 +79,7 @@ OPERATIONS: Final = {
     "approve_builder_code": ("account/builder_codes/approve", "builder_code max_fee_rate"),
     "revoke_builder_code": ("account/builder_codes/revoke", "builder_code"),
 }
-# Columns of the account's channels, with their names in the lists.
+# Columns of the account's channels, and their names in the lists of REST.
 ORDER_COLUMNS: Final = columns(
     "i:order_id I:client_order_id u:account s:symbol d:side p:average_filled_price ip:price lp:last_price "
     "a:initial_amount f:filled_amount oe:event_type os:order_status ot:order_type sp:stop_price "
@@ -92,12 +92,12 @@ TRADE_COLUMNS: Final = columns(
 POSITION_COLUMNS: Final = columns(
     "s:symbol d:side a:amount p:entry_price m:margin f:funding i:isolated l:liquidation_price t:updated_at"
 )
-# Causes of the venue's own closing trades: client ids of such orders begin with these.
+# Causes of trades by which the venue closes positions: client ids of such orders begin with these.
 FORCED: Final = ("market_liquidation", "backstop_liquidation", "adl_liquidation", "settlement")
 
 
 def named(client_id: str) -> dict[str, str | int]:
-    """Returns the key that names an order in a request, by its client id here."""
+    """Returns the fields that name an order in a request. client_id: our client id, or the venue's number."""
     if client_id.isdecimal():
         return {"order_id": int(client_id)}
     return {"client_order_id": client_id if "-" in client_id else uuid_of(client_id)}

@@ -39,7 +39,7 @@ function List({ of, chosen, choose }) {
   const columns = [
     { head: "", cell: (row) => !row.is_sweep && html`<input type="checkbox" aria-label="Compare ${row.name}" checked=${chosen.includes(row.name)} onChange=${() => toggled(row.name)} />` },
     { head: "run", cell: (row) => html`<a href=${linkOf(row)}>${row.name}</a>` },
-    { head: "kind", cell: (row) => (row.goes_on ? html`${row.kind} <span class="unit">goes on</span>` : row.kind) },
+    { head: "kind", cell: (row) => (row.goes_on ? html`${row.kind} <span class="unit">running</span>` : row.kind) },
     { head: "strategy", cell: (row) => row.strategy ?? row.why ?? "–" },
     { head: "parameters", cell: (row) => html`<span class="short">${Object.entries(row.params ?? {}).map(([name, value]) => `${name} ${value}`).join(", ")}</span>` },
     { head: "profit, after fees", metric: "pnl", right: true, cell: (row) => html`<${Amount} value=${row.pnl} currency=${row.currency} signs />` },
@@ -50,7 +50,7 @@ function List({ of, chosen, choose }) {
     { head: "changed", right: true, cell: (row) => html`<${Time} ms=${row.made} />` },
   ];
   const aside = html`<input type="search" aria-label="Find a run" placeholder="find" value=${text} onInput=${(event) => setText(event.target.value)} />`;
-  return html`<${Panel} title="Runs and sweeps" id="runs" wide of=${state} aside=${aside} empty=${text ? "None is called so." : "There is none yet."}>${(rows) => html`<${Table} label="Runs" columns=${columns} rows=${rows} keyOf=${(row) => `${row.kind} ${row.name}`} rowClass=${(row) => (chosen.includes(idOf(row)) ? "chosen" : "")} />`}<//>`;
+  return html`<${Panel} title="Runs and sweeps" id="runs" wide of=${state} aside=${aside} empty=${text ? "No run matches." : "No run yet."}>${(rows) => html`<${Table} label="Runs" columns=${columns} rows=${rows} keyOf=${(row) => `${row.kind} ${row.name}`} rowClass=${(row) => (chosen.includes(idOf(row)) ? "chosen" : "")} />`}<//>`;
 }
 
 function Compared({ names, rows }) {
@@ -107,10 +107,10 @@ function Start() {
       <label>What<select value=${sweeps ? "sweep" : "backtest"} onChange=${(event) => turn(event.target.value === "sweep")}><option value="backtest">a backtest</option><option value="sweep">a sweep of values</option></select></label>
       <${StrategyField} chosen=${strategy} files=${found.strategies} choose=${(file) => { setStrategy(file); setValues({}); }} />
       <fieldset><legend>Market</legend>${found.tapes.map((each) => html`<label class="check" key=${each}><input type="checkbox" checked=${tapes.includes(each)} onChange=${(event) => setTapes(event.target.checked ? [...tapes, each] : tapes.filter((tape) => tape !== each))} />${each}</label>`)}</fieldset>
-      ${other("Cash", "cash")}${other("Name of the run", "run", "dated")}${sweeps && other("Ranked by", "metric", "sharpe; of less than a day return")}
+      ${other("Cash", "cash")}${other("Name of the run", "run", "by date")}${sweeps && other("Ranked by", "metric", "sharpe; below a day: return")}
       ${facts.error && html`<p class="note error" role="alert">${facts.error}</p>`}
-      ${strategy && !facts.data && !facts.error && html`<p class="note loading">reads its parameters ...</p>`}
-      ${sweeps && facts.data && html`<p class="note">Values of each parameter: <code>5,10,20</code>, <code>5:50:5</code> (from, to, step) or <code>2..9</code>. What is left empty stays as it is.</p>`}
+      ${strategy && !facts.data && !facts.error && html`<p class="note loading">loading its parameters ...</p>`}
+      ${sweeps && facts.data && html`<p class="note">Values of each parameter: <code>5,10,20</code>, <code>5:50:5</code> (from, to, step) or <code>2..9</code>. Empty ones keep their value.</p>`}
       ${Object.entries(declared).map(([name, each]) => html`<label key=${`${sweeps} ${name}`} title=${each.help}>${name}${sweeps ? html`<input id=${`p-${name}`} class="num" autocomplete="off" spellcheck="false" placeholder=${String(each.value ?? "")} value=${values[name] ?? ""} onInput=${(event) => setOf(name)(event.target.value)} />` : field(name, each, values[name] ?? each.value ?? "", false, setOf(name))}</label>`)}
       ${faults.map((each) => html`<p class="note error" key=${each}>${each}</p>`)}
       <p class="buttons"><button class="main" disabled=${!strategy || !tapes.length || faults.length > 0 || (!facts.data && !facts.error) || (sweeps && !changed.length)}>Start</button></p>
@@ -125,7 +125,7 @@ function Trials({ mayAct }) {
     { head: "kind", cell: (row) => (row.is_sweep ? "sweep" : "backtest") },
     { head: "strategy", cell: (row) => row.strategy },
     { head: "state", cell: (row) => (row.is_running ? html`<span class="loading">${row.error ? "ends" : "runs"}, ${duration(now() - row.began)}</span>` : row.error ? html`<span class="warn">not done</span>` : "done") },
-    { head: "says", cell: (row) => html`<span class="wrap">${row.error || (row.is_running ? row.text : "")}</span>` },
+    { head: "output", cell: (row) => html`<span class="wrap">${row.error || (row.is_running ? row.text : "")}</span>` },
     { head: "", right: true, cell: (row) => (row.is_running && mayAct ? html`<button class="plain" onClick=${() => doIt(`End ${row.name}`, "end_backtest", "", { run: row.name })}>End</button>` : "") },
   ];
   return html`<${Panel} title="Started here" id="trials" wide of=${of}>${(rows) => html`<${Table} label="Started here" columns=${columns} rows=${rows} keyOf=${(row) => `${row.name} ${row.began}`} />`}<//>`;

@@ -1,4 +1,4 @@
-// All that is traded side by side: a line of its bars, what it costs to cross, and how far it is from the chosen one,
+// All traded symbols side by side: a line of bars, the spread, and the distance from the chosen symbol,
 // where both are of one coin: the spread of two venues.
 import { html } from "../third_party/preact.js";
 import { now, useTopic } from "../connection.js";
@@ -6,7 +6,7 @@ import { Panel, Table, number, percent, signed, tone } from "../parts.js";
 
 const SHOWN_MAX = 12; // two topics each
 const BARS = 60;
-const CHART_BARS = 600; // that the chart above follows of the chosen one
+const CHART_BARS = 600; // bars of the chosen symbol that the chart above follows
 const SECONDS = { "1s": 1, "5s": 5, "1m": 60, "5m": 300, "1h": 3600, "1d": 86400 };
 
 const isTwin = (row, chosen) => row !== chosen && row.pair === chosen.pair;
@@ -19,7 +19,7 @@ const crossing = (data) => {
 const isFresh = (of) => !!of.data && !of.data.is_stale && !of.error;
 const points = (share) => `${signed(10000 * share, 1)} bp`;
 
-/** The chosen one, then the same at other venues, then the others: as many as are shown. */
+/** The chosen symbol, then the same at other venues, then the others, up to the number shown. */
 export const ranked = (rows, chosen) => [chosen, ...rows.filter((row) => isTwin(row, chosen)), ...rows.filter((row) => row !== chosen && !isTwin(row, chosen))].slice(0, SHOWN_MAX);
 
 /** Middles of two quotes; null: one of them is old, or lacks a side. */
@@ -29,7 +29,7 @@ export function middles(own, other) {
   return first && second ? [first, second] : null;
 }
 
-/** Closes of the last bars, of which a market that stood still has fewer. ms: now. */
+/** Closes of the last bars; a market without trades has fewer. ms: now. */
 export const closes = (bars, interval, ms) => bars.slice(-BARS).filter((bar) => bar[0] > ms / 1000 - BARS * SECONDS[interval]).map((bar) => bar[4]);
 
 export function Beside({ rows, chosen, interval }) {
@@ -40,7 +40,7 @@ export function Beside({ rows, chosen, interval }) {
     { head: "symbol", cell: (row) => html`<a href="#market/${encodeURIComponent(row.account)}/${encodeURIComponent(row.symbol)}/${interval}" aria-current=${row === chosen ? "true" : null}>${row.symbol}</a>` },
     { head: "account", cell: (row) => row.account },
     { head: `${BARS} bars of ${interval}`, cell: (row) => html`<${Line} row=${row} interval=${interval} count=${count(row)} />` },
-    { head: "change in them", right: true, cell: (row) => html`<${Change} row=${row} interval=${interval} count=${count(row)} />` },
+    { head: "their change", right: true, cell: (row) => html`<${Change} row=${row} interval=${interval} count=${count(row)} />` },
     { head: "bid", right: true, cell: (row) => html`<${Quote} row=${row} show=${(data) => html`<span class="bid">${data.bids[0]?.[0] ?? "–"}</span>`} />` },
     { head: "ask", right: true, cell: (row) => html`<${Quote} row=${row} show=${(data) => html`<span class="ask">${data.asks[0]?.[0] ?? "–"}</span>`} />` },
     { head: "spread", right: true, cell: (row) => html`<${Quote} row=${row} show=${(data) => crossing(data)} />` },

@@ -7,7 +7,7 @@ const MAX_DEVIATION = 0.1; // as the command line has it
 
 export function Delta({ hello }) {
   const of = useTopic(hello && !hello.control ? null : "delta");
-  if (hello && !hello.control) return html`<h1 class="unseen">Delta-neutral</h1><${Panel} title="Delta-neutral" wide of=${{ data: [] }} empty="There is no control plane: write [control] in onetape.toml, and [symbols] for what is the same at several venues; then onetape up.">${() => null}<//>`;
+  if (hello && !hello.control) return html`<h1 class="unseen">Delta-neutral</h1><${Panel} title="Delta-neutral" wide of=${{ data: [] }} empty="There is no control plane: write [control] in onetape.toml, and [symbols] for symbols that are the same at several venues; then onetape up.">${() => null}<//>`;
   const mayAct = hello && !hello.read_only;
   return html`<h1 class="unseen">Delta-neutral</h1>
     <div class="grid">
@@ -42,7 +42,7 @@ function Plan({ of, mayAct }) {
   useEffect(() => {
     if (!symbol && symbols.length) setSymbol(symbols[0].symbol); // the list may come in another order
   }, [symbol, symbols.length]);
-  // The request stays with its reply: what is traded is what was shown.
+  // The request stays with its reply, so that the plan that was shown is traded.
   const call = async (request) => {
     setBusy(true);
     setReply(null);
@@ -65,7 +65,7 @@ function Plan({ of, mayAct }) {
     { head: "", cell: (leg) => (leg.reduces ? "reduces" : "opens") },
   ];
   const plan = reply?.plan;
-  return html`<${Panel} title="Bring it to a target" id="plan" of=${{ ...of, data: of.data?.symbols }} empty="No symbol.">${() => html`<form class="form" onSubmit=${(event) => { event.preventDefault(); dryRun(); }}>
+  return html`<${Panel} title="Bring a net delta to a target" id="plan" of=${{ ...of, data: of.data?.symbols }} empty="No symbol.">${() => html`<form class="form" onSubmit=${(event) => { event.preventDefault(); dryRun(); }}>
       <label>symbol<select disabled=${busy} value=${chosen.symbol} onChange=${(event) => { setSymbol(event.target.value); setReply(null); }}>${symbols.map((each) => html`<option key=${each.symbol} value=${each.symbol} selected=${each === chosen}>${each.symbol}</option>`)}</select></label>
       <label>target delta<input class="num" inputmode="decimal" disabled=${busy} value=${target} onInput=${(event) => { setTarget(event.target.value); setReply(null); }} /></label>
       <button type="submit" disabled=${!mayAct || busy || Number.isNaN(Number(target)) || target === ""}>Dry run</button>
@@ -81,7 +81,7 @@ function Automatic({ of, mayAct }) {
   const [question, setQuestion] = useState(/** @type {Record<string, any> | null} */ (null));
   const pairs = of.data?.pairs ?? [];
   const symbols = (of.data?.symbols ?? []).filter((each) => !pairs.some((pair) => pair.settings.enabled && pair.settings.symbol === each.symbol));
-  // A request replaces all of the one before it: what is not in it would be lost.
+  // A request replaces all of the previous one: a setting that is not in it would be lost.
   const inForce = (symbol) => pairs.find((pair) => pair.settings.symbol === symbol)?.settings ?? { symbol, target: 0, band: 0.01 };
   const done = async (yes) => {
     setQuestion(null);

@@ -1,4 +1,4 @@
-// What protects: kill switches, stops of each position and whether the venue has them, halts with their countdown, alerts.
+// Protection: kill switches, stops of each position and whether the venue has them, halts with their countdown, alerts.
 import { html, useEffect, useState } from "../third_party/preact.js";
 import { now, useTopic } from "../connection.js";
 import { Confirm, Panel, Table, Time, doIt, duration } from "../parts.js";
@@ -63,15 +63,15 @@ function Halts({ of, mayAct }) {
     setQuestion(null);
     if (yes && row) await Promise.all(row.accounts.map((account) => doIt(`Lift ${row.scope} ${row.subject} at ${account}`, "lift", account, { id: row.id, reason: reason || "by the page" })));
   };
-  return html`<${Panel} title="Halts and bans" id="halts" of=${of} empty="Nothing is halted: whatever has the money may open positions.">${(rows) => html`<${Table} label="Halts" columns=${columns} rows=${rows} keyOf=${(row) => row.id} />
-    ${question && html`<${Confirm} title="Lift ${question.scope} ${question.subject}" typed="lift" confirm="Lift" onDone=${done} text=${html`<p>It may open positions from then on; what was lost until now counts no more for ${question.rule}.</p><label>Why (it stays on the tape)<input value=${reason} onInput=${(event) => setReason(event.target.value)} /></label>`} />`}`}<//>`;
+  return html`<${Panel} title="Halts and bans" id="halts" of=${of} empty="Nothing is halted: new positions may be opened.">${(rows) => html`<${Table} label="Halts" columns=${columns} rows=${rows} keyOf=${(row) => row.id} />
+    ${question && html`<${Confirm} title="Lift ${question.scope} ${question.subject}" typed="lift" confirm="Lift" onDone=${done} text=${html`<p>It may open positions from then on; losses until now no longer count for ${question.rule}.</p><label>Reason (recorded on the tape)<input value=${reason} onInput=${(event) => setReason(event.target.value)} /></label>`} />`}`}<//>`;
 }
 
 function Stops({ of }) {
-  return html`<${Panel} title="Stops of each position" id="stops" wide of=${of} isEmpty=${(data) => !data.length} empty=${of.data === "" ? "No guardian answers: write [guardian], or look at System." : "No contracts are held, and no stop stands."}>${(rows) => html`<div class="ladders">${rows.map((row) => html`<article key=${`${row.account} ${row.symbol} ${row.side}`}>
+  return html`<${Panel} title="Stops of each position" id="stops" wide of=${of} isEmpty=${(data) => !data.length} empty=${of.data === "" ? "No guardian answers: write [guardian], or look at System." : "No contracts are held, and no stop works."}>${(rows) => html`<div class="ladders">${rows.map((row) => html`<article key=${`${row.account} ${row.symbol} ${row.side}`}>
       <h3>${row.symbol} <span class="unit">${row.account}${["net", "both"].includes(row.side) ? "" : ` · ${row.side}`}</span></h3>
       <p class="num">${row.qty} from ${row.entry_price ?? "–"} <span class="state ${row.protected >= 0.95 ? "ok" : "bad"}">${Math.round(100 * row.protected)} % protected</span></p>
-      <p class="unit">${row.flattening ? "is being flattened" : row.local ? "the venue does not hold its stops: they are watched from this machine" : row.verified_age_ms == null ? "the venue has not confirmed them yet" : `confirmed by the venue ${duration(row.verified_age_ms)} ago`}</p>
+      <p class="unit">${row.flattening ? "is being flattened" : row.local ? "its stops are not at the venue: the guardian watches the price itself" : row.verified_age_ms == null ? "the venue has not confirmed them yet" : `confirmed by the venue ${duration(row.verified_age_ms)} ago`}</p>
       <ol>${row.levels.map((level) => html`<li key=${level.venue_id || level.trigger}><span class="num">${level.trigger}</span><span class="unit">${level.distance ?? ""}</span><span class="num">${level.qty}</span><span class="unit">${level.state.toLowerCase()}</span></li>`)}</ol>
     </article>`)}</div>`}<//>`;
 }
@@ -82,21 +82,21 @@ function Alerts({ of, mayAct }) {
   const columns = [
     { head: "", cell: severity },
     { head: "about", cell: (row) => row.subject },
-    { head: "what", cell: (row) => html`<span class="words">${row.message}</span>` },
+    { head: "message", cell: (row) => html`<span class="words">${row.message}</span>` },
     { head: "since", cell: (row) => html`<${Time} ms=${row.since} />` },
-    { head: "more", right: true, cell: (row) => row.data.more || "" },
+    { head: "repeats", right: true, cell: (row) => row.data.more || "" },
     { head: "", right: true, cell: (row) => (row.acked ? html`<span class="unit">acknowledged by ${row.data.actor}</span>` : mayAct && html`<button onClick=${() => doIt(`Acknowledge ${row.subject}`, "ack", "", { id: row.id })}>Acknowledge</button>`) },
   ];
-  return html`<${Panel} title="Alerts that go on" id="alerts" wide of=${of} empty="None.">${(rows) => html`<${Table} label="Alerts that go on" columns=${columns} rows=${rows} keyOf=${(row) => row.id} />`}<//>`;
+  return html`<${Panel} title="Open alerts" id="alerts" wide of=${of} empty="None.">${(rows) => html`<${Table} label="Open alerts" columns=${columns} rows=${rows} keyOf=${(row) => row.id} />`}<//>`;
 }
 
 function Past({ of }) {
   const columns = [
     { head: "", cell: severity },
     { head: "about", cell: (row) => row.subject },
-    { head: "what", cell: (row) => html`<span class="words">${row.message}</span>` },
+    { head: "message", cell: (row) => html`<span class="words">${row.message}</span>` },
     { head: "since", cell: (row) => html`<${Time} ms=${row.since} />` },
     { head: "ended", cell: (row) => html`<${Time} ms=${row.cleared} />` },
   ];
-  return html`<${Panel} title="Alerts that are over" id="past" wide of=${of} empty="None yet.">${(rows) => html`<${Table} label="Alerts that are over" columns=${columns} rows=${rows} keyOf=${(row) => row.id} />`}<//>`;
+  return html`<${Panel} title="Ended alerts" id="past" wide of=${of} empty="None yet.">${(rows) => html`<${Table} label="Ended alerts" columns=${columns} rows=${rows} keyOf=${(row) => row.id} />`}<//>`;
 }

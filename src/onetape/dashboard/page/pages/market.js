@@ -12,7 +12,7 @@ export function Market({ words, hello }) {
   const rows = symbols.data ?? [];
   const found = rows.find((each) => each.account === words[0] && each.symbol === words[1]) ?? rows[0];
   const interval = INTERVALS.includes(words[2]) ? words[2] : "1s";
-  if (!found) return html`<h1 class="unseen">Market</h1><${Panel} title="Market" wide of=${symbols} empty="No account trades anything yet: its gateway has to be up first.">${() => null}<//>`;
+  if (!found) return html`<h1 class="unseen">Market</h1><${Panel} title="Market" wide of=${symbols} empty="No account trades yet: start a gateway first.">${() => null}<//>`;
   const name = `${found.account}|${found.symbol}`;
   const go = (account, symbol, span) => {
     location.hash = ["market", account, symbol, span].map(encodeURIComponent).join("/");
@@ -65,7 +65,7 @@ function ChartPanel({ of, name, interval, rows, go }) {
       ${market.data?.is_stale && html`<span class="age" role="status">no price since <${Time} ms=${market.data.time || null} /></span>`}
       ${state.error && html`<span class="age" role="alert">${state.error}</span>`}
       <span class="aside">${aside}</span></header>
-    <div class="canvas" ref=${box} role="img" aria-label="Bars of ${of.symbol}, ${interval}; what is drawn stands in the tables below"></div>
+    <div class="canvas" ref=${box} role="img" aria-label="Bars of ${of.symbol}, ${interval}; the tables below have the same data"></div>
   </section>`;
 }
 
@@ -102,7 +102,7 @@ function Depth({ name }) {
   for (const each of lines.data?.orders ?? []) if (each.price) own.set(Number(each.price), [...(own.get(Number(each.price)) ?? []), each]);
   const side = (levels, word, most) => levels.map(([price, size]) => {
     const mine = own.get(Number(price));
-    return html`<tr key=${price} class=${word}><td class="right">${mine?.map((each) => html`<div key=${each.client_id}>${each.ahead != null && html`<span class="unit" title="An estimate: those who cancel are taken to stand behind">about ${each.ahead} ahead of </span>`}<b title="own order">${each.qty}</b></div>`)}</td><td class="right price">${price}</td><td class="right size"><svg class="fill" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true"><rect width=${(100 * Number(size)) / most} height="1" /></svg><span>${size}</span></td></tr>`;
+    return html`<tr key=${price} class=${word}><td class="right">${mine?.map((each) => html`<div key=${each.client_id}>${each.ahead != null && html`<span class="unit" title="An estimate: canceled orders are assumed to be behind">about ${each.ahead} ahead of </span>`}<b title="own order">${each.qty}</b></div>`)}</td><td class="right price">${price}</td><td class="right size"><svg class="fill" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true"><rect width=${(100 * Number(size)) / most} height="1" /></svg><span>${size}</span></td></tr>`;
   });
   return html`<${Panel} title="Depth" id="depth" of=${of} isEmpty=${(data) => !data.bids.length && !data.asks.length} empty="No depth: the venue's feed has not begun.">${(data) => {
     const most = Math.max(...[...data.bids, ...data.asks].map(([, size]) => Number(size)), 1e-12);
@@ -112,7 +112,7 @@ function Depth({ name }) {
       <tr class="spread"><td></td><td class="right">${spread == null ? "" : html`<span class="unit">spread</span> ${number(spread, 2)}`}</td><td></td></tr>
       ${side(data.bids, "bid", most)}
     </tbody></table></div>
-    ${data.bids.length < 2 && data.asks.length < 2 && html`<p class="note">Best prices alone: nobody follows this book. A robot that subscribes with book=True, or [control] with [symbols], brings its depth.</p>`}`;
+    ${data.bids.length < 2 && data.asks.length < 2 && html`<p class="note">Best prices only: no process follows this book. A robot that subscribes with book=True, or [control] with [symbols], brings its depth.</p>`}`;
   }}<//>`;
 }
 
@@ -149,7 +149,7 @@ function Position({ name, of, mayAct }) {
       <dt>entry</dt><dd>${row.entry ?? "–"}</dd>
       <${Term} metric="open_profit">open profit, before closing fees<//><dd><${Amount} value=${row.unrealized} currency=${row.settle} signs /></dd>
       <dt>liquidation, about</dt><dd>${row.liquidation ?? "none"}</dd>
-      <dt>stops protect</dt><dd>${guard ? `${Math.round(100 * guard.protected)} % by ${guard.levels.length}` : "nothing seen"}</dd>
+      <dt>stops protect</dt><dd>${guard ? `${Math.round(100 * guard.protected)} % by ${guard.levels.length}` : "unknown"}</dd>
     </dl>`;
   })}
   ${isOpen && html`<${Confirm} title="Flatten ${of.symbol}" typed="flatten" danger confirm="Flatten" onDone=${flat} text=${html`<p>All orders of <b>${of.symbol}</b> on account <b>${of.account}</b> are canceled and the position is closed at the market, until nothing is left. Robots go on and may open it again: stop them first, or use the kill switch of the account.</p>`} />`}`}<//>`;
@@ -167,7 +167,7 @@ function Fills({ of }) {
     { head: "as", cell: (row) => row.liquidity },
     { head: "robot", cell: (row) => row.robot || "by hand" },
   ];
-  return html`<${Panel} title="Fills" id="fills" of=${{ data: rows }} empty="No fill of this symbol in the kept past.">${() => html`<${Table} label="Fills" columns=${columns} rows=${rows} keyOf=${(row) => row.sequence} />`}<//>`;
+  return html`<${Panel} title="Fills" id="fills" of=${{ data: rows }} empty="No recent fill of this symbol.">${() => html`<${Table} label="Fills" columns=${columns} rows=${rows} keyOf=${(row) => row.sequence} />`}<//>`;
 }
 
 function Trades({ name }) {

@@ -1,4 +1,4 @@
-// The first look: what all is worth and its profit today, each robot, risk against limits, what is red.
+// The overview: equity and today's profit, each robot, risk against limits, problems.
 import { html } from "../third_party/preact.js";
 import { defined, useTopic } from "../connection.js";
 import { Amount, Meter, Panel, Table, Term, Time, duration, percent, tone } from "../parts.js";
@@ -21,7 +21,7 @@ function Equity({ of }) {
       <p class="today" title=${defined("day_profit")} data-metric="day_profit">${row.day == null ? html`<span class="note">today: ${row.why || "not read yet"}</span>` : html`<${Amount} value=${row.day} currency=${row.currency} signs /> <span class=${Math.abs(row.day_share) < 0.00005 ? "" : tone(row.day)}>${percent(row.day_share)}</span> <span class="unit">today, after fees</span>`}</p>
       <${Line} points=${row.minutes} label="Equity in ${row.currency} today, without deposits and withdrawals" />
       <dl><${Term} metric="open_profit">open profit<//><dd><${Amount} value=${row.unrealized} currency=${row.currency} signs /></dd><${Term} metric="fees">fees today<//><dd><${Amount} value=${row.fees == null ? null : 0 - row.fees} currency=${row.currency} signs /></dd><${Term} metric="funding">funding today<//><dd><${Amount} value=${row.funding} currency=${row.currency} signs /></dd></dl>
-      ${row.lacking.length > 0 && html`<p class="note warn">not relied on: ${row.lacking.join(", ")}</p>`}
+      ${row.lacking.length > 0 && html`<p class="note warn">without ${row.lacking.join(", ")}: figures not reliable</p>`}
     </div>`)}<//>`;
 }
 
@@ -65,5 +65,5 @@ function Risk({ of }) {
 const WORDS = { CRITICAL: "act", WARN: "look", INFO: "note" };
 
 function Red({ of }) {
-  return html`<${Panel} title="Attention" id="red" of=${of} wide empty="Nothing: all processes run, no alert goes on.">${(rows) => html`<ul class="red">${rows.map((row) => html`<li key=${`${row.kind} ${row.subject} ${row.text}`} class=${row.severity.toLowerCase()}><b>${WORDS[row.severity]}</b> <a href="#${row.page}">${row.subject}</a> <span>${row.text}</span> ${row.since && html`<${Time} ms=${row.since} />`}</li>`)}</ul>`}<//>`;
+  return html`<${Panel} title="Attention" id="red" of=${of} wide empty="Nothing: all processes run, no alert is open.">${(rows) => html`<ul class="red">${rows.map((row) => html`<li key=${`${row.kind} ${row.subject} ${row.text}`} class=${row.severity.toLowerCase()}><b>${WORDS[row.severity]}</b> <a href="#${row.page}">${row.subject}</a> <span>${row.text}</span> ${row.since && html`<${Time} ms=${row.since} />`}</li>`)}</ul>`}<//>`;
 }

@@ -1,4 +1,4 @@
-// What is held, how money is divided, and its profit: positions, sub-accounts, results, equity, round trips.
+// Holdings, the division of money, and profit: positions, sub-accounts, results, equity, round trips.
 // #portfolio/by/span
 import { html, useEffect, useRef } from "../third_party/preact.js";
 import { useTopic } from "../connection.js";
@@ -39,11 +39,11 @@ function Equity({ by, span, aside }) {
   return html`<${Panel} title="Equity without deposits, change" id="equity-lines" of=${of} wide aside=${aside} stale=${30000} empty="No full minute has been recorded yet.">${(rows) => {
     const listed = rows.map((row, index) => ({ ...row, index }));
     return html`<${Curve} rows=${listed} /><${Table} label="Equity" columns=${columns} rows=${listed} keyOf=${(row) => `${row.name} ${row.currency}`} />
-      <p class="note">Accounts of onetape.toml; <code>onetape equity</code> has those of earlier runs, too.${by === "strategy" && " A sub-account's line has all of its money: coins that it held before its robots came move it, too."}</p>`;
+      <p class="note">Accounts of onetape.toml; <code>onetape equity</code> has those of earlier runs, too.${by === "strategy" && " A sub-account's line has all of its money: coins from before its robots move it, too."}</p>`;
   }}<//>`;
 }
 
-/** Lines over time, each as what it has changed by since its beginning, or as it is. rows: {name, points: (ms, value)}. */
+/** Lines over time: changes since their beginning, or asItIs the values. rows: {name, points: (ms, value)}. */
 export function Curve({ rows, label = "Change of equity over time; the figures stand in the table below", low = false, asItIs = false }) {
   const box = useRef(null);
   const chart = useRef(/** @type {Lines | null} */ (null));
@@ -74,7 +74,7 @@ function Results({ by, span, aside }) {
     { head: "paid in", right: true, cell: (row) => (Number(row.transfers) ? html`<${Amount} value=${row.transfers} signs currency=${row.currency} />` : "–") },
   ];
   return html`<${Panel} title="Results, closed" id="results" of=${of} wide aside=${aside} stale=${15000} empty="Nothing was booked in this span.">${(rows) => html`<${Table} label="Results" columns=${columns} rows=${by === "day" ? rows.toReversed() : rows} keyOf=${(row) => `${row.key} ${row.currency}`} />
-    <p class="note">Slippage: fills against the middle of the market as their order came to its gateway. Trades, open ones too, have it in them: it is not taken off once more.${cost?.unpriced > 0 && ` ${cost.unpriced} fills had no market or no order of ours.`}${cost?.is_cut && " Of the newest fills of the span only."}</p>`}<//>`;
+    <p class="note">Slippage: fills against the mid when their order came to its gateway. It is part of the profit of trades, open ones too: do not subtract it again.${cost?.unpriced > 0 && ` ${cost.unpriced} fills had no market or no order of ours.`}${cost?.is_cut && " Only the newest fills of the span."}</p>`}<//>`;
 }
 
 function Slippage({ of }) {
@@ -101,10 +101,10 @@ function Positions() {
 
 function Money() {
   const of = useTopic("money");
-  return html`<${Panel} title="Money of accounts and sub-accounts; the darker, the more of it is bound" id="money" of=${of} wide empty="No balance is known: its gateway has to be up first.">${(rows) => html`<div class="heat">${rows.flatMap((row) => cells(row)).map(({ name, of: row, each, whole }) => html`<div key=${`${row.account} ${name} ${row.currency}`} class="cell bound-${bound(each)} ${whole ? "whole" : ""} ${row.alive ? "" : "old"}">
+  return html`<${Panel} title="Money of accounts and sub-accounts; the darker, the more of it is locked" id="money" of=${of} wide empty="No balance yet: start the gateway first.">${(rows) => html`<div class="heat">${rows.flatMap((row) => cells(row)).map(({ name, of: row, each, whole }) => html`<div key=${`${row.account} ${name} ${row.currency}`} class="cell bound-${bound(each)} ${whole ? "whole" : ""} ${row.alive ? "" : "old"}">
       <p><b>${row.account}</b>${whole ? "" : ` / ${name}`}</p>
       <p><${Amount} value=${each.total} currency=${row.currency} /></p>
-      <p class="unit">${percent(share(each), 0)} bound${row.alive ? "" : ` · ${duration(row.data_age_ms)} old`}</p>
+      <p class="unit">${percent(share(each), 0)} locked${row.alive ? "" : ` · ${duration(row.data_age_ms)} old`}</p>
     </div>`)}</div>`}<//>`;
 }
 
@@ -144,7 +144,7 @@ function Variants() {
     { head: "fills", right: true, cell: (row) => row.fills },
     { head: "profit, after fees", metric: "pnl", right: true, cell: (row) => html`<${Amount} value=${row.pnl} signs />` },
     { head: "drawdown", metric: "max_drawdown", right: true, cell: (row) => percent(row.drawdown) },
-    { head: "beside live", right: true, cell: (row) => html`<${Amount} value=${row.behind_live} signs />` },
+    { head: "difference to live", right: true, cell: (row) => html`<${Amount} value=${row.behind_live} signs />` },
     { head: "orders that differ", right: true, cell: (row) => (row.compared ? `${row.differing} of ${row.compared}` : "–") },
   ];
   return html`<${Panel} title="Live beside paper" id="variants" of=${of} wide stale=${30000}>${(rows) => html`<${Table} label="Variants" columns=${columns} rows=${rows} keyOf=${(row) => `${row.robot} ${row.variant}`} />`}<//>`;

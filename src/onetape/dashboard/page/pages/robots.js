@@ -1,4 +1,4 @@
-// Robots: state, parameters as they describe themselves, change with preview and undo, start, stop, add; what each decided
+// Robots: state, parameters with preview and undo of changes, start, stop, add; what each decided
 // and why it placed no order; latency. #robots/name
 import { html, useEffect, useState } from "../third_party/preact.js";
 import { now, read, useTopic } from "../connection.js";
@@ -17,7 +17,7 @@ export function Robots({ words, hello }) {
     </div>`;
 }
 
-/** What a strategy's file declares as its parameters: {data} or {error}, neither while it is read. */
+/** The parameters that a strategy's file declares: {data} or {error}, neither while it is read. */
 export function useDeclared(strategy) {
   const [facts, setFacts] = useState(/** @type {{data?: Record<string, any>, error?: string}} */ ({}));
   useEffect(() => {
@@ -58,13 +58,13 @@ function Add({ accounts }) {
     setOpen(false);
   };
   const aside = html`<button class="plain" aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)}>${isOpen ? "Close" : "Open"}</button>`;
-  return html`<${Panel} title="Add a robot" id="add" wide of=${isOpen ? { ...files, at: undefined } : { data: {} }} aside=${aside}>${(found) => !isOpen ? html`<p class="note">A strategy below the folder of onetape.toml, beside those that run.</p>` : html`<form class="form" onSubmit=${(event) => { event.preventDefault(); setAsked(true); }}>
+  return html`<${Panel} title="Add a robot" id="add" wide of=${isOpen ? { ...files, at: undefined } : { data: {} }} aside=${aside}>${(found) => !isOpen ? html`<p class="note">Runs another strategy from the folder of onetape.toml.</p>` : html`<form class="form" onSubmit=${(event) => { event.preventDefault(); setAsked(true); }}>
       <label>Name<input id="add-name" autocomplete="off" spellcheck="false" value=${wanted.name} onInput=${(event) => set("name", event.target.value)} /></label>
       <${StrategyField} chosen=${wanted.strategy} files=${found.strategies} choose=${(file) => { set("strategy", file); setValues({}); }} />
       <label>Account<select value=${wanted.account} onChange=${(event) => set("account", event.target.value)}>${accounts.map((each) => html`<option key=${each} value=${each}>${each}</option>`)}</select></label>
       <label>Sub-account<input value=${wanted.subaccount} placeholder="main" onInput=${(event) => set("subaccount", event.target.value)} /></label>
       ${facts.error && html`<p class="note error" role="alert">${facts.error}</p>`}
-      ${wanted.strategy && !facts.data && !facts.error && html`<p class="note loading">reads its parameters ...</p>`}
+      ${wanted.strategy && !facts.data && !facts.error && html`<p class="note loading">loading its parameters ...</p>`}
       ${Object.entries(declared).map(([name, each]) => html`<label key=${name} title=${each.help}>${name}${field(name, each, values[name] ?? each.value ?? "", false, (value) => setValues({ ...values, [name]: value }), "add")}</label>`)}
       ${faults.map((each) => html`<p class="note error" key=${each}>${each}</p>`)}
       <p class="buttons"><button class="main" disabled=${!wanted.name || !facts.data || faults.length > 0}>Add ...</button></p>
@@ -151,7 +151,7 @@ function Parameters({ robot, of, mayAct }) {
     { head: "step", right: true, cell: ([, each]) => each.step ?? "–" },
     { head: "default", right: true, cell: ([, each]) => (each.default == null ? "–" : String(each.default)) },
   ];
-  return html`<${Panel} title="Parameters" id="parameters" of=${{ ...of, data: params ?? [] }} isEmpty=${(data) => !Object.keys(data).length} empty="It has none, or does not answer." aside=${aside}>${() => html`
+  return html`<${Panel} title="Parameters" id="parameters" of=${{ ...of, data: params ?? [] }} isEmpty=${(data) => !Object.keys(data).length} empty="It has no parameters, or does not answer." aside=${aside}>${() => html`
     ${bad && html`<p class="note error" role="alert">${bad}</p>`}
     <${Table} label="Parameters of ${robot.name}" columns=${columns} rows=${Object.entries(params)} keyOf=${([name]) => name} />
     ${isOpen && html`<${Confirm} title="Change ${robot.name}" confirm="Change" onDone=${apply} text=${html`<table><tbody>${wanted.map(([name, value]) => html`<tr key=${name}><td>${name}</td><td class="right">${String(params[name].value)}</td><td>→</td><td class="right"><b>${String(value)}</b></td></tr>`)}</tbody></table><p>In force from the next event on, and after a restart.</p>`} />`}`}<//>`;
@@ -183,21 +183,21 @@ export function typed(value, each) {
 
 const order = (row) => html`<span class=${row.side === "buy" ? "bid" : "ask"}>${row.side}</span> ${row.qty} at ${row.price ?? "market"}`;
 
-/** What it decided, what became of it, and why there was no order. */
+/** A robot's decisions, their outcome, and why there was no order. */
 function Decisions({ robot }) {
   const of = useTopic(robot.run ? `decisions|${robot.run}` : null);
   const part = (name) => (robot.run ? { ...of, data: of.data?.[name] } : { data: [] });
   const outcome = (row) => {
     if (row.orders.length) return row.orders.slice(-4).map((each) => html`<div key=${each.sequence}>${order(each)}: <span class=${each.reason == null ? "" : "warn"}>${each.state.toLowerCase().replace("_", " ")}${each.reason == null ? "" : ` (${each.code}) ${each.reason}`}</span></div>`);
-    return html`<span class="unit">${row.targets.length ? "no order: held already, on its way, or less than a lot" : "no order: no target was set for it"}</span>`;
+    return html`<span class="unit">${row.targets.length ? "no order: already held, already ordered, or less than a lot" : "no order: no target was set"}</span>`;
   };
   const columns = [
     { head: "time", cell: (row) => html`<${Time} ms=${row.at} />` },
     { head: "symbol", cell: (row) => html`<span class="short">${row.symbol}</span>` },
     { head: "signal", cell: (row) => (row.direction ? html`<span class=${{ buy: "bid", sell: "ask" }[row.direction] ?? ""}>${row.direction}</span>` : "–") },
-    { head: "of", cell: (row) => html`<span class="words">${row.facts}</span>` },
+    { head: "facts", cell: (row) => html`<span class="words">${row.facts}</span>` },
     { head: "target", right: true, cell: (row) => row.targets.join(", ") || "–" },
-    { head: "what became of it", cell: (row) => html`<div class="words">${outcome(row)}</div>` },
+    { head: "outcome", cell: (row) => html`<div class="words">${outcome(row)}</div>` },
   ];
   const refused = [
     { head: "time", cell: (row) => html`<${Time} ms=${row.at} />` },
@@ -209,13 +209,13 @@ function Decisions({ robot }) {
   ];
   const blocked = robot.blocked.map((each) => html`<p key=${each.text} class="note"><span class="state bad">opens nothing</span> ${each.text}${each.until ? html`, ends in ${duration(each.until - now())}` : ""}</p>`);
   const plots = of.data?.plots ?? [];
-  return html`${plots.length > 0 && html`<${Panel} title="Its own series, lately" id="plots" wide of=${part("plots")}>${(rows) => rows.map((row) => html`<p key=${row.name} class="note">${row.name}</p><${Curve} key=${`line ${row.name}`} rows=${[row]} low asItIs label=${`The series ${row.name}`} />`)}<//>`}
-    <${Panel} title="Signals and targets, lately" id="decisions" wide of=${part("decisions")} empty="It said no signal and set no target lately.">${(rows) => html`<${Table} label="Signals and targets" columns=${columns} rows=${rows} keyOf=${(row) => row.sequence} />`}<//>
-    <${Panel} title="Why no order" id="refusals" wide of=${part("refused")} isEmpty=${(rows) => !rows.length && !blocked.length} empty="Nothing keeps it from opening positions, and none of its late orders was denied or rejected.">${(rows) => html`${blocked}${rows.length > 0 && html`<${Table} label="Refused orders" columns=${refused} rows=${rows} keyOf=${(row) => row.sequence} />`}`}<//>`;
+  return html`${plots.length > 0 && html`<${Panel} title="Its own recent series" id="plots" wide of=${part("plots")}>${(rows) => rows.map((row) => html`<p key=${row.name} class="note">${row.name}</p><${Curve} key=${`line ${row.name}`} rows=${[row]} low asItIs label=${`The series ${row.name}`} />`)}<//>`}
+    <${Panel} title="Recent signals and targets" id="decisions" wide of=${part("decisions")} empty="No recent signal and no recent target.">${(rows) => html`<${Table} label="Signals and targets" columns=${columns} rows=${rows} keyOf=${(row) => row.sequence} />`}<//>
+    <${Panel} title="Why no order" id="refusals" wide of=${part("refused")} isEmpty=${(rows) => !rows.length && !blocked.length} empty="It may open positions, and none of its recent orders was denied or rejected.">${(rows) => html`${blocked}${rows.length > 0 && html`<${Table} label="Refused orders" columns=${refused} rows=${rows} keyOf=${(row) => row.sequence} />`}`}<//>`;
 }
 
-/** What its result is made of: prices, fees, funding, and what its orders cost against the market. It reads the whole
-    run, so it is asked for. */
+/** The parts of a run's result: prices, fees, funding, and the cost of its orders against the market. It reads the
+    whole run, so a button starts it. */
 function Explained({ run }) {
   const [of, setOf] = useState(/** @type {{data?: any, error?: string, busy?: boolean}} */ ({}));
   const reckon = () => {
@@ -226,13 +226,13 @@ function Explained({ run }) {
   const money = (name) => ({ head: { gross: "from prices", net: "profit" }[name] ?? name, metric: DEFINED[name], right: true, cell: (row) => html`<${Amount} value=${name === "fees" ? 0 - row.fees : row[name]} currency=${row.currency} signs />` });
   const columns = [{ head: "symbol", cell: (row) => html`<span class="short">${row.symbol}</span>` }, ...["gross", "fees", "funding", "other", "net"].map(money)];
   const causes = [
-    { head: "of it given to the market", cell: (row) => row.cause },
+    { head: "of it, cost against the market", cell: (row) => row.cause },
     { head: "amount", right: true, cell: (row) => html`<${Amount} value=${0 - row.amount} currency=${row.currency} signs />` },
-    { head: "of what was traded", right: true, cell: (row) => (row.bps == null ? "–" : `${number(row.bps)} bp`) },
+    { head: "of traded value", right: true, cell: (row) => (row.bps == null ? "–" : `${number(row.bps)} bp`) },
   ];
-  const aside = html`<button disabled=${of.busy} onClick=${reckon}>${of.busy ? "Reckons ..." : "Reckon"}</button>`;
+  const aside = html`<button disabled=${of.busy} onClick=${reckon}>${of.busy ? "Computing ..." : "Compute"}</button>`;
   const state = of.data || of.error ? of : { data: { symbols: [], costs: [] } };
-  return html`<${Panel} title="Result of this run, explained" id="explained" of=${state} aside=${aside} isEmpty=${(data) => !data.symbols.length} empty=${of.data ? "It has traded nothing." : "Prices, fees, funding and slippage: it reads the whole run, also one that goes on."}>${(data) => html`
+  return html`<${Panel} title="Result of this run, explained" id="explained" of=${state} aside=${aside} isEmpty=${(data) => !data.symbols.length} empty=${of.data ? "It has traded nothing." : "Prices, fees, funding and slippage, computed from the whole run so far."}>${(data) => html`
     <${Table} label="Result by symbol" columns=${columns} rows=${data.symbols} keyOf=${(row) => `${row.symbol} ${row.currency}`} />
     <${Table} label="Slippage" columns=${causes} rows=${data.costs.filter((row) => ["spread", "impact", "delay"].includes(row.cause))} keyOf=${(row) => row.cause} />
     ${data.unpriced > 0 && html`<p class="note">${data.unpriced} orders filled where the tapes have no market.</p>`}`}<//>`;
@@ -249,5 +249,5 @@ function Latency({ robot, of }) {
     { head: "orders", right: true, cell: (row) => row.each.count },
     ...["p50", "p99", "max"].map((part) => ({ head: part, right: true, cell: (row) => us(row.each[`${part}_us`]) })),
   ];
-  return html`<${Panel} title="Latency of its orders, by hop" id="latency" of=${{ ...of, data: rows }} empty="No order has left yet.">${() => html`<${Table} label="Latency" columns=${columns} rows=${rows} keyOf=${(row) => `${row.account} ${row.name}`} />`}<//>`;
+  return html`<${Panel} title="Latency of its orders, by hop" id="latency" of=${{ ...of, data: rows }} empty="No order was sent yet.">${() => html`<${Table} label="Latency" columns=${columns} rows=${rows} keyOf=${(row) => `${row.account} ${row.name}`} />`}<//>`;
 }

@@ -18,14 +18,14 @@ export function SweepMap({ name, aside }) {
     <p class="note">${number(data.done, 0)} of ${number(data.tries, 0)} variants${data.failed > 0 && html`, <span class="warn">${number(data.failed, 0)} failed</span>`}</p>
     ${data.verdict && html`<p class="note">${data.verdict}</p>`}
     ${choice}
-    ${data.is_walk ? html`<p class="note">A walk-forward has no map: its windows stand in its report.</p>` : data.cells.length ? html`<${Map} data=${data} />` : html`<p class="note">No variant has this figure yet.</p>`}
+    ${data.is_walk ? html`<p class="note">A walk-forward has no map: its report shows its windows.</p>` : data.cells.length ? html`<${Map} data=${data} />` : html`<p class="note">No variant has this figure yet.</p>`}
     ${data.rows.length > 0 && html`<${Best} data=${data} />`}`}<//>`;
 }
 
 const titleOf = (data, name) => data.titles[name]?.name ?? name;
 const figure = (facts, value) => (["part", "gain_part"].includes(facts?.form) ? percent(value) : number(value, Number.isInteger(value) ? 0 : Math.abs(value) >= 100 ? 1 : 4));
 
-/** How far a value is from zero where there are both signs, else how good it is among all. */
+/** The class of a shade: the distance from zero if there are both signs, else the rank among all. */
 function shade(value, least, most, lessIsBetter) {
   if (least < 0 && most > 0) return `${value < 0 ? "minus" : "plus"}-${Math.round((SHADES * Math.abs(value)) / Math.max(-least, most))}`;
   const part = most > least ? (value - least) / (most - least) : 1;

@@ -25,7 +25,7 @@ function Processes({ of }) {
     { head: "heartbeat", right: true, cell: (row) => duration(row.heartbeat_age_ms) },
     { head: "progress", right: true, cell: (row) => duration(row.progress_age_ms) },
     { head: "frames behind", right: true, cell: (row) => row.lag ?? "–" },
-    { head: "of a core", right: true, cell: (row) => (row.cpu_percent == null ? "–" : `${number(row.cpu_percent, 0)} %`) },
+    { head: "CPU", right: true, cell: (row) => (row.cpu_percent == null ? "–" : `${number(row.cpu_percent, 0)} %`) },
     { head: "memory", right: true, cell: (row) => bytes(row.memory_bytes) },
     { head: "restarts", right: true, cell: (row) => row.restarts },
     { head: "why", cell: (row) => html`<span class="warn words">${row.reason}</span>` },
@@ -49,8 +49,8 @@ function Feeds({ of }) {
 function Disk({ of }) {
   const columns = [
     { head: "journal", cell: (row) => row.name },
-    { head: "takes", right: true, cell: (row) => bytes(row.bytes) },
-    { head: "grows, an hour", right: true, cell: (row) => (row.per_hour == null ? "–" : bytes(row.per_hour)) },
+    { head: "size", right: true, cell: (row) => bytes(row.bytes) },
+    { head: "growth per hour", right: true, cell: (row) => (row.per_hour == null ? "–" : bytes(row.per_hour)) },
   ];
   return html`<${Panel} title="Disk" id="disk" of=${of}>${(data) => html`<dl class="facts"><dt>free</dt><dd>${bytes(data.disk.free)} of ${bytes(data.disk.total)}</dd><dt>days left at this pace</dt><dd>${data.disk.days_left == null ? "not measured yet" : number(data.disk.days_left, data.disk.days_left < 10 ? 1 : 0)}</dd><dt>home</dt><dd>${data.home}</dd><dt>runs since</dt><dd><${Time} ms=${data.since} day /></dd><dt>version</dt><dd>onetape ${data.version}</dd></dl>
     <${Table} label="Journals" columns=${columns} rows=${data.journals} keyOf=${(row) => row.name} />
@@ -67,5 +67,5 @@ function Logs({ names }) {
     { head: "text", cell: (row) => html`<span class="words num">${row.text}</span>` },
   ];
   const aside = html`<select aria-label="Process" value=${name} onChange=${(event) => setName(event.target.value)}><option value="">all processes</option>${names.map((each) => html`<option key=${each} value=${each}>${each}</option>`)}</select>`;
-  return html`<${Panel} title="Logs" id="logs" wide of=${of} empty="It has said nothing of late." aside=${aside}>${(rows) => html`<${Table} label="Logs" columns=${columns} rows=${rows.map((row, index) => ({ ...row, index }))} keyOf=${(row) => `${row.time} ${row.index}`} />`}<//>`;
+  return html`<${Panel} title="Logs" id="logs" wide of=${of} empty="No recent lines." aside=${aside}>${(rows) => html`<${Table} label="Logs" columns=${columns} rows=${rows.map((row, index) => ({ ...row, index }))} keyOf=${(row) => `${row.time} ${row.index}`} />`}<//>`;
 }

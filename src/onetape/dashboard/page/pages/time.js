@@ -1,5 +1,5 @@
-// A run at any moment: a slider over it, steps frame by frame, jumps to fills; all that is shown is of that moment, and
-// nothing of what came after. #time/run/place/step is a moment that can be shared.
+// A run at any moment: a slider over it, steps frame by frame, jumps to fills. All shown data is of that moment, none of
+// it later. #time/run/place/step is a moment that can be shared.
 import { html, useEffect, useRef, useState } from "../third_party/preact.js";
 import { read, useTopic } from "../connection.js";
 import { Amount, Panel, Table, Term, Time, decimalsOf, tone } from "../parts.js";
@@ -60,7 +60,7 @@ function Run({ name, place, step, listed }) {
     <div class="grid">
       <section class="panel wide time ${state.error ? "is-stale" : ""}" id="moment" aria-label="Moment" aria-busy=${state.busy ? "true" : "false"}>
         <header><h2>${moment ? html`<span class="num price">${moment.now.replace("T", " ").replace("Z", "")} UTC</span>` : "Moment"}</h2>
-          ${moment && html`<span class="unit">frame <span class="num">${moment.frames}</span>${moment.is_end ? " · the end" : ""}${moment.life > 1 ? ` · life ${moment.life}` : ""}</span>`}
+          ${moment && html`<span class="unit">frame <span class="num">${moment.frames}</span>${moment.is_end ? " · the end" : ""}${moment.life > 1 ? ` · incarnation ${moment.life}` : ""}</span>`}
           ${(state.error || of.error) && html`<span class="age" role="alert">${state.error ?? of.error}</span>`}
           <span class="aside"><select aria-label="Run" value=${name} onChange=${(event) => (location.hash = `time/${encodeURIComponent(event.target.value)}`)}>${listed.map((each) => html`<option key=${each.name} value=${each.name}>${each.name} · ${each.kind ?? ""}</option>`)}</select></span></header>
         ${run && html`<${Slider} run=${run} at=${at} onMoved=${(ms) => go(name, new Date(ms).toISOString())} />
@@ -72,7 +72,7 @@ function Run({ name, place, step, listed }) {
             <button title="100 frames on (Shift →)" onClick=${() => go(name, wanted, step + 100)}>+100</button>
             <button title="The next fill (])" onClick=${() => jump(1)}>fill ⇥</button>
             <${Place} onPlace=${(text) => go(name, text)} />
-            <span class="unit">${run.fills.length + run.more_fills} fills${run.goes_on ? " · goes on" : ""}</span>
+            <span class="unit">${run.fills.length + run.more_fills} fills${run.goes_on ? " · running" : ""}</span>
           </p>`}
       </section>
       ${moment && html`<${Bars} name=${name} moment=${moment} beside=${beside} run=${run} interval=${interval} setInterval=${setInterval} />`}
@@ -84,11 +84,11 @@ function Run({ name, place, step, listed }) {
     </div>`;
 }
 
-/** The finest interval of which the chart has room for a run of so many ms. */
+/** The finest interval at which the chart has room for a run of so many ms. */
 const fitting = (ms) => INTERVALS.find((each) => ms / SPANS[each] <= BARS) ?? "1d";
 const SPANS = { "1s": 1e3, "5s": 5e3, "1m": 60e3, "5m": 300e3, "1h": 3600e3, "1d": 86400e3 };
 
-/** Reads the moment that is wanted, one at a time: what the slider has passed by meanwhile is left out. */
+/** Reads the chosen moment, one at a time: moments that the slider has passed meanwhile are left out. */
 function useMoment(name, place, step, setState, beside) {
   const work = useRef({ busy: false, next: /** @type {[string, number] | null} */ (null) });
   useEffect(() => {
@@ -212,7 +212,7 @@ function Orders({ of }) {
     { head: "state", cell: (row) => row.state.toLowerCase() },
     { head: "tag", cell: (row) => row.tag || "–" },
   ];
-  return html`<${Panel} title="Working orders" id="had-orders" of=${of} empty="None worked.">${(rows) => html`<${Table} label="Working orders of the moment" columns=${columns} rows=${rows} keyOf=${(row) => row.id} />`}<//>`;
+  return html`<${Panel} title="Working orders" id="had-orders" of=${of} empty="No working orders.">${(rows) => html`<${Table} label="Working orders of the moment" columns=${columns} rows=${rows} keyOf=${(row) => row.id} />`}<//>`;
 }
 
 function Books({ of }) {
@@ -220,10 +220,10 @@ function Books({ of }) {
     { head: "symbol", cell: ([symbol]) => symbol },
     { head: "bid", right: true, cell: ([, each]) => html`<span class="bid">${each.quote?.bid ?? "–"}</span> <span class="unit">${each.quote?.bid_size ?? ""}</span>` },
     { head: "ask", right: true, cell: ([, each]) => html`<span class="ask">${each.quote?.ask ?? "–"}</span> <span class="unit">${each.quote?.ask_size ?? ""}</span>` },
-    { head: "hears", cell: ([, each]) => each.subscribed.join(", ") || "nothing" },
+    { head: "subscribed to", cell: ([, each]) => each.subscribed.join(", ") || "nothing" },
   ];
   return html`<${Panel} title="The market it saw" id="had-market" of=${of} empty="It had no market.">${(rows) => html`<${Table} label="Market of the moment" columns=${columns} rows=${rows} keyOf=${([symbol]) => symbol} />
-    ${rows.filter(([, each]) => each.book).map(([symbol, each]) => html`<div class="scroll" key=${symbol}><table class="ladder"><caption class="unit">${symbol}${each.book.synced ? "" : " · not in step"}</caption><tbody>${each.book.bids.map((bid, index) => html`<tr key=${index}><td class="right unit">${bid[1]}</td><td class="right bid num">${bid[0]}</td><td class="ask num">${each.book.asks[index]?.[0] ?? ""}</td><td class="unit">${each.book.asks[index]?.[1] ?? ""}</td></tr>`)}</tbody></table></div>`)}`}<//>`;
+    ${rows.filter(([, each]) => each.book).map(([symbol, each]) => html`<div class="scroll" key=${symbol}><table class="ladder"><caption class="unit">${symbol}${each.book.synced ? "" : " · not synced"}</caption><tbody>${each.book.bids.map((bid, index) => html`<tr key=${index}><td class="right unit">${bid[1]}</td><td class="right bid num">${bid[0]}</td><td class="ask num">${each.book.asks[index]?.[0] ?? ""}</td><td class="unit">${each.book.asks[index]?.[1] ?? ""}</td></tr>`)}</tbody></table></div>`)}`}<//>`;
 }
 
 const text = (value) => (typeof value === "string" ? value : value === null ? "none" : JSON.stringify(value));
@@ -241,7 +241,7 @@ function Memory({ of }) {
     { head: "value", cell: (row) => html`<code class="wrap">${text(row.value)}</code>` },
   ];
   const state = { ...of, data: of.data && ["memory", "own", "params"].flatMap((group) => Object.entries(of.data[group]).map(([name, value]) => ({ group: { memory: "memory", own: "attribute", params: "parameter" }[group], name, value }))) };
-  return html`<${Panel} title="What it knew" id="had-memory" of=${state} empty="Nothing: no memory, attributes or parameters.">${(rows) => html`<${Table} label="Memory of the moment" columns=${columns} rows=${rows} keyOf=${(row) => `${row.group} ${row.name}`} />`}<//>`;
+  return html`<${Panel} title="Memory and parameters" id="had-memory" of=${state} empty="Nothing: no memory, attributes or parameters.">${(rows) => html`<${Table} label="Memory of the moment" columns=${columns} rows=${rows} keyOf=${(row) => `${row.group} ${row.name}`} />`}<//>`;
 }
 
 function Frames({ of }) {
