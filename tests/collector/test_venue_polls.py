@@ -89,7 +89,7 @@ def test_after_a_refusal_nothing_is_asked_until_the_venue_wants_it(tmp_path):
         times = [each.time for each in dialect.received if each.number >= refused.number and each.path in polls]
         # Retry-After is 1, and others may have been on their way when the answer came.
         assert max(after - before for before, after in pairwise(times)) >= 0.9 * SECOND
-    assert any("has shut this address out" in state for _, state in alerts(tmp_path, "budget"))
+    assert any("has banned this address" in state for _, state in alerts(tmp_path, "budget"))
 
 
 def test_answers_that_never_come_hold_up_no_others_and_a_venue_that_goes_is_said_once(tmp_path):

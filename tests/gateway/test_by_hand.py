@@ -402,7 +402,7 @@ def test_stops_and_take_profits_by_hand_at_extremes(world):
     triggers = [o.trigger for o in world.exchange.conditionals.open_of(world.account)]
     low = world.bid
     assert sorted(round(each / low, 1) for each in triggers) == [0.9, 0.9, 1.1]
-    assert "of 400 are there" in world.run("buy", SYMBOL, "1", "--price", "low:400m", code=6)["error"]["message"]
+    assert "of 400 bars came" in world.run("buy", SYMBOL, "1", "--price", "low:400m", code=6)["error"]["message"]
     assert "take_profit" in world.run("sell", SYMBOL, "1", "--trigger", "5", code=2)["error"]["message"]
     gone = world.run("cancel", "--symbol", SYMBOL)
     assert {o["state"] for o in gone["orders"]} == {"CANCELED"}

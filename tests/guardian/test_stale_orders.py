@@ -255,7 +255,7 @@ def test_a_share_takes_once_and_the_rest_of_the_order_stays(world):
     order_id = robot.place(Side.BUY, world.bid - 3000)
     wait_for(lambda: working(world, order_id))
     words = taken(world, StaleOrders("main", rules, epoch="1"), 2)
-    assert words == ["30% takes: '' after 5s", "taken"]
+    assert words == ["30% takes liquidity after 5s: ''", "taken"]
     wait_for(lambda: world.account.qty(0) == 3)
     assert working(world, order_id).size == 7
     wait_for(lambda: [each[:2] for each in world.fills()] == [(robot.number, 3)])

@@ -85,7 +85,7 @@ def refuse(home: Home) -> None:
     for fields, words in (
         (("name=two", strategy), "there is a robot `two`"),
         (("name=mm", strategy), "there is a robot `mm`"),
-        (("name=operator", strategy), "no robot is called"),
+        (("name=operator", strategy), "a robot cannot be called"),
         ((strategy,), "no name"),
         (("name=../x", strategy), "'../x' is no name"),  # files are named after it
         (("name=x",), "missing"),

@@ -359,7 +359,7 @@ def test_a_token_goes_nowhere_in_the_open(token: str, api: str, error: str) -> N
 
 def test_no_robot_and_no_sub_account_has_the_name_of_a_chat() -> None:
     for name in ("telegram:42", "telegram", "operator:a"):
-        with pytest.raises(BadConfig, match="is called"):
+        with pytest.raises(BadConfig, match="cannot be called"):
             parse_config(f'[venues.x]\nkind="kraken"\n[accounts.m]\nvenue="x"\nsubaccounts={{"{name}"=2}}')
     with pytest.raises(BadConfig, match="in the open"):
         parse_config(f'[notify.telegram]\ntoken = "{TOKEN}"')

@@ -122,7 +122,7 @@ class StaleOrders:
             return None
         best, sign = (top.bid, 1) if row.spec.side is Side.BUY else (top.ask, -1)
         price = instrument.price_int(instrument.price(best) * (1 + sign * rule.within), row.spec.side)
-        reason = f"takes with {rule.share:.0%}: {tag} after {format_duration(rule.take_after)}"
+        reason = f"{rule.share:.0%} takes liquidity after {format_duration(rule.take_after)}: {tag}"
         order = view.robots[row.robot].client_id(row.order_id)
         return TakeShare(self._id(), self._account, order, row.spec.symbol, qty, price, reason, row.robot, row.order_id)
 
