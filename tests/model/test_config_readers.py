@@ -11,7 +11,6 @@ import pytest
 import onetape
 from onetape.model.config import NAMED, SINGLE, parse_config
 from onetape.model.sections import RouteConfig, VariantConfig, WithdrawConfig
-from onetape.model.unbuilt import SECTIONS, unbuilt
 
 CONFIGURED = re.compile(r"model\.(config|sections) import|PortfolioConfig")
 SOURCE = Path(onetape.__file__).parent
@@ -50,31 +49,14 @@ def test_each_key_of_a_named_section_is_read(section: str, key: str):
 
 
 @pytest.mark.parametrize("section", SINGLE)
-def test_a_section_is_read_whole_or_said_to_be_unbuilt(section: str):
+def test_a_section_is_read_whole(section: str):
     read = {key for key in SINGLE[section].__struct_fields__ if (section, key) in PAIRS}
-    if section in SECTIONS:
-        assert read == set(), "take its row out of model/unbuilt.py"
-    else:
-        assert read == set(SINGLE[section].__struct_fields__)
+    assert read == set(SINGLE[section].__struct_fields__)
 
 
 def test_a_key_that_nobody_reads_would_be_found():
     assert "frobnicate" not in NAMES
-    assert ("cluster", "servers") not in PAIRS and ("notify", "urls") in PAIRS
-
-
-def test_what_is_not_built_is_named_with_its_line():
-    found = list(unbuilt(parse_config("".join(f"[{section}]\n" for section in SECTIONS))))
-    assert len(found) == len(SECTIONS)
-    for number, error in enumerate(found, 1):
-        assert (error.code, error.location) == (4601, f"onetape.toml:{number}")
-
-
-def test_what_is_switched_off_is_not_missed_and_a_variable_is_a_place():
-    assert not list(unbuilt(parse_config("[recorder]\nenabled = false\n")))
-    assert not list(unbuilt(parse_config("")))
-    (error,) = unbuilt(parse_config("", environ={"ONETAPE_CLUSTER__SERVERS": '["nats://127.0.0.1:4222"]'}))
-    assert error.location == "environment variable ONETAPE_CLUSTER__SERVERS"
+    assert ("cluster", "frobnicate") not in PAIRS and ("notify", "urls") in PAIRS
 
 
 @pytest.mark.parametrize(

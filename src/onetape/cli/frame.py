@@ -21,7 +21,7 @@ import click
 
 from onetape.cli.progress import Progress
 from onetape.model.errors import BadConfig, NotAvailable, OnetapeError, PermissionDenied, RuntimeFailure, UsageError
-from onetape.model.home import config_beside, home_of
+from onetape.model.home import config_beside, home_of, is_copied_home
 from onetape.model.near import did_you_mean
 from onetape.model.time import rough_duration
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 KINDS = frozenset(
     {
         *("robot", "gateway", "supervisor", "collector", "hub", "guardian"),
-        *("recorder", "control", "dashboard", "telegram", "venue", "variants", "single"),
+        *("cluster", "recorder", "control", "dashboard", "telegram", "venue", "variants", "single"),
     }
 )
 
@@ -109,6 +109,9 @@ class Shell:
         home's processes were started with. Stopping a system needs only its home."""
         from onetape.store.config import kept_config
 
+        if self.config_option is None and is_copied_home(self.home):
+            self._config = kept_config(self.home) or self.config
+            return self._config
         try:
             if self.config_path is not None or self.config.accounts:
                 return self.config
@@ -127,7 +130,7 @@ class Shell:
         """The configuration for verbs about all accounts. Raises BadConfig without a configuration: an empty answer
         would look like "no positions"."""
         found = self.running_config
-        if self.config_path is None and not found.accounts:
+        if (self.config_path is None or is_copied_home(self.home)) and not found.accounts:
             raise BadConfig(
                 "there is no configuration here, so no account is known",
                 location=str(Path("onetape.toml").absolute()),

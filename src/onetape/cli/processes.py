@@ -13,7 +13,7 @@ import click
 from onetape.cli.complete import processes
 from onetape.cli.frame import Answer, Shell, load, moment, verb
 from onetape.cli.listing import age_text, aligned, amount
-from onetape.model.errors import UsageError
+from onetape.model.errors import ProcessDown, UsageError
 from onetape.model.shown import shown
 
 # Figures that `status` shows -> keys of the table of definitions.
@@ -74,13 +74,16 @@ def _pages(shell: Shell, state: dict[str, Any]) -> str:
 
 @verb("status", example="onetape status --json\nonetape status --watch\nonetape status --explain")
 @click.option("-w", "--watch", is_flag=True, help="Refresh every 2 s, until Ctrl-C.")
+@click.option("--all", "hosts", is_flag=True, help="Show the hosts of the cluster and their processes.")
 @click.option("--explain", is_flag=True, help="Explain each figure: definition, unit, and what it includes.")
-def status(shell: Shell, watch: bool, explain: bool) -> Answer:
+def status(shell: Shell, watch: bool, hosts: bool, explain: bool) -> Answer:
     """Show the processes: state, heartbeat and progress, lag in frames, share of a core,
     memory, open files, restarts, working orders; the profit of each robot, its positions, and danger levels above 0.
 
     A waiting process shows the reason.
     """
+    if hosts:
+        return _hosts(shell)
     if not watch:
         state = _state(shell)
         if not explain:
@@ -102,6 +105,29 @@ def status(shell: Shell, watch: bool, explain: bool) -> Answer:
             time.sleep(WATCH_S)
 
     return Answer(None, show)
+
+
+def _hosts(shell: Shell) -> Answer:
+    """Returns the hosts as this one knows them. Raises ProcessDown where it is connected to none."""
+    found = load("onetape.cluster.view", "hosts_now", what="the cluster")(shell.home)
+    if found is None:
+        raise ProcessDown(
+            "this home is connected to no other",
+            location="onetape status --all",
+            todo="write [cluster], and onetape up",
+        )
+    lines: list[tuple[str, ...]] = [("host", "state", "version", "clock", "lag", "processes")]
+    for each in found["hosts"]:
+        lag = "-" if each["lag_ms"] is None else age_text(each["lag_ms"])
+        names = ", ".join(process["name"] for process in each["processes"])
+        clock = f"{each['clock_ms']:.0f} ms"
+        lines.append((each["host"], each["state"], each["version"], clock, lag, names or "-"))
+    shown = aligned(lines)
+    if found["server"] != "connected":
+        shown.append(found["server"])
+    if found["stored"]:
+        shown.append(f"the servers store no blocks: {found['stored']}")
+    return Answer(found, "\n".join(shown))
 
 
 def _state(shell: Shell) -> dict[str, Any]:

@@ -45,7 +45,8 @@ class JournalState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class HostState(msgspec.Struct, frozen=True):
     """A host's announcement. time: its clock, ns UTC. began: when its process began, which numbers its lives.
-    journals: by path below its home. follows: patterns of host/journal that it copies."""
+    journals: by path below its home. follows: patterns of host/journal that it copies. config: the configuration of its
+    processes as JSON, without secrets; "": in an earlier or the next announcement."""
 
     host: str
     version: str
@@ -53,6 +54,7 @@ class HostState(msgspec.Struct, frozen=True):
     began: int
     journals: dict[str, JournalState]
     follows: list[str]
+    config: str = ""
 
 
 class BlockRequest(msgspec.Struct, frozen=True):

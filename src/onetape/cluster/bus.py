@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
+from onetape.cluster.credentials import Credentials
 from onetape.model.errors import BadConfig, NotAvailable
 
 __all__ = ["Bus", "Receive"]
@@ -15,6 +16,7 @@ __all__ = ["Bus", "Receive"]
 CONNECT_S: Final = 5.0
 PING_S: Final = 2.0  # a server that does not answer two of these is left for the next one
 WAITING_BYTES: Final = 64 << 20  # of messages that wait for this process: more are dropped, and requested later
+REFUSED: Final = "authorization violation"
 STORE_S: Final = 24 * 3600
 
 # (subject, message, subject for the answer or "")
@@ -22,7 +24,7 @@ Receive = Callable[[str, bytes, str], None]
 
 
 class Bus:
-    """A connection to one of several NATS servers, kept up. credentials: path of a NATS credentials file. root: the
+    """A connection to one of several NATS servers, kept up. root: the
     first token of all subjects. received: called with each message. changed: called after a connection or a loss."""
 
     def __init__(
@@ -33,12 +35,13 @@ class Bus:
         root: str,
         received: Receive,
         changed: Callable[[str], None] = lambda _: None,
-        credentials: str = "",
+        credentials: Credentials | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         try:
             import nats
             import nats.errors
+            import nats.js.errors
         except ImportError:
             raise NotAvailable(
                 "nats-py is not installed", location="[cluster]", todo="pip install 'onetape[cluster]'"
@@ -51,11 +54,16 @@ class Bus:
         self._outbox: list[tuple[str, bytes, str]] = []
         self._following: dict[str, Any] = {}
         self._sending = asyncio.Event()
+        self._refused: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.stored = ""  # why the servers keep no blocks, "": they do
 
     @property
     def is_connected(self) -> bool:
         return self._client is not None and self._client.is_connected
+
+    @property
+    def is_following(self) -> bool:
+        return bool(self._following)
 
     async def connect(self) -> None:
         """Returns when a server was reached. Raises BadConfig where one refuses the credentials."""
@@ -75,17 +83,26 @@ class Bus:
             "reconnected_cb": changed,
             "error_cb": self._failed,
         }
-        if self._credentials:
-            options["user_credentials"] = self._credentials
+        if self._credentials is not None:
+            options |= {"user_jwt_cb": self._credentials.jwt, "signature_cb": self._credentials.sign}
         if self._tls is not None:
             options["tls"] = self._tls
-        try:
-            self._client = await self._nats.connect(self._servers, **options)
-        except (self._nats.errors.AuthorizationError, FileNotFoundError) as error:
-            raise BadConfig(str(error), location="[cluster] credentials") from None
+        connecting = asyncio.ensure_future(self._nats.connect(self._servers, **options))
+        await asyncio.wait({connecting, self._refused}, return_when=asyncio.FIRST_COMPLETED)
+        if not connecting.done():
+            connecting.cancel()
+            raise BadConfig(
+                f"a server refuses them: {self._refused.result()}",
+                location="[cluster] credentials",
+                todo="see the server's accounts",
+            )
+        self._client = connecting.result()
 
     async def _failed(self, error: Exception) -> None:
-        if not isinstance(error, self._nats.errors.SlowConsumerError):  # dropped blocks are requested
+        if REFUSED in str(error).lower():  # nats-py has a class for it, and raises another while it connects
+            if not self._refused.done():
+                self._refused.set_result(str(error))
+        elif not isinstance(error, self._nats.errors.SlowConsumerError):  # dropped blocks are requested
             self._changed(str(error) or type(error).__name__)
 
     async def keep(self, *, bytes_max: int, replicas: int) -> None:
@@ -165,8 +182,13 @@ class Bus:
         """Send what is queued, until canceled."""
         while True:
             await self._sending.wait()
-            self._sending.clear()
-            outbox, self._outbox = self._outbox, []
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Send what is queued now."""
+        self._sending.clear()
+        outbox, self._outbox = self._outbox, []
+        if self._client is not None:
             with suppress(self._nats.errors.Error):  # the connection broke: lost blocks are requested
                 for subject, message, reply in outbox:
                     await self._client.publish(subject, message, reply)

@@ -33,6 +33,7 @@ class JournalCopy:
         self._requested_at = 0  # 0: no answer is awaited
         self._requested_place = (0, 0)
         self._came_at = 0
+        self._complete_at = 0
 
     @property
     def place(self) -> tuple[int, int]:
@@ -47,6 +48,10 @@ class JournalCopy:
     def missing(self) -> int:
         """Returns how many frames the other host had more, when it last announced its journals."""
         return 0 if self._state is None else max(0, self._state.sequence - self.sequence)
+
+    def lag_ns(self, now: int) -> int:
+        """Returns the ns since the copy was complete, 0: it is."""
+        return now - self._complete_at if self.missing else 0
 
     @property
     def is_behind(self) -> bool:
@@ -67,6 +72,8 @@ class JournalCopy:
         """The other host has said how its journal is. now: ns UTC of this host."""
         if self._state is None or self._state.uuid != state.uuid:
             self._open(state)
+        if not self.missing:
+            self._complete_at = now
         self._state = state
         assert self._mirror is not None
         if state.heartbeat_ms >= 0:

@@ -1,11 +1,12 @@
 """The process that connects a host to the others: `python -m onetape.cluster.main`, with its options as JSON on
-standard input. It prints `ready` when a server was reached."""
+standard input. It prints `ready` at once: servers that are away are waited for."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -14,21 +15,27 @@ import uvloop
 
 from onetape.cluster.blocks import decode_block
 from onetape.cluster.bus import Bus
+from onetape.cluster.copy import JournalCopy
+from onetape.cluster.credentials import Credentials
 from onetape.cluster.mirror import HostMirror
+from onetape.cluster.view import write_hosts
 from onetape.ipc.process import run_process, say, stop_on_signals
+from onetape.ipc.scheduling import take_short_slices
 from onetape.model.errors import BadInput
+from onetape.net.tasks import ended
 from onetape.options.cluster import ClusterOptions
 from onetape.tape.journal import JournalReader
 from onetape.tape.wait import JournalWatch, Waiter
 
-__all__ = ["Mirroring", "main"]
+__all__ = ["ClusterProcess", "main"]
 
 ANNOUNCE_S: Final = 1.0
 TICK_S: Final = 0.1
 STORE_BYTES: Final = 1 << 30
+STORE_SINCE_S: Final = 60.0  # what a host sent in this time before it went away is taken from the store
 
 
-class Mirroring:
+class ClusterProcess:
     """A host's mirror and its connection. `run` returns when `stopping` is set."""
 
     def __init__(self, options: ClusterOptions) -> None:
@@ -36,46 +43,54 @@ class Mirroring:
         self.stopping = asyncio.Event()
         self.bus = Bus(
             options.servers,
-            name=f"{options.root}:{options.host}",
-            root=options.root,
+            name=f"{options.name}:{options.host}",
+            root=options.name,
             received=self._received,
             changed=self._changed,
-            credentials=options.credentials,
+            credentials=Credentials(options.credentials) if options.credentials else None,
         )
         self.mirror = HostMirror(
-            options.host,
-            Path(options.home),
-            send=self.bus.send,
-            follows=options.follows,
-            root=options.root,
-            durable=options.durable,
-            log=self._log,
+            options.host, Path(options.home), send=self.bus.send, follows=options.follow, root=options.name, log=_log
         )
         self._waiter = Waiter()
         self._watched: dict[str, JournalReader] = {}
         self._followed: set[str] = set()
         self._away: set[str] = set()
 
-    async def run(self, ready: partial[None]) -> None:
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Runs until stopped. Raises BadConfig where a server refuses the credentials."""
+        self._announce()
+        ready()
+        watch = JournalWatch(self._waiter, self.mirror.publish, asyncio.get_running_loop())
+        works = (self.bus.run(), self._connect(), self._tick(watch), self.stopping.wait())
+        tasks = [asyncio.ensure_future(each) for each in works]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for error in await ended(tasks):
+                if isinstance(error, Exception):
+                    raise error
+        finally:
+            watch.close()
+            self.mirror.publish()  # the last frames
+            await self.bus.flush()
+            await self.bus.close()
+            self.mirror.close()
+
+    async def _connect(self) -> None:
         await self.bus.connect()
         await self.bus.keep(bytes_max=STORE_BYTES, replicas=min(3, len(self.options.servers)))
         if self.bus.stored:
-            self._log(f"the servers store no blocks: {self.bus.stored}")
-        await self.bus.follow(self.mirror.subjects)
+            _log(f"the servers store no blocks: {self.bus.stored}")
+        await self._follow()
         self._announce()
-        watch = JournalWatch(self._waiter, self.mirror.publish, asyncio.get_running_loop())
-        tasks = [asyncio.ensure_future(each) for each in (self.bus.run(), self._tick(watch), self.stopping.wait())]
-        ready()
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for each in done:
-                each.result()
-        finally:
-            watch.close()
-            for each in tasks:
-                each.cancel()
-            await self.bus.close()
-            self.mirror.close()
+        await asyncio.Event().wait()
+
+    async def _follow(self) -> None:
+        """Subscribe to what hosts say, and to the journals that are copied here."""
+        tapes = set(self.mirror.tapes)
+        if self.bus.is_connected and (tapes != self._followed or not self.bus.is_following):
+            self._followed = tapes
+            await self.bus.follow([*self.mirror.subjects, *tapes])
 
     def _announce(self) -> None:
         self.mirror.announce(time.time_ns())
@@ -97,58 +112,65 @@ class Mirroring:
             if (now := time.monotonic()) - announced >= ANNOUNCE_S:
                 announced = now
                 self._announce()
+                self._show()
             self._watch()
             watch.look()
             self.mirror.tick(time.time_ns())
+            await self._follow()
             await self._look_at_hosts()
             await asyncio.sleep(TICK_S)
 
+    def _show(self) -> None:
+        server = "connected" if self.bus.is_connected else "no server answers"
+        now = time.time_ns()
+        rows = self.mirror.rows(now)
+        write_hosts(Path(self.options.home), rows, now=now, server=server, stored=self.bus.stored)
+
     async def _look_at_hosts(self) -> None:
-        """Follow the journals of hosts that have come; take from the store what a host that has gone sent last."""
-        tapes = set(self.mirror.tapes)
-        if tapes != self._followed:
-            self._followed = tapes
-            await self.bus.follow([*self.mirror.subjects, *tapes])
+        """Take from the store what a host sent last before it went away."""
         now = time.time_ns()
         away = {host for host in self.mirror.hosts if self.mirror.is_away(host, now)}
         for host in away - self._away:
-            self._log(f"{host} is away")
+            _log(f"{host} is away")
+            since = self.mirror.heard(host) / 1e9 - STORE_SINCE_S
             for (other, journal), copy in self.mirror.copies.items():
-                if other == host:
+                if other == host and self.bus.is_connected:
                     subject = self.mirror.tape_of(host, journal)
-                    take = partial(self._stored, copy)
-                    await self.bus.stored_since(subject, self.mirror.heard(host) / 1e9 - 60, take)
+                    await self.bus.stored_since(subject, since, partial(_take, copy))
         for host in self._away - away:
-            self._log(f"{host} is back")
+            _log(f"{host} is back")
         self._away = away
-
-    def _stored(self, copy: object, message: bytes) -> None:
-        copy.block(decode_block(message), time.time_ns())  # type: ignore[attr-defined]
 
     def _received(self, subject: str, message: bytes, reply: str) -> None:
         try:
             self.mirror.received(subject, message, reply, time.time_ns())
         except BadInput as error:
-            self._log(f"{subject}: {error.message}")
+            _log(f"{subject}: {error.message}")
 
     def _changed(self, what: str) -> None:
-        self._log(f"nats: {what or 'connected'}")
+        _log(f"nats: {what or 'connected'}")
         if not what:
             self._announce()
 
-    def _log(self, text: str) -> None:
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
+
+def _take(copy: JournalCopy, message: bytes) -> None:
+    copy.block(decode_block(message), time.time_ns())
+
+
+def _log(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def main() -> int:
-    return run_process(ClusterOptions, lambda options: uvloop.run(_mirror(options)))
+    return run_process(ClusterOptions, lambda options: uvloop.run(_run(options)))
 
 
-async def _mirror(options: ClusterOptions) -> None:
-    mirroring = Mirroring(options)
-    stop_on_signals(mirroring)
-    await mirroring.run(partial(say, "ready"))
+async def _run(options: ClusterOptions) -> None:
+    take_short_slices()
+    process = ClusterProcess(options)
+    stop_on_signals(process)
+    await process.run(partial(say, "ready"))
 
 
 if __name__ == "__main__":

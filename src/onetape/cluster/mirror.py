@@ -7,31 +7,33 @@ live and in simulation, where messages are lost, doubled and reordered.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from onetape import __version__
-from onetape.cluster.blocks import Block, BlockRequest, HostState, decode_block, encode_block, token
+from onetape.cluster.blocks import Block, BlockRequest, HostState, JournalState, decode_block, encode_block, token
 from onetape.cluster.copy import JournalCopy
 from onetape.cluster.source import JournalSource
+from onetape.cluster.view import HostRow
 from onetape.model.errors import OnetapeError
+from onetape.model.home import hosts_of
+from onetape.model.sections import Config
 from onetape.model.typed import from_json
+from onetape.store.config import keep_config, kept_config
 from onetape.tape.journal import JournalReader
 
-__all__ = ["HostMirror", "Send", "hosts_of"]
+__all__ = ["HostMirror", "Send"]
 
 AWAY_NS: Final = 5_000_000_000  # a host that says nothing for so long is away
+CONFIG_EVERY: Final = 5  # announcements
+ALIVE_MS: Final = 5_000  # a writer whose heartbeat is older is gone
 
 # (subject, message, subject for the answer or "")
 Send = Callable[[str, bytes, str], None]
-
-
-def hosts_of(home: Path) -> Path:
-    """Returns the folder of the other hosts' copied homes."""
-    return home / "hosts"
 
 
 class HostMirror:
@@ -57,7 +59,7 @@ class HostMirror:
         self.followed: dict[str, JournalReader] = {}  # readers of new frames, of the sources that others follow
         self._keys: dict[tuple[str, str], tuple[str, str]] = {}  # of copies, by the tokens of their subjects
         self._heard: dict[str, int] = {}  # when a host announced itself last, by our clock
-        self._began = 0
+        self._began = self._announced_count = 0
         self._send, self._log, self._durable = send, log, durable
         self._answers = f"{root}.answer.{token(host)}"
 
@@ -81,7 +83,10 @@ class HostMirror:
         self._began = self._began or now
         self._find_sources()
         states = {journal: source.state(now) for journal, source in self.sources.items()}
-        state = HostState(self.host, __version__, now, self._began, states, self.follows)
+        kept = kept_config(self.home) if self._announced_count % CONFIG_EVERY == 0 else None
+        config = "" if kept is None else msgspec.json.encode(kept).decode()
+        self._announced_count += 1
+        state = HostState(self.host, __version__, now, self._began, states, self.follows, config)
         self._send(f"{self.root}.host.{token(self.host)}", msgspec.json.encode(state), "")
 
     def publish(self) -> None:
@@ -162,9 +167,17 @@ class HostMirror:
         """Returns when the host announced itself last, ns UTC by this host's clock; 0: never."""
         return self._heard.get(host, 0)
 
-    def lag(self) -> Mapping[tuple[str, str], int]:
-        """Returns (host, journal) -> frames that the host has and this copy has not."""
-        return {key: copy.missing for key, copy in self.copies.items()}
+    def rows(self, now: int) -> list[HostRow]:
+        """Returns what is known of each host, this one first. now: ns UTC."""
+        own = {journal: source.state(now) for journal, source in self.sources.items()}
+        found = [HostRow(self.host, "self", __version__, 0.0, None, _processes(own))]
+        for name, state in sorted(self.hosts.items()):
+            lags = [copy.lag_ns(now) for (host, _), copy in self.copies.items() if host == name]
+            lag = max(lags) // 1_000_000 if lags else None
+            word = "away" if self.is_away(name, now) else "up"
+            clock = (self._heard[name] - state.time) / 1e6
+            found.append(HostRow(name, word, state.version, clock, lag, _processes(state.journals)))
+        return found
 
     def close(self) -> None:
         for source in self.sources.values():
@@ -191,6 +204,9 @@ class HostMirror:
                 self._act(state.host, self.copies[key].announced(found, now))
             except OnetapeError as error:
                 self._log(f"{state.host}/{journal}: {error.message}")
+        if state.config and any(host == state.host for host, _ in self.copies):
+            with suppress(msgspec.DecodeError):  # of another version: the one that is here stays
+                keep_config(hosts_of(self.home) / token(state.host), from_json(state.config.encode(), Config))
 
     def _answered(self, block: Block, tokens: tuple[str, str], now: int) -> None:
         key = self._keys.get(tokens)
@@ -208,3 +224,15 @@ class HostMirror:
         if request is not None:
             answer = f"{self._answers}.{token(host)}.{token(request.journal)}"
             self._send(f"{self.root}.request.{token(host)}", msgspec.json.encode(request), answer)
+
+
+def _processes(journals: Mapping[str, JournalState]) -> list[dict[str, Any]]:
+    """Returns the living writers of journals: processes by name, and runs."""
+    found = []
+    for path, each in journals.items():
+        folder, name, *_ = path.split("/")
+        kind, dash, rest = name.partition("-")
+        if not each.closed and 0 <= each.heartbeat_ms < ALIVE_MS:
+            process = f"run {name}" if folder == "runs" else f"{kind}:{rest}" if dash else name
+            found.append({"name": process, "heartbeat_age_ms": each.heartbeat_ms})
+    return sorted(found, key=lambda row: str(row["name"]))

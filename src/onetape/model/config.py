@@ -109,7 +109,7 @@ SINGLE: dict[str, type[msgspec.Struct]] = {
     PORTFOLIO: PortfolioConfig,
 }
 SYMBOLS = "symbols"
-SECRET_KEYS = ("key", "secret", "password", "api_config_key")
+SECRET_KEYS = ("key", "secret", "password", "api_config_key")  # of accounts
 OPEN_SINKS = ("json://", "jsons://", "xml://", "form://", "syslog://", "dbus://")
 SECRET_FORMS = ("env:", "file:", "fd:")
 PROXIED: Final = ("venue", "websocket", "http", "rss")  # collectors by kind
@@ -568,6 +568,7 @@ def _check_references(config: Config, source: _Source) -> None:
     _check_accounts(config, source)
     _check_guarded_symbols(config, source)
     _check_secrets(("s3",), config.s3, source)
+    _check_secrets(("cluster",), config.cluster, source)
     _check_robots(config, source)
     for name, venue in config.venues.items():
         for key in ("ws", "rest_wallet"):
@@ -628,8 +629,8 @@ def _check_venue_collector(path: tuple[str, ...], collector: CollectorConfig, co
         )
 
 
-def _check_secrets(path: tuple[str, ...], section: AccountConfig | S3Config, source: _Source) -> None:
-    for key in SECRET_KEYS:
+def _check_secrets(path: tuple[str, ...], section: AccountConfig | S3Config | ClusterConfig, source: _Source) -> None:
+    for key in (*SECRET_KEYS, "credentials"):
         value = getattr(section, key, "")
         if value and not value.startswith(SECRET_FORMS):
             # The value is not in the message: it may be the secret.

@@ -17,6 +17,8 @@ __all__ = [
     "gateway_journal",
     "guardian_journal",
     "home_of",
+    "hosts_of",
+    "is_copied_home",
     "state_of",
     "supervisor_journal",
     "user_cache",
@@ -95,6 +97,16 @@ def user_cache(environ: Mapping[str, str]) -> Path | None:
         except RuntimeError:
             return None
     return Path(base) / "onetape"
+
+
+def hosts_of(home: Path) -> Path:
+    """Returns the folder of the copied homes of other hosts."""
+    return home / "hosts"
+
+
+def is_copied_home(home: Path) -> bool:
+    """Returns True for the copy of another host's home."""
+    return home.parent == hosts_of(home.parent.parent) and (home / "journal").is_dir()
 
 
 def guardian_journal(home: Path) -> Path:

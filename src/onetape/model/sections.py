@@ -11,6 +11,7 @@ from onetape.model.portfolio_config import PortfolioConfig
 
 __all__ = [
     "ACTORS",
+    "CLUSTER",
     "CONTROL",
     "DASHBOARD",
     "GUARDIAN",
@@ -55,6 +56,7 @@ __all__ = [
 
 NOTIFY_FIELDS: Final = ("type", "severity", "subject", "message", "time", "more", "state", "title", "body")
 OPERATOR: Final = "operator"  # actor: a person or script outside the system
+CLUSTER: Final = "cluster"  # the connection to other hosts: its section, process and kind
 HUB: Final = "hub"  # name of the process, its kind, its journal and its state table
 GUARDIAN: Final = "guardian"  # the guardian: its name as an actor, and the tag of its orders
 CONTROL: Final = "control"  # the REST control plane: the process, its kind, and its name as an actor
@@ -448,9 +450,14 @@ class LogsConfig(Section, frozen=True):
 
 
 class ClusterConfig(Section, frozen=True):
-    """[cluster]: several machines."""
+    """[cluster]: several machines, which copy each other's journals over NATS."""
 
-    servers: list[str] = []
+    enabled: bool = True
+    servers: list[str] = []  # NATS servers: nats://host:port on this machine, tls://host:port elsewhere
+    credentials: str = ""  # content of a NATS credentials file: env:NAME, file:/path or fd:N; none on loopback
+    host: str = ""  # this machine's name among the others [default: its host name]
+    follow: list[str] = []  # journals of other hosts to copy, patterns of host/journal: "tokyo-*/journal/gateway-*"
+    name: str = "onetape"  # first word of all subjects; clusters that share servers need different ones
 
 
 class Config(Section, frozen=True):

@@ -70,6 +70,7 @@ def secret_keys(config: Config) -> Iterator[SecretKey]:
         yield SecretKey(("guardian", "accounts", name, "secret"), [guarded.secret])
     for name, proxy in config.proxies.items():
         yield SecretKey(("proxies", name, "password"), [proxy.password])
+    yield SecretKey(("cluster", "credentials"), [config.cluster.credentials])
     for name, webhook in config.webhooks.items():
         yield SecretKey(("webhooks", name, "secret"), [webhook.secret])
     if config.notify.telegram is not None:

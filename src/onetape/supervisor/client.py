@@ -30,6 +30,7 @@ from onetape.model.errors import (
     rebuilt,
 )
 from onetape.model.sections import OPERATOR, Config
+from onetape.options.cluster import has_cluster
 from onetape.options.collector import collectors_of
 from onetape.preflight.configured import secret_places
 from onetape.security.private import private_folder
@@ -55,6 +56,7 @@ STARTS: Final = (
     SINGLE,
     "venue",
     "collector",
+    "cluster",
     "hub",
     "recorder",
     "gateway",
@@ -277,7 +279,7 @@ def _interrupted(
 
 
 def _check(config: Config, path: Path | None, home: Path, *, single: bool) -> None:
-    if not config.venues and not config.accounts and not collectors_of(config):
+    if not (config.venues or config.accounts or collectors_of(config) or has_cluster(config)):
         raise BadConfig(
             "there is nothing to run",
             location="onetape.toml",

@@ -18,6 +18,7 @@ from onetape.dashboard.options import DASHBOARD, has_dashboard
 from onetape.model.errors import OnetapeError, UsageError
 from onetape.model.sections import TELEGRAM, Config
 from onetape.model.time import format_time, parse_time
+from onetape.options.cluster import CLUSTER, has_cluster
 from onetape.options.control import CONTROL, has_control
 from onetape.options.guardian import GUARDIAN, STANDBY, has_guardian
 from onetape.options.hub import HUB, has_hub
@@ -68,6 +69,7 @@ def _names(config: Config) -> set[str]:
     }
     named = (f"{kind}:{name}" for kind, section in parts.items() for name in section)
     sections = (
+        (CLUSTER, has_cluster(config)),
         (HUB, has_hub(config)),
         (GUARDIAN, has_guardian(config)),
         (RECORDER, has_recorder(config)),

@@ -16,6 +16,7 @@ from onetape.ipc.process import raise_file_limit
 from onetape.model.errors import OnetapeError
 from onetape.model.sections import TELEGRAM, Config
 from onetape.model.typed import from_json
+from onetape.options.cluster import CLUSTER, has_cluster
 from onetape.options.control import CONTROL, has_control
 from onetape.options.guardian import has_guardian
 from onetape.options.hub import has_hub
@@ -87,6 +88,7 @@ def _fork_server(config: Config, home: Path) -> ForkServer | None:
         "gateway": config.accounts,
         "robot": config.robots,
         "collector": config.collectors,
+        CLUSTER: has_cluster(config),
         "hub": has_hub(config),
         "guardian": has_guardian(config),
         "recorder": has_recorder(config),

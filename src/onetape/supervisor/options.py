@@ -9,7 +9,7 @@ import msgspec
 
 from onetape.dashboard.options import DASHBOARD
 from onetape.model.home import supervisor_journal
-from onetape.model.sections import TELEGRAM, Config, RetentionConfig
+from onetape.model.sections import CLUSTER, TELEGRAM, Config, RetentionConfig
 from onetape.options.control import CONTROL
 from onetape.options.guardian import GUARDIAN
 from onetape.supervisor.parts import SINGLE
@@ -28,6 +28,7 @@ MODULES: Final = {
     "venue": "onetape.exchange.main",
     "collector": "onetape.collector.main",
     "hub": "onetape.hub.main",
+    CLUSTER: "onetape.cluster.main",
     "guardian": "onetape.guardian.main",
     "recorder": "onetape.recorder.main",
     CONTROL: "onetape.control.main",
@@ -70,7 +71,7 @@ def minimal(config: Config) -> Config:
     )
 
 
-_AROUND: Final = ("hub", "recorder", CONTROL, DASHBOARD, "metrics")
+_AROUND: Final = ("hub", CLUSTER, "recorder", CONTROL, DASHBOARD, "metrics")
 
 
 def has_metrics(config: Config) -> bool:

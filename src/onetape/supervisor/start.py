@@ -26,6 +26,7 @@ from onetape.model.sections import TELEGRAM, Config
 from onetape.model.symbol import exchange_of
 from onetape.model.time import HOUR, SECOND, parse_duration
 from onetape.model.typed import from_json
+from onetape.options.cluster import CLUSTER, cluster_options, has_cluster
 from onetape.options.collector import collector_options, collectors_of, venue_feed_options
 from onetape.options.control import CONTROL, ControlOptions, control_options, has_control
 from onetape.options.gateway import GatewayOptions, HubOfGateway
@@ -90,9 +91,11 @@ def children_of(config: Config) -> list[Child]:
     recorder = [Child(RECORDER, RECORDER, ends_after="gateway")] if has_recorder(config) else []
     control = [Child(CONTROL, CONTROL)] if has_control(config) else []  # it waits for gateways itself
     dashboard = [Child(DASHBOARD, DASHBOARD)] if has_dashboard(config) else []  # it reads whatever exists
+    # It sends the journals' last frames, too.
+    cluster = [Child(CLUSTER, CLUSTER, ends_after="gateway")] if has_cluster(config) else []
     bot = [Child(TELEGRAM, TELEGRAM)] if config.notify.telegram is not None else []
     ends = [*control, *dashboard, *bot, *robots, *variants]
-    return [*venues, *collectors, *hub, *recorder, *gateways, *guardian, *ends]
+    return [*venues, *collectors, *cluster, *hub, *recorder, *gateways, *guardian, *ends]
 
 
 def robot_child(config: Config, name: str) -> Child:
@@ -129,13 +132,18 @@ def with_secrets_kept(config: Config, environ: Mapping[str, str], folder: Path) 
                     kept[place] = read_secret(place, environ, folder=folder).reveal()
                 changed[what] = f"env:{place}"
         accounts[name] = msgspec.structs.replace(account, **changed)
+    cluster = config.cluster
+    if (place := cluster.credentials).startswith(KEPT_FDS):
+        if place not in kept:
+            kept[place] = read_secret(place, environ, folder=folder).reveal()
+        cluster = msgspec.structs.replace(cluster, credentials=f"env:{place}")
     notify = config.notify
     if notify.telegram is not None and (place := notify.telegram.token).startswith(KEPT_FDS):
         if place not in kept:
             kept[place] = read_secret(place, environ, folder=folder).reveal()
         telegram = msgspec.structs.replace(notify.telegram, token=f"env:{place}")
         notify = msgspec.structs.replace(notify, telegram=telegram)
-    return msgspec.structs.replace(config, accounts=accounts, notify=notify), kept
+    return msgspec.structs.replace(config, accounts=accounts, cluster=cluster, notify=notify), kept
 
 
 class Starter:
@@ -168,6 +176,9 @@ class Starter:
             case "recorder":
                 options = recorder_options(self.config, home=self.home, folder=self.folder, environ=self.environ)
                 return msgspec.json.encode(options)
+            case "cluster":
+                joined = cluster_options(self.config, home=self.home, folder=self.folder, environ=self.environ)
+                return msgspec.json.encode(joined)
             case "control":
                 return self._with_records(control_options(self.config, home=self.home, folder=self.folder))
             case "dashboard":

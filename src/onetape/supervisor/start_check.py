@@ -37,7 +37,7 @@ from onetape.model.money import parse_amount
 from onetape.model.sections import OPERATOR, TELEGRAM, AccountConfig, Config, ControlConfig, DashboardConfig
 from onetape.model.symbol import UNKNOWN_CURRENCY, parse_symbol
 from onetape.model.typed import from_json
-from onetape.model.unbuilt import unbuilt
+from onetape.options.cluster import CLUSTER, cluster_options, has_cluster
 from onetape.options.collector import collector_options, collectors_of, venue_feed_options
 from onetape.options.control import CONTROL, control_options, has_control
 from onetape.options.guardian import GUARDIAN, guardian_options, has_guardian
@@ -89,8 +89,6 @@ def check_start(
     others."""
     yield from check_home(home)
     yield from check_clock()
-    for missing in unbuilt(config):
-        yield Finding.of("configuration", missing)
     if has_metrics(config) and find_spec("prometheus_client") is None:
         words = "metrics need prometheus-client"
         todo = "pip install 'onetape[metrics]'"
@@ -240,6 +238,7 @@ def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterat
             has_recorder(config),
             lambda: recorder_options(config, home=home, folder=folder, environ=os.environ),
         ),
+        CLUSTER: (has_cluster(config), lambda: cluster_options(config, home=home, folder=folder, environ=os.environ)),
         CONTROL: (has_control(config), lambda: control_options(config, home=home, folder=folder)),
         f"notify.{TELEGRAM}": (config.notify.telegram is not None, lambda: check_telegram(config, os.environ, folder)),
         DASHBOARD: (has_dashboard(config), lambda: dashboard_options(config, home=home, folder=folder)),
