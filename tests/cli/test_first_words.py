@@ -177,5 +177,5 @@ def test_a_simulated_exchange_says_to_people_how_to_trade_on_it(tmp_path):
 def test_the_end_of_a_tape_is_said_to_people_too(onetape, tmp_path):
     assert onetape("sample", "--out", "m.tape", "--events", "300").code == 0
     command = [sys.executable, "-m", "onetape", "sim", "binance-usdm", "--tape", "m.tape"]
-    shown = on_a_terminal([*command, "--speed", "1000"], b"stand still", tmp_path)
-    assert b"the tape is over: the books stand still" in shown
+    shown = on_a_terminal([*command, "--speed", "1000"], b"no longer change", tmp_path)
+    assert b"the tape has ended: books no longer change" in shown

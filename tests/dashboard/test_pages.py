@@ -417,7 +417,7 @@ def test_a_robot_is_added_on_the_page_says_what_it_decided_and_why_it_placed_no_
     confirm(page, "Add it")
     page.wait("document.querySelector('#robot h2')?.innerText === 's'")
     page.wait("document.querySelector('#decisions')?.innerText.includes('buy 0.020 at market: filled')")
-    page.wait("document.querySelector('#decisions')?.innerText.includes('no target was set for it')")
+    page.wait("document.querySelector('#decisions')?.innerText.includes('no target was set')")
     page.wait("/buy 900.000 at [0-9.]+/.test(document.querySelector('#refusals')?.innerText.replaceAll('\\t', ' '))")
     press(page, "Compute", "#explained")
     page.wait("document.querySelector('#explained')?.innerText.includes('of what was traded')")
