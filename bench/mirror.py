@@ -72,7 +72,7 @@ def main() -> None:
         writer = JournalWriter(source / "journal" / "gateway-main", process="gateway:main", heartbeat=True)
         writer.append("log", b"\x80")
         processes.append(start("a", source, port))
-        processes.append(start("b", target, port, follows=["a/*"]))
+        processes.append(start("b", target, port, follow=["a/*"]))
         copied = target / "hosts" / "a" / "journal" / "gateway-main"
         while not (copied / "0000000001.tape").exists():
             time.sleep(0.05)
@@ -89,7 +89,7 @@ def main() -> None:
         for _ in range(FRAMES):
             writer.append_raw(1, ROW, 0, 0, 0)
         begun = time.perf_counter()
-        processes.append(start("b", target, port, follows=["a/*"]))
+        processes.append(start("b", target, port, follow=["a/*"]))
         until(reader, writer.published)
         repaired = time.perf_counter() - begun
         rate = FRAMES / (written + late)

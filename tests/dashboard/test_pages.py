@@ -420,7 +420,7 @@ def test_a_robot_is_added_on_the_page_says_what_it_decided_and_why_it_placed_no_
     page.wait("document.querySelector('#decisions')?.innerText.includes('no target was set')")
     page.wait("/buy 900.000 at [0-9.]+/.test(document.querySelector('#refusals')?.innerText.replaceAll('\\t', ' '))")
     press(page, "Compute", "#explained")
-    page.wait("document.querySelector('#explained')?.innerText.includes('of what was traded')")
+    page.wait("document.querySelector('#explained')?.innerText.includes('of traded value')")
     assert "no market" not in text(page, "#explained")
     assert "4201" in text(page, "#refusals") and page.js(WHAT_RAN) == []
     press(page, "Stop ...", "#robot")

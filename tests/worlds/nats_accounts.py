@@ -75,11 +75,11 @@ class Accounts:
     def config(self) -> str:
         """The server's."""
         limits = {"limits": {**_UNLIMITED, "wildcards": True}}
-        known = {
+        accounts = {
             self._account.public: self._operator.jwt(self._account, limits),
             self._system.public: self._operator.jwt(self._system, {}),
         }
-        preloaded = "\n".join(f"{name}: {jwt}" for name, jwt in known.items())
+        preloaded = "\n".join(f"{name}: {jwt}" for name, jwt in accounts.items())
         return (
             f"operator: {self._operator.jwt(self._operator, {})}\nresolver: MEMORY\n"
             f"system_account: {self._system.public}\nresolver_preload: {{\n{preloaded}\n}}\n"

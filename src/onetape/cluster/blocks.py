@@ -33,7 +33,6 @@ class JournalState(msgspec.Struct, frozen=True, omit_defaults=True):
     of the segment before that, as hex. heartbeat_ms: age of its writer's heartbeat, -1: it has none."""
 
     uuid: str
-    process: str = ""
     sequence: int = 0
     heartbeat_ms: int = -1
     progress: int = 0
@@ -44,21 +43,20 @@ class JournalState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class HostState(msgspec.Struct, frozen=True):
-    """A host's announcement. time: its clock, ns UTC. began: when its process began, which numbers its lives.
-    journals: by path below its home. follows: patterns of host/journal that it copies. config: the configuration of its
-    processes as JSON, without secrets; "": in an earlier or the next announcement."""
+    """A host's announcement. time: its clock, ns UTC. journals: by path below its home. follows: patterns of
+    host/journal that it copies. config: the configuration of its processes as JSON, without secrets; "": this
+    announcement has none."""
 
     host: str
     version: str
     time: int
-    began: int
     journals: dict[str, JournalState]
     follows: list[str]
     config: str = ""
 
 
 class BlockRequest(msgspec.Struct, frozen=True):
-    """Requests the blocks of a journal from a place on. segment 0: from the oldest that it has."""
+    """Requests the blocks of a journal from a place on. segment 0: from the oldest that the host has."""
 
     journal: str
     uuid: str

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
 from onetape.cluster.credentials import Credentials
-from onetape.model.errors import BadConfig, NotAvailable
+from onetape.model.errors import BadConfig
 
 __all__ = ["Bus", "Receive"]
 
@@ -24,8 +23,8 @@ Receive = Callable[[str, bytes, str], None]
 
 
 class Bus:
-    """A connection to one of several NATS servers, kept up. root: the
-    first token of all subjects. received: called with each message. changed: called after a connection or a loss."""
+    """A connection to one of several NATS servers, kept up. root: the first token of all subjects. received: called
+    with each message. changed: called after a connection ("") and after a loss, with what is the matter."""
 
     def __init__(
         self,
@@ -36,20 +35,15 @@ class Bus:
         received: Receive,
         changed: Callable[[str], None] = lambda _: None,
         credentials: Credentials | None = None,
-        tls: ssl.SSLContext | None = None,
     ) -> None:
-        try:
-            import nats
-            import nats.errors
-            import nats.js.errors
-        except ImportError:
-            raise NotAvailable(
-                "nats-py is not installed", location="[cluster]", todo="pip install 'onetape[cluster]'"
-            ) from None
+        import nats
+        import nats.errors
+        import nats.js.errors
+
         self._nats = nats
         self._servers, self._name, self._root = servers, name, root
         self._received, self._changed = received, changed
-        self._credentials, self._tls = credentials, tls
+        self._credentials = credentials
         self._client: Any = None
         self._outbox: list[tuple[str, bytes, str]] = []
         self._following: dict[str, Any] = {}
@@ -85,10 +79,9 @@ class Bus:
         }
         if self._credentials is not None:
             options |= {"user_jwt_cb": self._credentials.jwt, "signature_cb": self._credentials.sign}
-        if self._tls is not None:
-            options["tls"] = self._tls
         connecting = asyncio.ensure_future(self._nats.connect(self._servers, **options))
-        await asyncio.wait({connecting, self._refused}, return_when=asyncio.FIRST_COMPLETED)
+        first: list[asyncio.Future[Any]] = [connecting, self._refused]
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         if not connecting.done():
             connecting.cancel()
             raise BadConfig(

@@ -25,7 +25,7 @@ class Credentials:
     """A user of a NATS server. Raises BadConfig for text that is no credentials file; the text is never shown."""
 
     def __init__(self, text: str) -> None:
-        parts = dict(_PARTS.findall(text))
+        parts: dict[str, str] = dict(_PARTS.findall(text))
         if len(parts) != 2:
             raise BadConfig("not a NATS credentials file", location=_PLACE, todo="give the .creds file of nsc")
         self._jwt = parts["NATS USER JWT"].encode()

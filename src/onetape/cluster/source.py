@@ -43,7 +43,6 @@ class JournalSource:
         heartbeat = control.get("heartbeat", 0)
         return JournalState(
             uuid=self._reader.uuid.hex,
-            process=self._reader.process,
             sequence=self._reader.last_sequence,
             heartbeat_ms=max(0, now - heartbeat) // 1_000_000 if heartbeat else -1,
             progress=control.get("progress", 0),
