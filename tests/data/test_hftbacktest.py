@@ -137,7 +137,7 @@ def test_arrays_that_are_none_of_events_are_refused(tmp_path: Path) -> None:
     refused("negative.npy", negative, "damaged|no rows")
     file = io.BytesIO()
     np.savez(file, other=np.zeros(3))
-    refused("other.npz", file.getvalue(), "nothing of this kind")
+    refused("other.npz", file.getvalue(), "no file has data that this kind of import reads")
     import pickle
 
     refused("pickle.npy", pickle.dumps([1, 2, 3]), "no array of numpy")

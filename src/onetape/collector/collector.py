@@ -158,7 +158,9 @@ class Collector:
         topic = self._raw.get(chosen[0], chosen[0]) if "symbol" in fields else chosen[0]
         has_blank = any(each.isspace() or not each.isprintable() for each in topic)
         if len(topic) > 200 or has_blank or (self.options.kind == "nats" and not topic):
-            raise UsageError(f"no topic is called {topic[:80]!r}", location="subscribe")
+            raise UsageError(
+                f"a topic has at most 200 printable characters, no blanks: {topic[:80]!r}", location="subscribe"
+            )
         return topic
 
     def _wanted(self) -> list[str]:

@@ -174,7 +174,7 @@ class ControlServer:
             prove(request, may_act="kill" in call.grant.scopes)
         if (page := PAGES.get(call.target)) is not None:
             if call.method != "GET":
-                raise NotServed(405, f"{call.target} is read", headers={"Allow": "GET"})
+                raise NotServed(405, f"{call.target} is only for GET", headers={"Allow": "GET"})
             headers["Content-Security-Policy"] = PAGE_POLICY
             call.status = 200
             return page

@@ -255,7 +255,9 @@ class DashboardServer:
             raise Unauthenticated("not a report of this page", location="ticket", todo="open it from the page")
         file = folder_of(self._home, request.match_info["kind"], request.match_info["name"]) / "report.html"
         if not file.is_file():
-            raise BadInput("it has no report", location=file.parent.name, todo="onetape backtest writes one")
+            raise BadInput(
+                "no report.html", location=file.parent.name, todo="onetape backtest and onetape sweep write one"
+            )
         return web.FileResponse(file, headers=_REPORT_HEADERS)
 
     # --- actions ----------------------------------------------------------------------------------

@@ -112,7 +112,7 @@ class CaptureImporter:
 
     @property
     def source_names(self) -> list[str]:
-        """Returns the sources' names, by the index in rejects. The seed is the last."""
+        """Returns the sources' names; the source index of a reject is an index into this list. The seed is the last."""
         return [source.name for source in self._sources] + ["the seed book"]
 
     def run(self, sink_at: SinkFactory) -> Outcome:

@@ -67,7 +67,7 @@ class CryptofeedImporter:
 
     @property
     def source_names(self) -> list[str]:
-        """Returns the sources' names, by the index in rejects."""
+        """Returns the sources' names; the source index of a reject is an index into this list."""
         return [source.name for source in self._sources]
 
     def run(self, sink_at: SinkFactory) -> Outcome:

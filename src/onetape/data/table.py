@@ -109,7 +109,7 @@ class TableImporter:
 
     @property
     def source_names(self) -> list[str]:
-        """Returns the sources' names, by the index in rejects."""
+        """Returns the sources' names; the source index of a reject is an index into this list."""
         return self._names
 
     @property
@@ -189,7 +189,9 @@ class TableImporter:
                 parse_naming(None)
         if not plans:
             self._raws.check(sources[0].name)
-            raise BadInput("the files hold nothing of this kind", location=", ".join(s.name for s in sources[:5]))
+            raise BadInput(
+                "no file has data that this kind of import reads", location=", ".join(s.name for s in sources[:5])
+            )
         return plans
 
     def _measured(self) -> list[tuple[_Plan, _Facts]]:

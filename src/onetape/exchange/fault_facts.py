@@ -175,7 +175,7 @@ class VenueWords(ABC):
             raise BadConfig(
                 f"{self.kind} has no error {name!r}",
                 location="faults",
-                todo=f"ambiguous ones: {', '.join(self.ambiguous())}; or give status and body",
+                todo=f"errors that leave the outcome unknown: {', '.join(self.ambiguous())}; or give status and body",
             )
         return found
 

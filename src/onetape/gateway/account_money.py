@@ -407,7 +407,8 @@ class AccountMoney:
         return booked or found
 
     def _stop_owners(self, currency: str, slots: tuple[int, ...]) -> None:
-        """Reports each owner as stopped, and cancels its robots' orders."""
+        """Reports that these sub-accounts are stopped, because their money in the currency went back to the pool, and
+        cancels their robots' orders."""
         for slot in slots:
             owner = self.accounts.slots.name_of(slot) or str(slot)
             words = f"its {currency} went back to the pool: allocate again"

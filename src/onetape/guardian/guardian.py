@@ -489,7 +489,8 @@ def refusal_in(answer: CommandResult) -> str:
 
 
 def placed_of(effect: PlaceStops, answer: CommandResult) -> tuple[dict[str, Rung] | None, dict[Rung, int]]:
-    """Returns a gateway's answer: client ids of stops, and the numbers of refusals."""
+    """Returns a gateway's answer: the placed stops by client id (None: no answer in time), and the refused ones with
+    their error codes."""
     if answer.status == "timeout":
         return None, {}
     rows = (answer.result or {}).get("orders") if answer.error is None else None

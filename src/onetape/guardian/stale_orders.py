@@ -84,8 +84,8 @@ class StaleOrders:
         return effects
 
     def answered(self, effect: TakeShare, state: str, refused: str) -> list[Record]:
-        """Handles a gateway's answer about a share. state: `taken`, or `reducing` and the command is to be repeated;
-        refused: the reason, "": none; both "": there was no answer in time."""
+        """Handles a gateway's answer to TakeShare. state: `taken`; or `reducing`: the order is not smaller yet, and the
+        command has to be repeated. refused: the reason, "": it was not refused. Both "": no answer came in time."""
         key = effect.robot, effect.order_id
         if not refused and state != "taken":
             return []

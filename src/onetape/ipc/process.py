@@ -75,7 +75,7 @@ def stop_on_signals(process: Stopping) -> None:
 
 
 async def serve(process: Served) -> None:
-    """Runs a process that listens until a signal ends it; it prints `ready` and its address once it does."""
+    """Runs a process until a signal ends it. It prints `ready` and its address once it listens."""
     stop_on_signals(process)
     try:
         await process.start()

@@ -72,7 +72,7 @@ class Adl:
 
 @dataclass(frozen=True, slots=True)
 class UserRules:
-    """The rules in a file beside its instruments; None: not in the file."""
+    """The rules that a file has in addition to its instruments. loans: None if the file has none."""
 
     loans: LoanLevels | None = None
     adl: tuple[Adl, ...] = ()

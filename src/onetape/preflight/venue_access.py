@@ -70,7 +70,7 @@ class VenueAccess:
             raise VenueUnavailable(_why(error), location=self.rest) from None
         if len(body) > BODY_MAX:
             self._connection.close()
-            raise VenueUnavailable("the answer of the exchange does not end", location=self.rest)
+            raise VenueUnavailable(f"the answer is larger than {BODY_MAX >> 20} MiB", location=self.rest)
         headers = {name.lower(): value for name, value in reply.getheaders()}
         if 300 <= reply.status < 400:
             raise VenueUnavailable(f"no exchange answers: HTTP {reply.status} redirects", location=self.rest)

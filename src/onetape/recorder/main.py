@@ -65,7 +65,9 @@ class Process:
         records = Records(self._options.url, home=self._home)
         try:
             if other := records.take_lease():
-                raise LeaseLost(f"{other} writes to this database", location="[recorder] url")
+                raise LeaseLost(
+                    f"another recorder, {other}, writes to this database", location="[recorder] url", todo="stop it"
+                )
             recorder = Recorder(self._home, records, leverage=self._options.leverage, is_lasting=True)
             while True:
                 is_last = self.stopping.is_set()  # frames written before are still read

@@ -35,8 +35,8 @@ def drawdown_series(equity: Floats) -> Floats:
 
 
 def max_drawdown(ts: Ints, equity: Floats, *, earned: Floats | None = None) -> Drawdown | None:
-    """Returns the deepest drawdown as a fraction, the first of equal ones; a drawdown of 0 if there is none. earned:
-    as in worst_drawdowns."""
+    """Returns the drawdown with the greatest fraction, the first of equal ones; one of 0 if equity never falls, None
+    without samples. earned: as in worst_drawdowns."""
     if len(equity) == 0:
         return None
     worst = worst_drawdowns(ts, equity, 1, earned=earned)

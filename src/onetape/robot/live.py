@@ -293,7 +293,7 @@ def simulated_exchange(
     kind: str, seed: int, environ: Mapping[str, str] | None = None, *, home: Path | None = None
 ) -> Iterator[dict[str, Any]]:
     """Run a simulated exchange of our own until the block ends; yields its ready message. home: where it is
-    registered, to be found after a kill of ours."""
+    registered, so that it is found if this process is killed."""
     with ExitStack() as stack:
         process = stack.enter_context(child_process([sys.executable, "-m", "onetape.exchange.main"], environ))
         if home is not None:

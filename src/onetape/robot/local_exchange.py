@@ -28,7 +28,8 @@ SECRET: Final = "SIMULATED_SECRET"  # noqa: S105 - a name
 
 
 class OnExchange(NamedTuple):
-    """The parts of a live run. environ: source of the account's `env:` keys."""
+    """What a live run on a simulated exchange needs. account: name in the configuration; environ: where the account's
+    `env:` keys are read."""
 
     config: Config
     account: str

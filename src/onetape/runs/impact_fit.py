@@ -144,8 +144,8 @@ def _slopes(sums: Floats) -> Floats:
 def impact_rows(
     parents: Iterable[ParentOrders], found: OrdersOfRun, market: Market, law: Impact, *, at_venue: bool
 ) -> list[Row]:
-    """Returns rows of parents with taker fills in a market with known volatility and volume. Fills that own takers
-    cannot have moved are left out."""
+    """Returns a row for each parent order with taker fills in a market with known volatility and volume. Left out are
+    rows with x = 0, where the law expects no impact of own takers, and symbols with depth but without quotes."""
     groups: dict[str, list[ParentOrders]] = defaultdict(list)
     for each in parents:
         groups[at_exchange(each.facts.symbol)].append(each)

@@ -42,7 +42,8 @@ assert NO_NEWS == NEVER
 
 @dataclass(slots=True)
 class RunColumns:
-    """A run's journal as needed by the report: integers in the instruments' decimals, times in ns."""
+    """A run's journal as the report needs it. Prices and sizes are integers, times 10 to the power of the instrument's
+    decimals; times are ns."""
 
     fills: dict[str, NDArray[Any]]
     orders: OrderRows

@@ -8,8 +8,8 @@ __all__ = ["Incarnation"]
 
 
 class Incarnation:
-    """Follows the incarnations of a journal's writer, counted as epochs. reader: of that journal; another journal in
-    its place has another writer."""
+    """Tells when a journal's writer has been started again, by the journal's epoch. reader: of that journal. A journal
+    that replaces it needs an Incarnation of its own."""
 
     def __init__(self, reader: JournalReader) -> None:
         self._reader = reader

@@ -409,7 +409,7 @@ class JournalReader:
 
     @property
     def crc(self) -> int:
-        """Chain value of the frame before the next one."""
+        """Checksum of the last frame read, with which the checksum of the next frame begins."""
         return self.core.crc
 
     @property

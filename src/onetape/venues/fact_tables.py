@@ -31,7 +31,7 @@ def _file(kind: str) -> Traversable:
 def facts_of(kind: str) -> Facts:
     """Returns the facts of a kind of venue. Raises NotAvailable if it has none."""
     if not has_facts(kind):
-        raise NotAvailable(f"facts about {kind}", todo="docs/roadmap.md says when")
+        raise NotAvailable(f"onetape has no facts about {kind} to compare messages with", todo="see docs/roadmap.md")
     return from_builtins(_table(kind), Facts)
 
 
@@ -57,5 +57,5 @@ def _laid_over(table: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 def errors_of(kind: str) -> Mapping[int | str, ErrorRow]:
     """Returns the table of errors. Raises NotAvailable."""
     if (errors := adapter_of(kind).errors) is None:
-        raise NotAvailable(f"facts about {kind}", todo="docs/roadmap.md says when")
+        raise NotAvailable(f"onetape has no error table of {kind} to compare answers with", todo="see docs/roadmap.md")
     return errors
