@@ -14,19 +14,6 @@
 namespace onetape {
 namespace {
 
-Failure open_segment(const SegmentFile& listed, OpenSegment& segment) {
-    segment.number = listed.number;
-    segment.path = listed.path;
-    if (Failure failure = open_file(listed.path, O_RDWR, segment.file); !failure.ok())
-        return failure;
-    std::uint64_t bytes = 0;
-    if (Failure failure = file_bytes(segment.file, listed.path, bytes); !failure.ok())
-        return failure;
-    if (bytes < sizeof(SegmentHeader))
-        return {Status::damaged, listed.path + ": shorter than a header"};
-    return Mapping::map(segment.file, bytes, true, listed.path, segment.map);
-}
-
 // Zeros what follows the last good frame: a frame that was half copied comes again.
 void drop_tail(const OpenSegment& segment, std::uint64_t offset) noexcept {
     std::byte* const from = segment.map.data() + offset;
@@ -93,16 +80,8 @@ Failure Mirror::open(const std::string& directory, bool durable, const Digest& s
 Failure Mirror::resume(const std::string& directory, bool durable, Digest& seal) {
     std::vector<SegmentFile> files;
     if (Failure failure = list_segments(directory, files); !failure.ok()) return failure;
-    std::size_t first = files.size();
-    while (first > 0) {  // sealed segments need no work; the last one gives the seal
-        --first;
-        if (files[first].compressed)
-            return {Status::not_available,
-                    files[first].path + ": the last sealed segment must not be compressed"};
-        OpenSegment segment;
-        if (Failure failure = open_segment(files[first], segment); !failure.ok()) return failure;
-        if (segment.header().magic == segment_magic && segment.header().sealed != 0) break;
-    }
+    std::size_t first = 0;
+    if (Failure failure = find_last_sealed(files, first); !failure.ok()) return failure;
     for (std::size_t i = first; i < files.size(); ++i) {
         auto segment = std::make_shared<OpenSegment>();
         if (Failure failure = open_segment(files[i], *segment); !failure.ok()) return failure;
@@ -120,13 +99,7 @@ Failure Mirror::resume(const std::string& directory, bool durable, Digest& seal)
         ended_ = true;
         if (header.sealed != 0) {
             SegmentTrailer trailer;
-            if (Failure failure = read_trailer(segment->bytes(), header, files[i].path, trailer);
-                !failure.ok())
-                return failure;
-            const std::uint64_t size = header.sealed & ~sealed_mask;
-            if (segment->map.bytes() > size &&
-                ::ftruncate(segment->file.fd(), static_cast<off_t>(size)) != 0)
-                return system_failure("ftruncate", files[i].path, errno);
+            if (Failure failure = cut_sealed(*segment, trailer); !failure.ok()) return failure;
             seal = trailer.seal;
             place_ = {header.number, trailer.index_offset, trailer.last_sequence, trailer.last_crc};
             continue;

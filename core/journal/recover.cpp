@@ -23,24 +23,6 @@ Failure set_aside(const std::string& path, const std::byte* data, std::size_t by
     return {};
 }
 
-Failure open_segment(const SegmentFile& listed, OpenSegment& segment) {
-    OpenSegment opened;
-    opened.number = listed.number;
-    opened.path = listed.path;
-    if (Failure failure = open_file(listed.path, O_RDWR, opened.file); !failure.ok())
-        return failure;
-    std::uint64_t bytes = 0;
-    if (Failure failure = file_bytes(opened.file, listed.path, bytes); !failure.ok())
-        return failure;
-    if (bytes < sizeof(SegmentHeader))
-        return {Status::damaged, listed.path + ": shorter than a header"};
-    if (Failure failure = Mapping::map(opened.file, bytes, true, listed.path, opened.map);
-        !failure.ok())
-        return failure;
-    segment = std::move(opened);
-    return {};
-}
-
 // Drops a whole file that was being entered when the machine went down, or was never entered.
 Failure drop_segment(const std::string& directory, const OpenSegment& segment, JournalEnd& end) {
     const auto bytes = segment.bytes();
@@ -153,17 +135,8 @@ Failure recover_journal(const std::string& directory, const ControlPage* control
     std::vector<SegmentFile> files;
     if (Failure failure = list_segments(directory, files); !failure.ok()) return failure;
 
-    // Find the last sealed segment from the end: the ones before it need no work.
-    std::size_t first = files.size();
-    while (first > 0) {
-        --first;
-        if (files[first].compressed)
-            return {Status::not_available,
-                    files[first].path + ": the last sealed segment must not be compressed"};
-        OpenSegment segment;
-        if (Failure failure = open_segment(files[first], segment); !failure.ok()) return failure;
-        if (segment.header().magic == segment_magic && segment.header().sealed != 0) break;
-    }
+    std::size_t first = 0;
+    if (Failure failure = find_last_sealed(files, first); !failure.ok()) return failure;
 
     bool torn = false;  // after a torn segment later ones are void
     for (std::size_t i = first; i < files.size(); ++i) {
@@ -197,13 +170,7 @@ Failure recover_journal(const std::string& directory, const ControlPage* control
 
         SegmentTrailer trailer;
         if (header.sealed != 0) {
-            if (Failure failure = read_trailer(segment.bytes(), header, files[i].path, trailer);
-                !failure.ok())
-                return failure;
-            const std::uint64_t size = header.sealed & ~sealed_mask;
-            if (segment.map.bytes() > size &&
-                ::ftruncate(segment.file.fd(), static_cast<off_t>(size)) != 0)
-                return system_failure("ftruncate", files[i].path, errno);
+            if (Failure failure = cut_sealed(segment, trailer); !failure.ok()) return failure;
             if (Failure failure = take_sealed(segment, trailer, end); !failure.ok()) return failure;
             continue;
         }

@@ -1,5 +1,6 @@
 #include "journal/seal.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -19,6 +20,49 @@ Failure sync_data(const OpenSegment& segment) {
 }
 
 }  // namespace
+
+Failure open_segment(const SegmentFile& listed, OpenSegment& segment) {
+    OpenSegment opened;
+    opened.number = listed.number;
+    opened.path = listed.path;
+    if (Failure failure = open_file(listed.path, O_RDWR, opened.file); !failure.ok())
+        return failure;
+    std::uint64_t bytes = 0;
+    if (Failure failure = file_bytes(opened.file, listed.path, bytes); !failure.ok())
+        return failure;
+    if (bytes < sizeof(SegmentHeader))
+        return {Status::damaged, listed.path + ": shorter than a header"};
+    if (Failure failure = Mapping::map(opened.file, bytes, true, listed.path, opened.map);
+        !failure.ok())
+        return failure;
+    segment = std::move(opened);
+    return {};
+}
+
+Failure find_last_sealed(const std::vector<SegmentFile>& files, std::size_t& index) {
+    index = files.size();
+    while (index > 0) {
+        --index;
+        if (files[index].compressed)
+            return {Status::not_available,
+                    files[index].path + ": the last sealed segment must not be compressed"};
+        OpenSegment segment;
+        if (Failure failure = open_segment(files[index], segment); !failure.ok()) return failure;
+        if (segment.header().magic == segment_magic && segment.header().sealed != 0) break;
+    }
+    return {};
+}
+
+Failure cut_sealed(const OpenSegment& segment, SegmentTrailer& trailer) {
+    const SegmentHeader& header = segment.header();
+    if (Failure failure = read_trailer(segment.bytes(), header, segment.path, trailer);
+        !failure.ok())
+        return failure;
+    const std::uint64_t size = header.sealed & ~sealed_mask;
+    if (segment.map.bytes() > size && ::ftruncate(segment.file.fd(), static_cast<off_t>(size)) != 0)
+        return system_failure("ftruncate", segment.path, errno);
+    return {};
+}
 
 void write_end_frame(OpenSegment& segment, Walk& walk, std::uint16_t flags) noexcept {
     FrameHeader frame{frame_header_bytes,

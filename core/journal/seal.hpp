@@ -18,6 +18,15 @@ struct OpenSegment {
     [[nodiscard]] std::span<const std::byte> bytes() const { return {map.data(), map.bytes()}; }
 };
 
+Failure open_segment(const SegmentFile& listed, OpenSegment& segment);
+
+// index: of the last sealed segment, 0 if there is none: those before it need no work.
+Failure find_last_sealed(const std::vector<SegmentFile>& files, std::size_t& index);
+
+// Reads the trailer of a sealed segment, and cuts what a kill between seal and cut has left behind
+// it.
+Failure cut_sealed(const OpenSegment& segment, SegmentTrailer& trailer);
+
 // durable: the frames are synced before the trailer is written, the trailer before the cut. seal:
 // in, that of the predecessor; out, that of this segment.
 Failure seal_segment(OpenSegment& segment, bool durable, Digest& seal);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "doctest.h"
+#include "folder.hpp"
 #include "journal/reader.hpp"
 #include "journal/verify.hpp"
 #include "journal/writer.hpp"
@@ -19,16 +20,6 @@ using namespace onetape;
 namespace fs = std::filesystem;
 
 namespace {
-
-struct Folder {
-    fs::path path;
-    Folder() {
-        std::string name = (fs::temp_directory_path() / "journal-test-XXXXXX").string();
-        path = ::mkdtemp(name.data());
-    }
-    ~Folder() { fs::remove_all(path); }
-    [[nodiscard]] std::string journal() const { return (path / "j").string(); }
-};
 
 WriterOptions options_for(const Folder& folder) {
     WriterOptions options;

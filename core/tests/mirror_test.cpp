@@ -1,32 +1,18 @@
 #include "journal/mirror.hpp"
 
-#include <unistd.h>
-
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <random>
 #include <vector>
 
 #include "doctest.h"
+#include "folder.hpp"
 #include "journal/reader.hpp"
 #include "journal/verify.hpp"
 #include "journal/writer.hpp"
 
 using namespace onetape;
-namespace fs = std::filesystem;
 
 namespace {
-
-struct Folder {
-    fs::path path;
-    Folder() {
-        std::string name = (fs::temp_directory_path() / "mirror-test-XXXXXX").string();
-        path = ::mkdtemp(name.data());
-    }
-    ~Folder() { fs::remove_all(path); }
-    [[nodiscard]] std::string at(const char* name) const { return (path / name).string(); }
-};
 
 struct Kept {
     std::uint64_t segment = 0, offset = 0;
