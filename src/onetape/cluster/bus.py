@@ -124,14 +124,13 @@ class Bus:
         else:
             self.stored = ""
 
-    async def stored_since(self, subject: str, since: float, take: Callable[[bytes], None]) -> int:
-        """Calls `take` with the stored messages of a subject since a time (s UTC); returns their number."""
+    async def stored_since(self, subject: str, since: float, take: Callable[[bytes], None]) -> None:
+        """Calls `take` with the stored messages of a subject since a time (s UTC)."""
         from datetime import UTC, datetime
 
         from nats.js.api import ConsumerConfig, DeliverPolicy
 
         stream = self._client.jetstream(timeout=CONNECT_S)
-        count = 0
         try:
             followed = await stream.subscribe(
                 subject,
@@ -144,13 +143,11 @@ class Bus:
                 while True:
                     message = await followed.next_msg(timeout=1.0)
                     take(message.data)
-                    count += 1
                     if message.metadata.num_pending == 0:
                         break
             await followed.unsubscribe()
         except (self._nats.errors.Error, TimeoutError):
-            pass  # the store is away, too: the next look has it
-        return count
+            pass  # the store is away, too
 
     def send(self, subject: str, message: bytes, reply: str = "") -> None:
         """Queue a message; it leaves when the loop is next idle. While there is no connection nothing is kept."""

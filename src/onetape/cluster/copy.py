@@ -25,8 +25,6 @@ class JournalCopy:
 
     def __init__(self, path: Path, journal: str, *, durable: bool = True) -> None:
         self.path, self.journal = path, journal
-        self.replaced = 0  # copies that were set aside, since they are of another journal
-        self.damaged = 0  # blocks that did not continue the chain
         self._durable = durable
         self._mirror: _core.Mirror | None = None
         self._state: JournalState | None = None
@@ -59,15 +57,6 @@ class JournalCopy:
         is_open = self._mirror is None or not self._mirror.ended
         return bool(self.missing) or (self._state is not None and self._state.closed and is_open)
 
-    @property
-    def durable(self) -> int:
-        """Returns the sequence up to which the copy is on this host's disk."""
-        return 0 if self._mirror is None else self._mirror.durable
-
-    def sync(self) -> None:
-        if self._mirror is not None:
-            self._mirror.sync()
-
     def announced(self, state: JournalState, now: int) -> BlockRequest | None:
         """The other host has said how its journal is. now: ns UTC of this host."""
         if self._state is None or self._state.uuid != state.uuid:
@@ -91,8 +80,6 @@ class JournalCopy:
             case "taken":
                 self._came_at = now
                 return None
-            case "damaged":
-                self.damaged += 1
             case "foreign":
                 # The other host has lost frames that are here, and written others in their place.
                 self._set_aside()
@@ -149,4 +136,3 @@ class JournalCopy:
             while (aside := self.path.with_name(f"{self.path.name}.old-{number}")).exists():
                 number += 1
             self.path.rename(aside)
-            self.replaced += 1

@@ -59,6 +59,7 @@ class HostMirror:
         self.followed: dict[str, JournalReader] = {}  # readers of new frames, of the sources that others follow
         self._keys: dict[tuple[str, str], tuple[str, str]] = {}  # of copies, by the tokens of their subjects
         self._heard: dict[str, int] = {}  # when a host announced itself last, by our clock
+        self._own: dict[str, JournalState] = {}  # as announced last
         self._announced_count = 0
         self._send, self._log, self._durable = send, log, durable
         self._answers = f"{root}.answer.{token(host)}"
@@ -81,11 +82,11 @@ class HostMirror:
     def announce(self, now: int) -> None:
         """Say which journals this host has; once a second, and at once after a change. now: ns UTC."""
         self._find_sources()
-        states = {journal: source.state(now) for journal, source in self.sources.items()}
+        self._own = {journal: source.state(now) for journal, source in self.sources.items()}
         kept = kept_config(self.home) if self._announced_count % CONFIG_EVERY == 0 else None
         config = "" if kept is None else msgspec.json.encode(kept).decode()
         self._announced_count += 1
-        state = HostState(self.host, __version__, now, states, self.follows, config)
+        state = HostState(self.host, __version__, now, self._own, self.follows, config)
         self._send(f"{self.root}.host.{token(self.host)}", msgspec.json.encode(state), "")
 
     def publish(self) -> None:
@@ -168,8 +169,7 @@ class HostMirror:
 
     def rows(self, now: int) -> list[HostRow]:
         """Returns what is known of each host, this one first. now: ns UTC."""
-        own = {journal: source.state(now) for journal, source in self.sources.items()}
-        found = [HostRow(self.host, "self", __version__, 0.0, None, _processes(own))]
+        found = [HostRow(self.host, "self", __version__, 0.0, None, _processes(self._own))]
         for name, state in sorted(self.hosts.items()):
             lags = [copy.lag_ns(now) for (host, _), copy in self.copies.items() if host == name]
             lag = max(lags) // 1_000_000 if lags else None

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.model.typed import from_json
+from onetape.security.private import replace_private
 
 __all__ = ["HostRow", "hosts_now", "write_hosts"]
 
@@ -36,12 +37,7 @@ class _Saved(msgspec.Struct, frozen=True):
 
 
 def write_hosts(home: Path, hosts: list[HostRow], *, now: int, server: str, stored: str) -> None:
-    path = _file(home)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".new")
-    beside.touch(0o600)
-    beside.write_bytes(msgspec.json.encode(_Saved(now, server, stored, hosts)))
-    beside.replace(path)
+    replace_private(_file(home), msgspec.json.encode(_Saved(now, server, stored, hosts)))
 
 
 def hosts_now(home: Path) -> dict[str, Any] | None:

@@ -165,7 +165,7 @@ def _default_of(parameter: Parameter, owner: str) -> Any:
     kind, _ = _bare(parameter.kind)
     if default is None or (kind not in _WORDS and not isinstance(default, str)):
         return _bounded(default, parameter, owner)
-    fitting = coerce(default, parameter, owner, what="default of parameter")
+    fitting = coerce(default, parameter, owner, is_default=True)
     return fitting if isinstance(default, str) else _bounded(default, parameter, owner)
 
 
@@ -235,9 +235,9 @@ def _shown(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
-def coerce(value: Any, parameter: Parameter, owner: str, *, what: str = "parameter") -> Any:
-    """Convert `value` to the parameter's type; numbers widen (int to float), text is parsed. what: begins the error
-    text, before the parameter's name."""
+def coerce(value: Any, parameter: Parameter, owner: str, *, is_default: bool = False) -> Any:
+    """Convert `value` to the parameter's type; numbers widen (int to float), text is parsed. is_default: it is the
+    parameter's own default, which an error says."""
     kind = parameter.kind
     options = typing.get_args(kind) if _is_union(kind) else (kind,)
     is_none = value is None or (isinstance(value, str) and value.strip().lower() == "none")
@@ -250,9 +250,8 @@ def coerce(value: Any, parameter: Parameter, owner: str, *, what: str = "paramet
             continue
         return _bounded(made, parameter, owner)
     expected = " or ".join(getattr(option, "__name__", str(option)) for option in options)
-    is_default = value is parameter.default
     raise BadConfig(
-        f"{what} {parameter.name!r} must be {expected}, not {value!r}",
+        f"{'default of ' if is_default else ''}parameter {parameter.name!r} must be {expected}, not {value!r}",
         location=owner,
         todo="change the default or the annotation"
         if is_default

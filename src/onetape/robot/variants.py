@@ -33,6 +33,7 @@ from onetape.robot.options import run_journal
 from onetape.robot.robot_run import SAMPLE_NS, RobotRun
 from onetape.runs.options import RunOptions
 from onetape.runs.recording import begin_run, run_folder, run_uuid
+from onetape.security.private import replace_private
 from onetape.tape.journal import JournalReader
 from onetape.tape.payloads import fields
 
@@ -210,11 +211,7 @@ class Variants:
             "live": str(self.live),
             "variants": {each.name: {"run": str(each.run.folder), "params": each.own} for each in self._variants},
         }
-        file = variants_file(self.home, self.robot)
-        beside = file.with_suffix(".new")
-        beside.touch(0o600)
-        beside.write_bytes(msgspec.json.encode(record, enc_hook=str))
-        beside.replace(file)
+        replace_private(variants_file(self.home, self.robot), msgspec.json.encode(record, enc_hook=str))
 
 
 def _journal_of(home: Path, robot: str) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from onetape.model.errors import PermissionDenied
 
-__all__ = ["check_folders", "make_private", "private_folder"]
+__all__ = ["check_folders", "make_private", "private_folder", "replace_private"]
 
 
 def private_folder(path: Path) -> Path:
@@ -21,6 +21,15 @@ def private_folder(path: Path) -> Path:
         folder.mkdir(mode=0o700, exist_ok=True)
         folder.chmod(0o700)
     return path
+
+
+def replace_private(path: Path, content: bytes) -> None:
+    """Writes a file, 0600, so that readers see the old content or the new one. It is not synced."""
+    private_folder(path.parent)
+    beside = path.with_suffix(".new")
+    beside.touch(0o600)
+    beside.write_bytes(content)
+    beside.replace(path)
 
 
 def check_folders(path: Path) -> None:

@@ -13,7 +13,7 @@ from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
 from onetape.model.sections import Config
 from onetape.model.typed import from_json
-from onetape.security.private import private_folder
+from onetape.security.private import replace_private
 
 __all__ = ["keep_config", "kept_config", "load_config"]
 
@@ -24,13 +24,8 @@ def _kept(home: Path) -> Path:
 
 def keep_config(home: Path, config: Config) -> None:
     """Stores the configuration of the home's running processes: it has the locations of secrets, not the secrets."""
-    path = _kept(home)
-    beside = path.with_suffix(".new")
     with suppress(OSError):  # a full disk: the original file is still there
-        private_folder(path.parent)
-        beside.touch(mode=0o600)
-        beside.write_bytes(msgspec.json.encode(config))
-        beside.replace(path)
+        replace_private(_kept(home), msgspec.json.encode(config))
 
 
 def kept_config(home: Path) -> Config | None:

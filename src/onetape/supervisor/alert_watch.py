@@ -29,6 +29,7 @@ from onetape.notify.past_alerts import past_alerts
 from onetape.notify.route import Route
 from onetape.notify.rules import alert_of, disk_alert, ended_by
 from onetape.notify.sink import CLOSES_WITHIN_S, Service, Sink
+from onetape.security.private import replace_private
 from onetape.security.secrets import read_secret
 from onetape.supervisor.metrics import COUNTED, OrderCounts
 from onetape.supervisor.parts import SINGLE
@@ -304,12 +305,8 @@ class AlertWatch:
         self._keep_look()
 
     def _keep_look(self) -> None:
-        beside = self._looked.with_suffix(".new")
         with suppress(OSError):  # a full disk: the next one looks back further
-            beside.parent.mkdir(mode=0o700, exist_ok=True)
-            beside.touch(mode=0o600)
-            beside.write_bytes(msgspec.json.encode(self._last))
-            beside.replace(self._looked)
+            replace_private(self._looked, msgspec.json.encode(self._last))
 
     def _restore(self, past: list[dict[str, Any]]) -> set[str]:
         """Restores open alerts, and recent ones that may not have left, which are sent to the sinks again. An

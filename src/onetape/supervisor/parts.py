@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from onetape.model.typed import from_json
+from onetape.security.private import replace_private
 
 __all__ = ["FAILED", "RUNNING", "SINGLE", "STARTING", "STOPPED", "Part", "Parts", "parts_of"]
 
@@ -53,10 +54,7 @@ class Parts:
             self._write()
 
     def _write(self) -> None:
-        beside = self._path.with_suffix(".new")
-        beside.touch(0o600)
-        beside.write_bytes(msgspec.json.encode(_Saved(os.getpid(), self._parts)))
-        beside.replace(self._path)
+        replace_private(self._path, msgspec.json.encode(_Saved(os.getpid(), self._parts)))
 
 
 def parts_of(home: Path, pid: int | None) -> dict[str, Part]:

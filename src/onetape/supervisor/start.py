@@ -36,6 +36,7 @@ from onetape.options.recorder import RECORDER, has_recorder, recorder_options
 from onetape.preflight.configured import clean_environ, is_simulated, proxy_of
 from onetape.preflight.preflight import market_of
 from onetape.robot.options import RobotOptions, VariantsOptions, robot_options, symbols_at, traded_venues
+from onetape.security.private import replace_private
 from onetape.security.secrets import read_secret
 from onetape.security.tokens import grant_of
 from onetape.supervisor.child import ChildFiles
@@ -121,29 +122,24 @@ def process_journal(home: Path, name: str) -> Path:
 def with_secrets_kept(config: Config, environ: Mapping[str, str], folder: Path) -> tuple[Config, dict[str, str]]:
     """Returns the configuration with secrets of `fd:N`, which can be read only once, moved to a new name of the
     environment, and that environment. Raises BadConfig."""
-    kept = dict(environ)
-    accounts = {}
-    for name, account in config.accounts.items():
-        changed = {}
-        for what in SECRET_KEYS:
-            place = getattr(account, what)
-            if place.startswith(KEPT_FDS):
-                if place not in kept:
-                    kept[place] = read_secret(place, environ, folder=folder).reveal()
-                changed[what] = f"env:{place}"
-        accounts[name] = msgspec.structs.replace(account, **changed)
-    cluster = config.cluster
-    if (place := cluster.credentials).startswith(KEPT_FDS):
+    kept, change = dict(environ), msgspec.structs.replace
+
+    def moved(place: str) -> str:
+        if not place.startswith(KEPT_FDS):
+            return place
         if place not in kept:
             kept[place] = read_secret(place, environ, folder=folder).reveal()
-        cluster = msgspec.structs.replace(cluster, credentials=f"env:{place}")
+        return f"env:{place}"
+
+    accounts = {
+        name: change(account, **{key: moved(getattr(account, key)) for key in SECRET_KEYS})
+        for name, account in config.accounts.items()
+    }
+    cluster = change(config.cluster, credentials=moved(config.cluster.credentials))
     notify = config.notify
-    if notify.telegram is not None and (place := notify.telegram.token).startswith(KEPT_FDS):
-        if place not in kept:
-            kept[place] = read_secret(place, environ, folder=folder).reveal()
-        telegram = msgspec.structs.replace(notify.telegram, token=f"env:{place}")
-        notify = msgspec.structs.replace(notify, telegram=telegram)
-    return msgspec.structs.replace(config, accounts=accounts, cluster=cluster, notify=notify), kept
+    if notify.telegram is not None:
+        notify = change(notify, telegram=change(notify.telegram, token=moved(notify.telegram.token)))
+    return change(config, accounts=accounts, cluster=cluster, notify=notify), kept
 
 
 class Starter:
@@ -260,11 +256,7 @@ class Starter:
 
     def tells(self, venue: str, line: bytes) -> None:
         """Stores a simulated exchange's ready line."""
-        kept = ChildFiles(self.home, venue).out.with_suffix(".ready")
-        beside = kept.with_suffix(".new")
-        beside.touch(0o600)
-        beside.write_bytes(line)
-        beside.replace(kept)
+        replace_private(ChildFiles(self.home, venue).out.with_suffix(".ready"), line)
 
     def exchange_of(self, account: str) -> str:
         """Returns the identity of the simulated exchange of the account's venue, "": it is external."""
@@ -478,10 +470,7 @@ def wanted_since(home: Path, robot: str) -> int:
         return int(file.read_text(encoding="ascii"))
     except (FileNotFoundError, ValueError):
         now = time.time_ns()
-        beside = file.with_suffix(".new")
-        beside.touch(0o600)
-        beside.write_text(str(now), encoding="ascii")
-        beside.replace(file)
+        replace_private(file, b"%d" % now)
         return now
 
 
