@@ -51,14 +51,23 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
-    """Below the reasons, which are many."""
+    """Below the reasons for skipping, which are many. What failed comes last: a log is often read from its end."""
     yield
-    reports = terminalreporter.stats.get("skipped", [])
-    lines = summed_up(str(report.longrepr[2]) for report in reports)
+    stats = terminalreporter.stats
+    lines = summed_up(str(report.longrepr[2]) for report in stats.get("skipped", []))
     if lines:
         terminalreporter.section("what skipped tests need")
         for line in lines:
             terminalreporter.write_line(line)
+    failed = [*stats.get("failed", []), *stats.get("error", [])]
+    if failed:
+        terminalreporter.section("what failed")
+    for report in failed[:8]:
+        crash = getattr(report.longrepr, "reprcrash", None)
+        terminalreporter.write_line(report.nodeid)
+        if crash is not None:
+            message = " ".join(str(crash.message).split())
+            terminalreporter.write_line(f"  {Path(crash.path).name}:{crash.lineno}: {message[:240]}")
 
 
 def pytest_collection_finish() -> None:
