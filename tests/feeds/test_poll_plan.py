@@ -10,7 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onetape.feeds.poll_plan import BUSY_FOR, LEASE, LOST, TICK, Contact, Pollers, PollPlan, Share, Turns
+from onetape.feeds.poll_plan import (
+    BUSY_FOR,
+    HOLDER_BITS,
+    LEASE,
+    LOST,
+    TICK,
+    Contact,
+    Pollers,
+    PollPlan,
+    Share,
+    Turns,
+    holder_of,
+)
 from onetape.model.time import SECOND
 from onetape.orders.budget import Budget, WindowCounts
 from onetape.orders.calls import Purpose
@@ -31,7 +43,8 @@ class World:
         self.turns: dict[int, Turns] = {}
         self.served: list[tuple[int, int, str]] = []  # time, poller, symbol
         self.polls, self.percent, self.late = POLLS[kind], percent, late
-        self.pollers, self.counts = Pollers(), WindowCounts()
+        self.pollers = Pollers()
+        self.counts: dict[int, WindowCounts] = defaultdict(WindowCounts)  # by address
         self.plans: dict[int, PollPlan] = {}
         self.requests: list[tuple[int, int, str, int]] = []  # time, poller, kind, weight
         self.chance = random.Random(7)
@@ -54,7 +67,10 @@ class World:
         """Each wakes up when its plan says, and renews its lease each second."""
         wakes = dict.fromkeys(self.plans, self.now)
         renews = {holder: self.now + n * SECOND // 7 for n, holder in enumerate(self.plans)}
-        budgets = {holder: Budget((self.polls.rule,), self.counts, usual_percent=self.percent) for holder in self.plans}
+        counts = {holder: self.counts[holder >> HOLDER_BITS] for holder in self.plans}
+        budgets = {
+            holder: Budget((self.polls.rule,), counts[holder], usual_percent=self.percent) for holder in self.plans
+        }
         for holder in self.plans:
             self.plans[holder].share = self.pollers.renew(holder, self.now)
         while self.now < until:
@@ -64,7 +80,7 @@ class World:
             if renews[holder] <= self.now:
                 plan.share, renews[holder] = self.pollers.renew(holder, self.now), self.now + SECOND
                 passed = self.now % self.polls.rule.window
-                plan.spent(self.counts.spend(0, self.now - passed, 0, 0), self.polls.rule.window - passed, self.now)
+                plan.spent(counts[holder].spend(0, self.now - passed, 0, 0), self.polls.rule.window - passed, self.now)
             while (kind := plan.take(self.now)) is not None:
                 verdict = budgets[holder].take(Purpose.MARKET, kind.weight, self.now)
                 if verdict is None:
@@ -76,10 +92,11 @@ class World:
                     plan.hold(verdict.retry_at)
             wakes[holder] = plan.next_at(self.now) + self.chance.randrange(self.late + 1)
 
-    def windows(self) -> dict[int, int]:
+    def windows(self, address: int | None = None) -> dict[int, int]:
         used: dict[int, int] = defaultdict(int)
-        for time, _, _, weight in self.requests:
-            used[time // self.polls.rule.window] += weight
+        for time, holder, _, weight in self.requests:
+            if address is None or holder >> HOLDER_BITS == address:
+                used[time // self.polls.rule.window] += weight
         return used
 
 
@@ -109,6 +126,32 @@ def test_each_asks_within_its_slot_and_together_they_ask_evenly(count):
         assert index * TICK // count <= time % TICK < (index + 1) * TICK // count
     by_slot = Counter(holder for _, holder, _, _ in world.requests)
     assert max(by_slot.values()) - min(by_slot.values()) <= 2
+
+
+@pytest.mark.parametrize(("addresses", "each"), [(10, 1), (3, 2)])
+@pytest.mark.parametrize("is_hurried", [False, True])
+def test_addresses_add_up_and_their_pollers_divide_the_symbols(addresses, each, is_hurried):
+    def played(places: int, pollers: int) -> World:
+        world = World("binance-usdm", symbols=60)
+        for place in range(places):
+            for number in range(pollers):
+                world.join(holder_of(f"10.0.0.{place}", number + 1))
+        for plan in world.plans.values():
+            plan.hurry(START if is_hurried else 0)
+        world.run(START + 5 * MINUTE)
+        return world
+
+    one, all_of_them = played(1, each), played(addresses, each)
+    requested = [sum(weight for *_, weight in world.requests) for world in (one, all_of_them)]
+    print(f"{addresses} addresses: {requested[1] / requested[0]:.2f} times the weight of one")
+    assert requested[1] >= 0.95 * addresses * requested[0]
+    for address in {holder >> HOLDER_BITS for holder in all_of_them.plans}:
+        assert max(all_of_them.windows(address).values()) <= all_of_them.polls.rule.most
+    last = [served for served in all_of_them.served if served[0] > START + MINUTE]
+    by_name: dict[str, set[int]] = defaultdict(set)
+    for _, holder, name in last:
+        by_name[name].add(holder)
+    assert set(by_name) == set(all_of_them.names) and all(len(holders) == 1 for holders in by_name.values())
 
 
 def test_kinds_are_asked_by_their_shares():
@@ -336,7 +379,7 @@ def test_what_others_ask_for_is_saved_over_the_window_and_leaves_no_pause_at_its
     world.join(1)
     world.run(START + MINUTE)
     world.plans[1].hurry(world.now)
-    others = Budget((world.polls.rule,), world.counts, usual_percent=95)
+    others = Budget((world.polls.rule,), world.counts[0], usual_percent=95)
     assert others.take(Purpose.MARKET, 120, world.now + 1) is None
     world.run(START + 2 * MINUTE + 5 * SECOND)
     quotes = [time for time, _, kind, _ in world.requests if kind == "quotes" and time >= START + MINUTE]

@@ -16,7 +16,7 @@ import aiohttp
 
 from onetape import _core
 from onetape.feeds.malformed_counts import Rejects
-from onetape.feeds.poll_plan import Contact, Pollers, PollPlan, Share, Turns
+from onetape.feeds.poll_plan import Contact, Pollers, PollPlan, Share, Turns, holder_of
 from onetape.feeds.query_line import VenueLine
 from onetape.feeds.request_budget import BudgetError
 from onetape.feeds.universe import Listing
@@ -37,34 +37,34 @@ LOOK_S: Final = 1.0
 
 
 def leases_file(budget: Path) -> Path:
-    """Returns the file of the leases of pollers that share an address's budget."""
+    """Returns the file of the leases of a venue's pollers. budget: of the venue, without a proxy."""
     return budget.with_name(budget.name.replace("budget-", "pollers-", 1))
 
 
 class Poller:
-    """Polls an address, as one of several pollers. percent: their common share of the venue's limit; urgent_percent:
-    that share while no stream brings prices."""
+    """Polls a venue, as one of several pollers. address: from which it sends requests; percents: the shares of
+    the venue's limit for each address, usually and while no stream brings prices."""
 
     def __init__(
         self,
         line: VenueLine,
         polls: MarketPolls,
         leases: Path,
+        address: str,
         writer: JournalWriter,
         *,
         say: Callable[[HealthOut], None],
         rejects: Rejects,
-        percent: int,
-        urgent_percent: int,
+        percents: tuple[int, int],
     ) -> None:
         self._line, self._polls = line, polls
         self._leases = SharedLeases(leases)
-        self._holder = secrets.randbits(62) + 1
+        self._holder = holder_of(address, secrets.randbits(46))
         self._writer = writer.core
         self._say, self._rejects = say, rejects
-        self._urgent_percent = urgent_percent
+        percent, self._urgent_percent = percents
         self._plan = PollPlan(
-            polls.kinds, polls.rule, percent=percent, now=time.monotonic_ns(), urgent_percent=urgent_percent
+            polls.kinds, polls.rule, percent=percent, now=time.monotonic_ns(), urgent_percent=self._urgent_percent
         )
         self._turns = {kind.name: Turns() for kind in polls.kinds if kind.by_symbol}
         self._has_shared = False  # its symbols had other pollers before, which may have read their trades

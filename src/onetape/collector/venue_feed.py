@@ -112,7 +112,7 @@ class VenueFeed:
             raise NotAvailable(f"the market of {options.kind} by requests", location=f"collectors.{options.name}")
         self.clock = VenueClock()
         self.rejects = Rejects(options.kind, tape.say)
-        file = budget_file(Path(options.home), options.rest)
+        file = budget_file(Path(options.home), options.rest, proxy=options.proxy)
         rules = self.venue.budget or ((polls.rule,) if polls is not None else ())
         self.budget = AddressBudget(file, rules, now=self.clock.now, say=tape.say, usual_percent=options.percent)
         self.pace = ConnectPace(pace_file(file), self.venue.connects)
@@ -133,12 +133,15 @@ class VenueFeed:
             self.poller = Poller(
                 self.line,
                 polls,
-                leases_file(file),
+                leases_file(budget_file(Path(options.home), options.rest)),
+                options.host if options.proxy is None else f"{options.proxy.host}:{options.proxy.port}",
                 tape.writer,
                 say=tape.say,
                 rejects=self.rejects,
-                percent=round(options.percent * (1 - KLINES_SHARE_POLLED)),
-                urgent_percent=max(options.percent, options.urgent_percent),
+                percents=(
+                    round(options.percent * (1 - KLINES_SHARE_POLLED)),
+                    max(options.percent, options.urgent_percent),
+                ),
             )
         self.klines = self._klines(rules[0]) if options.klines and self.venue.past is not None and rules else None
         self._watch = DriftWatch(options.kind, tape.say)

@@ -1,15 +1,17 @@
-"""The schedule of pollers: all processes that poll a venue from one address share its request budget. Pure. Each second
-has `TICKS` ticks, and each tick is divided evenly among the pollers: two never send at the same time, and together they
-send at even intervals. The pollers are counted by leases (`Pollers`): when one joins or dies, the others move up. The
-budget is spent at an even rate, so that it neither runs out before the end of a window nor leaves a rest. Each kind of
-request has its share of the budget; prices get most of it while no stream brings them. Symbols that are requested one
-by one take turns (`Turns`), busy ones more often.
+"""The schedule of pollers: all processes that poll a venue divide its symbols, and those that do so from one address
+share its request budget; several addresses have several. Pure. Each second has `TICKS` ticks, and each tick is divided
+evenly among the pollers: two never send at the same time, and together they send at even intervals. The pollers are
+counted by leases (`Pollers`): when one joins or dies, the others move up. The budget is spent at an even rate, so that
+it neither runs out before the end of a window nor leaves a rest. Each kind of request has its share of the budget;
+prices get most of it while no stream brings them. Symbols that are requested one by one take turns (`Turns`), busy ones
+more often.
 
 Times are of the machine's monotonic clock, ns: all pollers of an address use it, and a changed wall clock stops none.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import ceil
@@ -19,7 +21,7 @@ from onetape.model.time import SECOND
 from onetape.orders.budget import BudgetRule
 from onetape.venues.market_polls import PollKind
 
-__all__ = ["BUSY_FOR", "LEASE", "TICK", "Contact", "PollPlan", "Pollers", "Share", "Turns"]
+__all__ = ["BUSY_FOR", "HOLDER_BITS", "LEASE", "TICK", "Contact", "PollPlan", "Pollers", "Share", "Turns", "holder_of"]
 
 TICKS: Final = 8
 TICK: Final = SECOND // TICKS
@@ -34,19 +36,26 @@ BUSY_FOR: Final = 180 * SECOND  # older figures are ignored
 LEFT: Final = 0.015  # part of the limit that stays unused, at most
 WINDOW_END: Final = 10  # the last tenth of a window
 URGENT: Final = 0.85  # of the budget goes to prices while no stream brings them
+HOLDER_BITS: Final = 46  # of a poller's number; those above are its address's
 LOST: Final = 2 * SECOND  # time without a valid answer after which the venue is lost
 
 
 class Share(NamedTuple):
-    """This poller's index, from 0, and the number of pollers."""
+    """This poller's index, from 0, the number of pollers, and how many of them have another address."""
 
     place: int = 0
     pollers: int = 1
+    others: int = 0
+
+    @property
+    def sharing(self) -> int:
+        """Returns the number of pollers of this one's address, which share its budget."""
+        return self.pollers - self.others
 
 
 @dataclass(slots=True)
 class Pollers:
-    """The pollers of an address. leases: (holder, until), where holder is a number above 0, unique to each poller."""
+    """The pollers of a venue. leases: (holder, until), where holder is a number of `holder_of`."""
 
     leases: list[tuple[int, int]] = field(default_factory=list)
 
@@ -55,10 +64,18 @@ class Pollers:
         and is dropped."""
         living = [each for each in self.leases if now < each[1] <= now + LEASE and each[0] != holder]
         self.leases = sorted([*living, (holder, now + LEASE)])
-        return Share([each[0] for each in self.leases].index(holder), len(self.leases))
+        holders = [each[0] for each in self.leases]
+        others = sum(each >> HOLDER_BITS != holder >> HOLDER_BITS for each in holders)
+        return Share(holders.index(holder), len(holders), others)
 
     def release(self, holder: int) -> None:
         self.leases = [each for each in self.leases if each[0] != holder]
+
+
+def holder_of(address: str, number: int) -> int:
+    """Returns the number of a poller. address: from which it sends requests, as text; number: unique to it."""
+    digest = hashlib.sha256(address.encode()).digest()
+    return int.from_bytes(digest[:2]) << HOLDER_BITS | number % (1 << HOLDER_BITS) or 1
 
 
 @dataclass(slots=True)
@@ -125,8 +142,8 @@ class PollPlan:
         """Sets the first kind's weight so that this poller sends in its turn; the most expensive kind lends missing
         weight."""
         first, dearest = self._kinds[0], max(self._kinds, key=lambda kind: kind.weight)
-        place, pollers = self.share
-        span = first.weight / (self._rate * URGENT)
+        place, pollers, _ = self.share
+        span = first.weight / (self._rate * URGENT) * self.share.sharing / pollers
         passed = (now - self.urgent_since) / span
         rounds = max(ceil((passed - place) / pollers), 0) if passed > 1 else 0
         lacks = min((place + rounds * pollers - passed) * first.weight / pollers, first.weight)
@@ -139,7 +156,7 @@ class PollPlan:
         """Notes the weight that all requests of the address have used in the window that ends in `remaining` ns. The
         rate falls for the rest of the window, so that weight is left at its end. Several pollers keep the full rate
         instead, and with it their turns."""
-        if self.share.pollers > 1:
+        if self.share.sharing > 1:
             self._rate = self._full
             return
         if remaining > self._window / WINDOW_END:
@@ -178,7 +195,7 @@ class PollPlan:
         self._earn(now)
         found = []
         for kind in self._kinds:
-            lacks = (kind.weight - self._weights[kind]) * self.share.pollers / (self._rate * self._shares[kind])
+            lacks = (kind.weight - self._weights[kind]) * self.share.sharing / (self._rate * self._shares[kind])
             at = max(now + 1, self._held_until, now + int(lacks) + 1 if lacks > 0 else 0)
             has_turn = self.urgent_since and kind is self._kinds[0]
             found.append(at if has_turn else self._slot_at(at))
@@ -194,7 +211,7 @@ class PollPlan:
     def _earn(self, now: int) -> None:
         """Adds the weight earned since the last call; a kind at its maximum passes its part to the next one."""
         span, self._at = max(now - self._at, 0), max(now, self._at)
-        rate, over = self._rate / self.share.pollers, 0.0
+        rate, over = self._rate / self.share.sharing, 0.0
         for kind in (*self._kinds[1:], self._kinds[0]):
             earned = self._weights[kind] + span * rate * self._shares[kind] + over
             room = kind.weight + rate * self._shares[kind] * TICK
@@ -209,7 +226,7 @@ class PollPlan:
             self._align(now)
 
     def _slot(self) -> tuple[int, int]:
-        place, pollers = self.share
+        place, pollers, _ = self.share
         return place * TICK // pollers, (place + 1) * TICK // pollers
 
     def _is_ours(self, now: int) -> bool:
@@ -248,7 +265,7 @@ class Turns:
     def take(self, now: int) -> str | None:
         """Returns the name to request next; None: there is none."""
         self._count += 1
-        place, pollers = self.share
+        place, pollers, _ = self.share
         mine = sorted(self._turns)[place::pollers]
         free = [name for name in mine if self._turns[name].leased_until <= now]
         busy = self._busy(now)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from onetape.model.errors import VenueRateLimit
+from onetape.model.proxy import Proxy
 from onetape.model.time import SECOND
 from onetape.orders.budget import BAN_UNTOLD, CLOCK_STEP, USUAL_PERCENT, Budget, BudgetRule, ReadPause, Verdict
 from onetape.orders.calls import Call, Purpose
@@ -25,11 +26,13 @@ __all__ = ["PAUSED", "AddressBudget", "BudgetError", "budget_file", "check_limit
 PAUSED: Final = "the venue counts too many requests with this key"
 
 
-def budget_file(home: Path, rest: str, config_key: str = "") -> Path:
-    """Returns the file with the budget of a venue's address, named by host and port. config_key: the key by which the
-    venue counts instead of the address; eight digits of its hash are in the file's name."""
+def budget_file(home: Path, rest: str, config_key: str = "", *, proxy: Proxy | None = None) -> Path:
+    """Returns the file with the budget of an address at a venue, which is named by host and port. config_key: the key
+    by which the venue counts instead of the address; proxy: whose address the venue sees. Eight digits of the hash of
+    these are in the file's name."""
     host = urlsplit(rest).netloc.rpartition("@")[2].replace(":", "-") or "bridge"
-    spender = f"-{hashlib.sha256(config_key.encode()).hexdigest()[:8]}" if config_key else ""
+    counted = config_key or (f"{proxy.host}:{proxy.port}" if proxy is not None else "")
+    spender = f"-{hashlib.sha256(counted.encode()).hexdigest()[:8]}" if counted else ""
     return home / "run" / f"budget-{host}{spender}"
 
 

@@ -61,7 +61,7 @@ class VenueReader:
         self.steady = time.monotonic_ns  # the core's clock
         self._marks = venue.marks
         keep_nonces(self.protocol, home)
-        file = budget_file(home, options.rest, options.api_config_key)
+        file = budget_file(home, options.rest, options.api_config_key, proxy=options.proxy)
         self._budget = AddressBudget(file, venue.budget, now=self.clock.now, say=say)
         hide = Redactor(options.key, options.secret, options.api_config_key)
         self.line = VenueLine(

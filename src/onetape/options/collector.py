@@ -13,6 +13,7 @@ from onetape.market.condition import parse_condition
 from onetape.market.wanted import symbols_wanted
 from onetape.model.errors import BadConfig, BadInput, OnetapeError, UsageError
 from onetape.model.home import encoded
+from onetape.model.placement import host_of, hosts_of
 from onetape.model.proxy import Proxy
 from onetape.model.sections import CollectorConfig, Config, RobotConfig, WebhookConfig
 from onetape.model.time import HOUR, MINUTE, SECOND, parse_duration, parse_period, zone
@@ -67,6 +68,7 @@ class VenueFeedOptions(msgspec.Struct, frozen=True, kw_only=True, tag="venue"):
     klines: str = "1m"  # periods of bars to request, with commas
     needed: list[str] = []  # with "top:N": symbols named by robots, which stay once selected
     proxy: Proxy | None = None
+    host: str = ""  # of [hosts], whose address it has without a proxy
     streams: list[str] = []  # collectors of the venue's streams: if all fail, polling gives priority to prices
 
 
@@ -128,6 +130,14 @@ def collectors_of(config: Config) -> dict[str, CollectorConfig]:
     return {name: each for name, each in config.collectors.items() if each.enabled}
 
 
+def _shares_address(config: Config, account: str, collector: str) -> bool:
+    """Returns True when an account's gateway and a collector send requests to one venue from one address."""
+    trading, feed = config.accounts[account], config.collectors[collector]
+    own = host_of(config, f"collector:{collector}")
+    is_of_host = not config.hosts or own in hosts_of(config, f"gateway:{account}")
+    return trading.venue == feed.venue and trading.proxy == feed.proxy and (is_of_host or bool(feed.proxy))
+
+
 def venue_feed_options(name: str, config: Config, *, home: Path, rest: str, ws: str) -> VenueFeedOptions:
     """Makes the options of a collector of kind `venue` at these addresses. Raises BadConfig."""
     collector = config.collectors[name]
@@ -138,7 +148,7 @@ def venue_feed_options(name: str, config: Config, *, home: Path, rest: str, ws: 
         raise BadConfig(error.what, location=f"collectors.{name}.symbols", todo=error.todo) from None
     if collector.hot:
         _check_hot(collector, f"collectors.{name}.hot")
-    is_alone = all(account.venue != collector.venue for account in config.accounts.values())
+    is_alone = not any(_shares_address(config, account, name) for account in config.accounts)
     return VenueFeedOptions(
         name=name,
         home=str(home),
