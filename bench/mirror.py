@@ -1,5 +1,5 @@
-"""A journal of one host copied by another over a nats-server, all on loopback: lag of single frames, frames per second
-that the copy keeps up with, and a million frames that were missed.
+"""A journal of one host copied by another over a nats-server, all on loopback: lag of single frames, how long a writer
+waits until the other host has one, frames per second that the copy keeps up with, and a million that were missed.
 
 Two processes of the cluster, a server with its store, and this one, which writes and reads.
 """
@@ -71,7 +71,7 @@ def main() -> None:
         source, target = folder / "a", folder / "b"
         writer = JournalWriter(source / "journal" / "gateway-main", process="gateway:main", heartbeat=True)
         writer.append("log", b"\x80")
-        processes.append(start("a", source, port))
+        processes.append(start("a", source, port, replicated={"gateway:main": "b"}))
         processes.append(start("b", target, port, follow=["a/*"]))
         copied = target / "hosts" / "a" / "journal" / "gateway-main"
         while not (copied / "0000000001.tape").exists():
@@ -79,6 +79,7 @@ def main() -> None:
         reader = JournalReader(copied)
         until(reader, writer.published)
         lags = single(writer, reader)
+        waits = replicated(writer)
         begun = time.perf_counter()
         for _ in range(FRAMES):
             writer.append_raw(1, ROW, 0, 0, 0)
@@ -100,6 +101,8 @@ def main() -> None:
                         figure("copy of a journal, lag p50", statistics.median(lags) * 1e3, "ms", "less", 1),
                         figure("copy of a journal, lag p99", lags[len(lags) * 99 // 100] * 1e3, "ms", "less", 20),
                         figure("copy of a journal, lag at 20 k frames/s p99", paced_lags * 1e3, "ms", "less", None),
+                        figure("record at a second host p50", statistics.median(waits) * 1e3, "ms", "less", 1),
+                        figure("record at a second host p99", waits[len(waits) * 99 // 100] * 1e3, "ms", "less", 5),
                         figure("copy of a journal, frames", rate, "frames/s", "more", 200_000),
                         figure("a million missed frames copied", repaired, "s", "less", 30),
                     ]
@@ -128,6 +131,18 @@ def single(writer: JournalWriter, reader: JournalReader) -> list[float]:
         found.append(time.perf_counter() - begun)
         time.sleep(0.002)
     waiter.remove(reader)
+    return sorted(found)
+
+
+def replicated(writer: JournalWriter) -> list[float]:
+    """Seconds that an order with durability "replicated" waits for its record, one each 2 ms, in order of size."""
+    found = []
+    for _ in range(SINGLE):
+        begun = time.perf_counter()
+        writer.append_raw(1, ROW, 0, 0, 0)
+        writer.ensure("replicated")
+        found.append(time.perf_counter() - begun)
+        time.sleep(0.002)
     return sorted(found)
 
 

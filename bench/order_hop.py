@@ -2,7 +2,7 @@
 
 The writer appends order requests to a journal as a robot does; the reader follows it in an event
 loop as a gateway does. `process`: stamped when the loop has the frame. `disk`: when its intent is
-on the reader's own journal and synced, as with `intents = "disk"`. In the same run: a pipe between
+on the reader's own journal and synced, as with `durability = "disk"`. In the same run: a pipe between
 two processes with nothing done (one wake), a synced write of as many bytes (the device), and what
 people use instead: a row in SQLite's write-ahead log that the other process looks for each
 millisecond, and a Redis stream where a redis-server is installed. All have the same 96 bytes.

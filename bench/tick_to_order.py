@@ -86,7 +86,7 @@ rest = "{rest}"
 [accounts.main]
 venue = "sim"
 order_entry = "{entry}"
-intents = "{intents}"
+durability = "{intents}"
 key = "env:BENCH_KEY"
 secret = "env:BENCH_SECRET"
 """

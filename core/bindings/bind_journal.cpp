@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstring>
 #include <limits>
+#include <thread>
 
 #include "bindings/bind.hpp"
 #include "bindings/errors.hpp"
@@ -51,10 +52,11 @@ void check(const Writer& writer, Status status) {
 Writer* open_writer(const std::string& directory, const std::string& process,
                     const std::string& account, const nb::bytes& uuid, std::int64_t created,
                     std::uint64_t segment_bytes_first, std::uint64_t segment_bytes_max,
-                    const std::vector<PreambleTuple>& preamble, bool durable, bool heartbeat) {
+                    const std::vector<PreambleTuple>& preamble, bool durable, bool heartbeat,
+                    std::uint64_t epoch_min) {
     WriterOptions options{
-        directory,           process,           account, to_uuid(uuid), created,
-        segment_bytes_first, segment_bytes_max, {},      durable,       heartbeat};
+        directory,         process, account, to_uuid(uuid), created,  segment_bytes_first,
+        segment_bytes_max, {},      durable, heartbeat,     epoch_min};
     for (const auto& [type, stream, payload] : preamble) {
         const auto* data = reinterpret_cast<const std::byte*>(payload.c_str());
         options.preamble.push_back(
@@ -287,6 +289,16 @@ nb::tuple read_rows(PyReader& self, int type, std::uint32_t payload_bytes, std::
         status == Status::not_found);
 }
 
+bool wait_replicated(const Writer& writer, std::uint64_t sequence, double within_s) {
+    const nb::gil_scoped_release release;
+    const auto until = std::chrono::steady_clock::now() + std::chrono::duration<double>(within_s);
+    while (writer.replicated() < sequence) {
+        if (std::chrono::steady_clock::now() > until) return false;
+        std::this_thread::sleep_for(std::chrono::microseconds(20));
+    }
+    return true;
+}
+
 nb::list preamble_of(const PyReader& self) {
     nb::list list;
     for (const PreambleEntry& entry : self.reader->preamble())
@@ -306,6 +318,7 @@ nb::dict control_of(const PyReader& self) {
     described["heartbeat"] = page->heartbeat.load();
     described["progress_time"] = page->progress_time.load();
     described["progress"] = page->progress.load();
+    described["replicated"] = page->replicated.load();
     described["closed"] = page->closed.load() != 0;
     described["failed"] = page->failed.load() != 0;
     described["same_boot"] = page->boot_id == boot_id();
@@ -322,7 +335,7 @@ void bind_journal(nb::module_& m) {
                     nb::arg("segment_bytes_first") = 4ull << 20,
                     nb::arg("segment_bytes_max") = 64ull << 20,
                     nb::arg("preamble") = std::vector<PreambleTuple>(), nb::arg("durable") = true,
-                    nb::arg("heartbeat") = false)
+                    nb::arg("heartbeat") = false, nb::arg("epoch_min") = 0)
         .def(
             "append",
             [](Writer& self, int type, const nb::bytes& payload, std::uint16_t flags,
@@ -377,6 +390,9 @@ void bind_journal(nb::module_& m) {
             nb::arg("stream"), nb::arg("time"), nb::arg("payload"))
         .def_prop_ro("published", &Writer::published_sequence)
         .def_prop_ro("durable", &Writer::durable_sequence)
+        .def_prop_ro("replicated", &Writer::replicated)
+        .def("wait_replicated", &wait_replicated, nb::arg("sequence"), nb::arg("within_s"),
+             "Waits until another host has this frame; False: not within that time.")
         .def_prop_ro("crc", &Writer::crc)
         .def_prop_ro("uuid", [](const Writer& self) { return from_uuid(self.uuid()); })
         .def_prop_ro("epoch", &Writer::epoch)

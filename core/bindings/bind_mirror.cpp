@@ -8,6 +8,7 @@
 #include "bindings/bind.hpp"
 #include "bindings/errors.hpp"
 #include "bindings/journal_reader.hpp"
+#include "journal/control.hpp"
 #include "journal/mirror.hpp"
 
 using namespace onetape;
@@ -36,6 +37,14 @@ nb::object next_block(PyReader& self, std::size_t bytes_max) {
 void seek_block(PyReader& self, std::uint64_t segment, std::uint64_t offset) {
     const Status status = self.reader->seek_block(segment, offset);
     if (status != Status::ok) raise_reader(*self.reader, status);
+}
+
+// Shows the writer of a journal of this host that another host has its frames up to `sequence`.
+void show_replicated(const std::string& directory, std::uint64_t sequence) {
+    Mapping map;
+    raise_if_failed(map_control(directory, true, map));
+    std::atomic<std::uint64_t>& replicated = control_page(map).replicated;
+    if (sequence > replicated.load()) replicated.store(sequence, std::memory_order_release);
 }
 
 // What became of a block: "taken", "missing" (blocks before it), "damaged", "foreign". from: where
@@ -78,6 +87,7 @@ void bind_mirror(nb::module_& m) {
                   "tuple[int, int, int, bytes] | None"),
           "(segment, offset, last sequence, bytes) or None when there is none yet.");
     m.def("seek_block", &seek_block, nb::arg("reader"), nb::arg("segment"), nb::arg("offset"));
+    m.def("show_replicated", &show_replicated, nb::arg("directory"), nb::arg("sequence"));
     nb::class_<Mirror>(m, "Mirror")
         .def_static("open", &open_mirror, nb::rv_policy::take_ownership, nb::arg("directory"),
                     nb::kw_only(), nb::arg("durable"), nb::arg("seal"))
@@ -104,5 +114,5 @@ void bind_mirror(nb::module_& m) {
                  raise_if_failed(failure);
              })
         .def("show_writer", &Mirror::show_writer, nb::arg("heartbeat"), nb::arg("progress"),
-             nb::arg("closed"));
+             nb::arg("closed"), nb::arg("alive"));
 }

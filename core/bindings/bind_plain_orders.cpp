@@ -251,6 +251,7 @@ class PyPlainOrders final {
             return true;
         if (Fields(around).flag<"is_guarded">() && now >= Fields(halts).number<"lease_until">())
             return true;
+        if (now >= Fields(halts).number<"open_until">()) return true;
         if (!index_.sums().unknown(terms.symbol).empty()) return true;
         const nb::object mode = Fields(state.field<"manager">()).field<"mode">();
         if (!mode.is_none()) {

@@ -34,6 +34,8 @@ struct alignas(64) ControlPage {
     std::atomic<std::uint64_t> progress;  // last frame handled, as reported by the process
     std::atomic<std::uint32_t> closed;    // 1: sealed and closed cleanly
     std::atomic<std::uint32_t> failed;    // 1: a disk write failed; nothing more will be written
+    std::atomic<std::uint32_t> away;      // 1: a copy whose writer, on another host, does not run
+    alignas(64) std::atomic<std::uint64_t> replicated;  // last sequence that another host has
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 static_assert(offsetof(ControlPage, uuid) == 16);
@@ -47,6 +49,8 @@ static_assert(offsetof(ControlPage, progress_time) == 200);
 static_assert(offsetof(ControlPage, progress) == 208);
 static_assert(offsetof(ControlPage, closed) == 216);
 static_assert(offsetof(ControlPage, failed) == 220);
+static_assert(offsetof(ControlPage, away) == 224);
+static_assert(offsetof(ControlPage, replicated) == 256);
 static_assert(sizeof(ControlPage) <= control_bytes);
 
 // Maps <directory>/control; creates it with zeros if writable and absent.

@@ -32,7 +32,9 @@ Mirror::~Mirror() {
         return;
     }
     if (syncer_ != nullptr) syncer_->stop();
-    if (control_ != nullptr) control_->pid = 0;
+    if (control_ == nullptr) return;
+    control_->pid = 0;
+    control_->boot_id = {};  // whoever goes on with it may lack its end, as after a loss of power
 }
 
 Failure Mirror::open(const std::string& directory, bool durable, const Digest& seal,
@@ -61,6 +63,7 @@ Failure Mirror::open(const std::string& directory, bool durable, const Digest& s
     control.durable.store(std::min(control.durable.load(), made->place_.sequence));
     control.closed.store(0);
     control.failed.store(0);
+    control.away.store(0);
     std::atomic_ref<std::uint64_t>(control.magic).store(control_magic, std::memory_order_release);
     made->control_ = &control;
     made->bells_ = &bell_board(made->bells_map_);
@@ -226,7 +229,9 @@ Status Mirror::take_frames(std::span<const std::byte> bytes) noexcept {
     return status;
 }
 
-void Mirror::show_writer(std::int64_t heartbeat, std::uint64_t progress, bool closed) noexcept {
+void Mirror::show_writer(std::int64_t heartbeat, std::uint64_t progress, bool closed,
+                         bool alive) noexcept {
+    control_->away.store(alive ? 0 : 1, std::memory_order_release);
     if (progress != control_->progress.load()) control_->progress_time.store(heartbeat);
     control_->heartbeat.store(heartbeat);
     control_->progress.store(progress);

@@ -47,8 +47,10 @@ class Mirror {
     [[nodiscard]] const Failure& failure() const noexcept { return failure_; }
 
     // Shows readers how the writer is: when its heartbeat was last seen (ns UTC, by this machine's
-    // clock), how far it has come, and whether it has closed the journal.
-    void show_writer(std::int64_t heartbeat, std::uint64_t progress, bool closed) noexcept;
+    // clock), how far it has come, whether it has closed the journal, and whether its process
+    // lives.
+    void show_writer(std::int64_t heartbeat, std::uint64_t progress, bool closed,
+                     bool alive) noexcept;
 
     [[nodiscard]] std::uint64_t durable_sequence() const noexcept {
         return control_->durable.load(std::memory_order_acquire);

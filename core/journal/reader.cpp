@@ -34,6 +34,10 @@ const ControlPage* Reader::control() const noexcept {
 }
 
 bool Reader::writer_alive() const noexcept {
+    return is_written() && control()->away.load(std::memory_order_acquire) == 0;
+}
+
+bool Reader::is_written() const noexcept {
     const ControlPage* page = control();
     return page != nullptr && page->closed.load(std::memory_order_acquire) == 0 &&
            page->boot_id == boot_id() && process_alive(page->pid, page->pid_start);
@@ -133,7 +137,7 @@ Status Reader::advance() noexcept {
         // A living writer may have entered it, and made the one after it, since our check.
         const bool is_there =
             ::access(path.c_str(), F_OK) == 0 || ::access(packed.c_str(), F_OK) == 0;
-        if (is_there && writer_alive()) return fail(std::move(failure));
+        if (is_there && is_written()) return fail(std::move(failure));
         if (files.front().number > number_ + 1)
             return fail({Status::gone, path + ": pruned; the tape now begins with segment " +
                                            std::to_string(files.front().number)});
@@ -177,7 +181,7 @@ Status Reader::slow(Frame& frame) noexcept {
             walk.last_sequence = sequence_;
             walk.crc = crc_;
             walk.stop = WalkStop::bad_frame;
-            if (header_.sealed == 0 && !writer_alive()) {
+            if (header_.sealed == 0 && !is_written()) {
                 // Another writer may be recovering at the moment and have cut the file.
                 std::uint64_t size = 0;
                 FileHandle file;
@@ -202,7 +206,7 @@ Status Reader::slow(Frame& frame) noexcept {
         const Status status = advance();
         if (status == Status::ok) return next(frame);
         crc_ = before;
-        if (status == Status::not_found && header->flags == end_rolled && !writer_alive()) {
+        if (status == Status::not_found && header->flags == end_rolled && !is_written()) {
             // The end frame announces a next segment, whose file was created before it, at least as
             // a prepared one.
             std::vector<SegmentFile> files;

@@ -96,6 +96,7 @@ class Reader {
     [[nodiscard]] const SegmentHeader& segment_header() const noexcept { return header_; }
     // nullptr if the journal has no control page (a copied tape).
     [[nodiscard]] const ControlPage* control() const noexcept;
+    // Its process runs; of a copy: that of the journal that is copied, and the copying one.
     [[nodiscard]] bool writer_alive() const noexcept;
     [[nodiscard]] const Failure& failure() const noexcept { return failure_; }
 
@@ -107,6 +108,7 @@ class Reader {
 
  private:
     Reader() = default;
+    [[nodiscard]] bool is_written() const noexcept;  // its files are, by a living process
     [[nodiscard]] bool fast(Frame& frame) noexcept;
     Status slow(Frame& frame) noexcept;
     Status advance() noexcept;  // to the next segment

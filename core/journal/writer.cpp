@@ -38,6 +38,8 @@ void take_control(ControlPage& control, const Uuid& uuid, std::uint64_t epoch,
     control.progress.store(0);
     control.closed.store(0);
     control.failed.store(0);
+    control.away.store(0);
+    control.replicated.store(0);
     std::atomic_ref<std::uint64_t>(control.magic).store(control_magic, std::memory_order_release);
 }
 
@@ -94,7 +96,7 @@ Failure Writer::open(const WriterOptions& options, std::unique_ptr<Writer>& writ
     if (made->uuid_ == Uuid{}) return {Status::invalid, "a new journal needs a uuid"};
     if (options.uuid != Uuid{} && options.uuid != made->uuid_)
         return {Status::foreign, options.directory + ": holds journal " + uuid_text(end.uuid)};
-    made->epoch_ = end.epoch + 1;
+    made->epoch_ = std::max(end.epoch + 1, options.epoch_min);
     made->sequence_ = end.last_sequence;
     made->crc_ = end.exists ? end.crc : first_seed(made->uuid_);
     made->recovered_ = {end.torn_bytes, end.torn_file, end.last_sequence};

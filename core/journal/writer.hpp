@@ -30,8 +30,9 @@ struct WriterOptions {
     std::uint64_t segment_bytes_first = 4ull << 20;
     std::uint64_t segment_bytes_max = 64ull << 20;
     std::vector<PreambleEntry> preamble;
-    bool durable = true;     // seals and directory entries are synced
-    bool heartbeat = false;  // run a thread that shows readers that this process is alive
+    bool durable = true;          // seals and directory entries are synced
+    bool heartbeat = false;       // run a thread that shows readers that this process is alive
+    std::uint64_t epoch_min = 0;  // lowest epoch of this writer
 };
 
 // What opening the journal had to recover.
@@ -77,6 +78,10 @@ class Writer {
         return control_->durable.load(std::memory_order_acquire);
     }
     Failure sync();  // returns when all frames published before the call are durable
+    // Last sequence that another host has, as its mirror has said (`show_replicated`).
+    [[nodiscard]] std::uint64_t replicated() const noexcept {
+        return control_->replicated.load(std::memory_order_acquire);
+    }
     // Requests a sync and returns at once; durable_sequence() shows when it is done.
     void request_durable();
     Failure close();  // seals the last segment and waits for it

@@ -87,9 +87,12 @@ def test_up_joins_and_another_host_reads_orders_and_replays_of_it(tmp_path):
         rows = {each["host"]: each for each in osaka.run("status", "--all")["hosts"]}
         assert [rows[name]["state"] for name in ("osaka", "tokyo")] == ["self", "up"]
         assert abs(rows["tokyo"]["clock_ms"]) < 10_000 and rows["tokyo"]["lag_ms"] is not None
-        names = [each["name"] for each in rows["tokyo"]["processes"]]
-        assert {"gateway:main", "venue:x", "supervisor"} <= set(names)
-        assert any(name.startswith("run ") and name.endswith("-maker") for name in names)
+
+        def names() -> set[str]:
+            found = {each["host"]: each["processes"] for each in osaka.run("status", "--all")["hosts"]}
+            return {"maker" if each["name"].endswith("-maker") else each["name"] for each in found["tokyo"]}
+
+        wait_for(lambda: {"gateway:main", "venue:x", "supervisor", "maker"} <= names(), osaka.log)
         tokyo.run("down")
         wait_for(lambda: osaka.run("status", "--all")["hosts"][1]["state"] == "away")
         assert fills() == tokyo.run("fills")  # what it did last, too

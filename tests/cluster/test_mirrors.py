@@ -14,6 +14,7 @@ from onetape.cluster.blocks import decode_block, encode_block, token
 from onetape.cluster.mirror import HostMirror
 from onetape.model.errors import BadInput
 from onetape.model.home import hosts_of
+from onetape.options.cluster import ClusterOptions
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.prune import prune
 from onetape.tape.verify import verify
@@ -43,7 +44,8 @@ class World:
             self._queue.append((name, subject, message, reply))
 
         home = self.folder / name
-        self.hosts[name] = HostMirror(name, home, send=send, follows=follows, durable=False)
+        options = ClusterOptions(host=name, home=str(home), servers=[], follow=list(follows))
+        self.hosts[name] = HostMirror(options, send=send, durable=False)
         return self.hosts[name]
 
     def writer(self, host: str, **options: Any) -> JournalWriter:

@@ -18,7 +18,7 @@ from onetape.model.enums import OrderState, OrderType, PositionSide, Side, Trigg
 from onetape.model.ids import EPOCH_MAX
 from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
-from onetape.model.time import SECOND
+from onetape.model.time import SECOND, TIME_MAX
 from onetape.orders.gate import Limits
 from onetape.orders.halts import HaltsRecord, halt_of
 from onetape.orders.order import Order
@@ -107,7 +107,9 @@ class Desk(Funded):
                     subject |= rng.choice(({}, {"level": 1}, {"level": 3}))
                     gate.halts.begin(halt_of(subject, actor="guardian", account="main", time=self.now))
             case 10:
-                surround(gate, is_guarded=not usual)
+                lacks_lease = not usual and rng.random() < 0.3
+                surround(gate, is_guarded=not (usual or lacks_lease))
+                gate.halts.open_until = self.now - SECOND if lacks_lease else TIME_MAX
             case 11:
                 gate.halts.protect(next(iter(self.symbols.values())), 0 if usual else self.now)
             case _:

@@ -49,7 +49,7 @@ def test_a_gateway_tells_what_its_orders_took(world, tmp_path, entry):
 @pytest.mark.parametrize("intents", ["process", "disk"])
 def test_an_order_leaves_once_its_intent_is_as_safe_as_wanted(world, tmp_path, intents):
     _, listing, start = world
-    _, robot = start(intents=intents)
+    _, robot = start(durability=intents)
     order = robot.place(Side.BUY, listing.bid - 2000)
     wait_for(lambda: ("accepted", 0) in news_of(tmp_path, order))
     with JournalReader(gateway_journal(tmp_path, "main")) as reader:

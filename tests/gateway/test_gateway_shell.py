@@ -120,7 +120,7 @@ def test_what_is_said_stands_on_the_journal_when_its_call_leaves(play, intents):
         if intents == "disk":
             assert is_durable
 
-    play(scene, intents=intents)
+    play(scene, durability=intents)
 
 
 def test_a_round_s_answers_are_the_round_s(play):

@@ -43,6 +43,8 @@ CONTRACT = """
 """
 ADDED = {
     4312: ("TRADING_STOPPED", 5),
+    4313: ("NO_LEASE", 5),
+    4314: ("NOT_REPLICATED", 5),
     4408: ("VENUE_PROTOCOL", 1),
     4508: ("IO_FAILED", 1),
     4607: ("INVARIANT_VIOLATION", 1),
@@ -55,7 +57,7 @@ def contract() -> dict[int, tuple[str, int]]:
     return {int(code): (name, int(exit_code)) for code, name, exit_code in rows}
 
 
-def test_the_tree_is_the_contract_and_four_additions() -> None:
+def test_the_tree_is_the_contract_and_its_additions() -> None:
     assert {code: (kind.name, kind.exit_code) for code, kind in BY_CODE.items()} == {**contract(), **ADDED}
     assert {kind.name for kind in BY_CODE.values()} == set(BY_NAME)
 

@@ -29,7 +29,7 @@ from onetape.model.enums import (
 )
 from onetape.model.ids import EPOCH_BITS, epoch_of
 from onetape.model.order import OrderSpec
-from onetape.model.time import SECOND
+from onetape.model.time import SECOND, TIME_MAX
 from onetape.orders.halts import halt_of
 from onetape.orders.order import Order
 from onetape.orders.order_frames import request_of
@@ -348,6 +348,7 @@ def set_about(rng: random.Random, desk: Desk) -> None:
     gate.halts.killed = randomly(rng, seldom, "by hand", "")
     gate.halts.protect(desk.symbol, randomly(rng, seldom, NOW))
     gate.halts.lease_until = NOW + rng.choice((-1, 0, 1)) * SECOND
+    gate.halts.open_until = randomly(rng, seldom, NOW, TIME_MAX)
     if rng.random() < seldom:
         gate.halts.begin(halt_of({}, actor="guardian", account="main", time=NOW))
     silent = randomly(rng, seldom, SECOND)

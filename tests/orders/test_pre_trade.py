@@ -24,6 +24,7 @@ from onetape.model.errors import (
     InsufficientFunds,
     Killed,
     NoGuardian,
+    NoLease,
     NotProtected,
     OrderBelowMinNotional,
     OrderInvalid,
@@ -131,8 +132,12 @@ def unguarded(desk):
     desk.gate.halts.lease_until = NOW - 3 * SECOND
 
 
+def unleased(desk):
+    desk.gate.halts.open_until = NOW - 3 * SECOND
+
+
 # What only takes off what is held passes these, though it does not say so.
-TRUE_REDUCTIONS_PASS = ("kill switch", "position", "halt", "guardian", "protection")
+TRUE_REDUCTIONS_PASS = ("kill switch", "position", "halt", "guardian", "host lease", "protection")
 
 STOP = {"trigger": 61_000, "by": TriggerBy.MARK}
 
@@ -148,6 +153,7 @@ ROWS = {
                   before=lambda d: (d.hold(10), halted(level=3)(d))),
     "halt": Row(BannedSymbol, "150.00 USDT", "150 USDT", before=halted(loss="150.00 USDT", limit="150 USDT")),
     "guardian": Row(NoGuardian, "been over for 3.0 s", "0 s", before=unguarded),
+    "host lease": Row(NoLease, "been over for 3.0 s", "0 s", before=unleased),
     "protection": Row(NotProtected, "3.0 s", "0 s", before=lambda d: d.gate.halts.protect(PERP, NOW - 3 * SECOND)),
     "reconciled": Row(VenueUnavailable, "being reconciled", "reconciled",
                       before=on_gate(ready=False)),

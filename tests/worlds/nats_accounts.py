@@ -94,8 +94,12 @@ class Accounts:
             f"-----BEGIN USER NKEY SEED-----\n{user.seed}\n------END USER NKEY SEED------\n"
         )
 
-    def host(self, name: str) -> str:
+    def host(self, name: str, *, commands: bool = True) -> str:
         """The credentials of a host, with the permissions of docs/concepts/cluster.md."""
-        own = [f"onetape.host.{name}", f"onetape.tape.{name}.>", "onetape.request.*", "onetape.answer.>", "$JS.API.>"]
-        heard = ["onetape.host.*", "onetape.tape.>", f"onetape.request.{name}", f"onetape.answer.{name}.>", "_INBOX.>"]
+        own = [f"onetape.{kind}.{name}" for kind in ("host", "pulse")]
+        own += [f"onetape.tape.{name}.>", "onetape.request.*", "onetape.answer.>", "$JS.API.>"]
+        own += [f"onetape.ack.*.{name}", "onetape.reply.*", *[f"onetape.command.*.{name}"] * commands]
+        heard = ["onetape.host.*", "onetape.pulse.*", "onetape.tape.>", "_INBOX.>", f"onetape.reply.{name}"]
+        heard += [f"onetape.request.{name}", f"onetape.answer.{name}.>"]
+        heard += [f"onetape.{kind}.{name}.*" for kind in ("ack", "command")]
         return self.user(own, heard)

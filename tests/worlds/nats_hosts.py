@@ -35,12 +35,15 @@ def server(folder: Path, port: int, more: str = "") -> Iterator[subprocess.Popen
 
 
 @contextmanager
-def host(name: str, folder: Path, port: int, *follows: str, credentials: str = "") -> Iterator[subprocess.Popen[bytes]]:
+def host(
+    name: str, folder: Path, port: int, *follows: str, credentials: str = "", **more: Any
+) -> Iterator[subprocess.Popen[bytes]]:
     options: dict[str, Any] = {
         "host": name,
         "home": str(folder / name),
         "servers": [f"nats://127.0.0.1:{port}"],
         "follow": follows,
+        **more,
     }
     options["credentials"] = credentials
     process = subprocess.Popen(

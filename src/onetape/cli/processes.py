@@ -36,7 +36,8 @@ CLEAR = "\x1b[H\x1b[2J"
 @click.option("--foreground", is_flag=True, help="Stay in the foreground; Ctrl-C stops all processes.")
 @click.option("--single", is_flag=True, help="Run all in one process: least memory, but one crash ends all.")
 @click.option("--minimal", is_flag=True, help="Start only the processes needed to trade safely.")
-def up(shell: Shell, foreground: bool, single: bool, minimal: bool) -> Answer:
+@click.option("--standby", metavar="PROCESS", help="Show that this host would take over PROCESS, and when.")
+def up(shell: Shell, foreground: bool, single: bool, minimal: bool, standby: str | None) -> Answer:
     """Start the processes of the configuration under a supervisor, and wait until all run.
 
     Simulated exchanges, a gateway for each account, robots; a process that ends is started again. Processes that
@@ -44,6 +45,8 @@ def up(shell: Shell, foreground: bool, single: bool, minimal: bool) -> Answer:
     follow, and the guardian, even without [guardian].
     """
     config, path = shell.config, shell.config_path
+    if standby is not None:
+        load("onetape.cluster.failover", "check_standby", what="the cluster")(config, standby)
     if foreground:
         front = load("onetape.supervisor.client", "run_in_front", what="the supervisor")
 
@@ -61,6 +64,10 @@ def up(shell: Shell, foreground: bool, single: bool, minimal: bool) -> Answer:
         todo = f"onetape restart {name}" if name else "onetape down, then up"
         said += f"{key} differs from the running configuration: {todo}\n"
     said += "".join(f"{note}\n" for note in state["notes"])
+    if standby is not None:
+        waits = load("onetape.cluster.failover", "standby", what="the cluster")(shell.home, config, standby)
+        words = f"{waits['from'] or 'no host'} runs {standby}; {waits['to']} takes over {waits['seconds']:g} s after it"
+        return Answer(waits, f"{said}{table(state)}\n{words}")
     return Answer(state, said + table(state) + _pages(shell, state))
 
 
@@ -231,6 +238,16 @@ def restart(shell: Shell, name: str) -> Answer:
     text = f"{name} runs, process {done['pid']}"
     changed = [f"  {key}: {was} -> {now}" for key, (was, now) in done["changed"].items()]
     return Answer(done, "\n".join([text, *changed]))
+
+
+@verb("failover", example="onetape failover gateway:main\nonetape failover gateway:main --to tokyo-1")
+@click.argument("process", shell_complete=processes)
+@click.option("--to", default="", metavar="HOST", help="The host that runs it next [default: the other one].")
+def failover(shell: Shell, process: str, to: str) -> Answer:
+    """Move a gateway to its standby: it is stopped on one host, and continues on the other with the same journal."""
+    moved = load("onetape.cluster.failover", "move", what="the cluster")
+    done = moved(shell.home, process, to, shell.progress.doing)
+    return Answer(done, f"{process} moved from {done['from']} to {done['to']} in {done['seconds']:g} s")
 
 
 @verb("down", example="onetape down")

@@ -9,7 +9,17 @@ import msgspec
 
 from onetape.model.errors import BadInput
 
-__all__ = ["Block", "BlockRequest", "HostState", "JournalState", "decode_block", "encode_block", "token"]
+__all__ = [
+    "Acknowledgement",
+    "Block",
+    "BlockRequest",
+    "HostState",
+    "JournalState",
+    "Pulse",
+    "decode_block",
+    "encode_block",
+    "token",
+]
 
 VERSION: Final = 1
 # Version, flags, uuid, segment, offset, last sequence: 48 bytes, so that frames behind it are aligned.
@@ -30,13 +40,17 @@ class Block(NamedTuple):
 
 class JournalState(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a host says of one of its journals. first_segment, first_seal: of the oldest segment it has, and the seal
-    of the segment before that, as hex. heartbeat_ms: age of its writer's heartbeat, -1: it has none."""
+    of the segment before that, as hex. heartbeat_ms: age of its writer's heartbeat, -1: it has none.
+    alive: its writer runs.
+    acknowledged: whoever copies it says how far it has come."""
 
     uuid: str
     sequence: int = 0
     heartbeat_ms: int = -1
     progress: int = 0
     closed: bool = False
+    alive: bool = True
+    acknowledged: bool = False
     first_segment: int = 1
     first_sequence: int = 1
     first_seal: str = ""
@@ -45,7 +59,7 @@ class JournalState(msgspec.Struct, frozen=True, omit_defaults=True):
 class HostState(msgspec.Struct, frozen=True):
     """A host's announcement. time: its clock, ns UTC. journals: by path below its home. follows: patterns of
     host/journal that it copies. config: the configuration of its processes as JSON, without secrets; "": this
-    announcement has none."""
+    announcement has none. processes: those that take commands, by name."""
 
     host: str
     version: str
@@ -53,6 +67,22 @@ class HostState(msgspec.Struct, frozen=True):
     journals: dict[str, JournalState]
     follows: list[str]
     config: str = ""
+    processes: list[str] = []
+
+
+class Pulse(msgspec.Struct, frozen=True):
+    """How a host's followed journals are, several times a second."""
+
+    host: str
+    journals: dict[str, JournalState]
+
+
+class Acknowledgement(msgspec.Struct, frozen=True):
+    """What another host has of a journal: its frames up to a sequence."""
+
+    journal: str
+    uuid: str
+    sequence: int
 
 
 class BlockRequest(msgspec.Struct, frozen=True):

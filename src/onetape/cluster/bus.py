@@ -16,6 +16,9 @@ CONNECT_S: Final = 5.0
 PING_S: Final = 2.0  # a server that does not answer two of these is left for the next one
 WAITING_BYTES: Final = 64 << 20  # of messages that wait for this process: more are dropped, and requested later
 REFUSED: Final = "authorization violation"
+LEASE_S: Final = 1.0
+_OTHER_REVISION: Final = 10071  # JetStream's number for "wrong last sequence"
+_NO_STORE: Final = (10039, 10076)  # JetStream is not enabled: for the account, at all
 STORE_S: Final = 24 * 3600
 
 # (subject, message, subject for the answer or "")
@@ -123,6 +126,62 @@ class Bus:
             self.stored = str(error) or type(error).__name__
         else:
             self.stored = ""
+
+    # --- leases ------------------------------------------------------------------------------------
+
+    async def open_leases(self, *, replicas: int) -> None:
+        """Make the store of leases. Raises BadConfig where the servers cannot."""
+        from nats.js.api import DiscardPolicy, StorageType, StreamConfig
+
+        config = StreamConfig(
+            name=f"{self._root}-lease",
+            subjects=[f"{self._root}.lease.>"],
+            discard=DiscardPolicy.OLD,
+            storage=StorageType.FILE,
+            max_msgs_per_subject=1,
+            num_replicas=replicas,
+            allow_direct=False,  # only the leader answers: a lease is never read from a server that is behind
+        )
+        stream = self._client.jetstream(timeout=CONNECT_S)
+        while True:
+            try:
+                await stream.add_stream(config)
+            except (self._nats.js.errors.BadRequestError, self._nats.js.errors.ServiceUnavailableError) as error:
+                if getattr(error, "err_code", 0) in _NO_STORE:
+                    raise BadConfig(
+                        f"a standby needs servers with JetStream: {error}",
+                        location="[cluster] servers",
+                        todo="start nats-server with --jetstream",
+                    ) from None
+                await asyncio.sleep(LEASE_S)
+            except (self._nats.errors.Error, TimeoutError):  # away: tried again
+                await asyncio.sleep(LEASE_S)
+            else:
+                return
+
+    async def read_lease(self, key: str) -> tuple[bytes, int] | None:
+        """Returns a record and its revision, (b"", 0): there is none; None: no answer."""
+        stream = self._client.jetstream(timeout=LEASE_S)
+        try:
+            found = await stream.get_last_msg(f"{self._root}-lease", f"{self._root}.lease.{key}")
+        except self._nats.js.errors.NotFoundError:
+            return b"", 0
+        except (self._nats.errors.Error, TimeoutError):
+            return None
+        return found.data or b"", found.seq
+
+    async def write_lease(self, key: str, record: bytes, revision: int) -> int | None:
+        """Write a record if the store has this revision of it. Returns the new revision, 0: it has another one;
+        None: no answer."""
+        stream = self._client.jetstream(timeout=LEASE_S)
+        expected = {"Nats-Expected-Last-Subject-Sequence": str(revision)}
+        try:
+            written = await stream.publish(f"{self._root}.lease.{key}", record, headers=expected)
+        except self._nats.js.errors.BadRequestError as error:
+            return 0 if error.err_code == _OTHER_REVISION else None
+        except (self._nats.errors.Error, TimeoutError):
+            return None
+        return int(written.seq)
 
     async def stored_since(self, subject: str, since: float, take: Callable[[bytes], None]) -> None:
         """Calls `take` with the stored messages of a subject since a time (s UTC)."""

@@ -9,13 +9,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from onetape import _core
-from onetape.cluster.blocks import Block, BlockRequest, JournalState
+from onetape.cluster.blocks import Acknowledgement, Block, BlockRequest, JournalState
 from onetape.tape.pruned import Pruned, write_pruned
 
 __all__ = ["JournalCopy"]
 
 SILENCE_NS: Final = 200_000_000  # frames that were announced and did not come within this are requested
+DAMAGED_MAX: Final = 3
 PATIENCE_NS: Final = 1_000_000_000  # an answer that takes longer is requested anew
 
 
@@ -32,6 +35,7 @@ class JournalCopy:
         self._requested_place = (0, 0)
         self._came_at = 0
         self._complete_at = 0
+        self._damaged = 0  # blocks in a row that do not continue this copy
 
     @property
     def place(self) -> tuple[int, int]:
@@ -41,6 +45,13 @@ class JournalCopy:
     @property
     def sequence(self) -> int:
         return 0 if self._mirror is None else self._mirror.place[2]
+
+    @property
+    def acknowledgement(self) -> Acknowledgement | None:
+        """Returns what to tell the other host, where it waits for that."""
+        if self._state is None or not self._state.acknowledged or self._mirror is None:
+            return None
+        return Acknowledgement(self.journal, self._state.uuid, self.sequence)
 
     @property
     def missing(self) -> int:
@@ -67,8 +78,14 @@ class JournalCopy:
         assert self._mirror is not None
         if state.heartbeat_ms >= 0:
             closed = state.closed and not self.missing
-            self._mirror.show_writer(now - state.heartbeat_ms * 1_000_000, state.progress, closed)
+            self._mirror.show_writer(now - state.heartbeat_ms * 1_000_000, state.progress, closed, state.alive)
         return self.overdue(now)
+
+    def away(self) -> None:
+        """The other host has not announced itself for a while: its writer counts as gone until it does."""
+        if self._mirror is not None and self._state is not None and self._state.alive:
+            self._state = msgspec.structs.replace(self._state, alive=False)
+            self._mirror.show_writer(0, self._state.progress, False, False)
 
     def block(self, block: Block, now: int) -> BlockRequest | None:
         """A block came, by itself or as part of an answer."""
@@ -78,12 +95,15 @@ class JournalCopy:
             return None if self._requested_at else self._request(now)
         match self._mirror.take(block.segment, block.offset, block.message, block.start):
             case "taken":
-                self._came_at = now
+                self._came_at, self._damaged = now, 0
                 return None
             case "foreign":
                 # The other host has lost frames that are here, and written others in their place.
-                self._set_aside()
-                self._open(self._state)
+                self._begin_anew()
+            case "damaged":
+                self._damaged += 1
+                if self._damaged > DAMAGED_MAX:  # the same, and ours end where frames of theirs begin
+                    self._begin_anew()
         return None if self._requested_at else self._request(now)
 
     def answered(self, now: int) -> BlockRequest | None:
@@ -95,10 +115,15 @@ class JournalCopy:
         return self._request(now) if self.is_behind else None
 
     def refused(self) -> None:
-        """The other host no longer has the requested blocks: the copy begins anew with those that it has."""
+        """The other host has no such place, or no longer: the copy begins anew with what it has."""
         self._requested_at = 0
-        if self._state is not None and self.place[0] < self._state.first_segment:
-            self._set_aside()
+        if self.place[0]:
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._damaged = 0
+        self._set_aside()
+        if self._state is not None:
             self._open(self._state)
 
     def overdue(self, now: int) -> BlockRequest | None:

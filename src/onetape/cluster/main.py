@@ -4,26 +4,34 @@ standard input. It prints `ready` at once: servers that are away are waited for.
 from __future__ import annotations
 
 import asyncio
+import hmac
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import uvloop
 
 from onetape.cluster.blocks import decode_block
+from onetape.cluster.bridge import OF_EACH_HOST, Bridge
 from onetape.cluster.bus import Bus
 from onetape.cluster.copy import JournalCopy
 from onetape.cluster.credentials import Credentials
+from onetape.cluster.leases import Leases
 from onetape.cluster.mirror import HostMirror
+from onetape.cluster.pollers import PollerLeases
 from onetape.cluster.view import write_hosts
+from onetape.ipc.door import OPERATOR
+from onetape.ipc.names import process_of, process_socket, sockets
 from onetape.ipc.process import run_process, say, stop_on_signals
 from onetape.ipc.scheduling import take_short_slices
-from onetape.model.errors import BadInput
+from onetape.ipc.server import listen
+from onetape.model.errors import BadInput, PermissionDenied, UsageError
 from onetape.net.tasks import ended
-from onetape.options.cluster import ClusterOptions
+from onetape.options.cluster import CLUSTER, ClusterOptions
+from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader
 from onetape.tape.wait import JournalWatch, Waiter
 
@@ -49,20 +57,33 @@ class ClusterProcess:
             changed=self._changed,
             credentials=Credentials(options.credentials) if options.credentials else None,
         )
-        self.mirror = HostMirror(
-            options.host, Path(options.home), send=self.bus.send, follows=options.follow, root=options.name, log=_log
+        home = Path(options.home)
+        self.mirror = HostMirror(options, send=self.bus.send, log=_log)
+        self.bridge = Bridge(options.host, home, root=options.name, peers=options.peers, send=self.bus.send, log=_log)
+        self.pollers = PollerLeases(options.host, home, root=options.name, send=self.bus.send)
+        self.leases = Leases(
+            options.host,
+            home,
+            options.leased,
+            self.bus,
+            let_go=self.mirror.let_go,
+            is_behind=lambda journal: self.mirror.is_behind(journal, time.time_ns()),
+            is_lost=lambda process: self.mirror.is_lost(process, time.time_ns()),
+            log=_log,
         )
         self._waiter = Waiter()
         self._watched: dict[str, JournalReader] = {}
         self._followed: set[str] = set()
         self._away: set[str] = set()
+        self._has_leases = False
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Runs until stopped. Raises BadConfig where a server refuses the credentials."""
         self._announce()
         ready()
         watch = JournalWatch(self._waiter, self.mirror.publish, asyncio.get_running_loop())
-        works = (self.bus.run(), self._connect(), self._tick(watch), self.stopping.wait())
+        serving = await listen(process_socket(Path(self.options.home), CLUSTER), self._answer)
+        works = (self.bus.run(), self._connect(), self._tick(watch), serving, self.stopping.wait())
         tasks = [asyncio.ensure_future(each) for each in works]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -71,29 +92,65 @@ class ClusterProcess:
                     raise error
         finally:
             watch.close()
+            await self.bridge.close()
+            await self.leases.close()
             self.mirror.publish()  # the last frames
             await self.bus.flush()
             await self.bus.close()
             self.mirror.close()
+            self.pollers.close()
 
     async def _connect(self) -> None:
         await self.bus.connect()
         await self.bus.keep(bytes_max=STORE_BYTES, replicas=min(3, len(self.options.servers)))
         if self.bus.stored:
             _log(f"the servers store no blocks: {self.bus.stored}")
+        if self.options.leased:
+            await self.bus.open_leases(replicas=min(3, len(self.options.servers)))
+            self._has_leases = True
         await self._follow()
         self._announce()
         await asyncio.Event().wait()
 
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        match request["do"]:
+            case "lease":
+                return self.leases.answer(request)
+            case "move":
+                token_ = str(request.get("token", ""))
+                if not hmac.compare_digest(token_.encode(), make_token(Path(self.options.home), OPERATOR).encode()):
+                    raise PermissionDenied("only the operator moves a process")
+                return self.leases.answer(request)
+            case other:
+                raise UsageError(f"unknown request {other!r}")
+
     async def _follow(self) -> None:
         """Subscribe to what hosts say, and to the journals that are copied here."""
-        tapes = set(self.mirror.tapes)
-        if self.bus.is_connected and (tapes != self._followed or not self.bus.is_following):
-            self._followed = tapes
-            await self.bus.follow([*self.mirror.subjects, *tapes])
+        subjects = [*self.mirror.subjects, *self.bridge.subjects, *self.mirror.tapes, self.pollers.subject]
+        if self.bus.is_connected and (set(subjects) != self._followed or not self.bus.is_following):
+            self._followed = set(subjects)
+            await self.bus.follow(subjects)
 
     def _announce(self) -> None:
-        self.mirror.announce(time.time_ns())
+        home = Path(self.options.home)
+        own = {process_of(path) for path in sockets(home)} - {*self.bridge.stands_for}
+        self.mirror.announce(time.time_ns(), sorted(own))
+
+    def _remote_processes(self, now: int) -> dict[str, str]:
+        """Returns the processes of the same configuration that take commands on other hosts, with their hosts."""
+        found: dict[str, str] = {}
+        for host in self.options.peers:
+            if (state := self.mirror.hosts.get(host)) is None or self.mirror.is_away(host, now):
+                continue
+            there = {
+                each: host
+                for each in state.processes
+                if host in self.options.shared.get(each, ())
+                and not self.leases.holds(each)
+                and not self.mirror.lacks(host, each)
+            }
+            found |= there | {f"{each}:{host}": host for each in OF_EACH_HOST if each in state.processes}
+        return found
 
     def _watch(self) -> None:
         """Wake for the journals that others follow, and for no others."""
@@ -112,11 +169,18 @@ class ClusterProcess:
             if (now := time.monotonic()) - announced >= ANNOUNCE_S:
                 announced = now
                 self._announce()
+                self.pollers.tick()
                 self._show()
             self._watch()
             watch.look()
-            self.mirror.tick(time.time_ns())
+            wall = time.time_ns()
+            self.mirror.pulse(wall)
+            self.mirror.tick(wall)
+            if self._has_leases:
+                self.leases.tick()
+            self.mirror.hidden = self.leases.remote_journals
             await self._follow()
+            await self.bridge.stand_for(self._remote_processes(wall))
             await self._look_at_hosts()
             await asyncio.sleep(TICK_S)
 
@@ -124,7 +188,8 @@ class ClusterProcess:
         server = "connected" if self.bus.is_connected else "no server answers"
         now = time.time_ns()
         rows = self.mirror.rows(now)
-        write_hosts(Path(self.options.home), rows, now=now, server=server, stored=self.bus.stored)
+        leases = self.leases.shown()
+        write_hosts(Path(self.options.home), rows, now=now, server=server, stored=self.bus.stored, leases=leases)
 
     async def _look_at_hosts(self) -> None:
         """Take from the store what a host sent last before it went away."""
@@ -143,7 +208,8 @@ class ClusterProcess:
 
     def _received(self, subject: str, message: bytes, reply: str) -> None:
         try:
-            self.mirror.received(subject, message, reply, time.time_ns())
+            if not (self.bridge.received(subject, message) or self.pollers.received(subject, message)):
+                self.mirror.received(subject, message, reply, time.time_ns())
         except BadInput as error:
             _log(f"{subject}: {error.message}")
 

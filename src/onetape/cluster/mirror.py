@@ -15,16 +15,29 @@ from typing import Any, Final
 import msgspec
 
 from onetape import __version__
-from onetape.cluster.blocks import Block, BlockRequest, HostState, JournalState, decode_block, encode_block, token
+from onetape.cluster.blocks import (
+    Acknowledgement,
+    Block,
+    BlockRequest,
+    HostState,
+    JournalState,
+    Pulse,
+    decode_block,
+    encode_block,
+    token,
+)
 from onetape.cluster.copy import JournalCopy
+from onetape.cluster.links import show_copy
 from onetape.cluster.source import JournalSource
 from onetape.cluster.view import HostRow
-from onetape.model.errors import OnetapeError
-from onetape.model.home import hosts_of
+from onetape.model.errors import BadInput, OnetapeError
+from onetape.model.home import file_of, hosts_of
 from onetape.model.sections import Config
 from onetape.model.typed import from_json
+from onetape.options.cluster import ClusterOptions
 from onetape.store.config import keep_config, kept_config
 from onetape.tape.journal import JournalReader
+from onetape.tape.segments import is_tape
 
 __all__ = ["HostMirror", "Send"]
 
@@ -37,22 +50,21 @@ Send = Callable[[str, bytes, str], None]
 
 
 class HostMirror:
-    """What one host gives to others and copies of theirs. root: first token of all subjects. follows: patterns of
-    `host/journal`, as `tokyo-*/journal/gateway-*`. log: called with a line for a person."""
+    """What one host gives to others and copies of theirs. send: publishes a message. durable: copies can be synced.
+    log: called with a line for a person."""
 
     def __init__(
         self,
-        host: str,
-        home: Path,
+        options: ClusterOptions,
         *,
         send: Send,
-        follows: Iterable[str] = (),
-        root: str = "onetape",
         durable: bool = True,
         log: Callable[[str], object] = lambda _: None,
     ) -> None:
-        self.host, self.home, self.root = host, home, root
-        self.follows = list(follows)
+        self.host, self.home, self.root = options.host, Path(options.home), options.name
+        self.shared = {f"journal/{file_of(process)}": hosts for process, hosts in options.shared.items()}
+        self.acknowledged = {f"journal/{file_of(process)}": host for process, host in options.replicated.items()}
+        self.follows = list(options.follow)
         self.hosts: dict[str, HostState] = {}
         self.copies: dict[tuple[str, str], JournalCopy] = {}
         self.sources: dict[str, JournalSource] = {}
@@ -61,13 +73,18 @@ class HostMirror:
         self._heard: dict[str, int] = {}  # when a host announced itself last, by our clock
         self._own: dict[str, JournalState] = {}  # as announced last
         self._announced_count = 0
+        self._said: dict[str, str] = {}
+        self.hidden: frozenset[str] = frozenset()  # journals of this host that another host continues
         self._send, self._log, self._durable = send, log, durable
-        self._answers = f"{root}.answer.{token(host)}"
+        self._answers = f"{self.root}.answer.{token(self.host)}"
 
     @property
     def subjects(self) -> list[str]:
         """Returns the subjects to subscribe to, besides those of `tapes`."""
-        return [f"{self.root}.host.*", f"{self.root}.request.{token(self.host)}", f"{self._answers}.*.*"]
+        pulses = {f"{self.root}.pulse.{token(host)}" for host, _ in self.copies}
+        own = token(self.host)
+        subjects = [f"{self.root}.host.*", f"{self.root}.request.{own}", f"{self.root}.ack.{own}.*"]
+        return [*subjects, f"{self._answers}.*.*", *pulses]
 
     @property
     def tapes(self) -> list[str]:
@@ -79,15 +96,23 @@ class HostMirror:
 
     # --- what this host gives --------------------------------------------------------------------
 
-    def announce(self, now: int) -> None:
-        """Say which journals this host has; once a second, and at once after a change. now: ns UTC."""
+    def announce(self, now: int, processes: Iterable[str] = ()) -> None:
+        """Say which journals this host has; once a second, and at once after a change. now: ns UTC. processes: those
+        that take commands."""
         self._find_sources()
         self._own = {journal: source.state(now) for journal, source in self.sources.items()}
         kept = kept_config(self.home) if self._announced_count % CONFIG_EVERY == 0 else None
         config = "" if kept is None else msgspec.json.encode(kept).decode()
         self._announced_count += 1
-        state = HostState(self.host, __version__, now, self._own, self.follows, config)
+        state = HostState(self.host, __version__, now, self._own, self.follows, config, list(processes))
         self._send(f"{self.root}.host.{token(self.host)}", msgspec.json.encode(state), "")
+
+    def pulse(self, now: int) -> None:
+        """Say how the journals are that others follow; ten times a second, because readers of a copy judge its writer
+        by its heartbeat. now: ns UTC."""
+        states = {journal: self.sources[journal].state(now) for journal in self.followed}
+        if states:
+            self._send(f"{self.root}.pulse.{token(self.host)}", msgspec.json.encode(Pulse(self.host, states)), "")
 
     def publish(self) -> None:
         """Send what was written since the last call to journals that others follow."""
@@ -98,16 +123,28 @@ class HostMirror:
             except OnetapeError as error:
                 self._drop(journal, error)
 
+    def _say(self, journal: str, error: OnetapeError) -> None:
+        """Logs a journal's error, once until it has another one."""
+        if self._said.get(journal) != error.message:
+            self._said[journal] = error.message
+            self._log(f"{journal}: {error.message}")
+
     def _find_sources(self) -> None:
         places = [*(self.home / "journal").glob("*"), *(self.home / "runs").glob("*/journal")]
-        there = {str(path.relative_to(self.home)): path for path in places if (path / "control").exists()}
+        there = {
+            str(path.relative_to(self.home)): path
+            for path in places
+            if (path / "control").exists() and not path.is_symlink()
+        }
+        there = {name: path for name, path in there.items() if name not in self.hidden}
         for journal in [name for name, source in self.sources.items() if name not in there or source.is_gone]:
             self._drop(journal)
         for journal in there.keys() - self.sources.keys():
             try:
-                self.sources[journal] = JournalSource(there[journal])
+                is_acknowledged = journal in self.acknowledged
+                self.sources[journal] = JournalSource(there[journal], is_acknowledged=is_acknowledged)
             except OnetapeError as error:
-                self._log(f"{journal}: {error.message}")
+                self._say(journal, error)
         self._find_followed()
 
     def _find_followed(self) -> None:
@@ -122,7 +159,7 @@ class HostMirror:
     def _drop(self, journal: str, error: OnetapeError | None = None) -> None:
         """Forget a journal that is gone, or damaged: the next look may find it again."""
         if error is not None:
-            self._log(f"{journal}: {error.message}")
+            self._say(journal, error)
         self.followed.pop(journal, None)
         self.sources.pop(journal).close()
 
@@ -133,9 +170,11 @@ class HostMirror:
             try:
                 for message in source.answer(request):
                     self._send(reply, message, "")
+            except BadInput as error:
+                self._say(request.journal, error)
+                end = encode_block(bytes.fromhex(request.uuid), 1, 0, 0, b"")  # segment 1: there is no such place
             except OnetapeError as error:
-                self._log(f"{request.journal}: {error.message}")
-                end = encode_block(bytes.fromhex(request.uuid), 1, 0, 0, b"")  # segment 1: refused
+                self._say(request.journal, error)
         self._send(reply, end, "")
 
     # --- what it copies --------------------------------------------------------------------------
@@ -146,9 +185,20 @@ class HostMirror:
         match kind:
             case "host":
                 self._announced(from_json(message, HostState), now)
+            case "pulse":
+                pulse = from_json(message, Pulse)
+                for journal, state in pulse.journals.items():
+                    if (pulse.host, journal) in self.copies:
+                        self._copy((pulse.host, journal), state, now)
             case "tape":
                 if (key := self._keys.get((host, rest[0]))) is not None:
                     self._act(key[0], self.copies[key].block(decode_block(message), now))
+                    self._acknowledge(key)
+            case "ack":
+                said = from_json(message, Acknowledgement)
+                source = self.sources.get(said.journal)
+                if source is not None and token(self.acknowledged.get(said.journal, "")) == rest[0]:
+                    source.acknowledged(said)
             case "answer":
                 self._answered(decode_block(message), (rest[0], rest[1]), now)
             case "request":
@@ -157,7 +207,9 @@ class HostMirror:
     def tick(self, now: int) -> None:
         """Called ten times a second: requests overdue blocks."""
         for (host, _), copy in self.copies.items():
-            if not self.is_away(host, now):
+            if self.is_away(host, now):
+                copy.away()
+            else:
                 self._act(host, copy.overdue(now))
 
     def is_away(self, host: str, now: int) -> bool:
@@ -177,6 +229,35 @@ class HostMirror:
             clock = (self._heard[name] - state.time) / 1e6
             found.append(HostRow(name, word, state.version, clock, lag, _processes(state.journals)))
         return found
+
+    def is_behind(self, journal: str, now: int) -> bool:
+        """Returns True while a host that is there has frames of a journal that are not here."""
+        return any(
+            copy.is_behind
+            for (host, name), copy in self.copies.items()
+            if name == journal and not self.is_away(host, now)
+        )
+
+    def lacks(self, host: str, process: str) -> bool:
+        """Returns True while the journal of another host's process is to be copied, and cannot be read here yet."""
+        journal = f"journal/{file_of(process)}"
+        is_wanted = any(fnmatchcase(f"{host}/{journal}", pattern) for pattern in self.follows)
+        return is_wanted and not is_tape(self.home / journal)
+
+    def is_lost(self, process: str, now: int) -> bool:
+        """Returns True when all other hosts of a shared process are there, and none has its journal."""
+        journal = f"journal/{file_of(process)}"
+        there = [self.hosts.get(host) for host in self.shared.get(journal, ()) if not self.is_away(host, now)]
+        return len(there) == len(self.shared.get(journal, ())) and not any(
+            state is not None and journal in state.journals for state in there
+        )
+
+    def let_go(self, host: str, journal: str) -> None:
+        """Ends a copy, so that its folder can be moved: a process of this host continues the journal."""
+        copy = self.copies.pop((host, journal), None)
+        self._keys.pop((token(host), token(journal)), None)
+        if copy is not None:
+            copy.close()
 
     def close(self) -> None:
         for source in self.sources.values():
@@ -199,13 +280,19 @@ class HostMirror:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self.copies[key] = JournalCopy(path, journal, durable=self._durable)
                 self._keys[token(state.host), token(journal)] = key
-            try:
-                self._act(state.host, self.copies[key].announced(found, now))
-            except OnetapeError as error:
-                self._log(f"{state.host}/{journal}: {error.message}")
+            if state.host in self.shared.get(journal, ()) and (found.alive or not (self.home / journal).exists()):
+                show_copy(self.home / journal, self.copies[key].path)
+            self._copy(key, found, now)
         if state.config and any(host == state.host for host, _ in self.copies):
             with suppress(msgspec.DecodeError):  # of another version: the one that is here stays
                 keep_config(hosts_of(self.home) / token(state.host), from_json(state.config.encode(), Config))
+
+    def _copy(self, key: tuple[str, str], state: JournalState, now: int) -> None:
+        try:
+            self._act(key[0], self.copies[key].announced(state, now))
+            self._acknowledge(key)
+        except OnetapeError as error:
+            self._say("/".join(key), error)
 
     def _answered(self, block: Block, tokens: tuple[str, str], now: int) -> None:
         key = self._keys.get(tokens)
@@ -214,10 +301,17 @@ class HostMirror:
         copy = self.copies[key]
         if len(block.message) > block.start:
             copy.block(block, now)
+            self._acknowledge(key)
         elif block.segment:
             copy.refused()
         else:
             self._act(key[0], copy.answered(now))
+
+    def _acknowledge(self, key: tuple[str, str]) -> None:
+        said = self.copies[key].acknowledgement
+        if said is not None:
+            subject = f"{self.root}.ack.{token(key[0])}.{token(self.host)}"
+            self._send(subject, msgspec.json.encode(said), "")
 
     def _act(self, host: str, request: BlockRequest | None) -> None:
         if request is not None:

@@ -34,22 +34,27 @@ class _Saved(msgspec.Struct, frozen=True):
     server: str  # "connected", or what is the matter
     stored: str  # why the servers store no blocks, "": they do
     hosts: list[HostRow]
+    leases: dict[str, dict[str, Any]] = {}
 
 
-def write_hosts(home: Path, hosts: list[HostRow], *, now: int, server: str, stored: str) -> None:
-    replace_private(_file(home), msgspec.json.encode(_Saved(now, server, stored, hosts)))
+def write_hosts(
+    home: Path, hosts: list[HostRow], *, now: int, server: str, stored: str, leases: dict[str, dict[str, Any]]
+) -> None:
+    replace_private(_file(home), msgspec.json.encode(_Saved(now, server, stored, hosts, leases)))
 
 
 def hosts_now(home: Path) -> dict[str, Any] | None:
-    """Returns {hosts, server, stored}: rows as HostRow, and the state of the connection; None: this home is of no
-    cluster, or its process does not run."""
+    """Returns {hosts, server, stored, leases}: rows as HostRow, the state of the connection, and by process {host, to,
+    token}; None: this home is of no cluster, or its process does not run."""
     try:
         saved = from_json(_file(home).read_bytes(), _Saved)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
     if time.time_ns() - saved.time > STALE_NS:
         return None
-    return {"hosts": msgspec.to_builtins(saved.hosts), "server": saved.server, "stored": saved.stored}
+    found: dict[str, Any] = msgspec.to_builtins(saved)
+    del found["time"]
+    return found
 
 
 def _file(home: Path) -> Path:

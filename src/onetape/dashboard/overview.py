@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from onetape.model.decimals import decimal_text
+from onetape.model.placement import WELL
 from onetape.model.time import MS
 
 __all__ = ["AccountNow", "DayOf", "Look", "first_look"]
@@ -204,7 +205,7 @@ def _line(severity: str, kind: str, subject: str, text: str, page: str, since: i
 
 def _of_processes(status: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     for each in status.get("processes", ()):
-        if each["state"] != "running":
+        if each["state"] not in WELL:
             severity = "CRITICAL" if each["state"] == "failed" else "WARN"
             yield _line(
                 severity, "process", each["name"], f"{each['state']}: {each['reason'] or 'no reason'}", "system"

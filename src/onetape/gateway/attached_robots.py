@@ -15,7 +15,7 @@ from onetape.gateway.gateway_market import GatewayMarket
 from onetape.gateway.robot_requests import Robots
 from onetape.model.enums import Kind
 from onetape.model.errors import NotOwner, UnknownSubaccount
-from onetape.model.home import gateway_journal
+from onetape.model.home import gateway_journal, robot_journal
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_text
 from onetape.model.sections import OPERATOR
@@ -82,7 +82,7 @@ class AttachedRobots:
         tape = self._core.tape
         found = next((r for r in tape.robots.values() if r.name == name), None)
         return {
-            "journal": found.journal if found else "",
+            "journal": str(robot_journal(self._home, found.journal)) if found else "",
             "epoch": found.epoch if found else 0,
             "since": tape.state.since,
             "hub": self._market.hub_shown(),

@@ -32,7 +32,7 @@ from onetape.gateway.silence_watch import Listening
 from onetape.gateway.stops import Stops
 from onetape.market.reference_prices import ReferencePrices
 from onetape.model.enums import Side
-from onetape.model.errors import BadConfig
+from onetape.model.errors import BadConfig, NotAvailable, NotReplicated
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_units
 from onetape.model.time import SECOND
@@ -143,6 +143,7 @@ class GatewayCore:
         self._heard = 0  # count of reports and answers
         self._reused: tuple[int, int] | None = None  # an earlier round is reused: since when, count of messages then
         self._refused: list[tuple[Call, Answer]] = []  # orders that the budget refused
+        self._not_replicated = 0  # frame that the standby lacks; 0: it has all
 
     def kept_money(self, instruments: Sequence[Instrument]) -> KeptMoney:
         """Makes the ledger that the journal is read into."""
@@ -211,7 +212,7 @@ class GatewayCore:
         name = self.options.account
         if is_other:
             self.say(HealthOut("exchange", name, "new"))
-        self.say(HealthOut("intents", name, f"on {self.options.intents}"))
+        self.say(HealthOut("intents", name, f"on {self.options.durability}"))
         if unknown:
             self.say(HealthOut("recovered", name, f"{unknown} orders unknown", "warning"))
 
@@ -580,23 +581,49 @@ class GatewayCore:
                 tape.has_fills = False
                 self.gate.hold_to_stops(self.now)
             self.proceeds.look(self.now)  # and fills bring money
-        if tape.has_risk and self.options.intents == "disk":
-            tape.ensure("disk")
+        if tape.has_risk and self.options.durability != "process":
+            self._ensure(self.options.durability)
         has_said, tape.is_new, tape.has_risk = tape.is_new, False, False
         return has_said
 
     def _send_first(self) -> None:
         """Sends the calls of usual requests before other effects: their intents are on the journal already. If intents
         must be durable, those of a round wait for one sync together."""
-        if self.options.intents != "disk":
+        if self.options.durability == "process":
             calls, self.manager.calls = self.manager.calls, []
             self._send(calls)
+
+    def _ensure(self, level: str) -> None:
+        """Waits until the records of what is sent next are as durable as configured. Without a standby that takes them
+        nothing is waited for, and nothing new is opened, until it has them."""
+        missing = self._not_replicated
+        if missing and self.tape.writer.core.replicated < missing:
+            return
+        try:
+            self.tape.ensure(level)
+        except NotAvailable as error:
+            self._not_replicated = self.tape.writer.published
+            if not missing:
+                self.say(HealthOut("standby", self.options.account, f"{error.what}: nothing new is opened", "critical"))
+        else:
+            self._not_replicated = 0
+            if missing:
+                self.say(HealthOut("standby", self.options.account, "has all records again"))
+
+    def _unrecorded(self, call: Call) -> Answer | None:
+        """Returns why an order is not sent whose record no other host has; None: it has, or the order only reduces."""
+        if call.purpose not in (Purpose.PLACE, Purpose.AMEND) or self._reduces(call):
+            return None
+        text = "no other host has the record of this order"
+        return Answer(Outcome.DEFINITIVE, code=NotReplicated.code, text=text)
 
     def _send(self, calls: list[Call]) -> None:
         """Sends calls, except orders beyond the account's order budget, which are refused."""
         sent = []
         for call in calls:
-            refusal = self.orders.refusal(call, reduces=self._reduces) if call.orders else None
+            refusal = self._unrecorded(call) if self._not_replicated else None
+            if refusal is None and call.orders:
+                refusal = self.orders.refusal(call, reduces=self._reduces)
             if refusal is None:
                 sent.append(call._replace(protects=True) if self._protects(call) else call)
                 if call.purpose is Purpose.CANCEL:  # other messages were counted when they were let through

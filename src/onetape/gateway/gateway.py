@@ -42,6 +42,7 @@ from onetape.gateway.fee_asset import FeeAsset
 from onetape.gateway.gateway_market import GatewayMarket
 from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.guardian_pulse import GuardianPulse
+from onetape.gateway.host_lease import HostLease
 from onetape.gateway.latency_spans import Spans
 from onetape.gateway.order_line import EntryLine
 from onetape.gateway.other_symbols import find_others
@@ -67,7 +68,7 @@ from onetape.projections.checkpoint import checkpoint_file
 from onetape.security.private import private_folder
 from onetape.security.redaction import Redactor
 from onetape.security.tokens import make_token
-from onetape.tape.journal import JournalWriter
+from onetape.tape.journal import JournalWriter, last_epoch
 from onetape.tape.recovered_instruments import preamble_of, recovered_instruments
 from onetape.venues.contract import Addresses
 from onetape.venues.open import open_trading_venue
@@ -100,9 +101,14 @@ class Gateway:
         self.tell: Callable[[str], None] = lambda words: None  # sets the problem shown by `status`
         self._silence_text = ""
         self.budget = AddressBudget(
-            budget_file(self.home, options.rest, config_key), self.venue.budget, now=self.clock.now, say=self.core.say
+            budget_file(self.home, options.rest, config_key, proxy=options.proxy),
+            self.venue.budget,
+            now=self.clock.now,
+            say=self.core.say,
         )
-        self.pace = ConnectPace(pace_file(budget_file(self.home, options.rest)), self.venue.connects)
+        self.pace = ConnectPace(
+            pace_file(budget_file(self.home, options.rest, proxy=options.proxy)), self.venue.connects
+        )
         hide = Redactor(options.key, options.secret, config_key)
         self.egress = egress_of(options.proxy, self.core.say)
         self.spans = Spans()
@@ -137,6 +143,7 @@ class Gateway:
         self.listener: Callable[[], None] | None = None  # in this process: called when the tape has grown
         self.guardian = GuardianPulse(self.home)
         self.fence = Fence(self.home, options.account, holder="gateway")
+        self.lease = HostLease(self.home, f"gateway:{options.account}") if options.is_leased else None
 
     # --- start and end ----------------------------------------------------------------------------
 
@@ -166,6 +173,11 @@ class Gateway:
             if self.wallet_budget is not None:
                 lines.callback(self.wallet_budget.close)
             await self._take_fence()
+            if self.lease is not None:
+                lines.callback(self.lease.close)
+                path = gateway_journal(self.home, self.options.account)
+                if not await self.lease.take(last_epoch(path), self.stopping):
+                    return
             while True:
                 await self._trade(ready)
                 if self.stopping.is_set():
@@ -177,6 +189,8 @@ class Gateway:
         self._open_tape()
         try:
             self.tasks.keep("tick", self._tick())
+            if self.lease is not None:
+                self.tasks.keep("lease", self.lease.keep())
             self.tasks.keep("clock", keep_clock(self.line, self.core.say))
             for each in self.market.followed():
                 self.tasks.keep("market", each)
@@ -249,7 +263,10 @@ class Gateway:
         if not rest or rest == options.rest:
             return self.line if rest else None
         self.wallet_budget = AddressBudget(
-            budget_file(self.home, rest), self.venue.wallet_budget, now=self.clock.now, say=self.core.say
+            budget_file(self.home, rest, proxy=options.proxy),
+            self.venue.wallet_budget,
+            now=self.clock.now,
+            say=self.core.say,
         )
         return VenueLine(self.venue, rest, self.clock, hide, self.wallet_budget, keeps=False, egress=self.egress)
 
@@ -281,6 +298,7 @@ class Gateway:
             created=time.time_ns(),
             heartbeat=True,
             reserve=True,
+            epoch_min=self.lease.token if self.lease is not None else 0,
             extra_preamble=preamble_of(recovered_list),
         )
         if not is_begun:
@@ -480,6 +498,9 @@ class Gateway:
             self.depth.look(core.listening.attended)
             if core.stops.is_watched and (lost := self.guardian.lost()):
                 core.stops.end_lease(lost, self.now())
+            if self.lease is not None:
+                self.lease.check()
+                core.gate.halts.open_until = self.now() + self.lease.until_ns - time.monotonic_ns()
             core.tick(self.moment())
             self._look_at_silence()
             if core.is_reconciled:
@@ -516,6 +537,8 @@ class Gateway:
     # --- effects ----------------------------------------------------------------------------------
 
     def send(self, calls: list[Call]) -> None:
+        if self.lease is not None:
+            self.lease.check()
         entry = None if self.budget.is_shut_out else self.entry
         for call in calls:
             if entry is not None and entry.send(call):

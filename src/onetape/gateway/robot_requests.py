@@ -14,6 +14,7 @@ from onetape.gateway.core import GatewayCore, Moment
 from onetape.gateway.latency_spans import Spans
 from onetape.gateway.robot_lag import RobotLag
 from onetape.model.errors import BadInput, IoFailed, SchemaMismatch, TornTape
+from onetape.model.home import robot_journal
 from onetape.model.instrument import Instrument
 from onetape.model.symbol import at_exchange
 from onetape.orders.managed import TakenOut
@@ -56,6 +57,7 @@ class Robots:
         decided: Callable[[str], None] = lambda _symbol: None,
     ) -> None:
         self._core = core
+        self._home = Path(core.options.home)
         self._account = account
         self._tape = core.tape
         self._moment = moment
@@ -70,7 +72,7 @@ class Robots:
         self._is_due = False  # another look is scheduled
         self._watch = JournalWatch(self._waiter, self._take_requests, loop)
         for life in self._tape.robots.values():
-            if life.is_operator or not Path(life.journal).is_dir():
+            if life.is_operator or not robot_journal(self._home, life.journal).is_dir():
                 continue
             try:
                 self._follow(life)
@@ -152,7 +154,7 @@ class Robots:
     def _follow(self, life: RobotLife, *, is_local: bool = False) -> None:
         self._spans.follow(life.name)
         # From its beginning, where it names its instruments.
-        reader = JournalReader(life.journal)
+        reader = JournalReader(robot_journal(self._home, life.journal))
         life.uuid = _uuid_bytes(reader.core.uuid)
         self._followed[life.number] = (life, reader)
         if not is_local:

@@ -34,11 +34,11 @@ class Connection:
         self._line: _Line | None = None
         self._opening = asyncio.Lock()
 
-    async def ask(self, request: dict[str, Any], deadline: int, *, by_id: str = "") -> dict[str, Any]:
-        """Sends a request and returns its answer. by_id: the id in the answer. Raises Gone, TimeoutError, and
-        UsageError for a request that is too long or not JSON."""
+    async def ask(self, request: dict[str, Any] | bytes, deadline: int, *, by_id: str = "") -> dict[str, Any]:
+        """Sends a request, as JSON if it is bytes, and returns its answer. by_id: the id in the answer. Raises Gone,
+        TimeoutError, and UsageError for a request that is too long or not JSON."""
         try:
-            line = msgspec.json.encode(request)
+            line = request if isinstance(request, bytes) else msgspec.json.encode(request)
         except (TypeError, ValueError) as error:
             raise UsageError(f"not a command: {error}") from None
         if len(line) > LINE_BYTES_MAX:

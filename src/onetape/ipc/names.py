@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from onetape.model.home import decoded, encoded
+from onetape.model.home import decoded, encoded, file_of
 
 __all__ = ["process_of", "process_socket", "sockets"]
 
@@ -21,8 +21,7 @@ _SUFFIX: Final = ".sock"
 
 def process_socket(home: Path, process: str) -> Path:
     """Returns the socket path of `process`. A kind has no `-` or `:` in it."""
-    kind, colon, name = process.partition(":")
-    return home / "run" / f"{encoded(kind)}{'-' if colon else ''}{encoded(name)}{_SUFFIX}"
+    return home / "run" / f"{file_of(process)}{_SUFFIX}"
 
 
 def process_of(path: Path) -> str:

@@ -25,6 +25,7 @@ from onetape.model.loss_limit import parse_loss_limit
 from onetape.model.margin import LEVERAGE_MAX
 from onetape.model.money import money_units
 from onetape.model.near import did_you_mean
+from onetape.model.placement import check_placement, placed
 from onetape.model.portfolio_config import PortfolioConfig, check_portfolio
 from onetape.model.proxy import parse_proxy_url
 from onetape.model.sections import (
@@ -47,6 +48,7 @@ from onetape.model.sections import (
     GuardedSymbolConfig,
     GuardianConfig,
     HaltsConfig,
+    HostConfig,
     HubConfig,
     LogsConfig,
     MetricsConfig,
@@ -92,6 +94,7 @@ NAMED: dict[str, type[msgspec.Struct]] = {
     "collectors": CollectorConfig,
     "proxies": ProxyConfig,
     "webhooks": WebhookConfig,
+    "hosts": HostConfig,
 }
 SINGLE: dict[str, type[msgspec.Struct]] = {
     "hub": HubConfig,
@@ -133,6 +136,11 @@ class _Source:
         line = line_of(self.lines, path)
         return f"{self.name}:{line}" if line else self.name
 
+    def also(self, path: tuple[str, ...], name: tuple[str, ...]) -> None:
+        """Finds a section under another name, too."""
+        found = {each: line for each, line in self.lines.items() if each[: len(path)] == path}
+        self.lines |= {(*name, *each[len(path) :]): line for each, line in found.items()}
+
     def places(self) -> dict[str, str]:
         paths = (*self.lines, *self.variables)
         return {".".join(path): self.location(path) for path in paths}
@@ -166,6 +174,9 @@ def parse_config(text: str, *, environ: Mapping[str, str] | None = None, name: s
     config = Config(**built, places=source.places())
     if PORTFOLIO in built:
         config = _with_portfolio(config, source)
+    if config.hosts or any(each.hosts for each in config.collectors.values()):
+        config = placed(config, source.bad, source.also)
+        config = msgspec.structs.replace(config, places=source.places())
     _check_references(config, source)
     return config
 
@@ -533,6 +544,7 @@ def _check_proxies(config: Config, source: _Source) -> None:
             raise source.bad(("collectors", name, "proxy"), words, f"remove the key; {', '.join(PROXIED)} can")
     users = [("accounts", name, each.proxy) for name, each in config.accounts.items()]
     users += [("collectors", name, each.proxy) for name, each in config.collectors.items()]
+    users += [("hosts", name, each.proxy) for name, each in config.hosts.items()]
     for section, name, wanted in users:
         if wanted and wanted not in config.proxies:
             raise source.bad((section, name, "proxy"), f"no proxy `{wanted}`", "add it to [proxies]")
@@ -555,6 +567,13 @@ def _check_references(config: Config, source: _Source) -> None:
                 todo = "use up to 64 characters, no slash, no point at the beginning"
                 raise source.bad((section, name), f"{name[:80]!r} is no name", todo)
     _check_proxies(config, source)
+    for name, account in config.accounts.items():
+        if account.standby and not config.hosts:
+            raise source.bad(("accounts", name, "standby"), "a standby needs several hosts", "name them: [hosts.NAME]")
+        if account.durability == "replicated" and not account.standby:
+            raise source.bad(("accounts", name, "durability"), "replicated needs a standby", 'write standby = "HOST"')
+    if config.hosts:
+        check_placement(config, source.bad)
     _check_control(config, source)
     _check_halts(config.guardian.halts, source)
     _check_notify(config, source)

@@ -307,6 +307,14 @@ class TradingStopped(RiskError, code=4312):
     venue."""
 
 
+class NoLease(RiskError, code=4313):
+    """Another host may trade on the account."""
+
+
+class NotReplicated(RiskError, code=4314):
+    """No other host has the order's record."""
+
+
 class VenueError(OnetapeError, exit_code=6):
     """The venue refused, failed, or is not reachable."""
 

@@ -14,11 +14,13 @@ __all__ = [
     "config_beside",
     "decoded",
     "encoded",
+    "file_of",
     "gateway_journal",
     "guardian_journal",
     "home_of",
     "hosts_of",
     "is_copied_home",
+    "robot_journal",
     "state_of",
     "supervisor_journal",
     "user_cache",
@@ -73,6 +75,12 @@ def decoded(text: str) -> str | None:
     return name if encoded(name) == text else None
 
 
+def file_of(process: str) -> str:
+    """Returns the name of a process's files: of its journal, and with a suffix of its socket."""
+    kind, colon, name = process.partition(":")
+    return f"{encoded(kind)}{'-' if colon else ''}{encoded(name)}"
+
+
 def state_of(home: StrPath) -> Path:
     """Returns the folder of the processes' state tables."""
     return Path(home) / "state"
@@ -102,6 +110,17 @@ def user_cache(environ: Mapping[str, str]) -> Path | None:
 def hosts_of(home: Path) -> Path:
     """Returns the folder of the copied homes of other hosts."""
     return home / "hosts"
+
+
+def robot_journal(home: Path, journal: str) -> Path:
+    """Returns where a robot's journal is below this home. journal: its path when the robot attached to the gateway,
+    maybe below the home of another host, which the gateway ran on."""
+    path = Path(journal)
+    if path.is_relative_to(home) or path.parent.parent.name != "runs":
+        return path
+    run = Path(*path.parts[-3:])
+    found = [home / run, *sorted(hosts_of(home).glob(f"*/{run}"))]
+    return next((each for each in found if (each / "control").exists()), path)
 
 
 def is_copied_home(home: Path) -> bool:

@@ -145,7 +145,8 @@ class AccountConfig(Section, frozen=True):
     dead_man: str = ""  # "60s": the venue cancels working orders after this silence of the gateway
     orphans: Literal["cancel", "keep"] = "cancel"  # working orders of a dead robot
     order_entry: Literal["socket", "rest"] = "socket"  # how orders are sent, where a venue has both
-    intents: Literal["process", "disk"] = "process"  # where an order is recorded before it is sent
+    # Where an order is recorded before it is sent; replicated: also at the standby.
+    durability: Literal["process", "disk", "replicated"] = "process"
     position_mode: Literal["one-way", "hedge"] = "one-way"  # required mode of the account
     allow_withdraw: bool = False  # a key that may withdraw is refused otherwise
     credit: dict[str, str | int | float] = {}  # currency -> how far below zero its pool may go
@@ -155,6 +156,7 @@ class AccountConfig(Section, frozen=True):
     cross_internally: bool = False  # crossing orders of two sub-accounts trade with each other, not at the venue
     commands: Literal["disk", "process"] = "disk"  # where a transfer is recorded before it is made
     email: str = ""  # the account's email at the venue, needed to receive from another account
+    standby: str = ""  # a host of [hosts] on which the gateway runs when its own is gone
     master: str = ""  # if this is a venue's sub-account: name of its master account in this file
     transfer_deadline: str = "120s"  # how long an unexecuted transfer is retried
     alerts: AccountAlertsConfig = AccountAlertsConfig()
@@ -231,6 +233,8 @@ class CollectorConfig(Section, frozen=True):
     clock: Literal["receipt", "published"] = "receipt"  # an event's time on the tape: receipt, or the sender's
     instruments: str = ""  # a file of facts, as --instruments
     proxy: str = ""  # of [proxies], for kinds venue, websocket, http and rss
+    # Hosts that run it, a pattern of names in [hosts]; [collectors."tick_*"] with hosts = "tick-*" is one on each.
+    hosts: str = ""
     enabled: bool = True
 
 
@@ -460,6 +464,13 @@ class ClusterConfig(Section, frozen=True):
     name: str = "onetape"  # first word of all subjects; clusters that share servers need different ones
 
 
+class HostConfig(Section, frozen=True):
+    """[hosts.NAME]: one of several machines that share this file."""
+
+    processes: list[str] = []  # what it runs, names or patterns: "hub", "robot:*". The first host runs the rest
+    proxy: str = ""  # of [proxies], for its collectors and accounts that name none
+
+
 class Config(Section, frozen=True):
     """The whole of onetape.toml."""
 
@@ -469,6 +480,7 @@ class Config(Section, frozen=True):
     collectors: dict[str, CollectorConfig] = {}
     proxies: dict[str, ProxyConfig] = {}
     webhooks: dict[str, WebhookConfig] = {}
+    hosts: dict[str, HostConfig] = {}
     hub: HubConfig = HubConfig()
     guardian: GuardianConfig = GuardianConfig()
     recorder: RecorderConfig = RecorderConfig()

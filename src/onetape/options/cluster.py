@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Mapping
+from glob import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -13,18 +13,33 @@ from urllib.parse import urlsplit
 import msgspec
 
 from onetape.model.errors import BadConfig, NotAvailable
-from onetape.model.sections import CLUSTER, Config
+from onetape.model.home import file_of
+from onetape.model.placement import host_of, hosts_of, is_local, processes_of
+from onetape.model.sections import CLUSTER, DASHBOARD, TELEGRAM, Config
+from onetape.model.time import SECOND
+from onetape.options.collector import collectors_of
+from onetape.options.control import CONTROL, has_control
+from onetape.options.hub import HUB, has_hub
+from onetape.options.recorder import RECORDER, has_recorder
 from onetape.security.secrets import read_secret
 from onetape.venues.hosts import is_loopback
 
-__all__ = ["CLUSTER", "ClusterOptions", "cluster_options", "has_cluster"]
+__all__ = ["CLUSTER", "LEASE_HELD", "LEASE_SENDS", "LEASE_TAKEN", "ClusterOptions", "cluster_options", "has_cluster"]
 
+# A lease: after its last renewal was sent nothing is opened for longer than LEASE_HELD, and nothing is sent for longer
+# than LEASE_SENDS; another host takes it when it has seen no renewal for LEASE_TAKEN.
+LEASE_HELD: Final = 4 * SECOND
+LEASE_SENDS: Final = 5 * SECOND
+LEASE_TAKEN: Final = 6 * SECOND
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
 
 class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
     """servers: addresses of NATS servers. credentials: content of a credentials file, "": none. host: this host's name.
-    follow: patterns of `host/journal` that are copied here. name: the first token of all subjects."""
+    follow: patterns of `host/journal` that are copied here. name: the first token of all subjects. peers: the other
+    hosts of the same configuration. shared: their processes, with their hosts.
+    leased: processes that this host or another one runs, and whether they belong to this one. replicated: processes
+    that wait until another host has their frames, with that host."""
 
     host: str
     home: str
@@ -32,6 +47,10 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
     follow: list[str] = []
     credentials: str = ""
     name: str = "onetape"
+    peers: list[str] = []
+    shared: dict[str, list[str]] = {}
+    leased: dict[str, bool] = {}
+    replicated: dict[str, str] = {}
 
 
 def has_cluster(config: Config) -> bool:
@@ -52,7 +71,7 @@ def cluster_options(config: Config, *, home: Path, folder: Path, environ: Mappin
         )
     for server in config.cluster.servers:
         _check_server(server, config.location(CLUSTER, "servers"), has_credentials=bool(config.cluster.credentials))
-    host = config.cluster.host or socket.gethostname().partition(".")[0]
+    host = config.cluster.host
     for key, word in (("host", host), ("name", config.cluster.name)):
         if _NAME.fullmatch(word) is None:
             raise BadConfig(
@@ -60,6 +79,12 @@ def cluster_options(config: Config, *, home: Path, folder: Path, environ: Mappin
                 location=config.location(CLUSTER, key),
                 todo="use letters, digits, - and _, 63 at most",
             )
+    if config.hosts and host not in config.hosts:
+        raise BadConfig(
+            f"this machine, {host}, is none of the hosts {', '.join(config.hosts)}",
+            location=config.location("hosts"),
+            todo=f"write ONETAPE_CLUSTER__HOST={next(iter(config.hosts))} into its environment",
+        )
     for pattern in config.cluster.follow:
         if "/" not in pattern:
             raise BadConfig(
@@ -72,10 +97,64 @@ def cluster_options(config: Config, *, home: Path, folder: Path, environ: Mappin
         host=host,
         home=str(home),
         servers=config.cluster.servers,
-        follow=config.cluster.follow,
+        follow=[*config.cluster.follow, *_needed(config, host)],
         credentials=read_secret(place, environ, folder=folder).reveal() if place else "",
         name=config.cluster.name,
+        peers=[each for each in config.hosts if each != host],
+        shared={
+            name: there
+            for name in processes_of(config)
+            if (there := [each for each in hosts_of(config, name) if each != host])
+        },
+        replicated={
+            f"gateway:{name}": next(each for each in hosts_of(config, f"gateway:{name}") if each != host)
+            for name, account in config.accounts.items()
+            if account.durability == "replicated" and is_local(config, f"gateway:{name}")
+        },
+        leased={
+            f"gateway:{name}": host_of(config, f"gateway:{name}") == host
+            for name, account in config.accounts.items()
+            if account.standby and is_local(config, f"gateway:{name}")
+        },
     )
+
+
+def _needed(config: Config, host: str) -> list[str]:
+    """Returns the journals of other hosts that processes of this one read, as patterns of `host/journal`: all, where a
+    process shows or records what all hosts do."""
+    others = [each for each in config.hosts if each != host]
+    readers = {
+        RECORDER: has_recorder(config),
+        CONTROL: has_control(config),
+        DASHBOARD: config.has(DASHBOARD) and config.dashboard.enabled,
+        TELEGRAM: config.notify.telegram is not None,
+    }
+    if any(is_there and is_local(config, each) for each, is_there in readers.items()):
+        return [f"{other}/{folder}/*" for other in others for folder in ("journal", "runs")]
+    found: dict[str, None] = {}
+
+    def need(process: str) -> None:
+        for there in hosts_of(config, process):
+            if there != host:
+                found[f"{there}/journal/{escape(file_of(process))}"] = None
+
+    for account, section in config.accounts.items():
+        if section.standby and is_local(config, f"gateway:{account}"):
+            need(f"gateway:{account}")
+
+    for name, robot in config.robots.items():
+        gateways = [f"gateway:{account}" for account in robot.traded_on]
+        if is_local(config, f"robot:{name}"):
+            for process in (*gateways, *[HUB] * has_hub(config), *(f"collector:{each}" for each in robot.streams)):
+                need(process)
+        elif any(is_local(config, each) for each in gateways):
+            found[f"{host_of(config, f'robot:{name}')}/runs/*"] = None
+    if has_hub(config):
+        for name in collectors_of(config) if is_local(config, HUB) else ():
+            need(f"collector:{name}")
+        if any(is_local(config, f"gateway:{account}") for account in config.accounts):
+            need(HUB)
+    return list(found)
 
 
 def _check_server(server: str, location: str, *, has_credentials: bool) -> None:

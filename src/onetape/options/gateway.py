@@ -56,7 +56,9 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     ws: str
     ws_private: str = ""  # address of the account's stream, if not `ws`
     ws_entry: str = ""  # address for orders, if not `ws`
-    intents: str = "process"  # or "disk": an order is sent only when its record survives a power loss
+    # disk, replicated: an order is sent only when its record survives a loss of power, or of this machine
+    durability: str = "process"
+    is_leased: bool = False  # it trades only while this host holds the account's lease
     rest_wallet: str = ""  # address of the API for transfers between wallets; "": none
     order_entry: str = "rest"  # or "socket"; REST is still used for requests that the socket does not support
     key: str

@@ -176,6 +176,7 @@ class Halts:
 
     killed: why no order that may open may leave, "": it may.
     unprotected: symbol -> since when its position has no verified stop, ns.
+    open_until: end of this host's lease by the venue's clock, ns; without a lease the end of time.
     lease_until: end of the guardian's lease by the venue's clock, ns; 0: no guardian.
     epoch: of the guardian that holds the lease; leases of older ones are ignored.
     """
@@ -183,6 +184,7 @@ class Halts:
     def __init__(self) -> None:
         self.killed = ""
         self.unprotected: dict[str, int] = {}
+        self.open_until = TIME_MAX
         self.lease_until = 0
         self.epoch = 0
         self.by_id: dict[str, Halt] = {}

@@ -232,6 +232,7 @@ def options_at(
         withdraw=_withdrawal_targets(config, account),
         fee_asset=_fee_asset(account),
         is_guarded=has_guardian(config),
+        is_leased=bool(account.standby),
     )
 
 
@@ -329,7 +330,7 @@ def addressed(
         ws_entry=exchange.get("ws_entry", ""),
         rest_wallet=exchange.get("wallet", exchange["rest"]),
         order_entry=limits.order_entry,
-        intents=limits.intents,
+        durability=limits.durability,
         key=keys["key"],
         secret=keys["secret"],
         api_config_key=keys.get("api_config_key", ""),

@@ -40,7 +40,8 @@ def as_tapes(options: RunOptions, symbol: str | None, sources: Sequence[Any], *,
             continue
         path = located(Path(data))
         if is_tape(path):
-            tapes.append(path.resolve())
+            # Links stay: the journal of another host's process moves when that does.
+            tapes.append(Path(os.path.abspath(path)))  # noqa: PTH100 - it follows links
             continue
         kind = _kind_of_file(path, flag, options)
         is_read = is_read or kind == ROWS

@@ -3,6 +3,7 @@ its running processes, for commands that must work whatever happens to the file.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ import msgspec
 
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
-from onetape.model.sections import Config
+from onetape.model.sections import CLUSTER, Config
 from onetape.model.typed import from_json
 from onetape.security.private import replace_private
 
@@ -50,4 +51,8 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
             location=str(path),
             todo="onetape init writes one",
         ) from error
-    return parse_config(text, environ=environ, name=str(path))
+    config = parse_config(text, environ=environ, name=str(path))
+    if config.cluster.host or not config.has(CLUSTER):
+        return config
+    host = socket.gethostname().partition(".")[0]
+    return msgspec.structs.replace(config, cluster=msgspec.structs.replace(config.cluster, host=host))

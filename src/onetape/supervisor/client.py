@@ -29,6 +29,7 @@ from onetape.model.errors import (
     UsageError,
     rebuilt,
 )
+from onetape.model.placement import WELL
 from onetape.model.sections import OPERATOR, Config
 from onetape.options.cluster import has_cluster
 from onetape.options.collector import collectors_of
@@ -196,7 +197,7 @@ def bring_up(
         except KeyboardInterrupt as interrupt:
             _interrupted(began, home, interrupt, doing, say)
             raise
-    if any(p["state"] != "running" for p in status["processes"]):
+    if any(p["state"] not in WELL for p in status["processes"]):
         raise _not_ready(status)
     return {**status, "already": False, "changed": {}}
 
@@ -224,7 +225,7 @@ def _settled(began: subprocess.Popen[bytes], home: Path, doing: Callable[[str], 
 def _waited_for(status: dict[str, Any]) -> str:
     """Returns how many run, and the reports of the others."""
     processes = status["processes"]
-    others = [p for p in processes if p["state"] != "running"]
+    others = [p for p in processes if p["state"] not in WELL]
     runs = f"{len(processes) - len(others)} of {len(processes)} run"
     # A process that waits for another says less than that one.
     causes = [p for p in others if p["state"] != "waiting"] or others
@@ -353,7 +354,7 @@ def _not_begun(begun: subprocess.Popen[bytes], home: Path) -> ProcessDown:
 
 def _not_ready(status: dict[str, Any]) -> OnetapeError:
     """Returns the error of a failed start: its own, if it is the only one and permanent."""
-    bad = [p for p in status["processes"] if p["state"] != "running"]
+    bad = [p for p in status["processes"] if p["state"] not in WELL]
     # A process that waits for another is not the cause.
     causes = [p for p in bad if p["state"] != "waiting"] or bad
     said = "; ".join(f"{p['name']} {p['state']}: {without_error_name(p['reason']) or 'no reason'}" for p in causes)

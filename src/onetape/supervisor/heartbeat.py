@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,17 +37,17 @@ class Pulses:
         age = self._ages(name, kind, pid)["heartbeat_age_ms"]
         return 0.0 if age is None else age / 1000
 
-    def stuck_s(self, name: str, kind: str, needs: Sequence[str]) -> float:
+    def stuck_s(self, name: str, kind: str, gateway: str) -> float:
         """Returns the seconds without progress while there are frames to read; 0: it progresses, or unknown."""
-        found = self.ages(name, kind, needs)
+        found = self.ages(name, kind, gateway)
         return found["progress_age_ms"] / 1000 if found["lag"] and found["progress_age_ms"] else 0.0
 
-    def ages(self, name: str, kind: str, needs: Sequence[str]) -> dict[str, Any]:
+    def ages(self, name: str, kind: str, gateway: str) -> dict[str, Any]:
         """Returns heartbeat_age_ms, progress_age_ms and lag, None if unknown. lag: in frames, of a robot behind its
-        gateway."""
+        gateway, the first of several."""
         found = self._ages(name, kind)
         if kind == "robot" and found["heartbeat_age_ms"] is not None:
-            mine, its = self._reader(name, kind), self._reader(needs[0], "gateway")
+            mine, its = self._reader(name, kind), self._reader(gateway, "gateway")
             ours, theirs = (each.control if each is not None else {} for each in (mine, its))
             if ours and theirs:  # a page being created is still empty
                 found["lag"] = max(0, theirs["published"] - ours["progress"])
@@ -95,9 +94,9 @@ class Pulses:
         path = journal_of(self.home, name, kind)
         held = self._readers.get(name)
         if held is not None:
-            if held.path == path:
+            if held.path == path and not held.is_gone:
                 return held
-            self.forget(name)  # a restarted robot has another one
+            self.forget(name)  # a restarted robot has another one, and so has a gateway that moved here
         if path is None or not is_tape(path):
             return None
         try:

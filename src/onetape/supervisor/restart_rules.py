@@ -87,6 +87,7 @@ class State(StrEnum):
     STOPPED = "stopped"
     BACKOFF = "backoff"
     FAILED = "failed"
+    STANDBY = "standby"  # another host runs it
 
 
 class Do(StrEnum):
@@ -109,13 +110,14 @@ class Bounds(NamedTuple):
 
 class Child(NamedTuple):
     """A process of the configuration. needs: names of those that must run before it starts; ends_after: kind of
-    processes that are ended before it, because it reads their last frames."""
+    processes that are ended before it, because it reads their last frames; gateway: of a robot, its first one."""
 
     name: str
     kind: str
     needs: tuple[str, ...] = ()
     bounds: Bounds = Bounds()
     ends_after: str = ""
+    gateway: str = ""
 
 
 class Step(NamedTuple):
@@ -139,6 +141,7 @@ class Unit:
     starts: int = 0
     is_wanted: bool = True  # False: it is to be stopped, and stay so
     held: str = ""  # why it must not start yet
+    standby: str = ""  # why it does not run here: another host runs it
     killed_for: str = ""  # why we have killed it; it has not ended yet
     last_end: str = ""  # why its last try ended, until it runs
     ends: deque[float] = field(default_factory=deque)  # within the last minute
@@ -163,6 +166,8 @@ class Law:
     def __init__(self, children: Sequence[Child]) -> None:
         self.units = {child.name: Unit(child) for child in children}
         self.lacks_room = ""  # why nothing can be started: the disk's state
+        # Processes of other hosts that take commands, None: their hosts are not connected yet.
+        self.remote: set[str] | None = None
         self._restarts: set[str] = set()  # processes whose restart was requested: they start at once after their end
 
     # --- reports ----------------------------------------------------------------------------------
@@ -278,6 +283,16 @@ class Law:
             self._to(unit, State.WAITING, now)
         return []
 
+    def hold(self, name: str, why: str, now: float) -> list[Step]:
+        """Keeps a process from running here, because another host runs it; "": it may run."""
+        unit = self.units[name]
+        unit.standby = why
+        if why and unit.state in (State.STARTING, State.RUNNING):
+            self._restarts.add(name)
+            self._to(unit, State.STOPPING, now, why)
+            return [Step(Do.STOP, name)]
+        return []
+
     def add(self, child: Child, held: str = "") -> None:
         """Adds a process, which starts like the others. held: why it waits, until that is removed."""
         self.units[child.name] = Unit(child, held=held)
@@ -299,7 +314,7 @@ class Law:
         for name, unit in self.units.items():
             if not unit.is_wanted:
                 steps += self._wind_down(name, unit, now)
-            elif unit.state is State.WAITING or (unit.state is State.BACKOFF and now >= unit.retry_at):
+            elif unit.state in (State.WAITING, State.STANDBY) or (unit.state is State.BACKOFF and now >= unit.retry_at):
                 steps += self._start(name, unit, now)
             elif unit.state is State.STARTING and now > unit.since + unit.within:
                 unit.killed_for = unit.reason = unit.reason or f"not ready within {unit.within:.0f} s"
@@ -318,14 +333,17 @@ class Law:
     @property
     def is_settled(self) -> bool:
         """True if all run, or will not without the operator."""
-        settled = (State.RUNNING, State.STOPPED, State.FAILED)
+        settled = (State.RUNNING, State.STANDBY, State.STOPPED, State.FAILED)
         return all(
             unit.state in settled or (unit.state is State.WAITING and self._is_stuck(unit)) or _is_hindered(unit)
             for unit in self.units.values()
         )
 
     def _is_stuck(self, unit: Unit) -> bool:
-        needs = [self.units[name] for name in unit.child.needs]
+        needs = [self.units[name] for name in unit.child.needs if not self._is_remote(name)]
+        away = {name for name in self._missing(unit) if self._is_remote(name)}
+        if away and self.remote is not None:
+            return True
         return any(
             need.state in (State.FAILED, State.STOPPED)
             or _is_hindered(need)
@@ -333,13 +351,27 @@ class Law:
             for need in needs
         )
 
+    def _is_remote(self, name: str) -> bool:
+        return name not in self.units or self.units[name].state is State.STANDBY
+
+    def _missing(self, unit: Unit) -> list[str]:
+        """Returns what it needs and does not run."""
+        there = self.remote or ()
+        return [
+            name
+            for name in unit.child.needs
+            if (name not in there if self._is_remote(name) else self.units[name].state is not State.RUNNING)
+        ]
+
     def _start(self, name: str, unit: Unit, now: float) -> list[Step]:
+        if unit.standby:
+            self._to(unit, State.STANDBY, now, unit.standby)
+            return []
         if held := unit.held or self.lacks_room:
             self._to(unit, State.WAITING, now, held)
             return []
-        missing = [n for n in unit.child.needs if self.units[n].state is not State.RUNNING]
-        if missing:
-            said = ", ".join(f"{n} ({self.units[n].state})" for n in missing)
+        if missing := self._missing(unit):
+            said = ", ".join(f"{n} ({self.units[n].state if n in self.units else 'of another host'})" for n in missing)
             self._to(unit, State.WAITING, now, f"waits for {said}")
             return []
         unit.restarts += unit.starts > 0
@@ -348,7 +380,7 @@ class Law:
         return [Step(Do.START, name)]
 
     def _wind_down(self, name: str, unit: Unit, now: float) -> list[Step]:
-        if unit.state in (State.WAITING, State.BACKOFF):
+        if unit.state in (State.WAITING, State.STANDBY, State.BACKOFF):
             self._to(unit, State.STOPPED, now)
         elif unit.state is State.STOPPING:
             if now > unit.since + STOP_WITHIN_S:

@@ -29,7 +29,7 @@ def retain(home: Path, config: Config) -> list[str]:
     """Applies the rules once to all journals of a home; returns a line for each change or failure."""
     said = []
     for journal in sorted((home / "journal").iterdir()):
-        if not is_tape(journal):
+        if journal.is_symlink() or not is_tape(journal):  # of another host's the copy follows its retention
             continue
         try:
             said += _of_one(journal, config)

@@ -21,6 +21,7 @@ from onetape.model.byte_size import parse_bytes
 from onetape.model.config import SECRET_KEYS
 from onetape.model.errors import BadInput, OnetapeError
 from onetape.model.home import gateway_journal
+from onetape.model.placement import is_local
 from onetape.model.proxy import Proxy
 from onetape.model.sections import TELEGRAM, Config
 from onetape.model.symbol import exchange_of
@@ -65,7 +66,7 @@ KEPT_FDS: Final = "fd:"
 
 
 def children_of(config: Config) -> list[Child]:
-    """Lists all processes, each after those that it needs."""
+    """Lists the processes of this host, each after those that it needs."""
     venues = [Child(f"venue:{name}", "venue") for name, venue in config.venues.items() if is_simulated(venue)]
     there = {child.name for child in venues}
     gateways = [
@@ -96,11 +97,12 @@ def children_of(config: Config) -> list[Child]:
     cluster = [Child(CLUSTER, CLUSTER, ends_after="gateway")] if has_cluster(config) else []
     bot = [Child(TELEGRAM, TELEGRAM)] if config.notify.telegram is not None else []
     ends = [*control, *dashboard, *bot, *robots, *variants]
-    return [*venues, *collectors, *cluster, *hub, *recorder, *gateways, *guardian, *ends]
+    found = [*venues, *collectors, *cluster, *hub, *recorder, *gateways, *guardian, *ends]
+    return [child for child in found if child.kind == CLUSTER or is_local(config, child.name)]
 
 
 def robot_child(config: Config, name: str) -> Child:
-    """Returns a robot's process: its first needs are its gateways."""
+    """Returns a robot's process."""
     robot = config.robots[name]
     bounds = Bounds(
         stuck_after=parse_duration(robot.stuck_after) / SECOND if robot.stuck_after else 0.0,
@@ -109,9 +111,10 @@ def robot_child(config: Config, name: str) -> Child:
     )
     streams = (f"collector:{stream}" for stream in robot.streams)
     hub = (HUB,) if has_hub(config) else ()
-    guardian = (GUARDIAN,) if has_guardian(config) else ()  # without it nothing would be opened
-    gateways = (f"gateway:{account}" for account in robot.traded_on)
-    return Child(f"robot:{name}", "robot", (*gateways, *hub, *guardian, *streams), bounds)
+    # Without a guardian nothing would be opened.
+    guardian = (GUARDIAN,) if has_guardian(config) and is_local(config, GUARDIAN) else ()
+    gateways = [f"gateway:{account}" for account in robot.traded_on]
+    return Child(f"robot:{name}", "robot", (*gateways, *hub, *guardian, *streams), bounds, gateway=gateways[0])
 
 
 def process_journal(home: Path, name: str) -> Path:
@@ -197,7 +200,8 @@ class Starter:
     def prepare(self) -> None:
         """Prepares gateways' needs while exchanges begin."""
         for account in self.config.accounts:
-            self.symbols(account)
+            if is_local(self.config, f"gateway:{account}"):
+                self.symbols(account)
         import onetape.robot.live  # noqa: F401
 
     def _single(self, *, is_first: bool) -> SingleOptions:
@@ -284,7 +288,8 @@ class Starter:
             addresses = market_of(config.venue, venue).addresses
             rest, ws = addresses.rest, addresses.ws
         feed = venue_feed_options(name, self.config, home=self.home, rest=rest, ws=ws)
-        return msgspec.json.encode(msgspec.structs.replace(feed, proxy=self._proxy(config.proxy)))
+        host = self.config.cluster.host
+        return msgspec.json.encode(msgspec.structs.replace(feed, proxy=self._proxy(config.proxy), host=host))
 
     def _proxy(self, name: str) -> Proxy | None:
         return proxy_of(self.config, name, self.environ, self.folder)
@@ -340,6 +345,8 @@ class Starter:
     def _guardian(self) -> GuardianOptions:
         accounts = {}
         for name in self.config.accounts:
+            if not is_local(self.config, f"gateway:{name}"):
+                continue
             made = from_json(self._gateway(name, self.exchanges.get(name, "")), GatewayOptions)
             accounts[name] = guarded_account(made, self.config, self.environ, self.folder)
         return guardian_options(self.config, accounts, home=self.home)

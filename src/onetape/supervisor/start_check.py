@@ -34,6 +34,7 @@ from onetape.model.errors import (
     UnknownSymbol,
 )
 from onetape.model.money import parse_amount
+from onetape.model.placement import is_local
 from onetape.model.sections import OPERATOR, TELEGRAM, AccountConfig, Config, ControlConfig, DashboardConfig
 from onetape.model.symbol import UNKNOWN_CURRENCY, parse_symbol
 from onetape.model.typed import from_json
@@ -218,6 +219,8 @@ def check_clock() -> Iterator[Finding]:
 def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterator[Finding]:
     """Yields the findings of all sections."""
     for name, collector in collectors_of(config).items():
+        if not is_local(config, f"collector:{name}"):
+            continue
         place = config.location("collectors", name)
         try:
             if collector.kind == "venue":
@@ -244,7 +247,7 @@ def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterat
         DASHBOARD: (has_dashboard(config), lambda: dashboard_options(config, home=home, folder=folder)),
     }
     for name, (is_there, options) in alone.items():
-        if not is_there:
+        if not is_there or (name != CLUSTER and not is_local(config, name.rpartition(".")[2])):
             continue
         try:
             options()
@@ -273,7 +276,7 @@ def check_ports(config: Config, home: Path) -> Iterator[Finding]:
         DASHBOARD: (has_dashboard(config) and f"{DASHBOARD}.port" in config.places, config.dashboard),
     }
     for name, (is_there, section) in sections.items():
-        if not is_there or not section.port or process_socket(home, name).exists():
+        if not is_there or not is_local(config, name) or not section.port or process_socket(home, name).exists():
             continue
         try:
             with socket.create_server((section.host, section.port)):
@@ -324,6 +327,8 @@ def _venues_and_keys(config: Config, folder: Path) -> Iterator[Finding]:
         for what in ("key", "secret"):
             place = getattr(account, what)
             if place.startswith("fd:") or is_simulated(config.venues[account.venue]):
+                continue
+            if not is_local(config, f"gateway:{name}"):  # its secrets are on another machine
                 continue
             try:
                 secret_of(name, account, what, os.environ, folder)

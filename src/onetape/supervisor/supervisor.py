@@ -20,12 +20,14 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.cluster.view import hosts_now
+from onetape.ipc.names import process_socket
 from onetape.ipc.server import listen
 from onetape.ipc.stop_signals import stop_signals
 from onetape.model.byte_size import parse_bytes
 from onetape.model.errors import OnetapeError
 from onetape.model.sections import CONTROL, DASHBOARD, GUARDIAN, OPERATOR, Config
-from onetape.model.time import parse_duration
+from onetape.model.time import SECOND, parse_duration
 from onetape.notify.rules import ROOM_MIN
 from onetape.security.private import private_folder
 from onetape.security.tokens import make_token
@@ -52,6 +54,7 @@ __all__ = ["Supervisor"]
 BUSY_S: Final = 0.02  # between two looks while something starts or stops
 QUIET_S: Final = 0.25
 FIGURES_EVERY_S: Final = 1.0
+REMOTE_WITHIN: Final = 5 * SECOND  # time to connect to other hosts, ns
 FAULT_S: Final = 1.0  # pause before failed work of the supervisor is retried
 SILENT_LOOKS: Final = 4  # looks in a row without a heartbeat, before a process counts as silent
 STATUS_WITHIN_S: Final = 2.0  # for scrapers
@@ -87,6 +90,10 @@ class Supervisor:
         self.is_single = SINGLE in found if found else single
         self.law = Law([Child(SINGLE, SINGLE)] if self.is_single else children_of(self.config))
         self.starter.exchanges = self.tape.left.exchanges
+        self._leased = [f"gateway:{name}" for name, account in self.config.accounts.items() if account.standby]
+        for name in self._leased:
+            if (unit := self.law.units.get(name)) is not None:
+                unit.held = "waits for its lease"
         self.pulses = Pulses(home)
         self.alerts: AlertWatch | None = None
         self.metrics: Metrics | None = None
@@ -415,6 +422,7 @@ class Supervisor:
             for pid in pids:
                 self.figures.look(pid)
         self._look_at_disk()
+        self._look_at_remote()
         for name, unit in self.law.units.items():
             if name not in self.processes:
                 continue
@@ -426,6 +434,33 @@ class Supervisor:
             elif unit.state is State.RUNNING:
                 self._listen_to(unit)
                 self._judge(unit)
+
+    def _look_at_remote(self) -> None:
+        """Looks which needed processes of other hosts take commands."""
+        units = self.law.units
+        needed = {need for unit in units.values() for need in unit.child.needs}
+        needed = {name for name in needed if name not in units or name in self._leased}
+        there = {name for name in needed if process_socket(self.home, name).exists()}
+        if there == needed or time.time_ns() > self.since + REMOTE_WITHIN:
+            self.law.remote = there
+        if self._leased:
+            self._look_at_leases()
+
+    def _look_at_leases(self) -> None:
+        """Lets a process with a standby run here while this host has its lease. While that is unknown, it stays as it
+        is; a gateway itself ends in time."""
+        seen = hosts_now(self.home)
+        for name, lease in (seen["leases"] if seen is not None else {}).items():
+            unit, host, to = self.law.units.get(name), lease["host"], lease["to"]
+            if unit is None or not (host or to):
+                continue
+            is_ours = host == self.config.cluster.host and to in ("", host)
+            why = "" if is_ours else f"it moves to {to}" if to else f"{host} runs it"
+            if unit.held or unit.standby != why:
+                unit.held = ""
+                self.say("info", name, why or "this host has its lease")
+                for step in self.law.hold(name, why, time.monotonic()):
+                    self._do(step)
 
     def _look_at_disk(self) -> None:
         """Checks the disk: a process begins with a segment of its journal, so without room none is started, and
@@ -465,7 +500,7 @@ class Supervisor:
             return
         steps = self.law.heavy(name, now, self.figures.memory(self.processes[name].pid))
         # A machine that was asleep: not twice in a row.
-        stuck = self.pulses.stuck_s(name, "robot", unit.child.needs)
+        stuck = self.pulses.stuck_s(name, "robot", unit.child.gateway)
         if not stuck or stuck <= unit.child.bounds.stuck_after:
             self._stuck_looks.pop(name, None)
         else:
@@ -624,7 +659,7 @@ class Supervisor:
                     "kind": child.kind,
                     "pid": process.pid if process else None,
                     "state": state,
-                    **self.pulses.ages(child.name, child.kind, child.needs),
+                    **self.pulses.ages(child.name, child.kind, child.gateway),
                     **self.figures.of(process.pid if process else None),
                     "restarts": unit.restarts,
                     "reason": reason,

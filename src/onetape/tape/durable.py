@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["PRIVATE", "SHARED", "durable_file", "is_unfinished", "write_durably"]
+__all__ = ["PRIVATE", "SHARED", "durable_file", "is_unfinished", "sync_folder", "write_durably"]
 
 PRIVATE = 0o600  # readable by the owner only
 SHARED = 0o666  # less the umask: a page that a user requested somewhere
@@ -44,7 +44,12 @@ def durable_file(path: Path, *, mode: int = PRIVATE, previous: Path | None = Non
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make renames in a folder survive a power loss."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
     finally:

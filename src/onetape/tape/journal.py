@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["READ", "Frame", "JournalReader", "JournalWriter", "Record", "type_id"]
+__all__ = ["READ", "Frame", "JournalReader", "JournalWriter", "Record", "last_epoch", "type_id"]
 
 _NO_UUID = bytes(16)
 _NAMES = {schema.name: id_ for id_, schema in built_in().items()}
 READ: Final[deque[Path]] = deque(maxlen=64)  # the tapes that this process opened last, to explain a failure
+REPLICATED_WITHIN_S: Final = 0.25
 _CHUNK_BYTES = 256 << 10  # size of the frames that are Python objects at a time
 
 
@@ -78,6 +79,7 @@ class JournalWriter:
     durable: seals are synced and `sync` works; off for reproducible journals (backtests).
     heartbeat: a native thread shows readers that this process is alive.
     reserve: on a full disk its frames may use the space that each segment reserves for cancels and kills.
+    epoch_min: its epoch is at least this one, the token of the lease under which it writes.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class JournalWriter:
         durable: bool = True,
         heartbeat: bool = False,
         reserve: bool = False,
+        epoch_min: int = 0,
         extra_preamble: Iterable[tuple[int, int, bytes]] = (),
     ) -> None:
         self.path = Path(directory)
@@ -113,6 +116,7 @@ class JournalWriter:
             preamble=[*schema_preamble(), *extra_preamble],
             durable=durable,
             heartbeat=heartbeat,
+            epoch_min=epoch_min,
         )
         # (type id, payload, flags=0, stream=0, time=0) -> sequence; positional
         self._page = self.path / "control"
@@ -205,7 +209,8 @@ class JournalWriter:
 
         process: survives the death of this process, as every published frame does.
         disk: survives the loss of power (one fdatasync for all waiting callers).
-        replicated: acknowledged by the cluster; NOT_AVAILABLE until there is one.
+        replicated: survives the loss of this machine: its standby has it. Raises NotAvailable where that takes longer
+        than a quarter of a second.
         """
         sequence = self.published
         match level:
@@ -214,7 +219,10 @@ class JournalWriter:
             case "disk":
                 self.sync()
             case "replicated":
-                raise NotAvailable("durability `replicated`", location="journal", todo="use process or disk")
+                if not self.core.wait_replicated(sequence, REPLICATED_WITHIN_S):
+                    raise NotAvailable(
+                        f"no other host has frame {sequence}", location=str(self.path), todo="onetape status --all"
+                    )
             case _:
                 raise UsageError(f"unknown durability {level!r}", todo="one of: process, disk, replicated")
         return sequence
@@ -239,6 +247,14 @@ def _identity(page: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def last_epoch(path: Path) -> int:
+    """Returns the epoch of a journal's last writer, 0: there is no journal."""
+    if not (path / "control").exists():
+        return 0
+    with JournalReader(path) as reader:
+        return int(reader.control.get("epoch", 0))
 
 
 class JournalReader:

@@ -14,6 +14,7 @@ from onetape.ipc.connection import Connection, Gone
 from onetape.ipc.names import process_socket
 from onetape.ipc.operator import robots_now
 from onetape.model.errors import OnetapeError, ProcessDown
+from onetape.model.placement import WELL
 from onetape.model.sections import Config
 from onetape.model.time import DAY, SECOND
 from onetape.notify.past_alerts import ALERTS_MAX, alert_rows, past_alerts
@@ -36,7 +37,7 @@ def _status(options: TelegramOptions) -> str:
     home, config = Path(options.home), options.config
     seen = asyncio.run(supervisor_status(home))
     rows = [each for each in seen["processes"] if each["kind"] != "supervisor"]
-    bad = [each for each in rows if each["state"] != "running"]
+    bad = [each for each in rows if each["state"] not in WELL]
     lines = [f"{len(rows) - len(bad)} of {len(rows)} processes run"]
     lines += [f"! {each['name']} {each['state']} {each['reason']}" for each in bad]
     for account in config.accounts:

@@ -48,6 +48,8 @@ CHAPTER: Final[Mapping[type[e.OnetapeError], type[e.OnetapeError]]] = {
     e.HaltedAccount: e.BlockedByRiskAlert,
     e.NoGuardian: e.BlockedByRiskAlert,
     e.NotProtected: e.BlockedByRiskAlert,
+    e.NoLease: e.BlockedByRiskAlert,
+    e.NotReplicated: e.BlockedByRiskAlert,
     e.StaleData: e.MarketDataUnavailable,
     e.NotOwner: e.PermissionDenied,
 }

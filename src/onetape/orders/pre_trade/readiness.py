@@ -14,6 +14,7 @@ from onetape.model.errors import (
     Killed,
     LossHalt,
     NoGuardian,
+    NoLease,
     NotProtected,
     OnetapeError,
     OrderInvalid,
@@ -91,6 +92,7 @@ def may_be_halted(view: View) -> bool:
         or state.halts
         or state.halts.unprotected
         or (state.around.is_guarded and view.now >= state.halts.lease_until)
+        or view.now >= state.halts.open_until
         or not state.ready
         or state.is_deaf
         or view.behind_ns
@@ -185,6 +187,18 @@ def lease(view: View) -> Measure:
     until = state.halts.lease_until
     if not until:
         return "not begun", "0 s"
+    return (f"been over for {_seconds(view.now - until)}" if view.now >= until else "0 s"), "0 s"
+
+
+def unleased(view: View) -> Refusal | None:
+    if view.now < view.state.halts.open_until or view.takes_off:
+        return None
+    late, _ = host_lease(view)
+    return Refusal.of(NoLease, f"another host may trade on this account soon: the lease of this one has {late}")
+
+
+def host_lease(view: View) -> Measure:
+    until = view.state.halts.open_until
     return (f"been over for {_seconds(view.now - until)}" if view.now >= until else "0 s"), "0 s"
 
 

@@ -28,6 +28,7 @@ from onetape.model.errors import (
     InsufficientFunds,
     Killed,
     NoGuardian,
+    NoLease,
     NotProtected,
     OnetapeError,
     OrderInvalid,
@@ -160,6 +161,7 @@ RULES: Final = (
         Rule("danger", readiness.HALTED, readiness.by_robot, readiness.danger),
         Rule("halt", readiness.HALTED, readiness.halted, readiness.halt, True),
         Rule("guardian", (NoGuardian,), readiness.unguarded, readiness.lease, True),
+        Rule("host lease", (NoLease,), readiness.unleased, readiness.host_lease, True),
         Rule("protection", (NotProtected,), readiness.unprotected, readiness.protection, True),
         # A silent stream also leaves the account unreconciled; its silence is the better reason, so it comes first.
         Rule("account stream", (StaleData,), readiness.deaf, readiness.account_stream, True),

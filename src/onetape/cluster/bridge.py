@@ -1,0 +1,242 @@
+"""Commands to processes of other hosts: their sockets stand here as if they ran on this machine.
+
+A request is authenticated where it is sent, by the token of its actor; the receiving host trusts the sending one, whose
+name is part of a subject that no other host may publish, and adds its own token. No token leaves a machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+import time
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.cluster.blocks import token
+from onetape.ipc.connection import Connection, Gone
+from onetape.ipc.door import OPERATOR
+from onetape.ipc.local_socket import bound
+from onetape.ipc.names import process_socket
+from onetape.ipc.server import FOLLOW, LINE_BYTES_MAX
+from onetape.ipc.token_cache import TokenCache
+from onetape.model.errors import BadInput, NotAvailable, NotOwner, OnetapeError, PermissionDenied
+from onetape.model.home import hosts_of
+from onetape.model.sections import GUARDIAN
+from onetape.model.time import SECOND
+from onetape.security.private import private_folder
+from onetape.security.tokens import grant_of, make_token
+
+__all__ = ["OF_EACH_HOST", "Bridge"]
+
+OF_EACH_HOST: Final = ("supervisor", "cluster")  # on another host they are called `supervisor:HOST`
+WITHIN_NS: Final = 10 * SECOND  # longest wait for an answer, where the request names no deadline
+PATH_WITHIN_S: Final = 5.0  # longest wait for the copy of a journal that a request names
+LOOK_S: Final = 0.02
+UNDER_WAY_MAX: Final = 256  # requests of other hosts
+
+_decode = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+Send = Callable[[str, bytes, str], None]
+
+
+class Bridge:
+    """Forwards requests between the sockets of this home and those of other hosts. peers: hosts of the same
+    configuration. send: publishes (subject, message, "")."""
+
+    def __init__(
+        self, host: str, home: Path, *, root: str, peers: Collection[str], send: Send, log: Callable[[str], object]
+    ) -> None:
+        self.host, self.home, self._root = host, home, root
+        self._peers = frozenset(peers)
+        self._send, self._log = send, log
+        self._tokens = TokenCache(home)
+        self._servers: dict[str, tuple[str, asyncio.Server, int]] = {}  # by process: host, server, inode of its socket
+        self._waiting: dict[str, asyncio.Future[dict[str, Any] | None]] = {}
+        self._connections: dict[str, Connection] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def subjects(self) -> list[str]:
+        """Returns the subjects to subscribe to."""
+        own = token(self.host)
+        return [f"{self._root}.command.{own}.*", f"{self._root}.reply.{own}"]
+
+    @property
+    def stands_for(self) -> Collection[str]:
+        """Returns the processes of other hosts that have a socket here."""
+        return self._servers.keys()
+
+    # --- the sending side ---------------------------------------------------------------------------
+
+    async def stand_for(self, processes: Mapping[str, str]) -> None:
+        """Opens sockets for these processes of other hosts, with their hosts, and closes all others."""
+        for process, (host, *_) in list(self._servers.items()):
+            if processes.get(process) != host:
+                self._close(process)
+        for process, host in processes.items():
+            if process not in self._servers:
+                await self._open(process, host)
+
+    async def _open(self, process: str, host: str) -> None:
+        path = process_socket(self.home, process)
+        private_folder(path.parent)
+        path.unlink(missing_ok=True)
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                while line := await reader.readline():
+                    answer = await self._forward(process, host, line)
+                    if answer is None:
+                        break  # the sender connects and sends again, as to a process that has ended
+                    writer.write(_encode(answer) + b"\n")
+                    await writer.drain()
+            except (OSError, ValueError):
+                pass  # ValueError: a line is too long
+            finally:
+                writer.close()
+
+        server = await asyncio.start_unix_server(serve, sock=bound(path), limit=LINE_BYTES_MAX)
+        path.chmod(0o600)
+        self._servers[process] = host, server, path.stat().st_ino
+
+    def _close(self, process: str) -> None:
+        _, server, inode = self._servers.pop(process)
+        server.close()
+        path = process_socket(self.home, process)
+        with suppress(FileNotFoundError):
+            if path.stat().st_ino == inode:  # else the process runs here by now
+                path.unlink()
+
+    async def _forward(self, process: str, host: str, line: bytes) -> dict[str, Any] | None:
+        """Returns the answer of another host's process; None: there is none, and whether it was executed is unknown."""
+        try:
+            request = _decode(line)
+            self._let_out(request, process)
+        except OnetapeError as error:
+            return {"id": "", "status": "refused", "result": None, **error.as_json()}
+        except (msgspec.MsgspecError, LookupError) as error:
+            return {"error": f"not a request: {type(error).__name__}"}
+        kind, _, of = process.partition(":")
+        name = kind if kind in OF_EACH_HOST and of == host else process
+        if request.get("target") == process:
+            request["target"] = name
+        id_ = secrets.token_hex(12)
+        answer: asyncio.Future[dict[str, Any] | None] = asyncio.get_running_loop().create_future()
+        self._waiting[id_] = answer
+        message = {"id": id_, "process": name, "home": str(self.home), "request": request}
+        self._send(f"{self._root}.command.{token(host)}.{token(self.host)}", _encode(message), "")
+        try:
+            async with asyncio.timeout(max(0.0, (_deadline(request) - time.time_ns()) / SECOND)):
+                return await answer
+        except TimeoutError:
+            return None
+        finally:
+            del self._waiting[id_]
+
+    def _let_out(self, request: dict[str, Any], process: str) -> None:
+        """Checks the sender's token, and removes it with all other secrets. Raises PermissionDenied and others."""
+        if request["do"] == FOLLOW:
+            raise NotAvailable(f"the snapshots of {process}, which runs on another host", todo="ask for them there")
+        shown, grant = request.pop("token", None), request.pop("grant", None)
+        actor = request.get("actor")
+        if actor is None:
+            return  # a question that anybody may ask
+        if actor == GUARDIAN:
+            raise NotOwner(f"{process} runs on another host, whose own guardian watches it")
+        if not isinstance(shown, str) or not hmac.compare_digest(shown.encode(), self._tokens.of(str(actor)).encode()):
+            raise PermissionDenied(f"this is not the token of {str(actor)[:80]!r}")
+        if request["do"] == "attach" and actor != OPERATOR:
+            account, name = process.partition(":")[2], str(request["name"])
+            wanted = grant_of(self.home, account, name, str(request.get("subaccount") or "main"))
+            if not hmac.compare_digest(str(grant).encode(), wanted.encode()):
+                raise NotOwner(f"{name[:80]} may not trade there")
+
+    # --- the receiving side -------------------------------------------------------------------------
+
+    def received(self, subject: str, message: bytes) -> bool:
+        """Takes a message; False: it is none of the bridge's. Raises BadInput for one that cannot be read."""
+        _, kind, _, *rest = subject.split(".")
+        if kind not in ("command", "reply"):
+            return False
+        try:
+            found = _decode(message)
+            if kind == "reply":
+                answer = self._waiting.get(found["id"])
+                if answer is not None and not answer.done():
+                    answer.set_result(_moved(found["answer"], found["home"], str(self.home)))
+            elif (sender := next((each for each in self._peers if token(each) == rest[0]), "")) == "":
+                self._log(f"a command of {rest[0]}, which is none of [hosts], was refused")
+            elif len(self._tasks) < UNDER_WAY_MAX:  # else it is sent again
+                task = asyncio.ensure_future(self._carry_out(found, sender))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        except (msgspec.MsgspecError, LookupError, TypeError, AttributeError):
+            raise BadInput("neither a command nor an answer", location="cluster") from None
+        return True
+
+    async def _carry_out(self, found: Mapping[str, Any], sender: str) -> None:
+        process, request = str(found["process"]), found["request"]
+        answer: dict[str, Any] | None = None
+        try:
+            request = _moved(request, found["home"], str(hosts_of(self.home) / token(sender)))
+            deadline = _deadline(request)
+            if request.get("actor") is not None:
+                request["token"] = make_token(self.home, str(request["actor"]))
+            if request["do"] == "attach":
+                account = process.partition(":")[2]
+                subaccount = str(request.get("subaccount") or "main")
+                request["grant"] = grant_of(self.home, account, str(request["name"]), subaccount)
+            if process in self._servers:
+                raise Gone("it runs on another host")
+            connection = self._connections.get(process)
+            if connection is None:
+                connection = self._connections[process] = Connection(process_socket(self.home, process))
+            if request["do"] == "follow":
+                await self._copied(connection, request, deadline)
+            by_id = str(request.get("id", "")) if request["do"] == "command" else ""
+            answer = await connection.ask(_encode(request), deadline, by_id=by_id)
+        except (OSError, TimeoutError):
+            pass
+        except OnetapeError as error:
+            answer = {"id": str(request.get("id", "")), "status": "refused", "result": None, **error.as_json()}
+        # Its own runs are copied here, and are its own again in the answer.
+        answer = _moved(answer, str(hosts_of(self.home) / token(sender)), found["home"])
+        reply = {"id": found["id"], "home": str(self.home), "answer": answer}
+        self._send(f"{self._root}.reply.{token(sender)}", _encode(reply), "")
+
+    async def _copied(self, connection: Connection, request: Mapping[str, Any], deadline: int) -> None:
+        """Waits until the journal of a robot that attached before is copied here."""
+        shown = {key: request[key] for key in ("actor", "token")}
+        life = await connection.ask({"do": "life", "name": request["actor"], **shown}, deadline)
+        path, until = Path(str(life.get("journal", ""))), time.monotonic() + PATH_WITHIN_S
+        while not (path / "control").exists() and time.monotonic() < until:
+            await asyncio.sleep(LOOK_S)
+
+    async def close(self) -> None:
+        for process in list(self._servers):
+            self._close(process)
+        for task in self._tasks:
+            task.cancel()
+        for connection in self._connections.values():
+            connection.close()
+
+
+def _deadline(request: Mapping[str, Any]) -> int:
+    latest = time.time_ns() + WITHIN_NS
+    wanted = request.get("deadline_ns")
+    return min(latest, wanted) if type(wanted) is int else latest
+
+
+def _moved(value: Any, before: str, now: str) -> Any:
+    """Returns a value whose paths below one host's home are those below another folder."""
+    if isinstance(value, str):
+        return f"{now}{value[len(before) :]}" if value == before or value.startswith(f"{before}/") else value
+    if isinstance(value, dict):
+        return {key: _moved(each, before, now) for key, each in value.items()}
+    return [_moved(each, before, now) for each in value] if isinstance(value, list) else value
