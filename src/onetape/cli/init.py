@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +28,24 @@ TEMPLATES = {
     "strategies/cross.py": ("onetape.strategies", "cross.py"),
 }
 PAIR = {"onetape.toml": ("onetape.cli", "templates/pair.toml")}
+CLUSTER = {
+    "onetape.toml": ("onetape.cli", "templates/cluster.toml"),
+    "strategies/market_maker.py": ("onetape.cli", "templates/market_maker.py"),
+}
+SERVERS = 3  # NATS servers of the example
+SIM_SEED = 1
+CLUSTER_STEPS = """\
+wrote {names}
+
+Next, each in a terminal of its own or with & at its end:
+{cd}  onetape sim binance-usdm --port 9001 --seed 1
+  nats-server -c nats/1.conf                           and nats/2.conf, nats/3.conf
+Then:
+  for host in desk spare trade; do ONETAPE_CLUSTER__HOST=$host onetape up --home $host; done
+  onetape status --all --home trade
+  onetape failover gateway:main --home desk            spare runs it now
+  for host in trade spare desk; do onetape down --home $host; done
+"""
 # For a server, beside an existing onetape.toml.
 DEPLOYED = {
     "deploy/onetape.service": ("onetape.cli", "templates/deploy/onetape.service"),
@@ -65,21 +83,25 @@ Next:
 @click.argument("folder", type=click.Path(path_type=Path), default=Path(), metavar="[DIR]")
 @click.option("--deploy", is_flag=True, help="A systemd unit and a Containerfile, for a server.")
 @click.option("--delta-neutral", is_flag=True, help="Three simulated exchanges and the REST control plane.")
-def command(shell: Shell, folder: Path, deploy: bool, delta_neutral: bool) -> Answer:
+@click.option("--cluster", is_flag=True, help="Three hosts and three NATS servers, on this machine.")
+def command(shell: Shell, folder: Path, deploy: bool, delta_neutral: bool, cluster: bool) -> Answer:
     """Write a commented onetape.toml and two example strategies into DIR [default: here].
 
     Nothing is overwritten: if one of the files exists, none is written. --deploy, in a folder with an onetape.toml,
     writes a systemd unit and a Containerfile: least rights, no key in a file. --delta-neutral writes a configuration
-    with offsetting positions at three venues.
+    with offsetting positions at three venues. --cluster writes one for three hosts, which are homes of this machine.
     """
+    if cluster:
+        return _cluster(
+            folder, [name for name, has in (("--deploy", deploy), ("--delta-neutral", delta_neutral)) if has]
+        )
     has_config = (folder / "onetape.toml").is_file()
     if deploy and delta_neutral and has_config:
         todo = "remove it, or name another folder"
         raise UsageError(f"{folder / 'onetape.toml'} exists already", location="--delta-neutral", todo=todo)
     wanted = {**({} if deploy and has_config else PAIR if delta_neutral else TEMPLATES), **(DEPLOYED if deploy else {})}
     targets = {folder / name: template for name, template in wanted.items()}
-    if existing := [str(path) for path in targets if os.path.lexists(path)]:
-        raise UsageError("init does not overwrite files", location=", ".join(existing), todo="name another folder")
+    _check_free(targets)
     for path, (package, name) in targets.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         # "x": do not overwrite a file that appeared meanwhile.
@@ -92,6 +114,45 @@ def command(shell: Shell, folder: Path, deploy: bool, delta_neutral: bool) -> An
     return Answer(
         {"folder": str(folder.absolute()), "written": written}, steps.format(names=", ".join(written), cd=cd).rstrip()
     )
+
+
+def _check_free(targets: Iterable[Path]) -> None:
+    if existing := [str(path) for path in targets if os.path.lexists(path)]:
+        raise UsageError("init does not overwrite files", location=", ".join(existing), todo="name another folder")
+
+
+def _cluster(folder: Path, others: list[str]) -> Answer:
+    """Writes the example of three hosts: the file, its strategy, the simulated account's key, the servers' files."""
+    from onetape.exchange.options import ACCOUNTS
+    from onetape.exchange.venues import facts_of
+
+    if others:
+        raise UsageError(f"--cluster with {' and '.join(others)}", location="onetape init", todo="choose one")
+    texts = {name: files(package).joinpath(file).read_text("utf-8") for name, (package, file) in CLUSTER.items()}
+    kind = "binance-usdm"
+    texts["key"], texts["secret"] = facts_of(kind).keys(SIM_SEED, f"{kind}/{ACCOUNTS[0]}")
+    numbers = range(1, SERVERS + 1)
+    for number in numbers:
+        routes = ", ".join(f'"nats-route://127.0.0.1:{6220 + each}"' for each in numbers if each != number)
+        texts[f"nats/{number}.conf"] = (
+            f"server_name: n{number}\n"
+            f"listen: 127.0.0.1:{4220 + number}\n"
+            "# Version 2.10 and later: jetstream { ..., sync_interval: always }, to survive a loss of power.\n"
+            f'jetstream {{ store_dir: "nats/{number}" }}\n'
+            f"cluster {{ name: onetape, listen: 127.0.0.1:{6220 + number}, routes: [{routes}] }}\n"
+        )
+    _check_free(folder / name for name in texts)
+    for name, text in texts.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as out:
+            if name in ("key", "secret"):
+                path.chmod(0o600)
+            out.write(text)
+    written = [str(folder / name) for name in texts]
+    cd = "" if folder == Path() else f"  cd {folder}\n"
+    shown = CLUSTER_STEPS.format(names=", ".join(written), cd=cd).rstrip()
+    return Answer({"folder": str(folder.absolute()), "written": written}, shown)
 
 
 def _credentials(folder: Path) -> str:
