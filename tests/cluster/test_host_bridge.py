@@ -128,6 +128,7 @@ def test_what_may_not_be_sent_does_not_leave_its_host(tmp_path):
             with pytest.raises(Exception, match=words):
                 client.ask(request.pop("do"), **request)
         assert received == []
+        assert command(b, "ping", "guardian").status == "refused"  # at once, with its reason
         assert command(b, "ping").status == "applied"
 
 

@@ -136,6 +136,8 @@ class World:
             return
         if process.token and (not process.may_send(now) or host.lease.goes_to):
             host.process = None  # it ends itself, or was stopped
+            if host.lease.goes_to:
+                host.lease.ended()
             return
         if now - process.requested >= SECOND // 4:
             process.requested = now

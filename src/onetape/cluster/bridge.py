@@ -115,11 +115,12 @@ class Bridge:
 
     async def _forward(self, process: str, host: str, line: bytes) -> dict[str, Any] | None:
         """Returns the answer of another host's process; None: there is none, and whether it was executed is unknown."""
+        request: dict[str, Any] = {}
         try:
             request = _decode(line)
             self._let_out(request, process)
         except OnetapeError as error:
-            return {"id": "", "status": "refused", "result": None, **error.as_json()}
+            return _refusal(request, error)
         except (msgspec.MsgspecError, LookupError) as error:
             return {"error": f"not a request: {type(error).__name__}"}
         kind, _, of = process.partition(":")
@@ -181,10 +182,11 @@ class Bridge:
         return True
 
     async def _carry_out(self, found: Mapping[str, Any], sender: str) -> None:
-        process, request = str(found["process"]), found["request"]
+        request: dict[str, Any] = {}
         answer: dict[str, Any] | None = None
         try:
-            request = _moved(request, found["home"], str(hosts_of(self.home) / token(sender)))
+            process = str(found["process"])
+            request = _moved(found["request"], found["home"], str(hosts_of(self.home) / token(sender)))
             deadline = _deadline(request)
             if request.get("actor") is not None:
                 request["token"] = make_token(self.home, str(request["actor"]))
@@ -203,8 +205,11 @@ class Bridge:
             answer = await connection.ask(_encode(request), deadline, by_id=by_id)
         except (OSError, TimeoutError):
             pass
+        except (LookupError, TypeError, AttributeError):
+            self._log(f"a message of {sender} is no command")
+            return
         except OnetapeError as error:
-            answer = {"id": str(request.get("id", "")), "status": "refused", "result": None, **error.as_json()}
+            answer = _refusal(request, error)
         # Its own runs are copied here, and are its own again in the answer.
         answer = _moved(answer, str(hosts_of(self.home) / token(sender)), found["home"])
         reply = {"id": found["id"], "home": str(self.home), "answer": answer}
@@ -225,6 +230,10 @@ class Bridge:
             task.cancel()
         for connection in self._connections.values():
             connection.close()
+
+
+def _refusal(request: Mapping[str, Any], error: OnetapeError) -> dict[str, Any]:
+    return {"id": str(request.get("id", "")), "status": "refused", "result": None, **error.as_json()}
 
 
 def _deadline(request: Mapping[str, Any]) -> int:

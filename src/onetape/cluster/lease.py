@@ -19,8 +19,8 @@ from onetape.options.cluster import LEASE_HELD, LEASE_TAKEN
 __all__ = ["Lease", "LeaseRecord", "LeaseWrite"]
 
 RENEWED_EVERY: Final = 500 * MS
-BEGINS_WITHIN: Final = 10 * SECOND  # from taking the lease until the process asks for it
-REQUESTED_WITHIN: Final = 3 * SECOND  # a process that has not asked for so long has ended
+BEGINS_WITHIN: Final = 20 * SECOND  # from taking the lease until the process asks for it
+REQUESTED_WITHIN: Final = 10 * SECOND  # a process that has not asked for so long does not come back
 WRITTEN_WITHIN: Final = 2 * SECOND  # a write without an answer is repeated
 
 
