@@ -6,7 +6,7 @@ import pytest
 
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
-from onetape.model.placement import host_of, hosts_of, is_local
+from onetape.model.placement import host_of, hosts_of, is_local, local_proxies
 from onetape.options.cluster import cluster_options
 from onetape.supervisor.start import children_of
 
@@ -77,6 +77,11 @@ def test_a_pattern_of_hosts_makes_one_collector_on_each_with_its_proxy():
     assert made.location("collectors", "tick_1", "venue") == made.location("collectors", "tick_*", "venue")
     assert hosts_of(made, "collector:tick_2") == ["tick-2"] and host_of(made, "gateway:main") == "desk"
     assert not is_local(made, "robot:mm")
+
+
+def test_a_host_checks_the_proxies_that_it_uses_and_those_that_nobody_does():
+    text = TEXT.replace("[venues.b]", '[proxies.idle]\nurl = "http://127.0.0.1:3129"\n[venues.b]')
+    assert [local_proxies(config(host, text)) for host in ("tick-1", "desk")] == [["p", "idle"], ["idle"]]
 
 
 def test_without_hosts_everything_runs_here():

@@ -17,7 +17,7 @@ import msgspec
 from onetape.model.errors import BadConfig
 from onetape.model.sections import CONTROL, DASHBOARD, GUARDIAN, TELEGRAM, AccountConfig, CollectorConfig, Config
 
-__all__ = ["WELL", "check_placement", "host_of", "hosts_of", "is_local", "placed", "processes_of"]
+__all__ = ["WELL", "check_placement", "host_of", "hosts_of", "is_local", "local_proxies", "placed", "processes_of"]
 
 Bad = Callable[[tuple[str, ...], str, str], BadConfig]
 Also = Callable[[tuple[str, ...], tuple[str, ...]], None]  # finds a section under a second name, too
@@ -132,6 +132,15 @@ def check_placement(config: Config, bad: Bad) -> None:
                     words,
                     "name both at one host, or start `onetape sim` and write rest and ws",
                 )
+
+
+def local_proxies(config: Config) -> list[str]:
+    """Returns the proxies for this host to check: all but those that only other hosts use."""
+    users = [("gateway", name, each.proxy) for name, each in config.accounts.items()]
+    users += [("collector", name, each.proxy) for name, each in config.collectors.items()]
+    remote = {proxy for kind, name, proxy in users if not is_local(config, f"{kind}:{name}")}
+    used = {proxy for kind, name, proxy in users if is_local(config, f"{kind}:{name}")}
+    return [name for name in config.proxies if name in used or name not in remote]
 
 
 def processes_of(config: Config) -> Iterator[str]:

@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from onetape.model.errors import BadConfig, OnetapeError, ProcessDown
+from onetape.model.placement import is_local, local_proxies
 from onetape.model.proxy import Proxy
 from onetape.model.sections import AccountConfig, CollectorConfig, Config, VenueConfig
 from onetape.model.symbol import exchange_of
@@ -63,7 +64,7 @@ def examine(
     if only and only not in config.venues:
         there = ", ".join(config.venues) or "none"
         raise BadConfig(f"no venue {only!r}", location="--venue", todo=f"choose from {there}")
-    for name in config.proxies if not only else ():
+    for name in local_proxies(config) if not only else ():
         yield from _proxy(config, name, folder)
     for name, venue in config.venues.items():
         if only in ("", name):
@@ -86,12 +87,15 @@ def _with_accounts(
     yield from found
     is_there = not any(each.state == ERROR for each in found if each.subject == f"venue {name}")
     for each, account in config.accounts.items():
-        if account.venue == name:
+        if account.venue == name and is_local(config, f"gateway:{each}"):
             yield from check_account(config, each, folder, home, is_there=is_there)
 
 
 def _users(config: Config) -> list[AccountConfig | CollectorConfig]:
-    return [*config.accounts.values(), *config.collectors.values()]
+    """Returns what connects to venues from this host."""
+    accounts = (each for name, each in config.accounts.items() if is_local(config, f"gateway:{name}"))
+    collectors = (each for name, each in config.collectors.items() if is_local(config, f"collector:{name}"))
+    return [*accounts, *collectors]
 
 
 def _proxy(config: Config, name: str, folder: Path) -> Iterator[Finding]:

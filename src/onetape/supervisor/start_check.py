@@ -34,7 +34,7 @@ from onetape.model.errors import (
     UnknownSymbol,
 )
 from onetape.model.money import parse_amount
-from onetape.model.placement import is_local
+from onetape.model.placement import is_local, local_proxies
 from onetape.model.sections import OPERATOR, TELEGRAM, AccountConfig, Config, ControlConfig, DashboardConfig
 from onetape.model.symbol import UNKNOWN_CURRENCY, parse_symbol
 from onetape.model.typed import from_json
@@ -318,7 +318,7 @@ def _venues_and_keys(config: Config, folder: Path) -> Iterator[Finding]:
                 target_of(name, venue)
         except OnetapeError as error:
             yield _at(f"venue {name}", error, place)
-    for name in config.proxies:
+    for name in local_proxies(config):
         try:
             proxy_of(config, name, os.environ, folder)
         except OnetapeError as error:
