@@ -176,6 +176,7 @@ class Gateway:
             if self.lease is not None:
                 lines.callback(self.lease.close)
                 path = gateway_journal(self.home, self.options.account)
+                self.tell("waits for this host's lease")
                 if not await self.lease.take(last_epoch(path), self.stopping):
                     return
             while True:
