@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -15,6 +16,7 @@ from onetape.cluster.pollers import PollerLeases
 from onetape.feeds.poll_plan import Pollers, Share, holder_of
 from onetape.store.shared_counters import SharedLeases
 from waiting import wait_for
+from worlds.command_lines import command_line
 from worlds.nats_hosts import free_port, server
 from worlds.supervised import Home
 
@@ -63,8 +65,19 @@ def test_a_hub_merges_collectors_of_other_hosts_and_goes_on_without_one(tmp_path
         assert states()["tick_2"] in WELL
         hosts = {each["host"]: each["state"] for each in homes["desk"].run("status", "--all")["hosts"]}
         assert hosts["tick-2"] == "up" and "tick-1" in hosts
+        wait_for(lambda: {row["host"] for row in lines(homes["desk"])} >= {"desk", "tick-2"}, homes["desk"].log)
+        for target in ("supervisor", "supervisor:tick-2"):
+            assert homes["desk"].run("send", target, "status")["process"] == target
         homes["tick-1"].run("up")
         wait_for(lambda: states()["tick_1"] in WELL, homes["desk"].log)
+
+
+def lines(home: Home) -> list[dict[str, str]]:
+    code, reported, said = command_line(["logs", "--all", "--json"], home.folder)
+    assert code == 0, (reported, said)
+    rows = [json.loads(line) for line in reported.splitlines()]
+    assert [row["time"] for row in rows] == sorted(row["time"] for row in rows)
+    return rows
 
 
 class Host:

@@ -125,6 +125,8 @@ class Bridge:
             return {"error": f"not a request: {type(error).__name__}"}
         kind, _, of = process.partition(":")
         name = kind if kind in OF_EACH_HOST and of == host else process
+        if name != process and request["do"] == "who":
+            return {"process": process, "names": [process]}  # `supervisor` alone is this host's own
         if request.get("target") == process:
             request["target"] = name
         id_ = secrets.token_hex(12)

@@ -26,6 +26,7 @@ from onetape.projections.once import Once
 from onetape.security.tokens import make_token
 from onetape.supervisor.alert_watch import AlertWatch
 from onetape.supervisor.child import ChildFiles
+from onetape.supervisor.logs import LINES_MAX, recent_lines
 from onetape.supervisor.options import supervisor_journal
 from onetape.supervisor.process_journal import SupervisorTape
 from onetape.supervisor.reread import differences
@@ -85,6 +86,7 @@ class AddedRobots:
             REMOVE: Handler(self._remove, fields=("name",), reaches_out=True),
             "ack": Handler(self._ack, fields=("id",)),
             "status": Handler(lambda _: supervisor.status, asks=True, anyone=True),
+            "log": Handler(self._log, fields=("process", "count"), asks=True),
         }
         self.door = Door(
             ("supervisor",),
@@ -96,6 +98,12 @@ class AddedRobots:
             done=supervisor.wake.set,
             once=once,
         )
+
+    def _log(self, command: Command) -> Do:
+        process, count = command.fields.get("process", ""), command.fields.get("count", 100)
+        if not isinstance(process, str) or type(count) is not int or not 0 < count <= LINES_MAX:
+            raise UsageError(f"log takes process, a name, and count, from 1 to {LINES_MAX}")
+        return lambda: {"lines": recent_lines(self._supervisor.home, process, count)}
 
     def configured(self, config: Config) -> Config:
         """Returns the configuration with the added robots; those that no longer fit are reported."""

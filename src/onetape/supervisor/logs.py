@@ -27,7 +27,10 @@ from onetape.supervisor.log import ON_TAPE, SYSTEM_LOG, log_files
 from onetape.tape.inspect import look_back
 from onetape.tape.journal import JournalReader
 
-__all__ = ["log_lines"]
+__all__ = ["LINES_MAX", "log_lines", "recent_lines"]
+
+LINES_MAX: Final = 1000  # in an answer
+ANSWER_BYTES: Final = 48 << 10  # a line between processes has 64 kB
 
 FOLLOW_S: Final = 0.25
 
@@ -58,6 +61,15 @@ def log_lines(
         yield from (row for _, row in sorted(found, key=_time))
         if not found:
             clock.sleep(FOLLOW_S)
+
+
+def recent_lines(home: Path, process: str, count: int) -> list[dict[str, Any]]:
+    """Returns the newest rows of the supervisor's log, as many as fit into an answer. process: "": of all."""
+    rows = [row for _, row in _Log(home, process).last(count)][-count:]
+    sizes = [len(json.dumps(row)) for row in rows]
+    while rows and sum(sizes) > ANSWER_BYTES:
+        del rows[0], sizes[0]
+    return rows
 
 
 def _names(config: Config) -> set[str]:
