@@ -10,12 +10,12 @@ import pytest
 
 from long_form import examples
 from onetape.cluster.lease import Lease, LeaseRecord, LeaseWrite
-from onetape.options.cluster import LEASE_HELD, LEASE_SENDS, LEASE_TAKEN
+from onetape.gateway.host_lease import Term
+from onetape.options.cluster import LEASE_HELD, LEASE_TAKEN
 
 MS = 10**6
 SECOND = 1000 * MS
 STEP = 50 * MS
-GRACE = LEASE_SENDS - LEASE_HELD
 LATE_MAX = 3000  # ms until a message arrives
 
 
@@ -24,12 +24,11 @@ class Process:
     """What runs under the lease, as the gateway does. Times of its host's clock."""
 
     floor: int
-    token: int = 0
-    until: int = 0
+    term: Term = field(default_factory=Term)
     requested: int = 0
 
     def may_send(self, now: int) -> bool:
-        return bool(self.token) and now <= self.until + GRACE
+        return bool(self.term.token) and not self.term.late(now)
 
 
 @dataclass
@@ -134,21 +133,20 @@ class World:
             if host.lease.holder == host.name and not host.lease.goes_to:
                 host.process = Process(floor=max(each.epoch for each in self.hosts))
             return
-        if process.token and (not process.may_send(now) or host.lease.goes_to):
+        term = process.term
+        if term.token and (not process.may_send(now) or host.lease.goes_to):
             host.process = None  # it ends itself, or was stopped
             if host.lease.goes_to:
                 host.lease.ended()
             return
         if now - process.requested >= SECOND // 4:
-            process.requested = now
-            token, until = host.lease.requested(now, process.token - 1 if process.token else process.floor)
-            if token and process.token and token != process.token:
+            process.requested, is_new = now, not term.token
+            token, until = host.lease.requested(now, term.token - 1 if term.token else process.floor)
+            if not term.answered(token, max(0, until - now) // MS * MS, now):
                 host.process = None
-            elif token:
-                if not process.token:
-                    assert token > process.floor
-                    host.epoch = token
-                process.token, process.until = token, max(process.until, until)
+            elif is_new and term.token:
+                assert term.token > process.floor
+                host.epoch = term.token
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -225,7 +223,7 @@ def test_a_host_that_is_gone_is_followed_within_ten_seconds():
     gone = world.hosts[0]
     gone.frozen_until, gone.process = world.now + 1000 * SECOND, None
     world.play(LEASE_TAKEN // SECOND + 2)
-    assert world.hosts[1].process is not None and world.hosts[1].process.token == 2
+    assert world.hosts[1].process is not None and world.hosts[1].process.term.token == 2
 
 
 def test_a_planned_move_needs_no_waiting():

@@ -57,7 +57,8 @@ class Hosts:
         dialect, self.port = stack.enter_context(served("binance-usdm", seed=4, limits=False))
         self.account = dialect.exchange.accounts[0]
         self.folder, self.durability, self.nats = folder, durability, free_port()
-        stack.enter_context(server(folder, self.nats))
+        self.stack = stack
+        self.server = stack.enter_context(server(folder, self.nats))
         self.desk, self.spare = (stack.enter_context(self.home(name)) for name in ("desk", "spare"))
 
     def home(self, name: str) -> Home:
@@ -114,6 +115,25 @@ def test_a_standby_takes_over_a_killed_hosts_gateway(tmp_path):
         assert world.holder(world.spare) == "spare"
         world.spare.run("down")
         world.check_books(world.spare)
+
+
+def test_without_a_server_the_gateway_ends_and_begins_again_when_one_answers(tmp_path):
+    with hosts(tmp_path) as world:
+        world.up()
+        world.trades(3)
+        world.server.kill()
+        world.server.wait()
+        wait_for(lambda: "NO_LEASE(4313)" in world.desk.log(), world.said)
+        wait_for(lambda: world.desk.process(GATEWAY)["state"] != "running", world.said)
+        count = len(world.account.by_id)
+        time.sleep(1)  # nobody orders meanwhile: there is nothing to wait for
+        assert len(world.account.by_id) == count
+        world.stack.enter_context(server(tmp_path, world.nats))
+        world.trades(3)
+        world.spare.run("down")
+        last = "desk" if world.holder(world.desk) == "desk" else "spare"
+        world.desk.run("down")
+        world.check_books(world.desk if last == "desk" else world.spare)
 
 
 def test_a_gateway_moves_to_its_standby_and_back(tmp_path):

@@ -76,6 +76,7 @@ class ClusterProcess:
         self._followed: set[str] = set()
         self._away: set[str] = set()
         self._has_leases = False
+        self._said = ""
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Runs until stopped. Raises BadConfig where a server refuses the credentials."""
@@ -214,7 +215,9 @@ class ClusterProcess:
             _log(f"{subject}: {error.message}")
 
     def _changed(self, what: str) -> None:
-        _log(f"nats: {what or 'connected'}")
+        if what != self._said:  # a server that is away is tried four times a second
+            self._said = what
+            _log(f"nats: {what or 'connected'}")
         if not what:
             self._announce()
 

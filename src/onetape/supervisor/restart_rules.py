@@ -67,11 +67,12 @@ PERMANENT: Final = _names(
     """
 )
 # These errors pass by themselves, in any time: retried for ever, never given up. A network, a venue and its
-# maintenance, a clock, a disk, a file held by another process.
+# maintenance, a clock, a disk, a file held by another process, another host.
 PASSING: Final = _names(
     """
     MARKET_DATA_UNAVAILABLE SERVICE_TIMEOUT PROXY_FAILED RATE_LIMITED VENUE_UNAVAILABLE
     VENUE_RATE_LIMIT PROCESS_DOWN CLOCK_SKEW VENUE_PROTOCOL SEQUENCE_GAP JOURNAL_LOCKED DISK_FULL IO_FAILED
+    NO_LEASE NOT_REPLICATED
     """
 )
 _NAMED: Final = re.compile(r"\berror ([A-Z_]+)\(\d+\)")
