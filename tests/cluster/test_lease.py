@@ -283,3 +283,21 @@ def test_a_host_that_lost_its_lease_says_so_even_if_its_name_is_back():
     lease.written(1, SECOND)
     lease.seen(LeaseRecord("a", 3), 4, 2 * SECOND)  # another incarnation of this host's process has it
     assert lease.requested(2 * SECOND, 0) == (0, 0)
+
+
+def test_another_host_waits_when_the_store_has_lost_its_record():
+    lease = Lease("b", is_first=False, now=0)
+    lease.can_take = True
+    lease.seen(LeaseRecord("a", 5), 9, 100 * SECOND)
+    lease.seen(None, 0, 101 * SECOND)
+    assert lease.tick(102 * SECOND) is None  # a may still trade
+    write = lease.tick(101 * SECOND + LEASE_TAKEN + 1)
+    assert write is not None and write.record.token == 6
+
+
+def test_a_term_ends_with_its_last_good_answer_and_with_a_later_start():
+    term = Term()
+    assert term.answered(5, 4 * SECOND, 10 * SECOND) and term.until == 14 * SECOND
+    assert term.answered(0, 0, 12 * SECOND) and term.answered(5, 0, 13 * SECOND) and term.until == 14 * SECOND
+    assert not term.late(15 * SECOND) and term.late(15 * SECOND + 1) == 1
+    assert not term.answered(6, 4 * SECOND, 13 * SECOND)
