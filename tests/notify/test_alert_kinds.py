@@ -48,6 +48,13 @@ ROWS = {
     "reconciled": (GATEWAY, "alert", "connected", "2 differences", ("periodic", "0 differences")),
     "recovered": (GATEWAY, "health", "main", "2 orders unknown", ("connected", "0 differences")),
     "robot": (GATEWAY, "alert", "mm", "lost", ("mm", "attached")),
+    "standby": (
+        GATEWAY,
+        "alert",
+        "main",
+        "no other host has frame 3: nothing new is opened",
+        ("main", "has all records again"),
+    ),
     "sub-account": (GATEWAY, "alert", "a", "its USDT went", ("a", "has USDT from the pool")),
     "transfer": (GATEWAY, "alert", "t1", "5 USDT: its outcome is not known", ("t1", "done")),
     "unknown orders": (GATEWAY, "health", "main", "30 of unknown outcome", ("main", "30 settled")),

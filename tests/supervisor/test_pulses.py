@@ -20,7 +20,7 @@ def began(home: Path, run: str) -> JournalWriter:
 
 
 def is_heard(pulses: Pulses) -> bool:
-    return pulses.ages("robot:mm", "robot", ("gateway:x",))["heartbeat_age_ms"] is not None
+    return pulses.ages("robot:mm", "robot", "gateway:x")["heartbeat_age_ms"] is not None
 
 
 def test_a_robot_that_began_again_is_not_looked_for_in_its_last_run(tmp_path: Path):

@@ -254,7 +254,7 @@ def test_durability_is_asked_for_by_level(tmp_path: Path) -> None:
         assert writer.ensure("process") == writer.published == 3
         assert writer.ensure("disk") == 3
         assert writer.durable >= 3
-        with pytest.raises(NotAvailable, match="replicated"):
+        with pytest.raises(NotAvailable, match="no other host has frame 3"):
             writer.ensure("replicated")
         with pytest.raises(UsageError, match="process, disk, replicated"):
             writer.ensure("moon")

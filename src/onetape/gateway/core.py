@@ -582,7 +582,7 @@ class GatewayCore:
                 self.gate.hold_to_stops(self.now)
             self.proceeds.look(self.now)  # and fills bring money
         if tape.has_risk and self.options.durability != "process":
-            self._ensure(self.options.durability)
+            self._make_durable(self.options.durability)
         has_said, tape.is_new, tape.has_risk = tape.is_new, False, False
         return has_said
 
@@ -593,7 +593,7 @@ class GatewayCore:
             calls, self.manager.calls = self.manager.calls, []
             self._send(calls)
 
-    def _ensure(self, level: str) -> None:
+    def _make_durable(self, level: str) -> None:
         """Waits until the records of what is sent next are as durable as configured. Without a standby that takes them
         nothing is waited for, and nothing new is opened, until it has them."""
         missing = self._not_replicated

@@ -42,6 +42,7 @@ KINDS: Final = {
     "feed": Kind(Type.FAILOVER, notes=("gap",)),  # lost, stale - connected, live
     "forced close": Kind(Type.RISK, notes=("settlement",)),  # liquidated by the venue: open until acknowledged
     "guardian": Kind(Type.RISK),  # its lease is over - watches
+    "standby": Kind(Type.RISK),  # it lacks records - has them
     "halt": Kind(Type.RISK),  # begun - over, lifted
     "hot": Kind(Type.FAILOVER),  # a collector's condition is stale - fresh
     "kill switch": Kind(Type.RISK),  # on - off

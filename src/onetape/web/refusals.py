@@ -62,6 +62,7 @@ SOLUTIONS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("LOSS_HALT", "BANNED_SYMBOL", "HALTED_ACCOUNT"), "onetape halts lists what holds, and lifts it"),
     "NO_GUARDIAN": "onetape status says whether the guardian runs",
     "NOT_PROTECTED": "onetape stops shows what protects the position",
+    **dict.fromkeys(("NO_LEASE", "NOT_REPLICATED"), "onetape status --all shows the hosts, and which of them answers"),
     "MARKET_DATA_UNAVAILABLE": "wait, or fail over by hand: POST /api/v1/market/failover",
     "SERVICE_TIMEOUT": "look at GET /api/v1/operations/{operationId}; the same Idempotency-Key answers the same again",
     "PROXY_FAILED": "look at the egress of the account, then call again",
