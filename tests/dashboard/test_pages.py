@@ -230,10 +230,13 @@ def test_the_slider_shows_the_moment_that_replay_shows_and_its_link_leads_there_
 
 
 def test_a_field_without_a_value_is_not_among_those_of_a_frame(home, page):
-    home.run("send", "gateway:main", "cancel_all")
+    # Of a robot that runs then: another test may have stopped this one, or not have begun it again.
+    home.wait_for(lambda: home.process("robot:q")["state"] == "running")
+    run = home.run("send", "robot:q", "status")["result"]["run"]
+    sent = home.run("send", "gateway:main", "cancel_all")["id"]
     journal = str(gateway_journal(home.home, "main"))
-    reply = home.wait_for(lambda: home.run("journal", "cat", journal, "--type", "reply"))[-1]
-    run = max((home.home / "runs").glob("*/run.toml")).parent.name
+    replies = home.run("journal", "cat", journal, "--type", "reply")
+    (reply,) = [each for each in replies if each["id"] == sent]
     go(page, f"time/{run}/{format_time(reply['time'])}")
     page.wait("document.querySelector('#had-frames')?.innerText.includes('status applied')")
     assert page.js(NO_VALUE) == []

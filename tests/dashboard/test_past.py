@@ -256,6 +256,21 @@ def test_a_sweep_is_begun_its_map_grows_and_what_it_has_done_is_kept_when_it_is_
             await past.close()
 
     asyncio.run(work())
+    check_a_wide_map(project / ".onetape" / "sweeps" / "map")
+
+
+def check_a_wide_map(folder: Path) -> None:
+    """Of a sweep of 400, with a hundred more results than it has."""
+    maps = SweepMaps()
+    maps.look(folder)
+    with (folder / "results.jsonl").open("a+") as file:
+        file.seek(0)
+        row = json.loads(file.readline())
+        file.writelines(json.dumps({**row, "key": str(n), "fills": n}) + "\n" for n in range(100, 200))
+    wide = maps.look(folder, "fills")
+    assert wide["columns"][-3:] == ["198", "199", "200"] and len(wide["columns"]) == SIDE_MAX
+    assert wide["left_out"] == {"every": wide["done"] - SIDE_MAX} and len(wide["rows"]) == 100
+    assert [row["params"]["every"] for row in wide["rows"][:3]] == ["200", "199", "198"]
 
 
 def test_a_map_has_the_best_of_what_is_not_shown_and_the_worst_values_are_left_out(project):
@@ -272,17 +287,6 @@ def test_a_map_has_the_best_of_what_is_not_shown_and_the_worst_values_are_left_o
     both = map_of(sweep)
     assert (both["x"], both["y"], both["done"], both["failed"]) == ("every", "symbol", 4, 2)
     assert [row["error"] is None for row in both["rows"]] == [True, True, False, False]  # a failure is no result
-    folder = project / ".onetape" / "sweeps" / "map"
-    maps = SweepMaps()
-    maps.look(folder)
-    with (folder / "results.jsonl").open("a+") as file:
-        file.seek(0)
-        row = json.loads(file.readline())
-        file.writelines(json.dumps({**row, "key": str(n), "fills": n}) + "\n" for n in range(100, 200))
-    wide = maps.look(folder, "fills")
-    assert wide["columns"][-3:] == ["198", "199", "200"] and len(wide["columns"]) == SIDE_MAX
-    assert wide["left_out"] == {"every": wide["done"] - SIDE_MAX} and len(wide["rows"]) == 100
-    assert [row["params"]["every"] for row in wide["rows"][:3]] == ["200", "199", "198"]
 
 
 async def _ended(trials: Trials) -> list[dict]:
