@@ -318,7 +318,6 @@ nb::dict control_of(const PyReader& self) {
     described["heartbeat"] = page->heartbeat.load();
     described["progress_time"] = page->progress_time.load();
     described["progress"] = page->progress.load();
-    described["replicated"] = page->replicated.load();
     described["closed"] = page->closed.load() != 0;
     described["failed"] = page->failed.load() != 0;
     described["same_boot"] = page->boot_id == boot_id();

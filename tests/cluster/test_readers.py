@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -57,10 +55,7 @@ def test_a_hub_merges_collectors_of_other_hosts_and_goes_on_without_one(tmp_path
             return {row["source"]: row["state"] for row in homes["desk"].run("feeds")}
 
         wait_for(lambda: set(states().values()) <= WELL and len(states()) == 2, homes["desk"].log)
-        pids = sorted((p["name"] != "supervisor", p["pid"]) for p in homes["tick-1"].now()["processes"])
-        for _, pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        homes["tick-1"].kill_all()
         wait_for(lambda: states()["tick_1"] not in WELL, homes["desk"].log)
         assert states()["tick_2"] in WELL
         hosts = {each["host"]: each["state"] for each in homes["desk"].run("status", "--all")["hosts"]}

@@ -8,7 +8,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from long_form import LONG
 from onetape.cluster.view import hosts_now
 from onetape.model.home import gateway_journal
 from onetape.options.gateway import gateway_socket
-from onetape.tape.journal import last_epoch
+from onetape.tape.journal import last_written
 from waiting import wait_for
 from worlds.gateway_process import booked
 from worlds.nats_hosts import free_port, server
@@ -96,19 +96,11 @@ def hosts(folder: Path, durability: str = "process") -> Iterator[Hosts]:
         yield Hosts(folder, stack, durability)
 
 
-def kill(home: Home) -> None:
-    """Ends a host: all of its processes at once."""
-    pids = sorted((p["name"] != "supervisor", p["pid"]) for p in home.now()["processes"] if p["pid"])
-    for _, pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-
 def test_a_standby_takes_over_a_killed_hosts_gateway(tmp_path):
     with hosts(tmp_path) as world:
         world.up()
         world.trades(3)
-        kill(world.desk)
+        world.desk.kill_all()
         began = time.monotonic()
         world.trades(3)
         print(time.monotonic() - began)
@@ -157,7 +149,9 @@ def test_a_gateway_moves_to_its_standby_and_back(tmp_path):
         world.spare.run("down")
         world.desk.run("down")
         world.check_books(world.desk)
-        assert last_epoch(gateway_journal(world.desk.home, "main")) == back["lease"]  # the fencing token of its frames
+        assert (
+            last_written(gateway_journal(world.desk.home, "main"))[0] == back["lease"]
+        )  # the fencing token of its frames
 
 
 def test_replicated_orders_wait_for_the_standby_and_nothing_is_opened_without_it(tmp_path):
@@ -173,7 +167,7 @@ def test_replicated_orders_wait_for_the_standby_and_nothing_is_opened_without_it
             os.kill(copying, signal.SIGCONT)
         world.desk.buy("binance:BTC/USDT:USDT", "0.01")
         world.trades(3)
-        kill(world.desk)
+        world.desk.kill_all()
         wait_for(lambda: world.holder(world.spare) == "spare", world.said)
         world.desk.run("up")  # it is the standby now: without one nothing is opened
         world.trades(3)
@@ -195,7 +189,7 @@ def test_fifty_takeovers_in_a_row_lose_and_double_nothing(tmp_path, record_prope
             wait_for(lambda other=other, name=name: world.holder(other) == name, world.said)
             wait_for(lambda other=other: is_copied(other), world.said)
             began = time.monotonic()
-            kill(holder)
+            holder.kill_all()
             wait_for(lambda other=other, name=name: world.holder(other) not in ("", name), world.said)
             wait_for(lambda other=other: gateway_socket(other.home, "main").exists(), world.said)
             took.append(time.monotonic() - began)

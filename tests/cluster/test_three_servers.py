@@ -4,7 +4,6 @@ nothing."""
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,8 +14,7 @@ from exchange.venue_client import served
 from long_form import LONG
 from waiting import wait_for
 from worlds.command_lines import answered, command_line
-from worlds.nats_hosts import free_port
-from worlds.stream_feeds import wait_for_server
+from worlds.nats_hosts import free_port, serving
 from worlds.supervised import Home
 
 pytest.importorskip("nats", reason="NOT_AVAILABLE: nats-py is not installed")
@@ -34,9 +32,6 @@ class HostOf(Home):
 
 
 def test_the_example_trades_and_goes_on_without_one_of_its_servers(tmp_path):
-    program = shutil.which("nats-server")
-    if program is None:
-        pytest.skip("NOT_AVAILABLE: no nats-server on this machine")
     folder = tmp_path / "example"
     got, _, said = command_line(["init", "--cluster", str(folder), "--json"], tmp_path)
     assert got == 0, said
@@ -46,13 +41,12 @@ def test_the_example_trades_and_goes_on_without_one_of_its_servers(tmp_path):
         ports = {"9001": str(port)} | {str(base + n): str(free_port()) for base in (4220, 6220) for n in (1, 2, 3)}
         for path in [folder / "onetape.toml", *(folder / "nats").iterdir()]:
             path.write_text(PORTS.sub(lambda found: ports[found[0]], path.read_text()))
-        servers = []
-        for number in (1, 2, 3):
-            process = subprocess.Popen([program, "-c", f"nats/{number}.conf"], cwd=folder, stderr=subprocess.DEVNULL)
-            stack.callback(process.wait)
-            stack.callback(process.kill)
-            wait_for_server(int(ports[str(4220 + number)]), process)
-            servers.append(process)
+
+        def start(number: int) -> subprocess.Popen[bytes]:
+            config = folder / "nats" / f"{number}.conf"
+            return stack.enter_context(serving(config, int(ports[str(4220 + number)]), folder))
+
+        servers = [start(number) for number in (1, 2, 3)]
         hosts = []
         for name in ("desk", "spare", "trade"):
             hosts.append(stack.enter_context(HostOf(folder, name)))
@@ -68,10 +62,7 @@ def test_the_example_trades_and_goes_on_without_one_of_its_servers(tmp_path):
             server.kill()
             server.wait()
             orders(2)
-            restarted = subprocess.Popen([program, "-c", f"nats/{number}.conf"], cwd=folder, stderr=subprocess.DEVNULL)
-            stack.callback(restarted.wait)
-            stack.callback(restarted.kill)
-            wait_for_server(int(ports[str(4220 + number)]), restarted)
+            start(number)
         rows = {row["host"]: row for row in hosts[2].run("status", "--all")["hosts"]}
         assert [rows[name]["state"] for name in ("trade", "desk", "spare")] == ["self", "up", "up"]
         for host in reversed(hosts):

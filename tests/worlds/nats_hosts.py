@@ -15,17 +15,24 @@ import pytest
 
 from worlds.stream_feeds import free_port, wait_for_server
 
-__all__ = ["ended", "free_port", "host", "server"]
+__all__ = ["ended", "free_port", "host", "server", "serving"]
 
 
 @contextmanager
 def server(folder: Path, port: int, more: str = "") -> Iterator[subprocess.Popen[bytes]]:
+    config = folder / "nats.conf"
+    config.write_text(f'listen: 127.0.0.1:{port}\njetstream {{ store_dir: "{folder}/store", max_file: 2GB }}\n{more}')
+    with serving(config, port) as process:
+        yield process
+
+
+@contextmanager
+def serving(config: Path, port: int, folder: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A server with this file, from which it listens to this port. folder: where it is started."""
     program = shutil.which("nats-server")
     if program is None:
         pytest.skip("NOT_AVAILABLE: no nats-server on this machine")
-    config = folder / "nats.conf"
-    config.write_text(f'listen: 127.0.0.1:{port}\njetstream {{ store_dir: "{folder}/store", max_file: 2GB }}\n{more}')
-    process = subprocess.Popen([program, "-c", str(config)], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([program, "-c", str(config)], cwd=folder, stderr=subprocess.DEVNULL)
     try:
         wait_for_server(port, process)
         yield process

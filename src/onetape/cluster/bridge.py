@@ -25,7 +25,7 @@ from onetape.ipc.local_socket import bound
 from onetape.ipc.names import process_socket
 from onetape.ipc.server import FOLLOW, LINE_BYTES_MAX
 from onetape.ipc.token_cache import TokenCache
-from onetape.model.errors import BadInput, NotAvailable, NotOwner, OnetapeError, PermissionDenied
+from onetape.model.errors import BadInput, NotAvailable, NotOwner, OnetapeError
 from onetape.model.home import hosts_of
 from onetape.model.sections import GUARDIAN
 from onetape.model.time import SECOND
@@ -152,8 +152,7 @@ class Bridge:
             return  # a question that anybody may ask
         if actor == GUARDIAN:
             raise NotOwner(f"{process} runs on another host, whose own guardian watches it")
-        if not isinstance(shown, str) or not hmac.compare_digest(shown.encode(), self._tokens.of(str(actor)).encode()):
-            raise PermissionDenied(f"this is not the token of {str(actor)[:80]!r}")
+        self._tokens.prove(str(actor), shown)
         if request["do"] == "attach" and actor != OPERATOR:
             account, name = process.partition(":")[2], str(request["name"])
             wanted = grant_of(self.home, account, name, str(request.get("subaccount") or "main"))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from onetape.cluster.view import hosts_now
-from onetape.ipc.connection import Connection, Gone
+from onetape.ipc import local_socket
 from onetape.ipc.names import process_socket
 from onetape.model.errors import BadConfig, ProcessDown, ServiceTimeout, UsageError
 from onetape.model.placement import hosts_of
@@ -21,35 +22,28 @@ from onetape.store.config import kept_config
 
 __all__ = ["check_standby", "move", "standby"]
 
-ANSWER_WITHIN: Final = 5 * SECOND
+ANSWER_WITHIN_S: Final = 5.0
 MOVED_WITHIN_S: Final = 60.0
 LOOK_S: Final = 0.1
 
 
 def check_standby(config: Config, process: str) -> None:
     """Raises BadConfig where this host is no standby of a process."""
-    name, hosts = config.cluster.host, hosts_of(config, process)
-    if name in hosts[1:]:
-        return
-    raise BadConfig(
-        f"{name} is no standby of {process}",
-        location=config.location("accounts", process.partition(":")[2]),
-        todo=f'write standby = "{name}" into [accounts.{process.partition(":")[2]}]',
-    )
+    name, account = config.cluster.host, process.partition(":")[2]
+    if name not in hosts_of(config, process)[1:]:
+        raise BadConfig(
+            f"{name} is no standby of {process}",
+            location=config.location("accounts", account),
+            todo=f'write standby = "{name}" into [accounts.{account}]',
+        )
 
 
 def standby(home: Path, config: Config, process: str) -> dict[str, Any]:
     """Returns {process from to lease seconds}: who runs it, this host, the holder's token, and after how long without
     the holder this host begins to take over."""
     lease = _lease(home, process)
-    taken_s = LEASE_TAKEN / SECOND
-    return {
-        "process": process,
-        "from": lease["host"],
-        "to": config.cluster.host,
-        "lease": lease["token"],
-        "seconds": taken_s,
-    }
+    who = {"process": process, "from": lease["host"], "to": config.cluster.host}
+    return {**who, "lease": lease["token"], "seconds": LEASE_TAKEN / SECOND}
 
 
 def move(home: Path, process: str, to: str, doing: Callable[[str], None]) -> dict[str, Any]:
@@ -98,17 +92,12 @@ def _answers(home: Path, process: str) -> bool:
 
 
 def _ask(home: Path, target: str, request: dict[str, Any]) -> dict[str, Any]:
-    connection = Connection(process_socket(home, target))
-
-    async def ask() -> dict[str, Any]:
-        try:
-            return await connection.ask(request, time.time_ns() + ANSWER_WITHIN)
-        finally:
-            connection.close()
-
     try:
-        answer = asyncio.run(ask())
-    except (Gone, TimeoutError) as error:
+        line = local_socket.request(
+            process_socket(home, target), msgspec.json.encode(request), timeout_s=ANSWER_WITHIN_S
+        )
+        answer: dict[str, Any] = msgspec.json.decode(line)
+    except (OSError, msgspec.DecodeError) as error:
         raise ProcessDown(f"{target} does not answer: {error}", todo="onetape status --all") from None
     if "error" in answer:
         raise UsageError(str(answer["error"]))

@@ -46,7 +46,7 @@ class Lease:
     belongs here; another host waits when the store has no record."""
 
     def __init__(self, host: str, *, is_first: bool, now: int) -> None:
-        self._host, self._is_first, self._began = host, is_first, now
+        self._host, self.is_first, self._began = host, is_first, now
         self.record: LeaseRecord | None = None  # in the store, as last seen
         self._revision = 0
         self._seen_at = 0  # when this revision was seen first
@@ -150,7 +150,7 @@ class Lease:
         if not self.can_take:
             return None
         if record is None:
-            is_free = self._is_first or now - self._began > LEASE_TAKEN
+            is_free = self.is_first or now - self._began > LEASE_TAKEN
         else:
             is_released = not record.host and record.to in ("", self._host)
             is_free = is_released or now - self._seen_at > LEASE_TAKEN

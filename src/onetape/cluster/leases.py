@@ -20,7 +20,7 @@ from onetape.model.home import file_of, hosts_of
 from onetape.model.time import MS
 from onetape.model.typed import from_json
 from onetape.tape.durable import sync_folder
-from onetape.tape.journal import JournalReader
+from onetape.tape.journal import last_written
 
 __all__ = ["Leases"]
 
@@ -49,7 +49,6 @@ class Leases:
         self.host, self.home = host, home
         self._bus, self._let_go, self._log = bus, let_go, log
         self._is_behind, self._is_lost = is_behind, is_lost
-        self._leased = dict(leased)
         now = time.monotonic_ns()
         self.of = {process: Lease(host, is_first=is_first, now=now) for process, is_first in leased.items()}
         self._fences = {process: Fence(home, process.partition(":")[2], holder=OTHER_HOST) for process in leased}
@@ -147,7 +146,7 @@ class Leases:
         if self._newest(process) is not None:
             lease.can_take = not self._is_behind(f"journal/{file_of(process)}")
         else:
-            lease.can_take = lease.record is None or (self._leased[process] and self._is_lost(process))
+            lease.can_take = lease.record is None or (lease.is_first and self._is_lost(process))
         if lease.holder and self._fences[process].is_held:
             self._set_aside(process, lease.holder)
 
@@ -174,7 +173,7 @@ class Leases:
         name = file_of(process)
         own = self.home / "journal" / name
         paths = [*([] if own.is_symlink() else [own]), *hosts_of(self.home).glob(f"*/journal/{name}")]
-        ages = {path: age for path in paths if (age := _age(path)) is not None}
+        ages = {path: age for path in paths if (age := _age(path)) > (0, 0)}
         return max(ages, key=lambda path: ages[path], default=None)
 
     def _bring_in(self, process: str) -> None:
@@ -194,24 +193,18 @@ class Leases:
     def _set_aside(self, process: str, holder: str) -> None:
         """Puts our journal aside once the holder's copy has a newer writer: readers here then see the copy."""
         own = self.home / "journal" / file_of(process)
-        if own.is_symlink() or (age := _age(own)) is None:
-            return
         copy = hosts_of(self.home) / token(holder) / "journal" / own.name
-        theirs = _age(copy)
-        if theirs is not None and theirs[0] > age[0]:
+        if not own.is_symlink() and own.exists() and _age(copy)[0] > _age(own)[0]:
             _put_aside(own)
             show_copy(own, copy)
 
 
-def _age(journal: Path) -> tuple[int, int] | None:
-    """Returns (epoch, last sequence) of a journal with frames, None: there are none."""
-    if not (journal / "control").exists():
-        return None
+def _age(journal: Path) -> tuple[int, int]:
+    """Returns (epoch, last sequence) of a journal, (0, 0): there are no frames, or none can be read."""
     try:
-        with JournalReader(journal) as reader:
-            return int(reader.control.get("epoch", 0)), reader.last_sequence
+        return last_written(journal)
     except OnetapeError:
-        return None
+        return 0, 0
 
 
 def _put_aside(journal: Path) -> None:

@@ -4,7 +4,6 @@ standard input. It prints `ready` at once: servers that are away are waited for.
 from __future__ import annotations
 
 import asyncio
-import hmac
 import sys
 import time
 from collections.abc import Callable
@@ -28,10 +27,10 @@ from onetape.ipc.names import process_of, process_socket, sockets
 from onetape.ipc.process import run_process, say, stop_on_signals
 from onetape.ipc.scheduling import take_short_slices
 from onetape.ipc.server import listen
-from onetape.model.errors import BadInput, PermissionDenied, UsageError
+from onetape.ipc.token_cache import TokenCache
+from onetape.model.errors import BadInput, UsageError
 from onetape.net.tasks import ended
 from onetape.options.cluster import CLUSTER, ClusterOptions
-from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader
 from onetape.tape.wait import JournalWatch, Waiter
 
@@ -57,7 +56,8 @@ class ClusterProcess:
             changed=self._changed,
             credentials=Credentials(options.credentials) if options.credentials else None,
         )
-        home = Path(options.home)
+        home = self.home = Path(options.home)
+        self._tokens = TokenCache(home)
         self.mirror = HostMirror(options, send=self.bus.send, log=_log)
         self.bridge = Bridge(options.host, home, root=options.name, peers=options.peers, send=self.bus.send, log=_log)
         self.pollers = PollerLeases(options.host, home, root=options.name, send=self.bus.send)
@@ -76,14 +76,14 @@ class ClusterProcess:
         self._followed: set[str] = set()
         self._away: set[str] = set()
         self._has_leases = False
-        self._said = ""
+        self._logged = ""  # of the servers
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Runs until stopped. Raises BadConfig where a server refuses the credentials."""
         self._announce()
         ready()
         watch = JournalWatch(self._waiter, self.mirror.publish, asyncio.get_running_loop())
-        serving = await listen(process_socket(Path(self.options.home), CLUSTER), self._answer)
+        serving = await listen(process_socket(self.home, CLUSTER), self._answer)
         works = (self.bus.run(), self._connect(), self._tick(watch), serving, self.stopping.wait())
         tasks = [asyncio.ensure_future(each) for each in works]
         try:
@@ -103,11 +103,12 @@ class ClusterProcess:
 
     async def _connect(self) -> None:
         await self.bus.connect()
-        await self.bus.keep(bytes_max=STORE_BYTES, replicas=min(3, len(self.options.servers)))
+        replicas = min(3, len(self.options.servers))
+        await self.bus.keep(bytes_max=STORE_BYTES, replicas=replicas)
         if self.bus.stored:
             _log(f"the servers store no blocks: {self.bus.stored}")
         if self.options.leased:
-            await self.bus.open_leases(replicas=min(3, len(self.options.servers)))
+            await self.bus.open_leases(replicas=replicas)
             self._has_leases = True
         await self._follow()
         self._announce()
@@ -118,9 +119,7 @@ class ClusterProcess:
             case "lease":
                 return self.leases.answer(request)
             case "move":
-                token_ = str(request.get("token", ""))
-                if not hmac.compare_digest(token_.encode(), make_token(Path(self.options.home), OPERATOR).encode()):
-                    raise PermissionDenied("only the operator moves a process")
+                self._tokens.prove(OPERATOR, request.get("token"))
                 return self.leases.answer(request)
             case other:
                 raise UsageError(f"unknown request {other!r}")
@@ -133,8 +132,7 @@ class ClusterProcess:
             await self.bus.follow(subjects)
 
     def _announce(self) -> None:
-        home = Path(self.options.home)
-        own = {process_of(path) for path in sockets(home)} - {*self.bridge.stands_for}
+        own = {process_of(path) for path in sockets(self.home)} - {*self.bridge.stands_for}
         self.mirror.announce(time.time_ns(), sorted(own))
 
     def _remote_processes(self, now: int) -> dict[str, str]:
@@ -190,7 +188,7 @@ class ClusterProcess:
         now = time.time_ns()
         rows = self.mirror.rows(now)
         leases = self.leases.shown()
-        write_hosts(Path(self.options.home), rows, now=now, server=server, stored=self.bus.stored, leases=leases)
+        write_hosts(self.home, rows, now=now, server=server, stored=self.bus.stored, leases=leases)
 
     async def _look_at_hosts(self) -> None:
         """Take from the store what a host sent last before it went away."""
@@ -215,8 +213,8 @@ class ClusterProcess:
             _log(f"{subject}: {error.message}")
 
     def _changed(self, what: str) -> None:
-        if what != self._said:  # a server that is away is tried four times a second
-            self._said = what
+        if what != self._logged:  # a server that is away is tried four times a second
+            self._logged = what
             _log(f"nats: {what or 'connected'}")
         if not what:
             self._announce()

@@ -73,7 +73,7 @@ class HostMirror:
         self._heard: dict[str, int] = {}  # when a host announced itself last, by our clock
         self._own: dict[str, JournalState] = {}  # as announced last
         self._announced_count = 0
-        self._said: dict[str, str] = {}
+        self._logged: dict[str, str] = {}  # the last error of a journal
         self.hidden: frozenset[str] = frozenset()  # journals of this host that another host continues
         self._send, self._log, self._durable = send, log, durable
         self._answers = f"{self.root}.answer.{token(self.host)}"
@@ -125,8 +125,8 @@ class HostMirror:
 
     def _say(self, journal: str, error: OnetapeError) -> None:
         """Logs a journal's error, once until it has another one."""
-        if self._said.get(journal) != error.message:
-            self._said[journal] = error.message
+        if self._logged.get(journal) != error.message:
+            self._logged[journal] = error.message
             self._log(f"{journal}: {error.message}")
 
     def _find_sources(self) -> None:
@@ -247,10 +247,8 @@ class HostMirror:
     def is_lost(self, process: str, now: int) -> bool:
         """Returns True when all other hosts of a shared process are there, and none has its journal."""
         journal = f"journal/{file_of(process)}"
-        there = [self.hosts.get(host) for host in self.shared.get(journal, ()) if not self.is_away(host, now)]
-        return len(there) == len(self.shared.get(journal, ())) and not any(
-            state is not None and journal in state.journals for state in there
-        )
+        hosts = self.shared.get(journal, ())
+        return not any(self.is_away(host, now) or journal in self.hosts[host].journals for host in hosts)
 
     def let_go(self, host: str, journal: str) -> None:
         """Ends a copy, so that its folder can be moved: a process of this host continues the journal."""

@@ -68,7 +68,7 @@ from onetape.projections.checkpoint import checkpoint_file
 from onetape.security.private import private_folder
 from onetape.security.redaction import Redactor
 from onetape.security.tokens import make_token
-from onetape.tape.journal import JournalWriter, last_epoch
+from onetape.tape.journal import JournalWriter, last_written
 from onetape.tape.recovered_instruments import preamble_of, recovered_instruments
 from onetape.venues.contract import Addresses
 from onetape.venues.open import open_trading_venue
@@ -177,7 +177,8 @@ class Gateway:
                 lines.callback(self.lease.close)
                 path = gateway_journal(self.home, self.options.account)
                 self.tell("waits for this host's lease")
-                if not await self.lease.take(last_epoch(path), self.stopping):
+                epoch, _ = last_written(path)
+                if not await self.lease.take(epoch, self.stopping):
                     return
             while True:
                 await self._trade(ready)

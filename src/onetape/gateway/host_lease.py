@@ -72,11 +72,10 @@ class HostLease:
         return False
 
     async def keep(self) -> None:
-        """Renews it until it is lost. Raises NoLease then: nothing may be sent to the venue any more."""
+        """Renews it. Raises NoLease once a later start of the process has it; `check` for all other ends."""
         while True:
             await asyncio.sleep(REQUEST_EVERY_S)
             await self._ask(self.token - 1)
-            self.check()
 
     def check(self) -> None:
         """Raises NoLease once another host may trade on the account."""

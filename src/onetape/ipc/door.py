@@ -7,7 +7,6 @@ each request and `settle` before the answers leave.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,7 +160,7 @@ class Door:
                     f"{str(request.get('do'))[:80]} is {_whose(owner)}",
                     todo="send actor, and its token of <home>/run/tokens",
                 )
-            self._prove(str(actor), request.get("token"))
+            self._tokens.prove(str(actor), request.get("token"))
         except OnetapeError as error:
             return _answer_of(request.get("id"), "refused", error=error)
         return None
@@ -190,7 +189,7 @@ class Door:
             raise UsageError(f"a command's id has at most {ID_BYTES_MAX} bytes")
         if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
             raise UsageError("a command's fields are names and values")
-        self._prove(actor, request.get("token"))
+        self._tokens.prove(actor, request.get("token"))
         if target != ALL and target not in self.names:
             raise UsageError(f"this is {self.names[0]}, not {target[:80]!r}", todo="look at the target's name")
         handler = self.handlers.get(name)
@@ -209,13 +208,6 @@ class Door:
             raise UsageError(f"{name} takes {', '.join(handler.fields) or 'nothing'}, not {unknown}")
         command = Command(id=id_, actor=actor, target=target, name=name, fields=_plain(fields))
         return command, handler
-
-    def _prove(self, actor: str, token: object) -> None:
-        """Raises unless the sender shows the token in the file of its own name."""
-        if not isinstance(token, str) or not hmac.compare_digest(
-            token.encode("utf-8", "replace"), self._tokens.of(actor).encode()
-        ):
-            raise PermissionDenied(f"this is not the token of {actor[:80]!r}")
 
     # --- once only --------------------------------------------------------------------------------
 

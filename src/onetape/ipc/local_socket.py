@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-__all__ = ["bound", "connect"]
+__all__ = ["bound", "connect", "request"]
 
 ADDRESS_MAX: Final = 107
 
@@ -27,6 +27,15 @@ def connect(path: Path, *, timeout_s: float) -> socket.socket:
         made.connect(address)
 
     return _opened(path, reach)
+
+
+def request(path: Path, line: bytes, *, timeout_s: float) -> bytes:
+    """Sends one line over a connection of its own, and returns the line of the answer; b"": it was closed. Raises
+    OSError."""
+    with connect(path, timeout_s=timeout_s) as made, made.makefile("rwb") as file:
+        file.write(line + b"\n")
+        file.flush()
+        return file.readline()
 
 
 def _opened(path: Path, do: Callable[[socket.socket, str], None]) -> socket.socket:

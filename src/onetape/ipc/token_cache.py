@@ -3,9 +3,11 @@ command checks."""
 
 from __future__ import annotations
 
+import hmac
 import os
 from pathlib import Path
 
+from onetape.model.errors import PermissionDenied
 from onetape.security.tokens import read_token, token_file
 
 __all__ = ["TokenCache"]
@@ -36,3 +38,10 @@ class TokenCache:
         token = read_token(self._home, name)
         self._cache[name] = str(file), there.st_ino, there.st_mtime_ns, token
         return token
+
+    def prove(self, name: str, shown: object) -> None:
+        """Raises PermissionDenied unless a sender shows the token in the file of its own name, and as `read_token`."""
+        if not isinstance(shown, str) or not hmac.compare_digest(
+            shown.encode("utf-8", "replace"), self.of(name).encode()
+        ):
+            raise PermissionDenied(f"this is not the token of {name[:80]!r}")

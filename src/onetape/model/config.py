@@ -567,13 +567,7 @@ def _check_references(config: Config, source: _Source) -> None:
                 todo = "use up to 64 characters, no slash, no point at the beginning"
                 raise source.bad((section, name), f"{name[:80]!r} is no name", todo)
     _check_proxies(config, source)
-    for name, account in config.accounts.items():
-        if account.standby and not config.hosts:
-            raise source.bad(("accounts", name, "standby"), "a standby needs several hosts", "name them: [hosts.NAME]")
-        if account.durability == "replicated" and not account.standby:
-            raise source.bad(("accounts", name, "durability"), "replicated needs a standby", 'write standby = "HOST"')
-    if config.hosts:
-        check_placement(config, source.bad)
+    check_placement(config, source.bad)
     _check_control(config, source)
     _check_halts(config.guardian.halts, source)
     _check_notify(config, source)

@@ -68,8 +68,7 @@ def placed(config: Config, bad: Bad, also: Also) -> Config:
         proxy = account.proxy or config.hosts[host_of(config, f"gateway:{name}")].proxy
         return msgspec.structs.replace(account, proxy=proxy)
 
-    accounts = {name: its(name, account) for name, account in config.accounts.items()} if config.hosts else {}
-    return msgspec.structs.replace(config, accounts=accounts or config.accounts)
+    return msgspec.structs.replace(config, accounts={name: its(name, each) for name, each in config.accounts.items()})
 
 
 def _each_collector(config: Config, bad: Bad) -> Iterator[tuple[str, str, CollectorConfig]]:
@@ -93,8 +92,15 @@ def _each_collector(config: Config, bad: Bad) -> Iterator[tuple[str, str, Collec
 
 
 def check_placement(config: Config, bad: Bad) -> None:
-    """Raises BadConfig for a process on several hosts that can run only once, for a name that is no process's, and for
-    a simulated exchange whose users run elsewhere."""
+    """Raises BadConfig for a process on several hosts that can run only once, for a name that is no process's, for a
+    simulated exchange whose users run elsewhere, and for a standby that there cannot be."""
+    for name, account in config.accounts.items():
+        if account.standby and not config.hosts:
+            raise bad(("accounts", name, "standby"), "a standby needs several hosts", "name them: [hosts.NAME]")
+        if account.durability == "replicated" and not account.standby:
+            raise bad(("accounts", name, "durability"), "replicated needs a standby", 'write standby = "HOST"')
+    if not config.hosts:
+        return
     if not config.cluster.servers:
         raise bad(
             ("hosts",), "several hosts, and no [cluster] to connect them", 'write servers = ["nats://127.0.0.1:4222"]'

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from onetape.ipc.local_socket import connect
+from onetape.ipc import local_socket
 from onetape.ipc.names import process_socket
 from onetape.model.enums import EventType, Liquidity, OrderNews, RequestKind
 from onetape.model.errors import BY_CODE, PermissionDenied
@@ -256,11 +256,9 @@ class Metrics:
             command = {"id": "metrics", "target": process, "command": "status", "actor": OPERATOR, "token": token}
             request = {"do": "command", **command}
         try:
-            made = connect(process_socket(self._home, process), timeout_s=ASK_WITHIN_S)
-            with made, made.makefile("rwb") as file:
-                file.write(msgspec.json.encode(request) + b"\n")
-                file.flush()
-                answer: dict[str, Any] = msgspec.json.decode(file.readline())
+            path = process_socket(self._home, process)
+            line = local_socket.request(path, msgspec.json.encode(request), timeout_s=ASK_WITHIN_S)
+            answer: dict[str, Any] = msgspec.json.decode(line)
         except (OSError, msgspec.DecodeError):
             return {}
         return answer if kind == "gateway" else answer.get("result") or {}

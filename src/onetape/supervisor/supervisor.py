@@ -422,7 +422,8 @@ class Supervisor:
             for pid in pids:
                 self.figures.look(pid)
         self._look_at_disk()
-        self._look_at_remote()
+        if self.config.hosts:
+            self._look_at_remote()
         for name, unit in self.law.units.items():
             if name not in self.processes:
                 continue

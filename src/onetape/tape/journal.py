@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["READ", "Frame", "JournalReader", "JournalWriter", "Record", "last_epoch", "type_id"]
+__all__ = ["READ", "Frame", "JournalReader", "JournalWriter", "Record", "last_written", "type_id"]
 
 _NO_UUID = bytes(16)
 _NAMES = {schema.name: id_ for id_, schema in built_in().items()}
@@ -249,12 +249,12 @@ def _identity(page: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def last_epoch(path: Path) -> int:
-    """Returns the epoch of a journal's last writer, 0: there is no journal."""
+def last_written(path: Path) -> tuple[int, int]:
+    """Returns the epoch of a journal's last writer, and its last sequence; (0, 0): there is no journal."""
     if not (path / "control").exists():
-        return 0
+        return 0, 0
     with JournalReader(path) as reader:
-        return int(reader.control.get("epoch", 0))
+        return int(reader.control.get("epoch", 0)), reader.last_sequence
 
 
 class JournalReader:
