@@ -233,11 +233,16 @@ def test_a_field_without_a_value_is_not_among_those_of_a_frame(home, page):
     # Of a robot that runs then: another test may have stopped this one, or not have begun it again.
     home.wait_for(lambda: home.process("robot:q")["state"] == "running")
     run = home.run("send", "robot:q", "status")["result"]["run"]
+    go(page, f"time/{run}")
+    page.wait("document.querySelector('#moment')?.innerText.includes('frame ')")  # it is read up to now
     sent = home.run("send", "gateway:main", "cancel_all")["id"]
     journal = str(gateway_journal(home.home, "main"))
     replies = home.run("journal", "cat", journal, "--type", "reply")
-    (reply,) = [each for each in replies if each["id"] == sent]
-    go(page, f"time/{run}/{format_time(reply['time'])}")
+    (reply,) = [each for each in replies if each.get("id") == sent]  # a reply to nobody has none
+    moment = format_time(reply["time"])
+    own = str(home.home / "runs" / run / "journal")
+    home.wait_for(lambda: home.run("journal", "cat", own, "--from", moment))  # a moment of the run, by now
+    go(page, f"time/{run}/{moment}")
     page.wait("document.querySelector('#had-frames')?.innerText.includes('status applied')")
     assert page.js(NO_VALUE) == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
 from contextlib import suppress
@@ -16,7 +17,9 @@ from onetape.dashboard.past import Past, folder_of
 from onetape.dashboard.sweep_map import SIDE_MAX, SweepMaps, map_of
 from onetape.dashboard.trials import Trials
 from onetape.model.errors import BadConfig, BadInput, DuplicateCommand
+from onetape.model.time import MS
 from onetape.report.sweep_results import metric_of, open_sweep
+from onetape.tape.journal import JournalReader, JournalWriter, type_id
 from waiting import PATIENCE_S
 
 CROSS = """
@@ -129,6 +132,37 @@ def test_runs_are_listed_with_what_they_came_to(project):
     assert row["params"] == {"symbol": "binance:BTC/USDT:USDT", "every": 7}
     assert row["pnl"] == result["pnl"] and len(result["fills"]) == row["fills"] > 3
     assert result["equity"][-1][1] == pytest.approx(float(row["final_equity"]))
+
+
+def test_a_run_that_goes_on_is_shown_up_to_where_it_is(project):
+    """Its journal has room for frames in advance: the length of a file does not tell that one came."""
+    growing = project / ".onetape" / "runs" / "growing"
+    shutil.copytree(project / ".onetape" / "runs" / "monday", growing, ignore=shutil.ignore_patterns("*.tape"))
+    with JournalReader(project / ".onetape" / "runs" / "monday" / "journal") as reader:
+        frames = list(reader.frames())
+    half = len(frames) // 2
+
+    async def work(writer):
+        def write(part):
+            for each in part:
+                if each.type == type_id("instrument"):
+                    writer.append_instrument(each.stream, each.time, each.payload)
+                else:
+                    writer.append_raw(each.type, each.payload, each.flags, each.stream, each.time)
+
+        past = Past(project / ".onetape")
+        line = past.topics()["run"].make
+        try:
+            write(frames[:half])
+            assert (await line(["growing"]))["last"] == frames[half - 1].time // MS
+            write(frames[half:])
+            assert (await line(["growing"]))["last"] == frames[-1].time // MS
+        finally:
+            await past.close()
+
+    with JournalWriter(growing / "journal", durable=False) as writer:
+        asyncio.run(work(writer))
+    shutil.rmtree(growing)
 
 
 @pytest.mark.parametrize("name", ["..", ".", "", "monday/../monday", "../runs/monday", "/etc", "none"])

@@ -60,7 +60,7 @@ class _Opened:
         self.folder, self.used = folder, time.monotonic()
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="moment")
         self._traveller: Traveller | None = None
-        self._size = 0  # of the run's journal when it was opened
+        self._last = 0  # sequence of the run's journal when it was opened
         self._place: tuple[str, int] = ("", 0)
 
     def at(self, place: str, step: int) -> dict[str, Any]:
@@ -75,9 +75,9 @@ class _Opened:
         traveller, found = self._traveller, None
         if traveller is not None:
             found = self._moved(traveller, place, step)
-        if traveller is None or (traveller.is_end and self._size != _size(self.folder)):
+        if traveller is None or (traveller.is_end and self._last != _last_sequence(self.folder)):
             self.end()
-            self._size, self._traveller = _size(self.folder), Traveller(self.folder)
+            self._last, self._traveller = _last_sequence(self.folder), Traveller(self.folder)
             found = self._moved(self._traveller, place, step)
         assert found is not None
         return found
@@ -103,10 +103,12 @@ class _Opened:
         self.thread.shutdown()
 
 
-def _size(folder: Path) -> int:
-    """Returns the length of a run's journal. Raises BadInput if it has been removed meanwhile."""
+def _last_sequence(folder: Path) -> int:
+    """Returns the last sequence of a run's journal; its files do not tell, their room is laid out in advance. Raises
+    BadInput if it has been removed meanwhile."""
     try:
-        return sum(each.stat().st_size for each in (folder / "journal").glob("*.tape"))
+        with JournalReader(folder / "journal") as reader:
+            return reader.last_sequence
     except OSError:
         raise BadInput(f"the run {folder.name} changes or is gone", location="name", todo="try again") from None
 
@@ -172,7 +174,7 @@ class Past:
         return await self._in_thread(lambda: self._maps.look(folder, metric, x, y))
 
     def _line(self, folder: Path) -> dict[str, Any]:
-        changed, kept = _size(folder), self._lines.get(folder)
+        changed, kept = _last_sequence(folder), self._lines.get(folder)
         if kept is None or kept[0] != changed:
             while len(self._lines) >= TRAVELLERS_MAX:
                 del self._lines[next(iter(self._lines))]
