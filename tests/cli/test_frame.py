@@ -22,7 +22,7 @@ CONTRACT_VERBS = (
     "demo init doctor sample import fetch export backtest run up down status restart replay parity "
     "journal accounts orders positions fills buy sell cancel close flatten send params alerts "
     "variants sim analyze sweep compare chaos bench logs scan feeds stops halts record probe "
-    "ledger trips equity risk tca attribution optimize delta hedge rebalance token mcp failover"
+    "ledger trips equity risk tca attribution optimize delta hedge rebalance token mcp failover deploy"
 )
 GROUPS = {"journal": ["ls", "cat", "tail", "verify", "repair", "prune"], "delta": ["status", "control", "auto"]}
 BUILT = [entry.name for entry in VERBS if entry.built and entry.name not in GROUPS]

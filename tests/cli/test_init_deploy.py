@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from onetape.preflight.configured import secret_places
+from onetape.security.secret_keys import secret_places
 from onetape.store.config import load_config
 
 LIVE = """

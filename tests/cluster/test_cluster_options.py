@@ -7,7 +7,7 @@ import pytest
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
 from onetape.options.cluster import cluster_options, has_cluster
-from onetape.preflight.configured import secret_places
+from onetape.security.secret_keys import secret_places
 from onetape.store.config import load_config
 
 pytest.importorskip("nats", reason="NOT_AVAILABLE: nats-py is not installed")

@@ -10,9 +10,9 @@ from onetape.feeds.request_budget import budget_file
 from onetape.model.config import parse_config
 from onetape.model.enums import Side
 from onetape.model.sections import AccountConfig
-from onetape.preflight.configured import secret_places
 from onetape.preflight.preflight import keys_of
 from onetape.robot.live import addressed
+from onetape.security.secret_keys import secret_places
 from waiting import wait_for
 from worlds.gateway_process import GatewayProcess, Robot, news_of
 

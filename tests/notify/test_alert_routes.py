@@ -16,7 +16,7 @@ from onetape.model.sections import NOTIFY_FIELDS, AlertType, Config, NotifyConfi
 from onetape.notify.alert import KEYS_MAX, Alert, Severity, Type
 from onetape.notify.route import Route
 from onetape.notify.sink import Service
-from onetape.preflight.configured import secret_places
+from onetape.security.secret_keys import secret_places
 from onetape.supervisor.alert_watch import routes_of
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -16,7 +16,7 @@ from onetape.projections.account_views import orders
 from onetape.store.config import load_config
 from onetape.tape.journal import JournalReader
 from worlds.frames import NEWS
-from worlds.supervised import Home
+from worlds.supervised import FAILS_AT_START, MAKER, Home
 
 SYMBOL = "binance:BTC/USDT:USDT"
 # It buys a little again and again (what the other one has waiting would refuse its sales).
@@ -213,3 +213,14 @@ def test_one_that_takes_all_memory_is_ended_with_the_reason(tmp_path: Path) -> N
         assert "memory_max is 300 MB" in home.process("robot:bad")["reason"]
         home.wait_for(lambda: not home.working("bad"))
         home.good_trades_on()
+
+
+def test_a_mended_strategy_runs_after_down_and_up_though_the_run_before_failed(tmp_path: Path) -> None:
+    with Home(tmp_path, maker=FAILS_AT_START) as home:
+        home.run("up", code=6)
+        assert "not today" in home.process("robot:mm")["reason"]
+        home.run("down")
+        (tmp_path / "maker.py").write_text(MAKER)
+        home.run("up")
+        assert home.process("robot:mm")["state"] == "running"
+        home.run("down")

@@ -17,7 +17,7 @@ from onetape.model.errors import UsageError
 
 if TYPE_CHECKING:
     from onetape.model.sections import Config
-    from onetape.preflight.configured import SecretKey
+    from onetape.security.secret_keys import SecretKey
 
 MARK = "@CREDENTIALS@\n"  # marks in a template, where these are inserted
 SERVICE_CREDENTIALS = "/run/credentials/onetape.service"
@@ -187,7 +187,7 @@ def _credentials(folder: Path) -> str:
 def _secrets(config: Config) -> Iterator[SecretKey]:
     """Yields the keys of the configuration with a secret, or whose use needs one."""
     from onetape.model.config import SECRET_FORMS
-    from onetape.preflight.configured import secret_keys
+    from onetape.security.secret_keys import secret_keys
 
     for key in secret_keys(config):
         path, places, _ = key

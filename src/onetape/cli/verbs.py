@@ -52,6 +52,7 @@ VERBS = (
     VerbEntry("logs", PROCESSES, "Show log lines of processes and strategies."),
     VerbEntry("trace", PROCESSES, "Follow an order or a command from its cause to its money."),
     VerbEntry("restart", PROCESSES, "Restart one process.", home="processes"),
+    VerbEntry("deploy", PROCESSES, "Bring package, configuration and strategies to the hosts."),
     VerbEntry("failover", PROCESSES, "Move a gateway to its standby on another host.", home="processes"),
     VerbEntry("accounts", PROCESSES, "Show balances and sub-accounts.", home="account_lists"),
     VerbEntry("orders", PROCESSES, "Show working orders.", home="account_lists"),

@@ -462,6 +462,7 @@ class ClusterConfig(Section, frozen=True):
     host: str = ""  # this machine's name among the others [default: its host name]
     follow: list[str] = []  # journals of other hosts to copy, patterns of host/journal: "tokyo-*/journal/gateway-*"
     name: str = "onetape"  # first word of all subjects; clusters that share servers need different ones
+    files: list[str] = []  # what `deploy` brings beside the Python files of the folder: "models/*.json"
 
 
 class HostConfig(Section, frozen=True):
@@ -469,6 +470,8 @@ class HostConfig(Section, frozen=True):
 
     processes: list[str] = []  # what it runs, names or patterns: "hub", "robot:*". The first host runs the rest
     proxy: str = ""  # of [proxies], for its collectors and accounts that name none
+    ssh: str = ""  # how `deploy` reaches it, as after `ssh`: "trader@10.0.0.1"
+    folder: str = "onetape"  # where `deploy` installs it, from the folder of its login
 
 
 class Config(Section, frozen=True):

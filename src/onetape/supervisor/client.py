@@ -33,8 +33,8 @@ from onetape.model.placement import WELL
 from onetape.model.sections import OPERATOR, Config
 from onetape.options.cluster import has_cluster
 from onetape.options.collector import collectors_of
-from onetape.preflight.configured import secret_places
 from onetape.security.private import private_folder
+from onetape.security.secret_keys import secret_places
 from onetape.security.tokens import make_token
 from onetape.supervisor.child import Process
 from onetape.supervisor.options import SupervisorOptions, minimal, supervisor_socket

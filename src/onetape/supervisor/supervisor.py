@@ -195,7 +195,16 @@ class Supervisor:
     def stop(self) -> None:
         """Stops all processes, in reverse order."""
         self.law.stop_all()
+        for unit in self.law.units.values():
+            if unit.state is State.FAILED:  # it stays so
+                self._not_wanted(unit)
         self.wake.set()
+
+    def _not_wanted(self, unit: Unit) -> None:
+        """Notes that its robots' next start begins new runs."""
+        for child in self.children if self.is_single else (unit.child,):
+            if child.kind == "robot":
+                not_wanted(self.home, child.name.partition(":")[2])
 
     @property
     def _is_busy(self) -> bool:
@@ -555,9 +564,7 @@ class Supervisor:
             before = self._shown.get(name)
             self._shown[name] = (unit.state, unit.reason)
             if unit.state is State.STOPPED:
-                for child in self.children if self.is_single else (unit.child,):
-                    if child.kind == "robot":
-                        not_wanted(self.home, child.name.partition(":")[2])
+                self._not_wanted(unit)
             process = self.processes.get(name)
             if self.alerts is not None:
                 self.alerts.process(name, unit.state, unit.reason)
