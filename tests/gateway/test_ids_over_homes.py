@@ -39,12 +39,15 @@ class Life:
         """The news of an order, once it is placed or so many have come. One that a busy machine lets come while an
         order of the backup is still looked up is denied (4105): another follows."""
 
-        def news() -> list[tuple[str, int]]:
-            return news_of(self.gateway.home, order)
+        while True:
+            order = self.robot.place(Side.BUY, self.price)
+            wait_for(lambda order=order: ("accepted", 0) in self.news(order) or len(self.news(order)) >= count)
+            if self.news(order) != [("denied", OrderOutcomeUnknown.code)]:
+                return self.news(order)
+            time.sleep(0.1)
 
-        order = self.robot.place(Side.BUY, self.price)
-        wait_for(lambda: ("accepted", 0) in news() or len(news()) >= count)
-        return self.by_robot(count) if news() == [("denied", OrderOutcomeUnknown.code)] else news()
+    def news(self, order: int) -> list[tuple[str, int]]:
+        return news_of(self.gateway.home, order)
 
     def by_hand(self, id_: str) -> list[tuple[str, int]]:
         listing = self.dialect.exchange.listings[0].instrument
@@ -55,8 +58,8 @@ class Life:
         (order,) = reply["result"]["orders"]
 
         order_id = parse_client_id(order["client_id"]).order_id
-        wait_for(lambda: news_of(self.gateway.home, order_id))
-        return news_of(self.gateway.home, order_id)
+        wait_for(lambda: self.news(order_id))
+        return self.news(order_id)
 
     def names(self) -> list[str]:
         """Client ids of all orders that the venue has had."""

@@ -59,7 +59,10 @@ def up(shell: Shell, foreground: bool, single: bool, minimal: bool, standby: str
     bring_up = load("onetape.supervisor.client", "bring_up", what="the supervisor")
     doing, say = shell.progress.doing, shell.progress.say
     state = bring_up(config, path, shell.home, single=single, is_minimal=minimal, doing=doing, say=say)
-    said = "already running, nothing was changed\n" if state["already"] else ""
+    applied, refused = state.get("applied", {}), state.get("refused", {})
+    said = "already running, nothing was changed\n" if state["already"] and not applied else ""
+    said += "".join(f"{process} was {what}\n" for process, what in applied.items())
+    said += "".join(f"{process} was not changed: {why}\n" for process, why in refused.items())
     for key, name in state["changed"].items():
         todo = f"onetape restart {name}" if name else "onetape down, then up"
         said += f"{key} differs from the running configuration: {todo}\n"

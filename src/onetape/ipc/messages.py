@@ -65,6 +65,8 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
     "supervisor": {
         "add_robot": None,
         "remove_robot": ("name",),
+        "add_collector": None,
+        "remove_collector": ("name",),
         "ack": ("id",),
         "log": ("process", "count"),
         "status": (),

@@ -196,16 +196,24 @@ def _with_portfolio(config: Config, source: _Source) -> Config:
     return msgspec.structs.replace(config, robots={**config.robots, PORTFOLIO: robot})
 
 
-def with_robot(config: Config, name: str, section: Mapping[str, Any], *, location: str) -> Config:
-    """Returns the configuration with one more [robots.NAME]. Raises BadConfig as `parse_config`; location: named in
-    the error."""
+def with_entry(config: Config, section: str, name: str, entry: Mapping[str, Any], *, location: str) -> Config:
+    """Returns the configuration with one more [robots.NAME] or [collectors.NAME]. Raises BadConfig as `parse_config`;
+    location: named in the error."""
     source = _Source("", location)
-    robot = _convert(dict(section), RobotConfig, ("robots", name), source)
-    if not name or name in config.robots:
-        raise source.bad(("robots", name), "no name" if not name else f"there is a robot `{name}`")
-    made = msgspec.structs.replace(config, robots={**config.robots, name: robot})
-    _check_references(made, source)
-    return made
+    made, there = _convert(dict(entry), NAMED[section], (section, name), source), getattr(config, section)
+    if not name or name in there:
+        raise source.bad((section, name), "no name" if not name else f"there is a {section[:-1]} `{name}`")
+    config = msgspec.structs.replace(config, **{section: {**there, name: made}})
+    _check_references(config, source)
+    return config
+
+
+def without_entry(config: Config, section: str, name: str, *, location: str) -> Config:
+    """Returns the configuration without an entry of a section. Raises BadConfig where another needs it."""
+    left = {key: each for key, each in getattr(config, section).items() if key != name}
+    config = msgspec.structs.replace(config, **{section: left})
+    _check_references(config, _Source("", location))
+    return config
 
 
 def with_section(config: Config, path: tuple[str, ...], other: Config) -> Config:

@@ -32,7 +32,7 @@ from onetape.exchange.options import VenueOptions, simulated_account
 from onetape.ipc.local_socket import connect
 from onetape.ipc.names import process_socket
 from onetape.ipc.process_ids import noted_child
-from onetape.model.config import parse_executions, with_robot
+from onetape.model.config import parse_executions, with_entry
 from onetape.model.errors import (
     BadConfig,
     BadInput,
@@ -433,7 +433,7 @@ def on_accounts(options: LiveOptions) -> LiveOptions:
     if len(names) < 2:
         return replace(options, account=names[0]) if names else options
     section = {"strategy": "run", "accounts": list(names), "subaccount": options.subaccount}
-    robot = with_robot(config, "run", section, location="--account").robots["run"]
+    robot = with_entry(config, "robots", "run", section, location="--account").robots["run"]
     for name in names:
         check_not_shared(config, name)
     if has_guardian(config):

@@ -169,13 +169,7 @@ def bring_up(
     run."""
     already = ask(home, "status")
     if already is not None:
-        changes = ask(home, "changes") or {}
-        file, notes = changes.get("file"), list(already["notes"])
-        if file and path is not None and file != str(path.absolute()):
-            notes.append(f"the running processes use {file}, not {path}")
-        if file and "error" in changes:
-            notes.append(f"{file} could not be read: {changes['error']}")
-        return {**already, "already": True, "notes": notes, "changed": changes.get("changed", {})}
+        return _applied(already, path, home, doing)
     doing("looks at the configuration")
     begin = partial(_begin, config, path, home, single=single, is_minimal=is_minimal)
     early = None
@@ -202,7 +196,28 @@ def bring_up(
     return {**status, "already": False, "changed": {}}
 
 
-def _settled(began: subprocess.Popen[bytes], home: Path, doing: Callable[[str], None]) -> dict[str, Any]:
+def _applied(already: dict[str, Any], path: Path | None, home: Path, doing: Callable[[str], None]) -> dict[str, Any]:
+    """Lets a running supervisor apply what it can of its changed file, and returns its status once that runs. Raises
+    ProcessDown."""
+    changes = ask(home, "changes") or {}
+    file, notes, done = changes.get("file"), list(already["notes"]), {}
+    if file and path is not None and file != str(path.absolute()):
+        notes.append(f"the running processes use {file}, not {path}")
+    elif changes.get("changed"):
+        done = ask(home, "apply") or {}
+        changes = ask(home, "changes") or {}
+    if file and "error" in changes:
+        notes.append(f"{file} could not be read: {changes['error']}")
+    if done.get("applied"):
+        already = _settled(None, home, doing)
+        started = [each for each in already["processes"] if each["name"] in done["applied"]]
+        if any(each["state"] not in (*WELL, "stopped", "stopping") for each in started):
+            raise _not_ready(already)
+    whys = {"applied": done.get("applied", {}), "refused": done.get("refused", {})}
+    return {**already, "already": True, "notes": notes, "changed": changes.get("changed", {}), **whys}
+
+
+def _settled(began: subprocess.Popen[bytes] | None, home: Path, doing: Callable[[str], None]) -> dict[str, Any]:
     """Returns the supervisor's status once all run or have failed. Raises ProcessDown."""
     doing("the supervisor starts")
     deadline = time.monotonic() + UP_WITHIN_S
@@ -211,6 +226,8 @@ def _settled(began: subprocess.Popen[bytes], home: Path, doing: Callable[[str], 
         status = ask(home, "status")
         if status is None:
             is_other = JournalLocked.name in _said(home)  # another one just began
+            if began is None:
+                raise ProcessDown("the supervisor has ended", location=str(home), todo="onetape up")
             if time.monotonic() > answering or (began.poll() is not None and not is_other):
                 raise _not_begun(began, home)
         elif status["settled"]:

@@ -73,10 +73,7 @@ def children_of(config: Config) -> list[Child]:
         Child(f"gateway:{name}", "gateway", tuple(need for need in (f"venue:{account.venue}",) if need in there))
         for name, account in config.accounts.items()
     ]
-    collectors = [
-        Child(f"collector:{name}", "collector", tuple(need for need in (f"venue:{each.venue}",) if need in there))
-        for name, each in collectors_of(config).items()
-    ]
+    collectors = [_collector_child(config, name) for name in collectors_of(config)]
     robots = [robot_child(config, name) for name in config.robots]
     variants = [
         Child(f"variants:{name}", "variants", (f"robot:{name}",))
@@ -99,6 +96,13 @@ def children_of(config: Config) -> list[Child]:
     ends = [*control, *dashboard, *bot, *robots, *variants]
     found = [*venues, *collectors, *cluster, *hub, *recorder, *gateways, *guardian, *ends]
     return [child for child in found if child.kind == CLUSTER or is_local(config, child.name)]
+
+
+def _collector_child(config: Config, name: str) -> Child:
+    """Returns a collector's process."""
+    venue = config.collectors[name].venue
+    simulated = venue in config.venues and is_simulated(config.venues[venue])
+    return Child(f"collector:{name}", "collector", (f"venue:{venue}",) * simulated)
 
 
 def robot_child(config: Config, name: str) -> Child:

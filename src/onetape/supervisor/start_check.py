@@ -60,7 +60,7 @@ from onetape.robot.options import (
 )
 from onetape.security.secrets import read_secret
 from onetape.security.tokens import read_token, token_file
-from onetape.supervisor.added_robots import added_at
+from onetape.supervisor.added_parts import added_at
 from onetape.supervisor.fork_server import is_readable
 from onetape.supervisor.options import has_metrics
 from onetape.telegram.options import check_telegram

@@ -32,7 +32,7 @@ from onetape.notify.rules import ROOM_MIN
 from onetape.security.private import private_folder
 from onetape.security.tokens import make_token
 from onetape.store.config import keep_config
-from onetape.supervisor.added_robots import AddedRobots
+from onetape.supervisor.added_parts import KINDS, AddedParts
 from onetape.supervisor.alert_watch import JOURNALED, AlertWatch, routes_of
 from onetape.supervisor.child import ChildFiles, Process
 from onetape.supervisor.fork_server import ForkServer
@@ -82,8 +82,8 @@ class Supervisor:
         self.tape = SupervisorTape(home)
         keep, size = config.logs.keep, config.logs.size
         self.log = SystemLog(home, keep_ns=parse_duration(keep) if keep else 0, size=parse_bytes(size))
-        self.robots = AddedRobots(self)
-        self.use(self.robots.configured(config))
+        self.added = AddedParts(self)
+        self.use(self.added.configured(config))
         self.file = ""  # of the configuration
         self.read: Callable[[], Config] = lambda: self.config
         found = self._left()
@@ -126,7 +126,7 @@ class Supervisor:
         ]
         try:
             self.say("info", "supervisor", f"began, process {os.getpid()}")
-            for text in self.robots.said():
+            for text in self.added.said():
                 self.say("warning", "supervisor", text)
             self._make_tokens()
             self._adopt()
@@ -170,7 +170,7 @@ class Supervisor:
             self.tape.close()
 
     async def _listen(self) -> Coroutine[Any, Any, None]:
-        door = self.robots.door
+        door = self.added.door
         return await listen(supervisor_socket(self.home), self.answer, door.settle, is_operator=door.is_operator)
 
     async def _serve(self) -> None:
@@ -582,7 +582,7 @@ class Supervisor:
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Answers a request: our user may read; changes are the operator's."""
-        door = self.robots.door
+        door = self.added.door
         match request["do"]:
             case "status":
                 return self.status()
@@ -599,6 +599,8 @@ class Supervisor:
                 return self._restart(str(request["name"]))
             case "changes":
                 return self._changes()
+            case "apply":
+                return self._apply()
             case other:
                 return {"error": f"unknown request {other!r}"}
 
@@ -611,7 +613,7 @@ class Supervisor:
         others: list[str] = []
         try:
             if name.startswith("robot:"):
-                changed = self.robots.reread(name)
+                changed = self.added.reread(name)
             else:
                 config, changed = reread(self.config, self.read(), name)
                 self.use(config)
@@ -632,14 +634,28 @@ class Supervisor:
             self.restart(other)
         return {"starts": self.law.units[process].starts, "changed": changed}
 
+    def _apply(self) -> dict[str, Any]:
+        try:
+            done = self.added.apply()
+        except OnetapeError as error:
+            return {"file": self.file, "error": str(error)}
+        if done["applied"]:
+            self.tape.command("apply", done)
+        for process, what in done["applied"].items():
+            self.say("info", process, f"{what}: the file has changed")
+        self.wake.set()
+        return done
+
     def _changes(self) -> dict[str, Any]:
         """Returns the file's differences to the running configuration: `reread.changes`."""
         try:
             read = self.read()
         except OnetapeError as error:
             return {"file": self.file, "error": str(error)}
-        robots = {**{name: self.config.robots[name] for name in self.robots.added}, **read.robots}
-        read = msgspec.structs.replace(read, robots=robots)
+        for kind, section in KINDS.items():
+            own = getattr(self.config, section)
+            more = {name: own[name] for name in self.added.names(kind) if name in own}
+            read = msgspec.structs.replace(read, **{section: {**more, **getattr(read, section)}})
         # The first one has a section: a guardian before its standby.
         names = [child.name for child in reversed(self.children)]
         return {"file": self.file, "changed": changes(self.config, read, names)}
@@ -681,11 +697,11 @@ class Supervisor:
             "settled": self.law.is_settled,
             "processes": processes,
             "notes": list(self.starter.notes),
-            "added": sorted(self.robots.added),
+            "added": self.added.names("robot"),
             "removed": sorted(
                 each.name
                 for each in self.children
-                if each.kind == "robot" and each.name.partition(":")[2] not in self.config.robots
+                if each.kind in KINDS and each.name.partition(":")[2] not in getattr(self.config, KINDS[each.kind])
             ),
             "since": self.since,
             "metrics": self.metrics.address if self.metrics is not None else None,

@@ -1,16 +1,18 @@
-"""Robots that are added while everything runs: there after the supervisor's death and after the
-next `up`, gone when they were taken away."""
+"""Robots and collectors that are added while everything runs: there after the supervisor's death and after the
+next `up`, gone when they were taken away. `up` with a changed file does what it can, and says what it cannot."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
 
 import pytest
 
-from onetape.model.config import parse_config, with_robot
+from onetape.model.config import parse_config, with_entry
 from onetape.model.errors import BadConfig
+from worlds.command_lines import command_line
 from worlds.supervised import CONFIG, Home, is_there
 
 IDLE = """
@@ -105,15 +107,109 @@ def refuse(home: Home) -> None:
 
 def test_a_section_is_checked_as_the_configuration_is():
     config = parse_config(TWO)
-    made = with_robot(config, "x", {"strategy": "s.py", "account": "main", "params": {"a": 1}}, location="add_robot")
+    made = with_entry(
+        config, "robots", "x", {"strategy": "s.py", "account": "main", "params": {"a": 1}}, location="add_robot"
+    )
     assert made.robots["x"].params == {"a": 1}
     assert list(config.robots) == ["mm"]
     with pytest.raises(BadConfig, match="add_robot"):
-        with_robot(made, "x", {"strategy": "s.py", "account": "main"}, location="add_robot")
+        with_entry(made, "robots", "x", {"strategy": "s.py", "account": "main"}, location="add_robot")
     with pytest.raises(BadConfig, match="unknown key"):
-        with_robot(config, "y", {"strategy": "s.py", "account": "main", "zoo": 1}, location="add_robot")
+        with_entry(config, "robots", "y", {"strategy": "s.py", "account": "main", "zoo": 1}, location="add_robot")
     for name in ("../x", "a/b", ".hidden", "two\nlines", "x" * 65):
         with pytest.raises(BadConfig, match="is no name"):
-            with_robot(config, name, {"strategy": "s.py", "account": "main"}, location="add_robot")
+            with_entry(config, "robots", name, {"strategy": "s.py", "account": "main"}, location="add_robot")
     with pytest.raises(BadConfig, match="is no name"):
         parse_config('[venues.x]\nkind = "binance-usdm"\n[accounts."../a"]\nvenue = "x"\n')
+
+
+FEEDS = """
+[venues.x]
+kind = "binance-usdm"
+mode = "sim"
+[accounts.main]
+venue = "x"
+[collectors.one]
+venue = "x"
+symbols = ["binance:BTC/USDT:USDT"]
+[hub]
+"""
+ETH = "binance:ETH/USDT:USDT"
+
+
+def fed(home: Home) -> set[str]:
+    """Who feeds which symbol of the hub's market; none while the hub is restarted."""
+    code, shown, _ = command_line(["feeds", "--json"], home.folder)
+    rows = [] if code else json.loads(shown)
+    return {f"{row['source']} {row['symbol']}" for row in rows if row["state"] == "healthy"}
+
+
+def test_an_added_collector_feeds_the_hub_until_it_is_taken_away(tmp_path: Path):
+    with Home(tmp_path, FEEDS) as home:
+        home.run("up")
+        add = ("send", "supervisor", "add_collector", "name=two", "venue=x", f"symbols={ETH}")
+        assert home.run(*add)["result"]["process"] == "collector:two"
+        home.wait_for(lambda: f"two {ETH}" in fed(home))
+        for words, code, why in (
+            (("add_collector", "name=two", "venue=x"), 2, "there is a collector `two`"),
+            (("add_collector", "name=three", "venue=z"), 2, "no venue `z`"),
+            (("add_collector", "name=three", "venue=x", "zoo=1"), 2, "zoo"),
+            (("remove_collector", "name=one"), 2, "those that were: two"),
+        ):
+            assert why in home.run("send", "supervisor", *words, code=code)["error"]["message"]
+        home.run("down")
+        home.run("up")
+        assert home.process("collector:two")["state"] == "running"
+        home.wait_for(lambda: f"two {ETH}" in fed(home))
+        assert home.run("send", "supervisor", "remove_collector", "name=two")["status"] == "applied"
+        home.wait_for(lambda: home.process("collector:two")["state"] == "stopped")
+        home.wait_for(lambda: fed(home) == {"one binance:BTC/USDT:USDT"})
+        home.run("down")
+
+
+def test_up_applies_what_has_changed_in_the_file_and_names_what_it_did_not(tmp_path: Path):
+    robot = '[robots.mm]\nstrategy = "maker.py"\naccount = "main"\n'
+    two = f'[collectors.two]\nvenue = "x"\nsymbols = ["{ETH}"]\n'
+
+    def up(text: str, code: int = 0):
+        (tmp_path / "onetape.toml").write_text(text)
+        return home.run("up", code=code)
+
+    with Home(tmp_path, FEEDS) as home:
+        home.run("up")
+        gateway = home.process("gateway:main")["pid"]
+        done = up(FEEDS + robot + two)
+        assert done["applied"] == {"robot:mm": "added", "collector:two": "added"}
+        assert (done["changed"], done["refused"]) == ({}, {})
+        assert home.process("robot:mm")["state"] == "running"
+        home.wait_for(lambda: f"two {ETH}" in fed(home))
+
+        # Robots are restarted by hand: that is the operator's decision. A gateway stays, and so does a refused section.
+        first = home.process("robot:mm")["pid"]
+        done = up(
+            FEEDS.replace("[accounts.main]", "[accounts.main]\nopen_orders_max = 50")
+            + robot
+            + two
+            + 'on_error = "stop"\n',
+            2,
+        )
+        assert "on_error" in done["error"]["message"]
+        done = up(
+            FEEDS.replace('venue = "x"\nsymbols', 'venue = "x"\nklines = ""\nsymbols')
+            + robot
+            + 'on_error = "flatten"\n'
+            + two
+        )
+        assert done["applied"] == {"collector:one": "restarted"}
+        assert done["changed"] == {"robots.mm.on_error": "robot:mm"}
+        assert home.process("robot:mm")["pid"] == first
+
+        done = up(FEEDS)
+        assert done["applied"] == {"robot:mm": "removed", "collector:two": "removed", "collector:one": "restarted"}
+        home.wait_for(lambda: home.process("robot:mm")["state"] == "stopped")
+        done = up(FEEDS.replace("[collectors.one]", "[collectors.other]"))
+        assert done["applied"] == {"collector:other": "added", "collector:one": "removed"}
+        (reason,) = up(FEEDS[: FEEDS.index("[collectors")] + "[hub]\n")["refused"].values()
+        assert "the hub has no other collector" in reason
+        assert home.process("gateway:main")["pid"] == gateway
+        home.run("down")
