@@ -35,7 +35,7 @@ def _many_runs(function: F) -> F:
             ),
             click.option("--anchored", is_flag=True, help="All train windows begin at the start of the data."),
             click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes [default: cores]."),
-            click.option("--backend", type=click.Choice(["local", "ray"]), default="local", show_default=True),
+            click.option("--backend", default="local", metavar="local|ray|ray://HOST", help="Where variants run."),
             click.option("--resume", is_flag=True, help="Continue the one in --out."),
             click.option(
                 "--check-lookahead", is_flag=True, help="Check the best variant and four others for look-ahead."

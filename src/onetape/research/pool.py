@@ -1,4 +1,4 @@
-"""Spread jobs over several processes: local workers, or a Ray cluster. Results arrive as they finish.
+"""Spread jobs over several processes: local workers, or a Ray cluster (ray_pool). Results arrive as they finish.
 
 Both take the set-up and the jobs as plain values and give rows as plain values, so that the choice
 of one, and the number of processes, changes no result.
@@ -15,13 +15,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module
 from itertools import chain
 from typing import IO, Any
 
-from onetape.model.errors import NotAvailable, ProcessDown
+from onetape.model.errors import ProcessDown
 
-__all__ = ["Batch", "run_local", "run_ray"]
+__all__ = ["WAIT_S", "Batch", "Waiting", "run_local"]
 
 Row = dict[str, Any]
 Jobs = Sequence[Mapping[str, Any]]
@@ -35,13 +34,14 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLAR
 class Batch:
     """A batch of jobs with one set-up, for local workers or a cluster. jobs: lists of jobs, each run by one process
     as it becomes idle; None in between: wait for a result. take: called with each row as it arrives; idle: called
-    every WAIT_S while no row arrives."""
+    every WAIT_S while no row arrives. address: of a cluster of other machines, "": none."""
 
     setup: Mapping[str, Any]
     jobs: Iterable[Jobs | None]
     take: Callable[[Row], None]
     processes: int
     idle: Callable[[], None] = lambda: None
+    address: str = ""
 
 
 class _Worker:
@@ -104,7 +104,7 @@ def run_local(batch: Batch) -> None:
     becomes a row with the error. Raises ProcessDown when workers cannot even
     begin.
     """
-    waiting = _Waiting(batch.jobs)
+    waiting = Waiting(batch.jobs)
     with selectors.DefaultSelector() as selector:
         workers: list[_Worker] = []
         unused: deque[_Worker] = deque()
@@ -160,7 +160,7 @@ def run_local(batch: Batch) -> None:
                 worker.end()
 
 
-class _Waiting:
+class Waiting:
     """Jobs that no worker has yet."""
 
     def __init__(self, jobs: Iterable[Jobs | None]) -> None:
@@ -181,7 +181,7 @@ class _Waiting:
             return None
 
 
-def _bury(worker: _Worker, code: int, take: Callable[[Row], None], waiting: _Waiting) -> None:
+def _bury(worker: _Worker, code: int, take: Callable[[Row], None], waiting: Waiting) -> None:
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
     if not worker.is_ready:
         raise ProcessDown(
@@ -191,61 +191,3 @@ def _bury(worker: _Worker, code: int, take: Callable[[Row], None], waiting: _Wai
         waiting.put_back(worker.jobs)
     elif worker.jobs:
         take({"key": worker.jobs[0]["key"], "error": f"its worker process ended with {how}"})
-
-
-def run_ray(batch: Batch) -> None:
-    """Run a batch on Ray: `processes` tasks at once, on a cluster that was joined or a local one.
-
-    The tapes and the strategy's file must be readable under the same paths on every machine.
-    """
-    try:
-        # Imported by name, as ray and its types come only with the extra.
-        ray: Any = import_module("ray")
-    except ImportError:
-        raise NotAvailable(
-            "the backend ray needs ray", location="--backend", todo="pip install 'onetape[ray]'"
-        ) from None
-    is_ours = not ray.is_initialized()
-    if is_ours:
-        # Ray would upload the current folder and take a page's port; a sweep needs neither.
-        ray.init(
-            num_cpus=batch.processes if "RAY_ADDRESS" not in os.environ else None,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="error",
-        )
-    remote = ray.remote(max_retries=0)(_ray_jobs)
-    setup_there = ray.put(dict(batch.setup))
-    waiting = _Waiting(batch.jobs)
-    running: dict[Any, Jobs] = {}
-    try:
-        while running or not waiting.is_over:
-            while len(running) < batch.processes and (jobs := waiting.next()) is not None:
-                running[remote.remote(setup_there, [*jobs])] = jobs
-            done = ray.wait([*running], timeout=WAIT_S)[0] if running else []
-            for each in done:
-                jobs = running.pop(each)
-                try:
-                    rows = ray.get(each)
-                except ray.exceptions.RayError as problem:
-                    if len(jobs) > 1:
-                        waiting.put_back(jobs)
-                        continue
-                    line = str(problem).strip().splitlines()[-1]
-                    rows = [{"key": jobs[0]["key"], "error": f"its Ray task ended: {line}"}]
-                for row in rows:
-                    batch.take(row)
-            batch.idle()
-    finally:
-        for each in running:
-            ray.cancel(each, force=True)
-        if is_ours:
-            ray.shutdown()
-
-
-def _ray_jobs(setup: Mapping[str, Any], jobs: Jobs) -> list[Row]:
-    """Run jobs on a Ray worker, which may be on another machine."""
-    from onetape.research.variant import run_jobs
-
-    sys.path[:] = [*setup["sys_path"], *(p for p in sys.path if p not in setup["sys_path"])]
-    return run_jobs(setup, jobs)

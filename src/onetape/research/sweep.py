@@ -25,7 +25,7 @@ import numpy as np
 from onetape.engine.compiled import is_compiled
 from onetape.engine.grid import Grid, make_grid
 from onetape.engine.strategy import Strategy
-from onetape.model.errors import BadConfig, Divergence
+from onetape.model.errors import BadConfig, Divergence, NotAvailable
 from onetape.model.home import home_of
 from onetape.report.sweep_results import (
     RESULTS,
@@ -39,7 +39,8 @@ from onetape.report.sweep_results import (
     require_polars,
 )
 from onetape.research.optimize import SAMPLERS, proposals, require_optuna
-from onetape.research.pool import Batch, run_local, run_ray
+from onetape.research.pool import Batch, run_local
+from onetape.research.ray_pool import is_address, run_ray
 from onetape.research.sweep_plan import SweepOptions, begin_sweep, locked, make_manifest, sweep_folder, write_json
 from onetape.research.variant import LOOKAHEAD_JOB
 from onetape.research.walk import Window, summarize_walk, test_jobs, train_job, windows_of
@@ -120,8 +121,12 @@ def run_sweep(options: SweepOptions) -> SweepResult:
     Ctrl-C leaves all finished results in the folder, for --resume.
     """
     began = time.perf_counter()
-    if options.backend not in BACKENDS:
-        raise BadConfig(f"unknown backend {options.backend!r}", location="--backend", todo="local or ray")
+    if options.backend not in BACKENDS and not is_address(options.backend):
+        raise BadConfig(f"unknown backend {options.backend!r}", location="--backend", todo="local, ray or ray://HOST")
+    if is_address(options.backend) and options.keep_runs:
+        raise NotAvailable(
+            "runs stay on the cluster's machines", location="--keep-runs", todo="a local sweep keeps them"
+        )
     if options.metric is not None:
         check_metric(options.metric)
     if options.trials:
@@ -242,7 +247,10 @@ class _Work:
         if first is None:  # no job is left: start no process
             return
         waiting = chain([first], waiting)
-        BACKENDS[self._options.backend](Batch(self._setup, waiting, self._take, processes, self._show))
+        backend = self._options.backend
+        address = backend if is_address(backend) else ""
+        run = BACKENDS.get(backend, run_ray)
+        run(Batch(self._setup, waiting, self._take, processes, self._show, address))
 
     def _take(self, row: dict[str, Any]) -> None:
         line = json.dumps(row, separators=(",", ":"), allow_nan=False).encode() + b"\n"
