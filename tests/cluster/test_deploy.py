@@ -17,7 +17,7 @@ from onetape.cluster.release import release_of, wheel_of
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig, NotAvailable, PermissionDenied
 from waiting import wait_for
-from worlds.command_lines import CLEAN
+from worlds.command_lines import CLEAN, command_line
 from worlds.nats_hosts import free_port, server
 from worlds.ssh_server import ssh_server
 from worlds.supervised import FAILS_AT_START, MAKER, Home
@@ -142,9 +142,27 @@ def test_a_host_that_does_not_answer_stops_it_all_before_anything_is_stopped(wor
     rows, failed = world.deploy(code=6)
     assert failed.startswith("desk: connect: ") and "refused" in failed
     assert [row["state"] for row in rows.values()] == ["prepared", "failed"]
+    (world.machines["trade"] / "current").symlink_to("releases/none")  # somebody removed it
+    assert world.deploy("trade", code=6)[1].startswith("trade: status: onetape status wrote ")
     world.wheel = ("--wheel", str(world.folder.parent / "onetape-0.1.0-cp39-cp39-linux_x86_64.whl"))
     Path(world.wheel[1]).touch()
     assert "cannot install onetape-0.1.0-cp39-cp39-linux_x86_64.whl" in world.deploy("trade", code=6)[1]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "words"),
+    [
+        ("", "there are no hosts"),
+        ("[hosts.a]\n", "no host is reached"),
+        ('[hosts.a]\nssh = "\'x"\n', "No closing quotation"),
+    ],
+)
+def test_hosts_that_cannot_be_reached_are_named(tmp_path, hosts, words):
+    wheel = tmp_path / "onetape-0.2.0-py3-none-any.whl"
+    wheel.touch()
+    (tmp_path / "onetape.toml").write_text('[cluster]\nservers = ["nats://127.0.0.1:1"]\n' + hosts)
+    code, shown, _ = command_line(["deploy", "--wheel", str(wheel), "--json"], tmp_path)
+    assert code == 2 and words in shown
 
 
 def test_what_is_brought(tmp_path):

@@ -145,8 +145,14 @@ def _hosts(config: Config, names: Sequence[str]) -> list[Host]:
     chosen = names or [name for name in order_of(config) if config.hosts[name].ssh]
     if not chosen:
         raise BadConfig("no host is reached", location="hosts", todo='write ssh = "user@machine" into [hosts.NAME]')
-    made = ((name, config.hosts[name]) for name in chosen)
-    return [Host(name, shlex.split(each.ssh), each.folder) for name, each in made]
+    return [Host(name, _words_of(name, config.hosts[name].ssh), config.hosts[name].folder) for name in chosen]
+
+
+def _words_of(name: str, ssh: str) -> list[str]:
+    try:
+        return shlex.split(ssh)
+    except ValueError as error:
+        raise BadConfig(f"{ssh!r}: {error}", location=f"hosts.{name}.ssh", todo='as "user@machine"') from None
 
 
 def order_of(config: Config) -> list[str]:
@@ -254,7 +260,14 @@ def _check(host: Host, config: Config, release: Release) -> str:
 
 def _switch(host: Host, name: str, doing: Callable[[str], None]) -> None:
     """Stops a host, and starts it with a release; back to the one before where that does not run."""
-    old, before = host.facts["current"], _running(host) if host.facts["current"] else {}
+    old: str = host.facts["current"]
+    before: dict[str, dict[str, Any]] = {}
+
+    def look() -> str:
+        before.update(_running(host) if old else {})
+        return f"{len(before)} processes"
+
+    host.step("status", look, doing)
     if old == name and before and all(each["state"] in WELL for each in before.values()):
         host.state = "unchanged"
         return
