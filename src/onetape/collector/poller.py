@@ -31,7 +31,7 @@ from onetape.venues.market_polls import MarketPolls, PollKind
 __all__ = ["Poller", "leases_file"]
 
 UNDER_WAY_MAX: Final = 12  # unanswered requests: the line has 16 connections
-RENEW_S: Final = 1.0
+RENEW_S: Final = 0.3
 TURN_S: Final = 0.02  # wait before the next try while no request may be sent
 LOOK_S: Final = 1.0
 
@@ -165,6 +165,7 @@ class Poller:
             leases[:] = pollers.leases
         self._has_shared = self._has_shared or share.pollers > 1
         self._plan.share = share
+        self._plan.ahead = self._line.clock.now() - time.monotonic_ns()  # of the venue, as pollers on all hosts know it
         for turns in self._turns.values():
             turns.share = share
         if self._line.budget is not None:

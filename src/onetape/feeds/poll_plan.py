@@ -21,11 +21,24 @@ from onetape.model.time import SECOND
 from onetape.orders.budget import BudgetRule
 from onetape.venues.market_polls import PollKind
 
-__all__ = ["BUSY_FOR", "HOLDER_BITS", "LEASE", "TICK", "Contact", "PollPlan", "Pollers", "Share", "Turns", "holder_of"]
+__all__ = [
+    "ANSWER_WITHIN",
+    "BUSY_FOR",
+    "HOLDER_BITS",
+    "LEASE",
+    "TICK",
+    "Contact",
+    "PollPlan",
+    "Pollers",
+    "Share",
+    "Turns",
+    "holder_of",
+]
 
 TICKS: Final = 8
 TICK: Final = SECOND // TICKS
-LEASE: Final = 3 * SECOND  # after which a silent poller is gone, or an unanswered symbol is requested again
+LEASE: Final = 3 * SECOND // 2  # after which a silent poller is gone
+ANSWER_WITHIN: Final = 3 * SECOND  # after which an unanswered symbol is requested again
 # Factor by which a busy symbol's turn comes more often than another's. With 20 busy of 200 symbols, their turns come
 # eight times as often as if all were equal.
 FAST: Final = 40
@@ -122,6 +135,7 @@ class PollPlan:
         self.urgent_since = 0
         self._aligned: object = None  # (urgent_since, share) of the last `_align`
         self.share = Share()
+        self.ahead = 0  # ns of the pollers' common clock before `now`, which is of this machine: turns go by it
 
     def _spend(self, percent: int) -> None:
         self._most = self._rule.most * percent / 100
@@ -203,7 +217,7 @@ class PollPlan:
 
     def _slot_at(self, at: int) -> int:
         begins, ends = self._slot()
-        within = at % TICK
+        within = (at + self.ahead) % TICK
         if within < begins:
             return at - within + begins
         return at if within < ends else at - within + TICK + begins
@@ -231,7 +245,7 @@ class PollPlan:
 
     def _is_ours(self, now: int) -> bool:
         begins, ends = self._slot()
-        return begins <= now % TICK < ends
+        return begins <= (now + self.ahead) % TICK < ends
 
 
 @dataclass(slots=True)
@@ -276,7 +290,7 @@ class Turns:
         name = max(free, key=waited, default=None)
         if name is not None:
             turn = self._turns[name]
-            turn.taken, turn.leased_until = self._count, now + LEASE
+            turn.taken, turn.leased_until = self._count, now + ANSWER_WITHIN
         return name
 
     def done(self, name: str, now: int, trades: int | None) -> None:
