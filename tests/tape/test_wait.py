@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -145,7 +146,8 @@ def test_a_journal_that_is_read_no_more_wakes_nobody(tmp_path: Path) -> None:
         readers[1].close()
 
 
-def test_an_event_loop_watches_a_journal_beside_its_sockets(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pause_s", [0.0, 0.005])
+def test_an_event_loop_watches_a_journal_beside_its_sockets(tmp_path: Path, pause_s: float) -> None:
     async def run() -> int:
         writer = JournalWriter(tmp_path / "j", **SMALL)
         reader = JournalReader(tmp_path / "j")
@@ -154,20 +156,24 @@ def test_an_event_loop_watches_a_journal_beside_its_sockets(tmp_path: Path) -> N
         seen = 0
         done = asyncio.Event()
 
+        times: list[float] = []
+
         def handle() -> None:
             nonlocal seen
+            times.append(time.monotonic())
             while reader.next_raw() is not None:
                 seen += 1
             if seen == 60:
                 done.set()
 
-        watch = JournalWatch(waiter, handle, asyncio.get_running_loop())
+        watch = JournalWatch(waiter, handle, asyncio.get_running_loop(), pause_s=pause_s)
         for n in range(60):
             writer.append("log", b"\x80", time=n)
             await asyncio.sleep(0.001 * (n % 3))
         await asyncio.wait_for(done.wait(), PATIENCE_S)
         watch.close()
         writer.close()
+        assert all(later - earlier >= 0.8 * pause_s for earlier, later in pairwise(times))  # timers may be early
         return seen
 
     assert asyncio.run(run()) == 60

@@ -68,10 +68,13 @@ class Waiter:
 
 
 class JournalWatch:
-    """Calls `handle` in an asyncio loop when a journal has frames: repeatedly, while it leaves some."""
+    """Calls `handle` in an asyncio loop when a journal has frames: repeatedly, while it leaves some. pause_s: least
+    time between two calls, in which no writer has to wake this process."""
 
-    def __init__(self, waiter: Waiter, handle: Callable[[], object], loop: asyncio.AbstractEventLoop) -> None:
-        self._waiter, self._handle, self._loop = waiter, handle, loop
+    def __init__(
+        self, waiter: Waiter, handle: Callable[[], object], loop: asyncio.AbstractEventLoop, *, pause_s: float = 0.0
+    ) -> None:
+        self._waiter, self._handle, self._loop, self._pause_s = waiter, handle, loop, pause_s
         self._timer: asyncio.TimerHandle | None = None
         loop.add_reader(waiter.fileno(), self._rung)
         loop.call_soon(self._work)
@@ -89,6 +92,13 @@ class JournalWatch:
             self._timer.cancel()
             self._timer = None
         self._handle()
+        if self._pause_s:
+            self._timer = self._loop.call_later(self._pause_s, self._arm)
+        else:
+            self._arm()
+
+    def _arm(self) -> None:
+        self._timer = None
         there, certain = self._waiter.core.arm()
         if there:
             self._loop.call_soon(self._work)  # lets sockets get their turn
