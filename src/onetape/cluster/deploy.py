@@ -238,13 +238,13 @@ def _install(host: Host, release: Release) -> str:
 def _check(host: Host, config: Config, release: Release) -> str:
     """Returns what `doctor` finds in the new release, while the old one runs."""
     folder = f"releases/{release.name}"
+    script = f"export ONETAPE_HOME=$PWD/home ONETAPE_CLUSTER__HOST={shlex.quote(host.name)}; cd {folder}; "
     for file in secret_files(config):
         if not file.startswith("/"):  # it stays in the host's folder; releases lead to it
-            place = shlex.quote(file)
             target = shlex.quote(f"{host.facts['folder']}/{file}")
-            host.run(f"mkdir -p $(dirname {folder}/{place}); ln -sfn {target} {folder}/{place}")
-    names = f"ONETAPE_HOME=$PWD/home ONETAPE_CLUSTER__HOST={shlex.quote(host.name)}"
-    written = host.run(f"export {names}; cd {folder}; environment/bin/onetape doctor --listen 0 --json || true")
+            place = shlex.quote(file)
+            script += f'mkdir -p "$(dirname {place})"; ln -sfn {target} {place}; '
+    written = host.run(f"{script} environment/bin/onetape doctor --listen 0 --json || true")
     try:
         found = msgspec.json.decode(written)
         wrong = [each for each in found["findings"] if each["state"] == "error"]
@@ -323,8 +323,8 @@ def _ready(host: Host, before: Mapping[str, Mapping[str, Any]]) -> str:
     while True:
         there = _running(host)
         wrong = {name: each for name, each in there.items() if each["state"] == "failed"}
-        due = {name: there[name] for name, each in before.items() if each["state"] in WELL and name in there}
-        late = {name: each for name, each in due.items() if each["state"] not in WELL}
+        ran = {name for name, each in before.items() if each["state"] in WELL}
+        late = {name: each for name, each in there.items() if name in ran and each["state"] not in WELL}
         if wrong:
             _fail(_words(wrong))
         if there and not late:

@@ -228,9 +228,7 @@ def _moved(value: Any, paths: Mapping[str, str]) -> Any:
 
 def _renamed(text: Any, paths: Mapping[str, str]) -> Any:
     if isinstance(text, str):
-        for path, place in sorted(
-            paths.items(), key=lambda pair: -len(pair[0])
-        ):  # the longest first: one is in another
+        for path in sorted(paths, key=len, reverse=True):  # the longest first: one may be in another
             if path in text:
-                return text.replace(path, place)
+                return text.replace(path, paths[path])
     return text

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -177,7 +177,8 @@ class AddedParts:
 
         def do() -> dict[str, Any]:
             self.added[process] = section
-            self._change(config, process)
+            self._change(config)
+            self._merge_anew([process])
             return {"name": name, "process": process, "section": section}
 
         return do
@@ -188,7 +189,7 @@ class AddedParts:
         if unit is not None and unit.state not in (State.STOPPED, State.FAILED):
             raise UsageError(f"the last {process} is {unit.state}", todo="ask again later")
 
-    def _change(self, config: Config, process: str) -> None:
+    def _change(self, config: Config) -> None:
         """Adds the processes that this configuration needs, and stops those that it does not."""
         supervisor, wanted = self._supervisor, {child.name: child for child in children_of(config)}
         supervisor.use(config)
@@ -206,7 +207,11 @@ class AddedParts:
                 self._spawn(self._look_up(child, config.robots[robot].traded_on))
             else:
                 supervisor.law.add(child)
-        if process.startswith("collector:") and HUB in supervisor.law.units:
+
+    def _merge_anew(self, changed: Iterable[str]) -> None:
+        """Restarts the hub if its collectors are among the changed processes."""
+        supervisor = self._supervisor
+        if HUB in supervisor.law.units and any(each.startswith("collector:") for each in changed):
             supervisor.say("info", HUB, "started again: its collectors have changed")
             supervisor.restart(HUB)
 
@@ -222,6 +227,7 @@ class AddedParts:
                 applied[process] = self._applied(read, process)
             except OnetapeError as error:
                 refused[process] = str(error)
+        self._merge_anew(applied)
         return {"applied": applied, "refused": refused}
 
     def _differing(self, read: Config) -> list[str]:
@@ -252,7 +258,7 @@ class AddedParts:
         if not is_there:
             self._check_free(process)
         is_running = is_there and is_wanted and process in supervisor.law.units
-        self._change(config, process)
+        self._change(config)
         if is_running and supervisor.law.units[process].is_wanted:
             supervisor.restart(process)
         return "removed" if not is_wanted else "restarted" if is_there else "added"
@@ -308,7 +314,8 @@ class AddedParts:
 
         def do() -> dict[str, Any]:
             del self.added[process]
-            self._change(config, process)
+            self._change(config)
+            self._merge_anew([process])
             return {"name": name, "process": process}
 
         return do
