@@ -33,6 +33,16 @@ const ControlPage* Reader::control() const noexcept {
     return &page;
 }
 
+const Uuid& Reader::uuid() const noexcept {
+    const ControlPage* page = number_ == 0 ? control() : nullptr;
+    return page == nullptr ? header_.uuid : page->uuid;
+}
+
+std::uint64_t Reader::epoch() const noexcept {
+    const ControlPage* page = number_ == 0 ? control() : nullptr;
+    return page == nullptr ? header_.epoch : page->epoch;
+}
+
 bool Reader::writer_alive() const noexcept {
     return is_written() && control()->away.load(std::memory_order_acquire) == 0;
 }

@@ -91,8 +91,10 @@ class Reader {
 
     // Preamble of the reader's current segment.
     [[nodiscard]] std::span<const PreambleEntry> preamble() const noexcept { return preamble_; }
-    [[nodiscard]] const Uuid& uuid() const noexcept { return header_.uuid; }
-    [[nodiscard]] std::uint64_t epoch() const noexcept { return header_.epoch; }
+    // The journal's; of one that is being created its control page's, because there is no segment
+    // yet.
+    [[nodiscard]] const Uuid& uuid() const noexcept;
+    [[nodiscard]] std::uint64_t epoch() const noexcept;  // the segment's
     [[nodiscard]] const SegmentHeader& segment_header() const noexcept { return header_; }
     // nullptr if the journal has no control page (a copied tape).
     [[nodiscard]] const ControlPage* control() const noexcept;

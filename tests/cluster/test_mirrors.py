@@ -161,6 +161,20 @@ def test_a_journal_that_takes_anothers_place_is_copied_anew(tmp_path):
     assert JournalReader(world.copied("b", "a").with_name("gateway-main.old-1")).last_sequence == 50
 
 
+def test_a_journal_that_is_found_before_its_first_segment_is_there_is_copied(tmp_path):
+    world = World(tmp_path, 5)
+    world.host("a")
+    world.host("b", "a/*")
+    with world.writer("a") as writer:
+        segment = tmp_path / "a" / JOURNAL / "0000000001.tape"
+        segment.rename(tmp_path / segment.name)
+        assert JournalReader(segment.parent).uuid == writer.uuid
+        world.step(12)  # announced
+        (tmp_path / segment.name).rename(segment)
+        world.write(writer, 50)
+        world.until_equal("b", "a")
+
+
 def test_a_reader_of_a_copy_sees_whether_the_writer_lives(tmp_path):
     world = World(tmp_path, 3)
     world.host("a")

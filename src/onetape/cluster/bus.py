@@ -50,6 +50,7 @@ class Bus:
         self._client: Any = None
         self._outbox: list[tuple[str, bytes, str]] = []
         self._following: dict[str, Any] = {}
+        self._changing = asyncio.Lock()  # what is followed
         self._sending = asyncio.Event()
         self._refused: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.stored = ""  # why the servers keep no blocks, "": they do
@@ -216,13 +217,14 @@ class Bus:
 
     async def follow(self, subjects: list[str]) -> None:
         """Receive these subjects and no others."""
-        for subject in self._following.keys() - set(subjects):
-            await self._following.pop(subject).unsubscribe()
-        for subject in subjects:
-            if subject not in self._following:
-                self._following[subject] = await self._client.subscribe(
-                    subject, cb=self._take, pending_msgs_limit=-1, pending_bytes_limit=WAITING_BYTES
-                )
+        async with self._changing:  # twice subscribed, a message comes twice
+            for subject in self._following.keys() - set(subjects):
+                await self._following.pop(subject).unsubscribe()
+            for subject in subjects:
+                if subject not in self._following:
+                    self._following[subject] = await self._client.subscribe(
+                        subject, cb=self._take, pending_msgs_limit=-1, pending_bytes_limit=WAITING_BYTES
+                    )
 
     async def _take(self, message: Any) -> None:
         self._received(message.subject, message.data, message.reply)
