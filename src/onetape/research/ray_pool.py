@@ -69,7 +69,11 @@ def _connected(ray: Any, batch: Batch) -> Iterator[None]:
             ray.init(address, **quiet)
         except (ConnectionError, RuntimeError, ImportError) as error:
             words = " ".join(str(error).split())[-300:]
-            raise ProcessDown(f"no Ray cluster at {address}: {words}", location="--backend") from None
+            raise ProcessDown(
+                f"no Ray cluster at {address}: {words}",
+                location="--backend",
+                todo="start it; where it wants a token, copy its ~/.ray/auth_token and set RAY_AUTH_MODE=token",
+            ) from None
     else:
         # Ray would upload the current folder and take a page's port; a sweep needs neither.
         processors = batch.processes if "RAY_ADDRESS" not in os.environ else None
