@@ -61,3 +61,15 @@ def test_a_host_is_named_after_its_machine_and_its_credentials_are_read(tmp_path
 
 def test_a_cluster_may_be_switched_off():
     assert not has_cluster(parse_config("")) and not has_cluster(parse_config("[cluster]\nenabled = false\n"))
+
+
+def test_a_process_of_several_hosts_is_each_hosts_own(tmp_path):
+    processes = 'processes = ["hub", "control", "dashboard"]'
+    hosts = f"[hosts.a]\n{processes}\n[hosts.b]\n{processes}\n[hosts.c]\n"
+    robot = '[venues.x]\nkind = "kraken"\n[accounts.m]\nvenue = "x"\n[robots.r]\nstrategy = "r.py"\naccount = "m"\n'
+    rest = '[control]\n[dashboard]\n[hub]\n[collectors.k]\nvenue = "x"\n'
+    made = {
+        host: options(f'{SERVERS}\nhost = "{host}"\n{hosts}{robot}{rest}', tmp_path, {"X": ""}) for host in ("a", "c")
+    }
+    assert made["c"].shared.items() >= {"hub": ["a", "b"], "control": ["a", "b"]}.items()
+    assert not made["a"].shared.keys() & {"hub", "control", "dashboard"}  # its sockets and journals are its own

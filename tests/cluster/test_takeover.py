@@ -6,43 +6,29 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from exchange.venue_client import served
 from long_form import LONG
 from onetape.cluster.view import hosts_now
 from onetape.model.home import gateway_journal
 from onetape.options.gateway import gateway_socket
 from onetape.tape.journal import last_written
 from waiting import wait_for
-from worlds.gateway_process import booked
-from worlds.nats_hosts import free_port, server
-from worlds.supervised import MAKER, Home
+from worlds.cluster_homes import ACCOUNT, ClusterHomes
+from worlds.nats_hosts import server
+from worlds.supervised import Home
 
 pytest.importorskip("nats", reason="NOT_AVAILABLE: nats-py is not installed")
-CONFIG = """
-[cluster]
-servers = ["nats://127.0.0.1:{nats}"]
-host = "{host}"
+CONFIG = f"""
 [hosts.desk]
 [hosts.spare]
 processes = ["robot:*"]
-[venues.x]
-kind = "binance-usdm"
-rest = "http://127.0.0.1:{port}"
-ws = "ws://127.0.0.1:{port}"
-[accounts.main]
-venue = "x"
-key = "file:key"
-secret = "file:secret"
-standby = "spare"
-durability = "{durability}"
+{ACCOUNT}standby = "spare"
+durability = "$DURABILITY"
 [robots.mm]
 strategy = "maker.py"
 account = "main"
@@ -50,44 +36,17 @@ account = "main"
 GATEWAY = "gateway:main"
 
 
-class Hosts:
-    """Two homes that share an exchange and an account there."""
+class Hosts(ClusterHomes):
+    """Two homes, and who holds the lease of the gateway."""
 
     def __init__(self, folder: Path, stack: ExitStack, durability: str) -> None:
-        dialect, self.port = stack.enter_context(served("binance-usdm", seed=4, limits=False))
-        self.account = dialect.exchange.accounts[0]
-        self.folder, self.durability, self.nats = folder, durability, free_port()
+        super().__init__(folder, stack, CONFIG.replace("$DURABILITY", durability), ("desk", "spare"))
+        self.desk, self.spare = self.homes.values()
         self.stack = stack
-        self.server = stack.enter_context(server(folder, self.nats))
-        self.desk, self.spare = (stack.enter_context(self.home(name)) for name in ("desk", "spare"))
-
-    def home(self, name: str) -> Home:
-        (self.folder / name).mkdir()
-        for what in ("key", "secret"):
-            file = self.folder / name / what
-            file.write_text(getattr(self.account, what))
-            file.chmod(0o600)
-        text = CONFIG.format(nats=self.nats, host=name, port=self.port, durability=self.durability)
-        return Home(self.folder / name, text, MAKER)
-
-    def up(self) -> None:
-        self.desk.run("up")
-        self.spare.run("up")
 
     def holder(self, home: Home) -> str:
         seen = hosts_now(home.home)
         return seen["leases"].get(GATEWAY, {}).get("host", "") if seen is not None else ""
-
-    def said(self) -> Any:
-        return self.desk.log(), self.spare.log()
-
-    def trades(self, more: int) -> None:
-        before = len(self.account.trades)
-        wait_for(lambda: len(self.account.trades) >= before + more, self.said)
-
-    def check_books(self, home: Home) -> None:
-        """The tape has each trade of the exchange once."""
-        wait_for(lambda: booked(home.home) == Counter(trade.fill.trade_id for trade in self.account.trades), self.said)
 
 
 @contextmanager

@@ -139,19 +139,20 @@ class ClusterProcess:
         self.mirror.announce(time.time_ns(), sorted(own))
 
     def _remote_processes(self, now: int) -> dict[str, str]:
-        """Returns the processes of the same configuration that take commands on other hosts, with their hosts."""
-        found: dict[str, str] = {}
-        for host in self.options.peers:
-            if (state := self.mirror.hosts.get(host)) is None or self.mirror.is_away(host, now):
-                continue
-            there = {
-                each: host
-                for each in state.processes
-                if host in self.options.shared.get(each, ())
-                and not self.leases.holds(each)
-                and not self.mirror.lacks(host, each)
-            }
-            found |= there | {f"{each}:{host}": host for each in OF_EACH_HOST if each in state.processes}
+        """Returns the processes of the same configuration that take commands on other hosts, with their hosts, of
+        several the first."""
+        there = {
+            host: state.processes
+            for host in self.options.peers
+            if (state := self.mirror.hosts.get(host)) is not None and not self.mirror.is_away(host, now)
+        }
+        found = {f"{each}:{host}": host for host in there for each in OF_EACH_HOST if each in there[host]}
+        for process, hosts in self.options.shared.items():
+            for host in hosts:
+                if process in there.get(host, ()) and not self.mirror.lacks(host, process):
+                    if not self.leases.holds(process):
+                        found[process] = host
+                    break
         return found
 
     def _watch(self) -> None:

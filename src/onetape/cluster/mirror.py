@@ -278,12 +278,23 @@ class HostMirror:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self.copies[key] = JournalCopy(path, journal, durable=self._durable)
                 self._keys[token(state.host), token(journal)] = key
-            if state.host in self.shared.get(journal, ()) and (found.alive or not (self.home / journal).exists()):
+            if state.host in self.shared.get(journal, ()) and self._is_shown(state.host, journal, now):
                 show_copy(self.home / journal, self.copies[key].path)
             self._copy(key, found, now)
         if state.config and any(host == state.host for host, _ in self.copies):
             with suppress(msgspec.DecodeError):  # of another version: the one that is here stays
                 keep_config(hosts_of(self.home) / token(state.host), from_json(state.config.encode(), Config))
+
+    def _is_shown(self, host: str, journal: str, now: int) -> bool:
+        """Returns True for the host whose copy readers here see: of several with a living writer the first."""
+        alive = [
+            each
+            for each in self.shared[journal]
+            if not self.is_away(each, now)
+            and (state := self.hosts[each].journals.get(journal)) is not None
+            and state.alive
+        ]
+        return host == alive[0] if alive else not (self.home / journal).exists()
 
     def _copy(self, key: tuple[str, str], state: JournalState, now: int) -> None:
         try:

@@ -2,7 +2,7 @@
 
 Each process runs on one host: the one whose [hosts.NAME] names it, else the first of them. A collector with `hosts`
 runs on each of those, under a name of its own. The guardian runs wherever there is a gateway, because it acts for
-gateways of its own machine. Pages and control plane may run on several.
+gateways of its own machine. Hub, recorder, pages and control plane may run on several.
 """
 
 from __future__ import annotations
@@ -15,14 +15,24 @@ from typing import Final
 import msgspec
 
 from onetape.model.errors import BadConfig
-from onetape.model.sections import CONTROL, DASHBOARD, GUARDIAN, TELEGRAM, AccountConfig, CollectorConfig, Config
+from onetape.model.sections import (
+    CONTROL,
+    DASHBOARD,
+    GUARDIAN,
+    HUB,
+    RECORDER,
+    TELEGRAM,
+    AccountConfig,
+    CollectorConfig,
+    Config,
+)
 
 __all__ = ["WELL", "check_placement", "host_of", "hosts_of", "is_local", "local_proxies", "placed", "processes_of"]
 
 Bad = Callable[[tuple[str, ...], str, str], BadConfig]
 Also = Callable[[tuple[str, ...], tuple[str, ...]], None]  # finds a section under a second name, too
 WELL: Final = ("running", "standby")  # states of a process that need no attention
-_ON_SEVERAL = (CONTROL, DASHBOARD)
+_ON_SEVERAL = (HUB, RECORDER, CONTROL, DASHBOARD)
 
 
 def is_local(config: Config, process: str) -> bool:
@@ -158,4 +168,4 @@ def processes_of(config: Config) -> Iterator[str]:
         ("robot", config.robots),
     ):
         yield from (f"{kind}:{name}" for name in sections)
-    yield from ("hub", "recorder", CONTROL, DASHBOARD, TELEGRAM)
+    yield from (HUB, RECORDER, CONTROL, DASHBOARD, TELEGRAM)

@@ -58,6 +58,7 @@ NOTIFY_FIELDS: Final = ("type", "severity", "subject", "message", "time", "more"
 OPERATOR: Final = "operator"  # actor: a person or script outside the system
 CLUSTER: Final = "cluster"  # the connection to other hosts: its section, process and kind
 HUB: Final = "hub"  # name of the process, its kind, its journal and its state table
+RECORDER: Final = "recorder"  # name of the process, its kind and its journal
 GUARDIAN: Final = "guardian"  # the guardian: its name as an actor, and the tag of its orders
 CONTROL: Final = "control"  # the REST control plane: the process, its kind, and its name as an actor
 DASHBOARD: Final = "dashboard"  # the web pages: process, kind and actor

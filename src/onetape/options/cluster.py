@@ -37,7 +37,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
 class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
     """servers: addresses of NATS servers. credentials: content of a credentials file, "": none. host: this host's name.
     follow: patterns of `host/journal` that are copied here. name: the first token of all subjects. peers: the other
-    hosts of the same configuration. shared: their processes, with their hosts.
+    hosts of the same configuration. shared: the processes that run there and not here, with their hosts.
     leased: processes that this host or another one runs, and whether they belong to this one. replicated: processes
     that wait until another host has their frames, with that host."""
 
@@ -105,6 +105,7 @@ def cluster_options(config: Config, *, home: Path, folder: Path, environ: Mappin
             name: there
             for name in processes_of(config)
             if (there := [each for each in hosts_of(config, name) if each != host])
+            and (not is_local(config, name) or name.startswith("gateway:"))  # a gateway's standby
         },
         replicated={
             f"gateway:{name}": next(each for each in hosts_of(config, f"gateway:{name}") if each != host)
@@ -138,6 +139,7 @@ def _needed(config: Config, host: str) -> list[str]:
             if there != host:
                 found[f"{there}/journal/{escape(file_of(process))}"] = None
 
+    hub = [HUB] if has_hub(config) and not is_local(config, HUB) else []
     for account, section in config.accounts.items():
         if section.standby and is_local(config, f"gateway:{account}"):
             need(f"gateway:{account}")
@@ -145,7 +147,7 @@ def _needed(config: Config, host: str) -> list[str]:
     for name, robot in config.robots.items():
         gateways = [f"gateway:{account}" for account in robot.traded_on]
         if is_local(config, f"robot:{name}"):
-            for process in (*gateways, *[HUB] * has_hub(config), *(f"collector:{each}" for each in robot.streams)):
+            for process in (*gateways, *hub, *(f"collector:{each}" for each in robot.streams)):
                 need(process)
         elif any(is_local(config, each) for each in gateways):
             found[f"{host_of(config, f'robot:{name}')}/runs/*"] = None
@@ -153,7 +155,8 @@ def _needed(config: Config, host: str) -> list[str]:
         for name in collectors_of(config) if is_local(config, HUB) else ():
             need(f"collector:{name}")
         if any(is_local(config, f"gateway:{account}") for account in config.accounts):
-            need(HUB)
+            for process in hub:
+                need(process)
     return list(found)
 
 

@@ -11,7 +11,8 @@ import msgspec
 
 from onetape.model.config import SECRET_FORMS, parse_share
 from onetape.model.money import money, money_units
-from onetape.model.sections import AccountAlertsConfig, Config, NotifyConfig
+from onetape.model.placement import hosts_of
+from onetape.model.sections import RECORDER, AccountAlertsConfig, Config, NotifyConfig
 from onetape.model.time import parse_duration
 from onetape.security.secrets import read_secret
 from onetape.tape.prune import pin, pins, unpin
@@ -29,7 +30,6 @@ __all__ = [
     "unrecorded_from",
 ]
 
-RECORDER: Final = "recorder"  # name of the process, its kind and its journal
 GATEWAYS: Final = "gateway-"  # prefix of the journals that it reads
 _PIN: Final = "process:recorder"  # protects the frames that it has not read yet
 DEFAULT_URL: Final = "sqlite:///store.db"
@@ -65,6 +65,7 @@ class RecorderOptions(msgspec.Struct, frozen=True, kw_only=True):
     limits: dict[str, Limits] = {}
     notes: list[str] = []  # types of trade alerts to send
     batch_ns: int = 0
+    waits: bool = False  # a recorder of another host may write to the database: this one waits until it has ended
 
     def __repr__(self) -> str:
         return f"RecorderOptions(home={self.home!r})"
@@ -112,6 +113,7 @@ def recorder_options(config: Config, *, home: Path, folder: Path, environ: Mappi
         limits=limits,
         notes=notify.trade_types,
         batch_ns=parse_duration(notify.batch),
+        waits=len(hosts_of(config, RECORDER)) > 1,
     )
 
 

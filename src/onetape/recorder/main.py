@@ -27,6 +27,7 @@ from onetape.tape.journal import JournalWriter
 
 LOOK_S: Final = 0.2
 BEHIND_MAX: Final = 100_000  # unread frames that raise an alert: the records lag by seconds or more
+WAITS_S: Final = 1.0  # between looks whether a recorder of another host has ended
 PAUSE_S: Final = (0.5, 10.0)  # between tries of a database that is away: the first, the longest
 
 
@@ -64,10 +65,13 @@ class Process:
         """Records until stopped, or the database is away. Raises ProcessDown."""
         records = Records(self._options.url, home=self._home)
         try:
-            if other := records.take_lease():
-                raise LeaseLost(
-                    f"another recorder, {other}, writes to this database", location="[recorder] url", todo="stop it"
-                )
+            while other := records.take_lease():
+                if not self._options.waits:
+                    raise LeaseLost(
+                        f"another recorder, {other}, writes to this database", location="[recorder] url", todo="stop it"
+                    )
+                if self.stopping.wait(WAITS_S):
+                    return
             recorder = Recorder(self._home, records, leverage=self._options.leverage, is_lasting=True)
             while True:
                 is_last = self.stopping.is_set()  # frames written before are still read

@@ -1,4 +1,4 @@
-"""Watch a robot's gateways: an account without one takes no orders."""
+"""Watch what a robot follows: an account without a gateway takes no orders, and a tape may be replaced."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ class WatchedGateways:
             raise ProcessDown("the gateway of the robot has ended", location="the robot's loop")
         if now - self._looked > LOOK_S:
             self._looked = now
-            for reader in readers:
-                if reader.is_gone:
-                    raise ProcessDown("the gateway's journal was deleted or replaced", location=str(reader.path))
+            for source in self._session.sources:  # of the hub of another host, too, which may take the place of one
+                if source.reader.is_gone:
+                    raise ProcessDown("the journal was deleted or replaced", location=str(source.reader.path))
 
     def _note(self, number: int, reader: JournalReader) -> None:
         fields = {"account": self._accounts[number], "gateway": number}
