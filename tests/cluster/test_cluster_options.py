@@ -36,6 +36,8 @@ def options(text, tmp_path, environ=None):
         (f'{SERVERS}\nhost = "a.b"', "'a.b' is no name of a host, .*onetape.toml:3"),
         (f'{SERVERS}\nname = "*"', "is no name of a cluster"),
         (f'{SERVERS}\nfollow = ["tokyo"]', 'write host/journal, as "tokyo/journal'),
+        (f'{SERVERS}\nca = "no.pem"', "no.pem: no such file.*onetape.toml:3, name a PEM file"),
+        (f'{SERVERS}\nca = "onetape.toml"', "onetape.toml: .*onetape.toml:3, name a PEM file"),
         (f'{SERVERS}\ncredentials = "env:GONE"', "environment variable GONE is not set"),
     ],
 )

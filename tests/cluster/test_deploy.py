@@ -177,9 +177,10 @@ def test_what_is_brought(tmp_path):
         (tmp_path / "live.toml").write_text(text)
         return release_of(parse_config(text), tmp_path / "live.toml", environ or {}, wheel)
 
-    text = '[cluster]\nservers = ["nats://127.0.0.1:1"]\nfiles = ["models/*"]\n'
+    (tmp_path / "ca.pem").write_text("certificates")
+    text = '[cluster]\nservers = ["nats://127.0.0.1:1"]\nfiles = ["models/*"]\nca = "ca.pem"\n'
     release = made(text)
-    assert sorted(release.files) == ["models/m.json", "onetape.toml", "strategies/a.py"]
+    assert sorted(release.files) == ["ca.pem", "models/m.json", "onetape.toml", "strategies/a.py"]
     assert release.version == "0.2.0" and made(text).name == release.name
     (tmp_path / "strategies" / "a.py").write_text("other")
     assert made(text).name != release.name and made(text).environment == release.environment

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from onetape.model.errors import BadConfig
 from onetape.model.home import hosts_of
 from onetape.tape.journal import JournalReader, JournalWriter
 from waiting import wait_for
+from worlds.certificates import write_certificate
 from worlds.nats_accounts import Accounts
 from worlds.nats_hosts import ended, free_port, host, server
 from worlds.supervised import CONFIG, MAKER, Home
@@ -46,6 +48,28 @@ def test_processes_copy_over_a_server_that_is_killed_and_lose_nothing(tmp_path):
             wait_for(lambda: reached(copied, writer))
         ours, theirs = JournalReader(copied), JournalReader(tmp_path / "a" / JOURNAL)
         assert all(ours.next_frame() == theirs.next_frame() for _ in range(writer.published))
+
+
+def test_hosts_copy_over_tls_and_trust_no_server_that_nobody_vouches_for(tmp_path):
+    port, accounts, ca = free_port(), Accounts(), tmp_path / "ca.pem"
+    write_certificate(ca, tmp_path / "key.pem")
+    tls = f'tls {{ cert_file: "{ca}", key_file: "{tmp_path}/key.pem" }}\n'
+    copied = hosts_of(tmp_path / "b") / "a" / JOURNAL
+    secure = {"servers": [f"tls://127.0.0.1:{port}"], "ca": str(ca)}
+    with (
+        server(tmp_path, port, tls + accounts.config),
+        JournalWriter(tmp_path / "a" / JOURNAL, **SMALL) as writer,
+        host("a", tmp_path, port, credentials=accounts.host("a"), **secure),
+    ):
+        writer.append("log", b"\x80")
+        own = {"credentials": accounts.host("b")}
+        with host("b", tmp_path, port, "a/*", **own, **secure | {"ca": ""}, stderr=PIPE) as process:
+            assert process.stderr is not None
+            while b"certificate" not in (line := process.stderr.readline()):
+                assert line, "it has ended"
+        assert not copied.exists()
+        with host("b", tmp_path, port, "a/*", **own, **secure):
+            wait_for(lambda: reached(copied, writer))
 
 
 def test_processes_go_on_after_their_server_was_away(tmp_path):

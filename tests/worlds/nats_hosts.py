@@ -43,7 +43,7 @@ def serving(config: Path, port: int, folder: Path | None = None) -> Iterator[sub
 
 @contextmanager
 def host(
-    name: str, folder: Path, port: int, *follows: str, credentials: str = "", **more: Any
+    name: str, folder: Path, port: int, *follows: str, credentials: str = "", stderr: int | None = None, **more: Any
 ) -> Iterator[subprocess.Popen[bytes]]:
     options: dict[str, Any] = {
         "host": name,
@@ -54,7 +54,7 @@ def host(
     }
     options["credentials"] = credentials
     process = subprocess.Popen(
-        [sys.executable, "-m", "onetape.cluster.main"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "onetape.cluster.main"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr
     )
     assert process.stdin is not None and process.stdout is not None
     process.stdin.write(json.dumps(options).encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -27,7 +28,8 @@ Receive = Callable[[str, bytes, str], None]
 
 class Bus:
     """A connection to one of several NATS servers, kept up. root: the first token of all subjects. received: called
-    with each message. changed: called after a connection ("") and after a loss, with what is the matter."""
+    with each message. changed: called after a connection ("") and after a loss, with what is the matter. ca: file with
+    the certificates that vouch for the servers, "": the machine's."""
 
     def __init__(
         self,
@@ -38,6 +40,7 @@ class Bus:
         received: Receive,
         changed: Callable[[str], None] = lambda _: None,
         credentials: Credentials | None = None,
+        ca: str = "",
     ) -> None:
         import nats
         import nats.errors
@@ -46,7 +49,7 @@ class Bus:
         self._nats = nats
         self._servers, self._name, self._root = servers, name, root
         self._received, self._changed = received, changed
-        self._credentials = credentials
+        self._credentials, self._ca = credentials, ca
         self._client: Any = None
         self._outbox: list[tuple[str, bytes, str]] = []
         self._following: dict[str, Any] = {}
@@ -83,6 +86,8 @@ class Bus:
         }
         if self._credentials is not None:
             options |= {"user_jwt_cb": self._credentials.jwt, "signature_cb": self._credentials.sign}
+        if self._ca:
+            options["tls"] = ssl.create_default_context(cafile=self._ca)
         connecting = asyncio.ensure_future(self._nats.connect(self._servers, **options))
         first: list[asyncio.Future[Any]] = [connecting, self._refused]
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)

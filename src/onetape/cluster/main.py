@@ -56,6 +56,7 @@ class ClusterProcess:
             received=self._received,
             changed=self._changed,
             credentials=Credentials(options.credentials) if options.credentials else None,
+            ca=options.ca,
         )
         home = self.home = Path(options.home)
         self._tokens = TokenCache(home)

@@ -77,15 +77,16 @@ def release_of(config: Config, path: Path, environ: Mapping[str, str], wheel: Pa
 
 
 def _wanted(config: Config, folder: Path) -> Iterator[Path]:
-    """Yields all Python files below the folder, but those of hidden folders and environments, and what [cluster] files
-    names."""
+    """Yields all Python files below the folder, but those of hidden folders and environments, and what [cluster] names
+    in `files` and `ca`."""
     for parent, folders, names in os.walk(folder):
         own = Path(parent)
         folders[:] = [
             each for each in folders if not each.startswith((".", "__")) and not (own / each / "pyvenv.cfg").exists()
         ]
         yield from (own / name for name in names if name.endswith(".py"))
-    for pattern in config.cluster.files:
+    ca = config.cluster.ca
+    for pattern in (*config.cluster.files, *[ca] * (ca != "" and not Path(ca).is_absolute())):
         found = [each for each in folder.glob(pattern) if each.is_file()]
         if not found:
             raise BadConfig(

@@ -460,6 +460,7 @@ class ClusterConfig(Section, frozen=True):
     enabled: bool = True
     servers: list[str] = []  # NATS servers: nats://host:port on this machine, tls://host:port elsewhere
     credentials: str = ""  # content of a NATS credentials file: env:NAME, file:/path or fd:N; none on loopback
+    ca: str = ""  # file with the certificates that vouch for the servers [default: those of the machine]
     host: str = ""  # this machine's name among the others [default: its host name]
     follow: list[str] = []  # journals of other hosts to copy, patterns of host/journal: "tokyo-*/journal/gateway-*"
     name: str = "onetape"  # first word of all subjects; clusters that share servers need different ones

@@ -35,17 +35,19 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
 
 class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """servers: addresses of NATS servers. credentials: content of a credentials file, "": none. host: this host's name.
-    follow: patterns of `host/journal` that are copied here. name: the first token of all subjects. peers: the other
-    hosts of the same configuration. shared: the processes that run there and not here, with their hosts.
-    leased: processes that this host or another one runs, and whether they belong to this one. replicated: processes
-    that wait until another host has their frames, with that host."""
+    """servers: addresses of NATS servers. credentials: content of a credentials file, "": none. ca: path of the
+    certificates that vouch for the servers, "": the machine's. host: this host's name. follow: patterns of
+    `host/journal` that are copied here. name: the first token of all subjects. peers: the other hosts of the same
+    configuration. shared: the processes that run there and not here, with their hosts. leased: processes that this host
+    or another one runs, and whether they belong to this one. replicated: processes that wait until another host has
+    their frames, with that host."""
 
     host: str
     home: str
     servers: list[str]
     follow: list[str] = []
     credentials: str = ""
+    ca: str = ""
     name: str = "onetape"
     peers: list[str] = []
     shared: dict[str, list[str]] = {}
@@ -65,6 +67,39 @@ def cluster_options(config: Config, *, home: Path, folder: Path, environ: Mappin
         raise NotAvailable(
             "nats-py is not installed", location=config.location(CLUSTER), todo="pip install 'onetape[cluster]'"
         )
+    _check(config)
+    place = config.cluster.credentials
+    host = config.cluster.host
+    return ClusterOptions(
+        host=host,
+        home=str(home),
+        servers=config.cluster.servers,
+        follow=[*config.cluster.follow, *_needed(config, host)],
+        credentials=read_secret(place, environ, folder=folder).reveal() if place else "",
+        ca=_ca_of(config, folder),
+        name=config.cluster.name,
+        peers=[each for each in config.hosts if each != host],
+        shared={
+            name: there
+            for name in processes_of(config)
+            if (there := [each for each in hosts_of(config, name) if each != host])
+            and (not is_local(config, name) or name.startswith("gateway:"))  # a gateway's standby
+        },
+        replicated={
+            f"gateway:{name}": next(each for each in hosts_of(config, f"gateway:{name}") if each != host)
+            for name, account in config.accounts.items()
+            if account.durability == "replicated" and is_local(config, f"gateway:{name}")
+        },
+        leased={
+            f"gateway:{name}": host_of(config, f"gateway:{name}") == host
+            for name, account in config.accounts.items()
+            if account.standby and is_local(config, f"gateway:{name}")
+        },
+    )
+
+
+def _check(config: Config) -> None:
+    """Raises BadConfig for servers that are not reachable safely, and for names that are no part of a subject."""
     if not config.cluster.servers:
         raise BadConfig(
             "no server is named", location=config.location(CLUSTER), todo='write servers = ["nats://127.0.0.1:4222"]'
@@ -92,32 +127,6 @@ def cluster_options(config: Config, *, home: Path, folder: Path, environ: Mappin
                 location=config.location(CLUSTER, "follow"),
                 todo=f'write host/journal, as "{pattern}/journal/*"',
             )
-    place = config.cluster.credentials
-    return ClusterOptions(
-        host=host,
-        home=str(home),
-        servers=config.cluster.servers,
-        follow=[*config.cluster.follow, *_needed(config, host)],
-        credentials=read_secret(place, environ, folder=folder).reveal() if place else "",
-        name=config.cluster.name,
-        peers=[each for each in config.hosts if each != host],
-        shared={
-            name: there
-            for name in processes_of(config)
-            if (there := [each for each in hosts_of(config, name) if each != host])
-            and (not is_local(config, name) or name.startswith("gateway:"))  # a gateway's standby
-        },
-        replicated={
-            f"gateway:{name}": next(each for each in hosts_of(config, f"gateway:{name}") if each != host)
-            for name, account in config.accounts.items()
-            if account.durability == "replicated" and is_local(config, f"gateway:{name}")
-        },
-        leased={
-            f"gateway:{name}": host_of(config, f"gateway:{name}") == host
-            for name, account in config.accounts.items()
-            if account.standby and is_local(config, f"gateway:{name}")
-        },
-    )
 
 
 def _needed(config: Config, host: str) -> list[str]:
@@ -158,6 +167,24 @@ def _needed(config: Config, host: str) -> list[str]:
             for process in hub:
                 need(process)
     return list(found)
+
+
+def _ca_of(config: Config, folder: Path) -> str:
+    """Returns the path of the certificates, "": none is named. Raises BadConfig for a file without any."""
+    import ssl
+
+    if not config.cluster.ca:
+        return ""
+    file = str(folder / config.cluster.ca)
+    try:
+        ssl.create_default_context(cafile=file)
+    except (OSError, ssl.SSLError) as error:
+        raise BadConfig(
+            f"{file}: {(error.strerror or str(error)).lower()}",
+            location=config.location(CLUSTER, "ca"),
+            todo="name a PEM file with the certificates",
+        ) from None
+    return file
 
 
 def _check_server(server: str, location: str, *, has_credentials: bool) -> None:
