@@ -20,9 +20,10 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 import numpy as np
 
+from onetape.model.home import hub_journal
 from onetape.model.instrument import from_symbol
 from onetape.options.collector import collector_journal
-from onetape.options.hub import HubOptions, SourceOptions, hub_journal
+from onetape.options.hub import HubOptions, SourceOptions
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
 from onetape.tape.schema import built_in
 

@@ -24,9 +24,10 @@ import msgspec
 
 from onetape.exchange.server import VenueServer
 from onetape.exchange.venues import Crowd, open_venue
+from onetape.model.home import hub_journal
 from onetape.model.time import SECOND
 from onetape.options.collector import SHARE, SHARE_BESIDE, SHARE_URGENT, VenueFeedOptions, collector_journal
-from onetape.options.hub import HubOptions, SourceOptions, hub_journal
+from onetape.options.hub import HubOptions, SourceOptions
 from onetape.tape.journal import JournalReader
 
 AFTER_S = 1.5

@@ -24,9 +24,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from journal_core import compiled
 
+from onetape.model.home import hub_journal
 from onetape.model.instrument import from_symbol
 from onetape.options.collector import collector_journal
-from onetape.options.hub import HubOptions, SourceOptions, hub_journal
+from onetape.options.hub import HubOptions, SourceOptions
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.wait import Waiter
 

@@ -118,7 +118,7 @@ def test_up_joins_and_another_host_reads_orders_and_replays_of_it(tmp_path):
 
         wait_for(lambda: {"gateway:main", "venue:x", "supervisor", "maker"} <= names(), osaka.log)
         tokyo.run("down")
-        wait_for(lambda: osaka.run("status", "--all")["hosts"][1]["state"] == "away")
+        wait_for(lambda: osaka.run("status", "--all")["hosts"][1]["state"] == "down")
         assert fills() == tokyo.run("fills")  # what it did last, too
         (run,) = (copied / "runs").iterdir()
         frames = JournalReader(run / "journal").last_sequence

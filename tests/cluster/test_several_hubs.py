@@ -13,6 +13,7 @@ import pytest
 from onetape.store.records import HOME_ID
 from waiting import wait_for
 from worlds.cluster_homes import ACCOUNT, ClusterHomes
+from worlds.supervised import Home
 
 pytest.importorskip("nats", reason="NOT_AVAILABLE: nats-py is not installed")
 CONFIG = f"""
@@ -46,6 +47,10 @@ def writer(folder: Path) -> str:
     )
 
 
+def alerts(home: Home) -> set[str]:
+    return {row["subject"] for row in home.run("alerts")}
+
+
 def test_a_robot_goes_on_with_the_hub_of_another_host(tmp_path):
     with ExitStack() as stack:
         world = ClusterHomes(tmp_path, stack, CONFIG.replace("$FOLDER", str(tmp_path)), ("desk", "spare", "trade"))
@@ -63,10 +68,15 @@ def test_a_robot_goes_on_with_the_hub_of_another_host(tmp_path):
             assert home.process("hub")["state"] == "running"
             assert home.run("send", "hub", "status")["status"] != "refused"  # its own
         desk.kill_all()
+        wait_for(lambda: "host:desk" in alerts(spare), world.said)
         wait_for(lambda: "spare" in str(shown.resolve()), world.said)
         world.trades(3)
         wait_for(lambda: writer(tmp_path) not in ("", first), world.said)
+        assert "host:desk" not in alerts(trade)  # the first of those that are there alerts
+        (held,) = trade.run("positions")
+        assert held["alive"] and held["price"]  # its gateway runs, and the hub has the market
         trade.run("down")
+        wait_for(lambda: ("trade", "down") in {(row["host"], row["state"]) for row in spare.run("status")["hosts"]})
         world.check_books(spare)
         fills = Counter(str(trade.fill.trade_id) for trade in world.account.trades)
         wait_for(

@@ -18,9 +18,9 @@ from onetape.collector.klines import GRACE, Klines
 from onetape.exchange.reports import BarReport
 from onetape.exchange.venues import Crowd
 from onetape.feeds.universe import Listing
+from onetape.model.home import hub_journal
 from onetape.model.time import MINUTE
 from onetape.options.collector import collector_journal
-from onetape.options.hub import hub_journal
 from onetape.tape.journal import JournalReader
 from onetape.venues.binance.past import BinanceUsdmPast
 from waiting import wait_for

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from onetape.figures.traded_volume import TradedVolume
 from onetape.figures.views import Views
 from onetape.model.config import parse_config
-from onetape.model.home import gateway_journal
+from onetape.model.home import gateway_journal, hub_journal
 from onetape.model.instrument import from_symbol
-from onetape.options.collector import hub_journal
 from onetape.tape.journal import JournalWriter
 
 FIRST = from_symbol("binance:BTC/USDT:USDT", tick="0.1", lot="0.001")

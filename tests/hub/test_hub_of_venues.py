@@ -22,9 +22,9 @@ from onetape.engine.tape_facts import streams_of
 from onetape.feeds.hub_table import LEVELS, MarketReader
 from onetape.feeds.poll_plan import TICK
 from onetape.model.enums import Side
+from onetape.model.home import hub_journal
 from onetape.net.tasks import ended
 from onetape.options.collector import collector_journal
-from onetape.options.hub import hub_journal
 from onetape.tape.journal import JournalReader
 from onetape.tape.verify import verify
 from onetape.venues.binance.polls import BinanceUsdmPolls

@@ -10,7 +10,7 @@ import pytest
 
 from onetape._core import FLAG_CORRECTED, FLAG_GAP, FLAG_LATE, FLAG_SNAPSHOT, FLAG_SYNTHETIC, FLAG_UNSYNCED, Book
 from onetape.feeds.hub_table import MarketReader
-from onetape.options.hub import hub_journal
+from onetape.model.home import hub_journal
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.hub_process import (

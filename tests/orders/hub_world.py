@@ -13,8 +13,8 @@ import msgspec
 from onetape._core import Merge
 from onetape.feeds.hub_market import SILENT_MAX, HubMarket
 from onetape.model.enums import RequestKind
+from onetape.model.home import hub_journal
 from onetape.options.gateway import HubOfGateway
-from onetape.options.hub import hub_journal
 from onetape.orders.managed import IntentOut, Out
 from onetape.tape.journal import JournalReader, JournalWriter
 from orders.gateway_invariants import check, is_handed_over, is_made_smaller

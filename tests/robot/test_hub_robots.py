@@ -15,8 +15,7 @@ from long_form import LONG
 from onetape.clients.gateway import GatewayClient
 from onetape.engine.actions import first_difference, read_actions
 from onetape.engine.incarnations import incarnations_of
-from onetape.model.home import gateway_journal, variants_file
-from onetape.options.hub import hub_journal
+from onetape.model.home import gateway_journal, hub_journal, variants_file
 from onetape.robot.options import run_journal
 from onetape.tape.journal import JournalReader
 from waiting import wait_for

@@ -15,10 +15,11 @@ import msgspec
 
 from copied_process import begun
 from onetape.ipc.operator import send_command
+from onetape.model.home import hub_journal
 from onetape.model.instrument import Instrument, from_symbol
 from onetape.model.sections import OPERATOR
 from onetape.options.collector import collector_journal
-from onetape.options.hub import HubOptions, SourceOptions, hub_journal
+from onetape.options.hub import HubOptions, SourceOptions
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader, JournalWriter, Record
 from waiting import wait_for

@@ -49,8 +49,8 @@ def _of_hosts(shell: Shell, name: str, count: int) -> list[dict[str, Any]]:
     send = load("onetape.ipc.operator", "send_command", what="commands")
     most, rows = load("onetape.supervisor.logs", "LINES_MAX", what="logs"), []
     for host in seen["hosts"]:
-        if host["state"] == "away":
-            shell.progress.say(f"{host['host']} is away")
+        if host["state"] in ("away", "down"):
+            shell.progress.say(f"{host['host']} is {host['state']}")
             continue
         target = "supervisor" if host["state"] == "self" else f"supervisor:{host['host']}"
         fields = {"process": name, "count": max(1, min(count, most))}

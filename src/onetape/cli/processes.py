@@ -126,18 +126,22 @@ def _hosts(shell: Shell) -> Answer:
             location="onetape status --all",
             todo="write [cluster], and onetape up",
         )
-    lines: list[tuple[str, ...]] = [("host", "state", "version", "clock", "lag", "processes")]
-    for each in found["hosts"]:
-        lag = "-" if each["lag_ms"] is None else age_text(each["lag_ms"])
-        names = ", ".join(process["name"] for process in each["processes"])
-        clock = f"{each['clock_ms']:.0f} ms"
-        lines.append((each["host"], each["state"], each["version"], clock, lag, names or "-"))
-    shown = aligned(lines)
+    shown = _hosts_table(found["hosts"])
     if found["server"] != "connected":
         shown.append(found["server"])
     if found["stored"]:
         shown.append(f"the servers store no blocks: {found['stored']}")
     return Answer(found, "\n".join(shown))
+
+
+def _hosts_table(hosts: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines: list[tuple[str, ...]] = [("host", "state", "version", "clock", "lag", "processes")]
+    for each in hosts:
+        lag = "-" if each["lag_ms"] is None else age_text(each["lag_ms"])
+        names = ", ".join(process["name"] for process in each["processes"])
+        clock = f"{each['clock_ms']:.0f} ms"
+        lines.append((each["host"], each["state"], each["version"], clock, lag, names or "-"))
+    return aligned(lines)
 
 
 def _state(shell: Shell) -> dict[str, Any]:
@@ -151,6 +155,9 @@ def _state(shell: Shell) -> dict[str, Any]:
         {**each, "robot": robots.get(each["name"])} if each["kind"] == "robot" else each for each in state["processes"]
     ]
     halts, killed = stops_now(shell.home) if state["running"] else ([], {})
+    if (shell.home / "run" / "cluster.json").exists():
+        seen = load("onetape.cluster.view", "hosts_now", what="the cluster")(shell.home)
+        state |= {} if seen is None else {"hosts": seen["hosts"]}
     return {**state, "processes": rows, "halts": halts, "killed": killed, **views(shell.home, shell.running_config)}
 
 
@@ -167,7 +174,10 @@ def table(state: dict[str, Any]) -> str:
         shown.append(f"{count} working order{'s' if count != 1 else ''}")
     for account, why in state.get("killed", {}).items():
         shown.append(f"account {account}  kill switch on: {why}; off by onetape send gateway:{account} unkill")
-    return "\n".join([*shown, *_danger_lines(state.get("halts", ()))])
+    shown += _danger_lines(state.get("halts", ()))
+    if len(state.get("hosts", ())) > 1:
+        shown += ["", *_hosts_table(state["hosts"])]
+    return "\n".join(shown)
 
 
 def _danger_lines(halts: Sequence[Mapping[str, Any]]) -> Iterator[str]:

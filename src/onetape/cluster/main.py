@@ -100,6 +100,7 @@ class ClusterProcess:
             await self.bridge.close()
             await self.leases.close()
             self.mirror.publish()  # the last frames
+            self.mirror.announce(time.time_ns(), is_last=True)
             await self.bus.flush()
             await self.bus.close()
             self.mirror.close()

@@ -96,15 +96,15 @@ class HostMirror:
 
     # --- what this host gives --------------------------------------------------------------------
 
-    def announce(self, now: int, processes: Iterable[str] = ()) -> None:
+    def announce(self, now: int, processes: Iterable[str] = (), *, is_last: bool = False) -> None:
         """Say which journals this host has; once a second, and at once after a change. now: ns UTC. processes: those
-        that take commands."""
+        that take commands. is_last: this host is stopped."""
         self._find_sources()
         self._own = {journal: source.state(now) for journal, source in self.sources.items()}
         kept = kept_config(self.home) if self._announced_count % CONFIG_EVERY == 0 else None
         config = "" if kept is None else msgspec.json.encode(kept).decode()
         self._announced_count += 1
-        state = HostState(self.host, __version__, now, self._own, self.follows, config, list(processes))
+        state = HostState(self.host, __version__, now, self._own, self.follows, config, list(processes), is_last)
         self._send(f"{self.root}.host.{token(self.host)}", msgspec.json.encode(state), "")
 
     def pulse(self, now: int) -> None:
@@ -225,7 +225,7 @@ class HostMirror:
         for name, state in sorted(self.hosts.items()):
             lags = [copy.lag_ns(now) for (host, _), copy in self.copies.items() if host == name]
             lag = max(lags) // 1_000_000 if lags else None
-            word = "away" if self.is_away(name, now) else "up"
+            word = "up" if not self.is_away(name, now) else "down" if state.is_last else "away"
             clock = (self._heard[name] - state.time) / 1e6
             found.append(HostRow(name, word, state.version, clock, lag, _processes(state.journals)))
         return found

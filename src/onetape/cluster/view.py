@@ -17,9 +17,9 @@ STALE_NS: Final = 5_000_000_000
 
 
 class HostRow(msgspec.Struct, frozen=True):
-    """One host. state: self, up, away. clock_ms: how far its clock is behind ours, with the way of the message.
-    lag_ms: age of the oldest frame that is not copied here, None: nothing of it is copied. processes: as it announced
-    them."""
+    """One host. state: self, up, away, down: away since its operator stopped it. clock_ms: how far its clock is behind
+    ours, with the way of the message. lag_ms: age of the oldest frame that is not copied here, None: nothing of it is
+    copied. processes: as it announced them."""
 
     host: str
     state: str

@@ -33,11 +33,12 @@ from onetape.market.condition import Condition, parse_condition
 from onetape.market.silence import Attention
 from onetape.market.wanted import symbols_wanted
 from onetape.model.errors import NotAvailable, OnetapeError, VenueUnavailable
+from onetape.model.home import hub_journal
 from onetape.model.time import MINUTE, SECOND, parse_period
 from onetape.net.connection import back_off
 from onetape.net.egress import egress_of
 from onetape.net.tasks import ended
-from onetape.options.collector import VenueFeedOptions, hub_journal
+from onetape.options.collector import VenueFeedOptions
 from onetape.orders.budget import BudgetRule
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.managed import HealthOut

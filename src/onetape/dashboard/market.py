@@ -22,11 +22,10 @@ from onetape.engine.accounts import at_par
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind
 from onetape.model.errors import BadInput, UnknownSymbol
-from onetape.model.home import gateway_journal
+from onetape.model.home import gateway_journal, hub_journal
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.model.time import MINUTE, MS, SECOND, TIME_MAX
-from onetape.options.hub import hub_journal
 
 __all__ = ["BARS_MAX", "Market"]
 

@@ -26,13 +26,13 @@ from onetape.hedge.plan import base_of, worth
 from onetape.market.confirmed_price import PriceKind
 from onetape.model.enums import Kind, OrderState, PositionSide, TimeInForce
 from onetape.model.errors import OnetapeError
-from onetape.model.home import gateway_journal
+from onetape.model.home import gateway_journal, hub_journal
 from onetape.model.instrument import Instrument
 from onetape.model.money import RATE_DECIMALS, money
 from onetape.model.sections import AccountConfig, Config
 from onetape.model.symbol import exchange_of
 from onetape.model.time import MINUTE, SECOND, parse_duration
-from onetape.options.hub import brought_by_hub, hub_journal
+from onetape.options.hub import brought_by_hub
 from onetape.projections.account import AccountState
 from onetape.projections.account_balances import STALE_NS
 from onetape.projections.checkpoint import checkpoint_file

@@ -26,10 +26,11 @@ from onetape.ipc.server import Stream, listen
 from onetape.market.silence import Attention
 from onetape.model.enums import EventType
 from onetape.model.errors import MarketDataUnavailable, OnetapeError, UnknownSymbol, UsageError, check
+from onetape.model.home import hub_journal
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
 from onetape.net.tasks import ended
-from onetape.options.hub import HUB, HubOptions, hub_journal
+from onetape.options.hub import HUB, HubOptions
 from onetape.tape.journal import type_id
 from onetape.tape.wait import JournalWatch
 

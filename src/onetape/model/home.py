@@ -19,6 +19,7 @@ __all__ = [
     "guardian_journal",
     "home_of",
     "hosts_of",
+    "hub_journal",
     "is_copied_home",
     "robot_journal",
     "state_of",
@@ -105,6 +106,10 @@ def user_cache(environ: Mapping[str, str]) -> Path | None:
         except RuntimeError:
             return None
     return Path(base) / "onetape"
+
+
+def hub_journal(home: Path) -> Path:
+    return home / "journal" / "hub"
 
 
 def hosts_of(home: Path) -> Path:

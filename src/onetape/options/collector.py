@@ -25,7 +25,6 @@ __all__ = [
     "collector_journal",
     "collector_options",
     "collectors_of",
-    "hub_journal",
     "public_feed",
     "venue_feed_options",
 ]
@@ -119,10 +118,6 @@ class CollectorOptions(msgspec.Struct, frozen=True, kw_only=True, tag="stream"):
 
 def collector_journal(home: Path, name: str) -> Path:
     return home / "journal" / f"collector-{encoded(name)}"
-
-
-def hub_journal(home: Path) -> Path:
-    return home / "journal" / "hub"
 
 
 def collectors_of(config: Config) -> dict[str, CollectorConfig]:

@@ -11,9 +11,9 @@ import msgspec
 from onetape.model.errors import BadConfig
 from onetape.model.sections import HUB, Config
 from onetape.model.time import parse_duration
-from onetape.options.collector import collector_journal, hub_journal
+from onetape.options.collector import collector_journal
 
-__all__ = ["HUB", "HubOptions", "SourceOptions", "brought_by_hub", "has_hub", "hub_journal", "hub_options"]
+__all__ = ["HUB", "HubOptions", "SourceOptions", "brought_by_hub", "has_hub", "hub_options"]
 
 SOURCES_MAX: Final = 255
 

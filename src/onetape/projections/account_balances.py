@@ -21,7 +21,7 @@ from onetape.projections.followed_account import pruned_checkpoint, read_account
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 
-__all__ = ["STALE_NS", "balances"]
+__all__ = ["STALE_NS", "balances", "is_written"]
 
 STALE_NS: Final = int(MAX_AGE_S * 10**9)  # without a heartbeat for this time all readers treat it as down
 
@@ -46,7 +46,7 @@ def balances(home: Path, config: Config) -> list[dict[str, Any]]:
         if found:
             alive = reader is not None and reader.age_ns <= STALE_NS
         elif is_tape(path):  # none runs, or it has just started
-            alive = _is_written(path)
+            alive = is_written(path)
             file = checkpoint_file(home, name)
             found = list(_on_tape(path, file)) or list(_as_reported(path, file))
         for each in found:
@@ -67,7 +67,7 @@ def _margin(margin: Margin) -> dict[str, Any]:
     }
 
 
-def _is_written(path: Path) -> bool:
+def is_written(path: Path) -> bool:
     """Tells whether a running gateway writes this journal."""
     with JournalReader(path) as reader:
         control = reader.control

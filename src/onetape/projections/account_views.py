@@ -12,12 +12,12 @@ from typing import Any
 
 from onetape.accounts.entries import MAIN, TOTAL
 from onetape.accounts.table import PositionShown, accounts_in
-from onetape.model.home import gateway_journal
+from onetape.model.home import gateway_journal, hub_journal
 from onetape.model.money import money, money_text
 from onetape.model.sections import AccountConfig, Config
 from onetape.model.symbol import parse_symbol
 from onetape.projections.account import AccountState, text_of
-from onetape.projections.account_balances import STALE_NS
+from onetape.projections.account_balances import STALE_NS, is_written
 from onetape.projections.checkpoint import checkpoint_file
 from onetape.projections.followed_account import last_prices, read_account
 from onetape.tape.segments import is_tape
@@ -43,7 +43,8 @@ def positions(home: Path, config: Config, *, only_tables: bool = False) -> list[
             rows, alive = list(_in_table(name, shown[name].positions(), account)), True
         elif not only_tables and is_tape(path):
             view = read_account(path, checkpoint_file(home, name))
-            rows, alive = view.positions_at(name, last_prices(view, path)), False
+            rows = view.positions_at(name, last_prices(view, (path, hub_journal(home))))
+            alive = is_written(path)  # on another host, whose table is there
         else:
             continue
         found += ({**row, "alive": alive} for row in rows)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from onetape.accounts.entries import TOTAL
 from onetape.accounts.ledger import Ledger
+from onetape.model.enums import EventType
 from onetape.model.errors import OnetapeError, TornTape
 from onetape.orders.order_frames import fill_of
 from onetape.projections.account import READ, AccountState
@@ -132,15 +133,24 @@ def time_of(reader: JournalReader, made: Checkpoint) -> int:
     return frame.time
 
 
-def last_prices(view: AccountState, path: Path) -> dict[str, int]:
-    """Returns the mid of the last quote of each symbol near the tape's end, in the instrument's units, as the gateway
-    uses it."""
-    found: dict[str, int] = {}
-    with JournalReader(path) as reader:
-        reader.seek_sequence(max(1, reader.last_sequence - QUOTES_BACK))
-        for frame in reader.frames(("quote",)):
-            bid, ask = _BID_AND_ASK.unpack_from(frame.payload)
-            symbol = view.streams.get(frame.stream, "")
-            if symbol in view.instruments:
-                found[symbol] = (bid + ask) // 2
-    return found
+def last_prices(view: AccountState, tapes: Iterable[Path]) -> dict[str, int]:
+    """Returns the mid of the last quote of each symbol near the tapes' ends, in the instrument's units, as the gateway
+    uses it. tapes: the gateway's and the hub's, which may have the market."""
+    found: dict[str, tuple[int, int]] = {}
+    for path in filter(is_tape, tapes):
+        newest: dict[int, tuple[int, bytes]] = {}
+        with JournalReader(path) as reader:
+            reader.seek_sequence(max(1, reader.last_sequence - QUOTES_BACK))
+            instruments = dict(reader.instruments)
+            for frame in reader.frames(("instrument", "quote")):
+                if frame.type == EventType.QUOTE.id:
+                    newest[frame.stream] = frame.time, frame.payload
+                else:
+                    instruments[frame.stream] = reader.schemas.of(frame.type).decode(frame.payload)
+        for stream, (time, payload) in newest.items():
+            record = instruments[stream]
+            own = view.instruments.get(record["symbol"])
+            if own is not None and own.price_decimals == record["price_decimals"]:
+                bid, ask = _BID_AND_ASK.unpack_from(payload)
+                found[own.symbol] = max(found.get(own.symbol, (0, 0)), (time, (bid + ask) // 2))
+    return {symbol: price for symbol, (_, price) in found.items()}

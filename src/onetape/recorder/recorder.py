@@ -18,9 +18,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from onetape.accounts.entries import TOTAL
+from onetape.model.home import hub_journal
 from onetape.model.money import money_text, text_units
 from onetape.model.time import DAY
-from onetape.options.hub import hub_journal
 from onetape.options.recorder import GATEWAYS, note_recorded
 from onetape.recorder.batch import DayKey, FillKey, HourKey, Row
 from onetape.recorder.hub_quotes import HubQuotes

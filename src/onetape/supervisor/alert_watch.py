@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.cluster.view import hosts_now
 from onetape.model.enums import EventType
 from onetape.model.errors import OnetapeError
 from onetape.model.sections import TELEGRAM, NotifyConfig
@@ -226,6 +227,7 @@ class AlertWatch:
             self._take_all(self._processes())
             if is_whole:
                 self._take_all(self._machine(now))
+                self._take_all(self._hosts(now))
                 self._take_all(self._own_sinks(now))
             self._take_all(self._tapes())
             for alert in self._desk.updates(time.time_ns()):
@@ -370,6 +372,17 @@ class AlertWatch:
             yield alert
         else:
             self._over(str(self._home), now, "there is room again")
+
+    def _hosts(self, now: int) -> Iterator[Alert]:
+        """Of the hosts that are there the first reports those that are gone."""
+        seen = hosts_now(self._home)
+        states = {} if seen is None else {each["host"]: each["state"] for each in seen["hosts"]}
+        first = min((host for host, state in states.items() if state in ("self", "up")), default="")
+        for host, state in states.items():
+            if state != "away":
+                self._over(f"host:{host}", now, "is there again" if state == "up" else "was stopped")
+            elif states[first] == "self":
+                yield Alert(Type.PROCESS, Severity.CRITICAL, f"host:{host}", "away: it announces nothing", now)
 
     def _tapes(self) -> Iterator[Alert]:
         journals = self._journals()

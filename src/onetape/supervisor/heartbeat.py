@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from onetape.model.errors import OnetapeError
-from onetape.model.home import gateway_journal, guardian_journal
+from onetape.model.home import gateway_journal, guardian_journal, hub_journal
 from onetape.options.collector import collector_journal
 from onetape.options.control import control_journal
-from onetape.options.hub import hub_journal
 from onetape.options.recorder import recorder_journal
 from onetape.robot.options import run_journal
 from onetape.supervisor.options import supervisor_journal

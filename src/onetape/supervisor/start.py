@@ -20,7 +20,7 @@ from onetape.exchange.options import VenueOptions, simulated_account
 from onetape.model.byte_size import parse_bytes
 from onetape.model.config import SECRET_KEYS
 from onetape.model.errors import BadInput, OnetapeError
-from onetape.model.home import gateway_journal
+from onetape.model.home import gateway_journal, hub_journal
 from onetape.model.placement import is_local
 from onetape.model.proxy import Proxy
 from onetape.model.sections import TELEGRAM, Config
@@ -32,7 +32,7 @@ from onetape.options.collector import collector_options, collectors_of, venue_fe
 from onetape.options.control import CONTROL, ControlOptions, control_options, has_control
 from onetape.options.gateway import GatewayOptions, HubOfGateway
 from onetape.options.guardian import GUARDIAN, STANDBY, GuardianOptions, guarded_account, guardian_options, has_guardian
-from onetape.options.hub import HUB, brought_by_hub, has_hub, hub_journal, hub_options
+from onetape.options.hub import HUB, brought_by_hub, has_hub, hub_options
 from onetape.options.recorder import RECORDER, has_recorder, recorder_options
 from onetape.preflight.configured import clean_environ, is_simulated, proxy_of
 from onetape.preflight.preflight import market_of
