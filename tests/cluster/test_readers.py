@@ -66,6 +66,16 @@ def test_a_hub_merges_collectors_of_other_hosts_and_goes_on_without_one(tmp_path
         homes["tick-1"].run("up")
         wait_for(lambda: states()["tick_1"] in WELL, homes["desk"].log)
 
+        # A changed file: each host applies its part of a new collector.
+        more = '[collectors.more]\nvenue = "x"\nhosts = "tick-2"\nsymbols = ["binance:ETH/USDT:USDT"]\n'
+        for text, done in ((more, "added"), ("", "removed")):
+            for name, home in homes.items():
+                (home.folder / "onetape.toml").write_text(CONFIG.format(nats=nats, port=port, host=name) + text)
+                its = done if name == "tick-2" else f"{done}: tick-2 runs it"
+                assert home.run("up")["applied"] == {"collector:more": its}
+            wait_for(lambda is_there=bool(text): (states().get("more") in WELL) == is_there, homes["desk"].log)
+            wait_for(lambda: {states()["tick_1"], states()["tick_2"]} <= WELL, homes["desk"].log)
+
 
 def lines(home: Home) -> list[dict[str, str]]:
     code, reported, said = command_line(["logs", "--all", "--json"], home.folder)

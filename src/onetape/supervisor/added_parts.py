@@ -21,7 +21,7 @@ from onetape.ipc.door import Command, Do, Door, Handler
 from onetape.model.config import with_entry, with_section, without_entry
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError, UsageError
 from onetape.model.placement import host_of, is_local
-from onetape.model.sections import HUB, Config, RobotConfig
+from onetape.model.sections import CLUSTER, HUB, Config, RobotConfig
 from onetape.notify.alert import KEYS_MAX
 from onetape.notify.past_alerts import past_alerts
 from onetape.options.collector import collectors_of
@@ -178,7 +178,7 @@ class AddedParts:
         def do() -> dict[str, Any]:
             self.added[process] = section
             self._change(config)
-            self._merge_anew([process])
+            self._connect_anew([process])
             return {"name": name, "process": process, "section": section}
 
         return do
@@ -208,12 +208,15 @@ class AddedParts:
             else:
                 supervisor.law.add(child)
 
-    def _merge_anew(self, changed: Iterable[str]) -> None:
-        """Restarts the hub if its collectors are among the changed processes."""
+    def _connect_anew(self, changed: Iterable[str]) -> None:
+        """Restarts what reads the journals of collectors, or copies them from other hosts, if one has changed."""
         supervisor = self._supervisor
-        if HUB in supervisor.law.units and any(each.startswith("collector:") for each in changed):
-            supervisor.say("info", HUB, "started again: its collectors have changed")
-            supervisor.restart(HUB)
+        if not any(each.startswith("collector:") for each in changed):
+            return
+        for name in (CLUSTER, HUB):
+            if name in supervisor.law.units:
+                supervisor.say("info", name, "started again: collectors have changed")
+                supervisor.restart(name)
 
     # --- a changed file -----------------------------------------------------------------------------------------------
 
@@ -227,7 +230,7 @@ class AddedParts:
                 applied[process] = self._applied(read, process)
             except OnetapeError as error:
                 refused[process] = str(error)
-        self._merge_anew(applied)
+        self._connect_anew(applied)
         return {"applied": applied, "refused": refused}
 
     def _differing(self, read: Config) -> list[str]:
@@ -254,14 +257,17 @@ class AddedParts:
             config = with_section(supervisor.config, (section, name), read)
         else:
             config = _without(supervisor.config, process)
-        _check_local(config if is_wanted else supervisor.config, process)
+        placed = config if is_wanted else supervisor.config
+        if kind == "robot":  # of a collector each host applies its part
+            _check_local(placed, process)
         if not is_there:
             self._check_free(process)
         is_running = is_there and is_wanted and process in supervisor.law.units
         self._change(config)
         if is_running and supervisor.law.units[process].is_wanted:
             supervisor.restart(process)
-        return "removed" if not is_wanted else "restarted" if is_there else "added"
+        done = "removed" if not is_wanted else "restarted" if is_there else "added"
+        return done if is_local(placed, process) else f"{done}: {host_of(placed, process)} runs it"
 
     # --- commands -----------------------------------------------------------------------------------------------------
 
@@ -315,7 +321,7 @@ class AddedParts:
         def do() -> dict[str, Any]:
             del self.added[process]
             self._change(config)
-            self._merge_anew([process])
+            self._connect_anew([process])
             return {"name": name, "process": process}
 
         return do
@@ -340,11 +346,13 @@ class AddedParts:
 
 def _check_local(config: Config, process: str) -> None:
     """Raises NotAvailable where another host runs it, or the hub that merges it."""
-    users = [HUB] if process.startswith("collector:") and has_hub(config) else []
+    is_collector = process.startswith("collector:")
+    users = [HUB] if is_collector and has_hub(config) else []
+    todo = f"write it into the file of all hosts; {'onetape up' if is_collector else 'onetape down, up'} on each"
     for each in (process, *users):
         if not is_local(config, each):
             words = f"{each} runs on {host_of(config, each)}"
-            raise NotAvailable(words, location=process, todo="write it into the file of all hosts; onetape down, up")
+            raise NotAvailable(words, location=process, todo=todo)
 
 
 def _without(config: Config, process: str) -> Config:
