@@ -29,11 +29,12 @@ class PollerLeases:
         self._subject = f"{root}.pollers.{token(host)}"
         self.subject = f"{root}.pollers.*"
         self._files: dict[str, SharedLeases] = {}
-        self._remote: set[int] = set()  # pollers of other hosts
+        self._remote: dict[int, int] = {}  # pollers of other hosts, and until when their leases last
 
     def tick(self) -> None:
         """Called several times a second: says which pollers this host has."""
         now = time.monotonic_ns()
+        self._remote = {holder: until for holder, until in self._remote.items() if until > now}
         found = {path.name: self._own(path, now) for path in (self._home / "run").glob("pollers-*")}
         if any(found.values()):
             self._send(self._subject, msgspec.json.encode(Renewals(found)), "")
@@ -52,10 +53,10 @@ class PollerLeases:
         if subject != self._subject:
             now = time.monotonic_ns()
             for name, theirs in from_json(message, Renewals).leases.items():
-                self._remote.update(holder for holder, _ in theirs)
+                coming = {holder: now + left for holder, left in theirs}
+                self._remote |= coming
                 if (file := self._files.get(name)) is not None:
                     with file.changing() as leases:
-                        coming = {holder: now + left for holder, left in theirs}
                         leases[:] = sorted({**dict(leases), **coming}.items())
         return True
 
