@@ -36,7 +36,7 @@ class World:
         self._queue: list[tuple[str, str, bytes, str]] = []
         self._step = 0
 
-    def host(self, name: str, *follows: str) -> HostMirror:
+    def host(self, name: str, *follows: str, **more: Any) -> HostMirror:
         if name in self.hosts:
             self.hosts[name].close()
 
@@ -44,12 +44,12 @@ class World:
             self._queue.append((name, subject, message, reply))
 
         home = self.folder / name
-        options = ClusterOptions(host=name, home=str(home), servers=[], follow=list(follows))
+        options = ClusterOptions(host=name, home=str(home), servers=[], follow=list(follows), **more)
         self.hosts[name] = HostMirror(options, send=send, durable=False)
         return self.hosts[name]
 
-    def writer(self, host: str, **options: Any) -> JournalWriter:
-        return JournalWriter(self.folder / host / JOURNAL, process="gateway:main", **{**SMALL, **options})
+    def writer(self, host: str, journal: str = JOURNAL, **options: Any) -> JournalWriter:
+        return JournalWriter(self.folder / host / journal, process="gateway:main", **{**SMALL, **options})
 
     def write(self, writer: JournalWriter, count: int) -> None:
         for _ in range(count):
@@ -191,6 +191,34 @@ def test_a_reader_of_a_copy_sees_whether_the_writer_lives(tmp_path):
     writer.close()
     world.step(20)
     assert copied.control["closed"]
+
+
+def test_readers_see_one_of_two_hubs_and_the_other_once_it_has_been_away_for_a_while(tmp_path):
+    world = World(tmp_path, 6)
+    world.host("a"), world.host("b")
+    shared = {"hub": ["a", "b"]}
+    world.host("c", "*/journal/hub", shared=shared)
+    hubs = {host: world.writer(host, "journal/hub", heartbeat=True) for host in "ab"}
+
+    def shown() -> str:
+        world.step(20)
+        return (tmp_path / "c" / "journal" / "hub").resolve().parts[-3]
+
+    for writer in hubs.values():
+        world.write(writer, 5)
+    assert shown() == "a"
+    hubs.pop("a").close()
+    assert shown() == "a"  # it restarts
+    hubs["a"] = world.writer("a", "journal/hub", heartbeat=True)
+    assert shown() == "a"
+    hubs.pop("a").close()
+    assert [shown() for _ in range(4)][-1] == "b"
+    hubs["a"] = world.writer("a", "journal/hub", heartbeat=True)
+    assert shown() == "b"  # no reader changes without need, also after a restart of the process that copies
+    world.host("c", "*/journal/hub", shared=shared)
+    assert shown() == "b"
+    for writer in hubs.values():
+        writer.close()
 
 
 def test_nothing_is_sent_of_journals_that_nobody_follows(tmp_path):

@@ -43,6 +43,7 @@ __all__ = ["HostMirror", "Send"]
 
 AWAY_NS: Final = 5_000_000_000  # a host that says nothing for so long is away
 CONFIG_EVERY: Final = 5  # announcements
+_OF_GATEWAYS: Final = "journal/gateway-"
 ALIVE_MS: Final = 5_000  # a writer whose heartbeat is older is gone
 
 # (subject, message, subject for the answer or "")
@@ -65,6 +66,7 @@ class HostMirror:
         self.shared = {f"journal/{file_of(process)}": hosts for process, hosts in options.shared.items()}
         self.acknowledged = {f"journal/{file_of(process)}": host for process, host in options.replicated.items()}
         self.follows = list(options.follow)
+        self._shown: dict[str, tuple[str, int]] = {}  # journal -> host whose copy readers see, when its writer lived
         self.hosts: dict[str, HostState] = {}
         self.copies: dict[tuple[str, str], JournalCopy] = {}
         self.sources: dict[str, JournalSource] = {}
@@ -286,7 +288,8 @@ class HostMirror:
                 keep_config(hosts_of(self.home) / token(state.host), from_json(state.config.encode(), Config))
 
     def _is_shown(self, host: str, journal: str, now: int) -> bool:
-        """Returns True for the host whose copy readers here see: of several with a living writer the first."""
+        """Returns True for the host whose copy readers here see: of several with a living writer the first, and another
+        one once that has been away for a while. A gateway has one writer, which moves at once."""
         alive = [
             each
             for each in self.shared[journal]
@@ -294,7 +297,20 @@ class HostMirror:
             and (state := self.hosts[each].journals.get(journal)) is not None
             and state.alive
         ]
-        return host == alive[0] if alive else not (self.home / journal).exists()
+        shown, seen = self._shown.get(journal) or (self._linked(journal), now)
+        if shown in alive:
+            seen = now
+        elif alive and (not shown or journal.startswith(_OF_GATEWAYS) or now - seen > AWAY_NS):
+            shown, seen = alive[0], now
+        if shown:
+            self._shown[journal] = shown, seen
+        return host == (shown or host)
+
+    def _linked(self, journal: str) -> str:
+        """Returns the host whose copy is at the usual place of a journal, "": none."""
+        place = self.home / journal
+        linked = place.readlink().parts[-3:-2] if place.is_symlink() else ()
+        return next((host for host in self.shared[journal] if (token(host),) == linked), "")
 
     def _copy(self, key: tuple[str, str], state: JournalState, now: int) -> None:
         try:
