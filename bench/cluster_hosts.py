@@ -185,20 +185,20 @@ def main() -> None:
     parser.add_argument("--readers", type=int, default=30)
     parser.add_argument("--symbols", type=int, default=200)
     parser.add_argument("--rate", type=int, default=1, help="quotes a second of each symbol")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     nats_server = shutil.which("nats-server")
     if nats_server is None:
         print(json.dumps({"figures": [], "note": "NOT_AVAILABLE: nats-server is not installed"}))
         return
-    symbols = [f"binance:S{n}/USDT:USDT" for n in range(asked.symbols)]
-    hosts = ["desk", "spare", "records", *(f"tick-{n}" for n in range(asked.readers))]
+    symbols = [f"binance:S{n}/USDT:USDT" for n in range(options.symbols)]
+    hosts = ["desk", "spare", "records", *(f"tick-{n}" for n in range(options.readers))]
     hosts += [f"trade-{n}" for n in range(TRADERS)]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         nats, venue = free_port(), free_port()
         (folder / "nats.conf").write_text(f'listen: 127.0.0.1:{nats}\njetstream {{ store_dir: "{folder}/store" }}\n')
         server = served(stack, [nats_server, "-c", "nats.conf"], folder, nats, stderr=subprocess.DEVNULL)
-        tape = market(folder, symbols, asked.rate)
+        tape = market(folder, symbols, options.rate)
         command = [sys.executable, "-m", "onetape", "sim", "binance-usdm", "--port", str(venue), "--no-limits"]
         command += ["--tape", str(tape), "--loop", "--json"]
         exchange = served(stack, command, folder, venue, stdout=subprocess.PIPE)
@@ -208,7 +208,7 @@ def main() -> None:
             (folder / name).touch(0o600)
             (folder / name).write_text(account[name])
         (folder / "trader.py").write_text(STRATEGY)
-        (folder / "onetape.toml").write_text(configured(hosts, asked.readers, symbols, nats, venue, folder))
+        (folder / "onetape.toml").write_text(configured(hosts, options.readers, symbols, nats, venue, folder))
         pool = stack.enter_context(ThreadPoolExecutor(AT_ONCE))
         stack.callback(lambda: [*pool.map(lambda host: onetape(folder, host, "down"), reversed(hosts))])
         begun = time.perf_counter()
@@ -217,7 +217,7 @@ def main() -> None:
         ran = {host: {each["name"]: each["pid"] for each in processes(folder / host)} for host in hosts}
         before = {host: cost(folder / host)[0] for host in hosts}
         began = time.perf_counter()
-        time.sleep(asked.seconds)
+        time.sleep(options.seconds)
         lasted = time.perf_counter() - began
         after = {host: cost(folder / host) for host in hosts}
         there = {host: {each["name"]: each["pid"] for each in processes(folder / host)} for host in hosts}
