@@ -56,7 +56,9 @@ class Bridge:
         self._peers = frozenset(peers)
         self._send, self._log = send, log
         self._tokens = TokenCache(home)
-        self._servers: dict[str, tuple[str, asyncio.Server, int]] = {}  # by process: host, server, inode of its socket
+        self._servers: dict[
+            str, tuple[str, asyncio.Server, int, str]
+        ] = {}  # by process: host, server, its socket's inode and name
         self._waiting: dict[str, asyncio.Future[dict[str, Any] | None]] = {}
         self._connections: dict[str, Connection] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -68,9 +70,9 @@ class Bridge:
         return [f"{self._root}.command.{own}.*", f"{self._root}.reply.{own}"]
 
     @property
-    def stands_for(self) -> Collection[str]:
-        """Returns the processes of other hosts that have a socket here."""
-        return self._servers.keys()
+    def sockets(self) -> Collection[str]:
+        """Returns the names of the sockets here that are of processes of other hosts."""
+        return {name for _, _, _, name in self._servers.values()}
 
     # --- the sending side ---------------------------------------------------------------------------
 
@@ -103,10 +105,10 @@ class Bridge:
 
         server = await asyncio.start_unix_server(serve, sock=bound(path), limit=LINE_BYTES_MAX)
         path.chmod(0o600)
-        self._servers[process] = host, server, path.stat().st_ino
+        self._servers[process] = host, server, path.stat().st_ino, path.name
 
     def _close(self, process: str) -> None:
-        _, server, inode = self._servers.pop(process)
+        _, server, inode, _ = self._servers.pop(process)
         server.close()
         path = process_socket(self.home, process)
         with suppress(FileNotFoundError):

@@ -137,8 +137,9 @@ class ClusterProcess:
             await self.bus.follow(subjects)
 
     def _announce(self) -> None:
-        own = {process_of(path) for path in sockets(self.home)} - {*self.bridge.stands_for}
-        self.mirror.announce(time.time_ns(), sorted(own))
+        remote = self.bridge.sockets
+        own = sorted(process_of(path) for path in sockets(self.home) if path.name not in remote)
+        self.mirror.announce(time.time_ns(), own)
 
     def _remote_processes(self, now: int) -> dict[str, str]:
         """Returns the processes of the same configuration that take commands on other hosts, with their hosts, of

@@ -72,6 +72,7 @@ class HostMirror:
         self.sources: dict[str, JournalSource] = {}
         self.followed: dict[str, JournalReader] = {}  # readers of new frames, of the sources that others follow
         self._keys: dict[tuple[str, str], tuple[str, str]] = {}  # of copies, by the tokens of their subjects
+        self._unwanted: set[tuple[str, str]] = set()  # journals of other hosts that are not copied
         self._heard: dict[str, int] = {}  # when a host announced itself last, by our clock
         self._own: dict[str, JournalState] = {}  # as announced last
         self._announced_count = 0
@@ -102,6 +103,8 @@ class HostMirror:
         """Say which journals this host has; once a second, and at once after a change. now: ns UTC. processes: those
         that take commands. is_last: this host is stopped."""
         self._find_sources()
+        for source in self.sources.values():
+            source.look()
         self._own = {journal: source.state(now) for journal, source in self.sources.items()}
         kept = kept_config(self.home) if self._announced_count % CONFIG_EVERY == 0 else None
         config = "" if kept is None else msgspec.json.encode(kept).decode()
@@ -268,13 +271,18 @@ class HostMirror:
     def _announced(self, state: HostState, now: int) -> None:
         if state.host == self.host:
             return
+        before = self.hosts.get(state.host)
         self.hosts[state.host] = state
         self._heard[state.host] = now
-        self._find_followed()
+        if before is None or before.follows != state.follows:
+            self._find_followed()
         for journal, found in state.journals.items():
             key = (state.host, journal)
             if key not in self.copies:
+                if key in self._unwanted:
+                    continue
                 if not any(fnmatchcase("/".join(key), pattern) for pattern in self.follows):
+                    self._unwanted.add(key)
                     continue
                 path = hosts_of(self.home) / token(state.host) / journal
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -32,15 +32,20 @@ class JournalSource:
         self.is_acknowledged = is_acknowledged
         self.newest: JournalReader | None = None  # of blocks that are written from now on, once they are wanted
         self._reader = JournalReader(path)  # what is said of the journal comes from it
+        self._pruned = read_pruned(path)
         self._behind: dict[tuple[int, int], JournalReader] = {}
 
     @property
     def is_gone(self) -> bool:
         return self._reader.is_gone
 
+    def look(self) -> None:
+        """Looks at its files, which change seldom."""
+        self._pruned = read_pruned(self.path)
+
     def state(self, now: int) -> JournalState:
         """Returns what this host says of it. now: ns UTC."""
-        control, pruned = self._reader.control, read_pruned(self.path)
+        control, pruned = self._reader.control, self._pruned
         heartbeat = control.get("heartbeat", 0)
         return JournalState(
             uuid=self._reader.uuid.hex,
