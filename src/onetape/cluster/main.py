@@ -38,6 +38,7 @@ __all__ = ["ClusterProcess", "main"]
 
 ANNOUNCE_S: Final = 1.0
 TICK_S: Final = 0.1
+BRIDGE_S: Final = 0.5  # between looks which processes of other hosts take commands
 PAUSE_S: Final = 0.002  # of the copies; each wake costs a gateway on the same core some 0.2 ms
 STORE_BYTES: Final = 1 << 30
 STORE_SINCE_S: Final = 60.0  # what a host sent in this time before it went away is taken from the store
@@ -170,7 +171,7 @@ class ClusterProcess:
                 self._waiter.add(reader)
 
     async def _tick(self, watch: JournalWatch) -> None:
-        announced = 0.0
+        announced = bridged = 0.0
         while True:
             if (now := time.monotonic()) - announced >= ANNOUNCE_S:
                 announced = now
@@ -186,7 +187,9 @@ class ClusterProcess:
                 self.leases.tick()
             self.mirror.hidden = self.leases.remote_journals
             await self._follow()
-            await self.bridge.stand_for(self._remote_processes(wall))
+            if now - bridged >= BRIDGE_S:
+                bridged = now
+                await self.bridge.stand_for(self._remote_processes(wall))
             await self._look_at_hosts()
             await asyncio.sleep(TICK_S)
 
