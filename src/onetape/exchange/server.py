@@ -217,7 +217,11 @@ class VenueServer:
             return web.Response(status=404, text="no such stream\n")
         # Pings are answered here: a half-open connection must not answer.
         socket = web.WebSocketResponse(autoping=False, max_msg_size=MESSAGE_MAX, compress=False)
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionError:  # the client has gone meanwhile
+            self.dialect.disconnect(connection)
+            return socket
         wake = asyncio.Event()
         self.connections[connection.id] = (connection, wake)
         connection.heard = wake.set
