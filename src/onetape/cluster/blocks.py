@@ -59,8 +59,8 @@ class JournalState(msgspec.Struct, frozen=True, omit_defaults=True):
 class HostState(msgspec.Struct, frozen=True):
     """A host's announcement. time: its clock, ns UTC. journals: by path below its home. follows: patterns of
     host/journal that it copies. config: the configuration of its processes as JSON, without secrets; "": this
-    announcement has none. processes: those that take commands, by name. is_last: the host is
-    being stopped."""
+    announcement has none. processes: those that take commands, by name. is_last: the host is being
+    stopped."""
 
     host: str
     version: str

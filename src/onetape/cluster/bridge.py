@@ -57,8 +57,8 @@ class Bridge:
         self._send, self._log = send, log
         self._tokens = TokenCache(home)
         self._servers: dict[
-            str, tuple[str, asyncio.Server, int, str]
-        ] = {}  # by process: host, server, its socket's inode and name
+            str, tuple[str, asyncio.Server, Path, int]
+        ] = {}  # host, server, its socket and that's inode
         self._waiting: dict[str, asyncio.Future[dict[str, Any] | None]] = {}
         self._connections: dict[str, Connection] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -72,7 +72,7 @@ class Bridge:
     @property
     def sockets(self) -> Collection[str]:
         """Returns the names of the sockets here that are of processes of other hosts."""
-        return {name for _, _, _, name in self._servers.values()}
+        return {path.name for _, _, path, _ in self._servers.values()}
 
     # --- the sending side ---------------------------------------------------------------------------
 
@@ -105,12 +105,11 @@ class Bridge:
 
         server = await asyncio.start_unix_server(serve, sock=bound(path), limit=LINE_BYTES_MAX)
         path.chmod(0o600)
-        self._servers[process] = host, server, path.stat().st_ino, path.name
+        self._servers[process] = host, server, path, path.stat().st_ino
 
     def _close(self, process: str) -> None:
-        _, server, inode, _ = self._servers.pop(process)
+        _, server, path, inode = self._servers.pop(process)
         server.close()
-        path = process_socket(self.home, process)
         with suppress(FileNotFoundError):
             if path.stat().st_ino == inode:  # else the process runs here by now
                 path.unlink()

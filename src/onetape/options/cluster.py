@@ -79,14 +79,9 @@ def cluster_options(config: Config, *, home: Path, folder: Path, environ: Mappin
         ca=_ca_of(config, folder),
         name=config.cluster.name,
         peers=[each for each in config.hosts if each != host],
-        shared={
-            name: there
-            for name in processes_of(config)
-            if (there := [each for each in hosts_of(config, name) if each != host])
-            and (not is_local(config, name) or name.startswith("gateway:"))  # a gateway's standby
-        },
+        shared={name: there for name in processes_of(config) if (there := _other_hosts(config, name))},
         replicated={
-            f"gateway:{name}": next(each for each in hosts_of(config, f"gateway:{name}") if each != host)
+            f"gateway:{name}": _other_hosts(config, f"gateway:{name}")[0]
             for name, account in config.accounts.items()
             if account.durability == "replicated" and is_local(config, f"gateway:{name}")
         },
@@ -144,11 +139,9 @@ def _needed(config: Config, host: str) -> list[str]:
     found: dict[str, None] = {}
 
     def need(process: str) -> None:
-        for there in hosts_of(config, process):
-            if there != host:
-                found[f"{there}/journal/{escape(file_of(process))}"] = None
+        for there in _other_hosts(config, process):
+            found[f"{there}/journal/{escape(file_of(process))}"] = None
 
-    hub = [HUB] if has_hub(config) and not is_local(config, HUB) else []
     for account, section in config.accounts.items():
         if section.standby and is_local(config, f"gateway:{account}"):
             need(f"gateway:{account}")
@@ -156,7 +149,7 @@ def _needed(config: Config, host: str) -> list[str]:
     for name, robot in config.robots.items():
         gateways = [f"gateway:{account}" for account in robot.traded_on]
         if is_local(config, f"robot:{name}"):
-            for process in (*gateways, *hub, *(f"collector:{each}" for each in robot.streams)):
+            for process in (*gateways, *[HUB] * has_hub(config), *(f"collector:{each}" for each in robot.streams)):
                 need(process)
         elif any(is_local(config, each) for each in gateways):
             found[f"{host_of(config, f'robot:{name}')}/runs/*"] = None
@@ -164,17 +157,24 @@ def _needed(config: Config, host: str) -> list[str]:
         for name in collectors_of(config) if is_local(config, HUB) else ():
             need(f"collector:{name}")
         if any(is_local(config, f"gateway:{account}") for account in config.accounts):
-            for process in hub:
-                need(process)
+            need(HUB)
     return list(found)
+
+
+def _other_hosts(config: Config, process: str) -> list[str]:
+    """Returns the other hosts that run a process for this one: none where it runs here, too, unless it is a gateway,
+    of which its host and its standby run one."""
+    if is_local(config, process) and not process.startswith("gateway:"):
+        return []
+    return [each for each in hosts_of(config, process) if each != config.cluster.host]
 
 
 def _ca_of(config: Config, folder: Path) -> str:
     """Returns the path of the certificates, "": none is named. Raises BadConfig for a file without any."""
-    import ssl
-
     if not config.cluster.ca:
         return ""
+    import ssl
+
     file = str(folder / config.cluster.ca)
     try:
         ssl.create_default_context(cafile=file)
