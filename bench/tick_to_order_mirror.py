@@ -18,16 +18,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from mirror import free_port, start
-from page_home import figure
-from tick_to_order import live, own_cores, percent, venue
+from tick_to_order_beside import compare, options_of, show
 
 from onetape.tape.segments import is_tape
-
-STAGE, REACH = "socket", 5.0
 
 
 def on_another_machine(process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
@@ -68,37 +64,18 @@ class Copied:
 
 def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     copied = Copied()
-    found: dict[str, list[list[int]]] = {"without": [], "with": []}
-    for number in range(options.rounds):
-        for what in ("without", "with") if number % 2 else ("with", "without"):
-            with venue(options) as (child, reported):
-                more = {"beside": copied.beside} if what == "with" else {}
-                found[what].append(live(child, reported, STAGE, **more)["seen"])
+    rows = compare(options, copied.beside, "no copy", "journals copied")
     if min(copied.journals) < 2:
         raise SystemExit(f"copied were {copied.journals} journals, not those of gateway and robot")
-    rows = []
-    for which in (50, 99):
-        ones, others = ([percent(each, which) for each in found[what]] for what in ("without", "with"))
-        change = 100 * (median(others) / median(ones) - 1)
-        rows += [
-            figure(f"tick to order, no copy, p{which}", median(ones), "us", None),
-            figure(f"tick to order, journals copied, p{which}", median(others), "us", None),
-            figure(f"tick to order, journals copied, change of p{which}", change, "%", REACH if which == 99 else None),
-        ]
     return rows
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--ticks", type=int, default=4000)
-    parser.add_argument("--every-us", type=int, default=500, help="from an order to the next tick")
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+    options = options_of(__doc__).parse_args()
     if shutil.which("nats-server") is None:
         print(json.dumps({"figures": [], "note": "NOT_AVAILABLE: nats-server is not installed"}))
         return
-    own_cores()
-    print(json.dumps({"load_average": os.getloadavg()[0], "figures": measure(options)}))
+    show(lambda: measure(options))
 
 
 if __name__ == "__main__":

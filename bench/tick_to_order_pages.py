@@ -19,14 +19,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from dashboard_load import TOPICS, opened
 from page_home import figure, instruments, pages_of
-from tick_to_order import CONFIG, live, own_cores, percent, venue
+from tick_to_order import CONFIG
+from tick_to_order_beside import compare, options_of, show
 
-STAGE, PAGES, REACH = "socket", 20, 5.0
+PAGES = 20
 DASHBOARD = "[dashboard]\nport = 0\n"
 
 
@@ -65,38 +65,20 @@ class Watched:
 
 def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     watched = Watched()
-    found: dict[str, list[list[int]]] = {"without": [], "with": []}
-    for number in range(options.rounds):
-        for what in ("without", "with") if number % 2 else ("with", "without"):
-            with venue(options) as (child, reported):
-                more = {"beside": watched.beside} if what == "with" else {}
-                found[what].append(live(child, reported, STAGE, **more)["seen"])
+    rows = compare(options, watched.beside, "no page", f"{PAGES} pages")
     if min(watched.messages) < 10:
         raise SystemExit(f"pages had {watched.messages} messages: nothing was shown")
-    rows = []
-    for which in (50, 99):
-        ones, others = ([percent(each, which) for each in found[what]] for what in ("without", "with"))
-        change = 100 * (median(others) / median(ones) - 1)
-        rows += [
-            figure(f"tick to order, no page, p{which}", median(ones), "us", None),
-            figure(f"tick to order, {PAGES} pages, p{which}", median(others), "us", None),
-            figure(f"tick to order, {PAGES} pages, change of p{which}", change, "%", REACH if which == 99 else None),
-        ]
     return [*rows, figure("messages of a page in a round, at least", min(watched.messages), "", None)]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--ticks", type=int, default=4000)
-    parser.add_argument("--every-us", type=int, default=500, help="from an order to the next tick")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = options_of(__doc__)
     parser.add_argument("--look", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.look:
         looking(options.look[0], json.loads(options.look[1]))
         return
-    own_cores()
-    print(json.dumps({"load_average": os.getloadavg()[0], "figures": measure(options)}))
+    show(lambda: measure(options))
 
 
 if __name__ == "__main__":
