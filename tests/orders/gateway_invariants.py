@@ -62,6 +62,7 @@ class Invariants:
     def __init__(self, world, tags: tuple[str, ...]) -> None:
         self.world, self.tags = world, tags
         self.intents: dict[str, tuple] = {}  # what each client id stands for
+        self.intents_lost: set[str] = set()  # of these, what a dead gateway's copy does not have
         self.intents_past: dict[str, tuple[str, Side, PositionSide, int, int]] = {}  # past a dead gateway
         self.placed: dict[str, Outcome | None] = {}  # the answer to the last placing of each
         self.booked: set = set()
@@ -125,7 +126,8 @@ class Invariants:
             case AccountOut() if out.source == OPENING and out.side is not None:
                 self.sums[out.name, out.side] = out.amount
             case HealthOut() if out.kind == "order" and out.state == "attributed":
-                check(out.subject not in self.intents, f"{out.subject} was on the journal")
+                is_there = out.subject in self.intents and out.subject not in self.intents_lost
+                check(not is_there, f"{out.subject} was on the journal")
 
     def _intent(self, out: IntentOut) -> None:
         order, spec, world = out.order, out.order.spec, self.world

@@ -27,9 +27,17 @@ class Owners:
         self.random = random.Random(world.seed * 13 + 5)
         self.count = 0
         self.done: dict = {}  # ids, what was asked and answered
+        self.done_at: dict[str, int] = {}  # last frame of the journal then
         self.sent: list[tuple[str, str, dict[str, Any], str]] = []
         self.doubtful: tuple | None = None  # the gateway died over it
         self.doubts: set[str] = set()  # all of these, by id
+
+    def forget_after(self, sequence: int) -> None:
+        """Another host continues with what stands on the journal up to a frame."""
+        for id_, at in list(self.done_at.items()):
+            if at > sequence:
+                del self.done[id_], self.done_at[id_]
+                self.doubts.add(id_)
 
     def act(self) -> None:
         world, rng = self.world, self.random
@@ -134,6 +142,8 @@ class Owners:
                 self.doubts.add(id_)
             raise
         world.seen[f"command {reply['status']}"] += 1
+        if id_ in self.done:
+            self.done_at.setdefault(id_, world.life.writer.published)
         got = Said(reply["status"], reply["error"]["name"] if reply["error"] else "")
         what = f"{actor} {name} {fields} {id_!r}"
         if id_ in self.doubts and got.status == "duplicate" and want.status != "duplicate":

@@ -19,6 +19,7 @@ from orders.gateway_life import Home
 from orders.gateway_world import World
 from orders.halt_world import HaltWorld
 from orders.hub_world import HubWorld
+from orders.takeover_world import TakeoverWorld
 
 
 @dataclass
@@ -37,6 +38,7 @@ WORLDS: dict[str, type[World]] = {
     "HaltWorld": HaltWorld,
     "GuardianWorld": GuardianWorld,
     "PastWorld": PastWorld,
+    "TakeoverWorld": TakeoverWorld,
 }
 
 

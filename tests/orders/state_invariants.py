@@ -57,7 +57,7 @@ class StateInvariants:
         same("what is to be handed over", handed(world.core.tape.parts), handed(state.parts))
 
     def check_orders(self) -> None:
-        live = {(order.robot, order.order_id): order for order in self.world.manager.open.values() if order.robot}
+        live = {(order.robot, order.order_id): order for order in self.world.manager.open.values() if is_taped(order)}
         if live.keys() != self.state.working.keys():
             raise Broken(f"orders that work: {live.keys() ^ self.state.working.keys()} are here or there alone")
         for key, order in live.items():
@@ -69,7 +69,7 @@ class StateInvariants:
         """What its successor would know."""
         world, account, state = self.world, self.next.account, self.next.state
         manager, read = world.manager, state.orders.account
-        orders = {name: kept(order) for name, order in manager.open.items() if order.robot}
+        orders = {name: kept(order) for name, order in manager.open.items() if is_taped(order)}
         same("orders", orders, {name: kept(order) for name, order in read.open.items()})
         # That of an order whose placing is unanswered, or which has fired, is heard again.
         names = {name: (order.spec.symbol, order.venue_id) for name, order in read.open.items() if order.venue_id}
@@ -91,6 +91,11 @@ class StateInvariants:
         robots = {n: (r.name, r.epoch, r.slot, r.taken) for n, r in world.core.tape.robots.items()}
         same("robots", robots, {n: (r.name, r.epoch, r.slot, r.taken) for n, r in account.robots.items()})
         same("money", money(world.money.ledger), money(state.money.ledger))
+
+
+def is_taped(order: Order) -> bool:
+    """What was met at the venue is met again by the next gateway."""
+    return bool(order.robot) and not order.is_met
 
 
 def same(what: str, live: Any, folded: Any) -> None:

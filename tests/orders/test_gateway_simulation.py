@@ -60,7 +60,11 @@ FIXED = [
     for number in range(SEEDS * (1 + (kind in NEWEST)))
 ] + [
     Seed(world, kind, number, seconds)
-    for world, numbers, seconds in (("SellToBuyWorld", (7, 10), 120), ("HaltWorld", (3, 4) if LONG else (3,), 900))
+    for world, numbers, seconds in (
+        ("SellToBuyWorld", (7, 10), 120),
+        ("HaltWorld", (3, 4) if LONG else (3,), 900),
+        ("TakeoverWorld", range(50 if LONG else 3), 120),  # some five takeovers each
+    )
     for kind in KINDS
     for number in numbers
 ]
@@ -107,6 +111,8 @@ ONCE_BROKEN = [
     Seed("SellToBuyWorld", "bitmex", 963574977, 300),
     # Of two sales at one moment the first waited for the name of its order, and ids do not say which came first.
     Seed("SellToBuyWorld", "bitmex", 397580361, 300),
+    # An order that only the venue had after a takeover held no money.
+    Seed("TakeoverWorld", "aster", 20, 120),
 ]
 
 

@@ -235,6 +235,8 @@ class AccountMoney:
         match out:
             case NewsOut():
                 self.order(out.order)
+            case HealthOut() if out.order is not None:
+                self.order(out.order)
             case FillOut():
                 self.fill(out, sequence)
                 if out.order is not None:

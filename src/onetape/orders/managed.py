@@ -112,12 +112,13 @@ class AccountOut(NamedTuple):
 
 class HealthOut(NamedTuple):
     """A change of health to be written. kind, subject and state as in CONTRACT's Health; severity: info, warning,
-    critical."""
+    critical. order: the order found at the venue that no journal has, if it is about one."""
 
     kind: str
     subject: str
     state: str
     severity: str = "info"
+    order: Order | None = None
 
 
 class CycleOut(NamedTuple):

@@ -601,7 +601,7 @@ class OrderManager:
         self._note_ids(order, report)
         if report.state not in ENDS and not report.client_id.startswith(self.venue.traits.forced):  # its fills say it
             word = "attributed" if robot else "foreign"
-            self.outs.append(HealthOut("order", report.client_id, word, "warning"))
+            self.outs.append(HealthOut("order", report.client_id, word, "warning", order))
         if report.state in ENDS:
             self.account.close(order)
         else:
