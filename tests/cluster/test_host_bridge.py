@@ -14,7 +14,8 @@ import pytest
 
 from onetape.clients.gateway import GatewayClient
 from onetape.ipc.names import process_socket
-from onetape.ipc.server import listen
+from onetape.ipc.server import Stream, listen
+from onetape.ipc.snapshots import snapshots
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.errors import ProcessDown
 from onetape.security.tokens import grant_of, make_token
@@ -102,6 +103,35 @@ def test_a_command_crosses_with_its_fields_and_without_a_token(tmp_path):
     assert not [each for each in heard for secret in (*tokens, grant) if secret.encode() in each]
 
 
+def test_the_states_of_a_process_are_followed_from_another_host(tmp_path):
+    port, b, stream = free_port(), tmp_path / "b", Stream()
+
+    async def follow() -> list[dict[str, Any]]:
+        found = []
+        with pytest.raises(ProcessDown):
+            async for shown in snapshots(GATEWAY, home=b):
+                found.append(shown)
+                loop.call_soon_threadsafe(stream.show, {"count": len(found)})
+                if len(found) == 3:
+                    loop.call_soon_threadsafe(serving.cancel)  # the process ends
+        return found
+
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+
+    async def open_it() -> asyncio.Task[None]:
+        stream.show({"count": 0})
+        return asyncio.ensure_future(await listen(process_socket(tmp_path / "a", GATEWAY), lambda _: {}, stream=stream))
+
+    with server(tmp_path, port), host("a", tmp_path, port, peers=["b"]):
+        serving = asyncio.run_coroutine_threadsafe(open_it(), loop).result(PATIENCE_S)
+        with host("b", tmp_path, port, **PEER):
+            wait_for(process_socket(b, GATEWAY).exists)
+            found = asyncio.run(asyncio.wait_for(follow(), PATIENCE_S))
+    assert [each["count"] for each in found][:3] == [0, 1, 2]
+    loop.call_soon_threadsafe(loop.stop)
+
+
 def test_what_may_not_be_sent_does_not_leave_its_host(tmp_path):
     port, b = free_port(), tmp_path / "b"
     make_token(b, "mm"), make_token(b, "guardian")
@@ -121,7 +151,6 @@ def test_what_may_not_be_sent_does_not_leave_its_host(tmp_path):
                 {"do": "attach", "name": "mm", "actor": "mm", "token": make_token(b, "mm"), "grant": "x"},
                 "may not trade",
             ),
-            ({"do": "follow_snapshots"}, "snapshots"),
         ):
             client = GatewayClient(b, "main")
             client._shown = {}

@@ -11,7 +11,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -24,8 +24,9 @@ from onetape.ipc.door import OPERATOR
 from onetape.ipc.local_socket import bound
 from onetape.ipc.names import process_socket
 from onetape.ipc.server import FOLLOW, LINE_BYTES_MAX
+from onetape.ipc.snapshots import snapshots
 from onetape.ipc.token_cache import TokenCache
-from onetape.model.errors import BadInput, NotAvailable, NotOwner, OnetapeError
+from onetape.model.errors import BadInput, NotOwner, OnetapeError, ProcessDown
 from onetape.model.home import hosts_of
 from onetape.model.sections import GUARDIAN
 from onetape.model.time import SECOND
@@ -38,7 +39,11 @@ OF_EACH_HOST: Final = ("supervisor", "cluster")  # on another host they are call
 WITHIN_NS: Final = 10 * SECOND  # longest wait for an answer, where the request names no deadline
 PATH_WITHIN_S: Final = 5.0  # longest wait for the copy of a journal that a request names
 LOOK_S: Final = 0.02
+SHOWN_MAX: Final = 4  # states that wait for a slow reader
 UNDER_WAY_MAX: Final = 256  # requests of other hosts
+FOLLOW_EVERY_S: Final = 5.0  # between requests of who follows a process's state;
+FOLLOWED_FOR_S: Final = 15.0  # its host sends it for so long after one
+SILENT_S: Final = 10.0  # without a state, which comes once a second: the process, or its host, is gone
 
 _decode = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -60,6 +65,8 @@ class Bridge:
             str, tuple[str, asyncio.Server, Path, int]
         ] = {}  # host, server, its socket and that's inode
         self._waiting: dict[str, asyncio.Future[dict[str, Any] | None]] = {}
+        self._shown: dict[str, asyncio.Queue[dict[str, Any] | None]] = {}  # states that processes here follow
+        self._followed_until: dict[str, float] = {}  # states that processes of other hosts follow
         self._connections: dict[str, Connection] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -93,6 +100,9 @@ class Bridge:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
                 while line := await reader.readline():
+                    if _is_follower(line):
+                        await self._follow(process, host, reader, writer)
+                        break
                     answer = await self._forward(process, host, line)
                     if answer is None:
                         break  # the sender connects and sends again, as to a process that has ended
@@ -143,10 +153,32 @@ class Bridge:
         finally:
             del self._waiting[id_]
 
+    async def _follow(
+        self, process: str, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Hands on the states of another host's process until it ends, or nobody reads them."""
+        id_ = secrets.token_hex(12)
+        shown = self._shown[id_] = asyncio.Queue(SHOWN_MAX)
+        message = {"id": id_, "process": process, "home": str(self.home), "request": {"do": FOLLOW}}
+        asked = -FOLLOW_EVERY_S
+        try:
+            while not reader.at_eof():
+                if (now := time.monotonic()) - asked >= FOLLOW_EVERY_S:
+                    asked = now
+                    self._send(f"{self._root}.command.{token(host)}.{token(self.host)}", _encode(message), "")
+                async with asyncio.timeout(SILENT_S):
+                    answer = await shown.get()
+                if answer is None:
+                    break
+                writer.write(_encode(answer) + b"\n")
+                await writer.drain()
+        except TimeoutError:
+            pass
+        finally:
+            del self._shown[id_]
+
     def _let_out(self, request: dict[str, Any], process: str) -> None:
         """Checks the sender's token, and removes it with all other secrets. Raises PermissionDenied and others."""
-        if request["do"] == FOLLOW:
-            raise NotAvailable(f"the snapshots of {process}, which runs on another host", todo="ask for them there")
         shown, grant = request.pop("token", None), request.pop("grant", None)
         actor = request.get("actor")
         if actor is None:
@@ -170,13 +202,19 @@ class Bridge:
         try:
             found = _decode(message)
             if kind == "reply":
-                answer = self._waiting.get(found["id"])
+                told = _moved(found["answer"], found["home"], str(self.home))
+                answer, shown = self._waiting.get(found["id"]), self._shown.get(found["id"])
                 if answer is not None and not answer.done():
-                    answer.set_result(_moved(found["answer"], found["home"], str(self.home)))
+                    answer.set_result(told)
+                elif shown is not None and not shown.full():  # the next state is complete again
+                    shown.put_nowait(told)
             elif (sender := next((each for each in self._peers if token(each) == rest[0]), "")) == "":
                 self._log(f"a command of {rest[0]}, which is none of [hosts], was refused")
+            elif found["request"]["do"] == FOLLOW and found["id"] in self._followed_until:
+                self._followed_until[found["id"]] = time.monotonic() + FOLLOWED_FOR_S
             elif len(self._tasks) < UNDER_WAY_MAX:  # else it is sent again
-                task = asyncio.ensure_future(self._carry_out(found, sender))
+                carry_out = self._show if found["request"]["do"] == FOLLOW else self._carry_out
+                task = asyncio.ensure_future(carry_out(found, sender))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
         except (msgspec.MsgspecError, LookupError, TypeError, AttributeError):
@@ -217,6 +255,22 @@ class Bridge:
         reply = {"id": found["id"], "home": str(self.home), "answer": answer}
         self._send(f"{self._root}.reply.{token(sender)}", _encode(reply), "")
 
+    async def _show(self, found: Mapping[str, Any], sender: str) -> None:
+        """Sends the states of a process to another host, while that requests them."""
+        id_, subject = str(found["id"]), f"{self._root}.reply.{token(sender)}"
+        reply: dict[str, Any] = {"id": id_, "home": str(self.home)}
+        self._followed_until[id_] = time.monotonic() + FOLLOWED_FOR_S
+        try:
+            async with aclosing(snapshots(str(found["process"]), home=self.home)) as states:
+                async for state in states:
+                    if time.monotonic() > self._followed_until[id_]:
+                        break
+                    self._send(subject, _encode(reply | {"answer": {"snapshot": state}}), "")
+        except ProcessDown:
+            self._send(subject, _encode(reply | {"answer": None}), "")
+        finally:
+            del self._followed_until[id_]
+
     async def _copied(self, connection: Connection, request: Mapping[str, Any], deadline: int) -> None:
         """Waits until the journal of a robot that attached before is copied here."""
         shown = {key: request[key] for key in ("actor", "token")}
@@ -232,6 +286,13 @@ class Bridge:
             task.cancel()
         for connection in self._connections.values():
             connection.close()
+
+
+def _is_follower(line: bytes) -> bool:
+    try:
+        return bool(_decode(line).get("do") == FOLLOW)
+    except msgspec.MsgspecError:
+        return False
 
 
 def _refusal(request: Mapping[str, Any], error: OnetapeError) -> dict[str, Any]:

@@ -9,7 +9,7 @@ The first comes at once, then one a second and one after each command.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 import msgspec
@@ -26,7 +26,7 @@ BYTES_MAX: Final = 1 << 20
 CONNECT_WITHIN_S: Final = 1.0
 
 
-async def snapshots(process: str, *, home: StrPath | None = None) -> AsyncIterator[dict[str, Any]]:
+async def snapshots(process: str, *, home: StrPath | None = None) -> AsyncGenerator[dict[str, Any], None]:
     """Follows a process until it ends: then ProcessDown is raised."""
     path = process_socket(home_of(home), process)
     try:
