@@ -115,6 +115,7 @@ def test_a_host_copies_what_its_processes_read(host, needed, tmp_path):
     [
         ("[hosts.desk]\n", '[hosts.desk]\nprocesses = ["robot:*"]\n', "robot:mm also runs on desk at hosts.trade"),
         ('"robot:*"', '"robto:*"', "no process is called robto"),
+        ('"robot:*"', '"guardian"', "the guardian runs on each host that may run a gateway"),
         ('hosts = "tick-*"', 'hosts = "tack-*"', "no host is called tack"),
         ('"tick_*"', '"tick"', "several hosts for one name at collectors.tick.hosts, onetape.toml:"),
         ('standby = "spare"', 'standby = "sparse"', "no host is called sparse at accounts.main.standby"),

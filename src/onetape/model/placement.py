@@ -118,6 +118,9 @@ def check_placement(config: Config, bad: Bad) -> None:
     names = [*processes_of(config)]
     for host, each in config.hosts.items():
         for pattern in each.processes:
+            if pattern == GUARDIAN:
+                todo = f'write standby = "{host}" in [accounts.NAME]'
+                raise bad(("hosts", host, "processes"), "the guardian runs on each host that may run a gateway", todo)
             if not any(fnmatchcase(name, pattern) for name in names):
                 there = f"there is {', '.join(names)}"
                 raise bad(("hosts", host, "processes"), f"no process is called {pattern}", there)
