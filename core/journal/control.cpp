@@ -32,7 +32,7 @@ Failure map_control(const std::string& directory, bool writable, Mapping& mappin
 }
 
 #if defined(__APPLE__)
-BootId boot_id() noexcept {
+static BootId read_boot_id() noexcept {
     BootId id{};
     struct timeval booted{};
     std::size_t bytes = sizeof booted;
@@ -50,7 +50,7 @@ std::uint64_t process_start(std::uint32_t pid) noexcept {
     return static_cast<std::uint64_t>(at.tv_sec) * 1000000 + static_cast<std::uint64_t>(at.tv_usec);
 }
 #else
-BootId boot_id() noexcept {
+static BootId read_boot_id() noexcept {
     BootId id{};
     char text[64] = {};
     const FileHandle file(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
@@ -83,6 +83,11 @@ std::uint64_t process_start(std::uint32_t pid) noexcept {
     return at == nullptr ? 0 : std::strtoull(at + 1, nullptr, 10);
 }
 #endif
+
+BootId boot_id() noexcept {
+    static const BootId first = read_boot_id();
+    return first == BootId{} ? read_boot_id() : first;  // it may have lacked a file descriptor
+}
 
 bool process_alive(std::uint32_t pid, std::uint64_t start) noexcept {
     return pid != 0 && start != 0 && process_start(pid) == start;

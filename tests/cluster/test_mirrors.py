@@ -61,8 +61,9 @@ class World:
             self.now += SECOND // 10
             self._step += 1
             for host in self.hosts.values():
-                if self._step % 10 == 0:
+                if self._step % 10 == 0 or host.is_due:
                     host.announce(self.now)
+                host.pulse(self.now)
                 host.publish()
                 host.tick(self.now)
             self._deliver()

@@ -14,6 +14,7 @@ __all__ = [
     "Block",
     "BlockRequest",
     "HostState",
+    "HostThere",
     "JournalState",
     "Pulse",
     "decode_block",
@@ -56,27 +57,36 @@ class JournalState(msgspec.Struct, frozen=True, omit_defaults=True):
     first_seal: str = ""
 
 
-class HostState(msgspec.Struct, frozen=True):
+class HostState(msgspec.Struct, frozen=True, tag="state"):
     """A host's announcement. time: its clock, ns UTC. journals: by path below its home. follows: patterns of
-    host/journal that it copies. config: the configuration of its processes as JSON, without secrets; "": this
-    announcement has none. processes: those that take commands, by name. is_last: the host is being
-    stopped."""
+    host/journal that it copies. processes: those that take commands, by name. is_last: the host is being stopped. asks:
+    hosts of which it has not heard such an announcement."""
 
     host: str
     version: str
     time: int
     journals: dict[str, JournalState]
     follows: list[str]
-    config: str = ""
-    processes: list[str] = []
-    is_last: bool = False
+    processes: list[str]
+    is_last: bool
+    asks: list[str]
+
+
+class HostThere(msgspec.Struct, frozen=True, tag="there"):
+    """A host's announcement that all is as it announced last. Fields as of HostState."""
+
+    host: str
+    time: int
+    asks: list[str]
 
 
 class Pulse(msgspec.Struct, frozen=True):
-    """How a host's followed journals are, several times a second."""
+    """How a host's followed journals are, several times a second. config: now and then the configuration of its
+    processes as JSON, without secrets."""
 
     host: str
     journals: dict[str, JournalState]
+    config: str = ""
 
 
 class Acknowledgement(msgspec.Struct, frozen=True):

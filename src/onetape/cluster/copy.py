@@ -54,6 +54,11 @@ class JournalCopy:
         return Acknowledgement(self.journal, self._state.uuid, self.sequence)
 
     @property
+    def is_alive(self) -> bool:
+        """Returns True while the other host says that the journal's writer runs."""
+        return self._state is not None and self._state.alive
+
+    @property
     def missing(self) -> int:
         """Returns how many frames the other host had more, when it last announced its journals."""
         return 0 if self._state is None else max(0, self._state.sequence - self.sequence)
@@ -83,7 +88,7 @@ class JournalCopy:
 
     def away(self) -> None:
         """The other host has not announced itself for a while: its writer counts as gone until it does."""
-        if self._mirror is not None and self._state is not None and self._state.alive:
+        if self._mirror is not None and self._state is not None and self.is_alive:
             self._state = msgspec.structs.replace(self._state, alive=False)
             self._mirror.show_writer(0, self._state.progress, False, False)
 

@@ -36,7 +36,8 @@ from onetape.tape.wait import JournalWatch, Waiter
 
 __all__ = ["ClusterProcess", "main"]
 
-ANNOUNCE_S: Final = 1.0
+ANNOUNCE_S: Final = 2.0  # a host is away after 5 s
+SHOW_S: Final = 1.0
 TICK_S: Final = 0.1
 BRIDGE_S: Final = 0.5  # between looks which processes of other hosts take commands
 PAUSE_S: Final = 0.002  # of the copies; each wake costs a gateway on the same core some 0.2 ms
@@ -171,11 +172,14 @@ class ClusterProcess:
                 self._waiter.add(reader)
 
     async def _tick(self, watch: JournalWatch) -> None:
-        announced = bridged = 0.0
+        announced = shown = bridged = 0.0
         while True:
-            if (now := time.monotonic()) - announced >= ANNOUNCE_S:
+            now = time.monotonic()
+            if self.mirror.is_due or now - announced >= ANNOUNCE_S:
                 announced = now
                 self._announce()
+            if now - shown >= SHOW_S:
+                shown = now
                 self.pollers.tick()
                 self._show()
             self._watch()

@@ -20,6 +20,7 @@ from onetape.cluster.blocks import (
     Block,
     BlockRequest,
     HostState,
+    HostThere,
     JournalState,
     Pulse,
     decode_block,
@@ -42,7 +43,7 @@ from onetape.tape.segments import is_tape
 __all__ = ["HostMirror", "Send"]
 
 AWAY_NS: Final = 5_000_000_000  # a host that says nothing for so long is away
-CONFIG_EVERY: Final = 5  # announcements
+COMPLETE_EVERY: Final = 5_000_000_000  # between complete announcements, if nothing has changed; and configurations
 _OF_GATEWAYS: Final = "journal/gateway-"
 ALIVE_MS: Final = 5_000  # a writer whose heartbeat is older is gone
 
@@ -73,9 +74,14 @@ class HostMirror:
         self.followed: dict[str, JournalReader] = {}  # readers of new frames, of the sources that others follow
         self._keys: dict[tuple[str, str], tuple[str, str]] = {}  # of copies, by the tokens of their subjects
         self._unwanted: set[tuple[str, str]] = set()  # journals of other hosts that are not copied
-        self._heard: dict[str, int] = {}  # when a host announced itself last, by our clock
-        self._own: dict[str, JournalState] = {}  # as announced last
-        self._announced_count = 0
+        self._heard: dict[str, tuple[int, int]] = {}  # when a host announced itself last, by our clock and by its own
+        self._own: dict[str, JournalState] = {}
+        self._announced_last: object = None  # what the last complete announcement said
+        self._announced_at = 0  # when that was, 0: another one is due
+        self._configured_at = 0  # when the configuration was sent
+        self._configs: dict[str, str] = {}  # of other hosts
+        self._peers = options.peers
+        self._asked: set[str] = set()  # hosts that are there, and have not said what they have
         self._logged: dict[str, str] = {}  # the last error of a journal
         self.hidden: frozenset[str] = frozenset()  # journals of this host that another host continues
         self._send, self._log, self._durable = send, log, durable
@@ -100,24 +106,41 @@ class HostMirror:
     # --- what this host gives --------------------------------------------------------------------
 
     def announce(self, now: int, processes: Iterable[str] = (), *, is_last: bool = False) -> None:
-        """Say which journals this host has; once a second, and at once after a change. now: ns UTC. processes: those
-        that take commands. is_last: this host is stopped."""
+        """Say that this host is there, and which journals it has if that has changed; every two seconds, and when
+        `is_due`. now: ns UTC. processes: those that take commands. is_last: this host is stopped."""
         self._find_sources()
         for source in self.sources.values():
             source.look()
         self._own = {journal: source.state(now) for journal, source in self.sources.items()}
-        kept = kept_config(self.home) if self._announced_count % CONFIG_EVERY == 0 else None
-        config = "" if kept is None else msgspec.json.encode(kept).decode()
-        self._announced_count += 1
-        state = HostState(self.host, __version__, now, self._own, self.follows, config, list(processes), is_last)
-        self._send(f"{self.root}.host.{token(self.host)}", msgspec.json.encode(state), "")
+        of = list(processes)
+        said = {name: _lasting(each) for name, each in self._own.items()}, of, is_last
+        asks = sorted(self._asked.union(self._peers) - self.hosts.keys())
+        self._asked.clear()
+        if not self._announced_at or said != self._announced_last or now - self._announced_at >= COMPLETE_EVERY:
+            self._announced_last, self._announced_at = said, now
+            state = HostState(self.host, __version__, now, self._own, self.follows, of, is_last, asks)
+            message = msgspec.json.encode(state)
+        else:
+            message = msgspec.json.encode(HostThere(self.host, now, asks))
+        self._send(f"{self.root}.host.{token(self.host)}", message, "")
+
+    @property
+    def is_due(self) -> bool:
+        """Returns True when a host waits for an announcement, or one is to be asked for."""
+        return bool(self._asked) or not self._announced_at
 
     def pulse(self, now: int) -> None:
         """Say how the journals are that others follow; ten times a second, because readers of a copy judge its writer
         by its heartbeat. now: ns UTC."""
         states = {journal: self.sources[journal].state(now) for journal in self.followed}
-        if states:
-            self._send(f"{self.root}.pulse.{token(self.host)}", msgspec.json.encode(Pulse(self.host, states)), "")
+        if not states:
+            return
+        config = ""
+        if now - self._configured_at >= COMPLETE_EVERY:
+            self._configured_at, kept = now, kept_config(self.home)
+            config = "" if kept is None else msgspec.json.encode(kept).decode()
+        message = msgspec.json.encode(Pulse(self.host, states, config))
+        self._send(f"{self.root}.pulse.{token(self.host)}", message, "")
 
     def publish(self) -> None:
         """Send what was written since the last call to journals that others follow."""
@@ -159,6 +182,7 @@ class HostMirror:
             del self.followed[journal]
             self.sources[journal].end()
         for journal in wanted - self.followed.keys():
+            self._configured_at = 0
             self.followed[journal] = self.sources[journal].begin()
 
     def _drop(self, journal: str, error: OnetapeError | None = None) -> None:
@@ -189,12 +213,15 @@ class HostMirror:
         _, kind, host, *rest = subject.split(".")  # host: of the sender, of an answer ours
         match kind:
             case "host":
-                self._announced(from_json(message, HostState), now)
+                self._announced(from_json(message, HostState | HostThere), now)
             case "pulse":
                 pulse = from_json(message, Pulse)
                 for journal, state in pulse.journals.items():
                     if (pulse.host, journal) in self.copies:
                         self._copy((pulse.host, journal), state, now)
+                        self._show(pulse.host, journal, now)
+                if pulse.config:
+                    self._keep(pulse.host, pulse.config)
             case "tape":
                 if (key := self._keys.get((host, rest[0]))) is not None:
                     self._act(key[0], self.copies[key].block(decode_block(message), now))
@@ -218,11 +245,11 @@ class HostMirror:
                 self._act(host, copy.overdue(now))
 
     def is_away(self, host: str, now: int) -> bool:
-        return now - self._heard.get(host, 0) > AWAY_NS
+        return now - self.heard(host) > AWAY_NS
 
     def heard(self, host: str) -> int:
         """Returns when the host announced itself last, ns UTC by this host's clock; 0: never."""
-        return self._heard.get(host, 0)
+        return self._heard.get(host, (0, 0))[0]
 
     def rows(self, now: int) -> list[HostRow]:
         """Returns what is known of each host, this one first. now: ns UTC."""
@@ -231,7 +258,8 @@ class HostMirror:
             lags = [copy.lag_ns(now) for (host, _), copy in self.copies.items() if host == name]
             lag = max(lags) // 1_000_000 if lags else None
             word = "up" if not self.is_away(name, now) else "down" if state.is_last else "away"
-            clock = (self._heard[name] - state.time) / 1e6
+            heard, time = self._heard[name]
+            clock = (heard - time) / 1e6
             found.append(HostRow(name, word, state.version, clock, lag, _processes(state.journals)))
         return found
 
@@ -268,12 +296,20 @@ class HostMirror:
         for copy in self.copies.values():
             copy.close()
 
-    def _announced(self, state: HostState, now: int) -> None:
+    def _announced(self, state: HostState | HostThere, now: int) -> None:
         if state.host == self.host:
             return
         before = self.hosts.get(state.host)
+        if self.host in state.asks:
+            self._announced_at = 0
+        if isinstance(state, HostThere):
+            if before is None:
+                self._asked.add(state.host)
+            else:
+                self._heard[state.host] = now, state.time
+            return
         self.hosts[state.host] = state
-        self._heard[state.host] = now
+        self._heard[state.host] = now, state.time
         if before is None or before.follows != state.follows:
             self._find_followed()
         for journal, found in state.journals.items():
@@ -288,12 +324,20 @@ class HostMirror:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self.copies[key] = JournalCopy(path, journal, durable=self._durable)
                 self._keys[token(state.host), token(journal)] = key
-            if state.host in self.shared.get(journal, ()) and self._is_shown(state.host, journal, now):
-                show_copy(self.home / journal, self.copies[key].path)
             self._copy(key, found, now)
-        if state.config and any(host == state.host for host, _ in self.copies):
+            self._show(state.host, journal, now)
+
+    def _keep(self, host: str, config: str) -> None:
+        """Keeps the configuration of a host of which something is copied, for commands that read it there."""
+        if config != self._configs.get(host) and any(each == host for each, _ in self.copies):
+            self._configs[host] = config
             with suppress(msgspec.DecodeError):  # of another version: the one that is here stays
-                keep_config(hosts_of(self.home) / token(state.host), from_json(state.config.encode(), Config))
+                keep_config(hosts_of(self.home) / token(host), from_json(config.encode(), Config))
+
+    def _show(self, host: str, journal: str, now: int) -> None:
+        """Lets readers here see a host's copy of a shared journal, if it is its turn."""
+        if host in self.shared.get(journal, ()) and self._is_shown(host, journal, now):
+            show_copy(self.home / journal, self.copies[host, journal].path)
 
     def _is_shown(self, host: str, journal: str, now: int) -> bool:
         """Returns True for the host whose copy readers here see: of several with a living writer the first, and another
@@ -301,9 +345,7 @@ class HostMirror:
         alive = [
             each
             for each in self.shared[journal]
-            if not self.is_away(each, now)
-            and (state := self.hosts[each].journals.get(journal)) is not None
-            and state.alive
+            if not self.is_away(each, now) and (copy := self.copies.get((each, journal))) is not None and copy.is_alive
         ]
         shown, seen = self._shown.get(journal) or (self._linked(journal), now)
         if shown in alive:
@@ -352,13 +394,22 @@ class HostMirror:
             self._send(f"{self.root}.request.{token(host)}", msgspec.json.encode(request), answer)
 
 
+def _lasting(state: JournalState) -> tuple[Any, ...]:
+    """Returns what changes seldom of a journal's state."""
+    return state.uuid, state.first_segment, state.acknowledged, state.alive, _beats(state)
+
+
+def _beats(state: JournalState) -> bool:
+    return not state.closed and 0 <= state.heartbeat_ms < ALIVE_MS
+
+
 def _processes(journals: Mapping[str, JournalState]) -> list[dict[str, Any]]:
     """Returns the living writers of journals: processes by name, and runs."""
     found = []
     for path, each in journals.items():
         folder, name, *_ = path.split("/")
         kind, dash, rest = name.partition("-")
-        if not each.closed and 0 <= each.heartbeat_ms < ALIVE_MS:
+        if _beats(each):
             process = f"run {name}" if folder == "runs" else f"{kind}:{rest}" if dash else name
             found.append({"name": process, "heartbeat_age_ms": each.heartbeat_ms})
     return sorted(found, key=lambda row: str(row["name"]))
