@@ -100,7 +100,7 @@ def check_sums(manager: OrderManager, specs: list[OrderSpec], without=(None,)) -
         stops = {o.client_id for o in unknown if o.spec.trigger_int and (o.spec.reduce_only or o.spec.tag == GUARDIAN)}
         assert found <= {o.client_id for o in unknown} and not found & stops
         assert found >= {o.client_id for o in unknown if not o.spec.trigger_int}
-    assert manager.next_due == min((order.due_at for order in manager.open.values()), default=NEVER)
+    assert manager.account.next_due == min((order.due_at for order in manager.open.values()), default=NEVER)
 
 
 def check_funds(manager: OrderManager, instruments, currencies, without=(None,)) -> None:

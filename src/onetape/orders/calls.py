@@ -115,6 +115,7 @@ class Traits(NamedTuple):
     conditionals: bool = True  # orders with a trigger wait in a service of their own
     triggers_max: TriggerBounds = TriggerBounds()
     ended_apart: bool = False  # working and ended orders are queried separately, in this order
+    acks: bool = False  # answers acknowledge receipt; the stream or a query says what became of the request
     fills_by_symbol: bool = True  # else one query returns the fills of all symbols
     dead_man_by_symbol: bool = True  # else it covers the account
     forced: tuple[str, ...] = ()  # prefixes of client ids of the venue's own closing orders
@@ -193,6 +194,10 @@ class OrderProtocol(Protocol):
 
     def open_orders(self, now: int) -> list[Call]:
         """Requests all of the venue's lists of working orders."""
+        ...
+
+    def more_orders(self, call: Call, cursor: str, now: int) -> Call:
+        """Requests the next page of a list of working orders."""
         ...
 
     def open_stops(self, symbol: str, now: int) -> Call | None:

@@ -126,6 +126,8 @@ class OrderManager:
         self._goes_on = goes_on
         self._queried_venue_ids: set[tuple[str, str]] = set()
         self._sent = 0  # count of requests about orders
+        # Of orders whose receipt was acknowledged: when to query them if nothing was reported since.
+        self._acknowledged: dict[str, int] = {}
 
     # --- requests of robots -----------------------------------------------------------------------
 
@@ -295,8 +297,13 @@ class OrderManager:
             pending.deadline = pending.resend_at + ANSWER_WITHIN
             pending.code, pending.reason = answer.code or VenueRejected.code, _words(answer)
             return
+        is_acknowledged = answer.outcome is Outcome.DONE and self.venue.traits.acks
+        if is_acknowledged and kind is RequestKind.AMEND:
+            return  # the stream confirms it, or it is lost at its deadline
         order.pending.end(kind)
         match answer.outcome:
+            case Outcome.DONE if is_acknowledged and kind is _PLACE:
+                self._acknowledged[order.client_id] = now + QUERY_AFTER[3]
             case Outcome.DONE:
                 self._request_done(order, kind, answer, now, wall)
             case Outcome.DEFINITIVE | Outcome.SAFE:
@@ -400,6 +407,7 @@ class OrderManager:
 
     def tick(self, now: int) -> None:
         """Does what is due: sends requests again, gives up lost answers, sends queries."""
+        self._ask_for_acknowledged(now)
         for order in self.account.take_due(now):
             for pending in order.pending.all():
                 if pending.resend_at:
@@ -411,6 +419,16 @@ class OrderManager:
             if order.ask_at and now >= order.ask_at and not order.asking:
                 self.calls += queries(order, self.venue, now)
         self.account.look()
+
+    def _ask_for_acknowledged(self, now: int) -> None:
+        """Queries orders of whose receipt alone is known for a moment."""
+        for name, due in list(self._acknowledged.items()):
+            if due > now:
+                break  # they are in the order of their answers
+            del self._acknowledged[name]
+            order = self.orders.get(name)
+            if order is not None and order.state is OrderState.SUBMITTED:
+                order.ask_at = order.ask_at or now
 
     def ask_unknown(self, now: int) -> None:
         """Queries all orders of unknown state now: the venue can be reached again."""
@@ -426,7 +444,7 @@ class OrderManager:
     @property
     def next_due(self) -> int:
         """Returns when `tick` has work, ns; a large number if it has none."""
-        return self.account.next_due
+        return min(self.account.next_due, next(iter(self._acknowledged.values()), self.account.next_due))
 
     # --- reports of the venue ---------------------------------------------------------------------
 

@@ -239,7 +239,7 @@ class Reconciler:
             return True
         if call.purpose in (Purpose.OPEN_ORDERS, Purpose.OPEN_CONDITIONALS):
             current.listed.update(t.client_id for t in answer.reports if isinstance(t, OrderStatusReport))
-            current.lists_done += 1
+            current.lists_done += not answer.cursor
         if call.purpose is Purpose.POSITIONS:
             self._note_flat(answer, queried_at)
         self.manager.hear(answer.reports, now, source="rest")
@@ -251,12 +251,15 @@ class Reconciler:
 
     def _ask_for_more(self, call: Call, cursor: str, now: int) -> None:
         venue = self.manager.venue
-        if call.purpose is not Purpose.MOVES:
-            self._call(venue.fills(call.symbol, now, since=0, cursor=cursor), now)
-        elif self._round is not None and self._round.moves_since is not None:
-            more = venue.account_moves(now, since=0, cursor=cursor)
-            assert more is not None
-            self._call(more, now)
+        match call.purpose:
+            case Purpose.OPEN_ORDERS | Purpose.OPEN_CONDITIONALS:
+                self._call(venue.more_orders(call, cursor, now), now)
+            case Purpose.FILLS:
+                self._call(venue.fills(call.symbol, now, since=0, cursor=cursor), now)
+            case _ if self._round is not None and self._round.moves_since is not None:
+                more = venue.account_moves(now, since=0, cursor=cursor)
+                assert more is not None
+                self._call(more, now)
 
     def tick(self, now: int) -> None:
         """Sends what is due, and ends the round when every answer has arrived."""

@@ -59,6 +59,10 @@ class AccountProtocol:
     def query_venue_id(self, symbol: str, venue_id: str, now: int) -> Call:
         return self.query(OrderKey(symbol, "", venue_id=venue_id), now)
 
+    def more_orders(self, call: Call, cursor: str, now: int) -> Call:
+        """Not called: the venue's lists of working orders have one page."""
+        raise NotImplementedError
+
     def note_move(self, reference: str) -> None:
         """Does nothing: balance changes come from one list only, whose rows have ids."""
 

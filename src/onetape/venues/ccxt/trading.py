@@ -169,6 +169,10 @@ class CcxtProtocol(WithoutTransfers):  # a transfer whose answer is lost cannot 
     def open_orders(self, now: int) -> list[Call]:
         return [self._call(Purpose.OPEN_ORDERS, "open_orders", {})]
 
+    def more_orders(self, call: Call, cursor: str, now: int) -> Call:
+        """Not called: the bridge's list has one page."""
+        raise NotImplementedError
+
     def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
         said: dict[str, Any] = {"since": since // MS}
         if cursor:
