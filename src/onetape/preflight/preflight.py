@@ -24,6 +24,7 @@ from onetape.model.time import clock_offset
 from onetape.model.venue_kinds import VENUE_KINDS
 from onetape.options.bridge import CCXT
 from onetape.orders.calls import Call
+from onetape.orders.malformed import MALFORMED
 from onetape.orders.reports import AccountModeReport
 from onetape.preflight.venue_access import VenueAccess
 from onetape.security.redaction import Redactor
@@ -32,7 +33,16 @@ from onetape.venues.adapter import adapter_of
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.contract import Addresses, TradingVenue
 from onetape.venues.hosts import unfit_address
-from onetape.venues.key_check import KeyRights, Wanted, binance_ids, clock_wrong, other_account, refused, unfit
+from onetape.venues.key_check import (
+    KeyRights,
+    ReportsKey,
+    Wanted,
+    binance_ids,
+    clock_wrong,
+    other_account,
+    refused,
+    unfit,
+)
 from onetape.venues.open import open_trading_venue, ws_address
 
 __all__ = [
@@ -244,6 +254,8 @@ def _ids(
     user's number at the wallet service, and the alias of the futures account. Where a wallet signs, it is the account
     for which it signs."""
     protocol = venue.protocol
+    if isinstance(protocol, ReportsKey):
+        return [account for account, _ in _key(access, protocol, now)]
     if not isinstance(protocol, BinanceUsdmProtocol):
         return [passed.mode.account] if passed.mode is not None and passed.mode.account else []
     if protocol.nonce_owner:
@@ -256,6 +268,8 @@ def _ids(
 def _rights(access: VenueAccess, venue: TradingVenue, target: Target, now: int, hide: Redactor) -> KeyRights | None:
     """Returns the key's rights; None: the venue does not report them, which is no fault of the key."""
     protocol = venue.protocol
+    if isinstance(protocol, ReportsKey):
+        return next((rights for _, rights in _key(access, protocol, now)), None)
     if not isinstance(protocol, BinanceUsdmProtocol):
         return None
     value = _of_wallet(access, target, protocol.key_rights(now), hide)
@@ -263,6 +277,14 @@ def _rights(access: VenueAccess, venue: TradingVenue, target: Target, now: int, 
         return None if value is None else protocol.family.wallet_side.read_rights(value, protocol.nonce_owner)
     except (LookupError, TypeError, ValueError, AttributeError):
         return None
+
+
+def _key(access: VenueAccess, protocol: ReportsKey, now: int) -> list[tuple[str, KeyRights]]:
+    """Returns a key's account and rights as the venue reports them; []: the answer is not usable."""
+    try:
+        return [protocol.read_key(read_json(access.ask(protocol.key_info(now))[2]))]
+    except MALFORMED:
+        return []
 
 
 def _of_wallet(access: VenueAccess, target: Target, call: Call, hide: Redactor) -> Any:

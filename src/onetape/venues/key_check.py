@@ -7,7 +7,7 @@ documentation, docs.kraken.com "API errors" and "Get API Key Info", read 2026-11
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 from onetape.model.errors import (
     AccountMode,
@@ -19,10 +19,21 @@ from onetape.model.errors import (
     VenueRejected,
     VenueUnavailable,
 )
+from onetape.orders.calls import Call
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import AccountModeReport
 
-__all__ = ["CLOCK_OFF_MAX_S", "KeyRights", "Wanted", "binance_ids", "clock_wrong", "other_account", "refused", "unfit"]
+__all__ = [
+    "CLOCK_OFF_MAX_S",
+    "KeyRights",
+    "ReportsKey",
+    "Wanted",
+    "binance_ids",
+    "clock_wrong",
+    "other_account",
+    "refused",
+    "unfit",
+]
 
 # Signing with the venue's time would hide a larger error, but the user's bars, deadlines and records would still be off
 # by it.
@@ -74,6 +85,17 @@ class KeyRights(NamedTuple):
         return cls(
             rights[0], rights[1], rights[2], bool(found["ipWhitelist"]), expires=int(found["expired"]) * 1_000_000
         )
+
+
+@runtime_checkable
+class ReportsKey(Protocol):
+    """The protocol of a venue that reports a key's account and rights in one answer."""
+
+    def key_info(self, now: int) -> Call: ...
+
+    def read_key(self, value: Any) -> tuple[str, KeyRights]:
+        """Returns the venue's id of the account, and the key's rights. Raises the errors of parsing."""
+        ...
 
 
 class Wanted(NamedTuple):
