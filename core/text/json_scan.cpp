@@ -119,7 +119,7 @@ Failure JsonPaths::add(const std::string& path, int& slot) {
     int depth = 1;
     for (std::size_t dot; (dot = path.find('.', from)) != std::string::npos; from = dot + 1) {
         if (++depth > path_depth_max) {
-            return {Status::invalid, "JSON path nests deeper than three: " + path};
+            return {Status::invalid, "JSON path nests deeper than four: " + path};
         }
         const std::string outer = path.substr(from, dot - from);
         std::int16_t target = find(scopes_[scope].inner_single, scopes_[scope].inner_longer, outer);

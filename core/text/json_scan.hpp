@@ -17,7 +17,7 @@
 namespace onetape {
 
 inline constexpr int json_depth_max = 64;
-inline constexpr int path_depth_max = 3;
+inline constexpr int path_depth_max = 4;
 inline constexpr std::size_t json_slots_max = 64;
 
 enum class JsonKind : std::uint8_t {

@@ -126,7 +126,7 @@ def test_a_book_is_whole_each_time(tmp_path, levels):
 
 
 def test_a_path_leads_through_an_object_and_a_list():
-    with pytest.raises(Exception, match="nests deeper than three"):
+    with pytest.raises(Exception, match="nests deeper than four"):
         _core.LiveMessages(
             (
                 "channel",
@@ -138,7 +138,7 @@ def test_a_path_leads_through_an_object_and_a_list():
                 [],
                 ("p", "a"),
                 "none",
-                [("quote", "bbo", "bbo", [], {"symbol": "data.a.b.c", "bid": "data.b"}, ["symbol"], None, "")],
+                [("quote", "bbo", "bbo", [], {"symbol": "data.a.b.c.d", "bid": "data.b"}, ["symbol"], None, "")],
             ),
             [],
             False,
