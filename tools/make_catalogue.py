@@ -252,6 +252,13 @@ XMR/USDC:USDC     XMR    0.01     0.01    10 0.05 0.02
 XRP/USDC:USDC     XRP    0.0001   0.01    10 0.025 0.01
 ZEC/USDC:USDC     ZEC    0.01     0.01    10 0.05 0.02
 """
+
+BYBIT = """
+BTC/USDT:USDT BTCUSDT 0.1   0.001 0.001 1190 5 0.005
+ETH/USDT:USDT ETHUSDT 0.01  0.01  0.01  -    5 0.005
+SOL/USDT:USDT SOLUSDT 0.001 0.1   0.1   -    5 0.01
+"""
+
 HAND: list[dict[str, Any]] = [
     {
         "venue": "binance",
@@ -335,6 +342,16 @@ HAND: list[dict[str, Any]] = [
         "taker_fee": "0.0004",
         "funding_hours": 1,
         "rows": hand(PACIFICA, "name raw tick lot notional_min maintenance_rate liquidation_fee"),
+    },
+    {  # maintenance is half of the margin at the highest leverage, which its list has
+        "venue": "bybit",
+        "about": "linear perpetuals, GET /v5/market/instruments-info as its documentation and a public client's tests "
+        "keep it, by hand",
+        "as_of": "2026-07-24",
+        "maker_fee": "0.0002",
+        "taker_fee": "0.00055",
+        "funding_hours": 8,
+        "rows": hand(BYBIT, "name raw tick lot size_min size_max notional_min maintenance_rate"),
     },
     {
         "venue": "okx",

@@ -122,6 +122,15 @@ TRIGGERS = [
         "as_of": "2026-07-09",
         "by": ["last", "mark"],
     },
+    {
+        "venue": "bybit",
+        "markets": CONTRACTS,
+        "met": "refused",
+        "about": "110092 and 110093: the trigger is on the wrong side of the market (bybit-exchange.github.io, Error"
+        " Codes); triggerBy is LastPrice, IndexPrice or MarkPrice",
+        "as_of": "2026-07-24",
+        "by": ["last", "mark", "index"],
+    },
 ]
 
 LOANS = [

@@ -28,6 +28,7 @@ PATHS = {  # of an order, of a socket
     "pacifica": ("/api/v1/orders/create", "/ws"),
     "kraken": ("/0/private/AddOrder", "/v2"),
     "bitmex": ("/api/v1/order", "/realtime"),
+    "bybit": ("/v5/order/create", "/v5/private"),
 }
 
 

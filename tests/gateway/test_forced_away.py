@@ -39,6 +39,7 @@ def origins(world: World) -> list[str]:
         ("binance-usdm", "settlement"),
         ("aster", "liquidation"),
         ("pacifica", "adl"),
+        ("bybit", "liquidation"),
     ],
 )
 def test_a_forced_close_that_nobody_heard_is_shared_by_those_who_held(kind, origin, dies_at_fill):

@@ -13,9 +13,10 @@ from exchange.venue_client import served
 from onetape.model.enums import RequestKind, Side
 from waiting import wait_for
 from worlds.gateway_process import TRADED, GatewayProcess, Robot, booked, news_of
+from worlds.venue_numbers import venue_number
 
-KINDS = ("binance-usdm", "kraken")  # that take orders by WebSocket
-PLACES = {"binance-usdm": "order.place", "kraken": "add_order"}
+KINDS = ("binance-usdm", "kraken", "bybit")  # that take orders by WebSocket
+PLACES = {"binance-usdm": "order.place", "kraken": "add_order", "bybit": "order.create"}
 
 
 def rule(action: str, **keys) -> str:
@@ -73,7 +74,7 @@ class Session:
     def check(self) -> dict:
         status = self.end()
         assert status["differences"] == []
-        trades = Counter(t.fill.trade_id for t in self.account.trades)
+        trades = Counter(venue_number(self.dialect, trade) for trade in self.account.trades)
         assert booked(self.home) == trades
         held = self.account.qty(0)
         assert status["positions"].get(f"{TRADED[self.kind][0]} both", 0) == held

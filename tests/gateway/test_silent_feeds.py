@@ -31,8 +31,16 @@ OTHER = {
     "aster": "aster:ETH/USDT:USDT",
     "pacifica": "pacifica:ETH/USDC:USDC",
     "bitmex": "bitmex:BTC/EUR:BTC",
+    "bybit": "bybit:ETH/USDT:USDT",
 }
-QUOTES = {"binance-usdm": "bookTicker", "kraken": "ticker", "aster": "bookTicker", "pacifica": "bbo", "bitmex": "quote"}
+QUOTES = {
+    "binance-usdm": "bookTicker",
+    "kraken": "ticker",
+    "aster": "bookTicker",
+    "pacifica": "bbo",
+    "bitmex": "quote",
+    "bybit": "orderbook",
+}
 LEARNED = 200  # messages of the market
 
 

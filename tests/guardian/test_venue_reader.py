@@ -26,6 +26,7 @@ HELD = {
     "aster": ("aster:BTC/USDT:USDT", 0.03),
     "pacifica": ("pacifica:BTC/USDC:USDC", 0.03),
     "bitmex": ("bitmex:BTC/USD:BTC", 3000),
+    "bybit": ("bybit:BTC/USDT:USDT", 0.03),
 }
 
 

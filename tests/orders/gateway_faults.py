@@ -10,6 +10,7 @@ SPEECHLESS = {
     "aster": (503, b'{"msg":"Unknown error, please check your request or try again later."}'),
     "kraken": (520, b"<html>Web server is returning an unknown error</html>"),
     "bitmex": (502, b"<html>Bad Gateway</html>"),
+    "bybit": (500, b"<html>Internal Server Error</html>"),
     "pacifica": (500, b'{"success":false,"data":null,"error":"Internal server error","code":500}'),
 }
 

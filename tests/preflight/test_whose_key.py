@@ -16,7 +16,7 @@ from onetape.venues.hosts import unfit_address
 from onetape.venues.key_check import Wanted, other_account
 
 
-@pytest.fixture(scope="module", params=["binance-usdm", "kraken", "aster", "pacifica"])
+@pytest.fixture(scope="module", params=["binance-usdm", "kraken", "aster", "pacifica", "bybit"])
 def exchange(request):
     with served(request.param) as (dialect, port):
         yield request.param, dialect.exchange.accounts[0], f"http://127.0.0.1:{port}"
@@ -25,6 +25,7 @@ def exchange(request):
 NAMES = {
     "binance-usdm": ["sim0001", "1000001"],  # the alias of its futures, the number of its user
     "kraken": ["AA00 N84G SIMX 0001", "aa00n84gsimx0001"],
+    "bybit": ["10000001"],
 }
 
 

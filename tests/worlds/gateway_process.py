@@ -35,12 +35,13 @@ TRADED = {
     "aster": ("aster:BTC/USDT:USDT", 10),
     "pacifica": ("pacifica:BTC/USDC:USDC", 1000),
     "bitmex": ("bitmex:BTC/USD:BTC", 100),
+    "bybit": ("bybit:BTC/USDT:USDT", 10),
 }
 # The same through the bridge to ccxt.
 BRIDGED = {"ccxt:binanceusdm": TRADED["binance-usdm"], "ccxt:kraken": TRADED["kraken"]}
 HEADER_BYTES = 32  # of a frame
 BOOT_ID = slice(48, 64)  # of the control page
-WS_PATH = {"binance-usdm": "", "kraken": "/v2", "aster": "", "pacifica": "/ws", "bitmex": "/realtime"}
+WS_PATH = {"binance-usdm": "", "kraken": "/v2", "aster": "", "pacifica": "/ws", "bitmex": "/realtime", "bybit": ""}
 
 
 class GatewayProcess:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from onetape.exchange.account import Trade
 from onetape.exchange.bitmex.venue import Bitmex
 from onetape.exchange.bitmex.wire import key_id
+from onetape.exchange.bybit.venue import Bybit
 from onetape.exchange.pacifica.venue import Pacifica
 from onetape.venues.numbers import trade_number
 
@@ -17,4 +18,6 @@ def venue_number(dialect, trade: Trade) -> int:
     index, number = trade.order.index, trade.fill.trade_id
     if isinstance(dialect, Bitmex):
         return trade_number(key_id(f"trade/{index}", number))
+    if isinstance(dialect, Bybit):
+        return trade_number(dialect.data.exec_id(trade))
     return dialect.public.trade_number(index, number) if isinstance(dialect, Pacifica) else number

@@ -32,4 +32,5 @@ VENUE_KINDS: Final = {
     "pacifica": VenueKind("pacifica", takes_config_key=True),
     "bitmex": VenueKind("bitmex", closed="BitMEX closed on 23 September 2026"),
     "kraken": VenueKind("kraken", withdraws_to="key"),
+    "bybit": VenueKind("bybit", hedges=True),
 }

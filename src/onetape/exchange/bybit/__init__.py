@@ -1,0 +1,1 @@
+"""A simulated Bybit v5: linear contracts of a unified account."""

@@ -1,0 +1,290 @@
+"""Bybit v5: the topics of the WebSockets, public and private.
+
+Source: Bybit API documentation v5, "WebSocket Stream", as of 2026-07. A book begins with a snapshot, and depth 1 is
+always one, repeated after three seconds; tickers send what has changed. No private topic begins with a snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+from onetape.exchange.account import SimAccount, Trade
+from onetape.exchange.bybit.account import AccountData
+from onetape.exchange.bybit.public import PublicData
+from onetape.exchange.bybit.trading import Trading
+from onetape.exchange.bybit.wire import Refused, ms, order_row, price_text, size_text
+from onetape.exchange.dialect import Connection, encode
+from onetape.exchange.exchange import SimExchange
+from onetape.exchange.reports import CashReport, OrderReport, QuoteReport, Report, TradeReport
+from onetape.exchange.subscriptions import Subscriptions
+from onetape.model.enums import OrderState, PositionSide, Side
+from onetape.model.errors import OrderWouldCross, SelfTrade
+from onetape.model.time import MINUTE, SECOND
+from onetape.venues.bybit.words import CATEGORY, INTERVALS, SIDE_WORDS
+
+__all__ = ["PRIVATE", "Streams", "Subscriber"]
+
+PACES: Final = {"1": SECOND // 100, "50": SECOND // 50, "200": SECOND // 10, "1000": SECOND // 5}  # by depth
+PRIVATE: Final = ("order", "execution", "position", "wallet")
+TICKERS_NS: Final = SECOND // 10
+REPEAT_NS: Final = 3 * SECOND
+_BY_ENGINE: Final = (OrderWouldCross.code, SelfTrade.code)
+Topic = tuple[str, str, str]  # name, symbol or account number, depth or interval
+
+
+@dataclass(slots=True)
+class Subscriber:
+    """The dialect's state of a connection. way: `linear`, `private` or `trade`; heard: time of the client's last
+    message, ns UTC."""
+
+    way: str
+    heard: int
+    account: SimAccount | None = None
+    tickers: dict[str, dict[str, str]] = field(default_factory=dict)  # by symbol, as sent last
+    requests: dict[str, None] = field(default_factory=dict)  # ids, to refuse a second one
+
+
+@dataclass(slots=True)
+class _Shown:
+    """A book as the subscribers of a topic have it. sides: bids and asks, size by price as text; due: when the next
+    change may be sent, ns UTC; update: number of the last message."""
+
+    sides: tuple[dict[str, str], dict[str, str]]
+    due: int
+    update: int = 1
+
+
+class Streams:
+    """Keeps the subscriptions, and writes their messages."""
+
+    def __init__(self, exchange: SimExchange, public: PublicData, data: AccountData, trading: Trading) -> None:
+        self.exchange = exchange
+        self.public = public
+        self.data = data
+        self.trading = trading
+        self.connections: dict[int, Connection] = {}
+        self._subscriptions: Subscriptions[Topic] = Subscriptions()
+        self._tops: dict[str, tuple[int, bytes]] = {}  # symbol -> time and message of its best prices, as sent last
+        self._books: dict[tuple[str, str], _Shown] = {}  # by symbol and depth
+        self._tickers_due = 0
+        self._count = 0
+
+    # --- subscriptions ----------------------------------------------------------------------------
+
+    def topic(self, connection: Connection, text: str) -> Topic:
+        """Returns a subscription's topic. Raises Refused for an unknown one."""
+        subscriber: Subscriber = connection.state
+        if subscriber.way == "private":
+            name, _, category = text.partition(".")
+            if name not in PRIVATE or category not in ("", CATEGORY) or subscriber.account is None:
+                raise Refused(10001, f"Request not authorized: {text}")
+            return name, str(subscriber.account.number), ""
+        name, *rest = text.split(".")
+        symbol = rest[-1] if rest else ""
+        self.public.at(symbol)
+        detail = rest[0] if len(rest) == 2 else ""
+        is_known = (
+            (name == "orderbook" and detail in PACES)
+            or (name == "kline" and detail in INTERVALS)
+            or (name in ("publicTrade", "tickers", "allLiquidation") and not detail)
+        )
+        if not is_known:
+            raise Refused(10001, f"error:handler not found,topic:{text}")
+        return name, symbol, detail
+
+    def subscribe(self, connection: Connection, texts: list[str], now: int) -> None:
+        """Adds subscriptions; a wrong topic refuses all. Raises Refused."""
+        topics = [self.topic(connection, text) for text in texts]
+        for topic in topics:
+            self._subscriptions.add(connection, topic)
+
+    def begin(self, connection: Connection, texts: list[str], now: int) -> None:
+        """Sends the snapshots of topics, once they are confirmed."""
+        for name, symbol, detail in (self.topic(connection, text) for text in texts):
+            if name == "orderbook":
+                connection.send(self._snapshot(symbol, detail, now))
+            elif name == "tickers":
+                self._ticker(connection, symbol, now)
+
+    def unsubscribe(self, connection: Connection, texts: list[str]) -> None:
+        for topic in (self.topic(connection, text) for text in texts):
+            self._subscriptions.drop(connection, topic)
+
+    def disconnect(self, connection: Connection) -> None:
+        self.connections.pop(connection.id, None)
+        self._subscriptions.leave(connection)
+
+    # --- sending ----------------------------------------------------------------------------------
+
+    def _send(self, topic: Topic, make: Callable[[], bytes]) -> None:
+        """Sends a message; it is made only if there is a subscriber."""
+        if to := self._subscriptions.to(topic):
+            message = make()
+            for connection in to:
+                connection.send(message)
+
+    def _snapshot(self, symbol: str, detail: str, now: int) -> bytes:
+        """Returns the book as the topic's subscribers have it."""
+        shown = self._books.get((symbol, detail))
+        if shown is None or len(self._subscriptions.to(("orderbook", symbol, detail))) < 2:  # nobody follows it
+            shown = self._books[symbol, detail] = _Shown(self._levels(symbol, detail), now + PACES[detail])
+        return self._message(symbol, detail, "snapshot", shown.update, shown.sides, now)
+
+    def _levels(self, symbol: str, detail: str) -> tuple[dict[str, str], dict[str, str]]:
+        at, depth = self.public.index_of[symbol], int(detail)
+        bids, asks = (self.public.levels(at, side, depth) for side in (Side.BUY, Side.SELL))
+        return dict(bids), dict(asks)
+
+    def _message(
+        self, symbol: str, detail: str, kind: str, update: int, sides: tuple[dict[str, str], dict[str, str]], now: int
+    ) -> bytes:
+        bids, asks = ([[price, size] for price, size in side.items()] for side in sides)
+        seq = self.exchange.listings[self.public.index_of[symbol]].depth_id
+        data = {"s": symbol, "b": bids, "a": asks, "u": update, "seq": seq}
+        topic = f"orderbook.{detail}.{symbol}"
+        return encode({"topic": topic, "type": kind, "ts": ms(now), "data": data, "cts": ms(now)})
+
+    def _changes(self, symbol: str, detail: str, now: int) -> None:
+        """Sends what has changed within a topic's depth, at its pace."""
+        shown = self._books.get((symbol, detail))
+        if shown is None or now < shown.due:
+            return
+        shown.due, sides = now + PACES[detail], self._levels(symbol, detail)
+        gone = tuple(dict.fromkeys(old.keys() - new.keys(), "0") for old, new in zip(shown.sides, sides, strict=True))
+        fresh = tuple(dict(new.items() - old.items()) for old, new in zip(shown.sides, sides, strict=True))
+        if any(gone) or any(fresh):
+            shown.sides, shown.update = sides, shown.update + 1
+            changed = gone[0] | fresh[0], gone[1] | fresh[1]
+            message = self._message(symbol, detail, "delta", shown.update, changed, now)
+            self._send(("orderbook", symbol, detail), lambda: message)
+
+    def _ticker(self, connection: Connection, symbol: str, now: int) -> None:
+        """Sends a ticker's fields that have changed since they were sent on this connection."""
+        before = connection.state.tickers.get(symbol)
+        row = self.public.ticker(self.public.index_of[symbol], now)
+        changed = row if before is None else {name: text for name, text in row.items() if before.get(name) != text}
+        if not changed:
+            return
+        connection.state.tickers[symbol] = row
+        self._count += 1
+        message = {"topic": f"tickers.{symbol}", "type": "snapshot" if before is None else "delta"}
+        connection.say({**message, "data": {"symbol": symbol, **changed}, "cs": self._count, "ts": ms(now)})
+
+    def tick(self, now: int) -> None:
+        if not self._subscriptions or now < self._tickers_due:
+            return
+        before, self._tickers_due = self._tickers_due - TICKERS_NS, now - now % TICKERS_NS + TICKERS_NS
+        for topic in list(self._subscriptions):
+            name, symbol, detail = topic
+            if name == "tickers":
+                for connection in self._subscriptions.to(topic):
+                    self._ticker(connection, symbol, now)
+            elif name == "kline":
+                self._klines(topic, before, now)
+            elif name == "orderbook" and detail == "1":
+                time, message = self._tops.get(symbol, (now, b""))
+                if now - time >= REPEAT_NS:
+                    self._tops[symbol] = now, message
+                    self._send(topic, partial(bytes, message))
+
+    def _klines(self, topic: Topic, before: int, now: int) -> None:
+        """Sends the last message of a bar that has ended since `before`, and each second that of the running one."""
+        _, symbol, interval = topic
+        at, period = self.public.index_of[symbol], INTERVALS[interval] * MINUTE
+        has_ended = before // period != now // period
+        if not has_ended and before // SECOND == now // SECOND:
+            return
+        for bar in self.public.bars(at, interval)[-2:]:
+            is_over = bar.close_time <= now
+            if is_over and not (has_ended and bar.close_time > before - period):
+                continue
+            row = self.public.kline(self.exchange.instruments[at], bar, interval, now, is_over=is_over)
+            message = {"topic": f"kline.{interval}.{symbol}", "type": "snapshot", "ts": ms(now), "data": [row]}
+            self._send(topic, partial(encode, message))
+
+    # --- reports ------------------------------------------------------------------------------------------------------
+
+    def publish(self, reports: list[Report], now: int) -> None:
+        for report in reports:
+            match report:
+                case QuoteReport():
+                    self._quote(report)
+                case TradeReport():
+                    symbol = self._symbol(report.at)
+                    self._send(("publicTrade", symbol, ""), partial(self._trade, report))
+                case OrderReport():
+                    self._order(report, now)
+                case CashReport():
+                    self._cash(report, now)
+                case _:
+                    pass
+        for name, symbol, detail in self._subscriptions:
+            if name == "orderbook" and detail != "1":
+                self._changes(symbol, detail, now)
+
+    def _symbol(self, at: int) -> str:
+        return self.exchange.instruments[at].raw_symbol
+
+    def _quote(self, report: QuoteReport) -> None:
+        symbol = self._symbol(report.at)
+        if ("orderbook", symbol, "1") not in self._subscriptions:
+            return
+        i = self.exchange.instruments[report.at]
+        bids = [[price_text(i, report.bid), size_text(i, report.bid_size)]] if report.bid else []
+        asks = [[price_text(i, report.ask), size_text(i, report.ask_size)]] if report.ask else []
+        data = {"s": symbol, "b": bids, "a": asks, "u": report.update_id, "seq": report.update_id}
+        about = {"topic": f"orderbook.1.{symbol}", "type": "snapshot", "ts": ms(report.time)}
+        message = encode({**about, "data": data, "cts": ms(report.time)})
+        self._tops[symbol] = report.time, message
+        self._send(("orderbook", symbol, "1"), lambda: message)
+
+    def _trade(self, report: TradeReport) -> bytes:
+        i = self.exchange.instruments[report.at]
+        row = {
+            "T": ms(report.time),
+            "s": i.raw_symbol,
+            "S": SIDE_WORDS[report.side],
+            "v": size_text(i, report.size),
+            "p": price_text(i, report.price),
+            "L": "PlusTick",
+            "i": self.public.trade_id(report),
+            "BT": False,
+            "RPI": False,
+            "seq": report.trade_id,
+        }
+        topic = f"publicTrade.{i.raw_symbol}"
+        return encode({"topic": topic, "type": "snapshot", "ts": ms(report.time), "data": [row]})
+
+    # --- an account's topics ----------------------------------------------------------------------
+
+    def _private(self, account: SimAccount, name: str, rows: Callable[[], list[Any]], now: int) -> None:
+        def make() -> bytes:
+            self._count += 1
+            return encode(
+                {"id": f"{account.number}-{self._count}", "topic": name, "creationTime": ms(now), "data": rows()}
+            )
+
+        self._send((name, str(account.number), ""), make)
+
+    def _order(self, report: OrderReport, now: int) -> None:
+        order = report.order
+        if report.state is OrderState.REJECTED and report.code not in _BY_ENGINE:
+            return  # refused in the answer, and not reported
+        if report.fill is not None:
+            trade = Trade(order, report.fill)
+            self._private(order.account, "execution", lambda: [self.data.execution(trade)], now)
+            self.trading.protect(order, now)
+        i = self.exchange.instruments[order.index]
+        self._private(order.account, "order", lambda: [order_row(i, order, report)], now)
+
+    def _cash(self, report: CashReport, now: int) -> None:
+        account = report.account
+        for at, side in report.positions:
+            self._private(account, "position", partial(self._positions, account, at, side), now)
+        self._private(account, "wallet", lambda: [self.data.wallet(account)], now)
+
+    def _positions(self, account: SimAccount, at: int, side: PositionSide) -> list[Any]:
+        return [self.data.position(account, at, side, entry="entryPrice")]

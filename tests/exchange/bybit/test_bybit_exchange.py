@@ -1,0 +1,374 @@
+"""The simulated Bybit, as its documentation describes the venue: docs/reference/bybit.md has a line for each test."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+
+import pytest
+
+from exchange.venue_client import Virtual
+
+LINEAR = {"category": "linear", "symbol": "BTCUSDT"}
+
+
+class Client:
+    """An account that asks by REST and by WebSocket. number: of the account."""
+
+    def __init__(self, venue: Virtual, number: int = 0, secret: str = "") -> None:
+        self.venue, self.account = venue, venue.dialect.exchange.accounts[number]
+        self.secret = secret or self.account.secret
+
+    def _signed(self, text: str) -> str:
+        return hmac.new(self.secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+    def _headers(self, sent: str, at: int = 0, window: str = "5000") -> dict[str, str]:
+        time = str(at or self.venue.now() // 10**6)
+        about = {"X-BAPI-API-KEY": self.account.key, "X-BAPI-TIMESTAMP": time, "X-BAPI-RECV-WINDOW": window}
+        return about | {"X-BAPI-SIGN": self._signed(f"{time}{self.account.key}{window}{sent}")}
+
+    def get(self, path: str, **query):
+        text = "&".join(f"{name}={value}" for name, value in query.items())
+        return self.venue.request("GET", f"/v5/{path}?{text}", b"", self._headers(text))[1]
+
+    def post(self, path: str, _at: int = 0, **params):
+        body = json.dumps(params)
+        return self.venue.request("POST", f"/v5/{path}", body.encode(), self._headers(body, _at))[1]
+
+    def rows(self, path: str, **query):
+        answer = self.get(path, **query)
+        assert answer["retCode"] == 0, answer
+        return answer["result"]["list"]
+
+    def place(self, part: float = 0.99, side: str = "Buy", **changes):
+        """A limit order at a part of the last price."""
+        terms = {**LINEAR, "side": side, "orderType": "Limit", "qty": "0.010", "price": self.price(part), **changes}
+        return self.post("order/create", **{name: value for name, value in terms.items() if value is not None})
+
+    def market(self, side: str = "Buy", qty: str = "0.010", **more):
+        return self.post("order/create", **LINEAR, side=side, orderType="Market", qty=qty, **more)
+
+    def price(self, part: float) -> str:
+        return f"{self.venue.dialect.exchange.listings[0].last / 10 * part:.1f}"
+
+    def order(self, number: str):
+        (row,) = self.rows("order/realtime", category="linear", orderId=number)
+        return row
+
+    def listen(self, path: str = "/v5/private", topics: tuple[str, ...] = ("order", "execution", "position", "wallet")):
+        connection = self.venue.connect(path)
+        if path != "/v5/public/linear":
+            until = self.venue.now() // 10**6 + 5000
+            auth = {"op": "auth", "args": [self.account.key, until, self._signed(f"GET/realtime{until}")]}
+            self.send(connection, auth)
+        if topics:
+            self.send(connection, {"op": "subscribe", "args": list(topics)})
+        return connection
+
+    def send(self, connection, request) -> None:
+        self.venue.dialect.message(connection, json.dumps(request).encode(), self.venue.now())
+        self.venue.settle()
+
+    def say(self, connection, request) -> list:
+        self.send(connection, request)
+        return heard(connection)
+
+
+def heard(connection, topic: str = "") -> list:
+    """What has come since it was last asked; of a topic alone."""
+    messages, connection.out = [json.loads(each) for each in connection.out], []
+    return [each for each in messages if not topic or each.get("topic", "").startswith(topic)]
+
+
+@pytest.fixture
+def venue():
+    return Virtual("bybit", limits=False)
+
+
+@pytest.fixture
+def client(venue):
+    return Client(venue)
+
+
+def code(answer) -> int:
+    return answer["retCode"]
+
+
+def test_a_request_is_signed_over_the_bytes_that_are_sent(venue, client):
+    assert code(client.get("account/info")) == 0
+    assert code(Client(venue, secret="0" * 64).get("account/info")) == 10004
+    assert code(venue.request("GET", "/v5/account/info", b"", {})[1]) == 10003
+    late = venue.now() // 10**6 - 6000
+    assert code(client.post("order/cancel-all", late, **LINEAR)) == 10002
+    assert code(client.post("order/cancel-all", venue.now() // 10**6 + 1500, **LINEAR)) == 10002
+
+
+def test_the_market_is_there_by_rest(client):
+    (row,) = client.rows("market/instruments-info", **LINEAR)
+    assert (row["priceFilter"]["tickSize"], row["lotSizeFilter"]["qtyStep"]) == ("0.1", "0.001")
+    assert row["fundingInterval"] == 480 and row["leverageFilter"]["maxLeverage"] == "100.00"
+    assert client.rows("market/instruments-info", category="spot") == []
+    (ticker,) = client.rows("market/tickers", **LINEAR)
+    assert float(ticker["bid1Price"]) < float(ticker["ask1Price"]) and float(ticker["markPrice"]) > 0
+    book = client.get("market/orderbook", **LINEAR, limit=3)["result"]
+    assert len(book["b"]) == len(book["a"]) == 3 and float(book["b"][0][0]) < float(book["a"][0][0])
+    bars = client.rows("market/kline", **LINEAR, interval=1, limit=3)
+    assert [int(bar[0]) for bar in bars] == sorted((int(bar[0]) for bar in bars), reverse=True) and len(bars) == 3
+    assert len(client.rows("market/recent-trade", **LINEAR, limit=5)) == 5
+    assert code(client.get("market/kline", **LINEAR, interval=7)) == 10001
+    assert code(client.get("market/tickers", category="linear", symbol="NOPE")) == 10001
+    assert code(client.get("market/tickers", category="nothing")) == 10001
+
+
+def test_an_order_rests_is_amended_and_canceled(client):
+    number = client.place(orderLinkId="a-1")["result"]["orderId"]
+    row = client.order(number)
+    assert (row["orderStatus"], row["orderLinkId"], row["leavesQty"]) == ("New", "a-1", "0.010")
+    assert code(client.place(orderLinkId="a-1")) == 110072
+    assert code(client.post("order/amend", **LINEAR, orderLinkId="a-1", qty="0.020")) == 0
+    assert client.order(number)["qty"] == "0.020"
+    assert code(client.post("order/amend", **LINEAR, orderId=number, qty="0.020")) == 10001
+    assert code(client.post("order/cancel", **LINEAR, orderId=number)) == 0
+    assert code(client.post("order/cancel", **LINEAR, orderLinkId="a-1")) == 110001
+    (gone,) = client.rows("order/history", category="linear", orderId=number)
+    assert (gone["orderStatus"], gone["cancelType"]) == ("Cancelled", "CancelByUser")
+    assert client.rows("order/realtime", **LINEAR) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "refused"),
+    [
+        ({"category": "spot"}, 10001),
+        ({"symbol": "NOPE"}, 10001),
+        ({"side": "buy"}, 10001),
+        ({"orderType": "Stop"}, 10001),
+        ({"qty": "0.0105"}, 10001),
+        ({"qty": "abc"}, 10001),
+        ({"qty": None}, 10001),
+        ({"price": "60000.05"}, 10001),
+        ({"price": "nan"}, 10001),
+        ({"timeInForce": "GTX"}, 10001),
+        ({"timeInForce": "RPI"}, 110119),
+        ({"positionIdx": 1}, 10001),
+        ({"orderLinkId": "x" * 37}, 10001),
+        ({"qty": "200"}, 110007),
+        ({"price": "100", "qty": "0.001"}, 110094),
+        ({"reduceOnly": True}, 110017),
+        ({"triggerPrice": "1", "triggerDirection": 1}, 110092),
+        ({"triggerPrice": "1000000", "triggerDirection": 2}, 110093),
+        ({"takeProfit": "1"}, 10001),
+    ],
+)
+def test_a_bad_order_is_refused_and_leaves_no_trace(client, changes, refused):
+    assert code(client.place(**changes)) == refused
+    assert client.rows("order/realtime", category="linear", settleCoin="USDT") == []
+
+
+def test_what_the_engine_ends_was_acknowledged(client):
+    """A post-only order that would take, and an order that finds no match at once."""
+    connection = client.listen()
+    crossing = client.place(1.01, timeInForce="PostOnly")["result"]["orderId"]
+    missing = client.place(0.9, timeInForce="IOC")["result"]["orderId"]
+    ends = {row["orderId"]: row for each in heard(connection, "order") for row in each["data"]}
+    assert (ends[crossing]["orderStatus"], ends[crossing]["rejectReason"]) == (
+        "Cancelled",
+        "EC_PostOnlyWillTakeLiquidity",
+    )
+    assert (ends[missing]["orderStatus"], ends[missing]["rejectReason"]) == ("Cancelled", "EC_NoImmediateQtyToFill")
+
+
+def test_a_market_order_opens_a_position_and_its_money_adds_up(client):
+    connection = client.listen()
+    client.market()
+    messages = heard(connection)
+    fills = [row for each in messages if each.get("topic") == "execution" for row in each["data"]]
+    assert sum(float(row["execQty"]) for row in fills) == pytest.approx(0.01)
+    (held,) = client.rows("position/list", **LINEAR)
+    assert (held["side"], held["size"], held["positionIdx"]) == ("Buy", "0.010", 0)
+    (wallet,) = client.rows("account/wallet-balance", accountType="UNIFIED")
+    fees = sum(float(row["execFee"]) for row in fills)
+    assert float(wallet["coin"][0]["walletBalance"]) == pytest.approx(100_000 - fees, abs=1e-7)
+    logged = client.rows("account/transaction-log", accountType="UNIFIED")
+    assert {row["type"] for row in logged} == {"TRADE", "TRANSFER_IN"}
+    assert {each.get("topic") for each in messages} >= {"order", "execution", "position", "wallet"}
+    listed = client.rows("execution/list", **LINEAR)
+    assert [row["execId"] for row in listed] == [row["execId"] for row in reversed(fills)]
+
+
+def test_a_conditional_order_keeps_its_id_and_is_listed_with_the_others(venue, client):
+    last, numbers = venue.dialect.exchange.listings[0].last / 10, []
+    for side, sign in (("Buy", 1), ("Sell", -1)):
+        stop = {"triggerPrice": f"{last + sign:.1f}", "triggerDirection": 1 if sign > 0 else 2}
+        numbers.append(client.place(side=side, price=None, orderType="Market", **stop)["result"]["orderId"])
+    assert [client.order(number)["orderStatus"] for number in numbers] == ["Untriggered"] * 2
+    assert client.rows("order/realtime", **LINEAR, orderFilter="Order") == []
+    connection, ended = client.listen(), {}
+    for _ in range(500):
+        venue.wait(1)
+        ended |= {row["orderId"]: row["orderStatus"] for each in heard(connection, "order") for row in each["data"]}
+        if "Filled" in ended.values():
+            break
+    (number,) = (number for number, state in ended.items() if state == "Filled")
+    assert number in numbers
+    assert client.rows("order/history", category="linear", orderId=number)[0]["orderStatus"] == "Filled"
+
+
+def test_take_profit_and_stop_loss_belong_to_the_position(client):
+    client.market(takeProfit=client.price(1.05), stopLoss=client.price(0.95))
+    (held,) = client.rows("position/list", **LINEAR)
+    assert held["takeProfit"] and held["stopLoss"]
+    kinds = {row["stopOrderType"]: row for row in client.rows("order/realtime", **LINEAR, orderFilter="StopOrder")}
+    assert set(kinds) == {"TakeProfit", "StopLoss"} and kinds["StopLoss"]["createType"] == "CreateByStopLoss"
+    moved = client.price(0.94)
+    assert code(client.post("position/trading-stop", **LINEAR, positionIdx=0, stopLoss=moved)) == 0
+    assert client.rows("position/list", **LINEAR)[0]["stopLoss"] == moved
+    assert code(client.post("position/trading-stop", **LINEAR, positionIdx=0)) == 34040
+    client.market("Sell", reduceOnly=True)
+    assert client.rows("order/realtime", **LINEAR) == []
+    assert code(client.post("position/trading-stop", **LINEAR, positionIdx=0, stopLoss=moved)) == 10001
+
+
+def test_a_batch_is_carried_out_each_by_itself(client):
+    one = {"symbol": "BTCUSDT", "side": "Buy", "orderType": "Limit", "qty": "0.010", "price": client.price(0.99)}
+    answer = client.post("order/create-batch", category="linear", request=[one, {**one, "qty": "0"}, one])
+    assert [each["code"] for each in answer["retExtInfo"]["list"]] == [0, 10001, 0]
+    assert [bool(row["orderId"]) for row in answer["result"]["list"]] == [True, False, True]
+    ids = [{"symbol": "BTCUSDT", "orderId": row["orderId"]} for row in answer["result"]["list"] if row["orderId"]]
+    assert code(client.post("order/cancel-batch", category="linear", request=ids)) == 0
+    assert client.rows("order/realtime", **LINEAR) == []
+    assert code(client.post("order/create-batch", category="linear", request=[])) == 10001
+
+
+def test_all_orders_are_canceled_or_those_of_a_kind(client):
+    stop = {"triggerPrice": client.price(1.05), "triggerDirection": 1, "price": None, "orderType": "Market"}
+    client.place()
+    client.place(**stop)
+    assert len(client.post("order/cancel-all", **LINEAR, orderFilter="StopOrder")["result"]["list"]) == 1
+    client.place(**stop)
+    assert len(client.post("order/cancel-all", category="linear", settleCoin="USDT")["result"]["list"]) == 2
+    assert code(client.post("order/cancel-all", category="linear")) == 10001
+
+
+def test_hedge_mode_has_a_position_for_each_side(client):
+    assert code(client.post("position/switch-mode", category="linear", coin="USDT", mode=3)) == 0
+    assert code(client.post("position/switch-mode", category="linear", coin="USDT", mode=3)) == 110025
+    client.market("Buy", positionIdx=1)
+    client.market("Sell", "0.020", positionIdx=2)
+    held = {row["positionIdx"]: (row["side"], row["size"]) for row in client.rows("position/list", **LINEAR)}
+    assert held == {1: ("Buy", "0.010"), 2: ("Sell", "0.020")}
+    assert code(client.market("Buy")) == 10001
+    assert code(client.post("position/switch-mode", category="linear", coin="USDT", mode=0)) == 110024
+
+
+def test_leverage_is_a_setting_of_a_symbol(client):
+    terms = {**LINEAR, "buyLeverage": "5", "sellLeverage": "5"}
+    assert [code(client.post("position/set-leverage", **terms)) for _ in range(2)] == [0, 110043]
+    assert client.rows("position/list", **LINEAR)[0]["leverage"] == "5"
+    assert code(client.post("position/set-leverage", **{**terms, "sellLeverage": "6"})) != 0
+    assert code(client.post("position/set-leverage", **{**terms, "buyLeverage": "x"})) == 10001
+
+
+def test_lists_have_pages_that_new_rows_do_not_shift(client):
+    numbers = [client.place(0.99 - n / 1000)["result"]["orderId"] for n in range(5)]
+    first = client.get("order/realtime", **LINEAR, limit=2)["result"]
+    client.place(0.9)
+    second = client.get("order/realtime", **LINEAR, limit=3, cursor=first["nextPageCursor"])["result"]
+    found = [row["orderId"] for row in (*first["list"], *second["list"])]
+    assert found == numbers[::-1] and second["nextPageCursor"] == ""
+    assert code(client.get("order/realtime", **LINEAR, cursor="what")) == 10001
+    begin = client.venue.now() // 10**6 - 8 * 24 * 3600 * 1000
+    late = client.get("execution/list", category="linear", startTime=begin, endTime=client.venue.now() // 10**6)
+    assert code(late) == 10001
+
+
+def test_a_second_has_so_many_orders_and_five_so_many_requests():
+    venue = Virtual("bybit")
+    client = Client(venue)
+    codes = [code(client.place(0.9)) for _ in range(12)]
+    assert codes == [0] * 10 + [10006] * 2
+    venue.wait(1)
+    assert code(client.place(0.9)) == 0
+    for _ in range(620):
+        status, _, _ = venue.request("GET", "/v5/market/time", b"", {})
+    assert status == 403
+    venue.wait(6)
+    assert venue.request("GET", "/v5/market/time", b"", {})[0] == 403
+
+
+def test_the_market_is_streamed(venue, client):
+    connection = client.listen(
+        "/v5/public/linear",
+        ("orderbook.1.BTCUSDT", "orderbook.50.BTCUSDT", "publicTrade.BTCUSDT", "tickers.BTCUSDT", "kline.1.BTCUSDT"),
+    )
+    answer, *first = heard(connection)
+    assert (answer["success"], answer["op"]) == (True, "subscribe")
+    assert [each["topic"].partition(".")[0] for each in first[:3]] == ["orderbook", "orderbook", "tickers"]
+    assert all(each["type"] == "snapshot" for each in first)
+    book = {side: dict(map(tuple, first[1]["data"][side])) for side in "ba"}
+    update = first[1]["data"]["u"]
+    kinds = set()
+    for _ in range(200):
+        venue.wait(0.5)
+        for each in heard(connection):
+            kinds.add(each["topic"].partition(".")[0])
+            if each["topic"] == "orderbook.50.BTCUSDT":
+                assert each["type"] == "delta" and each["data"]["u"] == update + 1
+                update += 1
+                for side in "ba":
+                    for price, size in each["data"][side]:
+                        if size == "0":
+                            del book[side][price]  # what is removed was there
+                        else:
+                            book[side][price] = size
+        if len(kinds) == 4:
+            break
+    assert kinds == {"orderbook", "publicTrade", "tickers", "kline"}
+    best = client.get("market/orderbook", **LINEAR, limit=50)["result"]
+    venue.wait(0.1)
+    assert max(map(float, book["b"])) == pytest.approx(float(best["b"][0][0]), abs=5)
+    assert len(book["b"]) == len(book["a"]) == 50
+
+
+def test_a_wrong_subscription_is_refused_with_all_of_its_request(client):
+    connection = client.listen("/v5/public/linear", ("orderbook.1.BTCUSDT", "orderbook.7.BTCUSDT"))
+    (answer,) = heard(connection)
+    assert answer["success"] is False and "orderbook.7" in answer["ret_msg"]
+    strange = client.venue.connect("/v5/private")  # without a signature
+    (refused,) = client.say(strange, {"op": "subscribe", "args": ["order"]})
+    assert refused["success"] is False
+
+
+def test_orders_by_websocket_have_the_same_answers(client):
+    connection = client.listen("/v5/trade", ())
+    assert heard(connection)[0]["retCode"] == 0
+    header = {"X-BAPI-TIMESTAMP": str(client.venue.now() // 10**6)}
+    order = {**LINEAR, "side": "Buy", "orderType": "Limit", "qty": "0.010", "price": client.price(0.99)}
+    request = {"reqId": "1", "header": header, "op": "order.create", "args": [{**order, "orderLinkId": "w"}]}
+    (made,) = client.say(connection, request)
+    assert (made["retCode"], made["reqId"], made["data"]["orderLinkId"]) == (0, "1", "w")
+    (twice,) = client.say(connection, request)
+    assert twice["retCode"] == 20006
+    (again,) = client.say(connection, {**request, "reqId": "2"})
+    assert again["retCode"] == 110072
+    cancel = {"reqId": "3", "header": header, "op": "order.cancel", "args": [{**LINEAR, "orderLinkId": "w"}]}
+    (gone,) = client.say(connection, cancel)
+    assert gone["retCode"] == 0
+    (unknown,) = client.say(connection, {**cancel, "reqId": "4", "op": "order.nothing"})
+    assert unknown["retCode"] == 10404
+    (pong,) = client.say(connection, {"op": "ping"})
+    assert pong["op"] == "pong"
+
+
+def test_a_silent_client_is_cut_off(venue, client):
+    connection = client.listen("/v5/public/linear", ("tickers.BTCUSDT",))
+    venue.wait(601)
+    assert connection.closed
+
+
+def test_funding_is_paid_every_eight_hours(venue, client):
+    client.market()
+    venue.dialect.exchange.clearing.fund(0, venue.time, 100_000_000)
+    venue.settle()
+    rows = [row for row in client.rows("account/transaction-log", accountType="UNIFIED") if row["type"] == "SETTLEMENT"]
+    assert len(rows) == 1 and float(rows[0]["change"]) < 0 and rows[0]["symbol"] == "BTCUSDT"
