@@ -354,8 +354,8 @@ def test_positions_and_balances_come_with_their_times(protocol, payloads):
     held = protocol.answer(protocol.positions(NOW), 200, {}, said({"list": [row]}), NOW).reports[0]
     assert (held.qty, held.entry, held.time) == (500, Decimal(50000), NOW)
     short = {**row, "category": "linear", "side": "Sell", "entryPrice": row["avgPrice"], "updatedTime": "1795000000001"}
-    (told,) = protocol.reports_of(json.dumps({"topic": "position", "data": [short]}).encode())
-    assert (told.qty, told.time) == (-500, 1795000000001 * MS)
+    (report,) = protocol.reports_of(json.dumps({"topic": "position", "data": [short]}).encode())
+    assert (report.qty, report.time) == (-500, 1795000000001 * MS)
     wallet = json.loads((payloads / "ws_account_wallet_small_order.json").read_text())
     (balance,) = protocol.reports_of(json.dumps(wallet).encode())
     assert (balance.currency, balance.total, balance.time) == ("USDT", 5133382543837 * 10**10, 1762960669000 * MS)
@@ -420,8 +420,8 @@ def test_orders_go_over_the_trade_socket(venue):
     reply = {"reqId": message["reqId"], "retCode": 0, "retMsg": "OK", "op": "order.create", "header": limits}
     (done,) = session.take(json.dumps({**reply, "data": {"orderId": UUID, "orderLinkId": OURS}}).encode(), NOW)
     assert done.answer.outcome is Outcome.DONE and session.dialect.limits == {"orders 1s": (1, 10)}
-    again = json.loads(session.send(protocol.cancel(OrderKey(BTC, OURS), NOW), NOW))
-    (gone,) = session.take(json.dumps({**reply, "reqId": again["reqId"], "retCode": 110001, "data": {}}).encode(), NOW)
+    cancel = json.loads(session.send(protocol.cancel(OrderKey(BTC, OURS), NOW), NOW))
+    (gone,) = session.take(json.dumps({**reply, "reqId": cancel["reqId"], "retCode": 110001, "data": {}}).encode(), NOW)
     assert (gone.answer.outcome, gone.answer.not_found) == (Outcome.AMBIGUOUS, True)
 
 

@@ -160,11 +160,11 @@ class Bridge:
         id_ = secrets.token_hex(12)
         shown = self._shown[id_] = asyncio.Queue(SHOWN_MAX)
         message = {"id": id_, "process": process, "home": str(self.home), "request": {"do": FOLLOW}}
-        asked = -FOLLOW_EVERY_S
+        requested = -FOLLOW_EVERY_S
         try:
             while not reader.at_eof():
-                if (now := time.monotonic()) - asked >= FOLLOW_EVERY_S:
-                    asked = now
+                if (now := time.monotonic()) - requested >= FOLLOW_EVERY_S:
+                    requested = now
                     self._send(f"{self._root}.command.{token(host)}.{token(self.host)}", _encode(message), "")
                 async with asyncio.timeout(SILENT_S):
                     answer = await shown.get()
@@ -202,12 +202,12 @@ class Bridge:
         try:
             found = _decode(message)
             if kind == "reply":
-                told = _moved(found["answer"], found["home"], str(self.home))
+                reply = _moved(found["answer"], found["home"], str(self.home))
                 answer, shown = self._waiting.get(found["id"]), self._shown.get(found["id"])
                 if answer is not None and not answer.done():
-                    answer.set_result(told)
+                    answer.set_result(reply)
                 elif shown is not None and not shown.full():  # the next state is complete again
-                    shown.put_nowait(told)
+                    shown.put_nowait(reply)
             elif (sender := next((each for each in self._peers if token(each) == rest[0]), "")) == "":
                 self._log(f"a command of {rest[0]}, which is none of [hosts], was refused")
             elif found["request"]["do"] == FOLLOW and found["id"] in self._followed_until:

@@ -81,7 +81,7 @@ class HostMirror:
         self._configured_at = 0  # when the configuration was sent
         self._configs: dict[str, str] = {}  # of other hosts
         self._peers = options.peers
-        self._asked: set[str] = set()  # hosts that are there, and have not said what they have
+        self._unheard: set[str] = set()  # hosts that are there, and have not said what they have
         self._logged: dict[str, str] = {}  # the last error of a journal
         self.hidden: frozenset[str] = frozenset()  # journals of this host that another host continues
         self._send, self._log, self._durable = send, log, durable
@@ -114,8 +114,8 @@ class HostMirror:
         self._own = {journal: source.state(now) for journal, source in self.sources.items()}
         of = list(processes)
         said = {name: _lasting(each) for name, each in self._own.items()}, of, is_last
-        asks = sorted(self._asked.union(self._peers) - self.hosts.keys())
-        self._asked.clear()
+        asks = sorted(self._unheard.union(self._peers) - self.hosts.keys())
+        self._unheard.clear()
         if not self._announced_at or said != self._announced_last or now - self._announced_at >= COMPLETE_EVERY:
             self._announced_last, self._announced_at = said, now
             state = HostState(self.host, __version__, now, self._own, self.follows, of, is_last, asks)
@@ -127,7 +127,7 @@ class HostMirror:
     @property
     def is_due(self) -> bool:
         """Returns True when a host waits for an announcement, or one is to be asked for."""
-        return bool(self._asked) or not self._announced_at
+        return bool(self._unheard) or not self._announced_at
 
     def pulse(self, now: int) -> None:
         """Say how the journals are that others follow; ten times a second, because readers of a copy judge its writer
@@ -304,7 +304,7 @@ class HostMirror:
             self._announced_at = 0
         if isinstance(state, HostThere):
             if before is None:
-                self._asked.add(state.host)
+                self._unheard.add(state.host)
             else:
                 self._heard[state.host] = now, state.time
             return

@@ -349,8 +349,8 @@ def test_orders_by_websocket_have_the_same_answers(client):
     assert (made["retCode"], made["reqId"], made["data"]["orderLinkId"]) == (0, "1", "w")
     (twice,) = client.say(connection, request)
     assert twice["retCode"] == 20006
-    (again,) = client.say(connection, {**request, "reqId": "2"})
-    assert again["retCode"] == 110072
+    (repeated,) = client.say(connection, {**request, "reqId": "2"})
+    assert repeated["retCode"] == 110072
     cancel = {"reqId": "3", "header": header, "op": "order.cancel", "args": [{**LINEAR, "orderLinkId": "w"}]}
     (gone,) = client.say(connection, cancel)
     assert gone["retCode"] == 0

@@ -86,12 +86,12 @@ class Streams:
         symbol = rest[-1] if rest else ""
         self.public.at(symbol)
         detail = rest[0] if len(rest) == 2 else ""
-        is_known = (
+        is_listed = (
             (name == "orderbook" and detail in PACES)
             or (name == "kline" and detail in INTERVALS)
             or (name in ("publicTrade", "tickers", "allLiquidation") and not detail)
         )
-        if not is_known:
+        if not is_listed:
             raise Refused(10001, f"error:handler not found,topic:{text}")
         return name, symbol, detail
 
