@@ -13,6 +13,7 @@ from onetape.model.errors import BadConfig, ProxyFailed, UsageError
 from onetape.model.proxy import Proxy, parse_proxy_url
 from onetape.net.egress import Egress, EgressError, connector_of
 from onetape.orders.calls import Call, Purpose
+from onetape.orders.managed import HealthOut
 from onetape.preflight.configured import proxy_of
 from onetape.preflight.venue_access import VenueAccess
 from worlds.certificates import write_certificate
@@ -58,7 +59,7 @@ def test_a_proxy_that_makes_no_tunnel_is_an_error_that_names_it(reply, why):
             egress.check()
         return said
 
-    assert asyncio.run(run()) == [("proxy", "corp", why, "warning")]
+    assert asyncio.run(run()) == [HealthOut("proxy", "corp", why, "warning")]
 
 
 def test_each_address_of_a_proxy_is_tried(monkeypatch):

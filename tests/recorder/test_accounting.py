@@ -17,6 +17,7 @@ from onetape.model import catalogue
 from onetape.model.errors import UsageError
 from onetape.model.money import money
 from onetape.model.time import TIME_MAX, parse_time
+from onetape.orders.reports import HASHED_TRADES
 from onetape.recorder.accounting import accounting
 from onetape.recorder.lots import Change, Lots
 from onetape.recorder.public import file_writer, public
@@ -191,19 +192,19 @@ def _changes(found):
     changes: dict = defaultdict(list)
     coins = (row["symbol"] for name in ("lots", "open_lots", "fills") for row in found[name])
     markets = {each.partition(":")[2].partition("/")[0]: each for each in coins if ":" not in each.partition(":")[2]}
-    for row in found["fills"]:
+    for number, row in enumerate(found["fills"]):
         settle = row["symbol"].partition(":")[2].partition(":")[2]
         side = row["position_side"] if settle else "both"
         size = Fraction(row["qty"]) * (1 if row["side"] == "buy" else -1)
         if row["internal"] == "no":
-            order = parse_time(row["ts"]), 1, int(row["trade_id"])
+            order = parse_time(row["ts"]), 1, min(int(row["trade_id"]), HASHED_TRADES), number
             price = Fraction(row["price"])
             price = -1 / price if settle == row["symbol"].partition(":")[2].partition("/")[0] else price  # inverse
             changes[row["symbol"], side].append((order, row["ts"], size, price, False))
     for name in _COLUMNS:
         for number, row in enumerate(found[name] if name not in ("realized", "traded") else ()):
             if row["asset"] in markets:
-                order = parse_time(row["ts"]), 2 if name == "fees" else 0, number
+                order = parse_time(row["ts"]), 2 if name == "fees" else 0, number, 0
                 change = (order, row["ts"], Fraction(row["amount"]), Fraction(0), name == "transfers")
                 changes[markets[row["asset"]], "both"].append(change)
     return defaultdict(list, {key: [each[1:] for each in sorted(rows)] for key, rows in changes.items()})

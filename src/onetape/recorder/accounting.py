@@ -25,6 +25,7 @@ from onetape.model.money import money_text, text_units
 from onetape.model.shown import sheet_text
 from onetape.model.time import SECOND, format_time
 from onetape.model.typed import from_json
+from onetape.orders.reports import HASHED_TRADES
 from onetape.recorder.lots import LOT_COLUMNS, OPEN_COLUMNS, Change, Lots
 from onetape.store.record_queries import EXTERNAL
 from onetape.store.records import Records, metadata
@@ -195,10 +196,12 @@ class _Journal:
         return Change(ts, size * (terms.base_factor if terms.is_spot else 1), value, row["price_exact"])
 
     def _trades(self, begin: int, end: int, until: int) -> Iterator[_Moment]:
-        """Yields the fills that a venue knows, in its order."""
+        """Yields the fills that a venue knows, in its order: by its numbers, where they count up."""
         table = metadata.tables["record_fills"].c
         which = (table.seq >= begin, table.seq < end, table.ts_event < until, table.trade_id >= 0)
-        for row in self._records.each(self._wanted("record_fills", *which, order=("ts_event", "trade_id", "seq"))):
+        number = sa.case((table.trade_id < HASHED_TRADES, table.trade_id), else_=HASHED_TRADES)
+        wanted = sa.select(metadata.tables["record_fills"]).where(table.journal == self._journal, *which)
+        for row in self._records.each(wanted.order_by(table.ts_event, number, table.seq)):
             terms = self._terms.get(row["symbol"])
             if terms is not None:
                 side = str(PositionSide.BOTH) if terms.is_spot else row["position_side"]
