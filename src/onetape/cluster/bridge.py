@@ -63,7 +63,7 @@ class Bridge:
         self._tokens = TokenCache(home)
         self._servers: dict[
             str, tuple[str, asyncio.Server, Path, int]
-        ] = {}  # host, server, its socket and that's inode
+        ] = {}  # host, server, path and inode of its socket
         self._waiting: dict[str, asyncio.Future[dict[str, Any] | None]] = {}
         self._shown: dict[str, asyncio.Queue[dict[str, Any] | None]] = {}  # states that processes here follow
         self._followed_until: dict[str, float] = {}  # states that processes of other hosts follow

@@ -80,6 +80,7 @@ class Passed:
     instruments: list[Instrument] = field(default_factory=list)
     mode: AccountModeReport | None = None
     rights: KeyRights | None = None
+    account: str = ""  # the venue's id of it, where the key's rights come with one
     raw: bytes = b""
 
 
@@ -235,7 +236,7 @@ def _account(
     answer = venue.protocol.answer(call, *access.ask(call), now)
     passed.mode = next((each for each in answer.reports if isinstance(each, AccountModeReport)), None)
     if passed.mode is not None or answer.venue_code == "-2015":
-        passed.rights = _rights(access, venue, target, now, hide)
+        passed.account, passed.rights = _rights(access, venue, target, now, hide)
     if passed.mode is None:
         raise refused(answer, location, passed.rights)
     wrong: OnetapeError | None = None
@@ -255,7 +256,7 @@ def _ids(
     for which it signs."""
     protocol = venue.protocol
     if isinstance(protocol, ReportsKey):
-        return [account for account, _ in _key(access, protocol, now)]
+        return [passed.account] if passed.account else []
     if not isinstance(protocol, BinanceUsdmProtocol):
         return [passed.mode.account] if passed.mode is not None and passed.mode.account else []
     if protocol.nonce_owner:
@@ -265,26 +266,26 @@ def _ids(
     return binance_ids(read_json(body) if status == 200 else None, number)
 
 
-def _rights(access: VenueAccess, venue: TradingVenue, target: Target, now: int, hide: Redactor) -> KeyRights | None:
-    """Returns the key's rights; None: the venue does not report them, which is no fault of the key."""
+def _rights(
+    access: VenueAccess, venue: TradingVenue, target: Target, now: int, hide: Redactor
+) -> tuple[str, KeyRights | None]:
+    """Returns the venue's id of the account, "" where the answer has none, and the key's rights; None: the venue does
+    not report them, which is no fault of the key."""
     protocol = venue.protocol
     if isinstance(protocol, ReportsKey):
-        return next((rights for _, rights in _key(access, protocol, now)), None)
+        try:
+            return protocol.read_key(read_json(access.ask(protocol.key_info(now))[2]))
+        except MALFORMED:
+            return "", None
     if not isinstance(protocol, BinanceUsdmProtocol):
-        return None
+        return "", None
     value = _of_wallet(access, target, protocol.key_rights(now), hide)
     try:
-        return None if value is None else protocol.family.wallet_side.read_rights(value, protocol.nonce_owner)
+        if value is not None:
+            return "", protocol.family.wallet_side.read_rights(value, protocol.nonce_owner)
     except (LookupError, TypeError, ValueError, AttributeError):
-        return None
-
-
-def _key(access: VenueAccess, protocol: ReportsKey, now: int) -> list[tuple[str, KeyRights]]:
-    """Returns a key's account and rights as the venue reports them; []: the answer is not usable."""
-    try:
-        return [protocol.read_key(read_json(access.ask(protocol.key_info(now))[2]))]
-    except MALFORMED:
-        return []
+        pass
+    return "", None
 
 
 def _of_wallet(access: VenueAccess, target: Target, call: Call, hide: Redactor) -> Any:

@@ -18,6 +18,7 @@ from onetape.exchange.bybit.wire import (
     id_of,
     money_text,
     ms,
+    order_names,
     order_row,
     page_of,
     price_text,
@@ -29,7 +30,7 @@ from onetape.exchange.exchange import SimExchange
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import PositionSide
 from onetape.model.time import DAY
-from onetape.venues.bybit.words import CATEGORY, POSITION_INDEX, SIDE_WORDS
+from onetape.venues.bybit.words import CATEGORY, POSITION_INDEX
 
 __all__ = ["AccountData"]
 
@@ -108,7 +109,7 @@ class AccountData:
             found = [o for o in orders if not kind or (kind == "StopOrder") is bool(o.trigger)]
             if query.get("openOnly") == "1":
                 found = [o for o in list(account.closed)[-500:] if o.index in wanted]
-        return self._listed(found[::-1], query, 20, 50)
+        return self._listed(found[::-1], query, 20, 50, self.row)
 
     def _named(self, account: SimAccount, query: Query) -> list[SimOrder]:
         self.public.wanted(query)
@@ -126,12 +127,12 @@ class AccountData:
             wanted = set(self.public.wanted(query))
             found = [o for o in account.closed if o.index in wanted and begin <= ms(o.updated) <= end][::-1]
         found = [o for o in found if o.filled or ms(o.updated) >= ms(now) - KEPT_MS]
-        return self._listed(found, query, 20, 50)
+        return self._listed(found, query, 20, 50, self.row)
 
-    def _listed(self, orders: list[SimOrder], query: Query, usual: int, most: int) -> dict[str, Any]:
-        page, cursor = page_of(orders, number(query, "limit", usual, most), query.get("cursor", ""))
-        rows = [self.row(order) for order in page]
-        return {"category": query["category"], "nextPageCursor": cursor, "list": rows}
+    @staticmethod
+    def _listed(rows: list[Any], query: Query, usual: int, most: int, show: Callable[..., Any]) -> dict[str, Any]:
+        page, cursor = page_of(rows, number(query, "limit", usual, most), query.get("cursor", ""))
+        return {"category": query["category"], "nextPageCursor": cursor, "list": [show(each) for each in page]}
 
     @staticmethod
     def _span(query: Query, now: int) -> tuple[int, int]:
@@ -153,12 +154,7 @@ class AccountData:
         is_limit = bool(order.price)
         rate = i.maker_fee if fill.is_maker else i.taker_fee
         return {
-            "category": CATEGORY,
-            "symbol": i.raw_symbol,
-            "orderId": uuid_of(order.id),
-            "orderLinkId": order.client_id if order.origin == "client" else "",
-            "side": SIDE_WORDS[order.side],
-            "positionIdx": POSITION_INDEX[order.position_side],
+            **order_names(i, order),
             "orderPrice": price_text(i, order.price) if is_limit else "0",
             "orderQty": size_text(i, order.extra.get("amount", order.size)),
             "leavesQty": size_text(i, order.left),
@@ -199,12 +195,7 @@ class AccountData:
             found = [each for each in found if each.order.id == id_of(query["orderId"])]
         if query.get("orderLinkId"):
             found = [each for each in found if each.order.client_id == query["orderLinkId"]]
-        page, cursor = page_of(found, number(query, "limit", 50, 100), query.get("cursor", ""))
-        return {
-            "category": query["category"],
-            "nextPageCursor": cursor,
-            "list": [self.execution(each) for each in page],
-        }
+        return self._listed(found, query, 50, 100, self.execution)
 
     # --- positions --------------------------------------------------------------------------------
 
@@ -216,8 +207,8 @@ class AccountData:
         margin = value // leverage if qty else 0
         stops = {o.extra.get("stop"): price_text(i, o.trigger) for o in account.open_orders.values() if o.index == at}
         updated = account.touched.get((at, side), 0)
-        average = price_or_blank(held.entry_price(account.specs[at])) if qty else "0"
-        profit = price_or_blank((i.price(listing.valuation) - Decimal(average)) * i.size(qty)) if qty else ""
+        average = rounded_text(held.entry_price(account.specs[at])) if qty else "0"
+        profit = rounded_text((i.price(listing.valuation) - Decimal(average)) * i.size(qty)) if qty else ""
         word = ("Buy" if qty > 0 else "Sell") if qty else ""
         return {
             "positionIdx": POSITION_INDEX[side],
@@ -252,7 +243,7 @@ class AccountData:
         wallet = self.exchange.currencies.index(self.exchange.instruments[at].settle)
         spare = account.cross_equity(wallet) - int(account.money.cross_maintenance(wallet))
         price = account.money.liquidation_price(at, side.value, spare, alone=False)
-        return price_or_blank(price) if price else ""
+        return rounded_text(price) if price else ""
 
     def positions(self, account: SimAccount, query: Query, _now: int) -> dict[str, Any]:
         if not query.get("symbol") and not query.get("settleCoin"):
@@ -260,9 +251,7 @@ class AccountData:
         keys = [(at, side) for at in self.public.wanted(query) for side in account.sides]
         if not query.get("symbol"):
             keys = [key for key in keys if account.qty(*key)]
-        rows = [self.position(account, *key) for key in keys]
-        page, cursor = page_of(rows, number(query, "limit", 20, 200), query.get("cursor", ""))
-        return {"category": query["category"], "nextPageCursor": cursor, "list": page}
+        return self._listed(keys, query, 20, 200, lambda key: self.position(account, *key))
 
     # --- money ------------------------------------------------------------------------------------
 
@@ -388,5 +377,5 @@ class AccountData:
         return {"rows": [{"name": name, "coin": name, "remainAmount": "1000000", "chains": [_CHAIN]} for name in names]}
 
 
-def price_or_blank(price: object) -> str:
+def rounded_text(price: object) -> str:
     return decimal_text(round(Decimal(str(price)), 8))

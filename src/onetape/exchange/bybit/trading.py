@@ -19,10 +19,10 @@ from onetape.exchange.bybit.public import PublicData, size_most
 from onetape.exchange.bybit.wire import CODES, Refused, id_of, price_text, uuid_of
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.order_entry import NewOrder
-from onetape.model.enums import OrderType, PositionSide, Side, TimeInForce, TriggerBy, TriggerKind
+from onetape.model.enums import OrderType, PositionSide, Side, TriggerBy, TriggerKind
 from onetape.model.errors import OrderWouldCross, SelfTrade
 from onetape.model.money import money_units
-from onetape.venues.bybit.words import CATEGORY, POSITION_SIDES, SIDES, TRIGGERS
+from onetape.venues.bybit.words import CATEGORY, POSITION_SIDES, SIDES, TIFS, TRIGGERS
 
 __all__ = ["Params", "Trading"]
 
@@ -31,7 +31,6 @@ ORDERS_MAX: Final = 500  # per symbol
 CONDITIONALS_MAX: Final = 10  # per symbol
 BATCH_MAX: Final = 20
 _LINK: Final = re.compile(r"[A-Za-z0-9_-]{1,36}\Z")
-_TIFS: Final = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK, "PostOnly": TimeInForce.GTC}
 _TRIGGERS: Final = {word: by for by, word in TRIGGERS.items()}
 _BY_ENGINE: Final = (OrderWouldCross.code, SelfTrade.code)  # ends of an order that was acknowledged
 _EXITS: Final = {"takeProfit": "TakeProfit", "stopLoss": "StopLoss"}
@@ -113,7 +112,7 @@ class Trading:
             raise Refused(10001, "OrderType invalid")
         is_limit = kind == "Limit"
         tif = str(params.get("timeInForce") or "GTC") if is_limit else "IOC"
-        if tif not in _TIFS:
+        if tif not in TIFS:
             raise Refused(110119 if tif == "RPI" else 10001, "" if tif == "RPI" else "timeInForce invalid")
         position_side, reduces = self._side(account, params), bool(params.get("reduceOnly"))
         closes = bool(params.get("closeOnTrigger"))
@@ -139,7 +138,7 @@ class Trading:
         return NewOrder(
             side=side,
             type=OrderType.LIMIT if is_limit else OrderType.MARKET,
-            tif=_TIFS[tif],
+            tif=TIFS[tif],
             price=price,
             size=max(size, i.core.lot),
             post_only=tif == "PostOnly",

@@ -37,6 +37,7 @@ __all__ = [
     "id_of",
     "money_text",
     "ms",
+    "order_names",
     "order_row",
     "page_of",
     "price_text",
@@ -159,6 +160,18 @@ def _state_word(order: SimOrder, state: OrderState, filled: int) -> str:
     return STATE_WORDS.get(state, "New")
 
 
+def order_names(i: Instrument, order: SimOrder) -> dict[str, Any]:
+    """Returns the fields by which rows of orders and of executions name an order."""
+    return {
+        "category": CATEGORY,
+        "symbol": i.raw_symbol,
+        "orderId": uuid_of(order.id),
+        "orderLinkId": order.client_id if order.origin == "client" else "",
+        "side": SIDE_WORDS[order.side],
+        "positionIdx": POSITION_INDEX[order.position_side],
+    }
+
+
 def order_row(i: Instrument, order: SimOrder, report: OrderReport | None = None) -> dict[str, Any]:
     """Returns an order as the venue shows it, now or at the time of a report."""
     state, filled, cost, code, updated = order.state, order.filled, order.cost, order.code, order.updated
@@ -177,12 +190,7 @@ def order_row(i: Instrument, order: SimOrder, report: OrderReport | None = None)
         reason = "EC_NoImmediateQtyToFill" if not filled else "EC_CancelForNoFullFill"
     canceled = _CANCELS.get(code, _CANCELS["client"] if order.extra.get("canceled") else "UNKNOWN")
     return {
-        "category": CATEGORY,
-        "symbol": i.raw_symbol,
-        "orderId": uuid_of(order.id),
-        "orderLinkId": order.client_id if order.origin == "client" else "",
-        "side": SIDE_WORDS[order.side],
-        "positionIdx": POSITION_INDEX[order.position_side],
+        **order_names(i, order),
         "orderStatus": word,
         "cancelType": canceled if ended else "UNKNOWN",
         "rejectReason": reason,
