@@ -81,14 +81,23 @@ def test_a_word_older_than_an_earlier_one_is_passed_over_and_counted():
 def test_a_difference_is_looked_at_twice_and_then_corrected_once_by_the_pool():
     world = allocated()
     world.report(10_000, at=5)
-    first = world.report(9900, at=10)  # since the newest word that was as ours
-    assert first == [Recheck("USD", 5, -100 * U)]
+    first = world.report(9900, at=10)
+    assert first == [Recheck("USD", 0, -100 * U)]
     second = world.report(9900, at=11)
     assert kinds(second) == ["correction", "warning"]
     assert world.rows == [9900, 4900, 2000, 3000]
     assert world.report(9900, at=12) == []
     assert world.statements.corrections == 1
     assert world.open == -100
+
+
+def test_changes_are_read_from_the_newest_agreement_and_at_least_from_an_hour_before():
+    """Two that nobody has reported may cancel; the venue's history must show both or none."""
+    hour = 3600 * SECOND
+    for agreed, at, since in ((2 * hour, 4 * hour, 2 * hour), (4 * hour - 5, 4 * hour, 3 * hour)):
+        world = allocated()
+        assert world.report(10_000, at=agreed) == []
+        assert world.report(9900, at=at) == [Recheck("USD", since, -100 * U)]
 
 
 def test_a_fill_that_the_second_look_brings_is_no_correction():
@@ -133,7 +142,7 @@ def test_what_moved_before_an_operator_s_total_is_asked_for_with_what_came_after
     world = allocated()
     world.report(10_000, at=5)  # then 4 leave, of which nobody hears
     world.command(command, 4000, index=0, actor="operator", at=20)
-    assert world.report(9996, at=30) == [Recheck("USD", 5, 5996 * U)]
+    assert world.report(9996, at=30) == [Recheck("USD", 0, 5996 * U)]
     world.keeper.book(moved(MoveReport("w1", "USD", -4 * U, 15)))
     world.report(9996, at=31)
     assert (world.rows[0], world.open) == (9996, 0)

@@ -275,7 +275,7 @@ class World:
             last = self.account.trades[-1].fill.time if self.account.trades else 0
             is_recent = last >= self.now - 2 * SECOND  # the market goes on
             is_queried = any(order.ask_at or order.asking for order in self.manager.open.values())
-            is_on_way = any(what == self.hear for _, _, what, _ in self.events)  # what the stream tells
+            is_on_way = any(what in (self.hear, self.arrive, self.answer) for _, _, what, _ in self.events)
             if self.reconciler.is_running or self.manager.unknown or is_recent or is_queried or is_on_way:
                 continue
             # What somebody has told of and the venue does not show may take two minutes.

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
 from onetape.accounts.slots import SubAccounts
-from onetape.accounts.unexplained import Unexplained
+from onetape.accounts.unexplained import WINDOW, Unexplained
 from onetape.model.money import money
 from onetape.model.time import SECOND
 from onetape.orders.managed import HealthOut
@@ -40,7 +40,7 @@ _RESET: Final = Cause.RESET
 
 
 class Recheck(NamedTuple):
-    """Requests to read fills and balance changes since `since` (0: since the last check), and then the balance."""
+    """Requests to read fills and balance changes since `since`, and then the balance."""
 
     currency: str
     since: int
@@ -160,10 +160,12 @@ class Statements:
             if difference:
                 short = [_rounding(currency, difference, time, of), *short]
             return [*short, *self._calmed(currency, state)]
+        # Unread changes that cancel agree: to read only the last of them would make a difference for ever.
+        recheck = Recheck(currency, max(min(state.agreed, time - WINDOW), 0), difference)
         if not is_queried:
             if state.pending is None and not state.is_prompted:
                 state.is_prompted = True
-                return [Recheck(currency, state.agreed, difference)]
+                return [recheck]
             return []
         state.is_prompted = False
         before = self._first_difference(currency, state.pending)
@@ -178,8 +180,8 @@ class Statements:
             if self._accounts.free(currency, MAIN) >= 0:
                 return [said]
             # By our own books the allocated money is not there: nobody may trade on it.
-            return [said, Recheck(currency, state.agreed, difference)]
-        return [Recheck(currency, state.agreed, difference)]
+            return [said, recheck]
+        return [recheck]
 
     def _first_difference(self, currency: str, look: _FirstLook | None) -> int | None:
         """Returns the first look's difference, updated by entries of its time booked since; None: there was no look."""
