@@ -25,6 +25,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "set_delta_auto": {"symbol": "BTC-USD"},
     "hedge_execute": {"symbol": "BTC-USD", "hedgeAmount": 0.1},
     "utilization_rebalance": {"targetUtilization": 0.5, "accounts": ["a"], "symbol": "BTC-USD"},
+    "place_order": {"account": "a", "symbol": "BTC-USD", "side": "buy", "quantity": 1},
     "account_sync": {"accounts": ["a"]},
     "market_failover": {"targetFeed": "b"},
 }

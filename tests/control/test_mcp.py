@@ -111,8 +111,10 @@ def test_an_agent_plans_trades_once_and_every_call_is_on_the_tape(plane: Plane, 
 
     tools, plan, early, first, second, alerts = with_agent(plane, token_of(plane, "read", "trade"), work)
     assert {each.name for each in tools if not each.annotations.read_only_hint} == {
+        "cancel_order",
         "delta_control",
         "hedge_execute",
+        "place_order",
         "utilization_rebalance",
     }
     assert (plan.structured_content["status"], early) == ("planned", [])

@@ -124,7 +124,7 @@ class ByHand:
             fields["orders"] = orders_of({**wanted, **prices}, *self._market(target, symbol))
         reply = self._ask(target, "place", {"symbol": symbol, **fields}, self.id)
         if reply is not None:
-            self._take(reply)
+            self._take(target, reply)
             self._follow(target)
         self._judge(is_dry=bool(fields.get("dry_run")))
 
@@ -143,7 +143,7 @@ class ByHand:
             reply = self._ask(target, "cancel", fields, self.id)
             if reply is not None:
                 is_found = True
-                self._take(reply)
+                self._take(target, reply)
                 if not dry_run:
                     self._follow(target, until_final=True)
         if order and is_found:  # the other gateways do not know that order
@@ -227,7 +227,7 @@ class ByHand:
             self.error = BY_CODE.get(error["code"], PermissionDenied)(error["message"])
             return None
         if reply["status"] == "timeout":
-            self.error = ServiceTimeout("no answer in time: send it again with the same --id")
+            self.error = ServiceTimeout("no answer in time", todo="send it again with the same --id")
             return None
         result: dict[str, Any] = reply["result"] or {}
         return result
@@ -245,9 +245,9 @@ class ByHand:
 
         return Market(**quote), extreme
 
-    def _take(self, result: dict[str, Any]) -> None:
+    def _take(self, account: str, result: dict[str, Any]) -> None:
         found = {each["client_id"]: each for each in self.value["orders"]}
-        found |= {each["client_id"]: each for each in result.get("orders", ())}
+        found |= {each["client_id"]: {**each, "account": account} for each in result.get("orders", ())}
         self.value["orders"] = list(found.values())
         checks: list[dict[str, Any]] = result.get("checks", [])
         self.value["checks"] += checks
@@ -270,7 +270,7 @@ class ByHand:
             for at in waiting:
                 fields = {"order": rows[at]["client_id"]}
                 (reply,) = send_command(self._home, f"gateway:{account}", "order", fields, uuid.uuid4().hex)
-                rows[at] = reply["result"] or rows[at]
+                rows[at] |= reply["result"] or {}
 
     def _rounds(self, account: str, command: str, fields: dict[str, Any], *, once: bool = False) -> bool:
         """Repeats a command until no position (and for flatten no order) is left; tells whether the gateway accepted
@@ -284,7 +284,7 @@ class ByHand:
                 return bool(number)
             if number:
                 reply = {**reply, "checks": []}  # the first round's checks are those of the command
-            self._take(reply)
+            self._take(account, reply)
             number += 1
             is_over = not reply["left"] and not (command == "flatten" and reply["working"])
             stuck = any(row["state"] in REFUSED and row["code"] not in PASSES for row in reply["orders"])

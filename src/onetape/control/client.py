@@ -6,7 +6,7 @@
 A method takes the values in the path, then the fields of its request by their Python names, and returns the typed
 reply. A refusal is raised as the OnetapeError of its number, caused by a Refusal that has the whole answer.
 
-A call whose connection breaks, or that was rate limited, is sent again: a GET changes nothing, and each POST carries an
+A call whose connection breaks, or that was rate limited, is sent again: a GET changes nothing, and any other carries an
 idempotency key, so that a completed operation is answered and not repeated. If no answer comes at all, a ServiceTimeout
 names that key, with which the call returns the outcome.
 """
@@ -130,6 +130,10 @@ class _Client(ABC):
     set_delta_auto = _of(m.DeltaAuto, m.AutoReply)
     hedge_execute = _of(m.HedgeExecute, m.HedgeReply)
     utilization_rebalance = _of(m.UtilizationRebalance, m.RebalanceReply)
+    orders = _of(m.Listed, list[m.Order])
+    place_order = _of(m.PlaceOrder, m.OrderReply)
+    cancel_order = _at(m.CancelOrder, m.OrderReply)
+    positions = _of(m.Listed, list[m.Position])
     risk_metrics: _Method[[str], m.RiskMetrics] = _Method(None, m.RiskMetrics)
     risk_history = _at(m.History, list[m.RiskMetrics])
     risk_alerts = _of(m.AlertFilter, list[m.Alert])
@@ -170,7 +174,7 @@ class _Client(ABC):
         self._key = ""
 
     def keyed(self, key: str) -> Self:
-        """Returns a client whose POSTs carry this idempotency key: repeated, a call returns the same operation."""
+        """Returns a client that sends this idempotency key, except with GET: repeated, a call has the same outcome."""
         _check_word("an idempotency key", key)
         made = object.__new__(type(self))
         made.__dict__.update(self.__dict__, _key=key)
@@ -222,9 +226,11 @@ class _Client(ABC):
             path = path.replace(name, quote(place, safe=""))
         headers = {"Accept": "application/json", **({"Host": self._tls_name} if self._tls_name else {})}
         body = None
+        if route.method != "GET":
+            headers["Idempotency-Key"] = self._key or secrets.token_hex(16)
         if route.method == "POST":
             body = msgspec.json.encode(request)
-            headers |= {"Content-Type": "application/json", "Idempotency-Key": self._key or secrets.token_hex(16)}
+            headers["Content-Type"] = "application/json"
         elif request is not None:
             fields = {name: value for name, value in msgspec.to_builtins(request).items() if value is not None}
             words = {name: json.dumps(value) if isinstance(value, bool) else value for name, value in fields.items()}

@@ -15,6 +15,7 @@ from onetape.control.call import Call, Handler
 from onetape.control.desk import Desk
 from onetape.control.desk_replies import shown_moves
 from onetape.control.operations import ControlTape, Operations, has_ended
+from onetape.control.orders import OrderEntry
 from onetape.control.server import ControlServer
 from onetape.control.state import State
 from onetape.control.system import System
@@ -43,6 +44,7 @@ class ControlPlane:
         self.desk = Desk(
             self.state.views, self.state.risk, home, self.tape, self.state.commands, check=self.system.check_runs
         )
+        self.orders = OrderEntry(self.state.views, self.state.risk, home, self.tape)
         self.auto = Automatic(
             self.state.views, self.state.risk, self.desk, self.operations, check=self.system.check_runs
         )
@@ -62,13 +64,14 @@ class ControlPlane:
             "operation": self._operation,
             **self.state.handlers,
             **self.desk.handlers,
+            **self.orders.handlers,
             **self.auto.handlers,
         }
 
     async def start(self) -> None:
         self.state.start()
         await self.desk.resume()
-        self.server.resume(self.desk.has_begun)
+        self.server.resume(lambda operation: self.desk.has_begun(operation) or self.orders.has_begun(operation))
         self.auto.start()
         await self.server.start()
         self.system.resume()
@@ -77,6 +80,7 @@ class ControlPlane:
         await self.server.stop()
         await self.system.close()
         await self.auto.close()
+        await self.orders.close()
         await self.desk.close()
         await self.state.close()
         self.tape.close()

@@ -80,13 +80,13 @@ def _operation(
             },
         },
     }
-    if route.method == "POST":
+    if route.method != "GET":
         key = {"type": "string", "pattern": "^[!-~]{1,128}$"}
         made["parameters"].append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": key})
-        if route.request is not None:
-            schema = by_type[str(route.request)]
-            needed = bool(components[route.request.__name__].get("required"))
-            made["requestBody"] = {"required": needed, "content": _content(schema)}
+    if route.method == "POST" and route.request is not None:
+        schema = by_type[str(route.request)]
+        needed = bool(components[route.request.__name__].get("required"))
+        made["requestBody"] = {"required": needed, "content": _content(schema)}
     elif route.request is not None:
         described = components[route.request.__name__]
         made["parameters"] += [

@@ -450,6 +450,97 @@ class SyncReply(Reply, frozen=True):
     errors: list[str] = []  # one for each account that failed, with its name
 
 
+# --- orders -----------------------------------------------------------------------------------------------------------
+
+
+class PlaceOrder(Request, frozen=True, kw_only=True):
+    """The body of POST /orders. quantity, price, trigger: in the units of the account's instrument, as `onetape buy`
+    takes them. type: follows from the price if it is left out."""
+
+    account: Account
+    symbol: Name
+    side: Literal["buy", "sell"]
+    quantity: Base
+    type: Literal["market", "limit"] | None = None
+    price: Base | None = None
+    time_in_force: Literal["GTC", "IOC", "FOK"] = "GTC"
+    post_only: bool = False
+    reduce_only: bool = False
+    trigger: Base | None = None
+    trigger_by: Literal["last", "mark", "index"] = "last"
+    kind: Literal["stop", "take_profit"] | None = None
+    dry_run: bool = False
+
+
+class CancelOrder(Request, frozen=True):
+    """The query of DELETE /orders/{id}. account: where to look; all of them if it is left out."""
+
+    account: Account | None = None
+    dry_run: bool = False
+
+
+class Listed(Request, frozen=True):
+    """The query of GET /orders and GET /positions."""
+
+    account: Account | None = None
+    symbol: Name | None = None
+
+
+class Order(Reply, frozen=True):
+    """An order. Amounts and prices are decimal text. order_id: ours, as the venue has it; robot: who placed it.
+    average_price, kind, created: only in lists. An order that ended long ago has its id and state alone."""
+
+    order_id: str
+    state: str
+    account: str = ""
+    venue_id: str | None = None
+    symbol: str = ""
+    side: str = ""
+    type: str = ""
+    kind: str | None = None  # of the trigger
+    price: str | None = None
+    trigger: str | None = None
+    quantity: str | None = None
+    filled: str | None = None
+    remaining: str | None = None
+    average_price: str | None = None
+    code: int = 0  # error number of a refusal, 0: none
+    reason: str = ""
+    robot: str = ""
+    created: Millis | None = None
+
+
+class OrderReply(Reply, frozen=True):
+    """The orders placed or canceled; for a dry run those that would be canceled. checks: {symbol, rule, passed, figure,
+    limit} of the gateway. blocked: refusals: {code, error}."""
+
+    success: bool
+    operation_id: str
+    timestamp: Millis
+    status: Literal["applied", "passed", "refused"]  # passed: by a dry run
+    orders: list[Order]
+    checks: list[dict[str, Any]] = []
+    blocked: list[dict[str, Any]] = []
+    error: str | None = None
+    code: int | None = None
+
+
+class Position(Reply, frozen=True):
+    """A position. Amounts and prices are decimal text; quantity: signed, in the instrument's units. alive: the
+    account's gateway runs; else the state is that of the end of its journal."""
+
+    account: str
+    symbol: str
+    side: str
+    quantity: str
+    entry_price: str | None
+    price: str | None
+    unrealized: str | None
+    realized: str | None
+    currency: str
+    alive: bool
+
+
 # --- market -----------------------------------------------------------------------------------------------------------
 
 

@@ -15,11 +15,11 @@ BASE: Final = "/api/v1"
 class Route(NamedTuple):
     """A path under BASE. name: of the handler, of the client's method, and the operationId of the document.
 
-    request: a POST's body, a GET's query parameters. Values in the path come before them. dry: a call with dryRun
-    only needs the scope `read`. aliases: other paths for it.
+    request: a POST's body, the query parameters of other methods. Values in the path come before them. dry: a call
+    with dryRun only needs the scope `read`. aliases: other paths for it.
     """
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "DELETE"]
     path: str
     name: str
     scope: Scope
@@ -81,6 +81,12 @@ ROUTES: Final = (
         m.RebalanceReply,
         "Bring utilisations to a target; the net delta stays.",
     ),
+    Route("GET", "/orders", "orders", "read", m.Listed, list[m.Order], "Show working orders, the oldest first."),
+    Route(
+        "POST", "/orders", "place_order", "trade", m.PlaceOrder, m.OrderReply, "Place an order, by a robot's checks."
+    ),
+    Route("DELETE", "/orders/{id}", "cancel_order", "trade", m.CancelOrder, m.OrderReply, "Cancel a working order."),
+    Route("GET", "/positions", "positions", "read", m.Listed, list[m.Position], "Show positions."),
     Route(
         "GET", "/risk/metrics/{accountId}", "risk_metrics", "read", None, m.RiskMetrics, "Show an account's risk now."
     ),

@@ -1,0 +1,236 @@
+"""Order entry over HTTP: places and cancels orders as `onetape buy`, `sell` and `cancel` do, through the gateway's
+checks, and lists working orders and positions."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, ParamSpec, TypeVar
+
+from onetape.clients.by_hand import ByHand
+from onetape.control.call import Call, Handler
+from onetape.control.desk import Gate, Tape
+from onetape.control.desk_replies import number
+from onetape.figures.views import Views
+from onetape.model.decimals import decimal_text
+from onetape.model.errors import BlockedByRiskAlert, OnetapeError, OrderInvalid, ServiceTimeout
+from onetape.model.home import gateway_journal
+from onetape.model.sections import CONTROL
+from onetape.model.time import MS, SECOND
+from onetape.projections.account_views import positions
+from onetape.projections.checkpoint import checkpoint_file
+from onetape.projections.followed_account import FollowedAccount
+from onetape.web.control_models import CancelOrder, Listed, Order, OrderReply, PlaceOrder, Position
+
+__all__ = ["OrderEntry"]
+
+PLACED_WITHIN: Final = 5 * SECOND  # later the gateway places nothing: the caller has been told that it is too late
+BEGUN: Final = "order_begun"  # kind of the record before an order is sent
+BEGUN_MAX: Final = 1000  # records kept; operations before them have been answered
+TIMED_OUT: Final = "GET /api/v1/orders shows whether it was placed, which ends 5 s after the call"
+WORKERS: Final = 8  # calls that wait for gateways at the same time; others queue, as many as there are connections
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class OrderEntry:
+    """Serves the routes of orders and positions. risk: the gate of alerts; tape: of the process; now: ns UTC."""
+
+    def __init__(
+        self, views: Views, risk: Gate, home: Path, tape: Tape, *, now: Callable[[], int] = time.time_ns
+    ) -> None:
+        self._views, self._risk, self._home, self._tape, self._now = views, risk, home, tape, now
+        # By operation: the time after which its order is not placed, ns UTC. A killed process resumes with it.
+        self._begun: OrderedDict[str, int] = OrderedDict()
+        for each in tape.read():
+            if each.record.get("kind") == BEGUN:
+                self._note(each.record["operation"], each.record["until"])
+        self._followed: dict[str, FollowedAccount] = {}
+        self._senders, self._reader = ThreadPoolExecutor(WORKERS), ThreadPoolExecutor(1)
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """Returns the handlers by route."""
+        return {
+            "place_order": self._place,
+            "cancel_order": self._cancel,
+            "orders": self._orders,
+            "positions": self._positions,
+        }
+
+    def has_begun(self, operation: str) -> bool:
+        """Tells whether an operation may have sent its order."""
+        return operation in self._begun
+
+    async def close(self) -> None:
+        """Ends without waiting for gateways: operations without an answer continue in the next run."""
+        self._senders.shutdown(wait=False, cancel_futures=True)
+        self._reader.shutdown()
+        for each in self._followed.values():
+            each.close()
+
+    # --- trading ----------------------------------------------------------------------------------
+
+    async def _place(self, call: Call) -> OrderReply:
+        request: PlaceOrder = call.request
+        fields = _fields(request)
+        self._views.refresh()
+        account, symbols = request.account, self._views.symbols()
+        symbol = symbols.on(request.symbol, [account])[account].symbol
+        blocked: list[OnetapeError] = []
+        if not self.has_begun(call.operation):
+            try:
+                self._risk.gate([account], request.reduce_only)
+            except BlockedByRiskAlert as error:
+                if not request.dry_run:
+                    raise
+                blocked.append(error)
+        if not request.dry_run:
+            fields["until_ns"] = self._begin(call.operation)
+        done = ByHand(self._home, self._views.config, call.operation, actor=CONTROL)
+        await _in(self._senders, _carry_out, done, partial(done.place, symbol, account, fields))
+        self._begun.pop(call.operation, None)
+        return self._reply(call, done, blocked)
+
+    async def _cancel(self, call: Call) -> OrderReply:
+        request: CancelOrder = call.request
+        if request.account:
+            self._views.symbols().check(request.account)
+        done = ByHand(self._home, self._views.config, call.operation, actor=CONTROL)
+        work = partial(
+            done.cancel, call.path["id"], "", request.account or "", everything=False, dry_run=request.dry_run
+        )
+        await _in(self._senders, _carry_out, done, work)
+        return self._reply(call, done, [])
+
+    def _begin(self, operation: str) -> int:
+        """Returns until when the order may be placed, ns UTC; the same for an operation that a killed process began."""
+        if not self.has_begun(operation):
+            until = self._now() + PLACED_WITHIN
+            self._tape.append({"operation": operation, "kind": BEGUN, "until": until})
+            self._note(operation, until)
+        return self._begun[operation]
+
+    def _note(self, operation: str, until: int) -> None:
+        self._begun[operation] = until
+        if len(self._begun) > BEGUN_MAX:
+            self._begun.popitem(last=False)
+
+    def _reply(self, call: Call, done: ByHand, blocked: list[OnetapeError]) -> OrderReply:
+        """Makes the reply. Raises the refusal if there is neither an order nor a check to show."""
+        value, is_dry = done.value, call.request.dry_run
+        if done.error is not None:
+            if not value["orders"] and not value["checks"]:
+                if isinstance(done.error, ServiceTimeout):
+                    raise ServiceTimeout(done.error.what, todo=TIMED_OUT)
+                raise done.error
+            blocked = [*blocked, done.error]
+        error = blocked[0] if blocked else None
+        status = "refused" if error is not None else "applied" if value["status"] == "duplicate" else value["status"]
+        return OrderReply(
+            success=error is None,
+            operation_id=call.operation,
+            timestamp=self._now() // MS,
+            status=status,
+            orders=[_order(row) for row in value["orders"]],
+            checks=value["checks"],
+            blocked=[{"code": each.code, "error": each.what} for each in blocked],
+            error=None if error is None else error.what,
+            code=None if error is None or is_dry else error.code,
+        )
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    async def _orders(self, call: Call) -> list[Order]:
+        accounts, keeps = self._wanted(call.request)
+        rows = await _in(self._reader, self._working, accounts)
+        return [_order(row) for row in rows if keeps(row)]
+
+    def _working(self, accounts: list[str]) -> list[dict[str, Any]]:
+        """Returns the working orders of accounts, the oldest first."""
+        rows: list[dict[str, Any]] = []
+        for name in accounts:
+            if (followed := self._followed.get(name)) is None:
+                path, file = gateway_journal(self._home, name), checkpoint_file(self._home, name)
+                followed = self._followed[name] = FollowedAccount(path, file)
+            followed.take()
+            rows += followed.view.orders(name)
+        return sorted(rows, key=lambda row: int(row["ts_created"]))
+
+    async def _positions(self, call: Call) -> list[Position]:
+        accounts, keeps = self._wanted(call.request)
+        rows = await _in(self._reader, positions, self._home, self._views.config)
+        return [_position(row) for row in rows if row["account"] in accounts and keeps(row)]
+
+    def _wanted(self, request: Listed) -> tuple[list[str], Callable[[dict[str, Any]], bool]]:
+        """Returns the accounts of a list, and which of their rows it has. Raises InvalidAccount, UnknownSymbol."""
+        self._views.refresh()
+        symbols = self._views.symbols()
+        if request.account is not None:
+            symbols.check(request.account)
+        accounts = self._views.accounts() if request.account is None else [request.account]
+        if request.symbol is None:
+            return accounts, lambda row: True
+        own = {name: each.symbol for name, each in symbols.of(request.symbol).items() if each is not None}
+        return accounts, lambda row: row["symbol"] == own.get(row["account"])
+
+
+async def _in(pool: ThreadPoolExecutor, work: Callable[P, R], *args: P.args, **_: P.kwargs) -> R:
+    return await asyncio.get_running_loop().run_in_executor(pool, work, *args)
+
+
+def _carry_out(done: ByHand, work: Callable[[], None]) -> None:
+    """Does the work; an error after an order was placed does not hide the order."""
+    try:
+        work()
+    except OnetapeError as error:
+        done.error = error
+
+
+def _fields(request: PlaceOrder) -> dict[str, Any]:
+    """Returns the fields of a gateway's command. Raises OrderInvalid."""
+    if request.type is not None and (request.type == "limit") is (request.price is None):
+        raise OrderInvalid("a limit order has a price, a market order has none", location="price")
+    if (request.trigger is None) is not (request.kind is None):
+        raise OrderInvalid("a trigger has a kind: stop or take_profit", location="kind")
+    fields: dict[str, Any] = {
+        "side": request.side,
+        "qty": _text(request.quantity),
+        "tif": request.time_in_force.lower(),
+        "post_only": request.post_only,
+        "reduce_only": request.reduce_only,
+        "dry_run": request.dry_run,
+    }
+    if request.price is not None:
+        fields["price"] = _text(request.price)
+    if request.trigger is not None:
+        fields |= {"trigger": _text(request.trigger), "trigger_by": request.trigger_by, "kind": request.kind}
+    return fields
+
+
+def _text(value: float) -> str:
+    return decimal_text(number(value))
+
+
+def _order(row: Mapping[str, Any]) -> Order:
+    """Makes an order of its row; one that ended long ago has its name and state alone."""
+    same = ("account", "symbol", "side", "type", "price", "trigger", "filled", "remaining", "code", "reason", "robot")
+    named = {"kind": "kind", "average_price": "average_price", "qty": "quantity"}
+    return Order(
+        order_id=row["client_id"],
+        state=row["state"],
+        venue_id=row.get("venue_id") or None,
+        created=row["ts_created"] // MS if "ts_created" in row else None,
+        **{name: row[name] for name in same if name in row},
+        **{new: row[name] for name, new in named.items() if name in row},
+    )
+
+
+def _position(row: Mapping[str, Any]) -> Position:
+    same = ("account", "symbol", "side", "entry_price", "price", "unrealized", "realized", "currency", "alive")
+    return Position(quantity=row["qty"], **{name: row[name] for name in same})
