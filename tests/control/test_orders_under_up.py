@@ -14,6 +14,7 @@ import pytest
 
 from onetape.control.client import ControlClient
 from onetape.model.errors import (
+    AccountMode,
     BadInput,
     InvalidAccount,
     Killed,
@@ -40,6 +41,12 @@ symbols = ["{SYMBOL}"]
 [accounts.second]
 venue = "binance"
 master = "main"
+symbols = ["{SYMBOL}"]
+[venues.other]
+kind = "binance-usdm"
+[accounts.hedged]
+venue = "other"
+position_mode = "hedge"
 symbols = ["{SYMBOL}"]
 """
 REST = {"symbol": SYMBOL, "account": "main", "side": "buy", "quantity": 0.01, "price": 40_000}  # far from the market
@@ -74,6 +81,7 @@ class World(NamedTuple):
 
     def can_trade(self) -> bool:
         dry = [self.call("POST", "/orders", {**REST, "account": each, "dryRun": True}) for each in ("main", "second")]
+        dry.append(self.call("POST", "/orders", {**REST, "account": "hedged", "positionSide": "long", "dryRun": True}))
         return all(status == 200 and reply["success"] for status, reply in dry)
 
     def cancel_all(self) -> None:
@@ -192,6 +200,32 @@ def test_a_cancel_passes_while_the_system_is_stopped_and_an_order_does_not(world
     finally:
         assert world.call("POST", "/system/restart", {})[0] == 200
         wait_for(world.can_trade, world.home.log)
+
+
+def test_in_hedge_mode_an_order_names_its_side_and_a_side_is_closed_alone(world: World) -> None:
+    market = {"symbol": SYMBOL, "account": "hedged", "quantity": 0.01}
+    dry = world.call("POST", "/orders", {**market, "side": "buy", "dryRun": True})[1]
+    assert [each["code"] for each in dry["blocked"]] == [AccountMode.code], dry
+    for side, of in (("buy", "long"), ("sell", "short")):
+        order = world.call("POST", "/orders", {**market, "side": side, "positionSide": of})[1]
+        assert [(each["state"], each["positionSide"]) for each in order["orders"]] == [("FILLED", of)], order
+
+    def held() -> list[tuple[str, str]]:
+        rows = world.call("GET", "/positions?account=hedged")[1]
+        return sorted((each["side"], each["quantity"]) for each in rows if float(each["quantity"]))
+
+    wait_for(lambda: held() == [("long", "0.010"), ("short", "-0.010")], held)
+    status, reply = world.call("POST", "/orders", {**market, "side": "sell", "positionSide": "long"})
+    assert (status, reply["orders"][0]["state"]) == (200, "FILLED"), reply
+    wait_for(lambda: held() == [("short", "-0.010")], held)
+    assert world.home.run("close", SYMBOL, "--account", "hedged", "--position-side", "long")["orders"] == []
+    closed = world.home.run("close", SYMBOL, "--account", "hedged", "--position-side", "short")
+    assert [(each["state"], each["position_side"]) for each in closed["orders"]] == [("FILLED", "short")]
+    wait_for(lambda: held() == [], held)
+    status, reply = world.call("POST", "/orders", {**REST, "positionSide": "long"})
+    assert (status, reply["code"]) == (409, AccountMode.code), reply
+    refused = world.home.run("close", SYMBOL, "--account", "main", "--position-side", "long", code=5)
+    assert refused["error"]["code"] == AccountMode.code
 
 
 @pytest.mark.parametrize(

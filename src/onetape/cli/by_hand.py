@@ -133,10 +133,17 @@ def cancel(shell: Shell, order: str, symbol: str, everything: bool, account: str
     metavar="NAME",
     help="Close this sub-account's whole position, including that of stopped robots.",
 )
+@click.option(
+    "--position-side",
+    type=click.Choice(["long", "short"]),
+    help="Close only this side, on an account in hedge mode [default: both].",
+)
 @ACCOUNT
 @DRY_RUN
 @ID
-def close(shell: Shell, symbol: str, subaccount: str, account: str, dry_run: bool, id_: str) -> Answer:
+def close(
+    shell: Shell, symbol: str, subaccount: str, position_side: str | None, account: str, dry_run: bool, id_: str
+) -> Answer:
     """Close a position at the market, with orders that only reduce.
 
     Without --subaccount only the part traded by the operator or found on the account; robots' positions stay. A
@@ -144,7 +151,7 @@ def close(shell: Shell, symbol: str, subaccount: str, account: str, dry_run: boo
     closed part are canceled first.
     """
     done = by_hand(shell, id_)
-    done.close(symbol, account, subaccount, dry_run=dry_run)
+    done.close(symbol, account, subaccount, dry_run=dry_run, position_side=position_side)
     return answer(done, dry_run=dry_run)
 
 

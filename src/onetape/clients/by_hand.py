@@ -150,10 +150,14 @@ class ByHand:
             self.error = None
         self._judge(is_dry=dry_run)
 
-    def close(self, symbol: str, account: str, subaccount: str, *, dry_run: bool) -> None:
-        """Closes positions. `left`: the positions that remain at the end; in a dry run `orders` are those that would be
-        canceled first."""
-        fields = {"symbol": symbol, "dry_run": dry_run}
+    def close(
+        self, symbol: str, account: str, subaccount: str, *, dry_run: bool, position_side: str | None = None
+    ) -> None:
+        """Closes positions. position_side: long or short in hedge mode; None: all. `left`: the positions that remain at
+        the end; in a dry run `orders` are those that would be canceled first."""
+        fields: dict[str, Any] = {"symbol": symbol, "dry_run": dry_run}
+        if position_side is not None:
+            fields["position_side"] = position_side
         if subaccount:
             fields["subaccount"] = subaccount
         self._rounds(self._account(symbol, account), "close", fields, once=dry_run)

@@ -85,7 +85,7 @@ class OrderEntry:
         blocked: list[OnetapeError] = []
         if not self.has_begun(call.operation):
             try:
-                self._risk.gate([account], request.reduce_only)
+                self._risk.gate([account], _reduces(request))
             except BlockedByRiskAlert as error:
                 if not request.dry_run:
                     raise
@@ -131,12 +131,11 @@ class OrderEntry:
                 raise done.error
             blocked = [*blocked, done.error]
         error = blocked[0] if blocked else None
-        status = "refused" if error is not None else "applied" if value["status"] == "duplicate" else value["status"]
         return OrderReply(
             success=error is None,
             operation_id=call.operation,
             timestamp=self._now() // MS,
-            status=status,
+            status="refused" if error is not None else "passed" if is_dry else "applied",
             orders=[_order(row) for row in value["orders"]],
             checks=value["checks"],
             blocked=[{"code": each.code, "error": each.what} for each in blocked],
@@ -192,6 +191,11 @@ def _carry_out(done: ByHand, work: Callable[[], None]) -> None:
         done.error = error
 
 
+def _reduces(request: PlaceOrder) -> bool:
+    """Tells whether an order can only reduce a position: it is marked so, or closes a side in hedge mode."""
+    return request.reduce_only or (request.side, request.position_side) in (("sell", "long"), ("buy", "short"))
+
+
 def _fields(request: PlaceOrder) -> dict[str, Any]:
     """Returns the fields of a gateway's command. Raises OrderInvalid."""
     if request.type is not None and (request.type == "limit") is (request.price is None):
@@ -204,6 +208,7 @@ def _fields(request: PlaceOrder) -> dict[str, Any]:
         "tif": request.time_in_force.lower(),
         "post_only": request.post_only,
         "reduce_only": request.reduce_only,
+        "position_side": request.position_side,
         "dry_run": request.dry_run,
     }
     if request.price is not None:
@@ -219,7 +224,10 @@ def _text(value: float) -> str:
 
 def _order(row: Mapping[str, Any]) -> Order:
     """Makes an order of its row; one that ended long ago has its name and state alone."""
-    same = ("account", "symbol", "side", "type", "price", "trigger", "filled", "remaining", "code", "reason", "robot")
+    same = (
+        *("account", "symbol", "side", "position_side", "type", "price", "trigger", "filled", "remaining"),
+        *("code", "reason", "robot"),
+    )
     named = {"kind": "kind", "average_price": "average_price", "qty": "quantity"}
     return Order(
         order_id=row["client_id"],

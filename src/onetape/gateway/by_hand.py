@@ -25,6 +25,7 @@ from onetape.ipc.door import ALL, Command, Do, Handler, Repeated
 from onetape.model.decimals import whole_number
 from onetape.model.enums import Kind, OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import (
+    AccountMode,
     NotAvailable,
     NotOwner,
     OrderInvalid,
@@ -74,6 +75,7 @@ PLACE_FIELDS: Final = (
 )
 CHECK_FIELDS: Final = tuple(each for each in PLACE_FIELDS if each not in ("orders", "dry_run", "until_ns"))
 _BOTH: Final = PositionSide.BOTH
+_POSITION_SIDES: Final = {each.value: each for each in PositionSide}
 _SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
 _TRIGGERS: Final = {str(each): each for each in (TriggerBy.LAST, TriggerBy.MARK, TriggerBy.INDEX)}
 _KINDS: Final = {str(each): each for each in (TriggerKind.STOP, TriggerKind.TAKE_PROFIT)}
@@ -106,7 +108,7 @@ class OrdersByHand:
 
     @property
     def handlers(self) -> dict[str, Handler]:
-        close = ("symbol", "subaccount", "qty", "dry_run")
+        close = ("symbol", "subaccount", "position_side", "qty", "dry_run")
         return {
             "place": Handler(self._place, fields=PLACE_FIELDS, reaches_out=True),
             "check_order": Handler(self._check_order, fields=CHECK_FIELDS, asks=True),
@@ -208,9 +210,10 @@ class OrdersByHand:
         if has_qty and named is None:
             raise UsageError("qty needs one sub-account: write subaccount=main or another")
         most = _units(fields["qty"], instrument.size_decimals, what="qty") if has_qty else None
+        side = self._side(fields)
 
         def parts() -> list[Part]:
-            found = self._parts_for(command, instrument.symbol, slot)
+            found = [each for each in self._parts_for(command, instrument.symbol, slot) if side in (None, each.side)]
             if most is not None:  # of the sub-account's net position, without its robots' offsetting parts
                 total = sum(each.qty for each in found)
                 return [each for each in found if each.qty * total > 0]
@@ -235,6 +238,17 @@ class OrdersByHand:
             return self._closed(command, parts, is_dry=is_dry, most=most - used, before=before)
 
         return do
+
+    def _side(self, fields: Mapping[str, Any]) -> PositionSide | None:
+        """Returns the side of a position, None: all of them. Raises AccountMode for one that the account's mode has
+        not."""
+        if fields.get("position_side") is None:
+            return None
+        side: PositionSide = _word(fields, "position_side", _POSITION_SIDES)
+        mode = self._manager.mode
+        if mode is not None and mode.hedge is (side is _BOTH):
+            raise AccountMode(f"{side}: the account is in {'hedge' if mode.hedge else 'one-way'} mode")
+        return side
 
     def _flatten(self, command: Command) -> Do:
         fields = command.fields
@@ -307,9 +321,8 @@ class OrdersByHand:
         stops = fields.get("stops")
         if not isinstance(stops, list) or not 0 < len(stops) <= STOPS_MAX:
             raise UsageError(f"stops is a list of 1 to {STOPS_MAX}")
-        sides = {each.value: each for each in PositionSide}
         side = _word(fields, "side", _SIDES)
-        of = _word(fields, "position_side", sides, "both")
+        of = _word(fields, "position_side", _POSITION_SIDES, "both")
         by = _word(fields, "trigger_by", _TRIGGERS, "last")
         if instrument.kind is Kind.SPOT:
             raise NotAvailable("a spot account has no position to protect", location=instrument.symbol)
@@ -640,7 +653,6 @@ class OrdersByHand:
         price, trigger = fields.get("price"), fields.get("trigger")
         if (trigger is None) is not (fields.get("kind") is None):
             raise UsageError("a trigger has a kind", todo=f"kind={'|'.join(_KINDS)}")
-        sides = {each.value: each for each in PositionSide}
         return OrderSpec(
             symbol=instrument.symbol,
             side=side,
@@ -653,7 +665,7 @@ class OrdersByHand:
             trigger_kind=TriggerKind.NONE if trigger is None else _word(fields, "kind", _KINDS),
             post_only=_flag(fields, "post_only"),
             reduce_only=_flag(fields, "reduce_only"),
-            position_side=_word(fields, "position_side", sides, "both"),
+            position_side=_word(fields, "position_side", _POSITION_SIDES, "both"),
         )
 
     def _instrument(self, fields: Mapping[str, Any]) -> Instrument:

@@ -91,7 +91,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
             *("trigger", "trigger_by", "kind"),
         ),
         "cancel": ("order", "symbol", "dry_run"),
-        "close": ("symbol", "subaccount", "qty", "dry_run"),
+        "close": ("symbol", "subaccount", "position_side", "qty", "dry_run"),
         "flatten": ("symbol", "reason", "dry_run"),
         "place_stops": ("symbol", "side", "position_side", "trigger_by", "stops"),
         "cancel_stops": ("orders",),

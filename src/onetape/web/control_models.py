@@ -466,6 +466,7 @@ class PlaceOrder(Request, frozen=True, kw_only=True):
     time_in_force: Literal["GTC", "IOC", "FOK"] = "GTC"
     post_only: bool = False
     reduce_only: bool = False
+    position_side: Literal["both", "long", "short"] = "both"  # long or short: on an account in hedge mode
     trigger: Base | None = None
     trigger_by: Literal["last", "mark", "index"] = "last"
     kind: Literal["stop", "take_profit"] | None = None
@@ -496,6 +497,7 @@ class Order(Reply, frozen=True):
     venue_id: str | None = None
     symbol: str = ""
     side: str = ""
+    position_side: str = "both"
     type: str = ""
     kind: str | None = None  # of the trigger
     price: str | None = None
