@@ -7,12 +7,13 @@ event; it leaves nothing open, and ends open alerts of the same kind and subject
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from onetape.notify.alert import Alert, Severity, Type
+from onetape.venues.sunsets import Stage, Sunset, due
 
-__all__ = ["KINDS", "ROOM_MIN", "Kind", "alert_of", "disk_alert", "ended_by"]
+__all__ = ["KINDS", "ROOM_MIN", "SUNSET", "Kind", "alert_of", "disk_alert", "ended_by", "sunset_alerts"]
 
 
 class Kind(NamedTuple):
@@ -109,6 +110,8 @@ _SEVERITIES: Final = {
 # Free space, as a share of the file system and in bytes; the smaller limit counts.
 DISK_WARN: Final = (0.05, 2 << 30)
 # The room that a process needs to start: the first segment of a journal, and the files beside it.
+SUNSET: Final = "sunset"  # subject of alerts about what a venue retires: sunset:KIND FEATURE, and more as it nears
+_NEARS: Final = {Stage.AHEAD: "", Stage.SOON: " soon", Stage.OVER: " over"}
 ROOM_MIN: Final = 6 << 20
 DISK_CRITICAL: Final = (0.01, 500 << 20)
 
@@ -164,3 +167,15 @@ def disk_alert(path: str, free: int, total: int, time: int) -> Alert | None:
             words = f"{free / 2**20:,.0f} MB of {total / 2**30:,.1f} GB are free"
             return Alert(Type.DISK, severity, path, words, time)
     return None
+
+
+def sunset_alerts(kinds: Collection[str], now: int, rows: Sequence[Sunset] | None = None) -> dict[str, Alert]:
+    """Makes the alerts about what kinds of venues retire, by subject: another one at each stage. Critical is only what
+    our adapter needs within a week. now: ns UTC; rows: instead of the shipped table."""
+    found = {}
+    for each, stage in due(kinds, now, rows):
+        is_critical = each.uses_old and stage is not Stage.AHEAD
+        subject = f"{SUNSET}:{each.kind} {each.feature}{_NEARS[stage]}"
+        severity = Severity.CRITICAL if is_critical else Severity.WARN
+        found[subject] = Alert(Type.PROCESS, severity, subject, f"{each.kind}: {each.text(now)}", now)
+    return found

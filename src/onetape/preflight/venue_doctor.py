@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -41,8 +41,9 @@ from onetape.preflight.venue_access import VenueAccess
 from onetape.venues.fact_tables import facts_of, has_facts
 from onetape.venues.key_check import Wanted
 from onetape.venues.open import open_trading_venue
+from onetape.venues.sunsets import SOON_DAYS, Stage, Sunset, due
 
-__all__ = ["check_account", "check_venue", "examine"]
+__all__ = ["check_account", "check_sunsets", "check_venue", "examine"]
 
 SAMPLE_S: Final = 5.0  # a mark comes each second, a trade of a busy market several times
 SHOWN_MAX: Final = 20  # drifts shown by name
@@ -57,10 +58,12 @@ def examine(
     *,
     sample_s: float = SAMPLE_S,
     doing: Callable[[str], None] = lambda words: None,
+    now: int | None = None,
 ) -> Iterator[Finding]:
     """Checks all venues and their accounts. only: name of the one venue to check; sample_s: how long to listen to its
-    market at most, 0: not at all; doing: called before each venue with a description. Raises BadConfig for an unknown
-    name."""
+    market at most, 0: not at all; doing: called before each venue with a description; now: ns UTC, None: by the clock.
+    Raises BadConfig for an unknown name."""
+    now = time.time_ns() if now is None else now
     if only and only not in config.venues:
         there = ", ".join(config.venues) or "none"
         raise BadConfig(f"no venue {only!r}", location="--venue", todo=f"choose from {there}")
@@ -71,6 +74,7 @@ def examine(
             listens = f", and listens for {sample_s:.0f} s at most" if sample_s else ""
             doing(f"asks venue {name}{listens}")
             yield from _with_accounts(config, name, venue, folder, home, sample_s)
+            yield from check_sunsets(name, venue, now)
 
 
 def _with_accounts(
@@ -89,6 +93,16 @@ def _with_accounts(
     for each, account in config.accounts.items():
         if account.venue == name and is_local(config, f"gateway:{each}"):
             yield from check_account(config, each, folder, home, is_there=is_there)
+
+
+def check_sunsets(name: str, venue: VenueConfig, now: int, rows: Sequence[Sunset] | None = None) -> Iterator[Finding]:
+    """Reports what a venue retires within 30 days: an error once it has, if our adapter needs it. A simulated exchange
+    retires nothing. now: ns UTC; rows: instead of the shipped table."""
+    for each, stage in due({venue.kind}, now, rows) if venue.mode != "sim" else ():
+        state = ERROR if stage is Stage.OVER else WARNING
+        louder = f"within {SOON_DAYS} days! " if stage is Stage.SOON else ""
+        todo = "look for a newer onetape before you trade" if each.uses_old else ""
+        yield Finding(state, f"venue {name}", f"{louder}{each.text(now)}", todo)
 
 
 def _users(config: Config) -> list[AccountConfig | CollectorConfig]:

@@ -28,7 +28,7 @@ from onetape.model.typed import from_json
 from onetape.notify.alert import KEYS_MAX, SINKS, Alert, Desk, Severity, Type, is_about_sinks
 from onetape.notify.past_alerts import past_alerts
 from onetape.notify.route import Route
-from onetape.notify.rules import alert_of, disk_alert, ended_by
+from onetape.notify.rules import SUNSET, alert_of, disk_alert, ended_by
 from onetape.notify.sink import CLOSES_WITHIN_S, Service, Sink
 from onetape.security.private import replace_private
 from onetape.security.secrets import read_secret
@@ -135,7 +135,8 @@ def _of_command(record: object) -> str:
 class AlertWatch:
     """Watches journals, and raises alerts. journals: their present paths by process; called in the watch's thread.
     tell: writes an alert to the journal; said: writes to the log; log: logs a command of a process, or its answer;
-    all are called in that thread, and so is `counts`, which gets gateways' frames of orders."""
+    all are called in that thread, and so are `counts`, which gets gateways' frames of orders, and `sunsets`, which
+    returns the alerts about what venues retire, by subject, at a time in ns UTC."""
 
     def __init__(
         self,
@@ -147,8 +148,9 @@ class AlertWatch:
         log: Callable[[str, str], None] = lambda process, text: None,
         routes: Routes = (),
         counts: OrderCounts | None = None,
+        sunsets: Callable[[int], Mapping[str, Alert]] = lambda now: {},
     ) -> None:
-        self._counts = counts
+        self._counts, self._sunsets = counts, sunsets
         self._home, self._journals, self._tell = home, journals, tell
         self._desk = Desk()
         self._routes = [(route, _sinks_of(route, makes, said)) for route, makes in routes]
@@ -227,6 +229,7 @@ class AlertWatch:
             self._take_all(self._processes())
             if is_whole:
                 self._take_all(self._machine(now))
+                self._take_all(self._retired(now))
                 self._take_all(self._hosts(now))
                 self._take_all(self._own_sinks(now))
             self._take_all(self._tapes())
@@ -372,6 +375,13 @@ class AlertWatch:
             yield alert
         else:
             self._over(str(self._home), now, "there is room again")
+
+    def _retired(self, now: int) -> Iterator[Alert]:
+        """Yields what venues retire, once for each stage: for weeks it changes only its number of days."""
+        found, reported = self._sunsets(now), self._desk.subjects
+        for subject in {each for each in reported if each.startswith(f"{SUNSET}:")}.difference(found):
+            self._over(subject, now, "its date has come, or its next alert follows")
+        yield from (alert for subject, alert in found.items() if subject not in reported)
 
     def _hosts(self, now: int) -> Iterator[Alert]:
         """Of the hosts that are there the first reports those that are gone."""

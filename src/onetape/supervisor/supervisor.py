@@ -28,7 +28,8 @@ from onetape.model.byte_size import parse_bytes
 from onetape.model.errors import OnetapeError
 from onetape.model.sections import CONTROL, DASHBOARD, GUARDIAN, OPERATOR, Config
 from onetape.model.time import SECOND, parse_duration
-from onetape.notify.rules import ROOM_MIN
+from onetape.notify.alert import Alert
+from onetape.notify.rules import ROOM_MIN, sunset_alerts
 from onetape.security.private import private_folder
 from onetape.security.tokens import make_token
 from onetape.store.config import keep_config
@@ -220,7 +221,12 @@ class Supervisor:
             log=lambda process, text: _soon(loop, self.say, "info", process, text),
             routes=routes_of(self.config.notify, self.starter.environ, self.starter.folder),
             counts=self.counts,
+            sunsets=self._sunsets,
         )
+
+    def _sunsets(self, now: int) -> dict[str, Alert]:
+        """Returns the alerts about what the configured real venues retire. now: ns UTC."""
+        return sunset_alerts({each.kind for each in self.config.venues.values() if each.mode != "sim"}, now)
 
     async def _measure(self, counts: OrderCounts, loop: asyncio.AbstractEventLoop) -> None:
         """Serves metrics once their port is free, until cancelled."""
