@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import msgspec
@@ -15,8 +16,11 @@ from onetape.exchange.venues import facts_of
 from onetape.model.enums import Side
 from onetape.model.home import gateway_journal
 from onetape.model.sections import AccountConfig, Config, VenueConfig
-from onetape.preflight.venue_doctor import check_account
+from onetape.model.time import DAY, parse_time
+from onetape.model.venue_kinds import VENUE_KINDS
+from onetape.preflight.venue_doctor import check_account, check_venue
 from onetape.tape.journal import JournalReader
+from onetape.venues.fact_tables import facts_date
 from waiting import wait_for
 from worlds.gateway_process import GatewayProcess, Robot
 
@@ -49,13 +53,24 @@ def test_an_exchange_that_is_as_known_shows_no_drift(kind, tmp_path):
         assert not account.by_id  # no order was sent
     if kind == "pacifica":
         changed = "whether pacifica has changed is not checked: its messages are not described"
-        assert [f["text"] for f in found[1:]] == [changed, "the key may trade, may not withdraw; one-way"]
+        assert found[1]["text"].startswith(f"{changed}; facts of 2026-07-01, ") and found[1]["text"].endswith(
+            " days old"
+        )
+        assert [f["text"] for f in found[2:]] == ["the key may trade, may not withdraw; one-way"]
         return
     assert [f["state"] for f in found] == ["ok", "ok", "ok"]
     assert found[0]["text"].startswith(f"http://127.0.0.1:{port} answers, clock ")
-    assert found[1]["text"].startswith("facts of 2026-11-20 against 2 answers, ")
+    assert re.match(r"facts of 2026-11-20, \d+ days? old, against 2 answers, ", found[1]["text"])
     assert found[1]["text"].endswith(" 2 refusals: no drift")
     assert found[2]["text"] == "the key may trade, may not withdraw; one-way"
+
+
+@pytest.mark.parametrize("kind", [*(kind for kind, each in VENUE_KINDS.items() if not each.closed), "ccxt:okx"])
+def test_the_age_of_the_facts_of_each_kind_is_said(kind):
+    read = facts_date(kind)
+    now = parse_time(read) + 9 * DAY + DAY // 2
+    (found,) = check_venue(Config(), "v", VenueConfig(kind=kind), now=now)
+    assert found.text.endswith(f"facts of {read}, 9 days old")
 
 
 def test_what_an_exchange_has_changed_is_said_by_name(tmp_path):
@@ -144,7 +159,7 @@ def test_an_account_on_which_a_gateway_trades_is_left_alone(tmp_path):
         finally:
             del os.environ["ANY"]
             gateway.kill()
-    assert found[-1]["text"].startswith("a gateway trades on it, 0 differences")
+    assert found[-1]["text"].startswith("a gateway trades on it, 0 differences; facts of 2026-11-20, ")
 
 
 def test_a_gateway_counts_by_name_what_its_adapter_does_not_know(tmp_path):

@@ -16,7 +16,7 @@ from onetape.model.json_text import read_json
 from onetape.orders.managed import HealthOut
 from onetape.orders.outcome import Answer, Outcome
 from onetape.venues.drift import Drift, Drifts, What
-from onetape.venues.fact_tables import errors_of, facts_of
+from onetape.venues.fact_tables import errors_of, facts_date, facts_of
 
 __all__ = ["DriftWatch"]
 
@@ -30,6 +30,7 @@ class DriftWatch:
 
     def __init__(self, kind: str, say: Callable[[HealthOut], None]) -> None:
         self._say = say
+        self.facts_read = facts_date(kind)  # YYYY-MM-DD, "": there are none
         self._seen = 0
         self._drifts: Drifts | None = None
         self._outlines: set[int] = set()  # outlines of messages without a difference

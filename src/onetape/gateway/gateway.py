@@ -637,6 +637,7 @@ class Gateway:
             "transfers": self.transfers.status(),
             "started_from": self.started_from,
             "counts": counts,
+            "facts_read": self.watch.facts_read,
             "malformed": dict(self.rejects.counts),
             "order_entry": self.entry.status() if self.entry is not None else None,
             "budget": self.budget.status(),

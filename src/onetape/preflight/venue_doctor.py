@@ -22,7 +22,7 @@ from onetape.model.placement import is_local, local_proxies
 from onetape.model.proxy import Proxy
 from onetape.model.sections import AccountConfig, CollectorConfig, Config, VenueConfig
 from onetape.model.symbol import exchange_of
-from onetape.model.time import SECOND, format_time
+from onetape.model.time import DAY, SECOND, format_time, parse_time
 from onetape.options.bridge import CCXT
 from onetape.preflight.configured import proxy_of
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
@@ -38,7 +38,7 @@ from onetape.preflight.preflight import (
     target_of,
 )
 from onetape.preflight.venue_access import VenueAccess
-from onetape.venues.fact_tables import facts_of, has_facts
+from onetape.venues.fact_tables import facts_date, has_facts
 from onetape.venues.key_check import Wanted
 from onetape.venues.open import open_trading_venue
 from onetape.venues.sunsets import SOON_DAYS, Stage, Sunset, due
@@ -73,12 +73,12 @@ def examine(
         if only in ("", name):
             listens = f", and listens for {sample_s:.0f} s at most" if sample_s else ""
             doing(f"asks venue {name}{listens}")
-            yield from _with_accounts(config, name, venue, folder, home, sample_s)
+            yield from _with_accounts(config, name, venue, folder, home, sample_s, now)
             yield from check_sunsets(name, venue, now)
 
 
 def _with_accounts(
-    config: Config, name: str, venue: VenueConfig, folder: Path, home: Path, sample_s: float
+    config: Config, name: str, venue: VenueConfig, folder: Path, home: Path, sample_s: float, now: int
 ) -> Iterator[Finding]:
     users = _users(config)
     way = next((each.proxy for each in users if each.venue == name), "")  # the proxy of the venue's first user
@@ -87,7 +87,7 @@ def _with_accounts(
     except OnetapeError as error:
         yield Finding.of(f"venue {name}", error)
         return
-    found = list(check_venue(config, name, venue, sample_s, proxy=proxy))
+    found = list(check_venue(config, name, venue, sample_s, proxy=proxy, now=now))
     yield from found
     is_there = not any(each.state == ERROR for each in found if each.subject == f"venue {name}")
     for each, account in config.accounts.items():
@@ -142,22 +142,28 @@ def is_own(venue: VenueConfig) -> bool:
 
 
 def check_venue(
-    config: Config, name: str, venue: VenueConfig, sample_s: float = SAMPLE_S, *, proxy: Proxy | None = None
+    config: Config,
+    name: str,
+    venue: VenueConfig,
+    sample_s: float = SAMPLE_S,
+    *,
+    proxy: Proxy | None = None,
+    now: int | None = None,
 ) -> Iterator[Finding]:
-    """Checks a venue, and whether it lists the symbols of [symbols] in `config`."""
-    subject = f"venue {name}"
+    """Checks a venue, and whether it lists the symbols of [symbols] in `config`. now: ns UTC, None: by the clock."""
+    subject, dated = f"venue {name}", _dated(facts_date(venue.kind), time.time_ns() if now is None else now)
     if is_own(venue):
         try:
             check_open(name, venue)
         except OnetapeError as error:
             yield Finding.of(subject, error)
             return
-        yield Finding(OK, subject, f"{venue.kind}, simulated, started by `up`{_dated(venue.kind)}")
+        yield Finding(OK, subject, "; ".join(filter(None, (f"{venue.kind}, simulated, started by `up`", dated))))
         return
     try:
         target = replace(target_of(name, venue), proxy=proxy)
         if venue.kind not in CHECKED:
-            yield Finding(WARNING, subject, f"{venue.kind} is not checked")
+            yield Finding(WARNING, subject, "; ".join(filter(None, (f"{venue.kind} is not checked", dated))))
             return
         passed = look(target)
     except OnetapeError as error:
@@ -166,10 +172,12 @@ def check_venue(
     yield Finding(OK, subject, f"{target.addresses.rest} answers, {_clock(passed)}")
     yield from _listed(subject, target, passed, config)
     if has_facts(target.kind):
-        yield from _drift(subject, target, passed, sample_s)
+        yield from _drift(subject, target, passed, sample_s, dated)
     else:
         yield Finding(
-            WARNING, subject, f"whether {target.kind} has changed is not checked: its messages are not described"
+            WARNING,
+            subject,
+            f"whether {target.kind} has changed is not checked: its messages are not described; {dated}",
         )
 
 
@@ -193,7 +201,7 @@ def _listed(at: str, target: Target, passed: Passed, config: Config) -> Iterator
             yield Finding(OK, f"symbol {name}", f"{means} at {at}, which calls it {there[means]}")
 
 
-def _drift(subject: str, target: Target, passed: Passed, sample_s: float) -> Iterator[Finding]:
+def _drift(subject: str, target: Target, passed: Passed, sample_s: float, dated: str) -> Iterator[Finding]:
     """Compares the venue's messages with the adapter's facts."""
     from onetape.preflight.venue_drift import venue_drift  # imports an event loop and sockets
 
@@ -203,9 +211,7 @@ def _drift(subject: str, target: Target, passed: Passed, sample_s: float) -> Ite
         yield Finding.of(subject, error)
         return
     heard = sum(report.messages.values())
-    text = (
-        f"facts of {report.facts.read} against {report.answers} answers, {heard} messages, {report.refusals} refusals: "
-    )
+    text = f"{dated}, against {report.answers} answers, {heard} messages, {report.refusals} refusals: "
     if not report.found:
         yield Finding(OK, subject, text + "no drift")
         return
@@ -291,6 +297,8 @@ def _running(home: Path, name: str) -> Finding | None:
     unknown = ", ".join(f"{each} {count}" for each, count in sorted(counts.items()))
     differences = len(status.get("differences", ()))
     text = f"a gateway trades on it, {differences} differences"
+    if dated := _dated(status.get("facts_read", ""), time.time_ns()):
+        text += f"; {dated}"
     return Finding(
         WARNING if differences or not status.get("ready") else OK,
         f"account {name}",
@@ -308,8 +316,12 @@ def _symbols(config: Config, account: str) -> list[str]:
     return list(found)
 
 
-def _dated(kind: str) -> str:
-    return f"; facts of {facts_of(kind).read}" if has_facts(kind) else ""
+def _dated(read: str, now: int) -> str:
+    """Returns the date of facts and their age, "" without a date. now: ns UTC."""
+    if not read:
+        return ""
+    days = max(now - parse_time(read), 0) // DAY
+    return f"facts of {read}, {days} day{'s' * (days != 1)} old"
 
 
 def _clock(passed: Passed) -> str:

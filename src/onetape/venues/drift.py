@@ -53,18 +53,19 @@ class BadRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The facts about one kind of venue. read: the date on which they were read, YYYY-MM-DD."""
+    """The facts about one kind of venue. read: the date on which they were read, YYYY-MM-DD. Without `messages` there
+    is nothing to compare."""
 
     kind: str
     read: str
     sources: list[str]
-    message_key: str
-    error_style: str  # code: {"code", "msg"}; texts: {"error": [...]}
-    sample_symbol: str
-    sample: list[str]  # the messages that an active market sends
-    endpoints: list[str]
-    answers: dict[str, Shape]
-    messages: dict[str, Shape]
+    message_key: str = ""
+    error_style: str = "code"  # code: {"code", "msg"}; texts: {"error": [...]}
+    sample_symbol: str = ""
+    sample: list[str] = []  # the messages that an active market sends
+    endpoints: list[str] = []
+    answers: dict[str, Shape] = {}
+    messages: dict[str, Shape] = {}
     passed_over: list[str] = []
     bad_requests: list[BadRequest] = []
     headers: list[str] = []  # of every answer, in lower case

@@ -12,27 +12,39 @@ from typing import Any
 from onetape.model.errors import NotAvailable
 from onetape.model.typed import from_builtins
 from onetape.venues.adapter import adapter_of
+from onetape.venues.ccxt.facts import READ
 from onetape.venues.drift import Facts
 from onetape.venues.error_tables import ErrorRow
 
-__all__ = ["errors_of", "facts_of", "has_facts"]
+__all__ = ["errors_of", "facts_date", "facts_of", "has_facts"]
 
 
 def has_facts(kind: str) -> bool:
     """Tells whether there are facts about a kind of venue, with which its messages can be compared."""
-    return "/" not in kind and _file(kind).is_file()
+    return (found := _facts(kind)) is not None and bool(found.messages)
+
+
+def facts_date(kind: str) -> str:
+    """Returns the date on which the facts about a kind of venue were read, YYYY-MM-DD; "": it has none."""
+    if kind.startswith("ccxt:"):
+        return READ
+    return "" if (found := _facts(kind)) is None else found.read
+
+
+def facts_of(kind: str) -> Facts:
+    """Returns the facts of a kind of venue. Raises NotAvailable if its messages are not described."""
+    if (found := _facts(kind)) is None or not found.messages:
+        raise NotAvailable(f"onetape has no facts about {kind} to compare messages with", todo="see docs/roadmap.md")
+    return found
+
+
+@lru_cache(maxsize=8)
+def _facts(kind: str) -> Facts | None:
+    return from_builtins(_table(kind), Facts) if "/" not in kind and _file(kind).is_file() else None
 
 
 def _file(kind: str) -> Traversable:
     return files("onetape.venues").joinpath("facts", f"{kind}.toml")
-
-
-@lru_cache(maxsize=8)
-def facts_of(kind: str) -> Facts:
-    """Returns the facts of a kind of venue. Raises NotAvailable if it has none."""
-    if not has_facts(kind):
-        raise NotAvailable(f"onetape has no facts about {kind} to compare messages with", todo="see docs/roadmap.md")
-    return from_builtins(_table(kind), Facts)
 
 
 def _table(kind: str) -> dict[str, Any]:

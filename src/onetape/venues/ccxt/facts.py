@@ -10,7 +10,9 @@ from typing import Any, Final, NamedTuple
 
 from onetape.venues.client_ids import UUID_CHARS
 
-__all__ = ["FACTS", "Facts", "facts_of"]
+__all__ = ["FACTS", "READ", "Facts", "facts_of"]
+
+READ: Final = "2026-11-01"  # the code was read in this month
 
 
 class Facts(NamedTuple):
