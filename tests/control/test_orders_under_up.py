@@ -21,6 +21,7 @@ from onetape.model.errors import (
     OrderInvalid,
     OrderUnknown,
     PermissionDenied,
+    ServiceTimeout,
     UnknownSymbol,
 )
 from onetape.model.home import gateway_journal
@@ -195,8 +196,8 @@ def test_a_cancel_passes_while_the_system_is_stopped_and_an_order_does_not(world
     try:
         status, reply = world.call("POST", "/orders", REST)
         assert (status, reply["code"]) == (423, 1004)
-        world.call("DELETE", f"/orders/{order}")
-        assert world.working() == []
+        status, reply = world.call("DELETE", f"/orders/{order}")
+        assert (status, [each["state"] for each in reply["orders"]]) == (200, ["CANCELED"]), reply
     finally:
         assert world.call("POST", "/system/restart", {})[0] == 200
         wait_for(world.can_trade, world.home.log)
@@ -256,6 +257,13 @@ def test_an_unknown_order_is_said_to_be_so(world: World) -> None:
     status, reply = world.call("DELETE", "/orders/nothing")
     assert (status, reply["code"]) == (409, OrderUnknown.code), reply
     assert world.call("DELETE", "/orders/nothing?account=nobody")[0] == 404
+
+
+def test_an_order_is_not_called_unknown_while_a_gateway_that_may_have_it_is_silent(world: World) -> None:
+    order = world.call("POST", "/orders", REST)[1]["orders"][0]["orderId"]
+    with ControlClient(world.url) as client, world.home.frozen("gateway:main"), pytest.raises(ServiceTimeout):
+        client.cancel_order(order)
+    wait_for(world.can_trade, world.home.log)
 
 
 def test_tokens_and_the_client(world: World) -> None:

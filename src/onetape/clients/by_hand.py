@@ -138,9 +138,11 @@ class ByHand:
         fields: dict[str, Any] = {"order": order} if order else {"symbol": symbol or "*"}
         if dry_run:
             fields["dry_run"] = True
-        is_found = False
+        is_found, unreached = False, None
         for target in targets:
             reply = self._ask(target, "cancel", fields, self.id)
+            if isinstance(self.error, ProcessDown | ServiceTimeout):
+                unreached = self.error
             if reply is not None:
                 is_found = True
                 self._take(target, reply)
@@ -148,6 +150,8 @@ class ByHand:
                     self._follow(target, until_final=True)
         if order and is_found:  # the other gateways do not know that order
             self.error = None
+        elif unreached is not None:  # this gateway may have it
+            self.error = unreached
         self._judge(is_dry=dry_run)
 
     def close(
