@@ -49,6 +49,7 @@ __all__ = ["ByHand"]
 SETTLED_WITHIN_S: Final = 5.0  # until the venue has answered about an order
 ROUNDS_WITHIN_S: Final = 20.0  # until no position or order is left
 LOOK_S: Final = 0.1
+FIRST_LOOK_S: Final = 0.005  # doubled up to LOOK_S: a near venue answers in tens of milliseconds
 FINAL: Final = frozenset({"FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED", "ended"})
 NOT_YET: Final = frozenset({"INITIALIZED", "SUBMITTED", "PENDING_CANCEL"})
 REFUSED: Final = frozenset({"DENIED", "REJECTED"})
@@ -269,12 +270,13 @@ class ByHand:
     def _follow(self, account: str, *, until_final: bool = False) -> None:
         """Queries the orders until the venue has answered for each, or SETTLED_WITHIN_S is over."""
         deadline = time.monotonic() + SETTLED_WITHIN_S
-        rows = self.value["orders"]
+        rows, pause = self.value["orders"], FIRST_LOOK_S
         while time.monotonic() < deadline:
             waiting = [at for at, row in enumerate(rows) if not _is_settled(row, until_final=until_final)]
             if not waiting:
                 return
-            time.sleep(LOOK_S)
+            time.sleep(pause)
+            pause = min(2 * pause, LOOK_S)
             for at in waiting:
                 fields = {"order": rows[at]["client_id"]}
                 (reply,) = send_command(self._home, f"gateway:{account}", "order", fields, uuid.uuid4().hex)
