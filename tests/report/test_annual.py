@@ -8,6 +8,7 @@ import math
 
 import empyrical
 import numpy as np
+import pandas
 import pytest
 
 import onetape
@@ -204,3 +205,26 @@ def test_a_configured_robot_has_a_year_and_a_rate(tmp_path):
     assert (live.year, live.riskless) == ("252", "0.03")
     with pytest.raises(BadConfig, match="riskless"):
         parse_config(ROBOT.format(rate=3))
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+@pytest.mark.parametrize("year", [365, 252])
+def test_exported_returns_are_a_series_by_date_with_the_figures_of_the_run(hold, tmp_path, form, year):
+    """pyfolio and QuantStats take a series of daily returns by date; pyfolio computes with empyrical."""
+    run = onetape.backtest(**hold, year=year)
+    file = run.save(tmp_path / "tables", format=form) / f"returns.{form}"
+    if form == "csv":
+        assert file.read_text().splitlines()[0] == "date,return"
+        returns = pandas.read_csv(file, index_col="date", parse_dates=True)["return"]
+    else:
+        returns = pandas.read_parquet(file).set_index("date")["return"]
+    assert isinstance(returns.index, pandas.DatetimeIndex) and returns.index.is_unique
+    assert returns.index.tz is None and (returns.index == returns.index.normalize()).all()
+    assert set(returns.index.day_of_week) == set(range(7 if year == 365 else 5))
+    assert empyrical.sharpe_ratio(returns, annualization=year) == pytest.approx(run.stats["sharpe"])
+    assert empyrical.annual_volatility(returns, annualization=year) == pytest.approx(run.stats["volatility"])
+
+
+def test_a_run_of_less_than_a_day_has_no_returns(hold, tmp_path):
+    run = onetape.backtest(**hold, start="2024-02-01", end="2024-02-01T12:00:00")
+    assert (run.save(tmp_path / "tables", format="csv") / "returns.csv").read_text() == "date,return\n"
