@@ -398,7 +398,7 @@ def save_run(run: Run, out: Path | str, *, format: str = "parquet") -> SavedRun:
         import polars as pl
     except ImportError:
         raise NotAvailable("tables need polars", location="save", todo="pip install 'onetape[research]'") from None
-    report = _report(run.path / "report.json")
+    report = read_report(run.path / "report.json")
     tables = {"fills": run.fills, "orders": run.orders, "equity": run.equity, "returns": run.returns}
     if format != "parquet":  # as text a date without a time
         tables["returns"] = run.returns.with_columns(pl.col("date").cast(pl.Date))
@@ -428,7 +428,8 @@ def save_run(run: Run, out: Path | str, *, format: str = "parquet") -> SavedRun:
     return SavedRun(run.path, out, format, rows_by_name)
 
 
-def _report(path: Path) -> dict[str, Any]:
+def read_report(path: Path) -> dict[str, Any]:
+    """Returns the value of report.json; {} without one. Raises BadInput if it is damaged."""
     if not path.is_file():
         return {}
     try:
