@@ -111,7 +111,7 @@ def test_what_is_cut_in_the_middle_of_a_letter_is_refused(load: Any) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32"])
 def test_text_without_a_mark_of_its_encoding_is_refused_by_name(load: Any, encoding: str) -> None:
-    with pytest.raises(BadInput, match=r"neither UTF-8 nor UTF-16 with a byte order mark.*encode it as UTF-8"):
+    with pytest.raises(BadInput, match=r"not text in UTF-8, nor in UTF-16 with a byte order mark.*encode it as UTF-8"):
         load("funding", {"f.csv": RATES.encode(encoding)})
 
 

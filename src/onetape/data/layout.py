@@ -111,7 +111,7 @@ def text_head(source: TableSource) -> Head:
     text = first.decode("utf-8", "replace").strip("\r").lstrip("\ufeff")
     if "\0" in text or head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise BadInput(
-            "the file is neither UTF-8 nor UTF-16 with a byte order mark",
+            "the file is not text in UTF-8, nor in UTF-16 with a byte order mark",
             location=source.name,
             todo="encode it as UTF-8, or name another KIND",
         )

@@ -138,12 +138,14 @@ def option_refused(text: str) -> NotAvailable:
     return NotAvailable(f"{text} is an option, and options are not modelled", todo="leave it out")
 
 
-def not_listed(symbols: Collection[str], *, where: str = "there", location: str = "") -> OnetapeError:
-    """Returns the error for symbols that a venue does not list; options are refused as such."""
+def not_listed(symbols: Collection[str], *, kind: str = "", location: str = "") -> OnetapeError:
+    """Returns the error for symbols that a venue does not list; options are refused as such. kind: of the venue."""
     options = sorted(filter(is_option, symbols))
     if options:
         return option_refused(", ".join(options))
-    return UnknownSymbol(f"{', '.join(sorted(symbols))} does not trade {where}", location=location)
+    return UnknownSymbol(
+        f"{', '.join(sorted(symbols))} does not trade {f'at {kind}' if kind else 'there'}", location=location
+    )
 
 
 def is_unified(text: str) -> bool:

@@ -416,7 +416,7 @@ def _symbols(config: Config, checked: dict[str, Checked], folder: Path) -> Itera
             continue  # an unreachable venue is no error: its gateway keeps trying
         for symbol in missing:
             name = wanted[symbol]
-            unlisted = not_listed([symbol], where=f"at {venue.kind}")
+            unlisted = not_listed([symbol], kind=venue.kind)
             yield _at(f"robot {name}", unlisted, config.location("robots", name, "params"))
 
 
