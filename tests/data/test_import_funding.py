@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -104,5 +105,46 @@ def test_a_frame_of_rates_is_read_like_a_file(tmp_path: Path, read: Any) -> None
 
 
 def test_what_is_cut_in_the_middle_of_a_letter_is_refused(load: Any) -> None:
-    with pytest.raises(BadInput, match="UTF-16"):
+    with pytest.raises(BadInput, match=r"UTF-16.*export it again"):
         load("funding", {"f.csv": RATES.encode("utf-16")[:-1]})
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32"])
+def test_text_without_a_mark_of_its_encoding_is_refused_by_name(load: Any, encoding: str) -> None:
+    with pytest.raises(BadInput, match=r"not text in UTF-8, nor in UTF-16 with a byte order mark.*encode it as UTF-8"):
+        load("funding", {"f.csv": RATES.encode(encoding)})
+
+
+def test_open_interest_alone_gets_the_default_tick(load: Any) -> None:
+    """It has sizes and no price from which a tick could be inferred."""
+    text = "time,open_interest\n2026-01-01,1000.5\n2026-01-01T00:01,1001\n"
+    result, tape = load("csv", {"f.csv": text}, symbol="test:BTC/USD:USD")
+    assert (result.by_type, result.rejected) == ({"open_interest": 2}, 0)
+    assert set(tape.instrument["defaulted"]) >= {"tick"}
+
+
+ROWS = {
+    "bar": "time,open,high,low,close,volume\n{0},1,3,1,2,5\n{1},2,4,2,3,5\n",
+    "trade": "time,price,size,side,id\n{0},1.5,2,buy,7\n{1},1.25,2,sell,8\n",
+    "quote": "time,bid,ask,bid_size,ask_size\n{0},1.5,1.75,2,3\n{1},1.25,1.5,2,4\n",
+    "funding": "time,rate,mark\n{0},0.0001,1.5\n{1},0.0002,1.25\n",
+    "mark": "time,mark,index\n{0},1.5,1.25\n{1},1.25,1.75\n",
+    "open_interest": "time,open_interest\n{0},1000.5\n{1},1001.25\n",
+    "mbo": "time,order_id,action,side,price,size\n{0},7,add,buy,1.5,2\n{1},8,add,sell,1.75,2\n",
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-8-sig", "parquet"])
+@pytest.mark.parametrize("kind", ROWS)
+def test_each_kind_of_rows_is_the_same_in_every_encoding(load: Any, kind: str, encoding: str) -> None:
+    text = ROWS[kind].format(T0 + 60, T0 + 120)
+    expected, plain = load("csv", {"plain.csv": text}, symbol="test:BTC/USD:USD")
+    if encoding == "parquet":
+        file = io.BytesIO()
+        pl.read_csv(text.encode()).write_parquet(file)
+        result, tape = load("parquet", {"f.parquet": file.getvalue()}, symbol="test:BTC/USD:USD")
+    else:
+        mark = "\ufeff" if encoding == "utf-16-be" else ""
+        result, tape = load("csv", {"f.csv": (mark + text).encode(encoding)}, symbol="test:BTC/USD:USD")
+    assert result.by_type == expected.by_type == {kind: 2}
+    assert [each.data for each in tape.records] == [each.data for each in plain.records]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from onetape.model.enums import Kind
 from onetape.model.errors import BadInput, NotAvailable
-from onetape.model.symbol import file_stem, parse_symbol
+from onetape.model.symbol import file_stem, is_option, parse_symbol
 from onetape.model.time import format_time
 
 
@@ -67,6 +67,30 @@ def test_what_is_no_symbol(text: str) -> None:
 def test_what_is_not_modelled_says_so(text: str, why: str) -> None:
     with pytest.raises(NotAvailable, match=why):
         parse_symbol(text)
+
+
+OPTIONS = [
+    "deribit:BTC/USD:BTC-241227-60000-C",
+    "okx:BTC-USD-241227-60000-C",
+    "binance:BTC-241227-60000-P",
+    "bybit:BTC-27DEC24-60000-C-USDT",
+    "deribit:BTC-7MAR25-60000-C",
+    "deribit:XRP_USDC-27DEC24-1d25-P",
+    "opra:AAPL240119C00150000",
+]
+
+
+@pytest.mark.parametrize("text", OPTIONS)
+def test_options_are_refused_by_name_however_a_venue_writes_them(text: str) -> None:
+    assert is_option(text) and is_option(text.partition(":")[2])
+    with pytest.raises(NotAvailable, match=f"{text} is an option, and options are not modelled"):
+        parse_symbol(text)
+
+
+@pytest.mark.parametrize("text", ["okx:BTC/USD:BTC-241227", "okx:BTC-USD-241227", "x:A-241227-60000", "csv:MYDATA-C"])
+def test_other_names_are_no_options(text: str) -> None:
+    assert not is_option(text)
+    parse_symbol(text)
 
 
 @given(st.text(max_size=30) | st.from_regex(r"[a-z]{1,3}:[A-Z0-9/:-]{1,20}", fullmatch=True))

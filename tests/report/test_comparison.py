@@ -151,7 +151,7 @@ def test_an_edited_report_is_one_clear_line_and_leaves_nothing(runs, text, what,
 def test_a_run_without_a_report_still_has_its_tables(runs, tmp_path):
     (runs[2].path / "report.json").unlink(missing_ok=True)
     found = save_run(runs[2], tmp_path / "out", format="csv")
-    assert set(found.tables) == {"fills", "orders", "equity", "statistics", "settings"}
+    assert set(found.tables) == {"fills", "orders", "equity", "returns", "statistics", "settings"}
 
 
 def test_export_of_the_command_line_takes_runs_and_tapes(runs, tmp_path):

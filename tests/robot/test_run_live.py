@@ -90,7 +90,14 @@ def test_a_second_run_begins_with_a_second_exchange(folder):
     assert len(reconciled) >= 2 and set(reconciled) == {"0 differences"}  # once more where a stream was cut
 
 
-def test_what_the_venue_does_not_list_is_one_line(folder):
+@pytest.mark.parametrize(
+    ("symbol", "code", "name", "says"),
+    [
+        ("kraken:NIX/USD", 3, "UNKNOWN_SYMBOL", "does not trade there"),
+        ("kraken:BTC-241227-60000-C", 1, "NOT_AVAILABLE", "is an option, and options are not modelled"),
+    ],
+)
+def test_what_the_venue_does_not_list_is_one_line(folder, symbol, code, name, says):
     said = answered(
         folder,
         "run",
@@ -101,11 +108,11 @@ def test_what_the_venue_does_not_list_is_one_line(folder):
         "--seconds",
         3,
         "--param",
-        "symbol=kraken:NIX/USD",
-        code=3,
+        f"symbol={symbol}",
+        code=code,
     )
-    assert said["error"]["name"] == "UNKNOWN_SYMBOL"
-    assert said["error"]["message"].startswith("kraken:NIX/USD does not trade there")
+    assert said["error"]["name"] == name
+    assert said["error"]["message"].startswith(f"{symbol} {says}")
 
 
 def test_a_sub_account_that_is_not_there_is_one_line(folder):

@@ -243,6 +243,10 @@ def unknown_symbol(b: Bench) -> None:
     b.symbol = b.symbol.replace("BTC/", "NIX/")
 
 
+def an_option(b: Bench) -> None:
+    b.symbol = f"{b.symbol.partition(':')[0]}:BTC-241227-60000-C"
+
+
 def nobody(b: Bench) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -342,6 +346,7 @@ ROWS = [
     (BINANCE, portfolio, 5, "ACCOUNT_MODE(4308)", "portfolio margin"),
     (BINANCE, clock_off, 1, "CLOCK_SKEW(4404)", "s behind the venue's"),
     (BINANCE, unknown_symbol, 3, "UNKNOWN_SYMBOL(4503)", "binance:NIX/USDT:USDT does not trade"),
+    (BINANCE, an_option, 1, "NOT_AVAILABLE(4601)", "binance:BTC-241227-60000-C is an option, and options are not"),
     (BINANCE, no_key, 2, "BAD_CONFIG(4602)", "the account has no key, [accounts.main]"),
     (BINANCE, no_variable, 2, "BAD_CONFIG(4602)", "environment variable BENCH_SECRET is not set"),
     (BINANCE, open_file, 5, "PERMISSION_DENIED(3001)", "others may read this secret (mode 0644)"),

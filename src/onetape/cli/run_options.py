@@ -106,6 +106,16 @@ _OPTIONS = (
         help="Trading hours (Mon-Fri 9:30-16:00), or an exchange's calendar (XNYS); outside them no order works.",
     ),
     click.option("--tz", metavar="Z", help="Time zone of --trade, such as Europe/Moscow. [default: UTC]"),
+    click.option(
+        "--year",
+        type=click.Choice(["365", "252", "sessions"]),
+        default="365",
+        show_default=True,
+        help="Year of annual figures: 365 days, 252 (Monday to Friday), or the sessions of --trade.",
+    ),
+    click.option(
+        "--riskless", metavar="0.03", help="Riskless rate per year in Sharpe, Sortino and alpha. [default: 0]"
+    ),
     click.option("--instruments", type=click.Path(path_type=Path), metavar="FILE"),
     click.option("--seed", type=int, default=1, show_default=True),
     click.option(

@@ -25,7 +25,7 @@ from onetape.data.source import OnRead, Source
 from onetape.model import catalogue
 from onetape.model.errors import BadInput, InvariantViolation, NotAvailable, UnknownSymbol, UsageError
 from onetape.model.instrument import Instrument
-from onetape.model.symbol import parse_symbol
+from onetape.model.symbol import is_option, parse_symbol
 from onetape.venues.recorded import HOSTS, Market, market_of
 
 _RAW_IN_URL: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
@@ -120,8 +120,8 @@ class CryptofeedImporter:
         readers = written.readers.values()
         for reader in readers:
             ignored.update(reader.passed_over)
-            if self._naming is not None:
-                ignored.update({f"symbol {raw}": count for raw, count in reader.unmapped.items()})
+            for raw, count in reader.unmapped.items():
+                ignored[f"{'option' if is_option(raw) else 'symbol'} {raw}"] += count
         return Outcome(
             instruments=instruments,
             rejected=written.rejected + sum(reader.rejected for reader in readers),

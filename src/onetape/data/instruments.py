@@ -129,7 +129,7 @@ def fitted(symbol: str, listed: Instrument | None, numbers: Numbers) -> Instrume
             size_decimals,
         )
     defaulted: tuple[str, ...] = ()
-    if numbers.volume[0] and not numbers.size[0]:
+    if numbers.volume[0] and numbers.price[0] and not numbers.size[0]:
         tick_decimals = max(tick_decimals, min(_room(numbers.price), DECIMALS_MAX) - TICK_ROOM)
         price_decimals = max(price_decimals, tick_decimals)
     if numbers.size[0]:

@@ -110,7 +110,11 @@ def text_head(source: TableSource) -> Head:
     first = next((line for line in head.split(b"\n") if line.strip()), b"")
     text = first.decode("utf-8", "replace").strip("\r").lstrip("\ufeff")
     if "\0" in text or head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise BadInput("the file is not text in UTF-8", location=source.name, todo="check its KIND and its encoding")
+        raise BadInput(
+            "the file is not text in UTF-8, nor in UTF-16 with a byte order mark",
+            location=source.name,
+            todo="encode it as UTF-8, or name another KIND",
+        )
     if not text.strip():
         raise BadInput("the file is empty", location=source.name, todo="download or export it again")
     at = head.index(first)

@@ -96,7 +96,9 @@ class Source:
                 yield decoder.decode(piece).encode()
             decoder.decode(b"", final=True)
         except UnicodeError as error:
-            raise BadInput(f"the file is not text in UTF-16: {error}", location=self.name) from None
+            raise BadInput(
+                f"the file is damaged text in UTF-16: {error}", location=self.name, todo="download or export it again"
+            ) from None
 
     def _pieces(self, on_read: OnRead) -> Iterator[bytes]:
         if self.member:

@@ -13,7 +13,7 @@ from onetape.data.layout import Layout, TableSource
 from onetape.data.naming import DEFAULT_VENUE, Naming
 from onetape.model import catalogue
 from onetape.model.errors import BadInput, NotAvailable, UsageError
-from onetape.model.symbol import NAME_CHARS_MAX, is_venue, parse_symbol
+from onetape.model.symbol import NAME_CHARS_MAX, is_option, is_venue, option_refused, parse_symbol
 
 SYMBOLS_MAX: Final = 4096
 STEPS_MAX: Final = 4096  # distinct steps of a symbol; more are not counted
@@ -117,6 +117,8 @@ def _is_same(name: str, symbol: str) -> bool:
 def symbol_of(name: str, venue: str) -> str:
     """Returns the symbol of a name: `BTC/USDT` at venue `data` is data:BTC/USDT; `NASDAQ:AAPL` already has a venue."""
     name = name.strip()
+    if is_option(name):
+        raise option_refused(name)  # a free name would make it a perpetual
     before, colon, rest = name.partition(":")
     choices = [f"{before.lower()}:{rest}"] if colon and is_venue(before.lower()) else []
     safe = "".join(c if c.isalnum() or c in "._-" else "-" for c in name)[:NAME_CHARS_MAX]

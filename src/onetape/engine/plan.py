@@ -175,6 +175,9 @@ class RunPlan:
     interpret: bool = False  # run a @compiled strategy as Python
     seed: int = 1
     on_error: str = "halt"
+    # How statistics are annualised (report/annual.py); no decision depends on it.
+    year: str = "365"
+    riskless: float = 0.0
     kind: str = "backtest"  # backtest | paper | live
     live: LiveRobot | None = None  # orders go to a gateway, and their events come with its tape
     inputs: list[TapeInput] = field(default_factory=list)
@@ -327,9 +330,16 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
         "bars": plan.bar_sources,
         **({"history": [each._asdict() for each in plan.history]} if plan.history else {}),
         "input": [asdict(each) for each in plan.inputs],
+        **_statistics_table(plan),
         **facts,
     }
     write_durably(path, to_toml(document))
+
+
+def _statistics_table(plan: RunPlan) -> dict[str, Any]:
+    """Returns the table of a year or a rate other than the default."""
+    chosen = {"year": plan.year, "riskless": plan.riskless}
+    return {} if chosen == {"year": "365", "riskless": 0.0} else {"statistics": chosen}
 
 
 def _model_table(plan: RunPlan) -> dict[str, Any]:
@@ -410,6 +420,7 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             impact_fit=model.get("impact_fit", ""),
             seed=run["seed"],
             on_error=run["on_error"],
+            **document.get("statistics", {}),
             kind=run["kind"],
             live=live_robot_of(document["live"]) if document.get("live") else None,
             inputs=[TapeInput(**each) for each in document.get("input", [])],

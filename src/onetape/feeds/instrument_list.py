@@ -14,8 +14,9 @@ import msgspec
 from onetape.feeds.query_line import VenueLine
 from onetape.feeds.request_budget import BudgetError, check_limited
 from onetape.feeds.venue_clock import ask_time
-from onetape.model.errors import UnknownSymbol, VenueRateLimit, VenueUnavailable
+from onetape.model.errors import VenueRateLimit, VenueUnavailable
 from onetape.model.instrument import Instrument
+from onetape.model.symbol import not_listed
 from onetape.model.time import SECOND
 
 __all__ = ["learn_venue"]
@@ -75,5 +76,5 @@ async def _learn(line: VenueLine, symbols: Sequence[str]) -> list[Instrument]:
         raise VenueUnavailable(f"the venue does not answer: {type(error).__name__}", location=line.rest) from None
     missing = set(symbols) - {i.symbol for i in instruments}
     if missing:
-        raise UnknownSymbol(f"{', '.join(sorted(missing))} does not trade there", location=line.rest)
+        raise not_listed(missing, location=line.rest)
     return instruments

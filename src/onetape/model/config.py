@@ -20,7 +20,7 @@ import msgspec
 from onetape.model.byte_size import parse_bytes
 from onetape.model.config_reasons import reason_of, syntax_reason
 from onetape.model.enums import Kind
-from onetape.model.errors import BadConfig, BadInput, OnetapeError, UsageError
+from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError, UsageError
 from onetape.model.loss_limit import parse_loss_limit
 from onetape.model.margin import LEVERAGE_MAX
 from onetape.model.money import money_units
@@ -248,8 +248,8 @@ def _common_names(section: Mapping[str, object], source: _Source) -> dict[str, l
         for symbol in value:
             try:
                 parse_symbol(symbol)
-            except BadInput as error:
-                raise source.bad(path, error.what) from None
+            except (BadInput, NotAvailable) as error:
+                raise source.bad(path, error.what, error.todo) from None
             if owners.setdefault(symbol, name) != name:
                 raise source.bad(path, f"{symbol} belongs to {owners[symbol]} already")
             if value.count(symbol) > 1:

@@ -187,6 +187,8 @@ class RobotConfig(Section, frozen=True):
     memory_max: str = "2GB"  # memory above which the robot's process is ended. "": no limit
     streams: list[str] = []  # collectors followed beside its gateway
     filter: bool = True  # bad ticks are hidden from the robot
+    year: Literal[365, 252] = 365  # days of a year in its report; 252: Monday to Friday
+    riskless: Annotated[float, msgspec.Meta(gt=-1, lt=1)] = 0  # rate per year in its report
     params: dict[str, Any] = {}
     variants: dict[str, VariantConfig] = {}
 

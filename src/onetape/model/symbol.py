@@ -13,6 +13,7 @@ Names are case sensitive. A venue is lower case.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Final
 from urllib.parse import quote as percent_encode
@@ -20,7 +21,7 @@ from urllib.parse import quote as percent_encode
 import msgspec
 
 from onetape.model.enums import Kind
-from onetape.model.errors import BadInput, NotAvailable
+from onetape.model.errors import BadInput, NotAvailable, OnetapeError, UnknownSymbol
 from onetape.model.time import parse_time
 
 UNKNOWN_CURRENCY: Final = "XXX"
@@ -35,6 +36,11 @@ _NAME = re.compile(r"[^\s\x00-\x1f\x7f\\'\"`<>|*?]+\Z")
 _UNIFIED = re.compile(
     r"(?P<base>[^/:]+)/(?P<quote>[^/:]+?)"
     r"(?::(?P<settle>[^/:-]+)(?:-(?P<expiry>\d{6})(?P<option>-[^/:]+)?)?)?\Z"
+)
+# Names of options end with expiry, strike, and call or put: BTC-241227-60000-C (Binance), BTC-USD-241227-60000-C (OKX),
+# BTC-27DEC24-60000-C-USDT (Bybit, Deribit), XRP_USDC-27DEC24-1d25-P, AAPL240119C00150000 (OCC).
+_OPTION = re.compile(
+    r"[^/:]+-(\d{6}|\d{1,2}[A-Z]{3}\d{2})-\d+([.d]\d+)?-[CP](-[A-Z]+)?\Z|[A-Z.]{1,6} *\d{6}[CP]\d{8}\Z", re.ASCII
 )
 
 
@@ -88,6 +94,8 @@ def parse_symbol(text: str) -> Symbol:
             f"not an instrument's name: {name!r}",
             todo=f"use 1 to {NAME_CHARS_MAX} characters without spaces and quotes",
         )
+    if is_option(text):
+        raise option_refused(text)
     parts = _UNIFIED.match(name)
     if parts is None:
         if "/" in name or ":" in name:
@@ -103,8 +111,6 @@ def parse_symbol(text: str) -> Symbol:
             expiry=None,
             is_unified=False,
         )
-    if parts["option"]:
-        raise NotAvailable("options are not modelled", location=text)
     base, quote, settle = parts["base"], parts["quote"], parts["settle"]
     if settle is None:
         kind = Kind.SPOT
@@ -118,6 +124,28 @@ def parse_symbol(text: str) -> Symbol:
         )
     expiry = _expiry(parts["expiry"], text) if parts["expiry"] else None
     return Symbol(text, venue, name, base, quote, settle or quote, kind, expiry, is_unified=True)
+
+
+def is_option(text: str) -> bool:
+    """Returns True for the name of an option, with or without its venue: unified, or as a venue writes it."""
+    name = text.partition(":")[2] if text[:1].islower() else text
+    unified = _UNIFIED.match(name)
+    return bool(unified["option"]) if unified else _OPTION.match(name) is not None
+
+
+def option_refused(text: str) -> NotAvailable:
+    """Returns the error that refuses an option by name."""
+    return NotAvailable(f"{text} is an option, and options are not modelled", todo="leave it out")
+
+
+def not_listed(symbols: Collection[str], *, kind: str = "", location: str = "") -> OnetapeError:
+    """Returns the error for symbols that a venue does not list; options are refused as such. kind: of the venue."""
+    options = sorted(filter(is_option, symbols))
+    if options:
+        return option_refused(", ".join(options))
+    return UnknownSymbol(
+        f"{', '.join(sorted(symbols))} does not trade {f'at {kind}' if kind else 'there'}", location=location
+    )
 
 
 def is_unified(text: str) -> bool:

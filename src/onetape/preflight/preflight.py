@@ -15,11 +15,12 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.model.errors import BadConfig, OnetapeError, ProxyFailed, UnknownSymbol, VenueClosed, VenueUnavailable
+from onetape.model.errors import BadConfig, OnetapeError, ProxyFailed, VenueClosed, VenueUnavailable
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.proxy import Proxy
 from onetape.model.sections import AccountConfig, VenueConfig
+from onetape.model.symbol import not_listed
 from onetape.model.time import clock_offset
 from onetape.model.venue_kinds import VENUE_KINDS
 from onetape.options.bridge import CCXT
@@ -216,7 +217,7 @@ def _public(access: VenueAccess, venue: TradingVenue, target: Target, symbols: S
             location=location,
         ) from None
     if missing := set(symbols) - {i.symbol for i in passed.instruments}:
-        raise UnknownSymbol(f"{', '.join(sorted(missing))} does not trade there", location=location)
+        raise not_listed(missing, location=location)
     if wrong := clock_wrong(passed.offset, location):
         raise wrong
     return passed

@@ -60,7 +60,7 @@ _ALL = ("fees", "funding", "open positions")
 _CLOSED = ("fees", "funding")
 _RETURNS = (
     "Simple returns of equity, without deposits and withdrawals, per period (the longest of day, hour, minute that "
-    "gives 30 returns); a year has 365 days, the risk-free rate is 0."
+    "gives 30 returns); `--year` and `--riskless` set the year and the riskless rate."
 )
 _TRIPS = "A round trip is from flat to flat of an instrument (and side in hedge mode), net of fees, without funding."
 _EXCURSION = (
@@ -135,6 +135,13 @@ METRICS: tuple[Metric, ...] = (
     Metric("calmar", "Calmar", "number", "Ratios", "CAGR over max drawdown, both of the whole run.", "more"),
     Metric("period", "Returns per", "text", "Ratios",
            "The longest of day, hour, minute that gives 30 returns, else seconds."),
+    Metric("periods_per_year", "Returns in a year", "number", "Ratios",
+           "Number of such returns by which figures per year are scaled."),
+    Metric("year", "Year", "text", "Ratios",
+           "365: each day counts. 252: Monday to Friday (UTC). sessions: periods with trading hours of `--trade`. A "
+           "change between these is part of the next return."),
+    Metric("riskless", "Riskless rate, per year", "gain_part", "Ratios",
+           "Compounded, and subtracted from the returns in Sharpe, Sortino and alpha."),
     Metric("round_trips", "Round trips", "count", "Round trips", _TRIPS),
     Metric("win_rate", "Won", "part", "Round trips", "Share of round trips with a profit. " + _TRIPS, "more"),
     Metric("profit_factor", "Profit factor", "number", "Round trips",

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from onetape.report.annual import Annual
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Plots = Mapping[str, tuple[Ints, Floats]]  # the strategy's series by name: times and values
@@ -205,6 +207,7 @@ class ReportData:
     stress: Sequence[StressLine] = ()
     stress_hint: str = ""  # how to get re-runs, if there are none
     venues: Sequence[VenueLine] = ()
+    annual: Annual = field(default_factory=Annual)
     costs: Sequence[Mapping[str, object]] = ()  # rows of `onetape tca`: by algorithm, then by cause
     own_impact: str = ""  # text of `onetape tca` about own impact
     latency: Sequence[Mapping[str, object]] = ()  # rows of `onetape tca`: order latencies by strategy and direction

@@ -15,12 +15,16 @@ from typing import TYPE_CHECKING, Any
 from onetape._core import forced_tag
 from onetape.data.export import FORMATS, check_format
 from onetape.data.staging import staged
+from onetape.engine.plan import read_plan
 from onetape.model.enums import TriggerKind
 from onetape.model.errors import BadConfig, BadInput, NotAvailable
 from onetape.model.home import home_of
 from onetape.model.order import TRIGGER_KIND_SHIFT
 from onetape.model.shown import sheet_text
+from onetape.model.time import DAY
+from onetape.report.annual import annual_of
 from onetape.report.plots import plotted
+from onetape.report.statistics import time_weighted
 from onetape.tape.journal import JournalReader
 
 if TYPE_CHECKING:
@@ -211,6 +215,18 @@ class Run:
         return self._balances(("time", "equity", "balance", "moved"), of_accounts=False)
 
     @cached_property
+    def returns(self) -> pl.DataFrame:
+        """Columns date, return: of each whole day (UTC) that counts in the run's year, without transfers, as
+        QuantStats and pyfolio read them."""
+        import polars as pl
+
+        frame, annual = self.equity, annual_of(read_plan(self.path)[0])
+        ts = frame["time"].to_physical().to_numpy()
+        equity = time_weighted(frame["equity"].to_numpy(), frame["moved"].to_numpy())
+        dates = pl.Series("date", annual.ends(ts, DAY) - DAY, pl.Int64).cast(pl.Datetime("ns")).cast(pl.Datetime("us"))
+        return pl.DataFrame([dates, pl.Series("return", annual.returns(ts, equity, DAY), pl.Float64)])
+
+    @cached_property
     def plots(self) -> pl.DataFrame:
         """Columns time, name, value: points that the strategy plotted with `self.plot`, in order; value is null in
         gaps."""
@@ -369,12 +385,12 @@ class SavedRun:
 
 
 def save_run(run: Run, out: Path | str, *, format: str = "parquet") -> SavedRun:
-    """Write `out`/TABLE.FORMAT for fills, orders, equity, plots, statistics, days, months, drawdowns,
+    """Write `out`/TABLE.FORMAT for fills, orders, equity, returns, plots, statistics, days, months, drawdowns,
     symbols, venues, stress, assumptions and settings, and report.json.
 
     `out` must not exist, or be an empty folder; it is written atomically. Raises
     UsageError, BadInput where report.json is damaged, NotAvailable without polars. A run
-    without a report has the first four tables and its settings.
+    without a report has the first five tables and its settings.
     """
     out = Path(out)
     check_format(format)
@@ -382,8 +398,10 @@ def save_run(run: Run, out: Path | str, *, format: str = "parquet") -> SavedRun:
         import polars as pl
     except ImportError:
         raise NotAvailable("tables need polars", location="save", todo="pip install 'onetape[research]'") from None
-    report = _report(run.path / "report.json")
-    tables = {"fills": run.fills, "orders": run.orders, "equity": run.equity}
+    report = read_report(run.path / "report.json")
+    tables = {"fills": run.fills, "orders": run.orders, "equity": run.equity, "returns": run.returns}
+    if format != "parquet":  # as text a date without a time
+        tables["returns"] = run.returns.with_columns(pl.col("date").cast(pl.Date))
     if not run.plots.is_empty():
         tables["plots"] = run.plots
     tables["statistics"] = pl.DataFrame(
@@ -410,7 +428,8 @@ def save_run(run: Run, out: Path | str, *, format: str = "parquet") -> SavedRun:
     return SavedRun(run.path, out, format, rows_by_name)
 
 
-def _report(path: Path) -> dict[str, Any]:
+def read_report(path: Path) -> dict[str, Any]:
+    """Returns the value of report.json; {} without one. Raises BadInput if it is damaged."""
     if not path.is_file():
         return {}
     try:

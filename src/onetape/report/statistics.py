@@ -7,8 +7,8 @@ Conventions, the same for all of them:
 - `ts` is int64 ns UTC, ascending; `equity` is float64 in the account's currency, after fees, and
   time-weighted where money was transferred meanwhile: returns are those of trading.
 - A statistic that is not defined for the data (no losses, no deviation, one point) is None, never infinity or 0.
-- Returns are simple, per period, from the last equity at or before each period's end. Markets here
-  never close: a year has 365 days. The riskless rate is 0.
+- Returns are simple, per period, from the last equity at or before each period's end. annual.py decides which
+  periods count, how long a year is (`year_ns`: time that counts in it) and subtracts the riskless rate.
 - Floats: these are statistics. Money itself is exact on the tape and in the run's summary.
 """
 
@@ -50,13 +50,13 @@ def total_return(equity: Floats) -> float | None:
     return float(equity[-1] / equity[0] - 1)
 
 
-def cagr(ts: Ints, equity: Floats) -> float | None:
-    """Returns compound growth per year of 365 days: (last / first) ** (year / span) - 1. None for less than a day of
-    data: a minute's growth scaled to a year is meaningless.
+def cagr(ts: Ints, equity: Floats, year_ns: float = YEAR_NS) -> float | None:
+    """Returns compound growth per year: (last / first) ** (year / span) - 1. None for less than a day of data: a
+    minute's growth scaled to a year is meaningless. year_ns: of the calendar's time; 0: None.
     """
-    if len(ts) < 2 or ts[-1] - ts[0] < DAY or equity[0] <= 0 or equity[-1] < 0:
+    if len(ts) < 2 or ts[-1] - ts[0] < DAY or equity[0] <= 0 or equity[-1] < 0 or not year_ns:
         return None
-    power = YEAR_NS / float(ts[-1] - ts[0])
+    power = year_ns / float(ts[-1] - ts[0])
     growth = float(equity[-1] / equity[0])
     if growth > 0 and power * np.log(growth) > _EXPONENT_MAX:
         return None
@@ -92,40 +92,45 @@ def period_returns(ts: Ints, equity: Floats, period_ns: int) -> Floats:
     Periods without a change return 0. The time before the first boundary belongs to the first period; the time after
     the last boundary is left out.
     """
-    if len(ts) < 2:
+    return returns_at(ts, equity, period_ends(ts, period_ns)) if len(ts) > 1 else np.zeros(0)
+
+
+def returns_at(ts: Ints, equity: Floats, ends: Ints) -> Floats:
+    """Returns the return up to each of `ends` (ns, ascending, within ts) since the one before, or the first sample."""
+    if not len(ends):
         return np.zeros(0)
-    ends = period_ends(ts, period_ns)
     at = np.searchsorted(ts, ends, side="right") - 1
     levels = np.concatenate((equity[:1], equity[at]))
     before = levels[:-1]
     return np.divide(np.diff(levels), before, out=np.zeros(len(before)), where=before > 0)
 
 
-def volatility(returns: Floats, period_ns: int) -> float | None:
+def volatility(returns: Floats, period_ns: int, year_ns: float = YEAR_NS) -> float | None:
     """Returns the sample standard deviation (n - 1) of returns, per year by the square root of time."""
     if len(returns) < 2:
         return None
-    return float(np.std(returns, ddof=1) * np.sqrt(YEAR_NS / period_ns))
+    return float(np.std(returns, ddof=1) * np.sqrt(year_ns / period_ns))
 
 
-def sharpe(returns: Floats, period_ns: int) -> float | None:
-    """Returns mean over sample deviation, per year. Assumes independent returns, as is usual."""
+def sharpe(returns: Floats, period_ns: int, year_ns: float = YEAR_NS) -> float | None:
+    """Returns mean over sample deviation, per year. returns: in excess of the riskless rate. Assumes independent
+    returns, as is usual."""
     if len(returns) < 2:
         return None
     deviation = float(np.std(returns, ddof=1))
     if deviation <= _noise(returns):
         return None
-    return float(np.mean(returns) / deviation * np.sqrt(YEAR_NS / period_ns))
+    return float(np.mean(returns) / deviation * np.sqrt(year_ns / period_ns))
 
 
-def sortino(returns: Floats, period_ns: int) -> float | None:
+def sortino(returns: Floats, period_ns: int, year_ns: float = YEAR_NS) -> float | None:
     """Returns mean over downside deviation (root mean square of losses over all periods), per year."""
     if len(returns) < 2:
         return None
     downside = float(np.sqrt(np.mean(np.minimum(returns, 0.0) ** 2)))
     if downside == 0:
         return None
-    return float(np.mean(returns) / downside * np.sqrt(YEAR_NS / period_ns))
+    return float(np.mean(returns) / downside * np.sqrt(year_ns / period_ns))
 
 
 def omega(returns: Floats) -> float | None:
@@ -143,7 +148,7 @@ def tail_ratio(returns: Floats, level: float = 0.95) -> float | None:
     return best / worst if worst > 0 else None
 
 
-def rolling_sharpe(returns: Floats, period_ns: int, window: int) -> Floats:
+def rolling_sharpe(returns: Floats, period_ns: int, window: int, year_ns: float = YEAR_NS) -> Floats:
     """Returns the Sharpe ratio of each `window` returns, per year; NaN where it has no value.
 
     The first value belongs to return window - 1: len(returns) - window + 1 values.
@@ -155,16 +160,16 @@ def rolling_sharpe(returns: Floats, period_ns: int, window: int) -> Floats:
     noise = np.abs(views).max(axis=1) * 1e-12
     ratio = np.full(len(views), np.nan)
     np.divide(mean, deviation, out=ratio, where=deviation > noise)
-    scaled: Floats = ratio * np.sqrt(YEAR_NS / period_ns)
+    scaled: Floats = ratio * np.sqrt(year_ns / period_ns)
     return scaled
 
 
-def rolling_volatility(returns: Floats, period_ns: int, window: int) -> Floats:
+def rolling_volatility(returns: Floats, period_ns: int, window: int, year_ns: float = YEAR_NS) -> Floats:
     """Returns the sample deviation of each `window` returns, per year. Indices as in rolling_sharpe."""
     if window < 2 or len(returns) < window:
         return np.zeros(0)
     views = np.lib.stride_tricks.sliding_window_view(returns, window)
-    return np.asarray(views.std(axis=1, ddof=1) * np.sqrt(YEAR_NS / period_ns))
+    return np.asarray(views.std(axis=1, ddof=1) * np.sqrt(year_ns / period_ns))
 
 
 def beta(returns: Floats, benchmark: Floats) -> float | None:
@@ -174,17 +179,17 @@ def beta(returns: Floats, benchmark: Floats) -> float | None:
     return float(found[0]) if len(found) and np.isfinite(found[0]) else None
 
 
-def alpha(returns: Floats, benchmark: Floats, period_ns: int) -> float | None:
+def alpha(returns: Floats, benchmark: Floats, period_ns: int, year_ns: float = YEAR_NS) -> float | None:
     """Returns the mean return not explained by beta times the benchmark's, per year: added up, not compounded."""
     slope = beta(returns, benchmark)
     if slope is None:
         return None
-    return float((np.mean(returns) - slope * np.mean(benchmark)) * (YEAR_NS / period_ns))
+    return float((np.mean(returns) - slope * np.mean(benchmark)) * (year_ns / period_ns))
 
 
-def information_ratio(returns: Floats, benchmark: Floats, period_ns: int) -> float | None:
+def information_ratio(returns: Floats, benchmark: Floats, period_ns: int, year_ns: float = YEAR_NS) -> float | None:
     """Returns the Sharpe ratio of the returns in excess of the benchmark's; None without one."""
-    return sharpe(returns - benchmark, period_ns) if len(returns) == len(benchmark) else None
+    return sharpe(returns - benchmark, period_ns, year_ns) if len(returns) == len(benchmark) else None
 
 
 def rolling_beta(returns: Floats, benchmark: Floats, window: int) -> Floats:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onetape.model.time import DAY, HOUR, MINUTE, MS, SECOND
 from onetape.report import activity, drawdowns, order_flow, statistics, trips
 from onetape.report.activity import Floats, Ints, PeriodRow, SymbolRow
+from onetape.report.annual import Scale
 from onetape.report.benchmark import Benchmark, buy_and_hold
 from onetape.report.capacity import capacity, volume_share
 from onetape.report.drawdowns import Drawdown
@@ -29,6 +30,7 @@ class Analysis:
     """Results of a run's analysis that several outputs share."""
 
     period_ns: int
+    scale: Scale
     returns: Floats
     return_ends: Ints  # ns, the end of each return's period
     rolling_window: int
@@ -51,8 +53,8 @@ def analyze(data: ReportData, *, tables: bool = True) -> Analysis:
     """Returns all results that are more than one number. tables: include the rows of months and symbols."""
     ts, equity, fills = data.equity_ts, data.equity, data.fills
     growth = statistics.time_weighted(equity, data.moved)
-    period = statistics.choose_period(ts)
-    returns = statistics.period_returns(ts, growth, period)
+    annual, period = data.annual, data.annual.period(ts)
+    returns, scale = annual.returns(ts, growth, period), annual.scale(ts, period)
     in_run = settles_in_run(data)
     found = trips.round_trips(
         fills.ts[in_run], fills.book[in_run], fills.signed[in_run], fills.realized[in_run], fills.fee[in_run]
@@ -60,16 +62,18 @@ def analyze(data: ReportData, *, tables: bool = True) -> Analysis:
     notional = activity.fill_notional(fills, data.markets)
     window = max(ROLLING_WINDOW_MIN, len(returns) // 20)
     held = buy_and_hold(ts, growth, data.markets, fills)
-    market = statistics.period_returns(ts, held.equity, period) if held else returns[:0]
+    market = annual.returns(ts, held.equity, period) if held else returns[:0]
     scaled, other = (returns, market) if _has_a_day(ts) else (returns[:0], market[:0])
+    excess = scaled - scale.riskless
     return Analysis(
         period_ns=period,
         returns=returns,
-        return_ends=statistics.period_ends(ts, period) if len(ts) > 1 else ts[:0],
+        scale=scale,
+        return_ends=annual.ends(ts, period),
         rolling_window=window,
         rolling={
-            "sharpe": statistics.rolling_sharpe(scaled, period, window),
-            "volatility": statistics.rolling_volatility(scaled, period, window),
+            "sharpe": statistics.rolling_sharpe(excess, period, window, scale.year_ns),
+            "volatility": statistics.rolling_volatility(scaled, period, window, scale.year_ns),
             "beta": statistics.rolling_beta(scaled, other, window),
         },
         benchmark=held,
@@ -135,7 +139,7 @@ def _result(data: ReportData, found: Analysis) -> dict[str, object]:
     return {
         "pnl": float(earned(data)[-1] - earned(data)[0]) if len(equity) else None,
         "return": gained,
-        "cagr": statistics.cagr(ts, growth),
+        "cagr": statistics.cagr(ts, growth, found.scale.growth_ns),
         "benchmark_return": held,
         "excess_return": gained - held if gained is not None and held is not None else None,
         "final_equity": float(equity[-1]) if len(equity) else None,
@@ -150,10 +154,13 @@ def _risk(data: ReportData, found: Analysis) -> dict[str, object]:
     ts, equity, period = data.equity_ts, found.growth, found.period_ns
     fall = drawdowns.max_drawdown(ts, equity, earned=earned(data))
     longest = drawdowns.longest_drawdown(ts, equity)
+    growth = statistics.cagr(ts, equity, found.scale.growth_ns)
     recovered = fall.ts_recovered if fall else None
     # Minutes scaled up to a year are meaningless.
     count = len(found.returns) if _has_a_day(ts) else 0
     scaled, market = found.returns[:count], found.benchmark_returns[:count]
+    year, riskless = found.scale.year_ns, found.scale.riskless
+    excess = scaled - riskless
     return {
         "max_drawdown": fall.fraction if fall else None,
         "max_drawdown_amount": fall.amount if fall else None,
@@ -162,20 +169,23 @@ def _risk(data: ReportData, found: Analysis) -> dict[str, object]:
         "drawdown_recovered": recovered // MS if recovered is not None else None,
         "drawdown_longest_s": longest / SECOND if longest is not None else None,
         "ulcer_index": drawdowns.ulcer_index(ts, equity),
-        "volatility": statistics.volatility(scaled, period),
+        "volatility": statistics.volatility(scaled, period, year),
         "var_95": statistics.value_at_risk(found.returns),
         "beta": statistics.beta(found.returns, found.benchmark_returns),
-        "alpha": statistics.alpha(scaled, market, period),
+        "alpha": statistics.alpha(excess, market - riskless, period, year),
         "cvar_95": statistics.expected_shortfall(found.returns),
         "skew": statistics.skewness(found.returns),
         "kurtosis": statistics.excess_kurtosis(found.returns),
-        "sharpe": statistics.sharpe(scaled, period),
-        "sortino": statistics.sortino(scaled, period),
-        "information_ratio": statistics.information_ratio(scaled, market, period),
+        "sharpe": statistics.sharpe(excess, period, year),
+        "sortino": statistics.sortino(excess, period, year),
+        "information_ratio": statistics.information_ratio(scaled, market, period, year),
         "omega": statistics.omega(found.returns),
         "tail_ratio": statistics.tail_ratio(found.returns),
-        "calmar": statistics.calmar(statistics.cagr(ts, equity), fall.fraction if fall else None),
+        "calmar": statistics.calmar(growth, fall.fraction if fall else None),
         "period": PERIOD_NAMES[period],
+        "periods_per_year": year / period,
+        "year": data.annual.year,
+        "riskless": data.annual.riskless,
     }
 
 

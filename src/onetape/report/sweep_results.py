@@ -60,7 +60,7 @@ def metric_names() -> list[str]:
     from onetape.report.report_data import ReportData
     from onetape.report.summary import summarize
 
-    words = {"period"}
+    words = {"period", "periods_per_year", "year", "riskless"}
     names = [*summarize(ReportData(""), orders=0), *_RESULT, "period_sharpe"]
     return [name for name in dict.fromkeys(names) if name not in words]
 
@@ -330,7 +330,7 @@ class Sweep:
         return target
 
 
-_DEFAULTS = {"margin": "cross", "leverage": 1, "on_error": "halt"}
+_DEFAULTS = {"margin": "cross", "leverage": 1, "on_error": "halt", "year": "365"}
 
 
 def _flag(name: str, value: Any) -> list[str]:

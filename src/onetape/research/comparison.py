@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onetape.engine.plan import read_plan
 from onetape.model.errors import BadConfig
 from onetape.model.time import DAY
 from onetape.report import deflate
 from onetape.report import statistics as st
+from onetape.report.annual import annual_of
 from onetape.report.overfitting import Overfit
 from onetape.report.run import Run, has_same_data, open_run
 from onetape.report.summary import PERIOD_NAMES
@@ -51,6 +53,7 @@ class Variant:
     period: int
     returns: deflate.Moments
     span: tuple[int, int] | None = None  # of its data, ns UTC
+    per_year: float | None = None  # number of returns in a year; None: of 365 days
 
 
 @dataclass(slots=True)
@@ -74,7 +77,7 @@ class Comparison:
     def judged(self, variant: Variant) -> dict[str, float | None]:
         """Returns a variant's figures; ratios per year where the data cover a day, else None."""
         found = variant.returns
-        year = math.sqrt(st.YEAR_NS / variant.period)
+        year = math.sqrt(variant.per_year or st.YEAR_NS / variant.period)
         if found.sharpe is None:
             return dict.fromkeys(_JUDGED)
         shape = {"skewness": found.skewness, "kurtosis": found.kurtosis}
@@ -235,9 +238,9 @@ def _of_sweep(sweep: Sweep) -> list[Variant]:
         if row["error"] is not None:
             continue
         returns = deflate.Moments(row["returns"], row["period_sharpe"], row["skewness"], row["kurtosis"])
-        found.append(
-            Variant(f"variant {row['variant']}", row["params"], row["stats"], _PERIODS[row["stats"]["period"]], returns)
-        )
+        name, stats = f"variant {row['variant']}", row["stats"]
+        per_year = stats.get("periods_per_year")
+        found.append(Variant(name, row["params"], stats, _PERIODS[stats["period"]], returns, per_year=per_year))
     if not found:
         raise BadConfig("no variant has finished", location=str(sweep.path), todo="sweep it again")
     return found
@@ -253,19 +256,21 @@ def _of_runs(runs: Sequence[Run]) -> list[Variant]:
     for run in runs:
         frame = run.equity
         equity, moved = frame["equity"].to_numpy(), frame["moved"].to_numpy()
-        lines.append((frame["time"].to_physical().to_numpy(), st.time_weighted(equity, moved)))
+        ts, annual = frame["time"].to_physical().to_numpy(), annual_of(read_plan(run.path)[0])
+        lines.append((ts, st.time_weighted(equity, moved), annual))
     # One period for all ratios, to make them comparable: the one of the shortest run.
-    period = min(st.choose_period(ts) for ts, _ in lines)
+    period = min(annual.period(ts) for ts, _, annual in lines)
     found = []
     names: dict[str, int] = {}
-    for run, (ts, equity) in zip(runs, lines, strict=True):
-        returns = deflate.moments(st.period_returns(ts, equity, period))
+    for run, (ts, equity, annual) in zip(runs, lines, strict=True):
+        scale = annual.scale(ts, period)
+        returns = deflate.moments(annual.returns(ts, equity, period) - scale.riskless)
         params = dict(run.facts.get("parameters", run.facts.get("params", {})))
         name = run.path.name
         names[name] = names.get(name, 0) + 1
         name += f" ({names[name]})" if names[name] > 1 else ""
         span = (int(ts[0]), int(ts[-1])) if len(ts) else None
-        found.append(Variant(name, params, run.stats, period, returns, span))
+        found.append(Variant(name, params, run.stats, period, returns, span, scale.year_ns / period))
     return found
 
 

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import chain, groupby, islice
 from pathlib import Path
@@ -27,6 +27,7 @@ from onetape.engine.grid import Grid, make_grid
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, Divergence, NotAvailable
 from onetape.model.home import home_of
+from onetape.report.annual import annual_of
 from onetape.report.sweep_results import (
     RESULTS,
     Sweep,
@@ -45,7 +46,7 @@ from onetape.research.sweep_plan import SweepOptions, begin_sweep, locked, make_
 from onetape.research.variant import LOOKAHEAD_JOB
 from onetape.research.walk import Window, summarize_walk, test_jobs, train_job, windows_of
 from onetape.runs.options import Progress
-from onetape.runs.preparing import strategy_class
+from onetape.runs.preparing import parse_plan, strategy_class, with_sessions
 from onetape.runs.recording import new_folders_removed, set_aside
 from onetape.security.private import private_folder
 
@@ -162,7 +163,9 @@ def run_sweep(options: SweepOptions) -> SweepResult:
                 for window in windows:
                     work.try_all(partial(train_job, window, grid), grid, manifest)
                 work.do(test_jobs(windows, grid, work.rows, manifest["metric"]))
-                walked = summarize_walk(windows, grid, work.rows, manifest["metric"])
+                plan = parse_plan(replace(options, params=grid[0]), strategy)
+                annual = annual_of(with_sessions(plan, manifest["start"], manifest["end"]))
+                walked = summarize_walk(windows, grid, work.rows, manifest["metric"], annual)
                 write_json(folder / "walk.json", walked)
             else:
                 work.total = tries

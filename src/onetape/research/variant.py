@@ -33,7 +33,6 @@ from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session, started, step_all
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, DiskFull, OnetapeError
-from onetape.report import statistics as st
 from onetape.report.deflate import moments
 from onetape.report.overfitting import pieces_of
 from onetape.research.backtest import BacktestOptions, run_backtest
@@ -205,8 +204,9 @@ def _run(setup: Mapping[str, Any], job: Mapping[str, Any]) -> _Variant:
 
 
 def _row(result: RunResult, data: Any, plan: RunPlan, *, wants_equity: bool) -> dict[str, Any]:
-    period = st.choose_period(data.equity_ts)
-    found = moments(st.period_returns(data.equity_ts, data.equity, period))
+    annual, ts = data.annual, data.equity_ts
+    period = annual.period(ts)
+    found = moments(annual.returns(ts, data.equity, period) - annual.scale(ts, period).riskless)
     row: dict[str, Any] = {
         "seed": plan.seed,
         **{name: float(getattr(result, name)) for name in _MONEY},

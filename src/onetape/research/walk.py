@@ -15,6 +15,7 @@ import numpy as np
 from onetape.engine.grid import Grid
 from onetape.model.errors import BadConfig
 from onetape.model.time import parse_duration, rough_duration
+from onetape.report.annual import Annual
 from onetape.report.metrics import STATISTICS
 from onetape.report.report_data import ReportData
 from onetape.report.summary import summarize
@@ -127,7 +128,11 @@ def test_jobs(
 
 
 def summarize_walk(
-    windows: Sequence[Window], grid: Grid, rows: Mapping[str, Mapping[str, Any]], metric: str
+    windows: Sequence[Window],
+    grid: Grid,
+    rows: Mapping[str, Mapping[str, Any]],
+    metric: str,
+    annual: Annual | None = None,
 ) -> dict[str, Any]:
     """Returns windows (a table), equity ([ts, values] out of sample), stats, efficiency."""
     table = []
@@ -163,9 +168,8 @@ def summarize_walk(
         for name in sums:
             sums[name] += tested[name]
     ts_all, equity_all = _ascending(times, values)
-    stats = summarize(
-        ReportData("", equity_ts=ts_all, equity=equity_all), orders=totals["orders"], funding=sums["funding"]
-    )
+    data = ReportData("", equity_ts=ts_all, equity=equity_all, annual=annual or Annual())
+    stats = summarize(data, orders=totals["orders"], funding=sums["funding"])
     shown = {name: value for name, value in stats.items() if name not in _OF_FILLS or name in _SUMMED}
     ratios = [line["ratio"] for line in table if line["ratio"] is not None]
     return {

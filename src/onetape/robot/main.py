@@ -101,6 +101,8 @@ def live_options(options: RobotOptions) -> LiveOptions:
         orders_per_second=options.orders_per_second,
         streams=options.streams,
         filter=options.filter,
+        year=options.year,
+        riskless=str(options.riskless),
         grants=options.grants,
     )
 

@@ -55,6 +55,8 @@ class RobotOptions(msgspec.Struct, frozen=True, kw_only=True):
     orders_per_second: int = 0
     memory_max: int = 0
     filter: bool = True
+    year: str = "365"
+    riskless: float = 0.0
     symbols_only: bool = False
     venues: dict[str, str] = {}
     grants: dict[str, str] = {}
@@ -78,6 +80,8 @@ def robot_options(config: Config, name: str, *, home: Path, folder: Path) -> Rob
         memory_max=parse_bytes(robot.memory_max) if robot.memory_max else 0,
         streams=robot.streams,
         filter=robot.filter,
+        year=str(robot.year),
+        riskless=robot.riskless,
     )
 
 

@@ -33,6 +33,7 @@ from onetape.model.money import divide_half_even, money_text, money_units
 from onetape.model.time import DAY, TIME_MAX
 from onetape.replay.filled_orders import FilledOrder, OrderFill, OrdersOfRun, read_orders
 from onetape.replay.market_prices import Market
+from onetape.report.annual import Annual, annual_of
 from onetape.report.statistics import sharpe
 from onetape.report.sweep_results import require_polars
 from onetape.runs.earlier_incarnations import profit_so_far, traded_from
@@ -105,6 +106,7 @@ class Attribution:
     held: dict[str, float] = field(default_factory=dict)  # symbol -> return of buy and hold over the run
     accounts: dict[str, str] = field(default_factory=dict)
     until: int | None = None
+    annual: Annual = field(default_factory=Annual)
 
     def rows(self) -> list[dict[str, Any]]:
         return self.summed(*GROUPS)
@@ -131,13 +133,17 @@ class Attribution:
         return of buying and holding its symbols in equal parts."""
         rows = self.summed(by)
         if by == "strategy":
-            _, curves = self.curves()
+            days, curves = self.curves()
+            ends = (np.array(days, dtype=np.int64) + 1) * DAY
+            counted = self.annual.counts(ends, DAY) | (ends == ends[:1])  # the curves' beginning, too
+            year_ns = self.annual.scale(ends, DAY).year_ns
             for row in rows:
                 level = curves[row["strategy"], row["currency"]]
                 symbols = sorted({key[1] for key in self.cells if key[0] == row["strategy"] and key[1] in self.held})
                 row["hold_return"] = sum(self.held[each] for each in symbols) / len(symbols) if symbols else None
                 row["max_drawdown"] = float((np.maximum.accumulate(level) - level).max())
-                row["sharpe"] = sharpe(np.diff(level), DAY) if len(level) > DAYS_MIN else None
+                # Amounts of money: there is no capital from which a riskless rate could be subtracted.
+                row["sharpe"] = sharpe(np.diff(level[counted]), DAY, year_ns) if len(level) > DAYS_MIN else None
         return rows
 
     def curves(self) -> tuple[list[int], dict[tuple[str, str], Floats]]:
@@ -216,7 +222,8 @@ def run_attribution(
             cells.setdefault(key, Cell(plan.currency)).other += rest
     names = {seat.venue: seat.account for seat in plan.live.seats if seat.venue} if plan.live is not None else {}
     accounts = names or {venue: name for name, venue in plan.named_accounts.items() if plan.accounts}
-    return Attribution(plan.currency, account, cells, _held(found, market, span[0] if span else 0), accounts, until)
+    held = _held(found, market, span[0] if span else 0)
+    return Attribution(plan.currency, account, cells, held, accounts, until, annual_of(plan))
 
 
 def _held(found: OrdersOfRun, market: Market, first: int) -> dict[str, float]:

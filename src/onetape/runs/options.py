@@ -69,6 +69,8 @@ class RunOptions:
     instruments: Path | None = None
     seed: int = 1
     on_error: str = "halt"
+    year: str = "365"  # of annual statistics: 365, 252 or sessions
+    riskless: str | None = None  # rate per year
     interpret: bool = False  # run a @compiled strategy as Python
     out: str | Path | None = None
     progress: Progress | None = None
@@ -115,6 +117,8 @@ _TEXTS = {
     "trade": ("'9:30-16:00'", False),
     "tz": ("'Europe/Moscow'", False),
     "on_error": ("'halt'", False),
+    "year": ("'252'", True),
+    "riskless": ("'0.03'", True),
 }
 
 

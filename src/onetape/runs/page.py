@@ -19,6 +19,7 @@ from onetape.model.money import money_units
 from onetape.model.time import DAY, MS, SECOND, format_time
 from onetape.replay.filled_orders import read_orders
 from onetape.replay.market_prices import Market as RecordedMarket
+from onetape.report.annual import annual_of
 from onetape.report.grouped import enumerated
 from onetape.report.metrics import number_text
 from onetape.report.plots import read_plots
@@ -117,6 +118,7 @@ def report_data(
         if _is_short(plan, len(orders.id)):
             costs, own_impact, latency, parts, strategies = _judged(session, folder / "journal", result)
     return ReportData(
+        annual=annual_of(plan),
         costs=costs,
         own_impact=own_impact,
         latency=latency,
@@ -140,6 +142,7 @@ def report_data(
             "latency": latency_text(plan),
             "queue": plan.queue,
             **({"impact": str(plan.impact)} if plan.impact else {}),
+            "year": str(annual_of(plan)),
             "seed": plan.seed,
             **_moved_facts(moved, result.currency),
             "actions": result.action_hash[:16],

@@ -34,11 +34,12 @@ from onetape.model.errors import BadConfig, BadInput
 from onetape.model.money import parse_cash
 from onetape.model.near import did_you_mean
 from onetape.model.time import SECOND, format_time, parse_time
+from onetape.report.annual import SESSIONS, YEARS, parse_riskless
 from onetape.runs.calendars import check_calendar, is_calendar, sessions_of
 from onetape.runs.input_tapes import as_tapes
 from onetape.runs.options import CHOICES, RunOptions
 
-__all__ = ["parse_plan", "prepare_plan", "strategy_class"]
+__all__ = ["parse_plan", "prepare_plan", "strategy_class", "with_sessions"]
 
 SAMPLES_WANTED = 4000
 SAMPLE_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
@@ -87,6 +88,9 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
         raise BadConfig(what, location="--from/--to", todo="swap them")
     _one_of(options.margin, ("cross", "isolated"), "--margin")
     _one_of(options.on_error, ("halt", "flatten", "continue"), "--on-error")
+    _one_of(options.year, tuple(YEARS), "--year")
+    if options.year == SESSIONS and options.trade is None:
+        raise BadConfig("a year of sessions needs them", location="--year", todo="add --trade, or give 365 or 252")
     if options.leverage is not None and options.leverage < 1:
         raise BadConfig(f"leverage {options.leverage} is below 1", location="--leverage", todo="give 1 or more")
     if options.seed not in WHOLE_NUMBERS:
@@ -130,6 +134,8 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
         hours=_hours(options),
         seed=options.seed,
         on_error=options.on_error,
+        year=options.year,
+        riskless=parse_riskless(options.riskless) if options.riskless else 0.0,
         latency=latency,
         latencies=latencies,
     )
@@ -151,11 +157,17 @@ def prepare_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
         sample_every=_sample_step(tapes, plan.start, plan.end),
         cash=cash,
     )
-    if isinstance(plan.hours, Sessions):
-        spans = [span for span in map(tape_span, tapes) if span]
-        first, last = min((each[0] for each in spans), default=0), max((each[1] for each in spans), default=0)
-        plan = replace(plan, hours=sessions_of(plan.hours.calendar, first, last))
+    spans = [span for span in map(tape_span, tapes) if span]
+    first, last = min((each[0] for each in spans), default=0), max((each[1] for each in spans), default=0)
+    plan = with_sessions(plan, first, last)
     return _with_detail(plan, options, symbol, tapes) if options.detail_data else plan
+
+
+def with_sessions(plan: RunPlan, first: int, last: int) -> RunPlan:
+    """Returns the plan with the sessions of its exchange's calendar, if it has one, for data of these times (ns)."""
+    if not isinstance(plan.hours, Sessions):
+        return plan
+    return replace(plan, hours=sessions_of(plan.hours.calendar, first, last))
 
 
 def _with_detail(plan: RunPlan, options: RunOptions, symbol: str | None, tapes: Sequence[Path]) -> RunPlan:

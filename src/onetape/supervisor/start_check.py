@@ -36,7 +36,7 @@ from onetape.model.errors import (
 from onetape.model.money import parse_amount
 from onetape.model.placement import is_local, local_proxies
 from onetape.model.sections import OPERATOR, TELEGRAM, AccountConfig, Config, ControlConfig, DashboardConfig
-from onetape.model.symbol import UNKNOWN_CURRENCY, parse_symbol
+from onetape.model.symbol import UNKNOWN_CURRENCY, not_listed, parse_symbol
 from onetape.model.typed import from_json
 from onetape.options.cluster import CLUSTER, cluster_options, has_cluster
 from onetape.options.collector import collector_options, collectors_of, venue_feed_options
@@ -409,14 +409,14 @@ def _symbols(config: Config, checked: dict[str, Checked], folder: Path) -> Itera
             yield Finding(WARNING, f"account {account}", words, "[collectors.NAME] symbols = [...], or all")
         try:
             missing = _unlisted(config, section, list(wanted), folder) if wanted else ()
-        except UnknownSymbol as error:
+        except (UnknownSymbol, NotAvailable) as error:
             yield _at(f"account {account}", error, config.location("accounts", account))
             continue
         except OnetapeError:
             continue  # an unreachable venue is no error: its gateway keeps trying
         for symbol in missing:
             name = wanted[symbol]
-            unlisted = UnknownSymbol(f"{symbol} does not trade at {venue.kind}")
+            unlisted = not_listed([symbol], kind=venue.kind)
             yield _at(f"robot {name}", unlisted, config.location("robots", name, "params"))
 
 

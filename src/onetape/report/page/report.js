@@ -17,7 +17,7 @@
     ["Net profit", "pnl", money(stats.pnl, true), currency, stats.pnl],
     ["Return", "return", plus(stats.return, part(stats.return, Math.abs(stats.return ?? 0) >= 0.001 ? 2 : 3)), run.benchmark ? `${form("gain_part", stats.benchmark_return)} buy and hold` : "", stats.return],
     ["Max drawdown", "max_drawdown", part(stats.max_drawdown), stats.max_drawdown_amount === undefined ? "" : `${money(stats.max_drawdown_amount)} ${currency}`],
-    ["Sharpe", "sharpe", number(stats.sharpe), typeof stats.sharpe === "number" && stats.period ? `from ${stats.period} returns` : "needs a day of data"],
+    ["Sharpe", "sharpe", number(stats.sharpe), typeof stats.sharpe === "number" && stats.period ? `from ${stats.period} returns${stats.year === "365" ? "" : `, year of ${stats.year}`}` : "needs a day of data"],
     ["Profit factor", "profit_factor", number(stats.profit_factor), ""],
     ["Round trips won", "win_rate", part(stats.win_rate, 1), stats.round_trips === undefined ? "" : `${number(stats.round_trips, 0)} round trips`],
     ["Orders", "orders", number(stats.orders, 0), `${number(stats.fills ?? fills.total, 0)} fills`],
