@@ -9,19 +9,12 @@ import pytest
 from onetape.feeds.kept_nonces import keep_nonces
 from onetape.model.errors import BadConfig, NotAvailable
 from onetape.model.time import HOUR, SECOND
-from onetape.venues.aster import signing
-from onetape.venues.aster.signing import (
-    MAINNET,
-    TESTNET,
-    WalletSigner,
-    checked,
-    digest_of,
-    owner_digest,
-    signer_address,
-)
+from onetape.venues import typed_data
+from onetape.venues.aster.signing import MAINNET, TESTNET, WalletSigner, digest_of, owner_digest
 from onetape.venues.binance.moves import INCOME_PAGE, income_terms, next_income
 from onetape.venues.contract import Addresses
 from onetape.venues.open import open_trading_venue
+from onetape.venues.typed_data import checked, signer_address
 
 # The key that Aster's documentation prints, and its address there.
 SECRET = "0x4fd0a42218f3eae43a6ce26d22544e986139a01e5b34a62db53757ffca81bae1"
@@ -103,7 +96,7 @@ def test_what_is_public_needs_no_key():
 
 
 def test_without_its_libraries_it_says_so(monkeypatch):
-    for kept in (signing._head, signing._kind):
+    for kept in (typed_data.domain, typed_data._kind):
         kept.cache_clear()
     monkeypatch.setitem(__import__("sys").modules, "Crypto.Hash", None)
     with pytest.raises(NotAvailable, match=r"onetape\[wallets\]"):

@@ -22,7 +22,8 @@ from onetape.exchange.binance.wire import Refused, ms
 from onetape.exchange.dialect import Request
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.keys import AGENT, BUILDER, ApiKey, agent_key
-from onetape.venues.aster.signing import MAINNET, checked, digest_of, is_address, owner_digest, signer_address
+from onetape.venues.aster.signing import MAINNET, digest_of, owner_digest
+from onetape.venues.typed_data import checked, is_address, signer_address
 
 __all__ = ["WalletAccess"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onetape.exchange.binance.words import BinanceWords
 from onetape.exchange.dialect import Request, fields
-from onetape.venues.aster.signing import checked, is_address
+from onetape.venues.typed_data import checked, is_address
 
 __all__ = ["AsterWords"]
 
