@@ -716,9 +716,9 @@ bool MessageReader::side_of(const MessageRule& rule, Side& side) {
     if (!message_.has(place)) return true;
     const std::string_view text = message_.at(place).text;
     const auto is = [text](auto... words) { return ((text == words) || ...); };
-    if (is("BUY", "buy", "Buy", "b", "open_long", "close_short"))
+    if (is("BUY", "buy", "Buy", "b", "B", "open_long", "close_short"))
         side = Side::buy;
-    else if (is("SELL", "sell", "Sell", "s", "open_short", "close_long"))
+    else if (is("SELL", "sell", "Sell", "s", "A", "open_short", "close_long"))
         side = Side::sell;
     else if (!text.empty())
         return refuse("side is neither buy nor sell");

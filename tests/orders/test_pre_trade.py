@@ -23,6 +23,7 @@ from onetape.model.errors import (
     DuplicateCommand,
     InsufficientFunds,
     Killed,
+    MarketDataUnavailable,
     NoGuardian,
     NoLease,
     NotProtected,
@@ -113,6 +114,12 @@ def in_hedge_mode(desk):
     desk.manager.hear([AccountModeReport(True, False, can_trade=True, can_withdraw=False)], NOW)
 
 
+def priced_by_venue(desk):
+    """A market order is a limit order there, and no price has come yet."""
+    desk.manager.references.clear()
+    desk.manager.venue.traits = desk.manager.venue.traits._replace(prices_market=True)
+
+
 def taken() -> FirstRequests[str]:
     keys = FirstRequests[str](lambda name: OrderStatus(OrderState.FILLED, f"order {name}, FILLED"))
     keys.claim(KEY, 1, "a-1", 2, NOW)
@@ -147,6 +154,7 @@ ROWS = {
     "request key": Row(DuplicateCommand, None, None, terms={"once": KEY},
                        view={"keys": taken(), "slot": 1}, says=("order a-1, FILLED",)),
     "position side": Row(AccountMode, "both", "long or short", before=in_hedge_mode),
+    "market price": Row(MarketDataUnavailable, "no price", "a price", order=("buy", 5), before=priced_by_venue),
     "kill switch": Row(Killed, "on: lunch", "off", before=lambda d: setattr(d.gate.halts, "killed", "lunch")),
     "journal": Row(DiskFull, "full", "has room", before=on_gate(disk_full=True)),
     "danger": Row(BannedSymbol, "3", "2", order=("sell", 5), says=("danger 3",),

@@ -470,7 +470,7 @@ def stops_fields(effect: PlaceStops, instrument: Instrument, trigger_by: Trigger
         "symbol": effect.symbol,
         "side": str(effect.closes),
         "position_side": str(effect.position_side),
-        "trigger_by": str(trigger_by),
+        "trigger_by": str(instrument.watched(trigger_by)),
         "stops": stops,
     }
 

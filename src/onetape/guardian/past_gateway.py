@@ -167,14 +167,14 @@ class PastGateway:
         return placed
 
     def _spec(self, effect: PlaceStops, rung: Rung) -> OrderSpec:
-        is_stop = rung.trigger > 0
+        is_stop, instrument = rung.trigger > 0, self._follower.view.instruments[effect.symbol]
         return OrderSpec(
             symbol=effect.symbol,
             side=effect.closes,
             size_int=rung.size,
             type=OrderType.MARKET,
             trigger_int=rung.trigger,
-            trigger_by=self._core.settings.trigger_by if is_stop else TriggerBy.NONE,
+            trigger_by=instrument.watched(self._core.settings.trigger_by) if is_stop else TriggerBy.NONE,
             trigger_kind=TriggerKind.STOP if is_stop else TriggerKind.NONE,
             position_side=effect.position_side,
             reduce_only=effect.position_side is PositionSide.BOTH,

@@ -210,13 +210,16 @@ def default_fees(venue: str, kind: Kind) -> tuple[Decimal, Decimal] | None:
     return None
 
 
+_NO_DECIMALS: Final = frozenset({"name", "raw", "expiry", "valid_from", "price_decimals"})
+
+
 def _instrument(symbol: str, rows_of: _Set, row: list[str]) -> Instrument:
     # Rows drop the empty cells at their end.
     cells = {field: cell for field, cell in zip(rows_of.fields, row, strict=False) if cell}
     parsed = parse_symbol(symbol)
-    facts: dict[str, object] = {
-        field: Decimal(cell) for field, cell in cells.items() if field not in {"name", "raw", "expiry", "valid_from"}
-    }
+    facts: dict[str, object] = {field: Decimal(cell) for field, cell in cells.items() if field not in _NO_DECIMALS}
+    if "price_decimals" in cells:
+        facts["price_decimals"] = int(cells["price_decimals"])
     defaulted: tuple[str, ...] = ("maker_fee", "taker_fee")
     if parsed.kind is not Kind.SPOT and "maintenance_rate" not in facts:
         facts["maintenance_rate"] = MAINTENANCE_DEFAULT

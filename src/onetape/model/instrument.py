@@ -59,6 +59,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Quantities are multiples of it [qty]."""
     raw_symbol: str = ""
     """The venue's own name for it, "": not known."""
+    venue_number: int | None = None
+    """The number that names it in the venue's requests. None: its name does."""
     perpetual: bool = False
     """True: it has no expiry, and pays funding."""
     expiry: int | None = None
@@ -206,6 +208,10 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         least = max(units(self.size_min), units(self.market_size_min), step)
         tops = [units(each) for each in (self.size_max, self.market_size_max) if each]
         return step, least, min(tops, default=0) // step * step
+
+    def watched(self, wanted: TriggerBy) -> TriggerBy:
+        """Returns the price that a trigger watches: `wanted`, else the first that the venue has."""
+        return wanted if wanted in self.trigger_by or not self.trigger_by else self.trigger_by[0]
 
     def price(self, price_int: int) -> Decimal:
         """Returns the exact price of an int64 price."""

@@ -116,6 +116,10 @@ class Traits(NamedTuple):
     triggers_max: TriggerBounds = TriggerBounds()
     ended_apart: bool = False  # working and ended orders are queried separately, in this order
     acks: bool = False  # answers acknowledge receipt; the stream or a query says what became of the request
+    brief_events: bool = (
+        False  # the stream's reports of orders lack type and trigger: one of an unknown order is queried
+    )
+    prices_market: bool = False  # an order at the market is a limit order at a price derived from the last one
     fills_by_symbol: bool = True  # else one query returns the fills of all symbols
     dead_man_by_symbol: bool = True  # else it covers the account
     forced: tuple[str, ...] = ()  # prefixes of client ids of the venue's own closing orders

@@ -576,7 +576,7 @@ class OrderManager:
         if order is None and (not fill.client_id or self.owners.owner_of(fill.client_id) is not None):
             # Identified by the venue's id only, or an order not adopted yet: query the order first.
             self.unmatched[key] = fill
-            self._ask_whose(fill, now)
+            self._query_venue_id((fill.symbol, fill.venue_id), now)
             return
         self.book(fill, order, now)
 
@@ -589,11 +589,10 @@ class OrderManager:
     def ask_unmatched(self, now: int) -> None:
         """Queries the owners of unmatched fills again, where the answer was lost."""
         for fill in self.unmatched.values():
-            self._ask_whose(fill, now)
+            self._query_venue_id((fill.symbol, fill.venue_id), now)
 
-    def _ask_whose(self, fill: FillReport, now: int) -> None:
-        """Queries the owner of an unmatched fill, unless that is under way."""
-        key = (fill.symbol, fill.venue_id)
+    def _query_venue_id(self, key: tuple[str, str], now: int) -> None:
+        """Queries an order by symbol and venue's id, unless that is under way."""
         if key not in self._queried_venue_ids:
             self._queried_venue_ids.add(key)
             self.calls.append(self.venue.query_venue_id(*key, now))
@@ -601,6 +600,9 @@ class OrderManager:
     def _meet(self, report: OrderStatusReport, now: int) -> None:
         """Adds an order that is on no journal of ours."""
         if report.client_id in self.orders or report.news is OrderNews.REJECTED:
+            return
+        if report.news is not None and self.venue.traits.brief_events:
+            self._query_venue_id((report.symbol, report.venue_id), now)
             return
         if adopted := self._adopted(report.client_id):
             self._adopt(adopted, report, now)

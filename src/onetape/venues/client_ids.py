@@ -1,4 +1,4 @@
-"""Our client order ids at venues that take a UUID, or few letters.
+"""Our client order ids at venues that take a UUID, 128 bits in hexadecimal, or few letters.
 
 Of a UUID 122 bits are free (RFC 9562); our ids use 38 letters, so 23 of them fit. For longer ids the first letter
 (always the same) and the last (computable from the others) are left out, and the highest bit is set, which shorter ids
@@ -52,7 +52,7 @@ def short_id(client_id: str) -> str:
 def client_id_of(text: str) -> str:
     """Returns our id; a foreign id stays unchanged."""
     try:
-        raw = UUID(text).int
+        raw = UUID(text.removeprefix("0x")).int
     except ValueError:
         return text
     number = raw >> 80 << 74 | (raw >> 64 & _MIDDLE) << 62 | raw & _LOW

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from onetape.model.enums import PositionSide
+from onetape.model.enums import OrderType, PositionSide
 from onetape.model.errors import (
     AccountMode,
     BannedSymbol,
@@ -13,6 +13,7 @@ from onetape.model.errors import (
     HaltedAccount,
     Killed,
     LossHalt,
+    MarketDataUnavailable,
     NoGuardian,
     NoLease,
     NotProtected,
@@ -36,7 +37,19 @@ def may_be_wrong(view: View) -> bool:
         or len(view.client_id) > manager.venue.client_id_chars
         or spec.once is not None
         or (manager.mode is not None and manager.mode.hedge is (spec.position_side is PositionSide.BOTH))
+        or not view.near
     )
+
+
+def unpriced(view: View) -> Refusal | None:
+    spec = view.spec
+    if view.near or spec.type is not OrderType.MARKET or not view.state.manager.venue.traits.prices_market:
+        return None
+    return Refusal.of(MarketDataUnavailable, f"{spec.symbol} has no price yet: this venue needs a price for it")
+
+
+def market_price(view: View) -> Measure:
+    return ("a price" if view.near else "no price"), "a price"
 
 
 def unlisted(view: View) -> Refusal | None:

@@ -27,6 +27,7 @@ from onetape.model.errors import (
     DuplicateCommand,
     InsufficientFunds,
     Killed,
+    MarketDataUnavailable,
     NoGuardian,
     NoLease,
     NotProtected,
@@ -153,6 +154,7 @@ RULES: Final = (
         Rule("client id", (OrderInvalid,), readiness.long_id, readiness.id_chars),
         Rule("request key", (DuplicateCommand, OrderInvalid, OrderRate), readiness.taken, _not_measured),
         Rule("position side", (AccountMode,), readiness.of_other_side, readiness.position_side),
+        Rule("market price", (MarketDataUnavailable,), readiness.unpriced, readiness.market_price),
     ),
     *_together(
         readiness.may_be_halted,
