@@ -36,6 +36,7 @@ FIELDS = [
     "expiry",
     "valid_from",
     "liquidation_fee",
+    "price_decimals",
 ]
 # The lowest tier of the venue's own margin tables; elsewhere 1 %, marked as a default.
 MAINTENANCE = {"BTC": "0.004", "ETH": "0.005"}
@@ -259,6 +260,12 @@ ETH/USDT:USDT ETHUSDT 0.01  0.01  0.01  -    5 0.005
 SOL/USDT:USDT SOLUSDT 0.001 0.1   0.1   -    5 0.01
 """
 
+HYPERLIQUID = """
+BTC/USDC:USDC BTC 1    0.00001 10 0.0125 1
+ETH/USDC:USDC ETH 0.1  0.0001  10 0.02   2
+SOL/USDC:USDC SOL 0.01 0.01    10 0.025  4
+"""
+
 HAND: list[dict[str, Any]] = [
     {
         "venue": "binance",
@@ -352,6 +359,15 @@ HAND: list[dict[str, Any]] = [
         "taker_fee": "0.00055",
         "funding_hours": 8,
         "rows": hand(BYBIT, "name raw tick lot size_min size_max notional_min maintenance_rate"),
+    },
+    {  # maintenance is half of the margin at the highest leverage; the tick is that of five significant figures
+        "venue": "hyperliquid",
+        "about": "perpetuals, POST /info meta as public clients' tests keep it, by hand",
+        "as_of": "2026-10-23",
+        "maker_fee": "0.00015",
+        "taker_fee": "0.00045",
+        "funding_hours": 1,
+        "rows": hand(HYPERLIQUID, "name raw tick lot notional_min maintenance_rate price_decimals"),
     },
     {
         "venue": "okx",

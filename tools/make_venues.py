@@ -78,6 +78,15 @@ AMEND = [
         "about": "docs.pacifica.fi, Edit order: it cancels, and places a new order under a new id that may be refused",
         "as_of": "2026-07-09",
     },
+    {
+        "venue": "hyperliquid",
+        "markets": ["linear"],
+        "rule": "none",
+        "triggers": False,
+        "about": "hyperliquid.gitbook.io, Modify an order: it cancels, and places a new order under a new id that may "
+        "be refused",
+        "as_of": "2026-10-23",
+    },
 ]
 
 TRIGGERS = [
@@ -130,6 +139,14 @@ TRIGGERS = [
         " Codes); triggerBy is LastPrice, IndexPrice or MarkPrice",
         "as_of": "2026-07-24",
         "by": ["last", "mark", "index"],
+    },
+    {
+        "venue": "hyperliquid",
+        "markets": ["linear"],
+        "met": "refused",
+        "about": "Invalid TP/SL price (hyperliquid.gitbook.io, Error responses); triggers watch the mark",
+        "as_of": "2026-10-23",
+        "by": ["mark"],
     },
 ]
 

@@ -29,6 +29,7 @@ PATHS = {  # of an order, of a socket
     "kraken": ("/0/private/AddOrder", "/v2"),
     "bitmex": ("/api/v1/order", "/realtime"),
     "bybit": ("/v5/order/create", "/v5/private"),
+    "hyperliquid": ("/exchange", "/ws"),
 }
 
 

@@ -66,7 +66,15 @@ class Wire:
         self.connection.request(method, target, body=body or None, headers=headers)
         answer = self.connection.getresponse()
         received = {k.lower(): v for k, v in answer.getheaders()}
-        return answer.status, json.loads(answer.read()), received
+        return answer.status, value_of(answer.read()), received
+
+
+def value_of(body: bytes):
+    """An answer as JSON, or as text, where the venue says it in words."""
+    try:
+        return json.loads(body)
+    except json.JSONDecodeError:
+        return body.decode()
 
 
 class Virtual:
@@ -121,7 +129,7 @@ class Virtual:
             if reply.reply is None:
                 raise ConnectionResetError
             reply = reply.reply
-        return (reply.status, json.loads(reply.body), {k.lower(): v for k, v in reply.headers.items()})
+        return (reply.status, value_of(reply.body), {k.lower(): v for k, v in reply.headers.items()})
 
     def connect(self, path: str) -> Connection:
         target, _, query = path.partition("?")

@@ -79,8 +79,11 @@ def malformed(home: Path) -> list[dict]:
     return [each for each in received if each["kind"] == "malformed"]
 
 
+SLOW = ("pacifica", "hyperliquid")  # where a reconciliation costs a tenth of what an address may ask in a minute
+
+
 @pytest.mark.parametrize("entry", ["rest", "socket"])
-@pytest.mark.parametrize("kind", [*(each for each in TRADED if each != "pacifica"), *long_form("pacifica")])
+@pytest.mark.parametrize("kind", [*(each for each in TRADED if each not in SLOW), *long_form(*SLOW)])
 def test_nothing_that_a_venue_sends_ends_a_gateway(tmp_path: Path, kind: str, entry: str) -> None:
     with served(kind, wrap=Hostile, limits=False) as (dialect, port):
         account = dialect.exchange.accounts[0]

@@ -21,11 +21,15 @@ from worlds.gateway_process import TRADED, GatewayProcess, Robot, booked, traded
 
 KILLS = 20 if os.environ.get("ONETAPE_LONG") else 4
 
-CREDITS_FOR = {"pacifica": 2, "bitmex": 3}  # kills in a minute: a start asks what an address may ask a few times
+CREDITS_FOR = {
+    "pacifica": 2,
+    "bitmex": 3,
+    "hyperliquid": 4,
+}  # kills in a minute: a start asks what an address may ask a few times
 
 
 @pytest.mark.parametrize("seed", [1])
-@pytest.mark.parametrize("kind", ["binance-usdm", *long_form("kraken", "pacifica", "bitmex")])
+@pytest.mark.parametrize("kind", ["binance-usdm", *long_form("kraken", "pacifica", "bitmex", "hyperliquid")])
 def test_a_gateway_killed_at_any_moment_ends_with_what_the_exchange_says(tmp_path, kind, seed):
     rng = random.Random(seed)
     with served(kind, seed=seed, limits=False) as (dialect, port):

@@ -18,7 +18,15 @@ from waiting import wait_for
 from worlds.gateway_process import TRADED, GatewayProcess, Robot, news_of
 
 LOST = '[[fault]]\npurpose = "place"\nnth = 2\naction = "drop_request"\n'
-FAR = {"binance-usdm": 3000, "aster": 3000, "bitmex": 3000, "kraken": 30_000, "pacifica": 3000, "bybit": 3000}
+FAR = {
+    "binance-usdm": 3000,
+    "aster": 3000,
+    "bitmex": 3000,
+    "kraken": 30_000,
+    "pacifica": 3000,
+    "bybit": 3000,
+    "hyperliquid": 3000,
+}
 
 
 class Life:

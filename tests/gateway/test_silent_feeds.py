@@ -24,7 +24,8 @@ from waiting import wait_for
 from worlds.gateway_process import TRADED, GatewayProcess, Robot, news_of
 
 # Of its credits an address has few: it is asked, and silence is found, more slowly.
-KINDS = [*(kind for kind in TRADED if kind != "pacifica"), *long_form("pacifica")]
+SLOW = ("pacifica", "hyperliquid")
+KINDS = [*(kind for kind in TRADED if kind not in SLOW), *long_form(*SLOW)]
 OTHER = {
     "binance-usdm": "binance:ETH/USDT:USDT",
     "kraken": "kraken:ETH/USD",
@@ -32,6 +33,7 @@ OTHER = {
     "pacifica": "pacifica:ETH/USDC:USDC",
     "bitmex": "bitmex:BTC/EUR:BTC",
     "bybit": "bybit:ETH/USDT:USDT",
+    "hyperliquid": "hyperliquid:ETH/USDC:USDC",
 }
 QUOTES = {
     "binance-usdm": "bookTicker",
@@ -40,6 +42,7 @@ QUOTES = {
     "pacifica": "bbo",
     "bitmex": "quote",
     "bybit": "orderbook",
+    "hyperliquid": "bbo",
 }
 LEARNED = 200  # messages of the market
 

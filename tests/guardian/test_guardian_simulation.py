@@ -227,7 +227,7 @@ def test_stops_that_a_dead_man_s_switch_takes_along_are_placed_anew():
     world.end_guardian()
 
 
-@pytest.mark.parametrize("kind", ["binance-usdm", "aster", "bitmex", "pacifica", "bybit"])
+@pytest.mark.parametrize("kind", ["binance-usdm", "aster", "bitmex", "pacifica", "bybit", "hyperliquid"])
 def test_a_stop_that_other_hands_cancel_is_said_until_another_one_stands(kind):
     world = calm(kind=kind)
     said: list[Record] = []

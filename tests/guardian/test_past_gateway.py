@@ -49,6 +49,7 @@ PLACES = (
     Place("pacifica", "pacifica:BTC/USDC:USDC", 0.03, 20, "30 USDC", 5),
     Place("bitmex", "bitmex:BTC/USD:BTC", 3000, 1_000_000, "0.0001 BTC"),
     Place("bybit", "bybit:BTC/USDT:USDT", 0.03, 20, "10 USDT"),
+    Place("hyperliquid", "hyperliquid:BTC/USDC:USDC", 0.03, 20, "10 USDC"),
 )
 HOLD = """
 from onetape import Strategy

@@ -8,6 +8,7 @@ import time
 from decimal import Decimal
 
 import pytest
+from msgspec import structs
 
 from exchange.venue_client import served
 from onetape.guardian.venue_reader import VenueReader
@@ -27,13 +28,14 @@ HELD = {
     "pacifica": ("pacifica:BTC/USDC:USDC", 0.03),
     "bitmex": ("bitmex:BTC/USD:BTC", 3000),
     "bybit": ("bybit:BTC/USDT:USDT", 0.03),
+    "hyperliquid": ("hyperliquid:BTC/USDC:USDC", 0.03),
 }
 
 
 @pytest.mark.parametrize("kind", HELD)
 def test_a_look_at_what_is_held_says_the_mark_price_too(kind, tmp_path):
     symbol, qty = HELD[kind]
-    instrument = find(symbol)
+    instrument = structs.replace(find(symbol), venue_number=0)  # the first of the list, where numbers name them
     with served(kind, seed=11, limits=False) as (dialect, port):
         account = dialect.exchange.accounts[0]
         rest = f"http://127.0.0.1:{port}"
@@ -44,8 +46,9 @@ def test_a_look_at_what_is_held_says_the_mark_price_too(kind, tmp_path):
             reader = VenueReader(options, tmp_path, lambda _: None)
             reader.learn([instrument])
             async with reader.open():
-                now = reader.clock.now()
-                await reader.line.answer(reader.protocol.signed(reader.protocol.place("byotherhands", spec, now), now))
+                now, last = reader.clock.now(), dialect.exchange.listings[0].last
+                call = reader.protocol.place("byotherhands", spec, now, reference=last)
+                await reader.line.answer(reader.protocol.signed(call, now))
                 found = await reader.positions()
                 while found is not None and not any(row.qty for row in found[1]):  # an order may be held up
                     found = await reader.positions()

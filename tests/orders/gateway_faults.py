@@ -11,6 +11,7 @@ SPEECHLESS = {
     "kraken": (520, b"<html>Web server is returning an unknown error</html>"),
     "bitmex": (502, b"<html>Bad Gateway</html>"),
     "bybit": (500, b"<html>Internal Server Error</html>"),
+    "hyperliquid": (502, b"<html>Bad Gateway</html>"),
     "pacifica": (500, b'{"success":false,"data":null,"error":"Internal server error","code":500}'),
 }
 

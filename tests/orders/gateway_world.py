@@ -51,7 +51,7 @@ LINE_HELD = SECOND  # as the gateway's, where requests go in order
 CALL_TIMEOUT = 4 * SECOND
 QUIET_CHECK = 10 * SECOND  # how old a look at the account's money may be at the end
 TURN = 100 * MS  # the core hears of the time at least so often
-WS_PATHS = {"pacifica": "/ws", "bitmex": "/realtime", "bybit": "/v5/private"}  # where it is none
+WS_PATHS = {"pacifica": "/ws", "bitmex": "/realtime", "bybit": "/v5/private", "hyperliquid": "/ws"}  # where it is none
 MARKET_RATE = 0.5  # enough to fill what is near, and little to compute
 
 
@@ -77,10 +77,10 @@ class World:
         self.hands = self.seed % 3 == 0
         self.exchange = self.dialect.exchange
         self.account = self.exchange.accounts[0]
-        if self.seed % 5 == 4 and self.kind not in ("kraken", "pacifica", "bitmex"):
+        if self.seed % 5 == 4 and self.kind not in ("kraken", "pacifica", "bitmex", "hyperliquid"):
             self.exchange.accounts.set_hedge(self.account, True, START)
         # Some have credit, and in some nothing moves money that nobody tells of.
-        self.quote = {"kraken": "USD", "pacifica": "USDC"}.get(self.kind, "USDT")
+        self.quote = {"kraken": "USD", "pacifica": "USDC", "hyperliquid": "USDC"}.get(self.kind, "USDT")
         self.credit = {self.quote: "5000"} if self.seed % 4 == 1 else {}
         self.is_open = self.seed % 2 == 0
         self.listed = b""
@@ -467,7 +467,9 @@ class World:
             return
         self.at(self.now + int(self.random.expovariate(1 / every) * SECOND), self.pay, every)
         rng = self.random
-        currency = rng.choice((self.quote, self.quote, self.quote if self.kind in ("pacifica", "bybit") else "BTC"))
+        currency = rng.choice(
+            (self.quote, self.quote, self.quote if self.kind in ("pacifica", "bybit", "hyperliquid") else "BTC")
+        )
         whole = rng.choice((5, 200, 3000)) if currency == self.quote else 1
         amount = Decimal(rng.randint(1, 10**6)).scaleb(-6) * whole * rng.choice((1, 1, -1))
         if currency != self.quote:

@@ -16,7 +16,7 @@ from onetape.venues.hosts import unfit_address
 from onetape.venues.key_check import Wanted, other_account
 
 
-@pytest.fixture(scope="module", params=["binance-usdm", "kraken", "aster", "pacifica", "bybit"])
+@pytest.fixture(scope="module", params=["binance-usdm", "kraken", "aster", "pacifica", "bybit", "hyperliquid"])
 def exchange(request):
     with served(request.param) as (dialect, port):
         yield request.param, dialect.exchange.accounts[0], f"http://127.0.0.1:{port}"

@@ -14,6 +14,8 @@ from onetape.venues.numbers import units_of
 from waiting import wait_for
 from worlds.gateway_process import TRADED, GatewayProcess, Robot
 
+WHOLE = ("pacifica", "hyperliquid")  # they send whole books alone, of few levels
+
 
 @pytest.fixture(params=TRADED)
 def world(request, tmp_path):
@@ -54,10 +56,10 @@ def test_the_tape_has_the_exchanges_book(world):
     rows = frames(gateway)
     first = next(n for n, (_, flags, _) in enumerate(rows) if flags & FLAG_SNAPSHOT)
     later = {flags for _, flags, _ in rows[first + 1 :]}
-    assert later == ({FLAG_SNAPSHOT} if kind == "pacifica" else {0})  # which sends whole books alone
+    assert later == ({FLAG_SNAPSHOT} if kind in WHOLE else {0})
     book = book_of(rows)
     assert book.best_bid[0] < book.best_ask[0]
-    assert book.bid_count > (5 if kind == "pacifica" else 20)
+    assert book.bid_count > (5 if kind in WHOLE else 20)
 
 
 def assert_equal_at_one_update(venue: VenueProcess, gateway: GatewayProcess) -> None:

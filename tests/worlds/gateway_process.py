@@ -36,12 +36,21 @@ TRADED = {
     "pacifica": ("pacifica:BTC/USDC:USDC", 1000),
     "bitmex": ("bitmex:BTC/USD:BTC", 100),
     "bybit": ("bybit:BTC/USDT:USDT", 10),
+    "hyperliquid": ("hyperliquid:BTC/USDC:USDC", 1000),
 }
 # The same through the bridge to ccxt.
 BRIDGED = {"ccxt:binanceusdm": TRADED["binance-usdm"], "ccxt:kraken": TRADED["kraken"]}
 HEADER_BYTES = 32  # of a frame
 BOOT_ID = slice(48, 64)  # of the control page
-WS_PATH = {"binance-usdm": "", "kraken": "/v2", "aster": "", "pacifica": "/ws", "bitmex": "/realtime", "bybit": ""}
+WS_PATH = {
+    "binance-usdm": "",
+    "kraken": "/v2",
+    "aster": "",
+    "pacifica": "/ws",
+    "bitmex": "/realtime",
+    "bybit": "",
+    "hyperliquid": "/ws",
+}
 
 
 class GatewayProcess:
@@ -116,6 +125,7 @@ class Robot:
         self.writer = JournalWriter(journal, process="robot:test")
         symbol, self.size = (TRADED | BRIDGED)[gateway.kind]
         instrument = catalogue.find(symbol)
+        self.tick = instrument.core.tick
         self.writer.append_instrument(1, time.time_ns(), instrument.to_msgpack())
         answer = gateway.ask("attach", name=name, journal=str(journal), subaccount=subaccount)
         self.number, self.base = answer["robot"], answer["base"]
@@ -175,6 +185,7 @@ class Robot:
         trigger: int = 0,
     ) -> None:
         is_market = price == 0
+        price, trigger = (each - each % self.tick for each in (price, trigger))  # of valid prices
         payload = REQUEST.pack(
             order_id,
             price,

@@ -6,6 +6,7 @@ from onetape.exchange.account import Trade
 from onetape.exchange.bitmex.venue import Bitmex
 from onetape.exchange.bitmex.wire import key_id
 from onetape.exchange.bybit.venue import Bybit
+from onetape.exchange.hyperliquid.venue import Hyperliquid
 from onetape.exchange.pacifica.venue import Pacifica
 from onetape.venues.numbers import trade_number
 
@@ -20,4 +21,4 @@ def venue_number(dialect, trade: Trade) -> int:
         return trade_number(key_id(f"trade/{index}", number))
     if isinstance(dialect, Bybit):
         return trade_number(dialect.data.exec_id(trade))
-    return dialect.public.trade_number(index, number) if isinstance(dialect, Pacifica) else number
+    return dialect.public.trade_number(index, number) if isinstance(dialect, Pacifica | Hyperliquid) else number

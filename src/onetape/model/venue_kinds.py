@@ -33,4 +33,5 @@ VENUE_KINDS: Final = {
     "bitmex": VenueKind("bitmex", closed="BitMEX closed on 23 September 2026"),
     "kraken": VenueKind("kraken", withdraws_to="key"),
     "bybit": VenueKind("bybit", hedges=True),
+    "hyperliquid": VenueKind("hyperliquid"),
 }

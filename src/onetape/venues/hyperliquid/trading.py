@@ -1,0 +1,547 @@
+"""Hyperliquid: an account's requests, its answers and its channels, for perpetuals margined in USDC.
+
+Sources: hyperliquid.gitbook.io "Exchange endpoint", "Info endpoint", "Websocket, Subscriptions", as of 2026-10;
+hyperliquid-python-sdk 0.24.0; schemas of nktkas/hyperliquid, of 2026-10.
+
+Only actions are signed, and an action does not name its account: it is that of the wallet that signed. So the venue is
+asked whose agent the key's wallet is. An order is valid until `expiresAfter`: a late one is refused, so an order's
+absence can be proven. A nonce counts once, by signer.
+
+An order is named by 128 bits of ours. One with a trigger is in the same list, and keeps its id when it fires. There is
+no order at the market: it is an order that fills or ends, at a price that the market does not leave at once. The
+venue's amendment is not used: it cancels, and places another order that may be refused.
+
+Answers are about the moment at which they were made, and name it; lists of what an account was paid begin at a time,
+oldest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from onetape.model.enums import Liquidity, OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy
+from onetape.model.errors import PermissionDenied, VenueRateLimit
+from onetape.model.instrument import Instrument
+from onetape.model.json_text import read_json
+from onetape.model.order import OrderSpec
+from onetape.model.time import MS, SECOND
+from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, Traits, WithoutTransfers
+from onetape.orders.malformed import MALFORMED
+from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.reports import (
+    AccountModeReport,
+    BalanceReport,
+    FillReport,
+    MarginReport,
+    MoveKind,
+    MoveReport,
+    OrderStatusReport,
+    PositionReport,
+    VenueReport,
+)
+from onetape.venues.account_protocol import AccountProtocol
+from onetape.venues.client_ids import UUID_CHARS
+from onetape.venues.error_tables import retry_after, unreadable
+from onetape.venues.hyperliquid.errors import GONE, UNMATCHED, row_of_text
+from onetape.venues.hyperliquid.instruments import tick_of
+from onetape.venues.hyperliquid.signing import AgentSigner
+from onetape.venues.hyperliquid.words import (
+    CURRENCY,
+    FORCED,
+    NEWS,
+    SIDES,
+    TIF_WORDS,
+    TIFS,
+    cloid_of,
+    forced_word,
+    name_of,
+    state_of,
+)
+from onetape.venues.key_check import KeyRights
+from onetape.venues.numbers import money_of, units_of
+
+__all__ = ["CHANNELS", "CLOCK_STEP", "LISTS", "HyperliquidProtocol", "info"]
+
+WINDOW_MS: Final = 5000
+CLOCK_STEP: Final = MS
+CHANNELS: Final = ("orderUpdates", "userFills", "userFundings", "userNonFundingLedgerUpdates", "clearinghouseState")
+SHOWN: Final = 10**12  # the precision of its money, 1e-6; in 1e-18
+LIGHT, LISTS, ROLE = 2, 20, 60  # weights of queries; a list costs more with its rows
+FILLS_PAGE: Final = 2000
+MOVES_PAGE: Final = 500
+_SLIPPAGE: Final = {False: Decimal("0.05"), True: Decimal("0.1")}  # the most for a market order; with a trigger
+_NONCE_BACK: Final = 2 * 86_400_000  # ms: the venue's bounds of a nonce around its time
+_RETRY: Final = 5 * SECOND
+_JSON: Final = {"Content-Type": "application/json"}
+_UNIFIED: Final = frozenset({"unifiedAccount", "portfolioMargin"})
+_LISTS: Final = ("userFunding", "userNonFundingLedgerUpdates")  # of balance changes, read one after the other
+_SILENT: Final = frozenset({"pong", "subscriptionResponse"})
+_ORDER_LISTS: Final = frozenset({Purpose.OPEN_ORDERS, Purpose.OPEN_CONDITIONALS})
+
+
+def info(purpose: Purpose, terms: Mapping[str, Any], weight: int) -> Call:
+    """Returns a request that reads; reading is unsigned."""
+    return Call(purpose, "POST", "/info", msgspec.json.encode(terms), _JSON, weight)
+
+
+# Transfers are signed by the main wallet, whose key we do not have.
+class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
+    """Implements `OrderProtocol`. account: the main wallet's address; secret: the private key of an agent of it;
+    source: the network that signatures are for. Raises BadConfig if one is invalid; without account and secret only
+    public data can be requested."""
+
+    name = "hyperliquid"
+    client_id_chars = UUID_CHARS
+    traits = Traits(
+        conditionals=False,
+        brief_events=True,
+        prices_market=True,
+        fills_by_symbol=False,
+        forced=tuple(f"{word}-" for word in FORCED),
+    )
+
+    def __init__(self, account: str, secret: str, source: str = "a") -> None:
+        super().__init__()
+        self.account = account.lower()
+        self.signer = AgentSigner(account, secret, source) if account or secret else None
+        self._marks: dict[str, Decimal] = {}  # symbol -> mark price of its position when it was last read
+        self._nonce = 0
+        self.nonce_owner = self.signer.agent if self.signer is not None else ""
+        self.take_nonce: Callable[[int], int] = self._take_nonce
+
+    # --- requests ---------------------------------------------------------------------------------
+
+    def place(self, client_id: str, spec: OrderSpec, now: int, *, reference: int = 0) -> Call:
+        i = self._by_symbol[spec.symbol]
+        has_trigger = spec.trigger_by is not TriggerBy.NONE
+        is_limit = spec.type is OrderType.LIMIT
+        last = i.price(reference) or self._marks.get(spec.symbol, Decimal(0))
+        price = i.price(spec.price_int) if is_limit else _worst_price(i, spec, last)
+        kind: dict[str, Any] = {
+            # A kind that the venue does not have is refused there rather than left out here.
+            "limit": {
+                "tif": "Alo" if spec.post_only else TIF_WORDS.get(spec.tif, spec.tif.value) if is_limit else "Ioc"
+            }
+        }
+        if has_trigger:
+            stop = _text(i.price(spec.trigger_int))
+            kind = {"trigger": {"isMarket": not is_limit, "triggerPx": stop, "tpsl": "sl" if spec.is_stop else "tp"}}
+        order = {
+            "a": i.venue_number,
+            "b": spec.side is Side.BUY,
+            "p": _text(price),
+            "s": _text(i.size(spec.size_int)),
+            "r": spec.reduce_only,
+            "t": kind,
+            "c": cloid_of(client_id),
+        }
+        action = {"type": "order", "orders": [order], "grouping": "na"}
+        return self._signed(Purpose.PLACE, action, now, OrderKey(spec.symbol, client_id))
+
+    def cancel(self, key: OrderKey, now: int) -> Call:
+        asset, name = self._by_symbol[key.symbol].venue_number, key.client_id
+        action: dict[str, Any] = (
+            {"type": "cancel", "cancels": [{"a": asset, "o": int(name)}]}
+            if name.isdecimal()
+            else {"type": "cancelByCloid", "cancels": [{"asset": asset, "cloid": _cloid(name)}]}
+        )
+        return self._signed(Purpose.CANCEL, action, now, key)
+
+    def amend(self, key: OrderKey, spec: OrderSpec, now: int, *, price: int, size: int) -> Call:
+        """Not available; callers check the instrument's `amend`."""
+        raise NotImplementedError
+
+    def signed(self, call: Call, now: int) -> Call:
+        return call if call.terms is None else call._replace(body=self.body(call, now), terms=None)
+
+    def body(self, call: Call, now: int) -> bytes:
+        """Returns the body of a call with terms. Only orders have a deadline: a late cancel does no harm."""
+        assert self.signer is not None
+        nonce = self.take_nonce(now // 1000) // 1000
+        expires = now // MS + WINDOW_MS if call.purpose in ORDER_PURPOSES else None
+        signature = self.signer.sign(call.terms, nonce, expires)
+        value = {"action": call.terms, "nonce": nonce, "signature": signature, "vaultAddress": None}
+        return msgspec.json.encode({**value, "expiresAfter": expires})
+
+    @staticmethod
+    def next_nonce(last: int, now: int) -> int:
+        """Returns an unused nonce in us, of which the venue takes whole ms: also if the clock stepped back, unless it
+        was so far ahead that the venue refuses the next one."""
+        after = last - last % 1000 + 1000
+        return max(now, after) if after - now < _NONCE_BACK * 500 else now
+
+    def _take_nonce(self, now: int) -> int:
+        self._nonce = self.next_nonce(self._nonce, now)
+        return self._nonce
+
+    def query(self, key: OrderKey, now: int) -> Call:
+        number = key.venue_id or (key.client_id if key.client_id.isdecimal() else "")
+        oid = int(number) if number else _cloid(key.client_id)
+        return self._info(Purpose.QUERY, "orderStatus", now, {"oid": oid}, subject=key)
+
+    def open_orders(self, now: int) -> list[Call]:
+        return [self._info(Purpose.OPEN_ORDERS, "frontendOpenOrders", now, weight=LISTS)]
+
+    def open_stops(self, symbol: str, now: int) -> Call | None:
+        return self._info(Purpose.OPEN_CONDITIONALS, "frontendOpenOrders", now, weight=LISTS, symbol=symbol)
+
+    def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
+        """Requests fills of all symbols, oldest first; the cursor is the begin of a page, ms."""
+        terms = {"startTime": int(cursor or since // MS)}
+        return self._info(Purpose.FILLS, "userFillsByTime", now, terms, weight=2 * LISTS)
+
+    def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call:
+        """Requests funding and then all other changes, oldest first. cursor: `LIST BEGIN SINCE`, ms."""
+        kind, start, first = (cursor or f"0 {since // MS} {since // MS}").split(" ")
+        call = self._info(Purpose.MOVES, _LISTS[int(kind)], now, {"startTime": int(start)}, weight=2 * LISTS)
+        return call._replace(symbol=f"{kind} {first}")
+
+    def positions(self, now: int) -> Call:
+        return self._info(Purpose.POSITIONS, "clearinghouseState", now)
+
+    def balances(self, now: int) -> Call:
+        return self._info(Purpose.BALANCES, "clearinghouseState", now)
+
+    def modes(self, now: int) -> Call:
+        return self._info(Purpose.MODES, "userAbstraction", now, weight=LISTS)
+
+    def key_info(self, now: int) -> Call:
+        return self.role(Purpose.MODES)
+
+    def role(self, purpose: Purpose) -> Call:
+        """Requests whose agent the key's wallet is."""
+        agent = self.signer.agent.lower() if self.signer is not None else ""
+        return info(purpose, {"type": "userRole", "user": agent}, ROLE)
+
+    def read_key(self, value: Any) -> tuple[str, KeyRights]:
+        is_owner = self.signer is not None and self.signer.is_owner
+        user = str((value.get("data") or {}).get("user", "")).lower()
+        can_trade = is_owner or (value["role"] == "agent" and user == self.account)
+        # A main wallet could withdraw: it is refused where the key is read.
+        return self.account, KeyRights(read=True, trade=can_trade, withdraw=False, is_bound=False)
+
+    def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
+        """Returns None: the venue's `scheduleCancel` takes stops along, needs a traded volume, and fires ten times a
+        day at most."""
+        return None
+
+    def leverage(self, symbol: str, times: int, now: int) -> Call:
+        asset = self._by_symbol[symbol].venue_number
+        action = {"type": "updateLeverage", "asset": asset, "isCross": True, "leverage": times}
+        return self._signed(Purpose.LEVERAGE, action, now)._replace(symbol=symbol)
+
+    def time(self) -> Call:
+        return info(Purpose.TIME, {"type": "exchangeStatus"}, LIGHT)
+
+    def mark_prices(self, body: bytes, since: int) -> dict[str, Decimal]:
+        """Returns symbol -> mark price from the venue's list of states, which has no times."""
+        meta, states = read_json(body)
+        named = zip(meta["universe"], states, strict=True)
+        found = {
+            self._by_raw[row["name"]].symbol: Decimal(state["markPx"])
+            for row, state in named
+            if row["name"] in self._by_raw
+        }
+        return {symbol: mark for symbol, mark in found.items() if mark.is_finite()}
+
+    def slack(self, currency: str) -> int:
+        return SHOWN
+
+    def _info(
+        self,
+        purpose: Purpose,
+        kind: str,
+        now: int,
+        terms: Mapping[str, Any] | None = None,
+        *,
+        weight: int = LIGHT,
+        subject: OrderKey | None = None,
+        symbol: str = "",
+    ) -> Call:
+        call = info(purpose, {"type": kind, "user": self.account, **(terms or {})}, weight)
+        return call._replace(subject=subject, symbol=symbol, made=now)
+
+    def _signed(self, purpose: Purpose, action: Mapping[str, Any], now: int, subject: OrderKey | None = None) -> Call:
+        call = Call(purpose, "POST", "/exchange", b"", _JSON, 1, 1, subject, terms=action)
+        return call if self.signs_late and purpose in ORDER_PURPOSES else self.signed(call, now)
+
+    # --- answers ----------------------------------------------------------------------------------
+
+    def answer(self, call: Call, status: int, headers: Mapping[str, str], body: bytes, now: int) -> Answer:
+        if status == 429:
+            return Answer(Outcome.SAFE, (), VenueRateLimit.code, "429", "", retry_after(headers) or _RETRY)
+        if status != 200:
+            return self.refused(call, status, body.decode(errors="replace")[:200])
+        try:
+            value = read_json(body)
+            if call.target == "/exchange":
+                return self.done(call, value, now)
+            return self._read(call, value, now)
+        except MALFORMED as error:
+            return unreadable(error, status)
+
+    def done(self, call: Call, value: Mapping[str, Any], now: int) -> Answer:
+        """Reads the answer to an action."""
+        try:
+            if value["status"] != "ok":
+                return self.refused(call, 200, str(value["response"]))
+            data = value["response"].get("data")
+            return self._acted(call, data["statuses"][0] if data else "success")
+        except MALFORMED as error:
+            return unreadable(error, 200)
+
+    def refused(self, call: Call, status: int, text: str) -> Answer:
+        """Returns the outcome of a request that the venue answered with an error."""
+        row = row_of_text(status, text)
+        is_gone = text.startswith(GONE) and call.purpose is not Purpose.PLACE
+        outcome = Outcome.DEFINITIVE if is_gone else row.outcome  # it changed nothing; the order's state is queried
+        wait = _RETRY if row.error is VenueRateLimit else 0
+        shown = str(status) if isinstance(row.code, int) else row.code[:40]
+        return Answer(outcome, (), row.error.code, shown, text[:200], wait, not_found=is_gone)
+
+    def _acted(self, call: Call, status: Any) -> Answer:
+        """Reads the state that an action's answer has for its only order."""
+        if isinstance(status, str) or call.subject is None:
+            return Answer(Outcome.DONE, value=self.account)
+        text, (symbol, client_id, *_) = str(status.get("error") or ""), call.subject
+        row = status.get("resting") or status.get("filled") or {}
+        if text and not text.startswith(UNMATCHED):
+            return self.refused(call, 200, text)
+        # An order that took something is reported as working: its fills and its end come from the stream.
+        state = OrderState.EXPIRED if text else OrderState.ACCEPTED
+        found = OrderStatusReport(symbol, client_id, str(row.get("oid", "")), state, 0, type=OrderType.LIMIT)
+        return Answer(Outcome.DONE, (found,))
+
+    def _read(self, call: Call, value: Any, now: int) -> Answer:
+        match call.purpose:
+            case Purpose.QUERY:
+                if value["status"] == "unknownOid":
+                    return Answer(Outcome.DONE, not_found=True)
+                found = value["order"]
+                return Answer(Outcome.DONE, tuple(self._statuses([found["order"]], found["status"])))
+            case purpose if purpose in _ORDER_LISTS:
+                rows = tuple(self._statuses(self.listed(value, name="coin"), "open"))
+                if purpose is Purpose.OPEN_CONDITIONALS:
+                    rows = tuple(each for each in rows if each.trigger and each.symbol == call.symbol)
+                return Answer(Outcome.DONE, rows)
+            case Purpose.FILLS:
+                fills = tuple(self._fill(row) for row in value if row["coin"] in self._by_raw)
+                return Answer(Outcome.DONE, fills, cursor=_next_page(call, value, FILLS_PAGE))
+            case Purpose.POSITIONS:
+                return Answer(Outcome.DONE, tuple(self._positions(value, call.made)))
+            case Purpose.BALANCES:
+                time = int(value["time"]) * MS
+                return Answer(Outcome.DONE, (_balance(value, time, time, now + CLOCK_STEP),))
+            case Purpose.MOVES:
+                return Answer(Outcome.DONE, tuple(self._moves(value)), cursor=_next_moves(call, value))
+            case Purpose.MODES:
+                mode = AccountModeReport(False, value in _UNIFIED, True, False, account=self.account)
+                return Answer(Outcome.DONE, (mode,))
+            case Purpose.STREAM_KEY if not self.read_key(value)[1].trade:
+                text = "the key's wallet is no agent of the account"
+                return Answer(Outcome.DEFINITIVE, (), PermissionDenied.code, str(value["role"]), text)
+            case Purpose.STREAM_KEY:
+                return Answer(Outcome.DONE, value=self.account)
+            case Purpose.TIME:
+                return Answer(Outcome.DONE, value=str(int(value["time"]) * MS))
+            case _:
+                return Answer(Outcome.DONE)
+
+    def _statuses(self, rows: Iterable[Mapping[str, Any]], word: str, time: int = 0) -> list[OrderStatusReport]:
+        """Returns rows as reports. time: of an event, else 0: a row has the time at which the order was placed."""
+        return [self._status(row, word, time) for row in rows if row["coin"] in self._by_raw]
+
+    def _status(self, row: Mapping[str, Any], word: str, time: int) -> OrderStatusReport:
+        i = self._by_raw[row["coin"]]
+        state, code = state_of(word)
+        size, kind = units_of(row["origSz"], i.size_decimals), str(row.get("orderType") or "Limit")
+        filled = size if state is OrderState.FILLED else size - units_of(row["sz"], i.size_decimals)
+        if state is OrderState.ACCEPTED and filled:
+            state = OrderState.PARTIALLY_FILLED
+        waits = bool(row.get("isTrigger")) and state is OrderState.ACCEPTED
+        is_limit = not kind.endswith("Market")
+        return OrderStatusReport(
+            symbol=i.symbol,
+            client_id=name_of(row.get("cloid"), row["oid"]),
+            venue_id=str(row["oid"]),
+            state=state,
+            time=time,
+            news=NEWS.get(state) if time else None,
+            side=SIDES[row["side"]],
+            type=OrderType.LIMIT if is_limit else OrderType.MARKET,
+            tif=TIFS.get(str(row.get("tif")), TimeInForce.GTC),
+            price=units_of(row["limitPx"], i.price_decimals) if is_limit else 0,
+            size=size,
+            filled=filled,
+            trigger=units_of(row["triggerPx"], i.price_decimals) if waits else 0,
+            reduce_only=bool(row.get("reduceOnly")),
+            takes_profit=kind.startswith("Take Profit"),
+            code=code,
+            reason=word if state.is_final and word != "filled" else "",
+        )
+
+    def _fill(self, row: dict[str, Any]) -> FillReport:
+        i, forced = self._by_raw[row["coin"]], forced_word(row, self.account)
+        return FillReport(
+            symbol=i.symbol,
+            client_id=f"{forced}-{row['oid']}" if forced else name_of(row.get("cloid"), row["oid"]),
+            venue_id=str(row["oid"]),
+            trade_id=int(row["tid"]),
+            side=SIDES[row["side"]],
+            position_side=PositionSide.BOTH,
+            price=units_of(row["px"], i.price_decimals),
+            size=units_of(row["sz"], i.size_decimals),
+            time=int(row["time"]) * MS,
+            fee=money_of(row["fee"]),
+            fee_currency=str(row.get("feeToken") or CURRENCY),
+            liquidity=Liquidity.TAKER if row["crossed"] else Liquidity.MAKER,
+        )
+
+    def _positions(self, value: Mapping[str, Any], time: int) -> list[PositionReport]:
+        rows = [each["position"] for each in value["assetPositions"]]
+        return [self._position(row, time) for row in self.listed(rows, amount="szi", name="coin")]
+
+    def _position(self, row: Mapping[str, Any], time: int) -> PositionReport:
+        i = self._by_raw[row["coin"]]
+        liquidation, qty = row.get("liquidationPx"), abs(Decimal(row["szi"]))
+        mark = Decimal(row["positionValue"]) / qty if qty else None
+        if mark:
+            self._marks[i.symbol] = mark
+        return PositionReport(
+            i.symbol,
+            PositionSide.BOTH,
+            units_of(row["szi"], i.size_decimals),
+            time,
+            entry=Decimal(row["entryPx"]),
+            mark=mark,
+            liquidation=None if liquidation is None else Decimal(liquidation),
+        )
+
+    def _moves(self, rows: Iterable[Mapping[str, Any]]) -> list[MoveReport]:
+        found = []
+        for row in rows:
+            delta = row["delta"]
+            if delta["type"] == "funding":
+                found.append(self._funding({**delta, "time": row["time"]}))
+            elif (amount := _moved(delta, self.account)) is not None:
+                word, time = delta["type"], int(row["time"])
+                found.append(MoveReport(f"{word} {row['hash']} {time}", CURRENCY, amount, time * MS))
+        return found
+
+    def _funding(self, row: Mapping[str, Any]) -> MoveReport:
+        i, time = self._by_raw.get(row["coin"]), int(row["time"])
+        symbol, amount = "" if i is None else i.symbol, money_of(row["usdc"])
+        return MoveReport(f"funding {time} {row['coin']}", CURRENCY, amount, time * MS, MoveKind.FUNDING, symbol)
+
+    # --- the account's channels -------------------------------------------------------------------
+
+    def reports_in(self, value: Mapping[str, Any]) -> list[VenueReport]:
+        data: Any = value.get("data")
+        match value.get("channel"):
+            case "orderUpdates":
+                return [each for row in data for each in self._order_event(row)]
+            case "userFills":
+                rows = () if data.get("isSnapshot") else data["fills"]
+                return [each for row in rows for each in self._fill_event(row)]
+            case "userFundings":
+                return [self._funding(row) for row in (() if data.get("isSnapshot") else data["fundings"])]
+            case "userNonFundingLedgerUpdates":
+                rows = () if data.get("isSnapshot") else data["nonFundingLedgerUpdates"]
+                return list(self._moves(rows))
+            case "clearinghouseState":
+                state = data["clearinghouseState"]
+                time = int(state["time"]) * MS
+                return [*self._positions(state, time), _balance(state, time)]
+            case channel if channel in _SILENT:
+                return []
+            case channel:
+                return self.meaningless(channel or "no channel")
+
+    def _order_event(self, row: Mapping[str, Any]) -> list[VenueReport]:
+        order = row["order"]
+        if order["coin"] not in self._by_raw:
+            return self.of_other_symbol(order["coin"])
+        return [self._status(order, row["status"], int(row["statusTimestamp"]) * MS)]
+
+    def _fill_event(self, row: dict[str, Any]) -> list[VenueReport]:
+        """Returns a fill and the position after it: the list of positions leaves out closed ones."""
+        i = self._by_raw.get(row["coin"])
+        if i is None:
+            return self.of_other_symbol(row["coin"])
+        fill = self._fill(row)
+        qty = units_of(row["startPosition"], i.size_decimals) + fill.side.sign * fill.size
+        return [fill, PositionReport(i.symbol, PositionSide.BOTH, qty, fill.time)]
+
+
+def _text(number: Decimal) -> str:
+    """Returns a number without trailing zeros, as the venue hashes it."""
+    return f"{number.normalize():f}"
+
+
+def _cloid(client_id: str) -> str:
+    return client_id if client_id.startswith("0x") else cloid_of(client_id)
+
+
+def _worst_price(i: Instrument, spec: OrderSpec, last: Decimal) -> Decimal:
+    """Returns the worst price of an order at the market: as far from the last price, or its trigger, as the venue's own
+    page allows."""
+    has_trigger = spec.trigger_by is not TriggerBy.NONE
+    price = i.price(spec.trigger_int) if has_trigger else last
+    price *= 1 + spec.side.sign * _SLIPPAGE[has_trigger]
+    tick = tick_of(price, i.price_decimals) if price else i.tick
+    return price // tick * tick
+
+
+def _next_page(call: Call, rows: Sequence[Mapping[str, Any]], page: int) -> str:
+    """Returns the begin of the next page, ms: the last time again, because more may have happened then; "" after the
+    last page."""
+    if len(rows) < page:
+        return ""
+    first, last = (int(rows[at]["time"]) for at in (0, -1))
+    return str(last if last > first else last + 1)
+
+
+def _next_moves(call: Call, rows: Sequence[Mapping[str, Any]]) -> str:
+    kind, first = call.symbol.split(" ")
+    if start := _next_page(call, rows, MOVES_PAGE):
+        return f"{kind} {start} {first}"
+    return f"1 {first} {first}" if kind == "0" else ""
+
+
+def _balance(value: Mapping[str, Any], time: int, earliest: int = 0, latest: int = 0) -> BalanceReport:
+    """Reads the balance: the account's value less what its positions have made, which are exact to 1e-6."""
+    profit = sum(money_of(each["position"]["unrealizedPnl"]) for each in value["assetPositions"])
+    summary = value["marginSummary"]
+    margin = MarginReport(profit, money_of(value["withdrawable"]), money_of(summary["totalMarginUsed"]))
+    return BalanceReport(CURRENCY, money_of(summary["accountValue"]) - profit, time, earliest, latest, margin)
+
+
+def _moved(delta: Mapping[str, Any], account: str) -> int | None:
+    """Returns the change of the balance of perpetuals by a row; None: it changed another one. Whether a withdrawal's
+    amount includes its fee is unverified: here it does not."""
+
+    def amount(name: str) -> int:
+        return money_of(str(delta.get(name) or "0"))
+
+    match delta["type"]:
+        case "deposit" | "vaultDistribution":
+            return amount("usdc")
+        case "withdraw" | "vaultCreate":
+            return -amount("usdc") - amount("fee")
+        case "vaultDeposit":
+            return -amount("usdc")
+        case "vaultWithdraw":
+            return amount("netWithdrawnUsd")
+        case "accountClassTransfer":
+            return amount("usdc") if delta["toPerp"] else -amount("usdc")
+        case "internalTransfer" | "subAccountTransfer":
+            is_ours = str(delta["destination"]).lower() == account
+            return amount("usdc") if is_ours else -amount("usdc") - amount("fee")
+        case "rewardsClaim" | "liquidation":
+            return None
+        case _:
+            return None
