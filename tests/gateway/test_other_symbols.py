@@ -71,7 +71,10 @@ class World:
             fields = {"symbol": self.other.symbol}
             (answer,) = send_command(self.gateway.home, "gateway:main", "close", fields, f"close {next(IDS)}")
             assert answer["status"] == "applied" or answer["error"]["name"] == "STALE_DATA", answer
-            return answer["status"] == "applied"
+            if answer["status"] != "applied":
+                return False
+            (order,) = answer["result"]["orders"]
+            return order["state"] != "DENIED"  # a venue may need a price for it, and none has come yet
 
         wait_for(closed)
         self.shows(0)
