@@ -37,8 +37,8 @@ FUNDS = {"spot": {"USD": 500_000, "BTC": 10}, "contracts": {"USDT": 60_000}}
 # market. A spot account has no positions and no band; of contracts the venue knows the money, and
 # what sub-accounts may not reduce the account need not be asked about.
 NEVER = {
-    "spot": {"instrument", "decision age", "sub-account reduction", "venue price band"},
-    "contracts": {"instrument", "decision age", "reduction", "money"},
+    "spot": {"instrument", "market price", "decision age", "sub-account reduction", "venue price band"},
+    "contracts": {"instrument", "market price", "decision age", "reduction", "money"},
 }
 
 

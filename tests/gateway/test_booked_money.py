@@ -14,6 +14,7 @@ from onetape.accounts.entry_frames import pack
 from onetape.accounts.kept_money import LEDGER, OTHER_EXCHANGE
 from onetape.accounts.table import AccountReader
 from onetape.accounts.transfers import State
+from onetape.accounts.unexplained import WINDOW
 from onetape.gateway.account_money import GRACE, REPORT_STEP_NS
 from onetape.model.enums import OrderState, PositionSide, RequestKind, Side
 from onetape.model.errors import BadConfig
@@ -204,10 +205,11 @@ def test_a_balance_of_the_stream_is_looked_at_when_the_fill_behind_it_has_had_it
 
 def test_of_two_currencies_that_differ_what_moved_is_read_since_the_earlier(life):
     life.money._open("BNB", 5 * UNIT, BEGAN + 50)
-    life.money.check({"BNB": BalanceReport("BNB", 6 * UNIT, BEGAN + 60)}, BEGAN + 60)
+    later = BEGAN + 2 * WINDOW  # at least an hour is read
+    life.money.check({"BNB": BalanceReport("BNB", 6 * UNIT, later)}, later)
     assert life.money.moves_wanted == BEGAN + 50
-    received = {name: BalanceReport(name, total * UNIT, BEGAN + 70) for name, total in (("USDT", 1001), ("BNB", 7))}
-    life.money.check(received, BEGAN + 70)
+    received = {name: BalanceReport(name, total * UNIT, later + 10) for name, total in (("USDT", 1001), ("BNB", 7))}
+    life.money.check(received, later + 10)
     assert life.money.moves_wanted == BEGAN
 
 

@@ -49,19 +49,22 @@ def held(holdings: Mapping[Any, Holding]) -> dict[Any, tuple[int, int, int]]:
 
 
 def test_of_a_frame_that_was_taken_in_nothing_is_kept(tmp_path):
-    peaks = []
-    for count in (2_000, 12_000):
+    def peak(count: int) -> int:
         kept = kept_of(tmp_path)
         tracemalloc.start()
         kept.entry(pack(OPENING))
         for fill, slot, sequence, payload in traded(count):
             kept.fills.fill(fill, slot, sequence)
             kept.entry(payload)
-        peaks.append(tracemalloc.get_traced_memory()[1])
+        found = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert kept.ledger.posted == count + 1
         assert list(kept.fills.unbooked()) == []
-    assert peaks[1] < 1.5 * peaks[0]  # six times as many frames
+        return found
+
+    # Threads of the process may allocate meanwhile: the least of a few is ours.
+    few, many = (min(peak(count) for _ in range(3)) for count in (2_000, 12_000))
+    assert many < 1.5 * few  # six times as many frames
 
 
 def test_what_is_taken_in_is_what_was_booked(tmp_path):
