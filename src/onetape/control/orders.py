@@ -146,7 +146,7 @@ class OrderEntry:
     # --- reading ----------------------------------------------------------------------------------
 
     async def _orders(self, call: Call) -> list[Order]:
-        accounts, keeps = self._wanted(call.request)
+        accounts, keeps = self._filter(call.request)
         rows = await _in(self._reader, self._working, accounts)
         return [_order(row) for row in rows if keeps(row)]
 
@@ -162,11 +162,11 @@ class OrderEntry:
         return sorted(rows, key=lambda row: int(row["ts_created"]))
 
     async def _positions(self, call: Call) -> list[Position]:
-        accounts, keeps = self._wanted(call.request)
+        accounts, keeps = self._filter(call.request)
         rows = await _in(self._reader, positions, self._home, self._views.config)
         return [_position(row) for row in rows if row["account"] in accounts and keeps(row)]
 
-    def _wanted(self, request: Listed) -> tuple[list[str], Callable[[dict[str, Any]], bool]]:
+    def _filter(self, request: Listed) -> tuple[list[str], Callable[[dict[str, Any]], bool]]:
         """Returns the accounts of a list, and which of their rows it has. Raises InvalidAccount, UnknownSymbol."""
         self._views.refresh()
         symbols = self._views.symbols()

@@ -32,6 +32,7 @@ __all__ = [
     "new_key",
     "public_of",
     "signed_by",
+    "wallet_pair",
 ]
 
 HMAC: Final = "hmac"
@@ -98,6 +99,14 @@ def key_pair(seed: int, name: str, *, length: int = 64) -> tuple[str, str]:
         state ^= (state << 5) & 0xFFFFFFFF
         letters.append(alphabet[state % len(alphabet)])
     return "".join(letters[:length]), "".join(letters[length:])
+
+
+def wallet_pair(seed: int, name: str) -> tuple[str, str]:
+    """Returns the address of an Ethereum wallet and its private key in hexadecimal, the same for the same seed."""
+    from onetape.venues.typed_data import address_of, wallet_key
+
+    secret = f"0x{hashlib.sha256(f'{seed}/{name}/wallet'.encode()).hexdigest()}"
+    return address_of(wallet_key(f"0x{0:040x}", secret).public_key.format(False)), secret
 
 
 def agent_key(account: SimAccount, agent: str) -> str:

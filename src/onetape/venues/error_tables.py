@@ -10,7 +10,7 @@ from onetape.model.time import SECOND
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import StreamReport, VenueReport
 
-__all__ = ["ErrorRow", "Outcome", "error_table", "malformed", "retry_after", "row_of", "unreadable"]
+__all__ = ["ErrorRow", "Outcome", "error_table", "malformed", "retry_after", "row_of", "row_of_text", "unreadable"]
 
 
 class ErrorRow(NamedTuple):
@@ -44,6 +44,12 @@ def error_table(text: str) -> dict[int | str, ErrorRow]:
 def row_of(table: Mapping[int | str, ErrorRow], code: int | str) -> ErrorRow:
     """Returns the row of a code; VENUE_REJECTED, ambiguous, if the table does not have the code."""
     return table.get(code) or ErrorRow(code, Outcome.AMBIGUOUS, VenueRejected, "")
+
+
+def row_of_text(table: Mapping[int | str, ErrorRow], text: str, code: int | str) -> ErrorRow:
+    """Returns the row of the longest beginning of the text that the table has, else that of the code, as `row_of`."""
+    begun = [each for each in table if isinstance(each, str) and text.startswith(each)]
+    return row_of(table, max(begun, key=len) if begun else code)
 
 
 def unreadable(error: Exception, status: int) -> Answer:

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from exchange.venue_client import Virtual
-from onetape.exchange.hyperliquid.facts import wallet_pair
+from onetape.exchange.keys import wallet_pair
 from onetape.venues.hyperliquid.signing import AgentSigner, action_hash, agent_digest, owner_digest
 from onetape.venues.typed_data import signed, wallet_key
 

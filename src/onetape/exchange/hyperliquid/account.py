@@ -78,15 +78,14 @@ class AccountData:
         """Returns the account's state. Its value is the balance and what its positions have made, each in whole 1e-6,
         so that one follows from the other exactly."""
         at, money = self.wallet(), account.money
-        rows = [self._position(account, index) for index in range(len(self.exchange.instruments)) if account.qty(index)]
-        made = sum(int(money.unrealized(index)) // STEP for index in range(len(self.exchange.instruments)))
+        held = [index for index in range(len(self.exchange.instruments)) if account.qty(index)]
+        made = sum(int(money.unrealized(index)) // STEP for index in held)
         value = int(money.balance(at)) // STEP * STEP + made * STEP
-        signed = sum(self._value(account, index) for index in range(len(self.exchange.instruments)))
-        total = sum(abs(self._value(account, index)) for index in range(len(self.exchange.instruments)))
+        values = [self._value(account, index) for index in held]
         summary = {
             "accountValue": usdc(value),
-            "totalNtlPos": usdc(total),
-            "totalRawUsd": usdc(value - signed),
+            "totalNtlPos": usdc(sum(map(abs, values))),
+            "totalRawUsd": usdc(value - sum(values)),
             "totalMarginUsed": usdc(int(money.initial_margin(at))),
         }
         return {
@@ -94,7 +93,7 @@ class AccountData:
             "crossMarginSummary": summary,  # isolated positions are in it; the real one leaves them out
             "crossMaintenanceMarginUsed": usdc(int(money.cross_maintenance(at))),
             "withdrawable": usdc(max(min(int(money.available(at)), int(money.balance(at))), 0)),
-            "assetPositions": [{"type": "oneWay", "position": row} for row in rows],
+            "assetPositions": [{"type": "oneWay", "position": self._position(account, index)} for index in held],
             "time": ms(now),
         }
 
@@ -249,13 +248,11 @@ class AccountData:
             names = {each.name: each.key.lower() for each in self.exchange.accounts}
             ends = {"user": names[last.source], "destination": names[last.target]}
             delta = {"type": "subAccountTransfer", "usdc": amount, **ends}
-        elif item.kind in ("withdrawal", "withdraw") and not is_paid:
-            delta = {"type": "withdraw", "usdc": usdc(-item.amount - item.fee), "nonce": item.id, "fee": usdc(item.fee)}
         elif item.kind not in ("deposit", "withdrawal", "withdraw"):
             kind = "vaultDistribution" if is_paid else "vaultDeposit"
             delta = {"type": kind, "vault": NOBODY, "usdc": amount}
         elif not is_paid:
-            delta = {"type": "withdraw", "usdc": amount, "nonce": item.id, "fee": "0.0"}
+            delta = {"type": "withdraw", "usdc": usdc(-item.amount - item.fee), "nonce": item.id, "fee": usdc(item.fee)}
         return {"time": ms(item.time), "hash": f"0x{item.id:064x}", "delta": delta}
 
     # --- the rest ---------------------------------------------------------------------------------

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, Final
 
 from onetape.exchange.dialect import Dialect
 from onetape.exchange.exchange import Rules, SimExchange
+from onetape.exchange.keys import wallet_pair
 from onetape.exchange.venue_facts import VenueFacts
 
-__all__ = ["FACTS", "wallet_pair"]
-
-
-def wallet_pair(seed: int, name: str) -> tuple[str, str]:
-    """Returns the address of a wallet and its private key in hexadecimal, the same for the same seed."""
-    from onetape.venues.typed_data import address_of, wallet_key
-
-    secret = f"0x{hashlib.sha256(f'{seed}/{name}/wallet'.encode()).hexdigest()}"
-    return address_of(wallet_key(f"0x{0:040x}", secret).public_key.format(False)), secret
+__all__ = ["FACTS"]
 
 
 def _dialect(exchange: SimExchange, **options: Any) -> Dialect:

@@ -145,8 +145,7 @@ class Trading:
             extra = {**extra, "tif": tif}
         else:
             raise Refused
-        whole = bool(extra.pop("is_whole", False))
-        more = {**wanted.extra, **extra, **({"whole": True} if whole else {})}
+        more = {**wanted.extra, **extra}
         return at, structs.replace(wanted, size=size, reduce_only=said["r"], client_id=name, extra=more)
 
     def _check(self, account: SimAccount, at: int, side: Side, price: int, size: int, *, reduces: bool) -> None:
@@ -190,7 +189,7 @@ class Trading:
             raise Refused("Trading is disabled for this account.")
         if grouping == "normalTpsl":
             return self._with_exits(account, rows, now)
-        extra = {"is_whole": grouping == "positionTpsl", **({"exit": True} if grouping == "positionTpsl" else {})}
+        extra = {"exit": True, "whole": True} if grouping == "positionTpsl" else {}
         return [_or_error(partial(self._placed, account, row, now, extra)) for row in rows]
 
     def _with_exits(self, account: SimAccount, rows: list[Any], now: int) -> list[Any]:
@@ -207,7 +206,7 @@ class Trading:
         return found
 
     def _placed(self, account: SimAccount, said: object, now: int, extra: dict[str, Any]) -> dict[str, Any]:
-        at, wanted = self._terms(account, said, extra=dict(extra))
+        at, wanted = self._terms(account, said, extra=extra)
         return self._entered(account, at, wanted, now)
 
     def _entered(self, account: SimAccount, at: int, wanted: NewOrder, now: int) -> dict[str, Any]:

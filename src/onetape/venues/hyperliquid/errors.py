@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from onetape.venues.error_tables import ErrorRow, error_table, row_of
+from onetape.venues.error_tables import ErrorRow, error_table
 
-__all__ = ["ERRORS", "GONE", "UNMATCHED", "row_of_text"]
+__all__ = ["ERRORS", "GONE", "UNMATCHED"]
 
 ERRORS: Final[dict[int | str, ErrorRow]] = error_table("""
 ambiguous ORDER_OUTCOME_UNKNOWN: Internal error | 500 Internal Server Error | 502 Bad Gateway | 504 Gateway Timeout
@@ -37,10 +37,3 @@ definitive VENUE_REJECTED: Order could not immediately match
 GONE: Final = "Order was never placed, already canceled, or filled."
 # Answers to an order that took nothing and is over: it ended, and was not refused.
 UNMATCHED: Final = ("Order could not immediately match", "No liquidity available for market order")
-
-
-def row_of_text(status: int, text: str) -> ErrorRow:
-    """Returns the row of an error by the longest matching beginning of its text, else by its HTTP status; an ambiguous
-    row if the table has neither."""
-    begun = [each for each in ERRORS if isinstance(each, str) and text.startswith(each)]
-    return ERRORS[max(begun, key=len)] if begun else row_of(ERRORS, status)

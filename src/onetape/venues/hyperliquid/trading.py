@@ -45,8 +45,8 @@ from onetape.orders.reports import (
 )
 from onetape.venues.account_protocol import AccountProtocol
 from onetape.venues.client_ids import UUID_CHARS
-from onetape.venues.error_tables import retry_after, unreadable
-from onetape.venues.hyperliquid.errors import GONE, UNMATCHED, row_of_text
+from onetape.venues.error_tables import retry_after, row_of_text, unreadable
+from onetape.venues.hyperliquid.errors import ERRORS, GONE, UNMATCHED
 from onetape.venues.hyperliquid.instruments import tick_of
 from onetape.venues.hyperliquid.signing import AgentSigner
 from onetape.venues.hyperliquid.words import (
@@ -296,7 +296,7 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
 
     def refused(self, call: Call, status: int, text: str) -> Answer:
         """Returns the outcome of a request that the venue answered with an error."""
-        row = row_of_text(status, text)
+        row = row_of_text(ERRORS, text, status)
         is_gone = text.startswith(GONE) and call.purpose is not Purpose.PLACE
         outcome = Outcome.DEFINITIVE if is_gone else row.outcome  # it changed nothing; the order's state is queried
         wait = _RETRY if row.error is VenueRateLimit else 0
@@ -541,7 +541,5 @@ def _moved(delta: Mapping[str, Any], account: str) -> int | None:
         case "internalTransfer" | "subAccountTransfer":
             is_ours = str(delta["destination"]).lower() == account
             return amount("usdc") if is_ours else -amount("usdc") - amount("fee")
-        case "rewardsClaim" | "liquidation":
-            return None
         case _:
             return None

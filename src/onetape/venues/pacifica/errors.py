@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from onetape.model.errors import OrderUnknown
-from onetape.venues.error_tables import ErrorRow, error_table, row_of
+from onetape.venues.error_tables import ErrorRow, error_table, row_of_text
 
 __all__ = ["ERRORS", "GONE", "row_of_error"]
 
@@ -54,7 +54,4 @@ GONE: Final = OrderUnknown  # the error after which an order is not working
 def row_of_error(status: int, code: object, text: str) -> ErrorRow:
     """Returns the row of an error by the longest matching beginning of its text, else by its number; an ambiguous row
     if the table has neither."""
-    begun = [each for each in ERRORS if isinstance(each, str) and text.startswith(each)]
-    if begun:
-        return ERRORS[max(begun, key=len)]
-    return row_of(ERRORS, code if isinstance(code, int) else status)
+    return row_of_text(ERRORS, text, code if isinstance(code, int) else status)
