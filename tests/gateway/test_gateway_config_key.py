@@ -33,7 +33,7 @@ def test_what_a_gateway_asks_is_counted_for_its_config_key(exchange, tmp_path, o
     dialect, port = exchange
     account, listing, key = dialect.exchange.accounts[0], dialect.exchange.listings[0], key_of(dialect)
     home = tmp_path / "home"
-    gateway = GatewayProcess("pacifica", home, port, account, order_entry=order_entry, api_config_key=key)
+    gateway = GatewayProcess("pacifica", home, port, account, order_entry=order_entry, third_secret=key)
     gateway.start()
     robot = Robot(tmp_path / "robot", gateway, 1)
     try:
@@ -65,7 +65,7 @@ def test_a_config_key_that_is_revoked_is_refused_and_not_shown(exchange, tmp_pat
     key = key_of(dialect)
     dialect.exchange.accounts.revoke_key(key)
     home = tmp_path / "home"
-    gateway = GatewayProcess("pacifica", home, port, dialect.exchange.accounts[0], api_config_key=key)
+    gateway = GatewayProcess("pacifica", home, port, dialect.exchange.accounts[0], third_secret=key)
     with pytest.raises(AssertionError) as failed:
         gateway.start()
     gateway.process.wait()
@@ -77,13 +77,13 @@ def test_a_config_key_that_is_revoked_is_refused_and_not_shown(exchange, tmp_pat
 def test_a_config_key_is_read_where_the_account_says_and_goes_to_its_gateway_only(tmp_path):
     account = AccountConfig(venue="p", key="env:A", secret="env:B", api_config_key="env:C")
     environ = {"A": "an address", "B": "a secret", "C": "abcdefgh_6Fk7"}
-    keys = keys_of("main", account, environ, tmp_path)
+    keys = keys_of("main", account, "pacifica", environ, tmp_path)
     assert keys == {"key": "an address", "secret": "a secret", "api_config_key": "abcdefgh_6Fk7"}
     plain = AccountConfig(venue="p", key="env:A", secret="env:B")
-    assert keys_of("main", plain, environ, tmp_path)["api_config_key"] == ""
+    assert "api_config_key" not in keys_of("main", plain, "pacifica", environ, tmp_path)
     exchange = {"venue": "pacifica", "rest": "http://127.0.0.1:1", "ws": "ws://127.0.0.1:1/ws"}
     options = addressed(tmp_path, "main", exchange, keys, [], account)
-    assert options.api_config_key == "abcdefgh_6Fk7"
+    assert options.third_secret == "abcdefgh_6Fk7"
     assert "abcdefgh" not in repr(options)
     text = '[venues.p]\nkind = "pacifica"\n[accounts.main]\nvenue = "p"\napi_config_key = "env:C"\n'
     assert "env:C" in secret_places(parse_config(text))

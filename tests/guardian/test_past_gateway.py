@@ -89,7 +89,9 @@ class Venue:
         said = json.loads((home.home / "run" / "venue-x.ready").read_text())
         account = said["accounts"][0]
         ws = ws_address(place.kind, said["rest"])
-        venue = open_trading_venue(place.kind, account["key"], account["secret"], Addresses(said["rest"], ws, ws))
+        venue = open_trading_venue(
+            place.kind, account["key"], account["secret"], Addresses(said["rest"], ws, ws), account.get("password", "")
+        )
         self.rest, self.protocol, self.instrument = said["rest"], venue.protocol, find(place.symbol)
         self.pace = place.pace
         keep_nonces(self.protocol, home.home)

@@ -39,7 +39,9 @@ def test_a_look_at_what_is_held_says_the_mark_price_too(kind, tmp_path):
     with served(kind, seed=11, limits=False) as (dialect, port):
         account = dialect.exchange.accounts[0]
         rest = f"http://127.0.0.1:{port}"
-        options = AccountOptions(kind=kind, rest=rest, ws="", key=account.key, secret=account.secret)
+        options = AccountOptions(
+            kind=kind, rest=rest, ws="", key=account.key, secret=account.secret, third_secret=account.password
+        )
         spec = OrderSpec(symbol=symbol, side=Side.BUY, size_int=instrument.size_int(qty), type=OrderType.MARKET)
 
         async def look() -> list[PositionReport]:

@@ -119,7 +119,9 @@ class World:
 
     def open_venue(self) -> None:
         """As a process begins to know it."""
-        self.venue = open_trading_venue(self.kind, self.account.key, self.account.secret, Addresses("", "", ""))
+        self.venue = open_trading_venue(
+            self.kind, self.account.key, self.account.secret, Addresses("", "", ""), self.account.password
+        )
         self.protocol = self.venue.protocol
         self.listed = self.listed or self.http(self.venue.instruments()).body
         self.instruments = self.venue.instruments_of(self.listed, frozenset())

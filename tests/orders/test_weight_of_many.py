@@ -36,7 +36,9 @@ class Many(World):
     """Of contracts that are in no catalogue."""
 
     def open_venue(self) -> None:
-        self.venue = open_trading_venue(self.kind, self.account.key, self.account.secret, Addresses("", "", ""))
+        self.venue = open_trading_venue(
+            self.kind, self.account.key, self.account.secret, Addresses("", "", ""), self.account.password
+        )
         self.protocol = self.venue.protocol
         self.listed = self.listed or self.http(self.venue.instruments()).body
         names = frozenset(each.symbol for each in self.exchange.instruments)

@@ -29,10 +29,15 @@ NAMES = {
 }
 
 
+def keys_of(account) -> dict[str, str]:
+    third = {"password": account.password} if account.password else {}
+    return {"key": account.key, "secret": account.secret, **third}
+
+
 def checked(exchange, live_account: str) -> None:
     kind, account, rest = exchange
     target = Target(kind, "live", Addresses(rest, "", "", "", rest), live_account)
-    preflight(target, "main", account.key, account.secret, [], Wanted())
+    preflight(target, "main", keys_of(account), [], Wanted())
 
 
 def test_each_name_that_the_venue_has_for_the_account_is_taken(exchange):
@@ -105,9 +110,11 @@ def test_what_an_agent_may_do_and_how_long_is_known_before_it_trades(rights, err
         target = Target("aster", "sim", Addresses(f"http://127.0.0.1:{port}", "", ""))
         if error:
             with pytest.raises(PermissionDenied, match=error):
-                preflight(target, "main", accounts[0].key, SECRET, [], Wanted())
+                preflight(target, "main", {"key": accounts[0].key, "secret": SECRET}, [], Wanted())
             return
-        found = preflight(target, "main", accounts[0].key, SECRET, ["aster:BTC/USDT:USDT"], Wanted()).rights
+        found = preflight(
+            target, "main", {"key": accounts[0].key, "secret": SECRET}, ["aster:BTC/USDT:USDT"], Wanted()
+        ).rights
         assert found is not None
         assert (found.trade, found.withdraw, found.is_bound, found.expires) == (
             True,
@@ -117,4 +124,4 @@ def test_what_an_agent_may_do_and_how_long_is_known_before_it_trades(rights, err
         )
         accounts.revoke_key(key)
         with pytest.raises(PermissionDenied):
-            preflight(target, "main", accounts[0].key, SECRET, [], Wanted())
+            preflight(target, "main", {"key": accounts[0].key, "secret": SECRET}, [], Wanted())

@@ -71,6 +71,7 @@ class GatewayProcess:
             "rest_wallet": f"http://127.0.0.1:{self.port}",
             "key": self.account.key,
             "secret": self.account.secret,
+            "third_secret": self.account.password,
             "home": str(self.home),
             "symbols": [(TRADED | BRIDGED)[self.kind][0]],
             **self.options,
@@ -104,13 +105,15 @@ class GatewayProcess:
 
 def configure(folder: Path, port: int, account, *, kind: str = "binance-usdm", **more: str) -> None:
     """A configuration for robots of the command line, on a simulated exchange. more: of the account."""
-    for name in ("key", "secret"):
+    names = ("key", "secret", *(["password"] if account.password else []))
+    for name in names:
         file = folder / name
         file.write_text(getattr(account, name))
         file.chmod(0o600)
     (folder / "onetape.toml").write_text(
         f'[venues.b]\nkind = "{kind}"\nmode = "sim"\nrest = "http://127.0.0.1:{port}"\n'
-        f'[accounts.main]\nvenue = "b"\nkey = "file:{folder}/key"\nsecret = "file:{folder}/secret"\n'
+        '[accounts.main]\nvenue = "b"\n'
+        + "".join(f'{name} = "file:{folder}/{name}"\n' for name in names)
         + "".join(f'{name} = "{value}"\n' for name, value in more.items())
     )
 

@@ -190,6 +190,7 @@ class SimAccount:
     can_trade: bool = True
     self_trade: str = ""  # the account's self-trade rule; "": the exchange's rule
     can_withdraw: bool = False
+    password: str = field(default="", repr=False)  # of its key, where keys have one
     parent: str = ""  # of a sub-account: the key of its main account
     money: Any = field(init=False)  # a CoreAccount; its amounts are int, 1e-18
     leverage: dict[int, int] = field(default_factory=dict)  # by instrument

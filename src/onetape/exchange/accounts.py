@@ -13,7 +13,7 @@ from typing import Any, Final, overload
 from onetape.exchange.account import AccountTransfer, Income, MarginMove, SimAccount
 from onetape.exchange.board import Board
 from onetape.exchange.joint import ONE, Collateral, Rates
-from onetape.exchange.keys import HMAC, MAIN, ApiKey, new_key
+from onetape.exchange.keys import HMAC, MAIN, ApiKey, new_key, password_of
 from onetape.exchange.listing import changed_brackets
 from onetape.exchange.reports import CashReport, ModeReport
 from onetape.exchange.timeline import CallTerms, Timeline, recorded
@@ -44,7 +44,7 @@ class Accounts(Sequence[SimAccount]):
     """All accounts of an exchange, in the order of opening.
 
     keyring: seed and kind of venue, from which keys and secrets are derived. isolates: isolated positions have margin
-    of their own, and are liquidated alone. collateral: rates of joint margin.
+    of their own, and are liquidated alone. collateral: rates of joint margin. has_passwords: as in `Rules`.
     """
 
     def __init__(
@@ -55,12 +55,14 @@ class Accounts(Sequence[SimAccount]):
         keyring: tuple[int, str],
         isolates: bool,
         collateral: dict[str, Collateral],
+        has_passwords: bool = False,
     ) -> None:
         self.timeline = timeline
         self.board = board
         self.keyring = keyring
         self.isolates = isolates
         self.collateral = collateral
+        self.has_passwords = has_passwords
         self.account_transfers: list[AccountTransfer] = []  # oldest first
         self.spot_trades: dict[tuple[int, str], tuple[int, SpotTrade]] = {}  # (account, client id) -> purchase
         self.by_key: dict[str, SimAccount] = {}
@@ -92,6 +94,7 @@ class Accounts(Sequence[SimAccount]):
             number=len(self._all) + 1,
             key=key,
             secret=secret,
+            password=password_of(secret) if self.has_passwords else "",
             instruments=tuple(self.board.instruments),
             currencies=self.board.currencies,
             leverage_default=leverage,
@@ -106,6 +109,10 @@ class Accounts(Sequence[SimAccount]):
         self._set_marks(account)
         self.timeline.take()
         return account
+
+    def secrets(self, secret: str) -> dict[str, str]:
+        """Returns the secret of a key, and its password if keys have one."""
+        return {"secret": secret} | ({"password": password_of(secret)} if self.has_passwords else {})
 
     @recorded("make_key")
     def make_key(self, account: SimAccount, label: str, kind: str = HMAC, public: str = "") -> ApiKey:

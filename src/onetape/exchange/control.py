@@ -410,7 +410,7 @@ class Control:
         changes = self._rights(params)
         made = self.exchange.accounts.make_key(account, label, kind, public)
         self.exchange.accounts.change_key(made.key, **changes)
-        return {**self._key_row(made), "secret": made.secret}
+        return self._key_row(made) | self.exchange.accounts.secrets(made.secret)
 
     def _change_key(self, params: Params, now: int) -> dict[str, Any]:
         check_keys(params, "key", "trade", "withdraw", "addresses")

@@ -62,6 +62,7 @@ class Rules:
     # Decimals of a fee in the settle currency and in the base coin.
     fee_decimals: tuple[int, int] = (MONEY_DECIMALS, MONEY_DECIMALS)
     outside_wallet: str = ""  # for deposits, if it is not the trading wallet
+    has_passwords: bool = False  # a key has a password beside its secret
 
 
 class SimExchange:
@@ -76,7 +77,12 @@ class SimExchange:
         self.timeline = Timeline(market.start)
         self.board = Board(self.timeline, market, currencies)
         self.accounts = Accounts(
-            self.timeline, self.board, keyring=keyring, isolates=rules.isolates, collateral=dict(rules.collateral)
+            self.timeline,
+            self.board,
+            keyring=keyring,
+            isolates=rules.isolates,
+            collateral=dict(rules.collateral),
+            has_passwords=rules.has_passwords,
         )
         self.orders = OrderEntry(
             self.timeline,

@@ -30,6 +30,7 @@ __all__ = [
     "agent_key",
     "key_pair",
     "new_key",
+    "password_of",
     "public_of",
     "signed_by",
     "wallet_pair",
@@ -99,6 +100,11 @@ def key_pair(seed: int, name: str, *, length: int = 64) -> tuple[str, str]:
         state ^= (state << 5) & 0xFFFFFFFF
         letters.append(alphabet[state % len(alphabet)])
     return "".join(letters[:length]), "".join(letters[length:])
+
+
+def password_of(secret: str) -> str:
+    """Returns the password of the key with this secret, at exchanges whose keys have one."""
+    return hashlib.sha256(f"{secret}/password".encode()).hexdigest()[:16]
 
 
 def wallet_pair(seed: int, name: str) -> tuple[str, str]:

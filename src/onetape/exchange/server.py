@@ -484,7 +484,7 @@ def ready_line(dialect: Dialect, kind: str, host: str, listening: int, steering:
         {
             "name": account.name,
             "key": account.key,
-            "secret": account.secret,
+            **exchange.accounts.secrets(account.secret),
             "balances": {
                 name: money_text(int(account.money.balance(at)))
                 for at, name in enumerate(exchange.currencies)
@@ -496,7 +496,7 @@ def ready_line(dialect: Dialect, kind: str, host: str, listening: int, steering:
             },
             # Further keys: label -> key; one of Ed25519 if the venue supports it.
             "keys": {
-                key.label: {"kind": key.kind, "key": key.key, "secret": key.secret}
+                key.label: {"kind": key.kind, "key": key.key, **exchange.accounts.secrets(key.secret)}
                 for key in exchange.accounts.keys.values()
                 if key.account is account and key.key != account.key
             },

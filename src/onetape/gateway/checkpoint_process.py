@@ -78,7 +78,7 @@ class CheckpointProcess:
         say: Callable[[HealthOut], None],
         refused: str = "",
     ) -> None:
-        self._options = msgspec.structs.replace(options, key="", secret="", api_config_key="")
+        self._options = msgspec.structs.replace(options, key="", secret="", third_secret="")
         self._instruments = [i.to_msgpack() for i in instruments]
         self._currencies = sorted({c for i in instruments for c in (i.base, i.quote, i.settle)})
         self._slack = slack

@@ -91,8 +91,8 @@ class Gateway:
         addresses = Addresses(
             options.rest, options.ws, options.ws_private or options.ws, options.ws_entry, options.rest_wallet
         )
-        config_key = options.api_config_key
-        self._open_venue = partial(open_trading_venue, options.kind, options.key, options.secret, addresses, config_key)
+        secrets = options.key, options.secret, options.third_secret
+        self._open_venue = partial(open_trading_venue, options.kind, *secrets[:2], addresses, secrets[2])
         self.venue = self._open_venue()
         self.protocol = self.venue.protocol
         keep_nonces(self.protocol, self.home)
@@ -101,7 +101,7 @@ class Gateway:
         self.tell: Callable[[str], None] = lambda words: None  # sets the problem shown by `status`
         self._silence_text = ""
         self.budget = AddressBudget(
-            budget_file(self.home, options.rest, config_key, proxy=options.proxy),
+            budget_file(self.home, options.rest, self.venue.budget_key, proxy=options.proxy),
             self.venue.budget,
             now=self.clock.now,
             say=self.core.say,
@@ -109,7 +109,7 @@ class Gateway:
         self.pace = ConnectPace(
             pace_file(budget_file(self.home, options.rest, proxy=options.proxy)), self.venue.connects
         )
-        hide = Redactor(options.key, options.secret, config_key)
+        hide = Redactor(*secrets)
         self.egress = egress_of(options.proxy, self.core.say)
         self.spans = Spans()
         self.rejects = Rejects(options.kind, self.core.say)

@@ -49,7 +49,7 @@ def traits_of(options: AccountOptions) -> Traits:
 
 def _venue(options: AccountOptions) -> TradingVenue:
     addresses = Addresses(options.rest, options.ws, options.ws)
-    return open_trading_venue(options.kind, options.key, options.secret, addresses, options.api_config_key)
+    return open_trading_venue(options.kind, options.key, options.secret, addresses, options.third_secret)
 
 
 class VenueReader:
@@ -61,9 +61,9 @@ class VenueReader:
         self.steady = time.monotonic_ns  # the core's clock
         self._marks = venue.marks
         keep_nonces(self.protocol, home)
-        file = budget_file(home, options.rest, options.api_config_key, proxy=options.proxy)
+        file = budget_file(home, options.rest, venue.budget_key, proxy=options.proxy)
         self._budget = AddressBudget(file, venue.budget, now=self.clock.now, say=say)
-        hide = Redactor(options.key, options.secret, options.api_config_key)
+        hide = Redactor(options.key, options.secret, options.third_secret)
         self.line = VenueLine(
             venue, options.rest, self.clock, hide, self._budget, keeps=False, egress=egress_of(options.proxy, say)
         )

@@ -483,7 +483,7 @@ def _check_guardian(guardian: GuardianConfig, source: _Source) -> None:
         for key in ("take_share", "take_within"):
             _check_text((*of, key), getattr(rule, key), parse_share, source)
     for name, each in guardian.accounts.items():
-        for key in ("key", "secret"):
+        for key in ("key", "secret", *(["password"] if each.password else [])):
             if not getattr(each, key).startswith(("env:", "file:")):  # each start of the guardian reads the secret
                 path = ("guardian", "accounts", name, key)
                 raise source.bad(path, "no reference to a secret", "use env:NAME or file:/path")
@@ -679,14 +679,13 @@ def _check_accounts(config: Config, source: _Source) -> None:
             raise source.bad((*path, "master"), words, "add it to [accounts]")
         kind = config.venues[account.venue].kind
         native = VENUE_KINDS.get(kind, _OTHER)
-        if account.password and not kind.startswith("ccxt:"):
-            raise source.bad((*path, "password"), "only venues behind ccxt take a password", "remove the key")
         if account.position_mode == "hedge" and not native.hedges:
             todo = f"remove the key; hedge mode: {_those(lambda each: each.hedges)}"
             raise source.bad((*path, "position_mode"), f"{kind} is not traded in hedge mode", todo)
-        if account.api_config_key and not native.takes_config_key:
-            there = _those(lambda each: each.takes_config_key)
-            raise source.bad((*path, "api_config_key"), f"only {there} has API config keys", "remove the key")
+        for third in ("password", "api_config_key"):
+            takes = native.third_secret == third or (third == "password" and kind.startswith("ccxt:"))
+            if getattr(account, third) and not takes:
+                raise source.bad((*path, third), f"{kind} has no {third}", "remove the key")
 
 
 def _those(fits: Callable[[VenueKind], object]) -> str:

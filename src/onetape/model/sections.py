@@ -129,7 +129,7 @@ class AccountConfig(Section, frozen=True):
     venue: str
     key: str = ""
     secret: str = ""
-    password: str = ""  # third secret of some venues behind ccxt
+    password: str = ""  # third secret of some venues: okx, and behind ccxt
     api_config_key: str = ""  # pacifica: a secret that raises its request limits
     proxy: str = ""  # name in [proxies], for all connections; "": none
     subaccounts: dict[str, int] = {}  # name -> slot from 2 on; 0 is the total, 1 is main
@@ -276,6 +276,7 @@ class GuardedAccountConfig(Section, frozen=True):
 
     key: str = ""
     secret: str = ""
+    password: str = ""  # third secret of some venues: okx
 
 
 class HaltsConfig(Section, frozen=True):

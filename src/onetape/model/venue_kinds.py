@@ -14,14 +14,14 @@ __all__ = ["VENUE_KINDS", "VenueKind"]
 
 class VenueKind(NamedTuple):
     """A kind of venue. hedges: its accounts may hold both sides of a symbol; withdraws_to: extra fields required for
-    an address of [accounts.X.withdraw]; takes_config_key: an account may have an `api_config_key`; sells_fee_asset:
-    the asset that pays fees can be bought on the venue's spot market (not in demo mode); closed: when the venue
-    ceased operation, "": it is open."""
+    an address of [accounts.X.withdraw]; third_secret: the key of an account's third secret: a `password` is part of the
+    venue's key, an `api_config_key` is optional; sells_fee_asset: the asset that pays fees can be bought on the
+    venue's spot market (not in demo mode); closed: when the venue ceased operation, "": it is open."""
 
     folder: str
     hedges: bool = False
     withdraws_to: str = ""
-    takes_config_key: bool = False
+    third_secret: str = ""
     sells_fee_asset: bool = False
     closed: str = ""
 
@@ -29,7 +29,7 @@ class VenueKind(NamedTuple):
 VENUE_KINDS: Final = {
     "binance-usdm": VenueKind("binance", hedges=True, withdraws_to="network", sells_fee_asset=True),
     "aster": VenueKind("aster", hedges=True),
-    "pacifica": VenueKind("pacifica", takes_config_key=True),
+    "pacifica": VenueKind("pacifica", third_secret="api_config_key"),  # noqa: S106 - the name of a key,
     "bitmex": VenueKind("bitmex", closed="BitMEX closed on 23 September 2026"),
     "kraken": VenueKind("kraken", withdraws_to="key"),
     "bybit": VenueKind("bybit", hedges=True),

@@ -63,7 +63,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     order_entry: str = "rest"  # or "socket"; REST is still used for requests that the socket does not support
     key: str
     secret: str
-    api_config_key: str = ""  # pacifica: requests count for this key instead of the address
+    third_secret: str = ""  # of some venues: a password, or a key that raises request limits
     home: str
     symbols: list[str]
     books: list[str] = []  # symbols whose depth is recorded even if no robot subscribes

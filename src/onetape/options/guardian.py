@@ -41,7 +41,7 @@ class AccountOptions(msgspec.Struct, frozen=True, kw_only=True):
     ws: str
     key: str
     secret: str
-    api_config_key: str = ""
+    third_secret: str = ""
     hub: HubOfGateway | None = None
     proxy: Proxy | None = None
 
@@ -53,16 +53,17 @@ def guarded_account(made: GatewayOptions, config: Config, environ: Mapping[str, 
     """Returns an account's options for the guardian, with the guardian's key if configured, else the gateway's.
     Raises BadConfig, PermissionDenied."""
     own = config.guardian.accounts.get(made.account)
-    key, secret = made.key, made.secret
+    key, secret, third = made.key, made.secret, made.third_secret
     if own is not None:
         key, secret = (read_secret(each, environ, folder=folder).reveal() for each in (own.key, own.secret))
+        third = read_secret(own.password, environ, folder=folder).reveal() if own.password else third
     return AccountOptions(
         kind=made.kind,
         rest=made.rest,
         ws=made.ws,
         key=key,
         secret=secret,
-        api_config_key=made.api_config_key,
+        third_secret=third,
         hub=made.hub,
         proxy=made.proxy,
     )

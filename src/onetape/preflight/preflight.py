@@ -148,14 +148,26 @@ def _check_named(name: str, venue: VenueConfig) -> None:
         )
 
 
-def keys_of(name: str, account: AccountConfig, environ: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """Returns an account's key, secret and API config key, "" if it has none. Raises BadConfig, PermissionDenied."""
-    wanted = ("key", "secret", *(["api_config_key"] if account.api_config_key else []))
-    return {"api_config_key": "", **{what: secret_of(name, account, what, environ, folder) for what in wanted}}
+def keys_of(name: str, account: AccountConfig, kind: str, environ: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Returns an account's secrets by their keys in the configuration. Raises BadConfig, PermissionDenied."""
+    return {what: secret_of(name, account, what, environ, folder) for what in secrets_of(account, kind)}
+
+
+def secrets_of(account: AccountConfig, kind: str) -> tuple[str, ...]:
+    """Returns the keys of an account's configuration that name its secrets. The venue's third secret is among them
+    unless it is optional and absent."""
+    third = VENUE_KINDS[kind].third_secret if kind in VENUE_KINDS else ""
+    is_wanted = third == "password" or (third and account.api_config_key)
+    return ("key", "secret", third) if is_wanted else ("key", "secret")
+
+
+def third_secret(keys: Mapping[str, str]) -> str:
+    """Returns the third of an account's secrets, "" if there is none."""
+    return keys.get("password") or keys.get("api_config_key", "")
 
 
 def secret_of(name: str, account: AccountConfig, what: str, environ: Mapping[str, str], folder: Path) -> str:
-    """Returns a secret. what: key, secret or api_config_key. Raises BadConfig, PermissionDenied."""
+    """Returns a secret. what: its key in the configuration. Raises BadConfig, PermissionDenied."""
     place = getattr(account, what)
     if not place:
         raise BadConfig(
@@ -166,11 +178,12 @@ def secret_of(name: str, account: AccountConfig, what: str, environ: Mapping[str
     return read_secret(place, environ, folder=folder).reveal()
 
 
-def preflight(target: Target, account: str, key: str, secret: str, symbols: Sequence[str], wanted: Wanted) -> Passed:
-    """Checks a venue and an account. Raises the first fault: VenueUnavailable, ProxyFailed, UnknownSymbol, ClockSkew,
-    BadSignature, PermissionDenied, AccountMode, and the venue's other refusals."""
-    venue = open_trading_venue(target.kind, key, secret, target.addresses)
-    hide = Redactor(key, secret)
+def preflight(target: Target, account: str, keys: Mapping[str, str], symbols: Sequence[str], wanted: Wanted) -> Passed:
+    """Checks a venue and an account. keys: as `keys_of` returns them. Raises the first fault: VenueUnavailable,
+    ProxyFailed, UnknownSymbol, ClockSkew, BadSignature, PermissionDenied, AccountMode, and the venue's other
+    refusals."""
+    venue = open_trading_venue(target.kind, keys["key"], keys["secret"], target.addresses, third_secret(keys))
+    hide = Redactor(*keys.values())
     access = VenueAccess(target.addresses.rest, hide, proxy=target.proxy)
     try:
         passed = _public(access, venue, target, symbols)

@@ -35,7 +35,9 @@ from onetape.preflight.preflight import (
     market_of,
     preflight,
     secret_of,
+    secrets_of,
     target_of,
+    third_secret,
 )
 from onetape.preflight.venue_access import VenueAccess
 from onetape.venues.fact_tables import facts_date, has_facts
@@ -234,13 +236,13 @@ def check_account(config: Config, name: str, folder: Path, home: Path, *, is_the
     if any(each.startswith("fd:") for each in places):
         yield Finding(OK, subject, "the secret is in a descriptor, which can be read once: not checked")
         return
-    keys = {}
-    for what in ("key", "secret"):
+    keys, wanted_keys = {}, secrets_of(account, venue.kind)
+    for what in wanted_keys:
         try:
             keys[what] = secret_of(name, account, what, os.environ, folder)
         except OnetapeError as error:
             yield Finding.of(subject, error)
-    if len(keys) < 2:
+    if len(keys) < len(wanted_keys):
         return
     if is_own(venue):
         return
@@ -254,7 +256,7 @@ def check_account(config: Config, name: str, folder: Path, home: Path, *, is_the
         wanted = Wanted(account.position_mode == "hedge", account.allow_withdraw)
         proxy = proxy_of(config, account.proxy, os.environ, folder)
         target = replace(target_of(account.venue, venue), proxy=proxy)
-        passed = preflight(target, name, keys["key"], keys["secret"], _symbols(config, name), wanted)
+        passed = preflight(target, name, keys, _symbols(config, name), wanted)
     except OnetapeError as error:
         yield Finding.of(subject, error)
         return
@@ -276,7 +278,7 @@ def _unfit_keys(name: str, venue: VenueConfig, subject: str, keys: dict[str, str
     except OnetapeError:  # reported with the venue
         return
     try:
-        open_trading_venue(venue.kind, keys["key"], keys["secret"], addresses)
+        open_trading_venue(venue.kind, keys["key"], keys["secret"], addresses, third_secret(keys))
     except OnetapeError as error:
         yield Finding.of(subject, error)
 

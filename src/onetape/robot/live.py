@@ -53,7 +53,7 @@ from onetape.options.gateway import FeeAssetOptions, GatewayOptions, WithdrawalT
 from onetape.options.guardian import GUARDIAN, guarded_account, guardian_options, has_guardian
 from onetape.orders.calls import MASTER, Destination
 from onetape.preflight.configured import clean_environ, is_simulated, proxy_of
-from onetape.preflight.preflight import CHECKED, check_open, keys_of, look, preflight, target_of
+from onetape.preflight.preflight import CHECKED, check_open, keys_of, look, preflight, target_of, third_secret
 from onetape.preflight.rails import check_rails
 from onetape.robot.child_process import child_process
 from onetape.robot.earlier_run import Earlier, live_robot, rebuilt, wait_until_settled
@@ -333,7 +333,7 @@ def addressed(
         durability=limits.durability,
         key=keys["key"],
         secret=keys["secret"],
-        api_config_key=keys.get("api_config_key", ""),
+        third_secret=third_secret(keys),
         home=str(home),
         symbols=symbols,
         position_max=limits.position_max,
@@ -384,10 +384,10 @@ def _started(
 ) -> GatewayOptions:
     """Returns the gateway's options. Raises for an account that cannot be traded."""
     target = replace(target_of(account.venue, venue), proxy=proxy)
-    keys = keys_of(name, account, options.environ, options.folder)
+    keys = keys_of(name, account, venue.kind, options.environ, options.folder)
     if venue.kind in CHECKED:
         wanted = Wanted(account.position_mode == "hedge", account.allow_withdraw)
-        preflight(target, name, keys["key"], keys["secret"], symbols, wanted)
+        preflight(target, name, keys, symbols, wanted)
     exchange = {"venue": venue.kind, **target.addresses._asdict()}
     return addressed(options.home, name, exchange, keys, symbols, account)
 

@@ -25,6 +25,7 @@ FLAG: Final = "--exchange"
 ID_DIGITS: Final = 12  # length of an exchange's identity in the name of its account
 KEY: Final = "SIMULATED_KEY"  # key in the mapping from which secrets are read: in no environment
 SECRET: Final = "SIMULATED_SECRET"  # noqa: S105 - a name
+PASSWORD: Final = "SIMULATED_PASSWORD"  # noqa: S105 - a name
 
 
 class OnExchange(NamedTuple):
@@ -60,12 +61,15 @@ def on_exchange(address: str, *, account: str, hedge: bool, home: Path, environ:
                 venue=venue,
                 key=f"env:{KEY}",
                 secret=f"env:{SECRET}",
+                password=f"env:{PASSWORD}" if "password" in keys else "",
                 position_mode="hedge" if hedge else "one-way",
                 allow_withdraw=True,  # its money has no value
             )
         },
     )
-    return OnExchange(config, name, {**environ, KEY: keys["key"], SECRET: keys["secret"]})
+    return OnExchange(
+        config, name, {**environ, KEY: keys["key"], SECRET: keys["secret"], PASSWORD: keys.get("password", "")}
+    )
 
 
 def _place(address: str) -> tuple[str, int]:

@@ -33,8 +33,8 @@ def secret_keys(config: Config) -> Iterator[SecretKey]:
     yield SecretKey(("s3", "secret"), [config.s3.secret])
     yield SecretKey(("recorder", "url"), [config.recorder.url])
     for name, guarded in config.guardian.accounts.items():
-        yield SecretKey(("guardian", "accounts", name, "key"), [guarded.key])
-        yield SecretKey(("guardian", "accounts", name, "secret"), [guarded.secret])
+        for key in SECRET_KEYS[:3]:
+            yield SecretKey(("guardian", "accounts", name, key), [getattr(guarded, key)])
     for name, proxy in config.proxies.items():
         yield SecretKey(("proxies", name, "password"), [proxy.password])
     yield SecretKey(("cluster", "credentials"), [config.cluster.credentials])

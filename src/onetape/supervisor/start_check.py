@@ -46,7 +46,7 @@ from onetape.options.hub import HUB, brought_by_hub, has_hub, hub_options
 from onetape.options.recorder import RECORDER, has_recorder, recorder_options
 from onetape.preflight.configured import clean_environ, is_simulated, proxy_of
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
-from onetape.preflight.preflight import CHECKED, check_open, look, market_of, secret_of, target_of
+from onetape.preflight.preflight import CHECKED, check_open, look, market_of, secret_of, secrets_of, target_of
 from onetape.preflight.rails import check_rails
 from onetape.projections.once import Once
 from onetape.robot.options import (
@@ -324,7 +324,7 @@ def _venues_and_keys(config: Config, folder: Path) -> Iterator[Finding]:
         except OnetapeError as error:
             yield _at(f"proxy {name}", error, config.location("proxies", name, "password"))
     for name, account in config.accounts.items():
-        for what in ("key", "secret"):
+        for what in secrets_of(account, config.venues[account.venue].kind):
             place = getattr(account, what)
             if place.startswith("fd:") or is_simulated(config.venues[account.venue]):
                 continue

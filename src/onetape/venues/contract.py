@@ -59,6 +59,7 @@ class VenueDefaults:
 
     protocol: Any  # each venue has its own
     in_order = False
+    budget_key = ""
     budget: tuple[BudgetRule, ...] = ()
     wallet_budget: tuple[BudgetRule, ...] = ()
     order_rules: tuple[BudgetRule, ...] = ()
@@ -103,6 +104,11 @@ class TradingVenue(Protocol):
     def budget(self) -> tuple[BudgetRule, ...]:
         """Returns the limits per address. Limits per account or pair are not counted here: after a refusal the request
         is sent again or given up."""
+        ...
+
+    @property
+    def budget_key(self) -> str:
+        """Returns the key for which the venue counts requests instead of the address; "": for the address."""
         ...
 
     @property

@@ -8,12 +8,10 @@ from onetape.venues.contract import Addresses, TradingVenue
 __all__ = ["open_trading_venue", "ws_address"]
 
 
-def open_trading_venue(
-    kind: str, key: str, secret: str, addresses: Addresses, api_config_key: str = ""
-) -> TradingVenue:
-    """Opens a venue. api_config_key: "" if the venue has no such key. Raises NotAvailable for a kind that cannot be
+def open_trading_venue(kind: str, key: str, secret: str, addresses: Addresses, third_secret: str = "") -> TradingVenue:
+    """Opens a venue. third_secret: "" if the account has none. Raises NotAvailable for a kind that cannot be
     traded on, BadConfig for invalid keys."""
-    return adapter_of(kind).open(key, secret, addresses, *([api_config_key] if api_config_key else []))
+    return adapter_of(kind).open(key, secret, addresses, *([third_secret] if third_secret else []))
 
 
 def ws_address(kind: str, rest: str) -> str:

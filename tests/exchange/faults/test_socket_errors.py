@@ -26,7 +26,7 @@ def query(kind: str, fault: str):
     """(the answer to an order over the socket, how many orders the exchange has then)."""
     world = Virtual(kind, faults=fault)
     account = world.dialect.exchange.accounts[0]
-    venue = open_trading_venue(kind, account.key, account.secret, Addresses("", "", ""))
+    venue = open_trading_venue(kind, account.key, account.secret, Addresses("", "", ""), account.password)
     venue.protocol.set_instruments([catalogue.find(SYMBOLS[kind])])
     venue.protocol.signs_late = True
     key = ""

@@ -57,6 +57,7 @@ class PacificaVenue(VenueDefaults):
     def __init__(self, key: str, secret: str, addresses: Addresses, api_config_key: str = "") -> None:
         """api_config_key: the venue counts requests by this key instead of the address."""
         self.protocol = PacificaProtocol(key, secret, api_config_key)
+        self.budget_key = api_config_key
         # "Rate limits"; another copy of the page has 125 per address.
         self.budget = (BudgetRule(60 * SECOND, (300 if api_config_key else 100) * CREDIT, "", rolls=True),)
         self.past = PacificaPast(self.protocol)
