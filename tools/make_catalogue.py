@@ -260,6 +260,12 @@ ETH/USDT:USDT ETHUSDT 0.01  0.01  0.01  -    5 0.005
 SOL/USDT:USDT SOLUSDT 0.001 0.1   0.1   -    5 0.01
 """
 
+OKX = """
+BTC/USDT:USDT BTC-USDT-SWAP 0.1  0.01 0.01
+ETH/USDT:USDT ETH-USDT-SWAP 0.01 0.1  0.01
+SOL/USDT:USDT SOL-USDT-SWAP 0.01 1    0.01
+"""
+
 HYPERLIQUID = """
 BTC/USDC:USDC BTC 1    0.00001 10 0.0125 1
 ETH/USDC:USDC ETH 0.1  0.0001  10 0.02   2
@@ -369,6 +375,16 @@ HAND: list[dict[str, Any]] = [
         "funding_hours": 1,
         "rows": hand(HYPERLIQUID, "name raw tick lot notional_min maintenance_rate price_decimals"),
     },
+    {  # the margin rate of the first tier
+        "venue": "okx",
+        "about": "linear swaps, GET /api/v5/public/instruments as its documentation keeps it, by hand",
+        "as_of": "2026-07-01",
+        "maker_fee": "0.0002",
+        "taker_fee": "0.0005",
+        "funding_hours": 8,
+        "defaults": {"lot": "0.01", "maintenance_rate": "0.005"},
+        "rows": hand(OKX, "name raw tick multiplier size_min"),
+    },
     {
         "venue": "okx",
         "about": "GET /api/v5/public/instruments, by hand",
@@ -384,7 +400,7 @@ HAND: list[dict[str, Any]] = [
         "maker_fee": "0.0002",
         "taker_fee": "0.0005",
         "funding_hours": 8,
-        "defaults": {"lot": "1", "size_min": "1"},
+        "defaults": {"lot": "1", "size_min": "1", "maintenance_rate": "0.005"},
         "rows": hand(
             "BTC/USD:BTC-220527 BTC-USD-220527 0.1   100\n"
             "BTC/USD:BTC        BTC-USD-SWAP   0.1   100\n"

@@ -71,6 +71,15 @@ AMEND = [
         "as_of": "2026-11-20",
     },
     {
+        "venue": "okx",
+        "markets": CONTRACTS,
+        "rule": "requeues",
+        "triggers": False,
+        "about": "okx.com/docs-v5, Amend order: the effect on the place in the queue is not documented; amend-algos"
+        " changes orders with a trigger, under other names",
+        "as_of": "2026-07-01",
+    },
+    {
         "venue": "pacifica",
         "markets": ["linear"],
         "rule": "none",
@@ -138,6 +147,15 @@ TRIGGERS = [
         "about": "110092 and 110093: the trigger is on the wrong side of the market (bybit-exchange.github.io, Error"
         " Codes); triggerBy is LastPrice, IndexPrice or MarkPrice",
         "as_of": "2026-07-24",
+        "by": ["last", "mark", "index"],
+    },
+    {
+        "venue": "okx",
+        "markets": CONTRACTS,
+        "met": "refused",
+        "about": "51277 to 51280: the trigger of a take-profit or stop-loss is on the wrong side of the price"
+        " (okx.com/docs-v5, Error Code); triggerPxType is last, index or mark",
+        "as_of": "2026-07-01",
         "by": ["last", "mark", "index"],
     },
     {

@@ -397,10 +397,18 @@ bool MessageReader::mark(const MessageRule& rule, StreamState& stream, std::int6
         !units(rule, stream, Role::index, Quantity::reference, event.index)) {
         return false;
     }
-    if (event.mark == 0 && !config_.measuring) return refuse("mark price is zero");
+    const bool has_mark = slot(rule, Role::mark) >= 0;
+    if (has_mark && event.mark == 0 && !config_.measuring) return refuse("mark price is zero");
+    // Some venues send the rate in a message of its own: the last mark belongs to it.
+    if (has_mark) {
+        stream.mark = event.mark;
+    } else {
+        event.mark = stream.mark;
+    }
     event.ts_recv = receipt;
     return funding_rate(rule, stream, event) &&
-           emit(EventType::mark, 0, stream.spec.stream, receipt, &event, sizeof event);
+           (!has_mark ||
+            emit(EventType::mark, 0, stream.spec.stream, receipt, &event, sizeof event));
 }
 
 // Emits funding values of a mark message if they have changed.

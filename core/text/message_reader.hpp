@@ -173,6 +173,7 @@ class MessageReader {
         bool has_top = false;
         FundingRatePayload rate{};  // as last reported
         bool has_rate = false;
+        std::int64_t mark = 0;  // the last one
     };
     // The checked book of the present message.
     struct OpenBook {

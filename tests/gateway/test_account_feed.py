@@ -14,6 +14,7 @@ from onetape.model.errors import VenueRejected
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import StreamReport, VenueReport
 from onetape.security.redaction import Redactor
+from onetape.venues.contract import AccountStreamDefaults
 from waiting import PATIENCE_S
 
 
@@ -30,12 +31,13 @@ class Server(picows.WSListener):
             transport.send_close()
             transport.disconnect()
 
+    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        if frame.msg_type == picows.WSMsgType.TEXT and frame.get_payload_as_bytes() == b"and?":
+            transport.send(picows.WSMsgType.TEXT, b"live")
 
-class Stream:
+
+class Stream(AccountStreamDefaults):
     """Live from the word `live` on, broken by `gap`."""
-
-    hello: tuple[bytes, ...] = ()
-    ping = b""
 
     def __init__(self, url: str) -> None:
         self.url, self.is_live, self.broken = url, False, ""
@@ -48,10 +50,37 @@ class Stream:
         return [StreamReport(message.decode())]
 
 
+class Asking(Stream):
+    """Says `and?` once it has heard `go`, to be told `live`."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.asks = False
+
+    def reports_of(self, message: bytes) -> list[VenueReport]:
+        self.asks = message == b"go"
+        return super().reports_of(message)
+
+    def due(self) -> list[bytes]:
+        return [b"and?"] if self.asks else []
+
+
+class Deaf(Stream):
+    """Is never live."""
+
+    def reports_of(self, message: bytes) -> list[VenueReport]:
+        return [StreamReport(message.decode())]
+
+
 async def follow(
-    words: list[bytes], until: str, *, closes: bool = False, answers: list[Answer] | None = None
+    words: list[bytes],
+    until: str,
+    *,
+    closes: bool = False,
+    answers: list[Answer] | None = None,
+    kinds: tuple[type[Stream], ...] = (Stream,),
 ) -> list[str]:
-    """What the feed says until it says the last of it so often as `until` has words."""
+    """What the feed says until it says the last of it so often as `until` has words. kinds: of its connections."""
     said: list[str] = []
     done = asyncio.Event()
 
@@ -70,7 +99,7 @@ async def follow(
     venue = SimpleNamespace(
         stream_key=lambda now, keep=False: None,
         keep_key_s=0,
-        account_stream=lambda key: Stream(f"ws://127.0.0.1:{port}/"),
+        account_streams=lambda key: [kind(f"ws://127.0.0.1:{port}/") for kind in kinds],
     )
     line = SimpleNamespace(
         venue=venue, ask=ask, clock=SimpleNamespace(now=lambda: 0), hide=Redactor(), rest="r", pace=None, egress=None
@@ -130,3 +159,14 @@ def test_a_refusal_after_it_has_told_may_be_the_venue_s_bad_hour():
     answers = [Answer(Outcome.DONE, value="key"), Answer(Outcome.DEFINITIVE, text="later")]
     said = asyncio.run(follow([b"live"], "went went", closes=True, answers=answers))
     assert said == ["live", "came", "went"] * 2
+
+
+def test_what_a_venue_must_be_told_after_a_message_is_sent_then():
+    assert asyncio.run(follow([b"go"], "came", kinds=(Asking,))) == ["go", "live", "came"]
+
+
+def test_a_stream_of_two_connections_is_there_once_both_are_live_and_gone_with_either():
+    said = asyncio.run(follow([b"go"], "came", kinds=(Asking, Asking)))
+    assert said.count("live") == 2 and said[-1] == "came"
+    assert asyncio.run(follow([b"live"], "went", closes=True, kinds=(Stream, Stream))).count("came") == 1
+    assert asyncio.run(follow([b"live"], "live live", kinds=(Stream, Deaf))) == ["live", "live"]

@@ -173,3 +173,21 @@ def test_a_fill_is_in_the_table_with_its_positions_before_robots_are_woken(money
         money.publish()
         reader.state.refresh()
         assert {each.slot: each.qty // UNIT for each in reader.positions()} == {0: held, 1: held}
+
+
+def test_a_currency_that_comes_between_two_lives_is_a_change_and_no_beginning(tmp_path: Path):
+    """Its first balance may have it already, and the venue's list has it too: once is right."""
+    with Life(tmp_path) as life:
+        life.report(1000, BEGAN)
+    came, made = BEGAN + 3 * REPORT_STEP_NS, BEGAN + 2 * REPORT_STEP_NS
+    balances = {
+        "USDT": BalanceReport("USDT", 1000 * UNIT, made),
+        # It was requested before the coin came, and read after that.
+        "BTC": BalanceReport("BTC", 2 * UNIT, made, made, came + REPORT_STEP_NS),
+    }
+    with Life(tmp_path) as life:
+        life.money.begin(balances, is_other=False)
+        life.money.heard([MoveReport("7", "BTC", 2 * UNIT, came, MoveKind.TRANSFER)], came)
+        life.money.check(balances, came)
+        assert life.money.ledger.total("BTC") == 2 * UNIT
+        assert life.money.status()["unexplained"] == {} and life.money.status()["corrections"] == 0

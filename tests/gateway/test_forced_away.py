@@ -41,6 +41,7 @@ def origins(world: World) -> list[str]:
         ("pacifica", "adl"),
         ("bybit", "liquidation"),
         ("hyperliquid", "liquidation"),
+        ("okx", "liquidation"),
     ],
 )
 def test_a_forced_close_that_nobody_heard_is_shared_by_those_who_held(kind, origin, dies_at_fill):

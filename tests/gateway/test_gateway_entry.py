@@ -15,8 +15,8 @@ from waiting import wait_for
 from worlds.gateway_process import TRADED, GatewayProcess, Robot, booked, news_of
 from worlds.venue_numbers import venue_number
 
-KINDS = ("binance-usdm", "kraken", "bybit")  # that take orders by WebSocket
-PLACES = {"binance-usdm": "order.place", "kraken": "add_order", "bybit": "order.create"}
+KINDS = ("binance-usdm", "kraken", "bybit", "okx")  # that take orders by WebSocket
+PLACES = {"binance-usdm": "order.place", "kraken": "add_order", "bybit": "order.create", "okx": "order"}
 
 
 def rule(action: str, **keys) -> str:

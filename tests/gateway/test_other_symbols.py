@@ -20,7 +20,7 @@ from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.gateway_process import TRADED, GatewayProcess, Robot
 
-CONTRACTS = ["binance-usdm", "aster", "bitmex", "pacifica", "bybit", "hyperliquid"]
+CONTRACTS = ["binance-usdm", "aster", "bitmex", "pacifica", "bybit", "hyperliquid", "okx"]
 IDS = count(1)
 
 

@@ -227,7 +227,7 @@ def test_stops_that_a_dead_man_s_switch_takes_along_are_placed_anew():
     world.end_guardian()
 
 
-@pytest.mark.parametrize("kind", ["binance-usdm", "aster", "bitmex", "pacifica", "bybit", "hyperliquid"])
+@pytest.mark.parametrize("kind", ["binance-usdm", "aster", "bitmex", "pacifica", "bybit", "hyperliquid", "okx"])
 def test_a_stop_that_other_hands_cancel_is_said_until_another_one_stands(kind):
     world = calm(kind=kind)
     said: list[Record] = []
@@ -239,7 +239,7 @@ def test_a_stop_that_other_hands_cancel_is_said_until_another_one_stands(kind):
     core._say = lambda *args, **more: (say(*args, **more), said.append(core.effects[-1]))[0]
     order = world.resting(world.guards()[0])[0]
     world.withdrawn.add(order.client_id)
-    if kind == "binance-usdm":
+    if kind in ("binance-usdm", "okx"):
         world.exchange.conditionals.cancel(order, world.now)
     else:
         world.exchange.orders.cancel(world.account, order._order, world.now)

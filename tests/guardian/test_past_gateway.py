@@ -50,6 +50,7 @@ PLACES = (
     Place("bitmex", "bitmex:BTC/USD:BTC", 3000, 1_000_000, "0.0001 BTC"),
     Place("bybit", "bybit:BTC/USDT:USDT", 0.03, 20, "10 USDT"),
     Place("hyperliquid", "hyperliquid:BTC/USDC:USDC", 0.03, 20, "10 USDC"),
+    Place("okx", "okx:BTC/USDT:USDT", 3, 2000, "10 USDT"),
 )
 HOLD = """
 from onetape import Strategy

@@ -21,7 +21,7 @@ from orders.gateway_seeds import Seed
 
 LONG = bool(os.environ.get("ONETAPE_LONG"))
 SEEDS = 300 if LONG else 1
-KINDS = ("binance-usdm", "aster", "pacifica", "bitmex", "bybit", "hyperliquid")
+KINDS = ("binance-usdm", "aster", "pacifica", "bitmex", "bybit", "hyperliquid", "okx")
 
 
 @pytest.mark.parametrize("number", range(SEEDS))

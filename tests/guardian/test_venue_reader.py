@@ -29,6 +29,7 @@ HELD = {
     "bitmex": ("bitmex:BTC/USD:BTC", 3000),
     "bybit": ("bybit:BTC/USDT:USDT", 0.03),
     "hyperliquid": ("hyperliquid:BTC/USDC:USDC", 0.03),
+    "okx": ("okx:BTC/USDT:USDT", 3),
 }
 
 

@@ -12,6 +12,7 @@ SPEECHLESS = {
     "bitmex": (502, b"<html>Bad Gateway</html>"),
     "bybit": (500, b"<html>Internal Server Error</html>"),
     "hyperliquid": (502, b"<html>Bad Gateway</html>"),
+    "okx": (503, b"<html>Service Unavailable</html>"),
     "pacifica": (500, b'{"success":false,"data":null,"error":"Internal server error","code":500}'),
 }
 

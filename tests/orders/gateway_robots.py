@@ -4,6 +4,7 @@ the frames of a robot's journal would."""
 from __future__ import annotations
 
 import random
+from decimal import Decimal
 
 import msgspec
 from msgspec import structs
@@ -34,11 +35,12 @@ class SimRobot:
         self.is_there = True
 
     def usual(self, symbol: str) -> int:
-        """A usual quantity, in units."""
+        """A usual quantity, in units: of a linear contract by its coins."""
         index = self.world.symbols.index(symbol)
         instrument = self.world.exchange.instruments[index]
-        lots = instrument.lot_int
-        return max(int(instrument.size_int("0.01" if index == 0 else "0.2")), lots)
+        coins = Decimal("0.01" if index == 0 else "0.2")
+        qty = coins / instrument.multiplier if instrument.kind is Kind.LINEAR else coins
+        return max(int(instrument.size_int(qty)), instrument.lot_int)
 
     def act(self) -> None:
         world, rng = self.world, self.random

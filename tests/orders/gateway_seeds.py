@@ -29,7 +29,7 @@ class SellToBuyWorld(World):
     sells_to_buy: bool = True
 
 
-KINDS = ("binance-usdm", "kraken", "aster", "pacifica", "bitmex", "bybit", "hyperliquid")
+KINDS = ("binance-usdm", "kraken", "aster", "pacifica", "bitmex", "bybit", "hyperliquid", "okx")
 WORLDS: dict[str, type[World]] = {
     "World": World,
     "EntryWorld": EntryWorld,

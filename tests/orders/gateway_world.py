@@ -102,7 +102,7 @@ class World:
         self.outs: list = []
         self.events: list = []
         self.count = 0
-        self.stream: Connection | None = None
+        self.streams: dict[Connection, AccountStream] = {}
         self.frozen_until = 0
         self.is_quiet = self.stopping = False
         self.is_dead = False  # the gateway is, and `life` its last one
@@ -223,7 +223,7 @@ class World:
 
     def cut_stream(self) -> None:
         self.seen["silent stream"] += 1
-        self.at(self.now, self.cut, self.stream)
+        self.at(self.now, self.cut, self.streams)
 
     def clock_set(self, step: int) -> None:
         """It moves no money."""
@@ -267,7 +267,7 @@ class World:
         self.life.writer.left = -1
         self.is_mortal = self.is_mortal_at_fill = False
         self.until(self.now + 12 * SECOND)  # what was slow arrives
-        if self.stream is None or self.stream.closed:
+        if not self.streams or any(each.closed for each in self.streams):
             self.connect()
         self.until(self.now + SECOND + SECOND // 2)  # not when marks come, each second: something is on its way then
         self.core.reconcile()
@@ -332,11 +332,10 @@ class World:
         self.exchange.advance_unheard(self.now)  # nobody here reads its books
         self.dialect.publish(self.exchange.take(), self.now)
         self.dialect.tick(self.now)
-        if self.stream is None:
-            return
-        out, self.stream.out = self.stream.out, []
-        for message in out:
-            self.carry(message)
+        for connection, news in list(self.streams.items()):
+            out, connection.out = connection.out, []
+            for message in out:
+                self.carry(message, news)
 
     def gateway_step(self) -> None:
         if self.is_dead:
@@ -481,17 +480,17 @@ class World:
         self.seen[f"{'silent ' if silent else ''}{reason}"] += 1
         deposit(self.exchange, self.account, currency, amount, self.now, reason=reason, silent=silent)
 
-    def cut(self, stream: Connection | None) -> None:
-        """The stream's connection goes, and is made again."""
-        if stream is not None and stream is self.stream:
+    def cut(self, streams: dict[Connection, AccountStream]) -> None:
+        """The stream's connections go, and are made again."""
+        if streams and streams is self.streams:
             self.drop_stream()
             if self.core.is_up:
                 self.core.stream_went(self.moment())
 
     def drop_stream(self) -> None:
-        if self.stream is not None:
-            self.dialect.disconnect(self.stream)
-        self.stream = None
+        for each in self.streams:
+            self.dialect.disconnect(each)
+        self.streams = {}
         self.at(self.now + int(self.random.uniform(0.5, 8) * SECOND), self.connect)
 
     # --- requests ---------------------------------------------------------------------------------
@@ -585,22 +584,29 @@ class World:
         if not key:
             self.at(self.now + SECOND, self.connect)
             return
-        self.news = self.venue.account_stream(key)
-        path = self.news.url or WS_PATHS.get(self.kind, "/v2")
-        self.stream = Connection(self.count + 1, path, "", "127.0.0.1", self.now)
-        assert self.dialect.connect(self.stream, self.now)
-        for message in self.news.hello:
-            self.dialect.message(self.stream, message, self.now)
-        if self.news.is_live:
+        self.streams = {}
+        for news in self.venue.account_streams(key):
+            path = news.url or WS_PATHS.get(self.kind, "/v2")
+            number = self.count + 1 + len(self.streams)
+            connection = Connection(number, path, "", "127.0.0.1", self.now)
+            self.streams[connection] = news
+            assert self.dialect.connect(connection, self.now)
+            for message in news.hello:
+                self.dialect.message(connection, message, self.now)
+        if self.is_live:
             self.core.stream_came(self.moment())
 
-    def carry(self, message) -> None:
+    @property
+    def is_live(self) -> bool:
+        return bool(self.streams) and all(each.is_live for each in self.streams.values())
+
+    def carry(self, message, news: AccountStream) -> None:
         if not isinstance(message, bytes):
             return
-        if self.stream is None:
-            return  # on its way when the connection went
+        if not self.streams:
+            return  # on its way when the connections went
         if self.chance("cut_stream"):
-            self.cut(self.stream)
+            self.cut(self.streams)
             return
         if self.faults.freeze_stream and self.chance(
             "freeze_stream"
@@ -610,15 +616,18 @@ class World:
             return
         for _ in range(2 if self.chance("duplicate") else 1):
             wait = int(self.random.uniform(0.1, 3) * SECOND) if self.chance("delay_stream") else 5 * MS
-            self.at(self.now + wait, self.hear, message, self.news, self.life)
+            self.at(self.now + wait, self.hear, message, news, self.life)
 
     def hear(self, message: bytes, news: AccountStream, life: Life) -> None:
         if life is not self.life or self.is_dead:
             return  # what was on its way to a gateway ends with it
-        was_live = news.is_live
+        was_live = self.is_live
         # That messages overtake each other does not break it here: the manager has to bear it.
         self.core.reports(news.reports_of(message), self.moment())
-        if news.is_live and not was_live and news is self.news:
+        connection = next((each for each, of in self.streams.items() if of is news), None)
+        for each in news.due() if connection is not None else ():
+            self.dialect.message(connection, each, self.now)
+        if self.is_live and not was_live:
             self.core.stream_came(self.moment())
 
     # --- what must hold ---------------------------------------------------------------------------

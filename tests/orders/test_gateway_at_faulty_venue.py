@@ -89,17 +89,17 @@ class FaultyWorld(World):
             return
         self.at(self.now + self.way(), self.answer, call, reply.status, reply.headers, reply.body)
 
-    def carry(self, message) -> None:
-        if isinstance(message, Close) and self.stream is not None:
-            self.cut(self.stream)
+    def carry(self, message, news) -> None:
+        if isinstance(message, Close) and self.streams:
+            self.cut(self.streams)
             return
-        super().carry(message)
+        super().carry(message, news)
 
     def open_stream(self, key: str) -> None:
         try:
             super().open_stream(key)
         except AssertionError:  # the exchange takes no connections now
-            self.stream = None
+            self.streams = {}
             self.at(self.now + SECOND, self.connect)
 
 

@@ -51,7 +51,7 @@ def test_it_says_hours_speed_seeds_and_failures(capsys, monkeypatch):
     assert reported.rstrip().endswith(command)
 
 
-@pytest.mark.parametrize("arguments", [["--kind", "okx"], ["--world", "none"]])
+@pytest.mark.parametrize("arguments", [["--kind", "none"], ["--world", "none"]])
 def test_what_there_is_not_is_refused(arguments, capsys):
     with pytest.raises(SystemExit) as refused:
         simulate.main(arguments)

@@ -37,6 +37,7 @@ TRADED = {
     "bitmex": ("bitmex:BTC/USD:BTC", 100),
     "bybit": ("bybit:BTC/USDT:USDT", 10),
     "hyperliquid": ("hyperliquid:BTC/USDC:USDC", 1000),
+    "okx": ("okx:BTC/USDT:USDT", 100),
 }
 # The same through the bridge to ccxt.
 BRIDGED = {"ccxt:binanceusdm": TRADED["binance-usdm"], "ccxt:kraken": TRADED["kraken"]}
@@ -50,6 +51,7 @@ WS_PATH = {
     "bitmex": "/realtime",
     "bybit": "",
     "hyperliquid": "/ws",
+    "okx": "",
 }
 
 
@@ -71,7 +73,7 @@ class GatewayProcess:
             "rest_wallet": f"http://127.0.0.1:{self.port}",
             "key": self.account.key,
             "secret": self.account.secret,
-            "third_secret": self.account.password,
+            "third_secret": getattr(self.account, "password", ""),
             "home": str(self.home),
             "symbols": [(TRADED | BRIDGED)[self.kind][0]],
             **self.options,
@@ -105,7 +107,7 @@ class GatewayProcess:
 
 def configure(folder: Path, port: int, account, *, kind: str = "binance-usdm", **more: str) -> None:
     """A configuration for robots of the command line, on a simulated exchange. more: of the account."""
-    names = ("key", "secret", *(["password"] if account.password else []))
+    names = ("key", "secret", *(["password"] if getattr(account, "password", "") else []))
     for name in names:
         file = folder / name
         file.write_text(getattr(account, name))

@@ -220,5 +220,5 @@ def is_number(text: str) -> bool:
 
 
 def _symbols(named: Mapping[str, Any]) -> tuple[str, ...]:
-    found = [named[name] for name in ("symbol", "pair") if isinstance(named.get(name), str)]
+    found = [named[name] for name in ("symbol", "pair", "instId") if isinstance(named.get(name), str)]
     return tuple(found)

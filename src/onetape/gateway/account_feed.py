@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import aiohttp
@@ -16,7 +16,7 @@ from onetape.feeds.malformed_counts import Rejects
 from onetape.feeds.query_line import VenueLine
 from onetape.model.errors import PermissionDenied, VenueProtocolError
 from onetape.net.connection import back_off, connected
-from onetape.net.tasks import ended, watched
+from onetape.net.tasks import ended, first_ended, watched
 from onetape.orders.malformed import check_reports
 from onetape.orders.outcome import Outcome
 from onetape.orders.reports import VenueReport
@@ -29,7 +29,7 @@ LIVE_WITHIN_S: Final = 10.0  # from the connection until the stream reports
 
 
 class AccountFeed:
-    """Keeps the account's stream connected and passes its reports on.
+    """Keeps the account's stream connected, over all its connections, and passes its reports on.
 
     hear: takes the reports.
     came, went: called for a connection that reports, and for its end.
@@ -74,7 +74,7 @@ class AccountFeed:
             try:
                 answer = await self._line.ask(venue.stream_key(self._line.clock.now()))
                 if answer.value:
-                    await self._listen(venue.account_stream(answer.value))
+                    await self._listen(venue.account_streams(answer.value))
                 elif answer.outcome is Outcome.DEFINITIVE:
                     if not self.has_begun:
                         raise refused(answer, self._line.rest)
@@ -87,14 +87,28 @@ class AccountFeed:
             failures = 0 if time.monotonic() - began > 10 else failures + 1
             await back_off(failures)
 
-    async def _listen(self, stream: AccountStream) -> None:
-        """Listens until the connection ends, or has missed an event."""
+    async def _listen(self, streams: Sequence[AccountStream]) -> None:
+        """Listens until a connection ends, or has missed an event; then all end."""
 
         def look() -> None:
-            if stream.is_live and not self.is_up:
+            if not self.is_up and all(stream.is_live for stream in streams):
                 self.is_up = self.has_begun = True
                 self._came()
 
+        def look_late() -> None:
+            if not self.is_up:
+                ends.set()
+
+        ends = self._ends = asyncio.Event()
+        late = asyncio.get_running_loop().call_later(LIVE_WITHIN_S, look_late)
+        keeper = watched(self._keep_key(ends))
+        try:
+            await first_ended([asyncio.ensure_future(self._connection(each, look, ends)) for each in streams])
+        finally:
+            late.cancel()
+            await ended([keeper])
+
+    async def _connection(self, stream: AccountStream, look: Callable[[], None], ends: asyncio.Event) -> None:
         def read(message: bytes) -> list[VenueReport]:
             reports = stream.reports_of(message)
             check_reports(reports)
@@ -109,18 +123,8 @@ class AccountFeed:
             look()
             return bool(stream.broken)
 
-        def look_late() -> None:
-            if not stream.is_live:
-                ends.set()
-
-        ends = self._ends = asyncio.Event()
-        late = asyncio.get_running_loop().call_later(LIVE_WITHIN_S, look_late)
-        keeper = watched(self._keep_key(ends))
-        try:
-            await connected(stream.url, stream.hello, take, look, ends, stream.ping, egress=self._line.egress)
-        finally:
-            late.cancel()
-            await ended([keeper])
+        egress = self._line.egress
+        await connected(stream.url, stream.hello, take, look, ends, stream.ping, due=stream.due, egress=egress)
 
     async def _keep_key(self, ends: asyncio.Event) -> None:
         """Renews the listen key; the stream of an expired key reports nothing, on any connection."""

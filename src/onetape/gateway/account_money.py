@@ -192,11 +192,13 @@ class AccountMoney:
         if self._has_begun:
             return
         self._has_begun = True
+        # A currency that the first balances did not have was at zero: what came since is a change that the venue lists.
+        is_first = not self._kept.opened
         for currency, report in balances.items():
             if is_other and currency in self.ledger.currencies():
                 note = OTHER_EXCHANGE
                 self.book(self.accounts.reset(currency, report.total, now=report.time, note=note))
-            else:
+            elif is_first:
                 self._open(currency, report.total, report.time)
 
     def ready(self) -> None:
@@ -354,7 +356,7 @@ class AccountMoney:
         return entry is not None and self.book(entry) is not None
 
     def _statement(self, report: BalanceReport, now: int, *, is_queried: bool) -> None:
-        if self._open(report.currency, report.total, report.time):
+        if not self._kept.opened and self._open(report.currency, report.total, report.time):
             return
         for effect in self.statements.on_balance(report, now, is_queried=is_queried):
             match effect:

@@ -263,7 +263,7 @@ class PastGateway:
             is_done = is_done and answer.outcome is Outcome.DONE and not rows
             for row in rows if self.begin() else ():
                 self._record(row.client_id, "canceling", {"symbol": row.symbol})
-                key = OrderKey(row.symbol, row.client_id, row.conditional)
+                key = OrderKey(row.symbol, row.client_id, row.conditional, row.venue_id)
                 self._send(self._protocol.cancel(key, self._now()))
         if self._list_at == began:  # no other flatten began since
             self._list_at = 0 if is_done else self._now() + RELIST_AFTER

@@ -34,4 +34,5 @@ VENUE_KINDS: Final = {
     "kraken": VenueKind("kraken", withdraws_to="key"),
     "bybit": VenueKind("bybit", hedges=True),
     "hyperliquid": VenueKind("hyperliquid"),
+    "okx": VenueKind("okx", hedges=True, third_secret="password"),  # noqa: S106 - the name of a key
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import picows
@@ -36,15 +36,19 @@ async def connected(
     cut: asyncio.Event | None = None,
     ping: bytes = b"",
     *,
+    due: Callable[[], Iterable[bytes]] = tuple,
     egress: Egress | None = None,
 ) -> None:
     """Runs a WebSocket until it ends, `take` returns True for a message, or `cut` is set. ping: a message that the
-    venue requires periodically, in addition to WebSocket pings."""
+    venue requires periodically, in addition to WebSocket pings. due: returns what a message requires to be sent."""
 
     class Listener(picows.WSListener):
         def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
             if frame.msg_type == picows.WSMsgType.TEXT and is_open:
-                if take(frame.get_payload_as_bytes()):
+                ends = take(frame.get_payload_as_bytes())
+                for message in () if ends else due():
+                    transport.send(picows.WSMsgType.TEXT, message)
+                if ends:
                     transport.disconnect()
             elif frame.msg_type == picows.WSMsgType.CLOSE:
                 transport.send_close()
@@ -56,7 +60,6 @@ async def connected(
             transport.send(picows.WSMsgType.TEXT, ping)
 
     is_open = True
-
     transport, _ = await picows.ws_connect(
         Listener,
         url,

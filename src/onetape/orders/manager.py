@@ -49,7 +49,7 @@ from onetape.orders.managed import (
 )
 from onetape.orders.order import Order, only_reduces
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.queries import QUERY_AFTER, is_absent, next_query, queries, query_amended, request
+from onetape.orders.queries import QUERY_AFTER, is_absent, next_query, order_key, queries, query_amended, request
 from onetape.orders.reports import (
     AccountModeReport,
     BalanceReport,
@@ -203,7 +203,7 @@ class OrderManager:
 
     def cancel_ended(self, order: Order, now: int) -> None:
         """Cancels an order that has ended here but works at the venue, because no other component would."""
-        self.calls.append(self.venue.cancel(OrderKey(order.spec.symbol, order.name, order.conditional), now))
+        self.calls.append(self.venue.cancel(order_key(order), now))
 
     def cancel_all(self, now: int, robot: int = 0, *, among: Iterable[str] | None = None) -> int:
         """Cancels the orders of a robot, or of all robots (0), except foreign and protective ones; returns their count.
@@ -328,7 +328,7 @@ class OrderManager:
             case RequestKind.PLACE:
                 self._accepted(order, now)
             case RequestKind.CANCEL:
-                if row is None and not order.conditional:
+                if row is None and (self.venue.traits.acks or not order.conditional):
                     # The answer shows that the order ends, not how much was filled: the stream reports that, or a
                     # query.
                     order.ask_at = order.ask_at or now + QUERY_AFTER[3]
@@ -527,7 +527,9 @@ class OrderManager:
         elif report.news is OrderNews.ACCEPTED:
             self._accepted(order, now)
         else:
-            self.report(order, report.news, now)
+            if report.news is OrderNews.UPDATE_REJECTED:
+                order.pending.end(RequestKind.AMEND)
+            self.report(order, report.news, now, report.code, report.reason)
         self._compare(order, report, now)
 
     def _snapshot(self, order: Order, report: OrderStatusReport, now: int) -> None:

@@ -15,7 +15,7 @@ from onetape.orders.calls import Call, OrderKey, OrderProtocol
 from onetape.orders.order import Order
 from onetape.orders.reports import OrderStatusReport
 
-__all__ = ["QUERY_AFTER", "is_absent", "next_query", "queries", "query_amended", "request", "sent_last"]
+__all__ = ["QUERY_AFTER", "is_absent", "next_query", "order_key", "queries", "query_amended", "request", "sent_last"]
 
 _PLACE: Final = RequestKind.PLACE  # bound once: a lookup at its class costs as much as a call
 ABSENT_AFTER: Final = 10 * SECOND  # after it was sent: twice the window of a request
@@ -86,11 +86,16 @@ def queries(order: Order, venue: OrderProtocol, now: int) -> list[Call]:
     return calls
 
 
+def order_key(order: Order) -> OrderKey:
+    """Returns the name of an order in requests that change it."""
+    return OrderKey(order.symbol, order.name, order.conditional, order.venue_id)
+
+
 def request(venue: OrderProtocol, order: Order, kind: RequestKind, now: int, *, number: int, reference: int) -> Call:
     """Makes the call of an order's request in the terms of the venue's order. number: of the order's requests."""
     if kind is _PLACE:
         return venue.place_order(order, now, number=number, reference=reference)
-    key = OrderKey(order.symbol, order.name, order.conditional)
+    key = order_key(order)
     if kind is RequestKind.CANCEL:
         return venue.cancel(key, now)._replace(number=number)
     price, size = order.amend_to

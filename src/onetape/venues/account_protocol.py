@@ -14,6 +14,7 @@ from onetape.orders.calls import Call, OrderKey
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.managed import spec_sent
 from onetape.orders.reports import FillReport, StreamReport, VenueReport
+from onetape.venues.contract import AccountStreamDefaults
 from onetape.venues.error_tables import malformed
 
 __all__ = ["AccountProtocol", "ChannelStream"]
@@ -91,11 +92,9 @@ class AccountProtocol:
         return [StreamReport("unknown", str(name))]
 
 
-class ChannelStream:
+class ChannelStream(AccountStreamDefaults):
     """A base of `AccountStream`s that are live once all channels are confirmed. waits_for: the venue's names of the
     channels."""
-
-    ping = b""
 
     def __init__(
         self, protocol: AccountProtocol, url: str, hello: tuple[bytes, ...], *, waits_for: Iterable[str]

@@ -20,7 +20,7 @@ from onetape.venues.market_polls import MarketPolls
 from onetape.venues.order_entry import EntryDialect
 from onetape.venues.past_market import PastBars
 
-__all__ = ["AccountStream", "Addresses", "MarkPrices", "TradingVenue", "VenueDefaults"]
+__all__ = ["AccountStream", "AccountStreamDefaults", "Addresses", "MarkPrices", "TradingVenue", "VenueDefaults"]
 
 
 class Addresses(NamedTuple):
@@ -52,6 +52,21 @@ class AccountStream(VenueStream, Protocol):
 
     def reports_of(self, message: bytes) -> list[VenueReport]: ...
 
+    def due(self) -> Sequence[bytes]:
+        """Returns the messages to send next, once: a venue may have to confirm one before it takes another."""
+        ...
+
+
+class AccountStreamDefaults:
+    """A base of `AccountStream`s that say nothing."""
+
+    hello: tuple[bytes, ...] = ()
+    broken = ""
+    ping = b""
+
+    def due(self) -> Sequence[bytes]:
+        return ()
+
 
 class VenueDefaults:
     """A base of `TradingVenue`s with defaults: it counts no orders, its account's stream has no key, and no WebSocket
@@ -72,6 +87,12 @@ class VenueDefaults:
     def time(self) -> Call:
         made: Call = self.protocol.time()
         return made
+
+    def account_stream(self, key: str) -> AccountStream:
+        raise NotImplementedError
+
+    def account_streams(self, key: str) -> Sequence[AccountStream]:
+        return (self.account_stream(key),)
 
     @property
     def entry_url(self) -> str:
@@ -181,7 +202,9 @@ class TradingVenue(Protocol):
 
     def stream_key(self, now: int, *, keep: bool = False) -> Call: ...
 
-    def account_stream(self, key: str) -> AccountStream: ...
+    def account_streams(self, key: str) -> Sequence[AccountStream]:
+        """Returns new connections for the account's reports, of which all are needed."""
+        ...
 
     @property
     def entry_url(self) -> str:

@@ -18,19 +18,16 @@ from onetape.venues.binance.order_session import PATH, BinanceOrderSession
 from onetape.venues.binance.past import BinanceUsdmPast
 from onetape.venues.binance.polls import WEIGHTS, BinanceUsdmPolls
 from onetape.venues.binance.trading import BinanceUsdmProtocol
-from onetape.venues.contract import Addresses, VenueDefaults
+from onetape.venues.contract import AccountStreamDefaults, Addresses, VenueDefaults
 from onetape.venues.live_market import LiveMarket
 
 __all__ = ["BinanceUsdmVenue"]
 
 
-class _AccountStream:
+class _AccountStream(AccountStreamDefaults):
     """An `AccountStream` that is live as soon as it is connected."""
 
-    hello: tuple[bytes, ...] = ()
     is_live = True
-    broken = ""
-    ping = b""
 
     def __init__(self, protocol: BinanceUsdmProtocol, url: str) -> None:
         self._protocol = protocol

@@ -18,7 +18,7 @@ from onetape.venues.ccxt.facts import facts_of
 from onetape.venues.ccxt.instruments import instruments_of
 from onetape.venues.ccxt.market import CcxtMarket
 from onetape.venues.ccxt.trading import CcxtProtocol
-from onetape.venues.contract import Addresses, VenueDefaults
+from onetape.venues.contract import AccountStreamDefaults, Addresses, VenueDefaults
 from onetape.venues.depth import DepthStream
 from onetape.venues.error_tables import malformed
 
@@ -27,11 +27,9 @@ __all__ = ["CcxtVenue"]
 FEED: Final = "/feed"
 
 
-class _AccountStream:
+class _AccountStream(AccountStreamDefaults):
     """An `AccountStream` that is live once the bridge has read the account's lists, and broken when it no longer
     can."""
-
-    ping = b""
 
     def __init__(self, protocol: CcxtProtocol, url: str, token: str) -> None:
         self._protocol = protocol

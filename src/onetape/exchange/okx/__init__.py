@@ -1,0 +1,1 @@
+"""A simulated OKX v5: perpetual swaps of an account in futures mode."""
