@@ -526,10 +526,11 @@ class OrderManager:
                 self.report(order, report.news, now, price=report.price, size=report.size)
         elif report.news is OrderNews.ACCEPTED:
             self._accepted(order, now)
-        else:
-            if report.news is OrderNews.UPDATE_REJECTED:
-                order.pending.end(RequestKind.AMEND)
+        elif report.news is OrderNews.UPDATE_REJECTED:
+            order.pending.end(RequestKind.AMEND)
             self.report(order, report.news, now, report.code, report.reason)
+        else:
+            self.report(order, report.news, now)
         self._compare(order, report, now)
 
     def _snapshot(self, order: Order, report: OrderStatusReport, now: int) -> None:
