@@ -6,9 +6,9 @@ decides, its request goes to its journal; the gateway reads that, the gate check
 manager makes an order of it, the intent goes to the tape, the protocol writes and signs the
 request. Beside it: the floor of these parts, a decode, four appends and a signature alone; the
 same with `cross_internally`, with orders of another sub-account working on the other side, none of
-which is met; and the same at Pacifica, where the signature is left out and measured apart.
+which is met; and the same at other venues, where a wallet's signature is left out.
 
-    python bench/order_inside.py [--ticks 3000] [--profile]
+    python bench/order_inside.py [--ticks 3000] [--profile] [KIND...]
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from onetape.accounts.entries import MAIN
 from onetape.accounts.table import AccountTable
-from onetape.exchange.pacifica.facts import wallet_pair
+from onetape.exchange.keys import wallet_pair
+from onetape.exchange.pacifica.facts import wallet_pair as pacifica_pair
 from onetape.feeds.drift_counts import DriftWatch
 from onetape.feeds.malformed_counts import Rejects
 from onetape.feeds.market_feed import MarketFeed
@@ -82,13 +84,16 @@ class Inside:
     """A gateway without its connections, and a robot."""
 
     kind, symbol, currency = "binance-usdm", SYMBOL, "USDT"
-    keys = ("k" * 64, "s" * 64)
+    keys: tuple[str, ...] = ("k" * 64, "s" * 64, "")
     strategy = STRATEGY
 
     def __init__(self, home: Path, *, crosses: bool = False) -> None:
         instrument = find(self.symbol)
         assert instrument is not None
-        self.venue = open_trading_venue(self.kind, *self.keys, Addresses("http://x", "ws://x", "ws://x"))
+        instrument = structs.replace(instrument, venue_number=0)
+        key, secret, third = self.keys
+        self.venue = open_trading_venue(self.kind, key, secret, Addresses("http://x", "ws://x", "ws://x"), third)
+        self.venue.order_rules = ()  # more orders follow each other here than a venue would take
         self.protocol = self.venue.protocol
         self.protocol.set_instruments([instrument])
         path = gateway_journal(home, "main")
@@ -266,20 +271,16 @@ class Compiled(Inside):
 
 
 class AtPacifica(Inside):
-    """The same without its signature; `signature_ns` is what that takes."""
+    """The same without its signature."""
 
     kind, symbol, currency = "pacifica", "pacifica:BTC/USDC:USDC", "USDC"
-    keys = (wallet_pair(7, "main")[0], wallet_pair(7, "agent")[1])
+    keys = (pacifica_pair(7, "main")[0], pacifica_pair(7, "agent")[1], "")
 
     def __init__(self, home: Path, *, crosses: bool = False) -> None:
         super().__init__(home, crosses=crosses)
         protocol: Any = self.protocol
-        signer = protocol.signer
-        began = time.perf_counter_ns()
-        for number in range(WARM):
-            signature = signer.sign(b"%0200d" % number)
-        self.signature_ns = (time.perf_counter_ns() - began) // WARM
-        signer.sign = lambda message: signature
+        signature = protocol.signer.sign(b"%0200d" % 7)
+        protocol.signer.sign = lambda message: signature
 
     def ended(self, call: Call, name: str, now: int) -> tuple[Answer, Iterable[VenueReport]]:
         answer = self.protocol.answer(call, 200, {}, b'{"success":true,"data":{"order_id":1}}', now)
@@ -293,6 +294,82 @@ class AtPacifica(Inside):
         row = {"s": "BTC", "t": time.time_ns() // 1_000_000, "li": number, "i": number}
         row |= {"b": str(30_000 + number), "B": "1", "a": str(30_001 + number), "A": "1"}
         return msgspec.json.encode({"channel": "bbo", "data": row})
+
+
+class AtHyperliquid(Inside):
+    """The same without its signature, which begins with the hash of the action."""
+
+    kind, symbol, currency = "hyperliquid", "hyperliquid:BTC/USDC:USDC", "USDC"
+    keys = (wallet_pair(7, "main")[0], wallet_pair(7, "agent")[1], "")
+
+    def __init__(self, home: Path, *, crosses: bool = False) -> None:
+        super().__init__(home, crosses=crosses)
+        protocol: Any = self.protocol
+        signature = protocol.signer.sign({"type": "noop"}, 1, None)
+        protocol.signer.sign = lambda action, nonce, expires: signature
+
+    def ended(self, call: Call, name: str, now: int) -> tuple[Answer, Iterable[VenueReport]]:
+        error = {"error": "Order could not immediately match against any resting orders. asset=0"}
+        body = {"status": "ok", "response": {"type": "order", "data": {"statuses": [error]}}}
+        answer = self.protocol.answer(call, 200, {}, msgspec.json.encode(body), now)
+        return answer, answer.reports
+
+    def tick(self, number: int) -> bytes:
+        levels = [{"px": str(30_000 + number + side), "sz": "1.0", "n": 1} for side in (0, 1)]
+        row = {"coin": "BTC", "time": time.time_ns() // 1_000_000, "bbo": levels}
+        return msgspec.json.encode({"channel": "bbo", "data": row})
+
+
+class AtBybit(Inside):
+    kind, symbol = "bybit", "bybit:BTC/USDT:USDT"
+
+    def ended(self, call: Call, name: str, now: int) -> tuple[Answer, Iterable[VenueReport]]:
+        body = {"retCode": 0, "retMsg": "OK", "result": {"orderId": "1-1", "orderLinkId": name}}
+        answer = self.protocol.answer(call, 200, {}, msgspec.json.encode(body), now)
+        ms = str(now // 1_000_000)
+        row: dict[str, Any] = {
+            "category": "linear",
+            "symbol": RAW,
+            "orderId": "1-1",
+            "orderLinkId": name,
+            "side": "Buy",
+        }
+        row |= {"orderType": "Limit", "orderStatus": "Cancelled", "rejectReason": "EC_NoImmediateQtyToFill"}
+        row |= {"timeInForce": "IOC", "price": "30000", "qty": "0.010", "cumExecQty": "0", "triggerPrice": ""}
+        row |= {"reduceOnly": False, "positionIdx": 0, "createdTime": ms, "updatedTime": ms, "triggerDirection": 0}
+        return answer, self.protocol.reports_of(msgspec.json.encode({"topic": "order", "data": [row]}))
+
+    def tick(self, number: int) -> bytes:
+        sides = {"b": [[f"{30_000 + number}.0", "1"]], "a": [[f"{30_000 + number}.1", "1"]]}
+        ms = time.time_ns() // 1_000_000
+        data = {"s": RAW, **sides, "u": number, "seq": number}
+        return msgspec.json.encode(
+            {"topic": f"orderbook.1.{RAW}", "type": "snapshot", "ts": ms, "data": data, "cts": ms}
+        )
+
+
+class AtOkx(Inside):
+    kind, symbol = "okx", "okx:BTC/USDT:USDT"
+    keys = ("k" * 36, "s" * 32, "password")
+
+    def ended(self, call: Call, name: str, now: int) -> tuple[Answer, Iterable[VenueReport]]:
+        body = {"code": "0", "msg": "", "data": [{"ordId": "1", "clOrdId": name, "sCode": "0", "sMsg": ""}]}
+        answer = self.protocol.answer(call, 200, {}, msgspec.json.encode(body), now)
+        row = {"instId": "BTC-USDT-SWAP", "ordId": "1", "clOrdId": name, "px": "30000", "sz": "0.01", "ordType": "ioc"}
+        row |= {"side": "buy", "posSide": "net", "accFillSz": "0", "fillSz": "0", "tradeId": "", "state": "canceled"}
+        row |= {"cancelSource": "14", "reduceOnly": "false", "category": "normal", "uTime": str(now // 1_000_000)}
+        return answer, self.protocol.reports_of(msgspec.json.encode({"arg": {"channel": "orders"}, "data": [row]}))
+
+    def tick(self, number: int) -> bytes:
+        row: dict[str, Any] = {
+            "bids": [[f"{30_000 + number}.0", "1", "0", "1"]],
+            "asks": [[f"{30_000 + number}.1", "1", "0", "1"]],
+        }
+        row |= {"ts": str(time.time_ns() // 1_000_000), "seqId": number}
+        return msgspec.json.encode({"arg": {"channel": "bbo-tbt", "instId": "BTC-USDT-SWAP"}, "data": [row]})
+
+
+VENUES: dict[str, type[Inside]] = {each.kind: each for each in (AtPacifica, AtHyperliquid, AtBybit, AtOkx)}
 
 
 def moment() -> Moment:
@@ -383,6 +460,7 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--ticks", type=int, default=3000)
     options.add_argument("--profile", action="store_true")
+    options.add_argument("kinds", nargs="*", default=VENUES)
     inputs = options.parse_args()
 
     def play(**world: Any) -> tuple[list[int], list[int], list[int]]:
@@ -394,7 +472,7 @@ def main() -> None:
 
     samples, turns, alone = play()
     crossing, _, _ = play(crosses=True)
-    pacifica, _, _ = play(at=AtPacifica)
+    others = [(f"at {kind}, without a wallet's signature", play(at=VENUES[kind])[0]) for kind in inputs.kinds]
     print(json.dumps({"figures": [
         {"name": f"market bytes to {what}, without sockets, p{which}", "unit": "us",
          "better": "less", "value": percent(found, which),
@@ -405,7 +483,7 @@ def main() -> None:
     ] + [
         {"name": f"the same {what}, p{which}", "unit": "us", "better": "less", "value": percent(found, which),
          "against": {"name": "without", "value": percent(samples, which)}}
-        for what, found in (("with cross_internally", crossing), ("at Pacifica without a signature", pacifica))
+        for what, found in (("with cross_internally", crossing), *others)
         for which in (50, 99)
     ]}))  # fmt: skip
 

@@ -1,15 +1,14 @@
-"""What a signed order costs a simulated exchange, Pacifica beside Binance: placed and canceled in turn, and told on the
-account's stream; by processor time, without sockets. The check of a wallet's signature is shown apart.
+"""What a signed order costs a simulated exchange, others beside Binance: placed and canceled in turn, and told on the
+account's stream; by processor time, without sockets. Requests are those of our own adapters. The check of a wallet's
+signature is shown apart.
 
-    python bench/sim_venues.py [--orders 2000]
+    python bench/sim_venues.py [--orders 2000] [KIND...]
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
-import hashlib
-import hmac
 import json
 import time
 from collections.abc import Iterator
@@ -17,66 +16,73 @@ from typing import Any
 
 import onetape.exchange.pacifica.access as access
 from onetape.exchange.dialect import Connection, Dialect, Reply, Request
+from onetape.exchange.hyperliquid.access import Access
 from onetape.exchange.venues import Crowd, open_venue
-from onetape.venues.pacifica.signing import AgentSigner
+from onetape.model.enums import Side
+from onetape.model.ids import client_id
+from onetape.model.order import OrderSpec
+from onetape.orders.calls import Call, OrderKey
+from onetape.venues.contract import Addresses
+from onetape.venues.open import open_trading_venue
 
 NOW = 1_795_000_000_000_000_000
-MS = NOW // 1_000_000
 PEER = "127.0.0.1"
-CHANNELS = ("account_order_updates", "account_trades", "account_positions", "account_info")
 ROUNDS = 5
+BINANCE = "binance-usdm"
+OTHERS = ("bybit", "okx", "hyperliquid", "pacifica")
+WS_PATHS = {"pacifica": "/ws", "hyperliquid": "/ws"}  # where the address has it
+# What checks a wallet's signature: where, and its name.
+SIGNED: dict[str, tuple[Any, str]] = {"pacifica": (access, "is_signed"), "hyperliquid": (Access, "_signer")}
 
 
-def binance(dialect: Dialect, count: int) -> tuple[str, list[Any], Iterator[Request]]:
-    """(path of the stream, what is said on it, requests)"""
-    account = next(iter(dialect.exchange.accounts))
-    headers = {"x-mbx-apikey": account.key}
-    reply = dialect.http(Request("POST", "/fapi/v1/listenKey", "", b"", headers, PEER), NOW)
-    assert isinstance(reply, Reply)
-
-    def request(method: str, params: str) -> Request:
-        query = f"{params}&recvWindow=60000&timestamp={MS}"
-        signature = hmac.new(account.secret.encode(), query.encode(), hashlib.sha256).hexdigest()
-        return Request(method, "/fapi/v1/order", f"{query}&signature={signature}", b"", headers, PEER)
-
-    terms = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.010&price=30000.0&newClientOrderId=x"
-    requests = (
-        request(*each)
-        for at in range(count)
-        for each in (("POST", f"{terms}{at}"), ("DELETE", f"symbol=BTCUSDT&origClientOrderId=x{at}"))
-    )
-    return f"/private/ws/{json.loads(reply.body)['listenKey']}", [], requests
-
-
-def pacifica(dialect: Dialect, count: int) -> tuple[str, list[Any], Iterator[Request]]:
-    account = next(iter(dialect.exchange.accounts))
-    signer = AgentSigner(account.key, account.secret)
-
-    def request(path: str, operation: str, at: int, **terms: Any) -> Request:
-        name = f"00000000-0000-4000-8000-{at:012d}"
-        body = signer.body(operation, {"symbol": "BTC", "client_order_id": name, **terms}, MS, 60_000)
-        return Request("POST", f"/api/v1/orders/{path}", "", json.dumps(body).encode(), {}, PEER)
-
-    terms = {"side": "bid", "amount": "0.01", "price": "30000", "tif": "GTC", "reduce_only": False}
-    requests = (
+def requests_of(kind: str, dialect: Dialect, count: int) -> tuple[Any, Iterator[Call]]:
+    """The trading venue, and calls that place an order far below the market and cancel it."""
+    account = dialect.exchange.accounts[0]
+    venue = open_trading_venue(kind, account.key, account.secret, Addresses("", "", ""), account.password)
+    protocol: Any = venue.protocol
+    listed = dialect.http(as_request(venue.instruments()), NOW)
+    assert isinstance(listed, Reply)
+    i = venue.instruments_of(listed.body, frozenset())[0]
+    price = dialect.exchange.listings[0].last * 9 // 10 // i.core.tick * i.core.tick
+    size = max(int(i.size_int("0.01") / i.multiplier) // i.lot_int * i.lot_int, i.lot_int)
+    spec = OrderSpec(symbol=i.symbol, side=Side.BUY, size_int=size, price_int=price)
+    names = [client_id("b", epoch=3, ordinal=at) for at in range(1, count + 1)]
+    return venue, (
         each
-        for at in range(count)
-        for each in (request("create", "create_order", at, **terms), request("cancel", "cancel_order", at))
+        for name in names
+        for each in (protocol.place(name, spec, NOW), protocol.cancel(OrderKey(i.symbol, name), NOW))
     )
-    said = [{"method": "subscribe", "params": {"source": each, "account": account.key}} for each in CHANNELS]
-    return "/ws", said, requests
+
+
+def as_request(call: Call) -> Request:
+    path, _, query = call.target.partition("?")
+    return Request(call.method, path, query, call.body, {k.lower(): v for k, v in call.headers.items()}, PEER)
+
+
+def followed(kind: str, dialect: Dialect, venue: Any) -> Connection:
+    """The account's stream, of which some venues need a key."""
+    reply = dialect.http(as_request(venue.stream_key(NOW)), NOW)
+    assert isinstance(reply, Reply)
+    key = venue.protocol.answer(venue.stream_key(NOW), reply.status, {}, reply.body, NOW).value
+    stream = venue.account_streams(key)[0]
+    connection = Connection(1, stream.url or WS_PATHS[kind], "", PEER, NOW)
+    if not dialect.connect(connection, NOW):
+        raise SystemExit(f"{kind} has no stream {connection.path}")
+    for message in stream.hello:
+        dialect.message(connection, message, NOW)
+    for message in [each for each in connection.out if isinstance(each, bytes)]:
+        stream.reports_of(message)
+    for message in stream.due():
+        dialect.message(connection, message, NOW)
+    return connection
 
 
 def measure(kind: str, count: int) -> float:
     """us a request."""
     dialect = open_venue(kind, seed=7, now=NOW, limits=False, market=Crowd(history=200 * 10**9))
-    path, said, found = (binance if kind == "binance-usdm" else pacifica)(dialect, count)
-    requests, spent = list(found), 0
-    connection = Connection(1, path, "", PEER, NOW)
-    if not dialect.connect(connection, NOW):
-        raise SystemExit(f"{kind} has no stream {path}")
-    for message in said:
-        dialect.message(connection, json.dumps(message).encode(), NOW)
+    venue, calls = requests_of(kind, dialect, count)
+    requests, spent = [as_request(call) for call in calls], 0
+    connection = followed(kind, dialect, venue)
     gc.collect()
     for request in requests:
         connection.out.clear()
@@ -90,39 +96,48 @@ def measure(kind: str, count: int) -> float:
     return spent / len(requests) / 1000
 
 
+def unsigned(kind: str, count: int) -> float:
+    """The same, with only the first of the wallet's signatures checked."""
+    owner, name = SIGNED[kind]
+    checks, first = getattr(owner, name), list[Any]()
+
+    def checked(*of: Any) -> Any:
+        if not first:
+            first.append(checks(*of))
+        return first[0]
+
+    setattr(owner, name, checked)
+    try:
+        return measure(kind, count)
+    finally:
+        setattr(owner, name, checks)
+
+
 def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--orders", type=int, default=2000)
-    count = options.parse_args().orders
-    checked: Any = access.is_signed
-    found: dict[str, list[float]] = {"binance": [], "signed": [], "unsigned": []}
+    options.add_argument("kinds", nargs="*", default=OTHERS)
+    inputs = options.parse_args()
+    found: dict[tuple[str, str], list[float]] = {}
     for _ in range(ROUNDS):
-        found["binance"].append(measure("binance-usdm", count))
-        found["signed"].append(measure("pacifica", count))
-        access.is_signed = lambda *_: True
-        found["unsigned"].append(measure("pacifica", count))
-        access.is_signed = checked
+        for kind in (BINANCE, *inputs.kinds):
+            found.setdefault((kind, "with its signature"), []).append(measure(kind, inputs.orders))
+            if kind in SIGNED:
+                found.setdefault((kind, "without the signature"), []).append(unsigned(kind, inputs.orders))
     least = {name: min(values) for name, values in found.items()}
-    beside = {"name": "Binance's, with its HMAC", "value": least["binance"]}
-    rows = [("without the signature", least["unsigned"], least["binance"] * 1.2)]
-    rows += [("the signature", least["signed"] - least["unsigned"], None)]
-    print(
-        json.dumps(
-            {
-                "figures": [
-                    {
-                        "name": f"a request at a simulated Pacifica, {what}",
-                        "unit": "us",
-                        "better": "less",
-                        "value": value,
-                        "reach": reach,
-                        "against": beside,
-                    }
-                    for what, value, reach in rows
-                ]
-            }
-        )
-    )
+    binance = least.pop((BINANCE, "with its signature"))
+    figures = [
+        {
+            "name": f"a request at a simulated {kind}, {what}",
+            "unit": "us",
+            "better": "less",
+            "value": value,
+            "reach": binance * 1.25 if what.startswith("without") or kind not in SIGNED else None,
+            "against": {"name": "Binance's, with its HMAC", "value": binance},
+        }
+        for (kind, what), value in least.items()
+    ]
+    print(json.dumps({"figures": figures}))
 
 
 if __name__ == "__main__":

@@ -127,8 +127,10 @@ void append_terms(std::vector<Term>& terms, const nb::dict& params) {
         {"tif", PlaceField::tif},
         {"expire_ms", PlaceField::expire_ms},
         {"position_side", PlaceField::position_side},
+        {"position_index", PlaceField::position_index},
         {"type", PlaceField::type},
         {"client_id", PlaceField::client_id},
+        {"constant", PlaceField::constant},
     };
     std::vector<PlaceTemplate::Row> made;
     for (const nb::handle each : rows) {
@@ -141,7 +143,7 @@ void append_terms(std::vector<Term>& terms, const nb::dict& params) {
         PlaceTemplate::Row of{nb::cast<std::string>(row[0]), found->second, {}, {}};
         for (const auto& [member, word] : nb::cast<nb::dict>(row[2])) {
             if (nb::isinstance<nb::str>(member) && !nb::hasattr(member, "id"))
-                of.post_only = nb::cast<std::string>(word);
+                of.other = nb::cast<std::string>(word);
             else
                 of.words.at(nb::cast<std::size_t>(member.attr("id"))) = nb::cast<std::string>(word);
         }
@@ -172,6 +174,21 @@ struct PlaceTerms {
             texts = std::move(found);
         }
         return nb::borrow<nb::dict>(texts);
+    }
+    [[nodiscard]] nb::bytes json() const {
+        std::string text;
+        text.reserve(256);
+        for (const auto& each : parameters()) {
+            text += text.empty() ? '{' : ',';
+            append_json_text(text, each.name);
+            text += ':';
+            if (each.is_number)
+                text += each.value;
+            else
+                append_json_text(text, each.value);
+        }
+        text += text.empty() ? "{}" : "}";
+        return nb::bytes(text.data(), text.size());
     }
 };
 
@@ -222,7 +239,8 @@ void bind_signing(nb::module_& m) {
             [](const PlaceTerms& of, const nb::str& name) {
                 return nb::object(of.as_dict()[name]);
             },
-            nb::sig("def __getitem__(self, name: str) -> str"));
+            nb::sig("def __getitem__(self, name: str) -> str"))
+        .def("json", &PlaceTerms::json, "As a JSON object.");
     nb::class_<PlaceTemplate>(m, "PlaceTemplate",
                               "The parameters of a request that places an order, by a venue's "
                               "table of words.")
@@ -236,8 +254,11 @@ void bind_signing(nb::module_& m) {
                     "str]]]) -> "
                     "None"),
             "rows: a parameter's name, what of the order it says (symbol, side, size, price, tif, "
-            "expire_ms, position_side, type, client_id), and its words by the model's members; "
-            "`post_only`: in place of a time in force. What has no word is left out.")
+            "expire_ms, position_side, position_index, type, client_id, constant), and its words "
+            "by "
+            "the model's members; `post_only`: in place of a time in force. What has no word is "
+            "left "
+            "out; a constant has one word, of any name.")
         .def("terms", &place_terms, nb::arg("order"), nb::arg("symbol"), nb::arg("price_decimals"),
              nb::arg("size_decimals"),
              nb::sig("def terms(self, order: AccountOrder, symbol: str, price_decimals: int, "

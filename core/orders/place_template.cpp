@@ -33,16 +33,19 @@ std::vector<PlaceTemplate::Parameter> PlaceTemplate::of(const AccountOrder& orde
                 return units_text(terms.price, price_decimals, price_decimals);
             case PlaceField::tif:
                 if (!is_limit) return std::nullopt;
-                return terms.post_only ? row.post_only : word(row, terms.tif);
+                return terms.post_only ? row.other : word(row, terms.tif);
             case PlaceField::expire_ms:
                 if (!is_limit || terms.tif != TimeInForce::gtd) return std::nullopt;
                 return std::to_string(terms.expire / 1'000'000);
             case PlaceField::position_side:
+            case PlaceField::position_index:
                 return word(row, terms.position_side);
             case PlaceField::type:
                 return word(row, terms.type);
             case PlaceField::client_id:
                 return order.name();
+            case PlaceField::constant:
+                return row.other;
         }
         return std::nullopt;
     };
@@ -50,7 +53,9 @@ std::vector<PlaceTemplate::Parameter> PlaceTemplate::of(const AccountOrder& orde
     found.reserve(rows_.size());
     for (const Row& row : rows_)
         if (std::optional<std::string> value = value_of(row))
-            found.push_back({row.name, std::move(*value), row.field == PlaceField::expire_ms});
+            found.push_back(
+                {row.name, std::move(*value),
+                 row.field == PlaceField::expire_ms || row.field == PlaceField::position_index});
     return found;
 }
 

@@ -15,12 +15,14 @@ enum class PlaceField : std::uint8_t {
     symbol,
     side,
     size,
-    price,          // of a limit order
-    tif,            // of a limit order
-    expire_ms,      // of a GTD order
-    position_side,  // where the venue has a word for it
+    price,           // of a limit order
+    tif,             // of a limit order
+    expire_ms,       // of a GTD order
+    position_side,   // where the venue has a word for it
+    position_index,  // the same as a number
     type,
     client_id,
+    constant,  // the same for all orders
 };
 
 class PlaceTemplate {
@@ -29,7 +31,7 @@ class PlaceTemplate {
         std::string name;
         PlaceField field = PlaceField::symbol;
         std::array<std::string, 8> words;  // by the number on the tape; "": left out
-        std::string post_only;             // replaces the time in force
+        std::string other;                 // a constant; of a post-only order, its time in force
     };
     struct Parameter {
         std::string_view name;  // must live as long as the table

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from onetape._core import HmacSha256, PlaceTemplate
 from onetape.model import catalogue
@@ -18,6 +19,8 @@ from onetape.orders.order import Order
 from onetape.venues.binance.order_session import BinanceOrderSession
 from onetape.venues.binance.signing import socket_payload
 from onetape.venues.binance.trading import BinanceUsdmProtocol
+from onetape.venues.contract import Addresses
+from onetape.venues.open import open_trading_venue
 
 PERP = "binance:BTC/USDT:USDT"
 NOW = 1_795_000_000_123_456_789
@@ -32,7 +35,7 @@ def protocol_of(*, signs_late: bool) -> BinanceUsdmProtocol:
     return protocol
 
 
-def any_order(rng: random.Random) -> Order:
+def any_order(rng: random.Random, symbol: str = PERP) -> Order:
     is_limit, terms = rng.random() < 0.8, dict[str, Any]()
     if is_limit:
         terms["tif"] = rng.choice(list(TimeInForce))
@@ -43,7 +46,7 @@ def any_order(rng: random.Random) -> Order:
     if rng.random() < 0.1:
         terms |= {"trigger_int": 1, "trigger_by": TriggerBy.LAST, "trigger_kind": TriggerKind.STOP}
     spec = OrderSpec(
-        symbol=PERP,
+        symbol=symbol,
         side=rng.choice((Side.BUY, Side.SELL)),
         size_int=rng.choice((1, 10, 999, 1000, 123_456_789)),
         type=OrderType.LIMIT if is_limit else OrderType.MARKET,
@@ -84,6 +87,33 @@ def test_a_request_of_the_socket_is_signed_as_its_parts_are() -> None:
         method = {"/fapi/v1/order": "order.place", "/fapi/v1/algoOrder": "algoOrder.place"}[call.target]
         wanted = msgspec.json.encode({"id": number, "method": method, "params": params})
         assert message == wanted
+
+
+@pytest.mark.parametrize("signs_late", [False, True])
+@pytest.mark.parametrize(("kind", "symbol"), [("bybit", "bybit:BTC/USDT:USDT"), ("okx", "okx:BTC/USDT:USDT")])
+def test_a_body_of_the_template_says_what_that_of_the_parameters_says(kind: str, symbol: str, signs_late: bool) -> None:
+    venue = open_trading_venue(
+        kind, "k" * 36, "s" * 36, Addresses("http://x", "ws://x", "ws://x"), "word" * (kind == "okx")
+    )
+    protocol: Any = venue.protocol
+    instrument = catalogue.find(symbol)
+    assert instrument is not None
+    protocol.set_instruments([structs.replace(instrument, venue_number=7)])
+    protocol.signs_late = signs_late
+    dialect, rng = venue.entry_dialect(""), random.Random(8)
+    for number in range(1, 500):
+        order = any_order(rng, symbol)
+        made = protocol.place_order(order, NOW, number=number)
+        slow = protocol.place(order.name, spec_sent(order), NOW)
+        assert (made.purpose, made.target, made.subject, made.number) == (*slow[0:1], slow.target, slow.subject, number)
+        sent, wanted = (protocol.signed(call, NOW) for call in (made, slow))
+        assert msgspec.json.decode(sent.body) == msgspec.json.decode(wanted.body)
+        assert sent.headers.keys() == wanted.headers.keys()
+        if signs_late:
+            said = [dialect.message(call, number, NOW) for call in (made, slow)]
+            assert [each and msgspec.json.decode(each) for each in said[:1]] == [
+                each and msgspec.json.decode(each) for each in said[1:]
+            ]
 
 
 def test_any_text_is_written_as_json_has_it() -> None:

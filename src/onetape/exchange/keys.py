@@ -11,6 +11,7 @@ import hashlib
 import zlib
 from binascii import Error as Base64Error
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, cast
 
 from onetape._core import HmacSha256
@@ -102,6 +103,7 @@ def key_pair(seed: int, name: str, *, length: int = 64) -> tuple[str, str]:
     return "".join(letters[:length]), "".join(letters[length:])
 
 
+@lru_cache(maxsize=1024)
 def password_of(secret: str) -> str:
     """Returns the password of the key with this secret, at exchanges whose keys have one."""
     return hashlib.sha256(f"{secret}/password".encode()).hexdigest()[:16]

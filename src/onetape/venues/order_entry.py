@@ -11,13 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
+import msgspec
+
+from onetape._core import PlaceTerms
 from onetape.model.errors import OrderOutcomeUnknown
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.outcome import Answer, Outcome
 
-__all__ = ["Answered", "EntryDialect", "EntrySession", "Reply"]
+__all__ = ["Answered", "EntryDialect", "EntrySession", "Reply", "json_of"]
 
 LATE: Final = 4 * SECOND  # longest wait for an answer, as over REST
 PENDING_MAX: Final = 1000  # unanswered requests; when reached, further requests use REST
@@ -65,6 +68,11 @@ class EntryDialect(Protocol):
         ...
 
     def answer(self, call: Call, reply: Reply, now: int) -> Answer: ...
+
+
+def json_of(terms: Mapping[str, Any]) -> bytes:
+    """Returns the parameters of a request as a JSON object."""
+    return terms.json() if isinstance(terms, PlaceTerms) else msgspec.json.encode(terms)
 
 
 @dataclass(slots=True)

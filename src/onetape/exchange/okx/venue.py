@@ -8,8 +8,8 @@ python-okx 0.4.1 and ccxt 4.5.90 sign them.
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -25,15 +25,14 @@ from onetape.exchange.okx.streams import Streams, Subscriber
 from onetape.exchange.okx.trading import Trading
 from onetape.exchange.okx.wire import Refused, said
 from onetape.exchange.okx.words import OkxWords
-from onetape.model.errors import OnetapeError
 from onetape.model.json_text import read_json
-from onetape.model.time import MS, SECOND, parse_time
+from onetape.model.time import MS, SECOND
 
 __all__ = ["Okx"]
 
 ROOT: Final = "/api/v5/"
 IDLE_NS: Final = 30 * SECOND
-WINDOW_NS: Final = 30 * SECOND
+WINDOW_S: Final = 30
 LOGIN_NS: Final = 30 * SECOND
 SOCKETS: Final = {f"/ws/v5/{way}": way for way in ("public", "private", "business")}
 # Name of a batch -> its requests; by REST as the path, by WebSocket as the operation.
@@ -137,10 +136,10 @@ class Okx(Streamed):
                 raise Refused(code, status=401)
         account, secret = self._owner(key, request.peer)
         try:
-            made = parse_time(time)
-        except (ValueError, OnetapeError):
+            made = datetime.fromisoformat(f"{time.removesuffix('Z')}+00:00").timestamp()
+        except (ValueError, OverflowError):
             raise Refused(50112, status=401) from None
-        if abs(shown - made) > WINDOW_NS:
+        if abs(shown / SECOND - made) > WINDOW_S:
             raise Refused(50102, status=401)
         target = f"{request.path}?{request.query}" if request.query else request.path
         wanted = _signed(secret, f"{time}{request.method}{target}".encode() + request.body)
@@ -258,7 +257,7 @@ class Okx(Streamed):
 
 
 def _signed(secret: str, text: bytes) -> str:
-    return base64.b64encode(hmac.new(secret.encode(), text, hashlib.sha256).digest()).decode()
+    return base64.b64encode(hmac.digest(secret.encode(), text, "sha256")).decode()
 
 
 def _id(connection: Connection) -> str:

@@ -17,7 +17,7 @@ from onetape.orders.outcome import Answer
 from onetape.venues.bybit.market import PING
 from onetape.venues.bybit.signing import WINDOW_MS, hello
 from onetape.venues.bybit.trading import OPERATIONS, BybitProtocol
-from onetape.venues.order_entry import Reply
+from onetape.venues.order_entry import Reply, json_of
 
 __all__ = ["PATH", "BybitOrderSession"]
 
@@ -41,11 +41,13 @@ class BybitOrderSession:
         return hello(self._protocol.key, self._protocol.secret, now, number)
 
     def message(self, call: Call, number: int, now: int) -> bytes | None:
-        if call.purpose not in OPERATIONS:
+        if call.purpose not in OPERATIONS or call.terms is None:
             return None
         header = {"X-BAPI-TIMESTAMP": str(now // MS), "X-BAPI-RECV-WINDOW": str(WINDOW_MS)}
         operation = f"order.{OPERATIONS[call.purpose]}"
-        return msgspec.json.encode({"reqId": str(number), "header": header, "op": operation, "args": [call.terms]})
+        return msgspec.json.encode(
+            {"reqId": str(number), "header": header, "op": operation, "args": [msgspec.Raw(json_of(call.terms))]}
+        )
 
     def read(self, message: bytes, now: int) -> Reply | str:
         value: dict[str, Any] = read_json(message)

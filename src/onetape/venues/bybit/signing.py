@@ -4,11 +4,11 @@ is sent. A WebSocket is opened by a signature of its own. Source: Bybit API docu
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+from functools import lru_cache
 
 import msgspec
 
+from onetape._core import HmacSha256
 from onetape.model.time import MS, SECOND
 
 __all__ = ["WINDOW_MS", "hello", "signed_headers"]
@@ -17,8 +17,13 @@ WINDOW_MS = 5000
 _LOGIN_NS = 10 * SECOND  # for which an opening message is valid
 
 
+@lru_cache(maxsize=64)
+def _code(secret: str) -> HmacSha256:
+    return HmacSha256(secret.encode())
+
+
 def _sign(secret: str, text: bytes) -> str:
-    return hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
+    return _code(secret).hex(text)
 
 
 def signed_headers(key: str, secret: str, sent: bytes, now: int) -> dict[str, str]:

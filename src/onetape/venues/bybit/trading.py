@@ -14,14 +14,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-import msgspec
-
+from onetape._core import AccountOrder, PlaceTemplate
 from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, Side, TimeInForce, TriggerBy
 from onetape.model.errors import VenueRateLimit, VenueRejected
 from onetape.model.json_text import read_json
 from onetape.model.order import OrderSpec
 from onetape.model.time import DAY, MS, SECOND
-from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, Traits, TriggerBounds, WithoutTransfers
+from onetape.orders.calls import Call, OrderKey, Purpose, Traits, TriggerBounds, WithoutTransfers
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import (
@@ -56,6 +55,7 @@ from onetape.venues.bybit.words import (
 from onetape.venues.error_tables import row_of, unreadable
 from onetape.venues.key_check import KeyRights
 from onetape.venues.numbers import money_of, trade_number, units_of
+from onetape.venues.order_entry import json_of
 from onetape.venues.query_text import query_text
 
 __all__ = ["CLOCK_STEP", "OPERATIONS", "TOPICS", "BybitProtocol"]
@@ -84,6 +84,22 @@ _MOVES: Final = {
 _OF_FILLS: Final = frozenset({"TRADE", "LIQUIDATION", "ADL", "DELIVERY"})
 _FILLS: Final = frozenset({"Trade", *FORCED})
 _SILENT: Final = frozenset({"auth", "subscribe", "pong", "ping"})
+
+
+# A usual order's parameters, as in `place`.
+_USUAL: Final = PlaceTemplate(
+    [
+        ("category", "constant", {"": CATEGORY}),
+        ("symbol", "symbol", {}),
+        ("side", "side", SIDE_WORDS),
+        ("orderType", "type", {OrderType.LIMIT: "Limit", OrderType.MARKET: "Market"}),
+        ("qty", "size", {}),
+        ("orderLinkId", "client_id", {}),
+        ("positionIdx", "position_index", {side: str(index) for side, index in POSITION_INDEX.items()}),
+        ("price", "price", {}),
+        ("timeInForce", "tif", {**TIF_WORDS, TimeInForce.GTD: "GTD", "post_only": "PostOnly"}),
+    ]
+)
 
 
 class BybitProtocol(AccountProtocol, WithoutTransfers):
@@ -132,6 +148,13 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
             }
         return self._order(Purpose.PLACE, terms, now, OrderKey(spec.symbol, client_id))
 
+    def place_order(self, order: AccountOrder, now: int, *, number: int, reference: int = 0) -> Call:
+        i = self._by_symbol[order.symbol]
+        terms = _USUAL.terms(order, i.raw_symbol, i.price_decimals, i.size_decimals)
+        if terms is None:
+            return super().place_order(order, now, number=number, reference=reference)
+        return self._order(Purpose.PLACE, terms, now, OrderKey(order.symbol, order.name), number)
+
     def cancel(self, key: OrderKey, now: int) -> Call:
         return self._order(Purpose.CANCEL, self._named(key), now, key)
 
@@ -148,8 +171,9 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
     def signed(self, call: Call, now: int) -> Call:
         if call.terms is None:
             return call
-        body = msgspec.json.encode(call.terms)
-        return call._replace(body=body, headers=_JSON | signed_headers(self.key, self.secret, body, now), terms=None)
+        body = json_of(call.terms)
+        headers = {**_JSON, **signed_headers(self.key, self.secret, body, now)}
+        return call._replace(body=body, headers=headers, terms=None)
 
     def query(self, key: OrderKey, now: int) -> Call:
         named = {"orderId": key.venue_id} if key.venue_id else self._named(key)
@@ -255,10 +279,13 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
         headers = signed_headers(self.key, self.secret, query.encode(), now)
         return Call(purpose, "GET", target, b"", headers, 1, subject=subject, symbol=symbol, made=now)
 
-    def _order(self, purpose: Purpose, terms: Mapping[str, Any], now: int, key: OrderKey) -> Call:
+    def _order(self, purpose: Purpose, terms: Mapping[str, Any], now: int, key: OrderKey, number: int = 0) -> Call:
         path = f"/v5/order/{OPERATIONS[purpose]}"
-        call = Call(purpose, "POST", path, b"", {}, 1, 1, key, terms=terms)
-        return call if self.signs_late and purpose in ORDER_PURPOSES else self.signed(call, now)
+        if self.signs_late:
+            return Call(purpose, "POST", path, b"", {}, 1, 1, key, "", terms, number)
+        body = json_of(terms)
+        headers = {**_JSON, **signed_headers(self.key, self.secret, body, now)}
+        return Call(purpose, "POST", path, body, headers, 1, 1, key, "", None, number)
 
     # --- answers ----------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape._core import units_text
 from onetape.model.enums import Liquidity, OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy
 from onetape.model.errors import PermissionDenied, VenueRateLimit
 from onetape.model.instrument import Instrument
@@ -119,8 +120,11 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
         i = self._by_symbol[spec.symbol]
         has_trigger = spec.trigger_by is not TriggerBy.NONE
         is_limit = spec.type is OrderType.LIMIT
-        last = i.price(reference) or self._marks.get(spec.symbol, Decimal(0))
-        price = i.price(spec.price_int) if is_limit else _worst_price(i, spec, last)
+        if is_limit:
+            price = units_text(spec.price_int, i.price_decimals, 0)
+        else:
+            last = i.price(reference) or self._marks.get(spec.symbol, Decimal(0))
+            price = _text(_worst_price(i, spec, last))
         kind: dict[str, Any] = {
             # A kind that the venue does not have is refused there rather than left out here.
             "limit": {
@@ -128,13 +132,13 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
             }
         }
         if has_trigger:
-            stop = _text(i.price(spec.trigger_int))
+            stop = units_text(spec.trigger_int, i.price_decimals, 0)
             kind = {"trigger": {"isMarket": not is_limit, "triggerPx": stop, "tpsl": "sl" if spec.is_stop else "tp"}}
         order = {
             "a": i.venue_number,
             "b": spec.side is Side.BUY,
-            "p": _text(price),
-            "s": _text(i.size(spec.size_int)),
+            "p": price,
+            "s": units_text(spec.size_int, i.size_decimals, 0),
             "r": spec.reduce_only,
             "t": kind,
             "c": cloid_of(client_id),

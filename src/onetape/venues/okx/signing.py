@@ -4,9 +4,9 @@ documentation, "Making Requests, Signature" and "WebSocket, Login", as of 2026-0
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
+from binascii import b2a_base64
+from functools import lru_cache
 
 import msgspec
 
@@ -18,12 +18,17 @@ WINDOW_MS = 5000
 
 
 def signature(secret: str, text: bytes) -> str:
-    return base64.b64encode(hmac.new(secret.encode(), text, hashlib.sha256).digest()).decode()
+    return b2a_base64(hmac.digest(secret.encode(), text, "sha256"), newline=False).decode()
+
+
+@lru_cache(maxsize=2)
+def _second(second: int) -> str:
+    return format_time(second * SECOND)[:-1]
 
 
 def signed_headers(key: str, secret: str, password: str, way: str, body: bytes, now: int) -> dict[str, str]:
     """Returns the headers of a request. way: its method and its path with the query."""
-    time = f"{format_time(now - now % SECOND)[:-1]}.{now % SECOND // MS:03d}Z"
+    time = f"{_second(now // SECOND)}.{now % SECOND // MS:03d}Z"
     return {
         "OK-ACCESS-KEY": key,
         "OK-ACCESS-SIGN": signature(secret, f"{time}{way}".encode() + body),

@@ -19,8 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-import msgspec
-
+from onetape._core import AccountOrder, PlaceTemplate
 from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, PositionSide, TimeInForce, TriggerBy
 from onetape.model.errors import VenueRateLimit, VenueRejected
 from onetape.model.json_text import read_json
@@ -61,6 +60,7 @@ from onetape.venues.okx.words import (
     TIFS,
     TRIGGERS,
 )
+from onetape.venues.order_entry import json_of
 from onetape.venues.query_text import query_text
 
 __all__ = ["ALGO_CHANNELS", "CHANNELS", "CLOCK_STEP", "PATHS", "UNITS", "OkxProtocol"]
@@ -99,7 +99,6 @@ _LIMITS: Final = {  # requests in two seconds
     "public/time": 10,
 }
 _USUAL_LIMIT: Final = 60
-_JSON: Final = {"Content-Type": "application/json"}
 _DEMO: Final = {"x-simulated-trading": "1"}
 _AT_MARKET: Final = "-1"  # as the price of an order with a trigger
 _MOVES: Final = {"1": MoveKind.TRANSFER, "6": MoveKind.TRANSFER, "7": MoveKind.INTEREST, "8": MoveKind.FUNDING}
@@ -108,6 +107,22 @@ _OF_FILLS: Final = frozenset({"2", "3", "5", "9"})
 _SILENT: Final = frozenset({"login", "subscribe", "channel-conn-count"})
 _CAN_TRADE: Final = frozenset({"2", "3", "4"})  # levels of an account that take contracts
 _ALL_CURRENCIES: Final = frozenset({"3", "4"})  # levels at which all currencies are one margin
+
+
+# A usual order's parameters, as in `place`.
+_USUAL: Final = PlaceTemplate(
+    [
+        ("instId", "symbol", {}),
+        ("tdMode", "constant", {"": MARGIN}),
+        ("side", "side", {side: word for word, side in SIDES.items()}),
+        ("sz", "size", {}),
+        ("posSide", "position_side", {side: POSITION_WORDS[side] for side in (PositionSide.LONG, PositionSide.SHORT)}),
+        ("ordType", "tif", {**TIF_WORDS, TimeInForce.GTD: "GTD", "post_only": "post_only"}),
+        ("ordType", "type", {OrderType.MARKET: "market"}),
+        ("clOrdId", "client_id", {}),
+        ("px", "price", {}),
+    ]
+)
 
 
 class OkxProtocol(AccountProtocol, WithoutTransfers):
@@ -159,6 +174,13 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
                 terms["px"] = i.price_text(spec.price_int)
         return self._order(Purpose.PLACE, terms, now, OrderKey(spec.symbol, client_id, waits))
 
+    def place_order(self, order: AccountOrder, now: int, *, number: int, reference: int = 0) -> Call:
+        i = self._by_symbol[order.symbol]
+        terms = _USUAL.terms(order, i.raw_symbol, i.price_decimals, i.size_decimals)
+        if terms is None:
+            return super().place_order(order, now, number=number, reference=reference)
+        return self._order(Purpose.PLACE, terms, now, OrderKey(order.symbol, order.name), number)
+
     def cancel(self, key: OrderKey, now: int) -> Call:
         return self._order(Purpose.CANCEL, self._named(key), now, key)
 
@@ -181,19 +203,27 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
     def signed(self, call: Call, now: int) -> Call:
         if call.terms is None:
             return call
-        is_list = call.target.endswith("cancel-algos")
-        body = msgspec.json.encode([call.terms] if is_list else call.terms)
-        headers = _JSON | self._signature("POST", call.target, body, now)
-        if call.purpose in ORDER_PURPOSES:
-            headers["expTime"] = str(now // MS + WINDOW_MS)
+        body, headers = self._sealed(call.purpose, call.target, call.terms, now)
         return call._replace(body=body, headers=headers, terms=None)
+
+    def _sealed(
+        self, purpose: Purpose, target: str, terms: Mapping[str, Any], now: int
+    ) -> tuple[bytes, dict[str, str]]:
+        """Returns body and headers of a request."""
+        body = b"[%s]" % json_of(terms) if target.endswith("cancel-algos") else json_of(terms)
+        headers = self._signature("POST", target, body, now)
+        headers["Content-Type"] = "application/json"
+        if purpose in ORDER_PURPOSES:
+            headers["expTime"] = str(now // MS + WINDOW_MS)
+        return body, headers
 
     def number_of(self, symbol: str) -> int | None:
         """Returns the number that names an instrument by WebSocket; None: it has none."""
         return self._by_symbol[symbol].venue_number
 
     def _signature(self, method: str, target: str, body: bytes, now: int) -> dict[str, str]:
-        return self._headers | signed_headers(self.key, self.secret, self.password, method + target, body, now)
+        signed = signed_headers(self.key, self.secret, self.password, method + target, body, now)
+        return {**self._headers, **signed} if self._headers else signed
 
     def query(self, key: OrderKey, now: int) -> Call:
         named = self._named(key)
@@ -306,9 +336,12 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
             Call(purpose, "POST", f"{ROOT}{path}", b"", {}, _cost(path), symbol=symbol, terms=terms), now
         )
 
-    def _order(self, purpose: Purpose, terms: Mapping[str, Any], now: int, key: OrderKey) -> Call:
-        call = Call(purpose, "POST", ROOT + PATHS[purpose, key.conditional], b"", {}, 1, 1, key, terms=terms)
-        return call if self.signs_late else self.signed(call, now)
+    def _order(self, purpose: Purpose, terms: Mapping[str, Any], now: int, key: OrderKey, number: int = 0) -> Call:
+        target = ROOT + PATHS[purpose, key.conditional]
+        if self.signs_late:
+            return Call(purpose, "POST", target, b"", {}, 1, 1, key, "", terms, number)
+        body, headers = self._sealed(purpose, target, terms, now)
+        return Call(purpose, "POST", target, body, headers, 1, 1, key, "", None, number)
 
     # --- answers ----------------------------------------------------------------------------------
 
