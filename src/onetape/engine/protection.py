@@ -16,13 +16,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from onetape.engine.away_venues import AwayVenues
-from onetape.engine.marks import BUY, CHANGING, QUOTES, SELL, TRADES
+from onetape.engine.handlers import PRIVATE_TIMER
+from onetape.engine.marks import BUY, CHANGING, QUOTES, SELL, SIDES, TRADES
 from onetape.engine.parent_terms import ParentTerms
 from onetape.engine.trailing import STEP
-from onetape.execution.amount import amount_of
+from onetape.execution.amount import amount_of, plain_of
 from onetape.execution.levels import LegPrice, improbable, is_share, leg_price, levels_of, no_part, part_of, positive_of
 from onetape.model.enums import OrderState
-from onetape.model.errors import NotAvailable, OrderInvalid, ProcessDown
+from onetape.model.errors import NotAvailable, OnetapeError, OrderInvalid, ProcessDown, StrategyError
 
 if TYPE_CHECKING:
     from onetape import _core
@@ -30,12 +31,13 @@ if TYPE_CHECKING:
     from onetape.engine.withdrawals import Withdrawals
     from onetape.model.instrument import Instrument
 
-__all__ = ["Attached", "Protections"]
+__all__ = ["PROTECTED", "Attached", "Protections"]
 
 WOULD_TRIGGER: Final = 4109
 REFUSALS_MAX: Final = 10  # of one leg, before an error ends it
 SHARE_DECIMALS: Final = 9  # units of a share, in the core's form
 TAKE_PROFIT: Final = "take_profit"
+PROTECTED: Final = "protected"  # key of what is saved
 
 
 @dataclass(slots=True)
@@ -62,7 +64,7 @@ class Attached:
     level of each take-profit and its cumulative share of the entry, as from `levels_of`; closed: size units of
     the entry's fills closed by other orders."""
 
-    entry: _core.Order
+    entry: _core.Order | Filled
     stop: Any
     takes: list[tuple[Any, Decimal]]
     trail: Any
@@ -71,8 +73,24 @@ class Attached:
     legs: dict[str, Leg] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class Filled:
+    """An entry of an earlier incarnation that has ended."""
+
+    id: int
+    symbol: str
+    side: str
+    position_side: str
+    filled_int: int
+    average_price: float
+    qty_int: int = 0
+    price: float | None = None
+    is_closed: bool = True
+    children: list[_core.Order] = field(default_factory=list)
+
+
 class Protections:
-    """Keeps the protective orders of one strategy's entries working."""
+    """Keeps the protective orders of one strategy's entries working, live also after a restart of its process."""
 
     def __init__(self, host: Host, base: type, withdrawals: Withdrawals, owner: str) -> None:
         """owner: location of the strategy in the run."""
@@ -81,6 +99,11 @@ class Protections:
         self._traded: set[str] = set()  # symbols whose trades are followed
         self._terms = ParentTerms(host)
         self._away = AwayVenues(host)
+        # Live the attached protections outlive the process: they are saved beside the strategy's memory.
+        self._kept: dict[int, list[Any]] = {}
+        if host.robot_numbers:
+            self._kept = host.kept.setdefault(owner, {}).setdefault(PROTECTED, {})
+        self._resume = f"{PRIVATE_TIMER}protect{owner}"
         handlers = self._host.handlers_of(base)
         handlers.on("fill", self._on_fill)
         handlers.on("order", self._on_order)
@@ -88,6 +111,79 @@ class Protections:
         handlers.on("trade", self._on_trade)
         handlers.on("bar", self._on_bar)
         handlers.on("health", self._on_health)
+        handlers.on("timer", self._on_timer)
+
+    # --- restarts ---------------------------------------------------------------------------------
+
+    def _keep(self, each: Attached) -> None:
+        """Save a protection: terms, progress, and its orders, which the next incarnation may find working."""
+        if not self._host.robot_numbers:
+            return
+        entry = each.entry
+        if entry.id not in self._attached:
+            self._kept.pop(entry.id, None)
+        else:
+            legs = {
+                name: [leg.filled, [(order.id, order.filled_int) for order in self._orders(leg)]]
+                for name, leg in each.legs.items()
+            }
+            terms = [plain_of(each.stop), [(plain_of(level), str(ends)) for level, ends in each.takes]]
+            best = None if each.best is None else str(each.best)
+            average = entry.average_price if entry.filled_int else 0.0
+            of = [entry.symbol, entry.side, entry.position_side, entry.filled_int, average]
+            self._kept[entry.id] = [*of, *terms, plain_of(each.trail), best, each.closed, legs]
+        self._loop.touch_memory()
+
+    def resume(self) -> None:
+        """Resume the protections of an earlier incarnation before on_start; their orders begin after it."""
+        missed: dict[int, list[tuple[int, float]]] = {}
+        for fill in self._host.missed:
+            missed.setdefault(fill.order.id, []).append((fill.qty_int, fill.price))
+        for number, (symbol, side, position, filled, average, *terms, closed, legs) in list(self._kept.items()):
+            try:
+                self._host.instrument_of(symbol)
+                if (position in SIDES) is not self._host.is_hedged:
+                    raise StrategyError("the account's position mode has changed", location=symbol)
+            except OnetapeError as problem:
+                del self._kept[number]
+                words = f"the protection of order {number} of {symbol} does not go on: {problem}"
+                self._host.log(words, "warning", {"symbol": symbol, "order": number})
+                continue
+            working = {order.id: order for order in self._loop.working(symbol)}
+            entry: _core.Order | Filled | None = working.get(number)
+            if entry is None:
+                for qty, price in missed.get(number, ()):
+                    filled, average = filled + qty, (filled * average + qty * price) / (filled + qty)
+                entry = Filled(number, symbol, side, position, filled, average)
+            stop, takes, trail, best = terms
+            levels = [(level, Decimal(ends)) for level, ends in takes]
+            each = Attached(entry, stop, levels, trail, None if best is None else Decimal(best), closed)
+            self._attached[number] = each
+            for name, (done, orders) in legs.items():
+                leg = each.legs[name] = _leg_of(name)
+                leg.filled = done + sum(
+                    before + sum(qty for qty, _ in missed.get(order, ()))
+                    for order, before in orders
+                    if order not in working
+                )
+                own = [working[order] for order, _ in orders if order in working]
+                leg.order, leg.retired = next(iter(own), None), own[1:]
+                if leg.order is not None and leg.order.trigger is not None:
+                    leg.trigger = Decimal(repr(leg.order.trigger))
+                for order in leg.retired:
+                    self._withdrawals.cancel(order)
+            if trail is not None:
+                self._loop.subscribe(symbol, QUOTES | TRADES)
+            self._host.log(f"the protection of order {number} of {symbol} goes on", "info", {"order": number})
+        if self._attached:
+            self._loop.set_timer(self._resume, 0, self._loop.now)
+
+    def _on_timer(self, name: str) -> None:
+        if name == self._resume:
+            for each in list(self._attached.values()):
+                self._settle(each)
+
+    # --- entries ----------------------------------------------------------------------------------
 
     def check(
         self, symbol: str, side: int, qty: Any, price: Any, stop: Any, take: Any, trail: Any
@@ -128,6 +224,7 @@ class Protections:
         each = self._attached[entry.id] = Attached(entry, stop, levels_of(take), trail)
         if trail is not None:
             self._loop.subscribe(entry.symbol, QUOTES | TRADES)
+        self._keep(each)
         if self._host.legs_with_entry and self._loop.fills_bars(entry.symbol):
             self._send_ahead(each)
 
@@ -259,8 +356,9 @@ class Protections:
         entry.children = [order for leg in each.legs.values() for order in self._orders(leg)]
         if entry.is_closed and wanted == 0 and not entry.children:
             del self._attached[entry.id]
+        self._keep(each)
 
-    def _held(self, entry: _core.Order) -> int:
+    def _held(self, entry: _core.Order | Filled) -> int:
         """Returns size units of the position on the entry's side."""
         side = entry.position_side if entry.position_side in ("long", "short") else None
         qty = self._loop.position(entry.symbol, side).qty_int

@@ -546,8 +546,11 @@ class Strategy:
                 desk.drop(symbol)
 
     def _resume(self) -> None:
-        """Resume parent orders of an earlier incarnation."""
-        if self._location in self._host.kept:
+        """Resume parent orders and protections of an earlier incarnation."""
+        kept = self._host.kept.get(self._location, {})
+        if kept.get("protected"):
+            self._protections_desk().resume()
+        if kept.keys() - {"protected"}:
             self._execution_desk().resume()
 
     def _works(self, symbol: str, side: str | None = None) -> bool:
