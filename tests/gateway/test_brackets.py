@@ -82,10 +82,11 @@ def test_each_leg_has_its_part_and_all_end_with_the_position(world):
 
 
 def test_the_stop_shrinks_as_take_profits_fill_and_its_fill_ends_the_others(world):
+    world.entered("beside")  # without levels: it is not protected by those of the other
     world.entered(stop_loss="3%", take_profit=[["0.005%", 0.5], ["4%", 0.25]])
-    wait_for(lambda: world.account.qty(0) == 20)
+    wait_for(lambda: world.account.qty(0) == 60)
     wait_for(lambda: world.legs() == [stop(0.02), take(0.01)], world.legs)
-    world.entered("second", side="sell", stop_loss="0.003%", take_profit="4%", qty="0.100")
+    world.entered("second", side="sell", stop_loss="0.003%", take_profit="4%", qty="0.140")
     # The account is short by 0.08: what the first entry protects is gone.
     wait_for(lambda: world.account.qty(0) == 0, world.legs)
     wait_for(lambda: not world.legs() and world.said().count("over") == 2, world.said)

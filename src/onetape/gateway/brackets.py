@@ -82,8 +82,6 @@ class BracketDesk:
             if leg != STOP:
                 size = max(min(part_of(instrument, filled, price) - bracket.filled_of(leg), free), 0)
                 free -= size
-            if leg in bracket.abandoned:
-                size = 0
             trigger = int(price.price.scaleb(instrument.price_decimals))
             is_quiet &= self._bring(bracket, leg, size, trigger, now)
         if not is_open and not wanted and is_quiet:
