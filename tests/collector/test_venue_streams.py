@@ -10,6 +10,7 @@ import signal
 import pytest
 
 from exchange.venue_client import served
+from onetape._core import FLAG_LATE
 from onetape.collector.venue_feed import VenueFeed
 from onetape.collector.venue_tape import VenueTape
 from onetape.engine.tape_facts import streams_of
@@ -77,6 +78,32 @@ def test_a_connection_that_is_cut_is_made_again(kind, tmp_path):
         count = len(frames(tmp_path, "trade"))
         wait_until_heard(tmp_path)
         wait_for(lambda: len(frames(tmp_path, "trade")) > count)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_trades_that_were_made_while_a_stream_was_down_are_requested_and_marked_late(kind, tmp_path):
+    def is_whole(symbol: str) -> bool:
+        """None missing, none twice."""
+        numbers = sorted(each[0] for each in trades(tmp_path, symbol))
+        return numbers == [*range(numbers[0], numbers[-1] + 1)]
+
+    with (
+        served(kind, limits=False, rate=40, faults="# none yet") as (dialect, port),
+        collecting(options_of(kind, tmp_path, port)),
+    ):
+        wait_for(lambda: all(trades(tmp_path, symbol) for symbol in SYMBOLS[kind]))
+        dialect.add(parse_faults('[[fault]]\naction = "disconnect"'), dialect.exchange.now)
+        wait_for(lambda: any(state == "lost" for _, state in alerts(tmp_path, "feed")))
+        wait_for(lambda: alerts(tmp_path, "trades"))
+        dialect.clear(dialect.exchange.now)
+        wait_for(lambda: all(map(is_whole, SYMBOLS[kind])))
+    late = [each for each in frames(tmp_path, "trade") if each.flags & FLAG_LATE]
+    assert late and all(each.data["ts_event"] < each.data["ts_recv"] == each.time for each in late)
+    for symbol in SYMBOLS[kind]:
+        (listing,) = (each for each in dialect.exchange.listings if each.instrument.symbol == symbol)
+        made = {t.trade_id: (t.price, t.size) for t in list(listing.trades)}
+        assert all(made.get(number, of) == tuple(of) for number, *of in trades(tmp_path, symbol) if number in made)
+    assert verify(collector_journal(tmp_path, "feed")).ok
 
 
 def test_a_stream_that_freezes_is_said_and_its_connection_made_anew(tmp_path):

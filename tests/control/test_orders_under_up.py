@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from typing import Any, NamedTuple
@@ -229,6 +230,59 @@ def test_in_hedge_mode_an_order_names_its_side_and_a_side_is_closed_alone(world:
     assert refused["error"]["code"] == AccountMode.code
 
 
+def protective(world: World, account: str) -> list[tuple[str, str, str, str]]:
+    rows = world.call("GET", f"/orders?account={account}")[1]
+    return sorted((each["kind"], each["side"], each["positionSide"], each["remaining"]) for each in rows)
+
+
+@pytest.mark.parametrize(("account", "of"), [("main", "both"), ("hedged", "long")])
+def test_an_entry_has_its_stop_and_take_profits_at_the_venue_until_it_is_closed(
+    world: World, account: str, of: str
+) -> None:
+    entry = {"symbol": SYMBOL, "account": account, "side": "buy", "quantity": 0.04, "positionSide": of}
+    ladder = [["4%", 0.5], [70_000, 0.25]]
+    status, reply = world.call("POST", "/orders", {**entry, "stopLoss": "4%", "takeProfit": ladder})
+    assert (status, [each["state"] for each in reply["orders"]]) == (200, ["FILLED"]), reply
+    legs = [("stop", "0.040"), ("take_profit", "0.010"), ("take_profit", "0.020")]
+    whole = [(kind, "sell", of, qty) for kind, qty in legs]
+    wait_for(lambda: protective(world, account) == whole, lambda: protective(world, account))
+    tags = {each["tag"].partition(" of ")[0] for each in world.call("GET", f"/orders?account={account}")[1]}
+    assert tags == {"stop", "take 1", "take 2"}
+    world.home.run("close", SYMBOL, "--account", account)
+    wait_for(lambda: not protective(world, account), lambda: protective(world, account))
+
+
+def test_fills_and_balances_are_listed(world: World) -> None:
+    market = {"symbol": SYMBOL, "account": "second", "quantity": 0.01}
+    bought = world.call("POST", "/orders", {**market, "side": "buy"})[1]["orders"][0]
+    sold = world.call("POST", "/orders", {**market, "side": "sell"})[1]["orders"][0]
+
+    def filled(query: str = "") -> list[tuple[str, str]]:
+        return [(each["orderId"], each["side"]) for each in world.call("GET", f"/fills?account=second{query}")[1]]
+
+    both = [(bought["orderId"], "buy"), (sold["orderId"], "sell")]
+    wait_for(lambda: filled("&limit=2") == both, filled)
+    assert filled("&limit=1") == both[1:]
+    rows = world.call("GET", "/fills?account=second&limit=2")[1]
+    shown = world.home.run("fills")
+    of_command = [row for row in shown if row["account"] == "second"][-2:]
+    assert [(r["id"], r["price"], r["quantity"], r["fee"]) for r in rows] == [
+        (r["id"], r["price"], r["qty"], r["fee"]) for r in of_command
+    ]
+    assert filled(f"&since={rows[-1]['timestamp']}") == []
+    assert world.call("GET", "/fills?account=nobody")[0] == 404
+    balances = world.call("GET", "/balances?account=second")[1]
+    assert {each["account"] for each in balances} == {"second"} and all(each["alive"] for each in balances)
+    own = {each["currency"]: each["total"] for each in world.home.run("accounts") if each["account"] == "second"}
+    assert {each["currency"]: each["total"] for each in balances} == own
+
+
+def test_an_order_may_have_an_expiry(world: World) -> None:
+    expire = int(time.time() * 1000) + 700_000  # Binance demands ten minutes
+    status, reply = world.call("POST", "/orders", {**REST, "timeInForce": "GTD", "expire": expire})
+    assert (status, [each["state"] for each in reply["orders"]]) == (200, ["ACCEPTED"]), reply
+
+
 @pytest.mark.parametrize(
     ("change", "status", "code", "says"),
     [
@@ -240,7 +294,12 @@ def test_in_hedge_mode_an_order_names_its_side_and_a_side_is_closed_alone(world:
         ({"quantity": 0}, 400, BadInput.code, ">"),
         ({"quantity": 0.00001}, 409, OrderInvalid.code, "decimals"),
         ({"trigger": 50_000}, 409, OrderInvalid.code, "kind"),
-        ({"takeProfit": 1}, 400, BadInput.code, "takeProfit"),
+        ({"takeProfit": 1}, 409, OrderInvalid.code, "take_profit=1"),
+        ({"takeProfit": "a lot"}, 400, BadInput.code, "takeProfit"),
+        ({"takeProfit": [["1%", 0.7], ["2%", 0.7]]}, 409, OrderInvalid.code, "at most 1"),
+        ({"stopLoss": 41_000}, 409, OrderInvalid.code, "wrong side"),
+        ({"stopLoss": 30_000, "reduceOnly": True}, 409, OrderInvalid.code, "only reduces"),
+        ({"timeInForce": "GTD"}, 409, OrderInvalid.code, "expiry"),
     ],
 )
 def test_a_wrong_order_is_refused_with_its_number_and_nothing_is_sent(

@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from long_form import examples
-from onetape.engine.execution_desk import _sendable
+from onetape.engine.parent_work import sendable
 from onetape.engine.strategy import Strategy
-from onetape.model.errors import NotAvailable
 from worlds.tapes import BTC, ETH, SECOND, START, Market, play, records
 
 MINUTE = 60
@@ -28,7 +27,7 @@ class Wanting(Strategy):
 
     def on_start(self):
         self.subscribe(BTC, quotes=True)
-        self.filled = []
+        self.filled, self.sides = [], []
         self.names = []
         self.is_sent = False
 
@@ -38,6 +37,7 @@ class Wanting(Strategy):
             self.set_target(BTC, self.qty, self.algo, **self.options)
 
     def on_fill(self, fill):
+        self.sides.append((fill.side, fill.position_side))
         self.filled.append(((self.now - START) / SECOND, fill.qty, fill.price, fill.liquidity))
 
     def on_timer(self, name):
@@ -334,7 +334,7 @@ def test_weights_that_are_none_are_refused_by_name_and_trade_nothing(tmp_path, w
     [(15, 24, 9, 15), (15, 20, 9, 20), (3, 20, 9, 9), (3, 15, 9, 15), (3, 6, 9, 6), (1, 3, 1, 1), (5, 5, 9, 5)],
 )
 def test_no_rest_is_left_that_the_venue_would_not_take(lots, left, least, sent):
-    assert _sendable(lots, left, least) == sent
+    assert sendable(lots, left, least) == sent
 
 
 def test_a_rest_below_the_least_value_is_closed_and_one_that_cannot_be_ends_with_its_reason(tmp_path):
@@ -360,20 +360,62 @@ def test_a_rest_below_the_least_value_is_closed_and_one_that_cannot_be_ends_with
     assert said["missing"] == "0.05" and said["why"].startswith("refused 1 times")
 
 
-def test_in_hedge_mode_an_algorithm_is_refused_with_what_does_work_there(tmp_path):
+def test_in_hedge_mode_algorithms_work_each_side_for_itself(tmp_path):
     class Hedged(Wanting):
         def on_quote(self, quote):
             if self.is_sent:
                 return
             self.is_sent = True
-            with pytest.raises(NotAvailable, match="side="):
-                self.set_target(BTC, 1, "twap", minutes=5)
-            self.denied = self.set_target(BTC, 1)
-            self.buy(BTC, 1, position_side="long")
+            self.set_target(BTC, 1, "twap", side="long", minutes=5)
+            self.set_target(BTC, 2, "twap", side="short", minutes=2, clip=0.1)
+            assert self.set_target(BTC, 1).code == 4308  # without a side
 
-    robot = play(Hedged, market(tmp_path / "t", MINUTE).done(), hedge=True).robot
-    assert "give side long or short" in robot.denied.reason
-    assert [qty for _, qty, *_ in robot.filled] == [1]
+    played = play(Hedged, market(tmp_path / "t", 8 * MINUTE).done(), hedge=True, journal=tmp_path / "run")
+    assert (played.robot.position(BTC, "long").qty, played.robot.position(BTC, "short").qty) == (1, -2)
+    sides = played.robot.sides
+    assert {*sides} == {("buy", "long"), ("sell", "short")} and len(sides) > 10
+    said = [each.data["fields"]["why"] for each in records(tmp_path / "run", "log")]
+    assert said == ["done", "done"]
+    noted = [each.data["side"] for each in records(tmp_path / "run", "target")]
+    assert noted == ["long", "short"]
+
+
+def test_a_later_target_replaces_that_of_its_side_alone_and_close_ends_both(tmp_path):
+    class Hedged(Wanting):
+        def on_start(self):
+            super().on_start()
+            self.set_timer("go", every="1m")
+            self.count, self.seen = 0, []
+
+        def on_quote(self, quote):
+            pass
+
+        def on_timer(self, name):
+            self.count += 1
+            self.seen.append((self.position(BTC, "long").qty, self.position(BTC, "short").qty))
+            if self.count == 1:
+                for side in ("long", "short"):
+                    self.set_target(BTC, 2, "twap", side=side, minutes=20)
+            elif self.count == 3:
+                self.set_target(BTC, 1, side="long")  # at once, in place of the algorithm
+            elif self.count == 5:
+                self.close(BTC)
+
+    seen = play(Hedged, market(tmp_path / "t", 9 * MINUTE).done(), hedge=True).robot.seen
+    (long, short), (later, working) = seen[3], seen[4]
+    assert long == later == 1 and 0 > short > working > -2
+    assert seen[5:] == [(0, 0)] * len(seen[5:]) and len(seen) > 6
+
+
+def test_weights_of_a_side_are_reached_by_an_algorithm_too(tmp_path):
+    class Weighs(Wanting):
+        def on_quote(self, quote):
+            if not self.is_sent:
+                self.is_sent = True
+                self.wanted = self.set_weights({BTC: 0.5}, algo="twap", side="short", minutes=3)
+
+    robot = play(Weighs, market(tmp_path / "t", 5 * MINUTE).done(), hedge=True).robot
+    assert robot.position(BTC, "short").qty == pytest.approx(robot.wanted[BTC]) and robot.wanted[BTC] < 0
 
 
 @pytest.mark.parametrize("algo", ["touch", "twap"])

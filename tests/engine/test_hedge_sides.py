@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from onetape.engine.strategy import Strategy
-from onetape.model.errors import NotAvailable
+from onetape.model.errors import StrategyError
 from worlds.tapes import BTC, Market, play
 
 ETH = "binance:ETH/USDT:USDT"
@@ -106,7 +106,9 @@ def test_a_side_that_the_account_does_not_have_is_denied(tape, hedge, side, word
         (lambda robot: robot.set_target(BTC, 1, side=1), ValueError, "side must be long, short or both"),
         (lambda robot: robot.set_target(BTC, -1, side="long"), ValueError, "a long position is of 0 or more"),
         (lambda robot: robot.set_quotes(BTC, [], [], side="up"), ValueError, "side must be long, short or both"),
-        (lambda robot: robot.set_target(BTC, 1, "twap", side="long"), NotAvailable, "hedge"),
+        (lambda robot: robot.set_target(BTC, 1, "join", side="up"), StrategyError, "hedge mode"),
+        (lambda robot: robot.set_target(BTC, 1, "join"), StrategyError, "hedge mode"),
+        (lambda robot: robot.set_target(BTC, -1, "join", side="long"), ValueError, "a long position is of 0 or more"),
         (lambda robot: robot.set_weights({BTC: -0.1}, side="long"), ValueError, "a long position is of 0 or more"),
     ],
 )

@@ -107,6 +107,20 @@ def test_what_is_not_rolled_is_settled_and_attribution_adds_up(tmp_path):
     assert replay_run(run, verify=True)["divergences"] == 0
 
 
+def test_in_hedge_mode_each_side_goes_on_in_the_next_contract(tmp_path):
+    class Both(Carry):
+        def on_timer(self, name):
+            if name == "begin":
+                self.set_target(self.contracts[0], 1, side="long")
+                self.set_target(self.contracts[0], 2, side="short")
+
+    tape = market(tmp_path / "t", (NEAR, NEXT))
+    plan = {"cash": {"USDT": Decimal(10_000)}, "leverage": 3, "hedge": True}
+    robot = play(Both, tape, params={"contracts": [NEAR, NEXT]}, **plan).robot
+    held = [robot.position(symbol, side).qty for symbol in (NEAR, NEXT) for side in ("long", "short")]
+    assert held == [0, 0, 1, -2]
+
+
 @pytest.mark.parametrize(
     ("contracts", "words"),
     [

@@ -280,7 +280,7 @@ def test_the_checkpoint_before_is_looked_at_and_not_read(long_tape, monkeypatch)
     assert read.count(Checkpoint) == 1  # that it goes on from
 
 
-SHAPES = {20: "d0586e331c05afda"}
+SHAPES = {21: "0df8444a45c4c658"}
 
 
 def shape_of(part: Any, named: dict[str, Any]) -> Any:

@@ -11,6 +11,7 @@ import aiohttp
 import msgspec
 import pytest
 
+from onetape.feeds import query_line
 from onetape.gateway import bar_history
 from onetape.gateway.bar_history import HistoryDesk, Wanted
 from onetape.hub.listings import Listing as ListedAtHub
@@ -180,7 +181,7 @@ def test_kraken_says_no(tmp_path, body):
 
 
 def test_a_venue_that_stumbles_is_asked_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(bar_history, "PAUSE_S", 0.0)
+    monkeypatch.setattr(query_line, "REPEAT_S", 0.0)
     line = Line((503, b""), (429, b""), aiohttp.ClientError(), good(TRADE))
     record, rows = history_of(tmp_path, line, Wanted(I.symbol, MINUTE, 0))
     assert record["reason"] == ""

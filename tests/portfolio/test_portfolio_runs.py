@@ -58,6 +58,16 @@ class Orders(Plan):
     def on_bar(self, bar):
         self.buy(self.symbol, 1)
 
+class Worked(Plan):
+    """By an algorithm that is done within a bar."""
+    def on_bar(self, bar):
+        if self.left:
+            self.set_target(self.symbol, self.left.pop(0), "twap", minutes=0.5)
+
+class Sided(Plan):
+    def on_start(self):
+        self.set_target(self.symbol, 1, side="long")
+
 class Raises(Plan):
     def on_bar(self, bar):
         raise RuntimeError("mine alone")
@@ -125,6 +135,29 @@ def test_lots_times_target_is_the_position(tmp_path):
     played = play(made, market(tmp_path / "t"), cash={"USDT": Decimal(10**6)})
     assert played.loop.position(BTC, None).qty == -98
     assert member(played, "a").position(BTC).qty == -98 and member(played, "b").position(BTC).qty == 0
+
+
+@pytest.mark.parametrize("kind", ["Plan", "Worked"])
+def test_in_hedge_mode_the_net_position_is_on_one_side(tmp_path, kind):
+    made = portfolio(
+        tmp_path / "p",
+        "",
+        a=section(kind, params="{ plan = [2.0, -1.0, 0.0] }"),
+        b=section(kind, params="{ plan = [0.0, -2.0, 1.0] }"),
+    )
+    played = play(made, market(tmp_path / "t"), hedge=True, cash={"USDT": Decimal(10**6)}, journal=tmp_path / "run")
+    long, short = (played.loop.position(BTC, side).qty for side in ("long", "short"))
+    assert (long, short) == (1, 0)
+    assert member(played, "a").position(BTC).qty == 0 and member(played, "b").position(BTC).qty == 1
+    requests = [each.data["position_side"] for each in records(tmp_path / "run", "order_request")]
+    assert {*requests} == {1, 2} or {*requests} == {"long", "short"}, requests
+
+
+def test_a_member_names_no_side(tmp_path):
+    (tmp_path / "p").mkdir()
+    made = portfolio(tmp_path / "p", "", a=section("Sided"))
+    with pytest.raises(NotAvailable, match="net positions"):
+        play(made, market(tmp_path / "t"), hedge=True)
 
 
 def test_members_that_want_of_each_other_trade_inside_at_the_middle(tmp_path):

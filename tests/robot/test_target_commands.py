@@ -83,7 +83,7 @@ def test_what_is_no_target_is_refused_and_changes_nothing(tmp_path, words, says)
     assert session.robot._desk is None
 
 
-def opened(folder) -> Session:
+def opened(folder, **plan) -> Session:
     from onetape.engine.strategy import Strategy
 
     class Idle(Strategy):
@@ -93,7 +93,7 @@ def opened(folder) -> Session:
     market = Market(folder / "t")
     for second in range(10):
         market.quote(second, 99.9, 100.1)
-    session = session_of(Idle, market.done())
+    session = session_of(Idle, market.done(), **plan)
     session.open()
     session.start()
     session.step()
@@ -109,3 +109,27 @@ def test_each_command_does_what_it_says(tmp_path):
     assert session.works(BTC) and not [o for o in session.loop.working(BTC) if o.state != "PENDING_CANCEL"]
     session.finish()
     assert msgspec.json.encode([order.state]) == b'["CANCELED"]'
+
+
+def test_in_hedge_mode_a_command_names_its_side(tmp_path):
+    session = opened(tmp_path, hedge=True)
+    for fields, says in (
+        ({"qty": "2"}, "hedge mode"),
+        ({"qty": "2", "side": "up"}, "long or short"),
+        ({"qty": "-2", "side": "long"}, "0 or more"),
+    ):
+        with pytest.raises(Exception, match=says):
+            session.check_target("target", {"symbol": BTC, **fields})
+    session.ask("target", {"symbol": BTC, "qty": "2", "algo": "peg", "minutes": 5, "side": "long"})
+    session.ask("target", {"symbol": BTC, "qty": "2", "algo": "peg", "minutes": 5, "side": "short"})
+
+    def working() -> set[tuple[str, str]]:
+        orders = session.loop.working(BTC)
+        return {(each.side, each.position_side) for each in orders if each.state != "PENDING_CANCEL"}
+
+    assert working() == {("buy", "long"), ("sell", "short")}
+    session.ask("pause_target", {"symbol": BTC, "side": "long"})
+    assert working() == {("sell", "short")} and session.works(BTC)
+    session.ask("cancel_target", {"symbol": BTC})
+    assert working() == set() and not session.works(BTC)
+    session.finish()

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from onetape import Strategy
@@ -85,11 +86,14 @@ class Gateway:
             "others": {},
         }
 
-    def order(self, order_id: int, size: int = 40, side: Side = Side.BUY, tag: str = "", *, accepts: bool = True):
+    def order(
+        self, order_id: int, size: int = 40, side: Side = Side.BUY, tag: str = "", *, accepts: bool = True, **terms
+    ):
         spec = OrderSpec(symbol=self.symbol, side=side, size_int=size, price_int=600_000, tag=tag)
+        spec = msgspec.structs.replace(spec, **terms)
         order = requested_order("c", Request(1, RequestKind.PLACE, order_id, spec), time.time_ns())
         if accepts:
-            self.tape.write(IntentOut(order, RequestKind.PLACE, 600_000, size), self.later)
+            self.tape.write(IntentOut(order, RequestKind.PLACE, spec.price_int, size), self.later)
             self.tape.write(NewsOut(order, OrderNews.ACCEPTED, order.state, self.later), self.later)
         return order
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from onetape.cli.frame import Answer, Shell, load, moment, verb
 from onetape.cli.listing import listing
+from onetape.model.time import parse_time
 
 ORDERS = ("client_id", "robot", "symbol", "side", "type", "price", "qty", "filled", "state", "reason")
 CHANGES = ("ts", "leverage", "state", "actor", "reason")  # columns of leverage changes
@@ -51,11 +52,49 @@ def answer(done: Any, *, dry_run: bool = False) -> Answer:
     return Answer.of_check(value, done.error, "\n".join(lines))
 
 
+SIDE_OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
+    click.argument("symbol"),
+    click.argument("qty"),
+    click.option("--price", metavar="P", help="Limit price, or bid, ask, mid, low:90m*0.995 [default: market order]."),
+    click.option("--trigger", metavar="P", help="Trigger price."),
+    click.option("--kind", type=click.Choice(["stop", "take_profit"]), help="Kind of the trigger."),
+    click.option(
+        "--trigger-by",
+        type=click.Choice(["last", "mark", "index"]),
+        help="Price that the trigger watches [default: last].",
+    ),
+    click.option("--steps", type=int, metavar="N", help="Split QTY into a ladder of N orders."),
+    click.option("--every", metavar="D", help="Distance between ladder orders, away from the market: 0.5% or 5ticks."),
+    click.option("--stop-loss", metavar="P", help="Keep a stop at P, or 2% from the entry's price."),
+    click.option(
+        "--take-profit",
+        metavar="P[:SHARE]",
+        multiple=True,
+        help="Keep a take-profit; of several, each with its share of the entry: 2%:0.5.",
+    ),
+    click.option("--expire", metavar="TIME", help="Cancel the order at this time (GTD)."),
+    click.option("--post-only", is_flag=True, help="Refuse the order if it would take liquidity."),
+    click.option(
+        "--tif", type=click.Choice(["gtc", "ioc", "fok"]), default="gtc", help="Time in force [default: gtc]."
+    ),
+    click.option("--reduce-only", is_flag=True, help="The order may only reduce a position."),
+    click.option(
+        "--position-side",
+        type=click.Choice(["both", "long", "short"]),
+        default="both",
+        help="long or short, on an account in hedge mode.",
+    ),
+    ACCOUNT,
+    DRY_RUN,
+    ID,
+)
+
+
 def _side_verb(side: str) -> click.Command:
     """Makes `buy` or `sell`."""
 
     def command(shell: Shell, symbol: str, account: str, dry_run: bool, id_: str, **fields: Any) -> Answer:
-        fields = {name: value for name, value in fields.items() if value is not None}
+        fields = _fields(**fields)
         done = by_hand(shell, id_)
         done.place(symbol, account, {"side": side, "dry_run": dry_run, **fields})
         return answer(done, dry_run=dry_run)
@@ -66,42 +105,21 @@ def _side_verb(side: str) -> click.Command:
     Waits a few seconds for the venue's answer. Exit code 5: a check refused the order, and the answer
     names it. --dry-run shows each check with its figure and limit, and sends nothing.
     """
-    options: list[Callable[[Any], Any]] = [
-        click.argument("symbol"),
-        click.argument("qty"),
-        click.option(
-            "--price", metavar="P", help="Limit price, or bid, ask, mid, low:90m*0.995 [default: market order]."
-        ),
-        click.option("--trigger", metavar="P", help="Trigger price."),
-        click.option("--kind", type=click.Choice(["stop", "take_profit"]), help="Kind of the trigger."),
-        click.option(
-            "--trigger-by",
-            type=click.Choice(["last", "mark", "index"]),
-            help="Price that the trigger watches [default: last].",
-        ),
-        click.option("--steps", type=int, metavar="N", help="Split QTY into a ladder of N orders."),
-        click.option(
-            "--every", metavar="D", help="Distance between ladder orders, away from the market: 0.5% or 5ticks."
-        ),
-        click.option("--post-only", is_flag=True, help="Refuse the order if it would take liquidity."),
-        click.option(
-            "--tif", type=click.Choice(["gtc", "ioc", "fok"]), default="gtc", help="Time in force [default: gtc]."
-        ),
-        click.option("--reduce-only", is_flag=True, help="The order may only reduce a position."),
-        click.option(
-            "--position-side",
-            type=click.Choice(["both", "long", "short"]),
-            default="both",
-            help="long or short, on an account in hedge mode.",
-        ),
-        ACCOUNT,
-        DRY_RUN,
-        ID,
-    ]
     example = f"onetape {side} binance:BTC/USDT:USDT 0.01 --price 60000 --dry-run"
-    for option in reversed(options):
+    for option in reversed(SIDE_OPTIONS):
         command = option(command)
     return verb(side, example=example)(command)
+
+
+def _fields(take_profit: tuple[str, ...], expire: str | None, **fields: Any) -> dict[str, Any]:
+    """Returns the fields of a command."""
+    if take_profit:
+        parts = [text.partition(":") for text in take_profit]
+        is_one = len(parts) == 1 and not parts[0][1]
+        fields["take_profit"] = take_profit[0] if is_one else [[level, share or "1"] for level, _, share in parts]
+    if expire is not None:
+        fields |= {"expire_ns": parse_time(expire), "tif": "gtd"}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 buy, sell = _side_verb("buy"), _side_verb("sell")

@@ -26,6 +26,7 @@ from onetape.feeds.market_feed import MarketFeed, outlast_overlap, overlapping
 from onetape.feeds.overlap import Overlap
 from onetape.feeds.poll_plan import BUSY_FOR
 from onetape.feeds.query_line import VenueLine
+from onetape.feeds.refill import Refill
 from onetape.feeds.request_budget import AddressBudget, budget_file
 from onetape.feeds.universe import CHANGED, DELISTED, DROPPED, REDENOMINATED, Change, Listing, Universe
 from onetape.feeds.venue_clock import VenueClock, keep_clock
@@ -151,6 +152,7 @@ class VenueFeed:
         self._groups: list[_Group] = []
         self._working: set[asyncio.Task[None]] = set()
         self._missing: list[str] = []
+        self.refill = Refill(self.line, tape.writer, bars=self.klines is None, spawn=self._keep, say=tape.say)
         self.depth = DepthFeed(
             self.line,
             (),
@@ -377,6 +379,7 @@ class VenueFeed:
             replaces=replaces,
             pace=self.pace,
             egress=self.egress,
+            lost=self.refill.lost,
         )
         tasks = [asyncio.ensure_future(feed.follow(number, stream)) for number, stream in enumerate(feed.streams())]
         self._groups.append(_Group(list(listings), feed, tasks))

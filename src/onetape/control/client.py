@@ -134,6 +134,8 @@ class _Client(ABC):
     place_order = _of(m.PlaceOrder, m.OrderReply)
     cancel_order = _at(m.CancelOrder, m.OrderReply)
     positions = _of(m.Listed, list[m.Position])
+    fills = _of(m.ListedFills, list[m.Fill])
+    balances = _of(m.ListedBalances, list[m.Balance])
     risk_metrics: _Method[[str], m.RiskMetrics] = _Method(None, m.RiskMetrics)
     risk_history = _at(m.History, list[m.RiskMetrics])
     risk_alerts = _of(m.AlertFilter, list[m.Alert])

@@ -1,5 +1,5 @@
 """Order entry over HTTP: places and cancels orders as `onetape buy`, `sell` and `cancel` do, through the gateway's
-checks, and lists working orders and positions."""
+checks, and lists working orders, positions, fills and balances."""
 
 from __future__ import annotations
 
@@ -22,10 +22,24 @@ from onetape.model.errors import BlockedByRiskAlert, OnetapeError, OrderInvalid,
 from onetape.model.home import gateway_journal
 from onetape.model.sections import CONTROL
 from onetape.model.time import MS, SECOND
+from onetape.projections.account import AccountState
+from onetape.projections.account_balances import balances
 from onetape.projections.account_views import positions
 from onetape.projections.checkpoint import checkpoint_file
 from onetape.projections.followed_account import FollowedAccount
-from onetape.web.control_models import CancelOrder, Listed, Order, OrderReply, PlaceOrder, Position
+from onetape.web.control_models import (
+    FILLS_MAX,
+    Balance,
+    CancelOrder,
+    Fill,
+    Listed,
+    ListedBalances,
+    ListedFills,
+    Order,
+    OrderReply,
+    PlaceOrder,
+    Position,
+)
 
 __all__ = ["OrderEntry"]
 
@@ -61,6 +75,8 @@ class OrderEntry:
             "cancel_order": self._cancel,
             "orders": self._orders,
             "positions": self._positions,
+            "fills": self._fills,
+            "balances": self._balances,
         }
 
     def has_begun(self, operation: str) -> bool:
@@ -152,19 +168,39 @@ class OrderEntry:
 
     def _working(self, accounts: list[str]) -> list[dict[str, Any]]:
         """Returns the working orders of accounts, the oldest first."""
-        rows: list[dict[str, Any]] = []
-        for name in accounts:
-            if (followed := self._followed.get(name)) is None:
-                path, file = gateway_journal(self._home, name), checkpoint_file(self._home, name)
-                followed = self._followed[name] = FollowedAccount(path, file)
-            followed.take()
-            rows += followed.view.orders(name)
+        rows = [row for name in accounts for row in self._view(name).orders(name)]
         return sorted(rows, key=lambda row: int(row["ts_created"]))
+
+    def _view(self, account: str) -> AccountState:
+        """Returns the account's state by the end of its journal now."""
+        if (followed := self._followed.get(account)) is None:
+            path, file = gateway_journal(self._home, account), checkpoint_file(self._home, account)
+            followed = self._followed[account] = FollowedAccount(path, file, fills_max=FILLS_MAX)
+        followed.take()
+        return followed.view
 
     async def _positions(self, call: Call) -> list[Position]:
         accounts, keeps = self._filter(call.request)
         rows = await _in(self._reader, positions, self._home, self._views.config)
         return [_position(row) for row in rows if row["account"] in accounts and keeps(row)]
+
+    async def _fills(self, call: Call) -> list[Fill]:
+        request: ListedFills = call.request
+        accounts, keeps = self._filter(request)
+        since = -1 if request.since is None else request.since * MS
+        rows = await _in(self._reader, self._filled, accounts)
+        return [_fill(row) for row in rows if keeps(row) and int(row["ts_event"]) > since][-request.limit :]
+
+    def _filled(self, accounts: list[str]) -> list[dict[str, Any]]:
+        """Returns the newest fills of accounts, the newest last."""
+        rows = [row for name in accounts for row in self._view(name).fills(name)]
+        return sorted(rows, key=lambda row: int(row["ts_event"]))
+
+    async def _balances(self, call: Call) -> list[Balance]:
+        request: ListedBalances = call.request
+        accounts, _ = self._filter(Listed(account=request.account))
+        rows = await _in(self._reader, balances, self._home, self._views.config)
+        return [_balance(row) for row in rows if row["account"] in accounts]
 
     def _filter(self, request: Listed) -> tuple[list[str], Callable[[dict[str, Any]], bool]]:
         """Returns the accounts of a list, and which of their rows it has. Raises InvalidAccount, UnknownSymbol."""
@@ -213,6 +249,16 @@ def _fields(request: PlaceOrder) -> dict[str, Any]:
     }
     if request.price is not None:
         fields["price"] = _text(request.price)
+    if request.expire is not None:
+        fields["expire_ns"] = request.expire * MS
+    if request.stop_loss is not None:
+        fields["stop_loss"] = _level(request.stop_loss)
+    if isinstance(take := request.take_profit, list):
+        fields["take_profit"] = [[_level(level), _text(share)] for level, share in take]
+    elif take is not None:
+        fields["take_profit"] = _level(take)
+    if fields.keys() & {"stop_loss", "take_profit"}:
+        fields["trigger_by"] = request.trigger_by
     if request.trigger is not None:
         fields |= {"trigger": _text(request.trigger), "trigger_by": request.trigger_by, "kind": request.kind}
     return fields
@@ -222,11 +268,15 @@ def _text(value: float) -> str:
     return decimal_text(number(value))
 
 
+def _level(value: float | str) -> str:
+    return value if isinstance(value, str) else _text(value)
+
+
 def _order(row: Mapping[str, Any]) -> Order:
     """Makes an order of its row; one that ended long ago has its name and state alone."""
     same = (
         *("account", "symbol", "side", "position_side", "type", "price", "trigger", "filled", "remaining"),
-        *("code", "reason", "robot"),
+        *("code", "reason", "robot", "tag"),
     )
     named = {"kind": "kind", "average_price": "average_price", "qty": "quantity"}
     return Order(
@@ -242,3 +292,21 @@ def _order(row: Mapping[str, Any]) -> Order:
 def _position(row: Mapping[str, Any]) -> Position:
     same = ("account", "symbol", "side", "entry_price", "price", "unrealized", "realized", "currency", "alive")
     return Position(quantity=row["qty"], **{name: row[name] for name in same})
+
+
+def _fill(row: Mapping[str, Any]) -> Fill:
+    same = (
+        *("id", "account", "symbol", "side", "position_side", "price", "fee", "fee_currency", "liquidity", "internal"),
+        "robot",
+    )
+    return Fill(
+        order_id=row["client_id"],
+        quantity=row["qty"],
+        timestamp=row["ts_event"] // MS,
+        **{name: row[name] for name in same},
+    )
+
+
+def _balance(row: Mapping[str, Any]) -> Balance:
+    same = ("venue", "account", "currency", "total", "available", "locked", "subaccounts", "alive")
+    return Balance(data_age=row["data_age_ms"], **{name: row[name] for name in same})

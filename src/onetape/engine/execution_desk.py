@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -20,20 +20,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from onetape.engine.divided_targets import NEVER, NO_ROOM, PASSED, DividedTargets
 from onetape.engine.handlers import ALL, PRIVATE_TIMER
-from onetape.engine.marks import BUY, CHANGING, QUOTES, SELL, TRADES
+from onetape.engine.marks import BUY, CHANGING, QUOTES, SELL, SIDES, TRADES
 from onetape.engine.notes import Signal, number_of
 from onetape.engine.parent_terms import ParentTerms
+from onetape.engine.parent_work import Work, key_of, position_of, sendable, timer_of
 from onetape.engine.robot_commands import CANCEL_TARGET, PAUSE_TARGET, TARGET
 from onetape.engine.roll import moved
 from onetape.engine.target_commands import target_of
 from onetape.engine.withdrawals import RESUMED, Withdrawals
-from onetape.execution.algorithm import Algorithm, Parent, View, Wish
+from onetape.execution.algorithm import Parent, View, Wish
 from onetape.execution.algorithms import make_algorithm
 from onetape.execution.amount import finite_of, plain_of
 from onetape.model.back_off import back_off
 from onetape.model.enums import OrderState
 from onetape.model.errors import (
-    NotAvailable,
     OnetapeError,
     OrderBelowMinNotional,
     OrderInvalid,
@@ -49,8 +49,9 @@ from onetape.model.time import MINUTE, SECOND
 if TYPE_CHECKING:
     from onetape import _core
     from onetape.engine.host import Host
+    from onetape.model.instrument import Instrument
 
-__all__ = ["ExecutionDesk", "Work"]
+__all__ = ["ExecutionDesk"]
 
 REFUSALS_MAX: Final = 10  # consecutive refused child orders after which the parent order ends
 RETRY_NS: Final = SECOND // 4  # doubled with each refusal
@@ -63,30 +64,8 @@ REPEATED: Final = {
     "started": frozenset({TradingStopped.code}),
 }
 
+
 Said = tuple[str, str, dict[str, Any]]  # quantity, algorithm, options
-
-
-@dataclass(slots=True)
-class Work:
-    """A working parent order. target: its number on the tape; wanted: target position in size units, signed; seed,
-    options: arguments of its algorithm; more: extra data that its children carry on the tape."""
-
-    target: int
-    symbol: str
-    name: str
-    wanted: int
-    parent: Parent
-    seed: int
-    options: dict[str, Any]
-    algorithm: Algorithm
-    more: bytes
-    awaited: list[_core.Order] = field(default_factory=list)
-    order: _core.Order | None = None
-    traded: int = 0
-    amended: tuple[int, int | None, Decimal] | None = None  # order, price and quantity of the last amendment
-    since: int = 0  # when the working order's price was sent, ns
-    refusals: int = 0
-    retry_at: int = 0
 
 
 class ExecutionDesk:
@@ -130,44 +109,73 @@ class ExecutionDesk:
         handlers.on("trade", self._on_trade)
         handlers.on("health", self._on_health)
 
-    def works(self, symbol: str) -> bool:
-        """Returns True while a parent order of the symbol works."""
-        return symbol in self._works
+    def works(self, symbol: str, side: str | None = None) -> bool:
+        """Returns True while a parent order of the symbol works. side: on that side alone, None: on any."""
+        return any(key in self._works for key in self._keys(symbol, side))
+
+    def _keys(self, symbol: str, side: str | None = None) -> list[str]:
+        """Returns the positions of a symbol; with a side, that one."""
+        if side is not None or not self._host.is_hedged:
+            return [key_of(symbol, side)]
+        return [key_of(symbol, each) for each in SIDES]
+
+    def _instrument(self, key: str) -> Instrument:
+        return self._host.instrument_of(position_of(key)[0])
+
+    def _held(self, key: str) -> int:
+        """Returns a position in size units, signed."""
+        return int(self._loop.position(*position_of(key)).qty_int)
+
+    def _working(self, key: str) -> list[_core.Order]:
+        symbol, side = position_of(key)
+        return [order for order in self._loop.working(symbol) if side in (None, order.position_side)]
+
+    def _work_of(self, order: _core.Order) -> Work | None:
+        return self._works.get(key_of(order.symbol, order.position_side))
 
     def set_target(
-        self, symbol: str, qty: Any, name: str, signal: Signal | int | None, options: dict[str, Any]
+        self,
+        symbol: str,
+        qty: Any,
+        name: str,
+        signal: Signal | int | None,
+        options: dict[str, Any],
+        side: str | None = None,
     ) -> _core.Order | None:
-        """Start a parent order, replacing the symbol's working one; returns the child that was sent, if any. Raises
-        NotAvailable, StrategyError, and TypeError for a value that is no number."""
+        """Start a parent order, replacing the position's working one; returns the child that was sent, if any. Raises
+        StrategyError, ValueError, and TypeError for a value that is no number."""
+        if (side in SIDES) is not self._host.is_hedged:
+            mode = 'hedge mode: give side="long" or "short"' if self._host.is_hedged else "one-way mode: leave side out"
+            raise StrategyError(f"the account is in {mode}", location=f"set_target({symbol})")
+        if side == "long" and float(qty) < 0:
+            raise ValueError(f"a long position is of 0 or more, not {qty}")
+        if side == "short" and float(qty) > 0:
+            qty = -Decimal(str(qty))
         self._divided.drop(symbol)
-        return self.start(symbol, qty, name, signal, options)
+        return self.start(key_of(symbol, side), qty, name, signal, options)
 
     def start(
-        self, symbol: str, qty: Any, name: str, signal: Signal | int | None, options: dict[str, Any]
+        self, key: str, qty: Any, name: str, signal: Signal | int | None, options: dict[str, Any]
     ) -> _core.Order | None:
         """Start a parent order, or a part of one; returns the child that was sent, if any."""
-        if self._host.is_hedged:
-            raise NotAvailable(
-                "execution algorithms with hedge positions",
-                location="set_target",
-                todo='side="long" or "short", with algo="touch"',
-            )
+        symbol, side = position_of(key)
         instrument = self._host.instrument_of(symbol)
         wanted = instrument.lots(qty) * instrument.lot_int
         if not wanted and float(qty):
             self._loop.note_target_below_lot(symbol)
-        missing = wanted - self._loop.position(symbol, None).qty_int
+        missing = wanted - self._held(key)
         lots, chosen = abs(missing) // instrument.lot_int, dict(options)
         parent = self.tried(symbol, 1 if missing > 0 else -1, lots, name, chosen) if lots else None
         if parent is None:
             self._terms.check_words(symbol, name, options)
-        target, more = self._host.notes.target(symbol, qty, number_of(signal), algo=name, options=options)
+        facts = {} if side is None else {"side": side}
+        target, more = self._host.notes.target(symbol, qty, number_of(signal), algo=name, options=options, **facts)
         if not self._divided.has(symbol):
-            self.forget(self._said_of(symbol))
-        awaited = self.withdrawn(symbol)
+            self.forget(self._said_of(key))
+        awaited = self.withdrawn(key)
         if parent is None:
             return None
-        work = self._begin(symbol, [target.id, name, wanted, astuple(parent), self._host.seed, chosen, more])
+        work = self._begin(key, [target.id, name, wanted, astuple(parent), self._host.seed, chosen, more])
         work.awaited = awaited
         self._keep(work)
         self._advance(work)
@@ -178,15 +186,15 @@ class ExecutionDesk:
         canceled."""
         return self._terms.tried(symbol, side, lots, name, options)
 
-    def _begin(self, symbol: str, made_of: Sequence[Any]) -> Work:
+    def _begin(self, key: str, made_of: Sequence[Any]) -> Work:
         """Create a parent order from (target number, algorithm, target position, fields of Parent, seed, options,
         more). Raises ValueError and TypeError."""
         target, name, wanted, fields, seed, options, more = made_of
         parent = Parent(*fields)
         algorithm = make_algorithm(name, parent, Random(f"{seed}:{target}").random, options)
-        work = Work(target, symbol, name, wanted, parent, seed, options, algorithm, more)
-        self._works[symbol] = work
-        self._loop.subscribe(symbol, QUOTES * algorithm.follows_quotes | TRADES * algorithm.follows_trades)
+        work = Work(target, key, name, wanted, parent, seed, options, algorithm, more)
+        self._works[key] = work
+        self._loop.subscribe(work.symbol, QUOTES * algorithm.follows_quotes | TRADES * algorithm.follows_trades)
         return work
 
     # --- restarts -----------------------------------------------------------------------------------
@@ -197,7 +205,7 @@ class ExecutionDesk:
         made_of = [work.target, work.name, work.wanted, list(astuple(work.parent)), work.seed]
         options = {key: plain_of(value) for key, value in work.options.items()}
         orders = [work.order.id if work.order else 0, *(each.id for each in work.awaited)]  # its child first
-        self._kept[work.symbol] = [*made_of, options, work.more, orders, work.traded, work.refusals]
+        self._kept[work.key] = [*made_of, options, work.more, orders, work.traded, work.refusals]
         self.touch()
 
     def touch(self) -> None:
@@ -207,19 +215,16 @@ class ExecutionDesk:
     def resume(self) -> None:
         """Resume the targets of an earlier incarnation before on_start, where a new target replaces them. Orders
         begin after on_start. Targets that cannot resume are logged."""
-        for symbol, (*made_of, orders, traded, refusals) in list(self._kept.items()):
+        for key, (*made_of, orders, traded, refusals) in list(self._kept.items()):
             try:
-                self.check_owner(symbol)
-                if self._host.is_hedged:
-                    raise NotAvailable("execution algorithms with hedge positions", location=symbol)
-                self._host.instrument_of(symbol)
-                work = self._begin(symbol, made_of)
+                self._check_resumed(key)
+                work = self._begin(key, made_of)
             except (OnetapeError, ValueError, TypeError) as problem:
-                del self._kept[symbol]
-                self.say_of(symbol, made_of[0], f"does not go on: {problem}", "warning")
+                del self._kept[key]
+                self.say_of(key, made_of[0], f"does not go on: {problem}", "warning")
                 continue
             work.traded, work.refusals = traded, refusals
-            for order in self._loop.working(symbol):
+            for order in self._working(key):
                 if order.id == next(iter(orders), None) and order.tag == work.name:
                     work.order = order
                 elif order.id in orders:
@@ -228,17 +233,23 @@ class ExecutionDesk:
             if work.parent.deadline is not None and work.parent.deadline <= self._loop.now:
                 self._end(work, f"does not go on: {PASSED}")  # trading the whole rest now would surprise
                 continue
-            self._loop.set_timer(_timer(work), 0, self._loop.now)
-            self.say_of(symbol, work.target, "goes on", "info")
-        for symbol in tuple(self._said):
+            self._loop.set_timer(timer_of(work), 0, self._loop.now)
+            self.say_of(key, work.target, "goes on", "info")
+        for key in tuple(self._said):
             try:
-                self.check_owner(symbol)
-                self._host.instrument_of(symbol)
+                self._check_resumed(key)
             except OnetapeError as problem:
-                self.say_of(symbol, 0, f"does not go on: {self._said.pop(symbol)}: {problem}", "warning")
+                self.say_of(key, 0, f"does not go on: {self._said.pop(key)}: {problem}", "warning")
         if self._divided.resume() or self._said:
             self._earlier = set(self._said)
             self._loop.set_timer(self._resume, 0, self._loop.now)
+
+    def _check_resumed(self, key: str) -> None:
+        """Raises an OnetapeError for a position of an earlier incarnation that this one does not have."""
+        self.check_owner(key)
+        if (position_of(key)[1] is not None) is not self._host.is_hedged:
+            raise StrategyError("the account's position mode has changed", location=key)
+        self._instrument(key)
 
     def check_owner(self, symbol: str) -> None:
         """Raises StrategyError when an earlier incarnation's target belongs to another strategy or account."""
@@ -254,8 +265,8 @@ class ExecutionDesk:
             if at_exchange(venue) in ("", exchange) and before[venue] != now[venue]:
                 raise StrategyError(f"it belongs to account {before[venue]}, not {now[venue]}", location=symbol)
 
-    def say_of(self, symbol: str, target: int, words: str, level: str) -> None:
-        self._host.log(f"target {target} of {symbol} {words}", level, {"target": target, "symbol": symbol})
+    def say_of(self, key: str, target: int, words: str, level: str) -> None:
+        self._host.log(f"target {target} of {key} {words}", level, {"target": target, "symbol": position_of(key)[0]})
 
     def _resume_said(self) -> None:
         """Resume saved targets; their working orders are canceled first, as this incarnation's target does not track
@@ -306,13 +317,8 @@ class ExecutionDesk:
                 continue
             qty = instrument.lots(Fraction(share) * Fraction(whole) / value) * instrument.lot
             wanted[symbol] = float(qty)
-            targets.append((symbol, qty, algo, options))
-        if side is None:
-            self.reach(targets)
-            return wanted
-        grows = {symbol: abs(qty) > abs(self._loop.position(symbol, side).qty) for symbol, qty, *_ in targets}
-        for symbol, qty, *_ in sorted(targets, key=lambda each: grows[each[0]]):
-            self._set_target(symbol, qty, algo, side=side, **options)
+            targets.append((key_of(symbol, side), qty, algo, options))
+        self.reach(targets)
         return wanted
 
     def reach(self, targets: Iterable[tuple[str, Decimal, str, dict[str, Any]]]) -> None:
@@ -325,7 +331,7 @@ class ExecutionDesk:
             self._said[symbol] = str(qty), algo, {key: plain_of(value) for key, value in options.items()}
             if self._is_worked(symbol):  # this target replaces the working orders
                 self._reducing.discard(symbol)
-            now = self._host.instrument_of(symbol).size(self._position(symbol))
+            now = self._instrument(symbol).size(self._position(symbol))
             if abs(qty) < abs(now) and qty * now >= 0:
                 smaller.append(symbol)
                 self._reducing.add(symbol)
@@ -337,13 +343,15 @@ class ExecutionDesk:
         self._release()
 
     def move(self, old: str, new: str, algo: str, options: dict[str, Any]) -> None:
-        """Move a contract's position, or its pending target, to the next contract. An earlier incarnation may have
+        """Move a contract's positions, or their pending targets, to the next contract. An earlier incarnation may have
         begun the roll."""
-        held, there = (self._wanted(each) for each in (old, new))
-        if held:
-            before, after = self._host.instrument_of(old), self._host.instrument_of(new)
-            qty = after.size(there + moved(held, before, after))
-            self.reach([(old, Decimal(0), algo, options), (new, qty, algo, dict(options))])
+        for side in SIDES if self._host.is_hedged else (None,):
+            leaves, enters = key_of(old, side), key_of(new, side)
+            held, there = self._wanted(leaves), self._wanted(enters)
+            if held:
+                before, after = self._host.instrument_of(old), self._host.instrument_of(new)
+                qty = after.size(there + moved(held, before, after))
+                self.reach([(leaves, Decimal(0), algo, options), (enters, qty, algo, dict(options))])
 
     def _wanted(self, symbol: str) -> int:
         """Returns the position after pending orders have filled, in size units."""
@@ -352,12 +360,14 @@ class ExecutionDesk:
         signed = (
             (each.qty_int - each.filled_int) * (1 if each.side == "buy" else -1) for each in self._target_orders(symbol)
         )
-        return int(self._loop.position(symbol, None).qty_int) + sum(signed)
+        return self._held(symbol) + sum(signed)
 
     def _say(self, symbol: str) -> None:
         said = self._said[symbol]
         qty, algo, options = said
-        order = self._set_target(symbol, Decimal(qty), algo, **options)
+        name, side = position_of(symbol)
+        sided = {} if side is None else {"side": side}
+        order = self._set_target(name, Decimal(qty), algo, **sided, **options)
         self._said[symbol] = said  # set_target has removed it
         if not self._is_worked(symbol):
             self._settle(symbol, order.code if order is not None and order.is_closed else 0)
@@ -387,19 +397,36 @@ class ExecutionDesk:
             return work.wanted
         if said is None:
             return None
-        return int(Decimal(said[0]).scaleb(self._host.instrument_of(symbol).size_decimals))
+        return int(Decimal(said[0]).scaleb(self._instrument(symbol).size_decimals))
+
+    def net_target_of(self, symbol: str) -> int | None:
+        """Returns the sum of a symbol's targets being worked or waiting, in size units; None: there is none."""
+        found = {key: self.target_of(key) for key in self._keys(symbol)}
+        if all(each is None for each in found.values()):
+            return None
+        return sum(self._position(key) if each is None else each for key, each in found.items())
+
+    def net(self, symbol: str, qty: Decimal) -> list[tuple[str, Decimal]]:
+        """Returns the target of each position by which a symbol's net position becomes `qty`: in hedge mode all of it
+        is on one side."""
+        if not self._host.is_hedged:
+            return [(symbol, qty)]
+        return [(key_of(symbol, "long"), max(qty, Decimal(0))), (key_of(symbol, "short"), min(qty, Decimal(0)))]
 
     def deadline_of(self, symbol: str, side: int) -> int | None:
         """Returns the deadline of the working orders on that side of the symbol; None: there are none, or the
         deadline has passed."""
-        for work in filter(None, map(self._works.get, self._symbols_of(symbol))):
+        names = [each for key in self._keys(symbol) for each in self._symbols_of(key)]
+        for work in filter(None, map(self._works.get, names)):
             if work.parent.side == side and (work.parent.deadline or 0) > self._loop.now:
                 return work.parent.deadline
         return self._divided.deadline_of(symbol, side)
 
     def is_reaching(self, symbol: str) -> bool:
         """Returns True while a target of the symbol is worked or waits."""
-        return (symbol in self._said and symbol not in self._denied) or self._is_reducing(symbol)
+        return any(
+            (key in self._said and key not in self._denied) or self._is_reducing(key) for key in self._keys(symbol)
+        )
 
     def _is_reducing(self, symbol: str) -> bool:
         is_away = self._denied.get(symbol) == ProcessDown.code
@@ -424,19 +451,19 @@ class ExecutionDesk:
         self.reach([(symbol, Decimal(qty), algo, options) for symbol, (qty, algo, options) in said])
 
     def _target_orders(self, symbol: str) -> list[_core.Order]:
-        orders = (order for each in self._symbols_of(symbol) for order in self._loop.working(each))
+        orders = (order for each in self._symbols_of(symbol) for order in self._working(each))
         return [order for order in orders if order.tag == "target"]
 
     def cancel(self, symbol: str) -> bool:
-        """Ends the parent order of a symbol and cancels its child. Returns False when there is none."""
+        """Ends the parent order of a position and cancels its child. Returns False when there is none."""
         if (work := self._works.get(symbol)) is None:
             return False
         self._end(work, "canceled")
         return True
 
     def drop(self, symbol: str | None) -> None:
-        """End the targets of a symbol, or of all, working and waiting: no further order of theirs is sent."""
-        wanted = [symbol] if symbol is not None else [*self._works, *self._said]
+        """End the targets of a symbol, a position, or all, working and waiting: no further order of theirs is sent."""
+        wanted = self._keys(*position_of(symbol)) if symbol is not None else [*self._works, *self._said]
         self._divided.drop(symbol)
         for end in (self.forget, self.cancel):
             for each in wanted:
@@ -444,9 +471,9 @@ class ExecutionDesk:
 
     def canceled(self, order: _core.Order) -> None:
         """Note that the strategy cancels an order itself: the target that sent it ends."""
-        work = self._works.get(order.symbol)
+        work = self._work_of(order)
         if order.tag == "target" or (work is not None and work.order is not None and work.order.id == order.id):
-            self.drop(order.symbol)
+            self.drop(key_of(order.symbol, order.position_side))
 
     # --- commands of the operator --------------------------------------------------------------------
 
@@ -455,14 +482,16 @@ class ExecutionDesk:
         symbol, qty, algo, options = target_of(fields)
         if command == TARGET:
             self._set_target(symbol, Decimal(str(qty)), algo, **options)
-        elif command == CANCEL_TARGET:
-            orders = self._target_orders(symbol)
-            self.drop(symbol)
-            for order in orders:
-                self._withdrawals.cancel(order)
-        elif (work := self._works.get(symbol)) is not None:
-            self._pause(symbol, is_on=command == PAUSE_TARGET)
-            self._advance(work)
+            return
+        for key in self._keys(symbol, options.get("side")):
+            if command == CANCEL_TARGET:
+                orders = self._target_orders(key)
+                self.drop(key)
+                for order in orders:
+                    self._withdrawals.cancel(order)
+            elif (work := self._works.get(key)) is not None:
+                self._pause(key, is_on=command == PAUSE_TARGET)
+                self._advance(work)
 
     def _pause(self, symbol: str, *, is_on: bool) -> None:
         if is_on:
@@ -496,7 +525,7 @@ class ExecutionDesk:
 
     def _position(self, symbol: str) -> int:
         """Returns the position; of a target over all accounts their sum."""
-        return sum(self._loop.position(each, None).qty_int for each in self._symbols_of(symbol))
+        return sum(map(self._held, self._symbols_of(symbol)))
 
     def part_ended(self, symbol: str, code: int) -> None:
         """Note that a part has ended; the symbol's target is done once all parts have ended. code: of the refusal
@@ -519,18 +548,20 @@ class ExecutionDesk:
         """Cancel and return the orders that work for earlier targets of the symbol: the next target waits for them."""
         self._pause(symbol, is_on=False)
         if (before := self._works.pop(symbol, None)) is not None:
-            self._loop.cancel_timer(_timer(before))
+            self._loop.cancel_timer(timer_of(before))
             self._kept.pop(symbol, None)
             self.touch()
         ours = [
             order
-            for order in self._loop.working(symbol)
+            for order in self._working(symbol)
             if order.tag == "target"
             or (before is not None and before.order is not None and order.id == before.order.id)
         ]
         for order in ours:
             self._withdrawals.cancel(order)
-        awaited = {order.id: order for order in (*ours, *self._withdrawals.of(symbol)) if not order.is_closed}
+        name, side = position_of(symbol)
+        leaving = (order for order in self._withdrawals.of(name) if side in (None, order.position_side))
+        awaited = {order.id: order for order in (*ours, *leaving) if not order.is_closed}
         return list(awaited.values())
 
     # --- events -----------------------------------------------------------------------------------
@@ -539,15 +570,16 @@ class ExecutionDesk:
         if name == self._resume:
             self._resume_said()
         for work in tuple(self._works.values()):
-            if name == _timer(work):
+            if name == timer_of(work):
                 self._advance(work)
 
     def _on_order(self, order: _core.Order) -> None:
         if order.is_closed:
             self._divided.go_on()
-        work = self._works.get(order.symbol)
+        work = self._work_of(order)
         if work is None:
-            if order.tag == "target" and (said := self._said_of(order.symbol)) in self._said:
+            said = self._said_of(key_of(order.symbol, order.position_side))
+            if order.tag == "target" and said in self._said:
                 self._settle(said, order.code)
             self._release()
             return
@@ -571,13 +603,12 @@ class ExecutionDesk:
             self._repeat(wanted)
 
     def _on_quote(self, quote: _core.Quote) -> None:
-        work = self._works.get(quote.symbol)
-        if work is not None and (work.algorithm.follows_quotes or work.order is not None):
-            self._advance(work)
+        for work in filter(None, map(self._works.get, self._keys(quote.symbol))):
+            if work.algorithm.follows_quotes or work.order is not None:
+                self._advance(work)
 
     def _on_trade(self, trade: _core.Trade) -> None:
-        work = self._works.get(trade.symbol)
-        if work is not None:
+        for work in filter(None, map(self._works.get, self._keys(trade.symbol))):
             work.traded += trade.size_int
             if work.algorithm.follows_trades:
                 self._advance(work)
@@ -586,7 +617,7 @@ class ExecutionDesk:
         if order.code == ProcessDown.code or (order.code == TradingStopped.code and not self._loop.trading):
             work.retry_at = NEVER
             return
-        if order.code in NO_ROOM and self._divided.route_past(work.symbol, work.target, order):
+        if order.code in NO_ROOM and self._divided.route_past(work.key, work.target, order):
             return
         work.refusals += 1
         work.retry_at = self._loop.now + back_off(RETRY_NS, work.refusals, RETRY_NS_MAX)
@@ -598,17 +629,17 @@ class ExecutionDesk:
 
     def _advance(self, work: Work) -> None:
         """Align the working child with what the algorithm proposes."""
-        if self._works.get(work.symbol) is not work:
+        if self._works.get(work.key) is not work:
             return
         work.awaited = [order for order in work.awaited if not order.is_closed]
         if work.awaited:
             return
-        if work.symbol in self._paused:
+        if work.key in self._paused:
             if work.order is not None:
                 self._withdrawals.cancel(work.order)
             return
         now, lot, side = self._loop.now, self._lot(work), work.parent.side
-        left = max(side * (work.wanted - self._loop.position(work.symbol, None).qty_int), 0) // lot
+        left = max(side * (work.wanted - self._held(work.key)), 0) // lot
         order = work.order
         if left == 0:
             if order is None:
@@ -617,7 +648,7 @@ class ExecutionDesk:
                 self._withdrawals.cancel(order)
             return
         wish = work.algorithm.wish(self._view(work, left, lot))
-        if wish.lots and (lots := _sendable(wish.lots, left, work.parent.least)) != wish.lots:
+        if wish.lots and (lots := sendable(wish.lots, left, work.parent.least)) != wish.lots:
             wish = Wish(lots, wish.price, wish.post_only, wish.wake)
         if order is not None:
             self._change(work, order, wish, lot)
@@ -646,8 +677,9 @@ class ExecutionDesk:
     def _place(self, work: Work, wish: Wish) -> None:
         side = BUY if work.parent.side > 0 else SELL
         qty, price = self._exact(work, wish)
-        held = -work.parent.side * self._loop.position(work.symbol, None).qty_int
-        closes = self._host.instrument_of(work.symbol).kind != "spot" and wish.lots * self._lot(work) <= held
+        held = -work.parent.side * self._held(work.key)
+        may_reduce = not self._host.is_hedged and self._host.instrument_of(work.symbol).kind != "spot"
+        closes = may_reduce and wish.lots * self._lot(work) <= held
         work.since = self._loop.now
         work.order = self._loop.place_with(
             work.more,
@@ -662,7 +694,7 @@ class ExecutionDesk:
             None,
             "last",
             None,
-            None,
+            work.position_side,
             None,
             work.name,
         )
@@ -695,7 +727,7 @@ class ExecutionDesk:
             self._withdrawals.cancel(order)
 
     def _wake(self, work: Work, wish: Wish) -> None:
-        if self._works.get(work.symbol) is not work:
+        if self._works.get(work.key) is not work:
             return
         now = self._loop.now
         times = [wish.wake] if wish.wake is not None else []
@@ -706,20 +738,20 @@ class ExecutionDesk:
             times.append(now + FOLLOW_NS)
         times = [each for each in times if each > now]
         if times:
-            self._loop.set_timer(_timer(work), 0, min(times))
+            self._loop.set_timer(timer_of(work), 0, min(times))
 
     def _end(self, work: Work, why: str, code: int = 0) -> None:
         """End a parent order. code: of the refusal that ends it, 0: none."""
-        self._loop.cancel_timer(_timer(work))
-        self._pause(work.symbol, is_on=False)
-        del self._works[work.symbol]
-        self._kept.pop(work.symbol, None)
+        self._loop.cancel_timer(timer_of(work))
+        self._pause(work.key, is_on=False)
+        del self._works[work.key]
+        self._kept.pop(work.key, None)
         self.touch()
-        self.part_ended(work.symbol, code)
+        self.part_ended(work.key, code)
         if work.order is not None and not work.order.is_closed:
             self._withdrawals.cancel(work.order)
         instrument = self._host.instrument_of(work.symbol)
-        missing = work.wanted - self._loop.position(work.symbol, None).qty_int
+        missing = work.wanted - self._held(work.key)
         fields = {
             "target": work.target,
             "symbol": work.symbol,
@@ -728,7 +760,7 @@ class ExecutionDesk:
             "why": why,
         }
         self._release()
-        self._host.log(f"target {work.target} of {work.symbol}: {why}", "info" if why == "done" else "warning", fields)
+        self._host.log(f"target {work.target} of {work.key}: {why}", "info" if why == "done" else "warning", fields)
 
     def _exact(self, work: Work, wish: Wish) -> tuple[Decimal, Decimal | None]:
         instrument = self._host.instrument_of(work.symbol)
@@ -739,17 +771,6 @@ class ExecutionDesk:
 
     def _units(self, work: Work, price: Decimal) -> int:
         return int(price.scaleb(self._host.instrument_of(work.symbol).price_decimals))
-
-
-def _sendable(lots: int, left: int, least: int) -> int:
-    """Returns the lots of one order, so that the venue accepts both the order and the remainder. least: smallest
-    accepted order in lots."""
-    lots = max(lots, min(least, left))
-    return left if left - lots < least else lots
-
-
-def _timer(work: Work) -> str:
-    return f"{PRIVATE_TIMER}{work.target}"
 
 
 def _source_name(strategy: type) -> str:

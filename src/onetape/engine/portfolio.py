@@ -21,6 +21,7 @@ from onetape.accounts.holding import Holding, Terms
 from onetape.accounts.sharing import shares
 from onetape.engine.children import Child
 from onetape.engine.handlers import ALL, PRIVATE_TIMER
+from onetape.engine.marks import SIDES
 from onetape.engine.robot_commands import CANCEL_TARGET, TARGET
 from onetape.engine.strategy import Strategy
 from onetape.engine.target_commands import check_target, members_meant, target_of
@@ -180,12 +181,14 @@ class MemberFace(Child):
         """Set a target. qty: a multiple of the member's lots, or of its share of the equity in the symbol."""
         if account not in (None, ALL):
             self._refuse_account("a target")
+        self._refuse_side(options)
         self._portfolio._want(self._member, symbol, float(qty), algo, options)
 
     def set_weights(
         self, weights: Mapping[str, float], *_: Any, algo: str = "touch", **options: Any
     ) -> dict[str, float]:
         """Sets a target for each symbol."""
+        self._refuse_side(options)
         for option in ("of", "band"):
             options.pop(option, None)
         for symbol, weight in weights.items():
@@ -225,6 +228,14 @@ class MemberFace(Child):
             location=self._location,
             todo="leave account= out: the members' targets are netted and divided over the accounts",
         )
+
+    def _refuse_side(self, options: Mapping[str, Any]) -> None:
+        if options.get("side") is not None:
+            raise NotAvailable(
+                "one side's target of a portfolio member",
+                location=self._location,
+                todo="leave side= out: members hold net positions",
+            )
 
     buy = sell = submit = set_quotes = cancel = cancel_all = amend = child = _refuse
 
@@ -359,7 +370,7 @@ class Portfolio(Strategy):
         `resume` apply to all members."""
         left = dict(fields)
         named = left.pop("member", None)
-        check_target(self._host, self._works, command, left)
+        check_target(self._host, self._works, command, left, is_net=True)
         meant = {"symbol": left["symbol"]}
         if command in (TARGET, CANCEL_TARGET):
             members = members_meant(self._active, named, left["symbol"])
@@ -368,7 +379,7 @@ class Portfolio(Strategy):
             raise UsageError(f"{command} takes only a symbol: its orders work for all members")
         return meant
 
-    def _works(self, symbol: str) -> bool:
+    def _works(self, symbol: str, side: str | None = None) -> bool:
         return any(map(self._execution_desk().works, self._host.on_all(symbol)))
 
     def _obey_target(self, command: str, fields: Mapping[str, Any]) -> None:
@@ -572,7 +583,8 @@ class Portfolio(Strategy):
                     options = {key: options[key] for key in options if key != "minutes"} | {"deadline": end}
             if self._host.shares_exchange:
                 options = {**options, "account": ALL}
-            targets.append((symbol, self.instrument(symbol).size(wanted), algo, options))
+            size = self.instrument(symbol).size(wanted)
+            targets += [(key, qty, algo, options) for key, qty in desk.net(symbol, size)]
         if targets:
             desk.reach(targets)
 
@@ -586,7 +598,12 @@ class Portfolio(Strategy):
 
     def _account_position(self, symbol: str) -> int:
         """Returns the position in a symbol, on all accounts at its exchange."""
-        return sum(self.position(each).qty_int for each in self._host.on_all(symbol))
+        return sum(self._held(each) for each in self._host.on_all(symbol))
+
+    def _held(self, symbol: str) -> int:
+        """Returns the net position in a symbol on one account."""
+        sides = SIDES if self._host.is_hedged else (None,)
+        return sum(self.position(symbol, side).qty_int for side in sides)
 
     def _on_account_fill(self, fill: _core.Fill) -> None:
         symbol = at_exchange(fill.symbol)
@@ -595,7 +612,7 @@ class Portfolio(Strategy):
             return
         qty = fill.qty_int if fill.side == "buy" else -fill.qty_int
         expiry = self.instrument(symbol).expiry
-        if expiry is not None and expiry <= self._loop.now and not self.position(fill.symbol).qty_int:
+        if expiry is not None and expiry <= self._loop.now and not self._held(fill.symbol):
             parts = shared.settle(qty)
             self._signals[symbol], self._sizes[symbol] = {}, {}
             self._changed.pop(symbol, None)
@@ -697,7 +714,7 @@ class Portfolio(Strategy):
                 nobodys.holding.fill(rest, nobodys.holding.terms.value(price, rest))
                 self._keep("nobody", symbol, nobodys)
                 self.log(f"{symbol}: {rest} units of the account's position belong to no member", "warning")
-            under_way = desk.target_of(symbol)
+            under_way = desk.net_target_of(symbol)
             self._targets[symbol] = actual if under_way is None else under_way
             if under_way is None:
                 shared.wanted.clear()
@@ -707,7 +724,9 @@ class Portfolio(Strategy):
         """Returns the mid price; before the first quote the account's entry price."""
         if doubled := self._loop.value_doubled(symbol):
             return int(doubled) // 2
-        held = next((each for each in map(self.position, self._host.on_all(symbol)) if each.qty_int), None)
+        sides = SIDES if self._host.is_hedged else (None,)
+        positions = (self.position(each, side) for each in self._host.on_all(symbol) for side in sides)
+        held = next((each for each in positions if each.qty_int), None)
         return round(held.entry_price * 10.0 ** self.instrument(symbol).price_decimals) if held is not None else 0
 
 

@@ -13,15 +13,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from onetape.engine.away_venues import AwayVenues
-from onetape.engine.marks import BUY, CHANGING, QUOTES, SELL, TRADES
+from onetape.engine.handlers import PRIVATE_TIMER
+from onetape.engine.marks import BUY, CHANGING, QUOTES, SELL, SIDES, TRADES
 from onetape.engine.parent_terms import ParentTerms
 from onetape.engine.trailing import STEP
-from onetape.execution.amount import amount_of, finite_of
+from onetape.execution.amount import amount_of, plain_of
+from onetape.execution.levels import LegPrice, improbable, is_share, leg_price, levels_of, no_part, part_of, positive_of
 from onetape.model.enums import OrderState
-from onetape.model.errors import NotAvailable, OrderInvalid, ProcessDown
+from onetape.model.errors import NotAvailable, OnetapeError, OrderInvalid, ProcessDown, StrategyError
 
 if TYPE_CHECKING:
     from onetape import _core
@@ -29,14 +31,13 @@ if TYPE_CHECKING:
     from onetape.engine.withdrawals import Withdrawals
     from onetape.model.instrument import Instrument
 
-__all__ = ["Attached", "Protections"]
+__all__ = ["PROTECTED", "Attached", "Protections"]
 
 WOULD_TRIGGER: Final = 4109
 REFUSALS_MAX: Final = 10  # of one leg, before an error ends it
 SHARE_DECIMALS: Final = 9  # units of a share, in the core's form
-SHARE_LEAST: Final = 100  # a price this many times smaller than the market's is taken as a share written as a number
-SHARE_ROUNDING: Final = Decimal("1e-9")  # three times 1/3 is the whole
 TAKE_PROFIT: Final = "take_profit"
+PROTECTED: Final = "protected"  # key of what is saved
 
 
 @dataclass(slots=True)
@@ -57,28 +58,13 @@ class Leg:
     attached: bool = False  # `order` left together with the entry
 
 
-class Stand(NamedTuple):
-    """Price of a leg. share, distance: from the entry's average price; both 0: a fixed price. begins, ends: its part
-    of the entry, as shares of it; a leg without a part covers the whole."""
-
-    price: Decimal
-    share: Decimal = Decimal(0)
-    distance: Decimal = Decimal(0)
-    begins: Decimal = Decimal(0)
-    ends: Decimal = Decimal(1)
-
-    @property
-    def follows(self) -> bool:
-        return bool(self.share or self.distance)
-
-
 @dataclass(slots=True)
 class Attached:
     """The protection of one entry. stop, trail: as the strategy passed them, a price or a distance, or "2%"; takes:
     level of each take-profit and its cumulative share of the entry, as from `levels_of`; closed: size units of
     the entry's fills closed by other orders."""
 
-    entry: _core.Order
+    entry: _core.Order | Filled
     stop: Any
     takes: list[tuple[Any, Decimal]]
     trail: Any
@@ -87,8 +73,24 @@ class Attached:
     legs: dict[str, Leg] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class Filled:
+    """An entry of an earlier incarnation that has ended."""
+
+    id: int
+    symbol: str
+    side: str
+    position_side: str
+    filled_int: int
+    average_price: float
+    qty_int: int = 0
+    price: float | None = None
+    is_closed: bool = True
+    children: list[_core.Order] = field(default_factory=list)
+
+
 class Protections:
-    """Keeps the protective orders of one strategy's entries working."""
+    """Keeps the protective orders of one strategy's entries working, live also after a restart of its process."""
 
     def __init__(self, host: Host, base: type, withdrawals: Withdrawals, owner: str) -> None:
         """owner: location of the strategy in the run."""
@@ -97,6 +99,11 @@ class Protections:
         self._traded: set[str] = set()  # symbols whose trades are followed
         self._terms = ParentTerms(host)
         self._away = AwayVenues(host)
+        # Live the attached protections outlive the process: they are saved beside the strategy's memory.
+        self._kept: dict[int, list[Any]] = {}
+        if host.robot_numbers:
+            self._kept = host.kept.setdefault(owner, {}).setdefault(PROTECTED, {})
+        self._resume = f"{PRIVATE_TIMER}protect{owner}"
         handlers = self._host.handlers_of(base)
         handlers.on("fill", self._on_fill)
         handlers.on("order", self._on_order)
@@ -104,6 +111,79 @@ class Protections:
         handlers.on("trade", self._on_trade)
         handlers.on("bar", self._on_bar)
         handlers.on("health", self._on_health)
+        handlers.on("timer", self._on_timer)
+
+    # --- restarts ---------------------------------------------------------------------------------
+
+    def _keep(self, each: Attached) -> None:
+        """Save a protection: terms, progress, and its orders, which the next incarnation may find working."""
+        if not self._host.robot_numbers:
+            return
+        entry = each.entry
+        if entry.id not in self._attached:
+            self._kept.pop(entry.id, None)
+        else:
+            legs = {
+                name: [leg.filled, [(order.id, order.filled_int) for order in self._orders(leg)]]
+                for name, leg in each.legs.items()
+            }
+            terms = [plain_of(each.stop), [(plain_of(level), str(ends)) for level, ends in each.takes]]
+            best = None if each.best is None else str(each.best)
+            average = entry.average_price if entry.filled_int else 0.0
+            of = [entry.symbol, entry.side, entry.position_side, entry.filled_int, average]
+            self._kept[entry.id] = [*of, *terms, plain_of(each.trail), best, each.closed, legs]
+        self._loop.touch_memory()
+
+    def resume(self) -> None:
+        """Resume the protections of an earlier incarnation before on_start; their orders begin after it."""
+        missed: dict[int, list[tuple[int, float]]] = {}
+        for fill in self._host.missed:
+            missed.setdefault(fill.order.id, []).append((fill.qty_int, fill.price))
+        for number, (symbol, side, position, filled, average, *terms, closed, legs) in list(self._kept.items()):
+            try:
+                self._host.instrument_of(symbol)
+                if (position in SIDES) is not self._host.is_hedged:
+                    raise StrategyError("the account's position mode has changed", location=symbol)
+            except OnetapeError as problem:
+                del self._kept[number]
+                words = f"the protection of order {number} of {symbol} does not go on: {problem}"
+                self._host.log(words, "warning", {"symbol": symbol, "order": number})
+                continue
+            working = {order.id: order for order in self._loop.working(symbol)}
+            entry: _core.Order | Filled | None = working.get(number)
+            if entry is None:
+                for qty, price in missed.get(number, ()):
+                    filled, average = filled + qty, (filled * average + qty * price) / (filled + qty)
+                entry = Filled(number, symbol, side, position, filled, average)
+            stop, takes, trail, best = terms
+            levels = [(level, Decimal(ends)) for level, ends in takes]
+            each = Attached(entry, stop, levels, trail, None if best is None else Decimal(best), closed)
+            self._attached[number] = each
+            for name, (done, orders) in legs.items():
+                leg = each.legs[name] = _leg_of(name)
+                leg.filled = done + sum(
+                    before + sum(qty for qty, _ in missed.get(order, ()))
+                    for order, before in orders
+                    if order not in working
+                )
+                own = [working[order] for order, _ in orders if order in working]
+                leg.order, leg.retired = next(iter(own), None), own[1:]
+                if leg.order is not None and leg.order.trigger is not None:
+                    leg.trigger = Decimal(repr(leg.order.trigger))
+                for order in leg.retired:
+                    self._withdrawals.cancel(order)
+            if trail is not None:
+                self._loop.subscribe(symbol, QUOTES | TRADES)
+            self._host.log(f"the protection of order {number} of {symbol} goes on", "info", {"order": number})
+        if self._attached:
+            self._loop.set_timer(self._resume, 0, self._loop.now)
+
+    def _on_timer(self, name: str) -> None:
+        if name == self._resume:
+            for each in list(self._attached.values()):
+                self._settle(each)
+
+    # --- entries ----------------------------------------------------------------------------------
 
     def check(
         self, symbol: str, side: int, qty: Any, price: Any, stop: Any, take: Any, trail: Any
@@ -116,11 +196,11 @@ class Protections:
             if value is None:
                 continue
             try:
-                amount = _positive(value, Decimal(1))
+                amount = positive_of(value, Decimal(1))
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
             falls = name == "trail" or (name == "stop_loss") == (side == BUY)
-            if amount >= 1 and _is_share(value) and falls:
+            if amount >= 1 and is_share(value) and falls:
                 raise ValueError(f"{name}: {value!r} below a price is no price: less than 100%")
         instrument = self._host.instrument_of(symbol)
         if instrument.kind == "spot" and takes and (stop is not None or trail is not None):
@@ -129,22 +209,13 @@ class Protections:
                 location=f"order of {symbol}",
                 todo="attach one of them",
             )
-        reason = self._no_level(instrument, price, named[:-1]) or _no_part(instrument, qty, takes)
+        reason = self._no_level(instrument, price, named[:-1]) or no_part(instrument, qty, takes)
         return (OrderInvalid.code, reason) if reason else None
 
     def _no_level(self, instrument: Instrument, price: Any, levels: list[tuple[str, Any]]) -> str:
         """Returns why a level is refused: it looks like a share written as a price, or is below a tick; "": none is."""
         near = amount_of(price, Decimal(1)) if price is not None else self._terms.price(instrument.symbol)
-        for name, value in levels:
-            if value is None or _is_share(value):
-                continue
-            level = _positive(value, Decimal(1))
-            if near is not None and level * SHARE_LEAST < near:
-                share = f"{(level * 100).normalize():f}%"
-                return f"{name}={value} is a price, less than a hundredth of {near:f}: did you mean {share!r}?"
-            if 2 * level < instrument.tick:
-                return f"{name}={value} is no price that the instrument can carry: its tick is {instrument.tick:f}"
-        return ""
+        return next((why for each in levels if (why := improbable(*each, near, instrument))), "")
 
     def attach(self, entry: _core.Order, stop: Any, take: Any, trail: Any) -> None:
         """Attach the protection from the entry's first fill on; check() has accepted it."""
@@ -153,6 +224,7 @@ class Protections:
         each = self._attached[entry.id] = Attached(entry, stop, levels_of(take), trail)
         if trail is not None:
             self._loop.subscribe(entry.symbol, QUOTES | TRADES)
+        self._keep(each)
         if self._host.legs_with_entry and self._loop.fills_bars(entry.symbol):
             self._send_ahead(each)
 
@@ -162,8 +234,8 @@ class Protections:
         entry = each.entry
         price = Decimal(repr(entry.price)) if entry.price else self._terms.price(entry.symbol)
         qty = entry.qty_int - entry.filled_int
-        for name, stand in self._stands(each, price or Decimal(0)).items():
-            part = _part(self._host.instrument_of(entry.symbol), qty, stand)
+        for name, stand in self._leg_prices(each, price or Decimal(0)).items():
+            part = part_of(self._host.instrument_of(entry.symbol), qty, stand)
             if part and stand.price > 0 and (price or not stand.follows):
                 leg = each.legs[name] = _leg_of(name)
                 self._place(each, leg, part, stand.price, stand)
@@ -271,11 +343,11 @@ class Protections:
         if entry.filled_int:
             average, free = Decimal(repr(entry.average_price)), wanted
             instrument = self._host.instrument_of(entry.symbol)
-            for name, stand in self._stands(each, average).items():
+            for name, stand in self._leg_prices(each, average).items():
                 leg, size = each.legs.setdefault(name, _leg_of(name)), wanted
                 if leg.kind == TAKE_PROFIT:
                     done = leg.filled + sum(order.filled_int for order in self._orders(leg))
-                    size = max(min(_part(instrument, entry.filled_int, stand) - done, free), 0)
+                    size = max(min(part_of(instrument, entry.filled_int, stand) - done, free), 0)
                     free -= size
                 self._stand(each, leg, size, stand.price)
         elif entry.is_closed:
@@ -284,29 +356,30 @@ class Protections:
         entry.children = [order for leg in each.legs.values() for order in self._orders(leg)]
         if entry.is_closed and wanted == 0 and not entry.children:
             del self._attached[entry.id]
+        self._keep(each)
 
-    def _held(self, entry: _core.Order) -> int:
+    def _held(self, entry: _core.Order | Filled) -> int:
         """Returns size units of the position on the entry's side."""
         side = entry.position_side if entry.position_side in ("long", "short") else None
         qty = self._loop.position(entry.symbol, side).qty_int
         return qty if entry.side == "buy" else -qty
 
-    def _stands(self, each: Attached, average: Decimal) -> dict[str, Stand]:
+    def _leg_prices(self, each: Attached, average: Decimal) -> dict[str, LegPrice]:
         """Returns the price of each leg for an entry with that average price, on the tick."""
         entry, found = each.entry, {}
         away = 1 if entry.side == "buy" else -1
         begins = Decimal(0)
         for number, (level, ends) in enumerate(each.takes, 1):
             name = TAKE_PROFIT if len(each.takes) == 1 else f"{TAKE_PROFIT} {number}"
-            found[name] = _stand_of(level, average, away)._replace(begins=begins, ends=ends)
+            found[name] = leg_price(level, average, away)._replace(begins=begins, ends=ends)
             begins = ends
-        stops = [] if each.stop is None else [_stand_of(each.stop, average, -away)]
+        stops = [] if each.stop is None else [leg_price(each.stop, average, -away)]
         if each.trail is not None:
             best = average if each.best is None else max(each.best * away, average * away) * away
-            behind = best - away * _positive(each.trail, best)
-            share = _positive(each.trail, Decimal(1)) if _is_share(each.trail) else Decimal(0)
-            distance = Decimal(0) if share else _positive(each.trail, Decimal(1))
-            stops.append(Stand(behind, -away * share, -away * distance))
+            behind = best - away * positive_of(each.trail, best)
+            share = positive_of(each.trail, Decimal(1)) if is_share(each.trail) else Decimal(0)
+            distance = Decimal(0) if share else positive_of(each.trail, Decimal(1))
+            stops.append(LegPrice(behind, -away * share, -away * distance))
         if stops:
             found["stop"] = max(stops, key=lambda stop: stop.price * away)
         tick = self._host.instrument_of(entry.symbol).tick
@@ -358,9 +431,9 @@ class Protections:
         if each.trail is None or each.best is None:
             return now != to
         away = 1 if each.entry.side == "buy" else -1
-        return (to - now) * away > STEP * _positive(each.trail, each.best)
+        return (to - now) * away > STEP * positive_of(each.trail, each.best)
 
-    def _place(self, each: Attached, leg: Leg, wanted: int, price: Decimal, ahead: Stand | None = None) -> None:
+    def _place(self, each: Attached, leg: Leg, wanted: int, price: Decimal, ahead: LegPrice | None = None) -> None:
         """Place a leg's order. ahead: together with its entry."""
         entry, fires, leg.fires = each.entry, leg.fires, False
         leg.resized = leg.fixed = False
@@ -398,66 +471,5 @@ class Protections:
         return [*([leg.order] if leg.order is not None else []), *leg.retired]
 
 
-def levels_of(take: Any) -> list[tuple[Any, Decimal]]:
-    """Returns each take-profit's level and its cumulative share of the entry. take: one level, or several with the
-    share that each closes. Raises ValueError."""
-    if take is None:
-        return []
-    if not isinstance(take, (list, tuple)):
-        return [(take, Decimal(1))]
-    found, sum_ = [], Decimal(0)
-    for each in take:
-        if not isinstance(each, (list, tuple)) or len(each) != 2:
-            raise ValueError(f"take_profit: a level, or a list of (level, share of the entry), not {each!r} in it")
-        share = finite_of("take_profit: the share", each[1])
-        sum_ += share
-        if share <= 0 or sum_ > 1 + SHARE_ROUNDING:
-            raise ValueError(f"take_profit: shares of the entry are above 0 and together at most 1, not {take!r}")
-        found.append((each[0], sum_ if sum_ < 1 - SHARE_ROUNDING else Decimal(1)))
-    if not found:
-        raise ValueError("take_profit: an empty list: leave it out")
-    return found
-
-
-def _part(instrument: Instrument, size: int, stand: Stand) -> int:
-    """Returns a leg's part of a quantity of the entry, in whole lots, the last part with the remainder; size units."""
-
-    def up_to(share: Decimal) -> int:
-        return size if share == 1 else int(size * share) // instrument.lot_int * instrument.lot_int
-
-    return up_to(stand.ends) - up_to(stand.begins)
-
-
-def _no_part(instrument: Instrument, qty: Any, takes: list[tuple[Any, Decimal]]) -> str:
-    """Returns why a take-profit is refused: it would close less than one lot of the whole entry; "": none is."""
-    begins = Decimal(0)
-    for level, ends in takes:
-        if not begins and ends == 1:
-            break  # a single part: a quantity below a lot is denied as such
-        size = int(finite_of("qty", qty).scaleb(instrument.size_decimals))
-        if not _part(instrument, size, Stand(Decimal(0), begins=begins, ends=ends)):
-            return f"take_profit={level}: its share of {qty} is less than one lot ({instrument.lot:f})"
-        begins = ends
-    return ""
-
-
 def _leg_of(name: str) -> Leg:
     return Leg(TAKE_PROFIT if name.startswith(TAKE_PROFIT) else name, name)
-
-
-def _stand_of(value: Any, average: Decimal, away: int) -> Stand:
-    """Returns the stand of a fixed price, or of a share away from the entry's average price."""
-    if not _is_share(value):
-        return Stand(_positive(value, Decimal(1)))
-    share = _positive(value, Decimal(1))
-    return Stand(average + away * share * average, away * share)
-
-
-def _is_share(value: Any) -> bool:
-    return str(value).strip().endswith("%")
-
-
-def _positive(value: Any, of: Decimal) -> Decimal:
-    if not (amount := amount_of(value, of)):
-        raise ValueError(f"neither a price nor a share of one: {value!r}")
-    return amount

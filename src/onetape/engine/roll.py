@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from onetape.engine.handlers import PRIVATE_TIMER
-from onetape.model.errors import NotAvailable, StrategyError
+from onetape.model.errors import StrategyError
 from onetape.model.time import parse_period
 
 if TYPE_CHECKING:
@@ -34,10 +34,6 @@ class Roll:
         self._contracts = tuple(contracts)
         found = [host.instrument_of(each) for each in self._contracts]
         location = f"roll({', '.join(self._contracts)})"
-        if host.is_hedged:
-            raise NotAvailable(
-                "rolls with hedge positions", location=location, todo="close and open its sides yourself"
-            )
         if len(found) < 2:
             raise StrategyError("a roll has two contracts or more", location=location)
         for old, new in pairwise(found):

@@ -443,8 +443,8 @@ class Strategy:
 
         Returns the order sent, None if none was needed yet. signal: the signal behind it; the tape
         links signal, target, orders and fills. account: as buy(); "*": divided among all accounts of the robot at
-        the symbol's exchange. side: "long" or "short" on an account in hedge mode, by "touch" alone: the
-        position that becomes `qty`, where the sign of a short one may be left out.
+        the symbol's exchange. side: "long" or "short" on an account in hedge mode: the position that becomes `qty`,
+        where the sign of a short one may be left out.
         """
         try:
             if side is not None:
@@ -455,7 +455,7 @@ class Strategy:
                 symbol = self._host.on_account(symbol, account)
             desk = self._desk
             is_shared = self._host.shares_exchange  # orders working on another account are included
-            if algo != "touch" or options or is_shared or (desk is not None and desk.works(symbol)):
+            if algo != "touch" or options or is_shared or (desk is not None and desk.works(symbol, "both")):
                 return self._execution_desk().set_target(symbol, qty, algo, signal, options)
             if desk is not None:
                 desk.forget(symbol)
@@ -475,12 +475,15 @@ class Strategy:
         account: str | None,
         options: dict[str, Any],
     ) -> _core.Order | None:
-        if algo != "touch" or options or account == ALL:
-            raise NotAvailable(
-                "execution algorithms with hedge positions", location=symbol, todo='algo="touch" on one account'
-            )
+        if account == ALL:
+            raise NotAvailable("one target over accounts in hedge mode", location=symbol, todo="name one account")
         if account is not None:
             symbol = self._host.on_account(symbol, account)
+        desk = self._desk
+        if algo != "touch" or options or (desk is not None and desk.works(symbol, side)):
+            return self._execution_desk().set_target(symbol, qty, algo, signal, options, side)
+        if desk is not None:
+            desk.forget(f"{symbol} {side}")
         if signal is not None:
             return self._host.target_for(signal, symbol, qty, side=side)
         return self._loop.set_target(symbol, qty, side=side)
@@ -500,8 +503,7 @@ class Strategy:
         keeps its position.
 
         of: base amount instead of the equity, in the run's currency. band: a position whose weight differs
-        from the wanted one by at most this stays, unless it is to be closed. algo, side, options: as set_target;
-        with a side all orders leave at once, reductions first.
+        from the wanted one by at most this stays, unless it is to be closed. algo, side, options: as set_target.
         Returns the target positions. Raises ValueError for a weight that is no number and for a symbol
         without a price yet.
         """
@@ -544,13 +546,16 @@ class Strategy:
                 desk.drop(symbol)
 
     def _resume(self) -> None:
-        """Resume parent orders of an earlier incarnation."""
-        if self._location in self._host.kept:
+        """Resume parent orders and protections of an earlier incarnation."""
+        kept = self._host.kept.get(self._location, {})
+        if kept.get("protected"):
+            self._protections_desk().resume()
+        if kept.keys() - {"protected"}:
             self._execution_desk().resume()
 
-    def _works(self, symbol: str) -> bool:
+    def _works(self, symbol: str, side: str | None = None) -> bool:
         """Returns True while an algorithm works for a target of a symbol."""
-        return self._desk is not None and bool(self._desk.works(symbol))
+        return self._desk is not None and bool(self._desk.works(symbol, side))
 
     def _check_target(self, command: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the symbol of a target command; raises an OnetapeError when it cannot be carried out."""

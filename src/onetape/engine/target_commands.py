@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from onetape.engine.handlers import ALL
+from onetape.engine.marks import SIDES
 from onetape.engine.parent_terms import ParentTerms
 from onetape.engine.robot_commands import CANCEL_TARGET, TARGET
 from onetape.execution.amount import finite_of
@@ -34,21 +35,29 @@ def target_of(fields: Mapping[str, Any]) -> tuple[str, Any, str, dict[str, Any]]
     return (str(options.pop("symbol", "")), options.pop("qty", None), str(options.pop("algo", "touch")), options)
 
 
-def check_target(host: Host, works: Callable[[str], bool], command: str, fields: Mapping[str, Any]) -> None:
+def check_target(
+    host: Host, works: Callable[..., bool], command: str, fields: Mapping[str, Any], *, is_net: bool = False
+) -> None:
     """Raises an OnetapeError for a target command that cannot be carried out. works: returns whether an algorithm
-    works for a symbol."""
+    works for a symbol and, in hedge mode, a side. is_net: targets are net positions, without a side."""
     symbol, qty, algo, options = target_of(fields)
+    side, is_sided = options.pop("side", None), host.is_hedged and not is_net
+    if side is not None and (side not in SIDES or not is_sided):
+        raise UsageError("side is long or short, on an account in hedge mode", location=command)
     if symbol not in host.instruments:
         traded = ", ".join(list(host.instruments)[:5])
         raise UnknownSymbol(f"this robot does not trade {symbol!r}", todo=f"symbol={traded}")
     if command != TARGET:
-        if len(fields) > 1:
-            raise UsageError(f"{command} takes a symbol alone")
-        if command != CANCEL_TARGET and not works(symbol):
+        if len(fields) > 1 + (side is not None):
+            raise UsageError(f"{command} takes a symbol alone" + ", or with a side" * is_sided)
+        if command != CANCEL_TARGET and not works(symbol, side):
             raise UsageError(f"no target of {symbol} is at work", todo="target symbol=S qty=Q algo=A")
         return
+    if is_sided and side is None:
+        raise UsageError("the account is in hedge mode", location=TARGET, todo="side=long or side=short")
     try:
-        finite_of("qty", qty)
+        if finite_of("qty", qty) < 0 and side == "long":
+            raise ValueError(f"a long position is of 0 or more, not {qty}")
         if algo == "touch" and options:
             raise ValueError(f"touch takes at once and knows no {', '.join(options)}")
     except ValueError as problem:

@@ -125,7 +125,8 @@ class MarketFeed:
     quote; written: called after each message. numbers: of the instruments on the tape, by default from 1. renew_s: age
     in seconds at which a connection is replaced by a new one, made before the old one ends. overlap: shared with
     another feed that carries the same messages for a while; replaces: this feed replaces the other, until `replaced` is
-    called. pace: paces its connections; egress: their network path."""
+    called. pace: paces its connections; egress: their network path. lost: called with the instruments of a lost stream,
+    by their numbers, and the period of its bars, 0: it has none."""
 
     def __init__(
         self,
@@ -145,8 +146,10 @@ class MarketFeed:
         replaces: bool = False,
         pace: ConnectPace | None = None,
         egress: Egress | None = None,
+        lost: Callable[[dict[int, Instrument], int], None] = lambda *_: None,
     ) -> None:
         self._account = account
+        self._instruments, self._lost = instruments, lost
         self._symbols = [i.symbol for i in instruments]
         self._numbers = tuple(numbers) or tuple(range(1, len(instruments) + 1))
         self._places = {number: place for place, number in enumerate(self._numbers, 1)}
@@ -320,6 +323,9 @@ class MarketFeed:
             failures = 1 if time.monotonic() - began > 10 else failures + 1
             self._market.forget()
             self._say(HealthOut("feed", link.name, "lost", "warning"))
+            numbered = zip(self._numbers, self._instruments, strict=True)
+            left = {number: each for number, each in numbered if each.symbol not in self._dropped}
+            self._lost(left, self._market.bars)
             await back_off(failures - 1)
 
     async def _carry(self, link: _Link, at: int, renew_s: float) -> None:

@@ -15,7 +15,7 @@ from onetape.feeds.connect_pace import ConnectPace
 from onetape.feeds.malformed_counts import Rejects
 from onetape.feeds.request_budget import AddressBudget, BudgetError
 from onetape.feeds.venue_clock import VenueClock
-from onetape.model.errors import ClockSkew, OrderOutcomeUnknown
+from onetape.model.errors import ClockSkew, OrderOutcomeUnknown, VenueUnavailable
 from onetape.net.egress import Egress, connector_of
 from onetape.net.http_limits import ENCODING, body_of
 from onetape.net.kept_http import KeptConnections
@@ -28,11 +28,12 @@ from onetape.security.redaction import Redactor
 from onetape.venues.contract import TradingVenue
 from onetape.venues.http_response import Response
 
-__all__ = ["Sent", "VenueLine"]
+__all__ = ["Sent", "VenueLine", "body_from"]
 
 CALL_TIMEOUT_S: Final = 4.0
 Sent = asyncio.Future[Response]  # a request's future answer
 
+REPEAT_S: Final = 0.25  # before a public request is repeated
 LINE_S: Final = 1.0  # longest delay of the next request if requests must arrive in order
 
 
@@ -194,3 +195,19 @@ class VenueLine:
         ) as reply:
             body = await body_of(reply)
             return reply.status, {k.lower(): v for k, v in reply.headers.items()}, body
+
+
+async def body_from(line: VenueLine, call: Call) -> bytes:
+    """Returns the body of an answer to a public request, which is repeated until the venue answers and the budget
+    allows it. Raises VenueUnavailable for a refusal."""
+    while True:
+        try:
+            status, _, body = await line.request(call)
+        except (BudgetError, aiohttp.ClientError, ConnectionError):
+            await asyncio.sleep(REPEAT_S)
+            continue
+        if status == 200:
+            return body
+        if status < 500 and status not in (418, 429):
+            raise VenueUnavailable(f"HTTP {status} {body[:120].decode(errors='replace')}")
+        await asyncio.sleep(REPEAT_S)

@@ -75,6 +75,10 @@ class Admission:
                 return waiting
         return manager.deny(name, request, now, refusal.code, refusal.reason)
 
+    def place_by_hand(self, life: RobotLife, spec: OrderSpec, now: int) -> Order:
+        """Accepts or denies an order that no robot has requested."""
+        return self.place(life, self._tape.state.take_by_hand(now), spec, now)
+
     def checks(self, life: RobotLife, order_id: int, spec: OrderSpec, now: int) -> list[Check]:
         """Returns the outcome of each rule for the order now, without any effect or count."""
         view, _ = self._view(life, order_id, spec, now)

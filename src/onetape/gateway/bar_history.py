@@ -17,19 +17,16 @@ import aiohttp
 import msgspec
 
 from onetape.feeds.hub_table import MarketReader
-from onetape.feeds.query_line import VenueLine
-from onetape.feeds.request_budget import BudgetError
+from onetape.feeds.query_line import VenueLine, body_from
 from onetape.model.errors import OnetapeError, VenueUnavailable
 from onetape.model.instrument import Instrument
 from onetape.model.time import DAY, TIME_MAX
-from onetape.orders.calls import Call
 from onetape.orders.order_frames import HISTORY_MAX, HISTORY_WITHIN_S, OPEN_FLAG
 from onetape.tape.journal import JournalWriter, type_id
 from onetape.venues.past_market import Past, PastBar, bars_before
 
 __all__ = ["HistoryDesk", "Wanted"]
 
-PAUSE_S: Final = 0.25  # before a query is repeated
 PERIOD_MAX: Final = 366 * DAY
 SIDE_BY_SIDE: Final = 4
 _HISTORY: Final = type_id("history")
@@ -143,25 +140,10 @@ class HistoryDesk:
         try:
             call = next(asking)
             while True:
-                call = asking.send(await self._body(call))
+                call = asking.send(await body_from(self._line, call))
         except StopIteration as end:
             found: Past = end.value
             return found
-
-    async def _body(self, call: Call) -> bytes:
-        """Requests bars, and repeats the request if the venue does not answer or the budget refuses it."""
-        while True:
-            try:
-                status, _, body = await self._line.request(call)
-            except (BudgetError, aiohttp.ClientError, ConnectionError):
-                await asyncio.sleep(PAUSE_S)
-                continue
-            if status == 200:
-                return body
-            if status < 500 and status not in (418, 429):
-                shown = body[:120].decode(errors="replace")
-                raise VenueUnavailable(f"HTTP {status} {shown}")
-            await asyncio.sleep(PAUSE_S)
 
 
 def _frames(past: Past, period: int) -> list[tuple[bytes, int]]:

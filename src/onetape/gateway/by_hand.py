@@ -19,6 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.accounts.entries import MAIN
+from onetape.gateway.brackets import check_levels
 from onetape.gateway.core import GatewayCore
 from onetape.gateway.parts import Part
 from onetape.ipc.door import ALL, Command, Do, Handler, Repeated
@@ -69,6 +70,9 @@ PLACE_FIELDS: Final = (
     "trigger",
     "trigger_by",
     "kind",
+    "stop_loss",
+    "take_profit",
+    "expire_ns",
     "orders",
     "dry_run",
     "until_ns",
@@ -79,7 +83,7 @@ _POSITION_SIDES: Final = {each.value: each for each in PositionSide}
 _SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
 _TRIGGERS: Final = {str(each): each for each in (TriggerBy.LAST, TriggerBy.MARK, TriggerBy.INDEX)}
 _KINDS: Final = {str(each): each for each in (TriggerKind.STOP, TriggerKind.TAKE_PROFIT)}
-_TIFS: Final = {each.value.lower(): each for each in (TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK)}
+_TIFS: Final = {each.value.lower(): each for each in TimeInForce}
 
 
 class OrdersByHand:
@@ -143,6 +147,8 @@ class OrdersByHand:
             msgspec.structs.replace(self._spec({**fields, **each}), once=_key(command, str(number or "")))
             for number, each in enumerate(many)
         ]
+        instrument = self._gate.instruments[specs[0].symbol]
+        check_levels(specs[0], fields, instrument, max(self._market.best(instrument.symbol)))
         is_dry = _flag(fields, "dry_run")
         until = fields.get("until_ns")
         if until is not None and (until := whole_number(until)) is None:
@@ -191,6 +197,8 @@ class OrdersByHand:
 
         def do() -> dict[str, Any]:
             if not is_dry:
+                if command.actor != GUARDIAN:
+                    self._core.brackets.give_up(found)
                 self._cancel_all(found)
             self._finish()
             return {"orders": self._shown(found), "checks": []}
@@ -366,8 +374,7 @@ class OrdersByHand:
         return do
 
     def _place_one(self, life: RobotLife, spec: OrderSpec) -> list[Order]:
-        now = self._now()
-        return [self._admission.place(life, self._tape.state.take_by_hand(now), spec, now)]
+        return [self._admission.place_by_hand(life, spec, self._now())]
 
     def _held_by(self, instrument: Instrument, of: PositionSide, side: Side) -> dict[int, int]:
         """Returns the quantity of each part that an order of that side may reduce, in units by robot number; {0: 0},
@@ -612,7 +619,7 @@ class OrdersByHand:
         checks = self._checks(life, spec, now)
         if is_dry:
             return [], checks
-        order = self._admission.place(life, self._tape.state.take_by_hand(now), spec, now)
+        order = self._admission.place_by_hand(life, spec, now)
         self._finish()
         return [order], checks
 
@@ -649,10 +656,13 @@ class OrdersByHand:
 
     def _spec(self, fields: Mapping[str, Any]) -> OrderSpec:
         instrument = self._instrument(fields)
-        side = _word(fields, "side", _SIDES)
+        side, by = _word(fields, "side", _SIDES), _word(fields, "trigger_by", _TRIGGERS, "last")
         price, trigger = fields.get("price"), fields.get("trigger")
         if (trigger is None) is not (fields.get("kind") is None):
             raise UsageError("a trigger has a kind", todo=f"kind={'|'.join(_KINDS)}")
+        expire = whole_number(fields.get("expire_ns", 0))
+        if expire is None:
+            raise UsageError("expire_ns is a time in ns UTC")
         return OrderSpec(
             symbol=instrument.symbol,
             side=side,
@@ -660,8 +670,9 @@ class OrdersByHand:
             type=OrderType.MARKET if price is None else OrderType.LIMIT,
             price_int=0 if price is None else _units(price, instrument.price_decimals, what="price"),
             tif=_word(fields, "tif", _TIFS, "gtc"),
+            expire=expire,
             trigger_int=0 if trigger is None else _units(trigger, instrument.price_decimals, what="trigger"),
-            trigger_by=TriggerBy.NONE if trigger is None else _word(fields, "trigger_by", _TRIGGERS, "last"),
+            trigger_by=TriggerBy.NONE if trigger is None else by,
             trigger_kind=TriggerKind.NONE if trigger is None else _word(fields, "kind", _KINDS),
             post_only=_flag(fields, "post_only"),
             reduce_only=_flag(fields, "reduce_only"),

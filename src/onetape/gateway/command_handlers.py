@@ -147,6 +147,7 @@ class Commands:
     def _cancel_all(self, command: Command) -> Do:
         def do() -> dict[str, Any]:
             core = self._trading()
+            core.brackets.give_up(core.manager.open.values())
             return {"canceled": core.cancel_all(core.tape.found_by(command))}
 
         return do

@@ -23,6 +23,7 @@ from onetape.accounts.reductions import Reductions
 from onetape.accounts.table import AccountTable
 from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.admission import Admission
+from onetape.gateway.brackets import BracketDesk
 from onetape.gateway.checkpoint import Recovered
 from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.leverage import LeverageDesk
@@ -245,6 +246,7 @@ class GatewayCore:
             manager, listed, self.money, slot_of=slot_of, quote=market.best, gate=gate, crossing=self.crossing
         )
         self.admission = Admission(manager, gate, self.tape, self.money, self.crossing, self.proceeds)
+        self.brackets = BracketDesk(manager, gate, self.tape, self.admission, lambda: self.wall)
         if not options.is_slow and self.crossing is None:
             self._take_plainly()
         self.requests = OrderRequests(
@@ -316,6 +318,7 @@ class GatewayCore:
         self.gate.rates.restate(step)
         self.stops.restate(step)
         self.proceeds.restate(step)
+        self.brackets.restate(step)
         if self.crossing is not None:
             self.crossing.restate(step)
         self._shell.clock_set(step)
@@ -342,6 +345,7 @@ class GatewayCore:
         if self.crossing is not None:
             self.crossing.tick(now)
         self.proceeds.look(now)
+        self.brackets.look(now)
         self._look_at_reused()
         if self.steady - self._began_round > RECONCILE_EVERY and not reconciler.is_running:
             self._began_round = self.steady
@@ -576,6 +580,7 @@ class GatewayCore:
                 if isinstance(out, FillOut) and out.order is not None and not out.fill.is_internal:
                     self.stops.executed(out.order, out.fill.trade_id, self.now)
             self.parts.hand_over(self.now)
+            self.brackets.look(self.now)  # before legs that are too large are canceled
             money.reductions.hold(self.now)  # after fills less can be reduced
             if tape.has_fills:
                 tape.has_fills = False

@@ -27,6 +27,7 @@ from onetape.feeds.kept_nonces import keep_nonces
 from onetape.feeds.malformed_counts import Rejects
 from onetape.feeds.market_feed import MarketFeed
 from onetape.feeds.query_line import Sent, VenueLine
+from onetape.feeds.refill import Refill
 from onetape.feeds.request_budget import AddressBudget, budget_file
 from onetape.feeds.venue_clock import VenueClock, keep_clock
 from onetape.gateway.account_feed import AccountFeed
@@ -339,6 +340,8 @@ class Gateway:
         def quoted(symbol: str, middle: int) -> None:
             core.reference_prices.quoted(symbol, middle, time.monotonic_ns())
 
+        self.refill = Refill(self.line, writer, spawn=spawn, say=say, written=self.wake)
+
         def own(instruments: Sequence[Instrument], numbers: Sequence[int]) -> MarketFeed:
             return MarketFeed(
                 self.venue,
@@ -353,6 +356,7 @@ class Gateway:
                 numbers=numbers,
                 pace=self.pace,
                 egress=self.egress,
+                lost=self.refill.lost,
             )
 
         self.depth = DepthFeed(
@@ -478,7 +482,7 @@ class Gateway:
             lacks_room = core.tape.writer.lacks_room
             core.disk(lacks_room=lacks_room)
             # The remaining room is for orders and money.
-            self.history.is_paused = self.depth.is_paused = lacks_room
+            self.history.is_paused = self.depth.is_paused = self.refill.is_paused = lacks_room
             self.market.pause(is_paused=lacks_room)
             self.transfers.tick()
             if self.fee_asset is not None:

@@ -26,6 +26,7 @@ from onetape.orders.managed import AccountOut, CycleOut, FillOut, HealthOut, Int
 from onetape.orders.manager import OrderManager
 from onetape.orders.order_frames import FORCED_FLAG, LOCAL_FLAG
 from onetape.orders.reports import FillReport
+from onetape.projections.brackets import BRACKET, Bracket
 from onetape.projections.found import Found, is_dry_run
 from onetape.projections.gateway_state import GatewayState
 from onetape.projections.recovered_orders import ROBOT_SHIFT
@@ -163,6 +164,15 @@ class GatewayTape:
         """Writes which incarnation of a guardian watches the account from here on."""
         record = {"kind": GUARDIAN, "subject": account, "state": f"watches, epoch {epoch}", "epoch": epoch}
         self._cold("health", record, now)
+        self.state.said(record)
+
+    def bracket(self, bracket: Bracket, words: str, now: int, *, over: bool = False, severity: str = "") -> None:
+        """Writes what was decided about a bracket."""
+        facts = {"entry": bracket.entry, "abandoned": bracket.abandoned, "closed": bracket.closed, "over": over}
+        subject = self.robots[bracket.robot].client_id(bracket.entry)
+        record = {"kind": BRACKET, "subject": subject, "state": words, **facts}
+        append_health(self.writer, record, severity, now)
+        self.is_new = True
         self.state.said(record)
 
     def command(self, record: dict[str, Any], now: int) -> None:

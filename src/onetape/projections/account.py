@@ -18,7 +18,7 @@ entry |
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, MutableSequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
@@ -74,7 +74,7 @@ class AccountState:
     currencies: dict[int, str] = field(default_factory=dict)  # by the tape's numbers
     robots: dict[int, RobotLife] = field(default_factory=dict)
     placed: Orders = field(init=False)
-    booked: list[tuple[str, FillFrame]] = field(default_factory=list)  # with the symbol
+    booked: MutableSequence[tuple[str, FillFrame]] = field(default_factory=list)  # with the symbol
     held: dict[At, Holding] = field(default_factory=dict)
     balances: dict[str, tuple[int, int]] = field(default_factory=dict)
     openings: Openings[At] = field(default_factory=lambda: Openings({}, {}))
@@ -120,6 +120,7 @@ class AccountState:
         life = self.robots.get(row.robot)
         return {
             "order": row.order_id,
+            "client_id": life.client_id(row.order_id) if life else "",
             "symbol": symbol,
             "side": str(row.side),
             "position_side": str(row.position_side),
@@ -261,6 +262,8 @@ class AccountState:
                 self.parts.note_fill(life, fill, order.spec.tag if order is not None else "")
         elif life is not None:
             life.note_fill(symbol, row.position_side, row.size * row.side.sign)
+        if self.gateway is not None:
+            self.gateway.brackets.filled(row.order_id, row.price, row.size)
         self.placed.fill(row, fill)
         if fill is not None:
             self.subaccounts.fill(fill, life.slot if life is not None else MAIN, sequence)

@@ -12,6 +12,7 @@ from onetape.model.home import encoded
 from onetape.orders.first_request import Claim
 from onetape.orders.halts import HaltsRecord
 from onetape.orders.reports import FillReport
+from onetape.projections.brackets import Bracket, BracketTerms
 from onetape.projections.found import Found
 from onetape.projections.once import Done
 from onetape.projections.recovered_orders import RecoveryRecord
@@ -20,7 +21,7 @@ from onetape.tape.checkpoint import Head, newest
 
 __all__ = ["FORMAT", "Checkpoint", "TapeRecord", "checkpoint_file", "is_ours", "read_checkpoint"]
 
-FORMAT: Final = 20  # of the records below; a test holds it to their shape
+FORMAT: Final = 21  # of the records below; a test holds it to their shape
 
 
 class TapeRecord(msgspec.Struct, frozen=True):
@@ -39,6 +40,8 @@ class TapeRecord(msgspec.Struct, frozen=True):
     last_by_hand: int = 0
     shares: dict[str, tuple[int, int]] = {}
     begun: dict[str, Found] = {}
+    brackets: list[Bracket] = []
+    bracket_terms: dict[str, BracketTerms] = {}
 
 
 class Checkpoint(Head, frozen=True, kw_only=True):

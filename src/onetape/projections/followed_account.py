@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -35,11 +36,12 @@ def read_account(path: Path, file: Path | None = None) -> AccountState:
 
 
 def begun_view(
-    reader: JournalReader, file: Path | None = None, *, keeps_fills: bool = True, is_whole: bool = True
+    reader: JournalReader, file: Path | None = None, *, fills_max: int | None = None, is_whole: bool = True
 ) -> AccountState:
     """Returns a view of an account at the frame from which its gateway's journal is to be read: its beginning, or that
-    of the checkpoint `file` if the beginning is pruned, or not needed. Raises TornTape if no checkpoint fits."""
-    view, made = AccountState(keeps_fills=keeps_fills), None
+    of the checkpoint `file` if the beginning is pruned, or not needed. fills_max: how many of the newest fills it
+    keeps, None: all. Raises TornTape if no checkpoint fits."""
+    view, made = AccountState(keeps_fills=fills_max != 0, booked=deque(maxlen=fills_max)), None
     if not is_whole and file is not None:
         made = read_checkpoint(reader.path, file)
     made = made or pruned_checkpoint(reader.path, file)
@@ -47,7 +49,7 @@ def begun_view(
         reader.seek_sequence(made.sequence + 1)  # up to here all instruments are listed
     view.list_instruments(reader.instruments)
     if made is not None:
-        if keeps_fills:
+        if view.keeps_fills:
             reader.seek_sequence(first_sequence(reader.path))
             for frame in reader.frames(("fill",), sequence_until=made.sequence + 1):
                 view.booked.append((view.streams[frame.stream], fill_of(frame.payload)))
@@ -59,12 +61,11 @@ def begun_view(
 
 
 class FollowedAccount:
-    """Follows an account on its gateway's journal, without fills, also if the journal is replaced. view: as of the last
-    `take`."""
+    """Follows an account on its gateway's journal, also if the journal is replaced. view: as of the last `take`."""
 
-    def __init__(self, path: Path, file: Path) -> None:
-        """file: of its gateway's checkpoint."""
-        self._path, self._file = path, file
+    def __init__(self, path: Path, file: Path, *, fills_max: int = 0) -> None:
+        """file: of its gateway's checkpoint; fills_max: how many of the newest fills the view has."""
+        self._path, self._file, self._fills_max = path, file, fills_max
         self._reader: JournalReader | None = None
         self.view = AccountState(keeps_fills=False)
 
@@ -79,7 +80,7 @@ class FollowedAccount:
                 if not is_tape(self._path):
                     return False
                 self._reader = JournalReader(self._path)
-                self.view = begun_view(self._reader, self._file, keeps_fills=False, is_whole=False)
+                self.view = begun_view(self._reader, self._file, fills_max=self._fills_max, is_whole=False)
                 if fold is not None:
                     self._fold_back(self._reader, fold, back)
             is_new = False

@@ -11,7 +11,7 @@ assigned ids, and money.
 | cycle | frees a request key |
 | entry, transfer | money |
 | params | names of sub-accounts; another incarnation of the gateway |
-| health | another guardian; the kill switch was reported; another exchange |
+| health | another guardian; the kill switch was reported; another exchange; a bracket's legs given up, or its end |
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ from onetape.accounts.kept_money import KeptMoney
 from onetape.model.enums import RequestKind
 from onetape.model.ids import is_by_hand, is_past_gateway, next_by_hand
 from onetape.model.order import OrderSpec
-from onetape.model.request_key import RequestKey
+from onetape.model.request_key import RequestKey, key_by_hand
 from onetape.model.sections import GUARDIAN
 from onetape.model.time import DAY
 from onetape.orders.first_request import FirstRequests
 from onetape.orders.halts import Halts, halt_of
 from onetape.orders.order import Order
 from onetape.orders.order_frames import RequestFrame, share_of
+from onetape.projections.brackets import BRACKET, Brackets, terms_of
 from onetape.projections.checkpoint import Checkpoint, TapeRecord
 from onetape.projections.found import Found, acts_on_found, is_dry_run
 from onetape.projections.once import Once
@@ -63,6 +64,7 @@ class GatewayState:
         self.shares: dict[str, tuple[int, int]] = {}
         # Commands without a reply, by id, with what they found; one that flattens the account ends with `unkill`.
         self.begun: dict[str, Found] = {}
+        self.brackets = Brackets()
         self.last_by_hand = 0  # the newest id of an order by hand
         self.opened = 0  # epoch of the last writer that has noted its start, 0: none has
         self.since = 0  # the frame after which the journal is about the current exchange
@@ -72,6 +74,7 @@ class GatewayState:
         self.since = sequence
         self.shares.clear()
         self.begun.clear()
+        self.brackets.clear()
         self.first.clear()
 
     # --- orders -----------------------------------------------------------------------------------
@@ -108,7 +111,9 @@ class GatewayState:
                 self.amended(order, request.spec.size_int, share_of(payload))
 
     def claim(self, life: RobotLife, order_id: int, spec: OrderSpec, time: int) -> None:
-        """Gives the request key to an accepted robot's order."""
+        """Gives the request key to an accepted order. An order by hand may begin a bracket, or be a leg of one."""
+        if is_by_hand(order_id):
+            self.brackets.placed(life.number, order_id, spec)
         if spec.once is not None:
             self.first.claim(spec.once, life.slot, life.client_id(order_id), life.number, time)
 
@@ -131,6 +136,8 @@ class GatewayState:
                 self.halts.killed = kill_reason(fields)
                 if name == "flatten":
                     self.begun[record["id"]] = Found([], {}, is_kill=True)
+            case "place" if not is_dry_run(fields) and (terms := terms_of(fields)) is not None:
+                self.brackets.named[key_by_hand(record["id"]).key] = terms
             case "unkill":
                 self.halts.killed = ""
                 self.begun = {name: each for name, each in self.begun.items() if not each.is_kill}
@@ -151,6 +158,8 @@ class GatewayState:
 
     def replied(self, record: dict[str, Any]) -> None:
         self.begun.pop(record["id"], None)
+        if self.brackets.named:  # its entry was denied
+            self.brackets.named.pop(key_by_hand(record["id"]).key, None)
         self.once.ended(record["id"], record)
 
     def cycle(self, record: dict[str, Any]) -> None:
@@ -163,6 +172,8 @@ class GatewayState:
             self.halts.epoch = max(self.halts.epoch, record["epoch"])
         elif record["kind"] == "kill switch":
             self.is_off_unsaid = False
+        elif record["kind"] == BRACKET:
+            self.brackets.decided(record)
 
     # --- checkpoints ------------------------------------------------------------------------------
 
@@ -182,6 +193,7 @@ class GatewayState:
             self.last_by_hand,
             self.shares,
             {name: each for name, each in self.begun.items() if self.once.find(name) is not None},
+            *self.brackets.to_record(),
         )
 
     def restore(self, made: Checkpoint) -> None:
@@ -195,3 +207,4 @@ class GatewayState:
         self.once.restore(record.once)
         self.first.restore(record.first)
         self.last_by_hand, self.shares, self.begun = record.last_by_hand, dict(record.shares), dict(record.begun)
+        self.brackets.restore(record.brackets, record.bracket_terms)

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from onetape import _core
+from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
 from onetape.model.money import split_units
 from onetape.model.time import SECOND
@@ -69,12 +70,13 @@ class PastBar(NamedTuple):
 
 
 class PastTrade(NamedTuple):
-    """A past trade. number: the venue's, consecutive. time: ns UTC."""
+    """A past trade. number: the venue's, consecutive. time: ns UTC. side: of the taker."""
 
     number: int
     time: int
     price: int
     size: int
+    side: Side = Side.NONE
 
 
 class PastBars(Protocol):
@@ -241,7 +243,7 @@ def _trades(past: PastMarket, instrument: Instrument, begin: int, now: int) -> G
 
 def _alone(trades: Iterable[PastTrade]) -> list[PastBar]:
     """Returns each trade as a bar."""
-    return [PastBar(time, price, price, price, price, size, price * size, 1) for _, time, price, size in trades]
+    return [PastBar(time, price, price, price, price, size, price * size, 1) for _, time, price, size, _ in trades]
 
 
 def _joined(rows: Iterable[PastBar], period: int) -> list[PastBar]:

@@ -22,9 +22,11 @@ Base = Annotated[float, Meta(gt=0, le=1e12)]
 Delta = Annotated[float, Meta(ge=-1e12, le=1e12)]
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
 Account = Annotated[str, Meta(max_length=100)]  # bounds what is stored of an unknown name
+Level = Base | Annotated[str, Meta(pattern=r"^[0-9]{1,6}(\.[0-9]{1,9})?%$")]  # a price, or "2%" of the entry's price
 Accounts = Annotated[list[Account], Meta(min_length=1, max_length=100)]
 SomeAccounts = Annotated[list[Account], Meta(max_length=100)]
 UTILIZATION_BAND = 0.1
+FILLS_MAX = 1000  # of each account
 Direction = Literal["increase", "decrease", "maintain"]
 AlertKind = Annotated[str, Meta(pattern=f"^({'|'.join(get_args(AlertType))})-alert$")]  # a typo is an error
 Severity = Literal["INFO", "WARN", "CRITICAL"]
@@ -455,7 +457,8 @@ class SyncReply(Reply, frozen=True):
 
 class PlaceOrder(Request, frozen=True, kw_only=True):
     """The body of POST /orders. quantity, price, trigger: in the units of the account's instrument, as `onetape buy`
-    takes them. type: follows from the price if it is left out."""
+    takes them. type: follows from the price if it is left out. expire: with GTD. stop_loss, take_profit: prices, or
+    shares of the entry's average price ("2%"); several take-profits as [level, share of the entry]."""
 
     account: Account
     symbol: Name
@@ -463,13 +466,16 @@ class PlaceOrder(Request, frozen=True, kw_only=True):
     quantity: Base
     type: Literal["market", "limit"] | None = None
     price: Base | None = None
-    time_in_force: Literal["GTC", "IOC", "FOK"] = "GTC"
+    time_in_force: Literal["GTC", "IOC", "FOK", "GTD"] = "GTC"
+    expire: Millis | None = None
     post_only: bool = False
     reduce_only: bool = False
     position_side: Literal["both", "long", "short"] = "both"  # long or short: on an account in hedge mode
     trigger: Base | None = None
     trigger_by: Literal["last", "mark", "index"] = "last"
     kind: Literal["stop", "take_profit"] | None = None
+    stop_loss: Level | None = None
+    take_profit: Level | Annotated[list[tuple[Level, Share]], Meta(min_length=1, max_length=20)] | None = None
     dry_run: bool = False
 
 
@@ -487,9 +493,23 @@ class Listed(Request, frozen=True):
     symbol: Name | None = None
 
 
+class ListedFills(Listed, frozen=True):
+    """The query of GET /fills. since: only later ones."""
+
+    limit: Annotated[int, Meta(ge=1, le=FILLS_MAX)] = 100
+    since: Millis | None = None
+
+
+class ListedBalances(Request, frozen=True):
+    """The query of GET /balances."""
+
+    account: Account | None = None
+
+
 class Order(Reply, frozen=True):
-    """An order. Amounts and prices are decimal text. order_id: ours, as the venue has it; robot: who placed it.
-    average_price, kind, created: only in lists. An order that ended long ago has its id and state alone."""
+    """An order. Amounts and prices are decimal text. order_id: ours, as the venue has it; robot: who placed it; tag: of
+    a stop or take-profit, the entry that it protects. average_price, kind, tag, created: only in lists. An order that
+    ended long ago has its id and state alone."""
 
     order_id: str
     state: str
@@ -509,6 +529,7 @@ class Order(Reply, frozen=True):
     code: int = 0  # error number of a refusal, 0: none
     reason: str = ""
     robot: str = ""
+    tag: str = ""
     created: Millis | None = None
 
 
@@ -540,6 +561,41 @@ class Position(Reply, frozen=True):
     unrealized: str | None
     realized: str | None
     currency: str
+    alive: bool
+
+
+class Fill(Reply, frozen=True):
+    """A fill. Amounts and prices are decimal text. order_id: of our order, "" if it is not ours; internal: traded
+    between sub-accounts, not at the venue."""
+
+    id: str
+    order_id: str
+    account: str
+    symbol: str
+    side: str
+    position_side: str
+    price: str
+    quantity: str
+    fee: str
+    fee_currency: str
+    liquidity: str
+    internal: bool
+    robot: str
+    timestamp: Millis
+
+
+class Balance(Reply, frozen=True):
+    """An account's balance of one currency. Amounts are decimal text. subaccounts: by name {index, total, available,
+    locked}; data_age: ms; alive: the account's gateway runs, else it is the state at the end of its journal."""
+
+    venue: str
+    account: str
+    currency: str
+    total: str
+    available: str
+    locked: str
+    subaccounts: dict[str, dict[str, Any]]
+    data_age: float
     alive: bool
 
 

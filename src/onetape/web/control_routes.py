@@ -87,6 +87,8 @@ ROUTES: Final = (
     ),
     Route("DELETE", "/orders/{id}", "cancel_order", "trade", m.CancelOrder, m.OrderReply, "Cancel a working order."),
     Route("GET", "/positions", "positions", "read", m.Listed, list[m.Position], "Show positions."),
+    Route("GET", "/fills", "fills", "read", m.ListedFills, list[m.Fill], "Show the newest fills, the newest last."),
+    Route("GET", "/balances", "balances", "read", m.ListedBalances, list[m.Balance], "Show balances and sub-accounts."),
     Route(
         "GET", "/risk/metrics/{accountId}", "risk_metrics", "read", None, m.RiskMetrics, "Show an account's risk now."
     ),

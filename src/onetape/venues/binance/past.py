@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.model.enums import Kind
+from onetape.model.enums import Kind, Side
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.time import MINUTE, MS
@@ -28,6 +28,7 @@ _WORDS: Final = {
 }
 BARS_MAX: Final = 1500
 TRADES_MAX: Final = 1000
+_SIDES: Final = (Side.BUY, Side.SELL)  # of the taker, by whether the buyer is the maker
 # The weight of a request by the number of bars in the answer.
 _WEIGHTS: Final = ((100, 1), (500, 2), (1001, 5), (BARS_MAX + 1, 10))
 
@@ -37,6 +38,7 @@ class _Trade(msgspec.Struct):
     p: str
     q: str
     T: int
+    m: bool
 
 
 class BinanceUsdmPast:
@@ -75,7 +77,7 @@ class BinanceUsdmPast:
     def trades_of(self, instrument: Instrument, body: bytes) -> tuple[list[PastTrade], str]:
         price, size = instrument.price_decimals, instrument.size_decimals
         found = [
-            PastTrade(each.a, each.T * MS, units_of(each.p, price), units_of(each.q, size))
+            PastTrade(each.a, each.T * MS, units_of(each.p, price), units_of(each.q, size), _SIDES[each.m])
             for each in read_json(body, self._trades.decode)
         ]
         return found, str(found[-1].number + 1) if len(found) == TRADES_MAX else ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Final
 
+from onetape.model.enums import Side
 from onetape.model.errors import VenueUnavailable
 from onetape.model.instrument import Instrument
 from onetape.model.time import MINUTE, SECOND
@@ -20,6 +21,7 @@ from onetape.venues.past_market import PastBar, PastTrade
 __all__ = ["KrakenPast"]
 
 TRADES_MAX: Final = 1000
+_SIDES: Final = {"b": Side.BUY, "s": Side.SELL}
 
 
 class KrakenPast:
@@ -48,7 +50,13 @@ class KrakenPast:
         price, size = instrument.price_decimals, instrument.size_decimals
         rows, last = _rows(body)
         found = [
-            PastTrade(int(row[6]), int(Decimal(row[2]).scaleb(9)), units_of(row[0], price), units_of(row[1], size))
+            PastTrade(
+                int(row[6]),
+                int(Decimal(row[2]).scaleb(9)),
+                units_of(row[0], price),
+                units_of(row[1], size),
+                _SIDES[row[3]],
+            )
             for row in rows
         ]
         return found, last if len(found) == TRADES_MAX else ""
