@@ -30,6 +30,7 @@ PATHS = {  # of an order, of a socket
     "bitmex": ("/api/v1/order", "/realtime"),
     "bybit": ("/v5/order/create", "/v5/private"),
     "hyperliquid": ("/exchange", "/ws"),
+    "binance-spot": ("/api/v3/order", "/ws-api/v3"),
 }
 
 

@@ -26,6 +26,7 @@ FAR = {
     "pacifica": 3000,
     "bybit": 3000,
     "hyperliquid": 3000,
+    "binance-spot": 30_000,
 }
 
 

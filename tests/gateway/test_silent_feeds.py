@@ -34,6 +34,7 @@ OTHER = {
     "bitmex": "bitmex:BTC/EUR:BTC",
     "bybit": "bybit:ETH/USDT:USDT",
     "hyperliquid": "hyperliquid:ETH/USDC:USDC",
+    "binance-spot": "binance:ETH/USDT",
 }
 QUOTES = {
     "binance-usdm": "bookTicker",
@@ -43,6 +44,7 @@ QUOTES = {
     "bitmex": "quote",
     "bybit": "orderbook",
     "hyperliquid": "bbo",
+    "binance-spot": "bookTicker",
 }
 LEARNED = 200  # messages of the market
 

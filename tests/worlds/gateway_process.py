@@ -37,6 +37,7 @@ TRADED = {
     "bitmex": ("bitmex:BTC/USD:BTC", 100),
     "bybit": ("bybit:BTC/USDT:USDT", 10),
     "hyperliquid": ("hyperliquid:BTC/USDC:USDC", 1000),
+    "binance-spot": ("binance:BTC/USDT", 1000),
 }
 # The same through the bridge to ccxt.
 BRIDGED = {"ccxt:binanceusdm": TRADED["binance-usdm"], "ccxt:kraken": TRADED["kraken"]}
@@ -50,6 +51,7 @@ WS_PATH = {
     "bitmex": "/realtime",
     "bybit": "",
     "hyperliquid": "/ws",
+    "binance-spot": "",
 }
 
 
