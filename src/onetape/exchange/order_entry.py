@@ -131,8 +131,10 @@ class OrderEntry:
         self.hear(self._send(order, now))
         return order
 
+    @recorded("hold", NewOrder)
     def hold(self, account: SimAccount, index: int, now: int, wanted: NewOrder) -> SimOrder:
-        """Enters an order that is not sent to the matching engine until `release`; its trigger is watched elsewhere."""
+        """Enters an order that is not sent to the matching engine until `release`, where its trigger is watched
+        elsewhere, or until the order is filled whose id `after` in its extra names."""
         order = wanted.made(self.take_id(), account, index, now)
         account.remember(order)
         order.extra["held"] = True
@@ -149,6 +151,25 @@ class OrderEntry:
             self.hear([self._own_news(order, "expired", now, code=code or SelfTrade.code)])
         else:
             self.hear(self._send(order, now))
+
+    def _begin(self, order: SimOrder, now: int) -> None:
+        """Sends a held order to the engine, because the one before it is filled; if it is refused, it expires."""
+        del order.extra["held"], order.extra["after"]
+        code = self._admit(order)
+        if code or (not order.trigger and self._meets_own(order, now)):
+            self.hear([self._own_news(order, "expired", now, code=code or SelfTrade.code)])
+        else:
+            self._reserve(order)
+            self.hear(self._send(order, now))
+
+    def _take_part(self, order: SimOrder, now: int) -> None:
+        """Cancels the other orders of a group (`one_of` in their extra) of which only one may trade. The first one
+        reserves the money of all; another one (`shares`) does so from now on."""
+        group = order.extra.pop("one_of", None)
+        for other in list(order.account.open_orders.values()) if group is not None else ():
+            if other.extra.get("one_of") == group:
+                del other.extra["one_of"]
+                self.cancel_now(other, now)
 
     @staticmethod
     def _own_news(order: SimOrder, word: str, now: int, *, code: int = 0) -> dict[str, Any]:
@@ -292,6 +313,8 @@ class OrderEntry:
         account, listing = order.account, self.listings[order.index]
         if not listing.is_open:
             return MarketDataUnavailable.code
+        if order.extra.get("shares"):
+            return 0
         if account.hedge != (order.position_side is not PositionSide.BOTH):
             return AccountMode.code
         if account.hedge and order.is_closing:
@@ -418,6 +441,8 @@ class OrderEntry:
         return self.hear(self._request(order, now, kind="cancel"))
 
     def _reserve(self, order: SimOrder) -> None:
+        if order.extra.get("shares"):
+            return
         if order.trigger and self.instruments[order.index].kind is Kind.SPOT:
             # On spot a waiting order reserves its money, too, because there is no margin.
             order.reserved = self._cap(order)
@@ -442,6 +467,13 @@ class OrderEntry:
 
     def _ended(self, order: SimOrder, now: int) -> None:
         order.account.forget_open(order)
+        self._take_part(order, now)
+        if order.extra.pop("leads", False):
+            for other in [o for o in order.account.open_orders.values() if o.extra.get("after") == order.id]:
+                if order.state is OrderState.FILLED and other.is_open:
+                    self._begin(other, now)
+                else:
+                    self.cancel_now(other, now)
         opened = order.filled and order.account.qty(order.index)
         if order.extra.get("exits") and not opened:  # the order had exits for a position that was never opened
             for other in [o for o in order.account.open_orders.values() if o.extra.get("parent") == order.id]:
@@ -498,6 +530,8 @@ class OrderEntry:
             order.trigger, order.updated = 0, now
             order.extra["triggered"] = now
             order.state = OrderState.TRIGGERED
+            self._take_part(order, now)
+            order.extra.pop("shares", None)
             self._cut_to_position(order)
             self._reserve(order)
             self._report(order, now, OrderNews.TRIGGERED)
@@ -526,7 +560,8 @@ class OrderEntry:
     def _fill(self, order: SimOrder, said: dict[str, Any]) -> None:
         account, index, now = order.account, order.index, said["ts_event"]
         price, size, fee = said["price"], said["size"], said["fee"]
-        reserved, held = order.reserved, account.qty(index, order.position_side)
+        self._take_part(order, now)
+        reserved, held = order.reserved or order.extra.pop("shares", 0), account.qty(index, order.position_side)
         self._release(order)
         order.filled += size
         order.cost += price * size

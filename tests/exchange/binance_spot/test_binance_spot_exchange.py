@@ -9,12 +9,18 @@ import json
 from decimal import Decimal
 from itertools import pairwise
 
+import msgspec
 import pytest
 
-from exchange.venue_client import BinanceClient, Virtual, heard, ok
+from exchange.venue_client import HISTORY, BinanceClient, Virtual, heard, ok
+from onetape.exchange.control import Control
+from onetape.exchange.faulty import Faulty
 from onetape.exchange.order_entry import NewOrder
+from onetape.exchange.venues import Crowd, open_venue
 from onetape.model.enums import OrderType, Side
 
+LISTS = "/api/v3/orderList"
+MATCHES = "Order would immediately match and take."
 ORDER, AMEND, REPLACE = "/api/v3/order", "/api/v3/order/amend/keepPriority", "/api/v3/order/cancelReplace"
 
 
@@ -325,6 +331,137 @@ def test_an_account_does_not_trade_with_itself(venue, client, mode, rests, comes
         assert news[own] == ("TRADE_PREVENTION", "EXPIRED_IN_MATCH")
     if mode != "EXPIRE_MAKER":
         assert news[answer["orderId"]] == ("TRADE_PREVENTION", "EXPIRED_IN_MATCH")
+
+
+# --- lists of orders ------------------------------------------------------------------------------
+
+
+def pair(client: Client, above: float = 1.05, below: float = 0.95, **more) -> dict:
+    """A sale at a better price, and a stop below."""
+    price = {"abovePrice": client.price(above), "belowStopPrice": client.price(below)}
+    kinds = {"aboveType": "LIMIT_MAKER", "belowType": "STOP_LOSS"}
+    return {"symbol": "BTCUSDT", "side": "SELL", "quantity": "0.9", **kinds, **price, **more}
+
+
+def states(client: Client, answer: dict) -> list[str]:
+    rows = [client.ask("GET", ORDER, symbol="BTCUSDT", orderId=each["orderId"]) for each in answer["orders"]]
+    return [ok(row)["status"] for row in rows]
+
+
+def test_a_pair_locks_its_money_once_and_ends_together(client):
+    client.connect()
+    client.call("userDataStream.subscribe.signature")
+    placed = ok(client.ask("POST", f"{LISTS}/oco", **pair(client)))
+    assert (placed["contingencyType"], placed["listStatusType"], len(placed["orderReports"])) == (
+        "OCO",
+        "EXEC_STARTED",
+        2,
+    )
+    assert client.balances()["BTC"] == (Decimal("0.1"), Decimal("0.9"))
+    rows = ok(client.ask("GET", "/api/v3/openOrders"))
+    assert {row["orderListId"] for row in rows} == {placed["orderListId"]}
+    assert [each["l"] for each in client.events() if each["e"] == "listStatus"] == ["EXEC_STARTED"]
+    ok(client.ask("DELETE", ORDER, symbol="BTCUSDT", orderId=placed["orders"][0]["orderId"]))
+    assert states(client, placed) == ["CANCELED", "CANCELED"]
+    assert client.balances()["BTC"] == (1, 0)
+    assert [each["l"] for each in client.events() if each["e"] == "listStatus"] == ["ALL_DONE"]
+
+
+@pytest.mark.parametrize(
+    ("above", "below", "wanted"), [(1.00005, 0.5, ["FILLED", "EXPIRED"]), (2, 0.9999, ["EXPIRED", "FILLED"])]
+)
+def test_of_a_pair_one_trades_and_the_other_expires(venue, client, above, below, wanted):
+    placed = ok(client.ask("POST", f"{LISTS}/oco", **pair(client, above, below, quantity="0.01")))
+    for _ in range(600):
+        venue.wait(1)
+        if states(client, placed) == wanted:
+            break
+    assert states(client, placed) == wanted
+    assert client.balances()["BTC"] == (Decimal("0.99"), 0)
+    (row,) = ok(client.ask("GET", "/api/v3/allOrderList"))
+    assert row["listOrderStatus"] == "ALL_DONE" and ok(client.ask("GET", "/api/v3/openOrderList")) == []
+
+
+def test_a_pair_whose_prices_are_the_wrong_way_round_is_refused(client):
+    wrong = client.ask("POST", f"{LISTS}/oco", **pair(client, 0.95, 0.96))
+    assert refused(wrong)[1] in ("The relationship of the prices for the orders is not correct.", MATCHES)
+    kinds = {"aboveType": "STOP_LOSS", "belowType": "LIMIT_MAKER"}
+    assert refused(client.ask("POST", f"{LISTS}/oco", **pair(client, **kinds)))[0] in (-1116, -1106, -1102)
+    assert ok(client.ask("GET", "/api/v3/openOrders")) == []
+
+
+def working(client: Client, part: float, **more) -> dict:
+    own = {"workingType": "LIMIT", "workingSide": "BUY", "workingQuantity": "0.01", "workingTimeInForce": "GTC"}
+    return {"symbol": "BTCUSDT", **own, "workingPrice": client.price(part), "listClientOrderId": "the-list", **more}
+
+
+def test_a_pending_order_works_once_the_working_one_is_filled(client):
+    pending = {"pendingType": "LIMIT", "pendingSide": "SELL", "pendingQuantity": "0.009", "pendingTimeInForce": "GTC"}
+    pending["pendingPrice"] = client.price(1.05)
+    waits = ok(client.ask("POST", f"{LISTS}/oto", **working(client, 0.9), **pending))
+    assert states(client, waits) == ["NEW", "PENDING_NEW"]
+    assert client.balances()["BTC"] == (1, 0)  # it locks nothing yet
+    gone = ok(client.ask("DELETE", LISTS, symbol="BTCUSDT", listClientOrderId="the-list"))
+    assert gone["listStatusType"] == "ALL_DONE" and states(client, waits) == ["CANCELED", "CANCELED"]
+    works = ok(client.ask("POST", f"{LISTS}/oto", **working(client, 1.01), **pending))
+    assert states(client, works) == ["FILLED", "NEW"]
+    assert client.balances()["BTC"][1] == Decimal("0.009")
+
+
+def test_a_pending_pair_works_once_the_working_order_is_filled(client):
+    pending = {
+        "pendingSide": "SELL",
+        "pendingQuantity": "0.009",
+        "pendingAboveType": "LIMIT_MAKER",
+        "pendingAbovePrice": client.price(1.05),
+        "pendingBelowType": "STOP_LOSS",
+        "pendingBelowStopPrice": client.price(0.95),
+    }
+    placed = ok(client.ask("POST", f"{LISTS}/otoco", **working(client, 1.01), **pending))
+    assert states(client, placed) == ["FILLED", "NEW", "NEW"]
+    assert client.balances()["BTC"][1] == Decimal("0.009")
+    listed = ok(client.ask("GET", LISTS, origClientOrderId="the-list"))
+    assert (listed["orderListId"], len(listed["orders"])) == (placed["orderListId"], 3)
+
+
+def test_a_list_is_placed_by_the_websocket_api_and_counts_its_orders(client):
+    client.connect()
+    answer = client.call("orderList.place.oco", **pair(client))
+    assert answer["result"]["contingencyType"] == "OCO"
+    assert {row["count"] for row in answer["rateLimits"] if row["rateLimitType"] == "ORDERS"} == {2}
+
+
+def test_lists_made_again_call_by_call_end_in_the_same_state(venue, client):
+    """As an exchange that was killed does it."""
+    calls = []
+
+    def record(name, args, kwargs):
+        calls.append(msgspec.msgpack.encode([venue.dialect.exchange.now, name, args, kwargs]))
+
+    start = venue.time
+    venue.dialect.exchange.timeline.recorder = record
+    ok(client.ask("POST", f"{LISTS}/oco", **pair(client, 1.00005, 0.9999, quantity="0.01")))
+    pending = {"pendingSide": "SELL", "pendingQuantity": "0.009", "pendingAboveType": "LIMIT_MAKER"}
+    pending |= {"pendingAbovePrice": client.price(1.0001), "pendingBelowType": "STOP_LOSS"}
+    pending["pendingBelowStopPrice"] = client.price(0.9998)
+    for part in (1.01, 0.9999, 0.9):
+        ok(
+            client.ask(
+                "POST",
+                f"{LISTS}/otoco",
+                **working(client, part, listClientOrderId=f"list-{part * 10_000:.0f}"),
+                **pending,
+            )
+        )
+        venue.wait(40)
+    market = Crowd(history=HISTORY)
+    second = open_venue("binance-spot", seed=7, now=start, market=market, calls=map(msgspec.msgpack.decode, calls))
+    second.exchange.advance(venue.time)
+    states = [
+        Control(Faulty(each, "binance-spot")).answer("GET", "/state", "", b"", venue.time).body
+        for each in (venue.dialect, second)
+    ]
+    assert states[0] == states[1] and states[0].count(b'"price"') > 8
 
 
 # --- the account's stream -------------------------------------------------------------------------

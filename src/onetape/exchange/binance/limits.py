@@ -178,12 +178,12 @@ class Limits:
             headers[f"X-MBX-ORDER-COUNT-{number}{word[0]}"] = str(used)
         return headers
 
-    def give_back(self, account: int, now: int) -> None:
-        """Takes an order off the counts of the current windows, where only unfilled orders count."""
+    def give_back(self, account: int, now: int, count: int = 1) -> None:
+        """Takes orders off the counts of the current windows, where only unfilled orders count."""
         for seconds, _ in self.terms.orders:
             at, used = self.orders.get((account, seconds), (0, 0))
             if at == now // (seconds * SECOND):
-                self.orders[account, seconds] = (at, max(used - 1, 0))
+                self.orders[account, seconds] = (at, max(used - count, 0))
 
     def used_orders(self, account: int, now: int) -> dict[int, int]:
         """Returns the counts of the current windows, by their seconds."""

@@ -57,19 +57,20 @@ _SIGNED: Final = {
     "v2/account.balance": ("GET", "/fapi/v3/balance"),
 }
 _KEYED: Final = {"userDataStream.start": "POST", "userDataStream.ping": "PUT", "userDataStream.stop": "DELETE"}
-_COUNTED: Final = frozenset({"order.place", "order.modify", "algoOrder.place"})
+_COUNTED: Final = dict.fromkeys(("order.place", "order.modify", "algoOrder.place"), 1)
 _WEIGHTS: Final = {"session.logon": 2, "session.status": 2, "session.logout": 2, "userDataStream.start": 5}
 
 
 @dataclass(frozen=True, slots=True)
 class Api:
     """The methods of a market. public: -> path; signed: -> method and path of REST; keyed: -> method of REST's listen
-    key. counted: methods that count as orders. weights: of others, by default 1. handshake: weight of a connection."""
+    key. counted: methods -> orders for which they count. weights: of others, by default 1. handshake: a connection's
+    weight."""
 
     public: Mapping[str, str]
     signed: Mapping[str, tuple[str, str]]
     keyed: Mapping[str, str]
-    counted: frozenset[str]
+    counted: Mapping[str, int]
     weights: Mapping[str, int]
     handshake: int
 
@@ -183,7 +184,7 @@ class SocketApi:
         account = venue.access.account(key)
         if method in self.api.counted:
             venue.access.check_trade(key)
-            venue.limits.spend_orders(account.number, 1, now)
+            venue.limits.spend_orders(account.number, self.api.counted[method], now)
         elif route[0] != "GET":
             venue.access.check_trade(key)
         found = venue.signed[route](account, params, now)

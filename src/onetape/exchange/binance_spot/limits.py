@@ -36,6 +36,13 @@ _FIXED: Final = {
     "DELETE openOrders": 0,
     "PUT order/amend/keepPriority": 0,
     "POST order/cancelReplace": 0,
+    "GET orderList": 4,
+    "GET allOrderList": 20,
+    "GET openOrderList": 6,
+    "POST orderList/oco": 0,
+    "POST orderList/oto": 0,
+    "POST orderList/otoco": 0,
+    "DELETE orderList": 0,
 }
 # With a symbol, and without.
 _BY_SYMBOL: Final = {

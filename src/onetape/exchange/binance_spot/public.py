@@ -18,7 +18,7 @@ from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 
-__all__ = ["AMENDS_MAX", "ORDERS_MAX", "STOPS_MAX", "SpotPublic"]
+__all__ = ["AMENDS_MAX", "LISTS_MAX", "ORDERS_MAX", "STOPS_MAX", "SpotPublic"]
 
 Params = dict[str, str]
 
@@ -33,6 +33,7 @@ ORDER_TYPES: Final = (
 )
 ORDERS_MAX: Final = 200  # working orders of a symbol
 STOPS_MAX: Final = 5  # of these, orders with a trigger
+LISTS_MAX: Final = 20  # order lists of a symbol
 AMENDS_MAX: Final = 10  # of an order
 DEPTH_MAX: Final = 5000
 BARS_MAX: Final = 1000
@@ -77,8 +78,8 @@ class SpotPublic(PublicData):
             "quoteCommissionPrecision": 8,
             "orderTypes": list(ORDER_TYPES),
             "icebergAllowed": False,
-            "ocoAllowed": False,
-            "otoAllowed": False,
+            "ocoAllowed": True,
+            "otoAllowed": True,
             "opoAllowed": False,
             "quoteOrderQtyMarketAllowed": True,
             "allowTrailingStop": False,
@@ -179,6 +180,7 @@ def filters_of(i: Instrument) -> list[dict[str, Any]]:
         "PERCENT_PRICE_BY_SIDE": {**band, "avgPriceMins": 5},
         "NOTIONAL": {**notional, "maxNotional": "9000000.00000000", "avgPriceMins": 5},
         "MAX_NUM_ORDERS": {"maxNumOrders": ORDERS_MAX},
+        "MAX_NUM_ORDER_LISTS": {"maxNumOrderLists": LISTS_MAX},
         "MAX_NUM_ALGO_ORDERS": {"maxNumAlgoOrders": STOPS_MAX},
         "MAX_NUM_ORDER_AMENDS": {"maxNumOrderAmends": AMENDS_MAX},
     }

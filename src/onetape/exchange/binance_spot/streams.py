@@ -19,6 +19,7 @@ from onetape.exchange.binance_spot.wire import (
     STP_USUAL,
     fee_asset,
     kind_of,
+    list_state,
     price8,
     quote_text,
     refused,
@@ -68,6 +69,7 @@ class UserStreams:
         self.subscribers: dict[int, _Subscriber] = {}  # by the connection's id
         self._made: dict[int, int] = {}  # connection -> subscriptions so far
         self._executions = 0
+        self._lists: dict[int, str] = {}  # number -> its state as last reported
 
     # --- subscriptions ----------------------------------------------------------------------------
 
@@ -118,12 +120,15 @@ class UserStreams:
 
     def publish(self, reports: list[Report], now: int) -> None:
         changed: dict[int, tuple[SimAccount, dict[int, None]]] = {}
+        lists: dict[int, SimAccount] = {}
         if not self.subscribers:
             return
         currencies = self.exchange.currencies
         for report in reports:
             match report:
                 case OrderReport(order=order):
+                    if "list" in order.extra:
+                        lists[order.extra["list"]] = order.account
                     if self._order(report, now):
                         i = self.exchange.instruments[order.index]
                         _, touched = changed.setdefault(order.account.number, (order.account, {}))
@@ -131,6 +136,8 @@ class UserStreams:
                 case CashReport(account=account) if report.reason in _MONEY:
                     _, touched = changed.setdefault(account.number, (account, {}))
                     touched |= dict.fromkeys(report.currencies)
+        for number, account in lists.items():
+            self._list(account, number, now)
         for account, touched in changed.values():
             rows = [(currencies[at], *balance_of(account, at)) for at in touched]
             balances = [{"a": name, "f": free, "l": locked} for name, free, locked in rows]
@@ -140,6 +147,20 @@ class UserStreams:
                 asset = currencies[report.currencies[0]]
                 event = {"e": "balanceUpdate", "E": ms(now), "a": asset, "d": amount(report.amount, 8)}
                 self._tell(report.account, {**event, "T": ms(report.time)})
+
+    def _list(self, account: SimAccount, number: int, now: int) -> None:
+        """Reports that a list of orders has begun or is done."""
+        orders = [order for order in account.by_id.values() if order.extra.get("list") == number]
+        if not orders:
+            return
+        row = list_state(self.exchange.instruments, orders, now)
+        if self._lists.get(number) == row["listStatusType"]:
+            return
+        self._lists[number] = row["listStatusType"]
+        head = {"e": "listStatus", "E": ms(now), "s": row["symbol"], "g": number, "c": row["contingencyType"]}
+        state = {"l": row["listStatusType"], "L": row["listOrderStatus"], "r": "NONE", "C": row["listClientOrderId"]}
+        rows = [{"s": each["symbol"], "i": each["orderId"], "c": each["clientOrderId"]} for each in row["orders"]]
+        self._tell(account, {**head, **state, "T": ms(now), "O": rows})
 
     def _tell(self, account: SimAccount, event: dict[str, Any]) -> None:
         for each in self.subscribers.values():
@@ -155,7 +176,9 @@ class UserStreams:
             if not prevented:
                 return False
             self._tell(order.account, self._event(report, now, "NEW", "NEW"))
-        status = "NEW" if report.news is OrderNews.ACCEPTED else spot_status(order, report.state)
+        status = spot_status(order, report.state)
+        if report.news is OrderNews.ACCEPTED:
+            status = "PENDING_NEW" if "after" in order.extra and order.is_open else "NEW"
         kind = "TRADE_PREVENTION" if prevented else _execution(report, status)
         self._tell(order.account, self._event(report, now, kind, status))
         return True

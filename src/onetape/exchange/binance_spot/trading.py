@@ -104,8 +104,8 @@ class Trading:
             row["fills"] = fill_rows(self._i(order), order, recent)
         return row
 
-    def order_terms(self, account: SimAccount, params: Params) -> tuple[int, NewOrder]:
-        """Returns (instrument, order). Raises Refused."""
+    def order_terms(self, account: SimAccount, params: Params, *, is_pending: bool = False) -> tuple[int, NewOrder]:
+        """Returns (instrument, order). is_pending: the order begins to work later. Raises Refused."""
         index = self.public.at(params)
         i = self.exchange.instruments[index]
         if not self.exchange.listings[index].is_open:
@@ -131,7 +131,8 @@ class Trading:
         trigger = 0
         if waits:
             extra["stop"] = trigger = self.price(i, params, "stopPrice")
-            self._check_trigger(index, trigger_kind, side, trigger)
+            if not is_pending:
+                self._check_trigger(index, trigger_kind, side, trigger)
         elif params.get("stopPrice"):
             raise Refused(-1106, "stopPrice")
         if kind == "MARKET" and params.get("quoteOrderQty"):
@@ -343,9 +344,18 @@ class Trading:
         return self._cancel(account, order, self.client_id(account, params, "newClientOrderId"), now)
 
     def _cancel(self, account: SimAccount, order: SimOrder, name: str, now: int) -> dict[str, Any]:
-        self.exchange.orders.note(order, {"by_user": name})
-        self.exchange.orders.cancel(account, order, now)
+        self.cancel_listed(account, order, name, now)
         return cancel_row(self._i(order), order, name, now)
+
+    def cancel_listed(self, account: SimAccount, order: SimOrder, name: str, now: int) -> None:
+        """Cancels an order, and with it all of its list."""
+        number = order.extra.get("list")
+        listed = [o for o in account.open_orders.values() if number is not None and o.extra.get("list") == number]
+        for each in dict.fromkeys((order, *listed)):
+            self.exchange.orders.note(each, {"by_user": name})
+        for each in dict.fromkeys((order, *listed)):
+            if each.is_open:
+                self.exchange.orders.cancel(account, each, now)
 
     def cancel_all(self, account: SimAccount, params: Params, now: int) -> list[dict[str, Any]]:
         index = self.public.at(params)

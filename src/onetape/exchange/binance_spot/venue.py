@@ -19,6 +19,7 @@ from onetape.exchange.binance.streams import MarketStreams
 from onetape.exchange.binance.wire import Refused, ms
 from onetape.exchange.binance_spot.account import AccountData
 from onetape.exchange.binance_spot.limits import TERMS
+from onetape.exchange.binance_spot.lists import OrderLists
 from onetape.exchange.binance_spot.public import SpotPublic
 from onetape.exchange.binance_spot.streams import MARKET, UserStreams
 from onetape.exchange.binance_spot.trading import Trading
@@ -70,15 +71,37 @@ _SIGNED: Final = {
     "openOrders.cancelAll": "DELETE openOrders",
     "allOrders": "GET allOrders",
     "myTrades": "GET myTrades",
+    "orderList.place.oco": "POST orderList/oco",
+    "orderList.place.oto": "POST orderList/oto",
+    "orderList.place.otoco": "POST orderList/otoco",
+    "orderList.status": "GET orderList",
+    "orderList.cancel": "DELETE orderList",
+    "openOrderLists.status": "GET openOrderList",
+    "allOrderLists": "GET allOrderList",
     "account.status": "GET account",
     "account.commission": "GET account/commission",
     "account.rateLimits.orders": "GET rateLimit/order",
 }
-COUNTED: Final = frozenset({"order.place", "order.cancelReplace"})
-ORDERS: Final = frozenset({("POST", f"{ROOT}order"), ("POST", f"{ROOT}order/cancelReplace")})
+# Methods that count as orders, by how many.
+COUNTED: Final = {
+    "order.place": 1,
+    "order.cancelReplace": 1,
+    "orderList.place.oco": 2,
+    "orderList.place.oto": 2,
+    "orderList.place.otoco": 3,
+}
+
+
+def _way(text: str) -> tuple[str, str]:
+    """Returns method and path of a request."""
+    method, _, name = text.partition(" ")
+    return method, ROOT + name
+
+
+ORDERS: Final = {_way(_SIGNED[name]): count for name, count in COUNTED.items()}
 API: Final = Api(
     {name: ROOT + path for name, path in _PUBLIC.items()},
-    {name: (way.partition(" ")[0], ROOT + way.partition(" ")[2]) for name, way in _SIGNED.items()},
+    {name: _way(text) for name, text in _SIGNED.items()},
     {},
     COUNTED,
     dict.fromkeys(("session.logon", "session.status", "session.logout", "session.subscriptions"), 2)
@@ -98,6 +121,7 @@ class BinanceSpot:
         self.limits = Limits(limits, TERMS)
         self.public = SpotPublic(exchange, self.limits)
         self.trading = Trading(exchange, self.public)
+        self.lists = OrderLists(self.trading)
         self.account = AccountData(exchange, self.public)
         self.rest = Rest(self.limits, self._route)
         self.streams = MarketStreams(exchange, self.public, market=MARKET)
@@ -145,17 +169,17 @@ class BinanceSpot:
         if request.method != "GET":
             access.check_trade(api_key)
         if key in ORDERS:
-            headers.update(self.limits.spend_orders(account.number, 1, now))
+            headers.update(self.limits.spend_orders(account.number, ORDERS[key], now))
         return self.signed[key](account, params, now)
 
-    def _counted(self, place: Signed) -> Signed:
-        """Returns the handler of a request whose order does not count if it is refused."""
+    def _counted(self, place: Signed, count: int) -> Signed:
+        """Returns the handler of a request whose orders do not count if it is refused."""
 
         def placed(account: SimAccount, params: Params, now: int) -> Any:
             try:
                 return place(account, params, now)
             except Refused:
-                self.limits.give_back(account.number, now)
+                self.limits.give_back(account.number, now, count)
                 raise
 
         return placed
@@ -187,26 +211,35 @@ class BinanceSpot:
         return made
 
     def _signed_routes(self) -> dict[tuple[str, str], Signed]:
-        trading, data = self.trading, self.account
+        trading, data, lists = self.trading, self.account, self.lists
         routes: dict[str, Signed] = {
-            "POST order": self._counted(trading.place),
+            "POST order": trading.place,
             "POST order/test": trading.test,
             "DELETE order": trading.cancel,
             "GET order": lambda a, p, _n: trading.query(a, p),
-            "POST order/cancelReplace": self._counted(trading.replace),
+            "POST order/cancelReplace": trading.replace,
             "PUT order/amend/keepPriority": trading.amend,
             "GET order/amendments": lambda a, p, _n: trading.amendments(a, p),
             "GET openOrders": lambda a, p, _n: trading.open_orders(a, p),
             "DELETE openOrders": trading.cancel_all,
             "GET allOrders": lambda a, p, _n: trading.all_orders(a, p),
             "GET myTrades": lambda a, p, _n: trading.trades(a, p),
+            "POST orderList/oco": lists.oco,
+            "POST orderList/oto": lists.oto,
+            "POST orderList/otoco": lists.otoco,
+            "DELETE orderList": lists.cancel,
+            "GET orderList": lists.query,
+            "GET allOrderList": lambda a, _p, _n: lists.all(a),
+            "GET openOrderList": lambda a, _p, _n: lists.all(a, only_open=True),
             "GET account": data.account,
             "GET account/commission": lambda a, p, _n: data.commission(a, p),
             "GET rateLimit/order": self._order_counts,
             "GET myPreventedMatches": lambda _a, _p, _n: [],
             "GET myAllocations": lambda _a, _p, _n: [],
         }
-        made = {(way.partition(" ")[0], ROOT + way.partition(" ")[2]): each for way, each in routes.items()}
+        made = {_way(text): each for text, each in routes.items()}
+        for way, count in ORDERS.items():
+            made[way] = self._counted(made[way], count)
         wallet: dict[tuple[str, str], Signed] = {
             ("GET", RESTRICTIONS): lambda _a, _p, _n: {},  # see _route
             ("GET", "/sapi/v1/capital/config/getall"): lambda a, _p, _n: data.coins(a),

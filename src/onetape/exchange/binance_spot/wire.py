@@ -7,7 +7,7 @@ ended is EXPIRED_IN_MATCH.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from onetape.exchange.account import SimOrder, Trade
@@ -35,6 +35,7 @@ __all__ = [
     "fill_rows",
     "full_row",
     "kind_of",
+    "list_state",
     "order_row",
     "price8",
     "quote_text",
@@ -96,9 +97,15 @@ def side_of(order: SimOrder) -> str:
     return "BUY" if order.side is Side.BUY else "SELL"
 
 
+def state_of(order: SimOrder, state: OrderState | None) -> OrderState:
+    return order.state if state is None else state
+
+
 def spot_status(order: SimOrder, state: OrderState | None = None) -> str:
-    if "pending" in order.extra:
+    if order.is_open and "after" in order.extra:
         return "PENDING_NEW"
+    if "list" in order.extra and state_of(order, state) is OrderState.CANCELED and "by_user" not in order.extra:
+        return "EXPIRED"  # another one of its list has traded
     if order.code == SelfTrade.code and not order.is_open:
         return "EXPIRED_IN_MATCH"
     return "CANCELED" if order.extra.get("by_user") and not order.is_open else status_of(order, state)
@@ -106,7 +113,7 @@ def spot_status(order: SimOrder, state: OrderState | None = None) -> str:
 
 def order_row(i: Instrument, order: SimOrder) -> dict[str, Any]:
     """Returns an order as queries and lists show it."""
-    works = not order.trigger and "pending" not in order.extra
+    works = not order.trigger and "after" not in order.extra
     return {
         **full_row(i, order),
         "stopPrice": price8(i, order.extra.get("stop", 0)),
@@ -149,6 +156,22 @@ def cancel_row(i: Instrument, order: SimOrder, name: str, now: int) -> dict[str,
     row = full_row(i, order)
     del row["workingTime"]
     return {**row, "origClientOrderId": order.client_id, "clientOrderId": name, "transactTime": ms(now)}
+
+
+def list_state(instruments: Sequence[Instrument], orders: Sequence[SimOrder], now: int) -> dict[str, Any]:
+    """Returns a list of orders as answers show it."""
+    first, is_over = orders[0], not any(order.is_open for order in orders)
+    raw = instruments[first.index].raw_symbol
+    return {
+        "orderListId": first.extra["list"],
+        "contingencyType": first.extra["contingency"],
+        "listStatusType": "ALL_DONE" if is_over else "EXEC_STARTED",
+        "listOrderStatus": "ALL_DONE" if is_over else "EXECUTING",
+        "listClientOrderId": first.extra["list_name"],
+        "transactionTime": ms(now),
+        "symbol": raw,
+        "orders": [{"symbol": raw, "orderId": o.id, "clientOrderId": o.client_id} for o in orders],
+    }
 
 
 def fee_asset(i: Instrument, order: SimOrder) -> str:

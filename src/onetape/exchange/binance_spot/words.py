@@ -13,9 +13,11 @@ from onetape.venues.binance_spot.errors import ERRORS
 __all__ = ["SpotWords"]
 
 WAYS: Final = ways("""
-place: POST order | POST cancelReplace | WS order.place | WS order.cancelReplace
+place: POST order | POST cancelReplace | POST oco | POST oto | POST otoco | WS order.place | WS order.cancelReplace
+place: WS orderList.place.oco | WS orderList.place.oto | WS orderList.place.otoco
 amend: PUT keepPriority | WS order.amend.keepPriority
-cancel: DELETE order | DELETE openOrders | WS order.cancel | WS openOrders.cancelAll
+cancel: DELETE order | DELETE openOrders | DELETE orderList | WS order.cancel | WS openOrders.cancelAll
+cancel: WS orderList.cancel
 query: GET order | GET allOrders | WS order.status | WS allOrders
 open_orders: GET openOrders | WS openOrders.status
 fills: GET myTrades | WS myTrades
@@ -24,7 +26,7 @@ time: GET time | WS time
 instruments: GET exchangeInfo | WS exchangeInfo
 stream_key: WS userDataStream.subscribe.signature | WS userDataStream.subscribe
 """)
-_PRIVATE: Final = frozenset({"executionReport", "outboundAccountPosition", "balanceUpdate"})
+_PRIVATE: Final = frozenset({"executionReport", "outboundAccountPosition", "balanceUpdate", "listStatus"})
 
 
 class SpotWords(BinanceWords):
