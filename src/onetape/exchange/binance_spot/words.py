@@ -32,11 +32,14 @@ _PRIVATE: Final = frozenset({"executionReport", "outboundAccountPosition", "bala
 class SpotWords(BinanceWords):
     ways = WAYS
     errors = ERRORS
-    has_listen_keys = False
 
     def account_of(self, connection: Connection) -> str:
         found: str = self.dialect.user.account_of(connection)  # type: ignore[attr-defined]
         return found
+
+    def expire_keys(self, account: str, now: int, *, silent: bool) -> None:
+        """Ends subscriptions, which are in the place of listen keys."""
+        self.dialect.user.end(account, now, silent=silent)  # type: ignore[attr-defined]
 
     def message_facts(self, message: bytes) -> StreamMessage:
         value = object_of(message)
