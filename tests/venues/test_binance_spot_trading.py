@@ -24,9 +24,9 @@ from onetape.model.enums import (
     TriggerKind,
 )
 from onetape.model.order import OrderSpec
-from onetape.orders.calls import Call, OrderKey, Purpose
+from onetape.orders.calls import MASTER, Call, Destination, OrderKey, Purpose, TransferRoute
 from onetape.orders.outcome import Outcome
-from onetape.orders.reports import AccountModeReport, BalanceReport, FillReport, MoveReport, OrderStatusReport
+from onetape.orders.reports import OUTSIDE, AccountModeReport, BalanceReport, FillReport, MoveReport, OrderStatusReport
 from onetape.venues.binance.signing import HmacSigner
 from onetape.venues.binance_spot.gateway import BinanceSpotVenue
 from onetape.venues.binance_spot.instruments import instruments_of
@@ -360,6 +360,39 @@ def test_an_instrument_follows_from_the_filters_and_zero_turns_one_off():
 @pytest.mark.parametrize("status", ["HALT", "BREAK", "END_OF_DAY", "CANCEL_ONLY", "OF_TOMORROW"])
 def test_what_does_not_trade_now_is_no_instrument(status):
     assert instruments_of({"symbols": [symbol_row(PRICE, LOT, status=status)]}, frozenset()) == []
+
+
+OUT = Destination(network="BTC", address="bc1q")
+ROUTES = {
+    "to futures": (TransferRoute("", "usdm"), "/sapi/v1/asset/transfer", {"type": "MAIN_UMFUTURE"}),
+    "from futures": (TransferRoute("usdm", ""), "/sapi/v1/asset/transfer", {"type": "UMFUTURE_MAIN"}),
+    "to a sub-account": (
+        TransferRoute("", "", "a@b"),
+        "/sapi/v1/sub-account/universalTransfer",
+        {"toEmail": "a@b", "fromAccountType": "SPOT", "toAccountType": "SPOT"},
+    ),
+    "to the master": (TransferRoute("", "", MASTER), "/sapi/v1/sub-account/transfer/subToMaster", {}),
+    "outside": (TransferRoute("", "", OUT), "/sapi/v1/capital/withdraw/apply", {"address": "bc1q", "walletType": "0"}),
+}
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_money_moves_from_the_spot_wallet_which_is_the_trading_one(protocol, name):
+    route, path, wanted = ROUTES[name]
+    call = protocol.transfer(route, "BTC", 10**17, NOW, name="t1")
+    assert call.target.partition("?")[0] == path and wanted.items() <= terms(call).items()
+    assert protocol.transfer(TransferRoute("", "funding"), "BTC", 10**17, NOW) is None
+
+
+def test_deposits_and_withdrawals_are_of_the_trading_wallet(protocol):
+    row = {"id": "7", "coin": "BTC", "amount": "0.5", "insertTime": AT, "status": 1, "txId": "x"}
+    (deposit,) = answered(protocol, protocol.deposits("BTC", NOW, since=NOW - SECOND), [row]).reports
+    assert (deposit.source, deposit.target, deposit.amount) == (OUTSIDE, "", 5 * 10**17)
+    route = TransferRoute("", "", OUT)
+    row = {"id": "8", "coin": "BTC", "amount": "0.4", "transactionFee": "0.1", "status": 6, "txId": "y"}
+    row |= {"applyTime": "2026-11-30 10:00:00", "withdrawOrderId": "t1"}
+    (withdrawn,) = answered(protocol, protocol.transfers(route, NOW, since=NOW - SECOND, name="t1"), [row]).reports
+    assert (withdrawn.source, withdrawn.target, withdrawn.amount) == ("", OUTSIDE, 5 * 10**17)
 
 
 def test_requests_of_other_purposes_are_not_made(protocol):

@@ -499,6 +499,26 @@ def test_an_account_is_told_of_orders_and_balances(venue, client):
     assert position["B"] == [{"a": "BNB", "f": "52.50000000", "l": "0.00000000"}]
 
 
+def test_money_moves_to_the_futures_wallet_and_out(venue, client):
+    client.connect()
+    client.call("userDataStream.subscribe.signature")
+    moved = {"asset": "USDT", "amount": "250"}
+    ok(client.ask("POST", "/sapi/v1/asset/transfer", type="MAIN_UMFUTURE", **moved))
+    assert client.balances()["USDT"][0] == 99_750
+    (update,) = [each for each in client.events() if each["e"] == "balanceUpdate"]
+    assert (update["a"], update["d"]) == ("USDT", "-250.00000000")
+    ok(client.ask("POST", "/sapi/v1/asset/transfer", type="UMFUTURE_MAIN", **moved))
+    (row,) = ok(client.ask("GET", "/sapi/v1/asset/transfer", type="UMFUTURE_MAIN"))["rows"]
+    assert row["amount"] == "250.00000000" and client.balances()["USDT"][0] == 100_000
+    out = {"coin": "BTC", "address": "there", "amount": "0.5", "network": "BTC"}
+    assert refused(client.ask("POST", "/sapi/v1/capital/withdraw/apply", **out))[0] == -1002
+    client.account.can_withdraw = True
+    ok(client.ask("POST", "/sapi/v1/capital/withdraw/apply", **out))
+    assert client.balances()["BTC"][0] == Decimal("0.5")
+    assert ok(client.ask("GET", "/sapi/v1/capital/withdraw/history"))[0]["coin"] == "BTC"
+    assert [each["d"] for each in client.events() if each["e"] == "balanceUpdate"] == ["250.00000000", "-0.50000000"]
+
+
 def test_orders_are_placed_amended_and_canceled_by_the_websocket_api(client):
     client.connect()
     terms = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.02"}

@@ -52,7 +52,7 @@ MARKET: Final = MarketTraits(
     per_second=5,
 )
 SUBSCRIPTIONS_MAX: Final = 1000
-_MONEY: Final = frozenset({"deposit", "withdraw", "adjust", "transfer"})
+_MONEY: Final = frozenset({"deposit", "withdraw", "withdrawal", "adjust", "transfer"})
 
 
 @dataclass(slots=True)

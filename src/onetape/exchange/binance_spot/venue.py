@@ -12,10 +12,13 @@ from typing import Any, Final
 
 from onetape.exchange.account import SimAccount
 from onetape.exchange.binance.access import Access
+from onetape.exchange.binance.capital import WITHDRAW_PATH, CapitalData
 from onetape.exchange.binance.limits import Limits
 from onetape.exchange.binance.rest import Params, Rest
 from onetape.exchange.binance.socket_api import Api, Routes, SocketApi
 from onetape.exchange.binance.streams import MarketStreams
+from onetape.exchange.binance.venue import wallet_routes
+from onetape.exchange.binance.wallet import WalletData
 from onetape.exchange.binance.wire import Refused, ms
 from onetape.exchange.binance_spot.account import AccountData
 from onetape.exchange.binance_spot.limits import TERMS
@@ -123,6 +126,8 @@ class BinanceSpot:
         self.trading = Trading(exchange, self.public)
         self.lists = OrderLists(self.trading)
         self.account = AccountData(exchange, self.public)
+        self.wallet = WalletData(exchange, lambda a, at: int(a.money.available(at)), is_spot=True)
+        self.capital = CapitalData(exchange)
         self.rest = Rest(self.limits, self._route)
         self.streams = MarketStreams(exchange, self.public, market=MARKET)
         self.streams.is_unrouted = True
@@ -166,7 +171,9 @@ class BinanceSpot:
         if request.path == RESTRICTIONS:  # concerns the key, not its account
             rights = access.restrictions(api_key)
             return {**rights, "enableSpotAndMarginTrading": rights["enableFutures"], "enableFutures": False}
-        if request.method != "GET":
+        if request.path == WITHDRAW_PATH:
+            access.check_withdraw(api_key)
+        elif request.method != "GET":
             access.check_trade(api_key)
         if key in ORDERS:
             headers.update(self.limits.spend_orders(account.number, ORDERS[key], now))
@@ -241,6 +248,8 @@ class BinanceSpot:
         for way, count in ORDERS.items():
             made[way] = self._counted(made[way], count)
         wallet: dict[tuple[str, str], Signed] = {
+            **wallet_routes(self.wallet, self.capital),
+            ("POST", "/sapi/v1/asset/get-funding-asset"): lambda _a, _p, _n: [],
             ("GET", RESTRICTIONS): lambda _a, _p, _n: {},  # see _route
             ("GET", "/sapi/v1/capital/config/getall"): lambda a, _p, _n: data.coins(a),
             ("GET", "/sapi/v1/asset/tradeFee"): lambda a, p, _n: data.trade_fees(a, p),

@@ -15,7 +15,7 @@ from onetape.orders.outcome import Outcome
 from onetape.orders.reports import AccountModeReport, TransferReport
 from onetape.venues.binance.errors import ERRORS, TEXT_503
 from onetape.venues.binance.signing import Signer, signer_of
-from onetape.venues.binance.transfers import history_terms, transfer_reports, transfer_terms
+from onetape.venues.binance.transfers import BinanceTransfers
 from onetape.venues.endpoint import Endpoint
 from onetape.venues.error_tables import ErrorRow
 from onetape.venues.key_check import KeyRights
@@ -38,6 +38,9 @@ class WalletSide(NamedTuple):
     read_rights: Callable[[Any, str], KeyRights | None]
     budget: tuple[BudgetRule, ...]
     weights: tuple[int, int] = (1, 1)
+    read_deposits: Callable[[Any, Mapping[str, str]], tuple[list[TransferReport], str]] = BinanceTransfers(
+        "spot", ""
+    ).deposit_reports
 
 
 class PublicMarket(NamedTuple):
@@ -136,10 +139,11 @@ def _modes(value: Any) -> AccountModeReport:
     )
 
 
+_TRANSFERS: Final = BinanceTransfers("spot", "")
 _BINANCE_WALLETS: Final = WalletSide(
-    transfer_terms,
-    history_terms,
-    transfer_reports,
+    _TRANSFERS.transfer_terms,
+    _TRANSFERS.history_terms,
+    _TRANSFERS.transfer_reports,
     # "Account information" of the spot REST, "Funding Wallet" of the wallet documentation, read 2026-11.
     {
         "spot": (Endpoint(Purpose.WALLETS, "GET", "/api/v3/account", 20), {"omitZeroBalances": "true"}),

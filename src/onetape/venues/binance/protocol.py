@@ -21,7 +21,7 @@ from onetape.venues.binance.errors import is_error
 from onetape.venues.binance.family import Family
 from onetape.venues.binance.rows import wallet_reports
 from onetape.venues.binance.signing import sent_terms
-from onetape.venues.binance.transfers import DEPOSITS_PATH, deposit_reports, deposit_terms
+from onetape.venues.binance.transfers import DEPOSITS_PATH, deposit_terms
 from onetape.venues.binance.words import SHOWN
 from onetape.venues.endpoint import Endpoint
 from onetape.venues.error_tables import row_of_text, unreadable
@@ -192,7 +192,8 @@ class BinanceProtocol(AccountProtocol):
             case Purpose.WALLETS:
                 return Answer(Outcome.DONE, tuple(wallet_reports(value, call.symbol)))
             case Purpose.TRANSFERS | Purpose.DEPOSITS:
-                read = self.family.wallet_side.read if call.purpose is Purpose.TRANSFERS else deposit_reports
+                side = self.family.wallet_side
+                read = side.read if call.purpose is Purpose.TRANSFERS else side.read_deposits
                 reports, more = read(value, sent_terms(call.target))
                 return Answer(Outcome.DONE, tuple(reports), cursor=more)
             case Purpose.MODES:

@@ -13,6 +13,7 @@ from onetape.orders.calls import Purpose, Traits, TriggerBounds
 from onetape.orders.reports import AccountModeReport
 from onetape.venues.binance.family import Family, PublicMarket, WalletSide
 from onetape.venues.binance.signing import signer_of
+from onetape.venues.binance.transfers import BinanceTransfers
 from onetape.venues.binance_spot.errors import ERRORS
 from onetape.venues.endpoint import Endpoint
 from onetape.venues.key_check import KeyRights
@@ -42,6 +43,7 @@ def _modes(value: Any) -> AccountModeReport:
     )
 
 
+_TRANSFERS: Final = BinanceTransfers("", "usdm")
 _ACCOUNT: Final = "/api/v3/account"
 SPOT: Final = Family(
     name="binance-spot",
@@ -54,10 +56,11 @@ SPOT: Final = Family(
     headers=lambda key: {"X-MBX-APIKEY": key},
     read_modes=_modes,
     wallet_side=WalletSide(
-        transfer=lambda *_: None,
-        history=lambda *_: None,
-        read=lambda *_: ([], ""),
-        wallets={},
+        transfer=_TRANSFERS.transfer_terms,
+        history=_TRANSFERS.history_terms,
+        read=_TRANSFERS.transfer_reports,
+        read_deposits=_TRANSFERS.deposit_reports,
+        wallets={"funding": (Endpoint(Purpose.WALLETS, "POST", "/sapi/v1/asset/get-funding-asset", 1), {})},
         rights=Endpoint(Purpose.MODES, "GET", "/sapi/v1/account/apiRestrictions", 1),
         read_rights=lambda value, _signer: KeyRights.of_binance(value, trade="enableSpotAndMarginTrading"),
         budget=(BudgetRule(60_000_000_000, 12_000, "x-sapi-used-ip-weight-1m"),),

@@ -161,9 +161,6 @@ class BinanceSpotProtocol(BinanceProtocol):
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call | None:
         return None
 
-    def deposits(self, currency: str, now: int, *, since: int, cursor: str = "") -> Call | None:
-        return None
-
     def positions(self, now: int) -> Call:
         """Not available on spot; callers check `traits`."""
         return self.balances(now)
