@@ -152,6 +152,43 @@ def conditionals(c, bid):
     s.refused("wrong secret", opened(None, "wrong").rest_api.get_account, BadRequestError)
 
 
+def lists(c, bid):
+    low, far, up = (round(bid * part, 2) for part in (0.97, 0.9, 1.1))
+    pair = {"above_type": "LIMIT_MAKER", "above_price": up, "below_type": "STOP_LOSS", "below_stop_price": far}
+    oco = call(
+        "order_list_oco",
+        lambda: c.order_list_oco(**BTC, side="SELL", quantity=0.01, **pair),
+        lambda v: v.contingency_type == "OCO" and len(v.order_reports) == 2,
+    )
+    number = {"order_list_id": oco.order_list_id}
+    call("get_order_list", lambda: c.get_order_list(**number), lambda v: v.list_order_status == "EXECUTING")
+    call("open_order_list", c.open_order_list, lambda v: len(v) == 1)
+    call("delete_order_list", lambda: c.delete_order_list(**BTC, **number), lambda v: v.list_order_status == "ALL_DONE")
+    working = {
+        "working_type": "LIMIT",
+        "working_side": "BUY",
+        "working_price": low,
+        "working_quantity": 0.01,
+        "working_time_in_force": "GTC",
+    }
+    pending = {"pending_side": "SELL", "pending_quantity": 0.009}
+    oto = call(
+        "order_list_oto",
+        lambda: c.order_list_oto(**BTC, **working, **pending, pending_type="MARKET"),
+        lambda v: [r.status for r in v.order_reports] == ["NEW", "PENDING_NEW"],
+    )
+    call("delete_order of a list", lambda: c.delete_order(**BTC, order_id=oto.orders[0].order_id))
+    named = {f"pending_{name}": value for name, value in pair.items()}
+    otoco = call(
+        "order_list_otoco",
+        lambda: c.order_list_otoco(**BTC, **{**working, "working_price": up}, **pending, **named),
+        lambda v: [r.status for r in v.order_reports] == ["FILLED", "NEW", "NEW"],
+    )
+    call("all_order_list", c.all_order_list, lambda v: len(v) == 3)
+    call("delete_order_list otoco", lambda: c.delete_order_list(**BTC, order_list_id=otoco.order_list_id))
+    call("sell what it bought", lambda: c.new_order(**BTC, side="SELL", type="MARKET", quantity=0.009))
+
+
 async def data(awaitable):
     return (await awaitable).data()
 
@@ -280,6 +317,7 @@ def main():
     account(c)
     orders(c, bid)
     conditionals(c, bid)
+    lists(c, bid)
     asyncio.run(socket_calls(client, bid))
     asyncio.run(streams(client))
     other = opened(s.accounts[1]["key"], s.accounts[1]["secret"])
