@@ -79,6 +79,8 @@ class World:
         self.account = self.exchange.accounts[0]
         if self.seed % 5 == 4 and self.kind not in ("kraken", "pacifica", "bitmex", "hyperliquid", "binance-spot"):
             self.exchange.accounts.set_hedge(self.account, True, START)
+        if self.kind == "binance-spot" and self.seed % 3 == 1:
+            self.exchange.accounts.set_fee_currency(self.account, "BNB")
         # Some have credit, and in some nothing moves money that nobody tells of.
         self.quote = {"kraken": "USD", "pacifica": "USDC", "hyperliquid": "USDC"}.get(self.kind, "USDT")
         self.credit = {self.quote: "5000"} if self.seed % 4 == 1 else {}

@@ -29,6 +29,7 @@ from onetape.model.money import MONEY_DECIMALS, divide_half_even
 __all__ = ["NewOrder", "OrderEntry", "Watcher"]
 
 STOP_ROOM: Final = 20  # market stops on spot trade at most a twentieth beyond their trigger
+FEE_PERCENT: Final = 75  # of the usual fee, if an account pays its fees in a currency of its choice
 SETTLEMENTS: Final = 1 << 51  # first id of trades outside the market; exact as a float
 
 _NEWS = {
@@ -571,21 +572,8 @@ class OrderEntry:
         order.state = OrderState.FILLED if done else OrderState.PARTIALLY_FILLED
         if reserved and not done:
             self._reserve(order)
-        in_base = bool(order.extra.get("fee_in_base"))  # at spot venues an order may choose the currency of its fee
-        step, step_in_base = self._fee_steps
-        if not in_base:
-            fee = divide_half_even(fee, step) * step
-        realized = int(
-            account.money.apply_fill(index, order.side, price, size, 0 if in_base else fee, order.position_side)
-        )
-        if in_base:
-            i = self.instruments[index]
-            fee = divide_half_even(fee * 10**i.price_decimals, price * step_in_base) * step_in_base
-            account.money.deposit(self.board.currencies.index(i.base), -fee)
-            order.fee_base += fee
-        else:
-            order.fee += fee
-        fill = SimFill(said["trade_id"], now, price, size, fee, said["liquidity"] == "maker", realized, held)
+        fee, currency, realized = self._charge(order, price, size, fee)
+        fill = SimFill(said["trade_id"], now, price, size, fee, said["liquidity"] == "maker", realized, held, currency)
         account.trades.append(Trade(order, fill))
         instrument = self.instruments[index]
         settle = self.board.currencies.index(instrument.settle)
@@ -614,6 +602,42 @@ class OrderEntry:
         )
         if done:
             self._ended(order, now)
+
+    def _charge(self, order: SimOrder, price: int, size: int, fee: int) -> tuple[int, str, int]:
+        """Books a fill and its fee; returns the fee, its currency if the account chose one, and the realized profit."""
+        account, i = order.account, self.instruments[order.index]
+        in_base = bool(order.extra.get("fee_in_base"))  # at spot venues an order may choose the currency of its fee
+        step, step_in_base = self._fee_steps
+        chosen = self._chosen_fee(order, fee, size) if account.fee_currency else 0
+        if not in_base:
+            fee = divide_half_even(fee, step) * step
+        usual = 0 if in_base or chosen else fee
+        realized = int(account.money.apply_fill(order.index, order.side, price, size, usual, order.position_side))
+        if chosen:
+            account.money.deposit(self.board.currencies.index(account.fee_currency), -chosen)
+            return chosen, account.fee_currency, realized
+        if in_base:
+            fee = divide_half_even(fee * 10**i.price_decimals, price * step_in_base) * step_in_base
+            account.money.deposit(self.board.currencies.index(i.base), -fee)
+            order.fee_base += fee
+        else:
+            order.fee += fee
+        return fee, "", realized
+
+    def _chosen_fee(self, order: SimOrder, fee: int, size: int) -> int:
+        """Returns what a fill costs in the account's own currency of fees; 0: the usual currency is charged, because
+        the account has not enough, or the two have no market. fee: the usual one; size: of the fill."""
+        account, traded, step = order.account, self.instruments[order.index], self._fee_steps[1]
+        free = int(account.money.available(self.board.currencies.index(account.fee_currency)))
+        if order.side is Side.SELL and traded.base == account.fee_currency:
+            sold = size + (0 if order.reserved else order.left)
+            free -= sold * 10 ** (MONEY_DECIMALS - traded.size_decimals)
+        for i, listing in zip(self.instruments, self.listings, strict=True):
+            if (i.kind, i.base, i.quote) == (Kind.SPOT, account.fee_currency, traded.settle) and listing.last:
+                value = fee * FEE_PERCENT // 100 * 10**i.price_decimals
+                owed = divide_half_even(value, listing.last * step) * step
+                return owed if owed <= free else 0
+        return 0
 
     @staticmethod
     def _is_bound(order: SimOrder) -> bool:

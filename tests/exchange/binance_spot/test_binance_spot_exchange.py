@@ -41,7 +41,8 @@ class Client(BinanceClient):
         return self.ask("POST", ORDER, **{name: text for name, text in wanted.items() if text is not None})
 
     def market(self, side: str, quantity: str = "0.01", **more):
-        return ok(self.ask("POST", ORDER, symbol="BTCUSDT", side=side, type="MARKET", quantity=quantity, **more))
+        usual = {"symbol": "BTCUSDT", "side": side, "type": "MARKET", "quantity": quantity}
+        return ok(self.ask("POST", ORDER, **usual | more))
 
     def balances(self) -> dict[str, tuple[Decimal, Decimal]]:
         rows = ok(self.ask("GET", "/api/v3/account"))["balances"]
@@ -151,6 +152,43 @@ def test_a_market_order_may_name_its_cost(client):
     answer = ok(client.ask("POST", ORDER, symbol="BTCUSDT", side="BUY", type="MARKET", quoteOrderQty="1000"))
     assert 990 < Decimal(answer["cummulativeQuoteQty"]) <= 1000
     assert answer["origQuoteOrderQty"] == "1000.00000000"
+
+
+def test_an_account_may_pay_its_fees_in_bnb_at_a_discount(client):
+    client.connect()
+    client.call("userDataStream.subscribe.signature")
+    first = client.market("BUY")["fills"][0]
+    assert first["commissionAsset"] == "BTC"
+    assert ok(client.ask("GET", "/sapi/v1/bnbBurn")) == {"spotBNBBurn": False, "interestBNBBurn": False}
+    assert refused(client.ask("POST", "/sapi/v1/bnbBurn", spotBNBBurn="yes"))[0] == -1130
+    assert ok(client.ask("POST", "/sapi/v1/bnbBurn", spotBNBBurn="true"))["spotBNBBurn"] is True
+    before = client.balances()
+    client.events()
+    answer = client.market("BUY")
+    after, fee = client.balances(), sum(Decimal(each["commission"]) for each in answer["fills"])
+    assert {each["commissionAsset"] for each in answer["fills"]} == {"BNB"} and fee > 0
+    assert before["BNB"][0] - after["BNB"][0] == fee
+    assert after["BTC"][0] - before["BTC"][0] == Decimal("0.01")
+    price = Decimal(ok(client.ask("GET", "/api/v3/ticker/price", symbol="BNBUSDT"))["price"])
+    usual = Decimal(answer["cummulativeQuoteQty"]) / 1000
+    assert abs(fee * price / usual - Decimal("0.75")) < Decimal("0.01")
+    trade = ok(client.ask("GET", "/api/v3/myTrades", symbol="BTCUSDT"))[-1]
+    assert trade["commissionAsset"] == "BNB"
+    events = client.events()
+    assert [each["N"] for each in events if each["e"] == "executionReport" and each["x"] == "TRADE"][-1] == "BNB"
+    moved = [row for each in events if each["e"] == "outboundAccountPosition" for row in each["B"] if row["a"] == "BNB"]
+    assert Decimal(moved[-1]["f"]) == after["BNB"][0]
+    sold = client.market("SELL")
+    assert client.balances()["USDT"][0] - after["USDT"][0] == Decimal(sold["cummulativeQuoteQty"])
+
+
+def test_fees_are_the_usual_ones_where_there_is_not_enough_bnb(client):
+    ok(client.ask("POST", "/sapi/v1/bnbBurn", spotBNBBurn="true"))
+    held = client.balances()["BNB"][0]
+    sold = client.market("SELL", f"{held - Decimal('0.001'):.3f}", symbol="BNBUSDT")
+    assert {each["commissionAsset"] for each in sold["fills"]} <= {"USDT", "BNB"}
+    assert client.balances()["BNB"][0] >= 0
+    assert {each["commissionAsset"] for each in client.market("BUY", "0.5")["fills"]} == {"BTC"}
 
 
 def test_an_order_locks_what_it_may_cost_and_a_cancel_frees_it(client):

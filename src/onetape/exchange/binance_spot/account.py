@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from onetape.exchange.account import SimAccount
 from onetape.exchange.binance.public import eight
-from onetape.exchange.binance.wire import amount, ms
+from onetape.exchange.binance.wire import Refused, amount, ms
 from onetape.exchange.binance_spot.public import SpotPublic
 from onetape.exchange.exchange import SimExchange
 from onetape.model.instrument import Instrument
@@ -15,6 +15,7 @@ from onetape.model.instrument import Instrument
 __all__ = ["AccountData", "balance_of"]
 
 Params = dict[str, str]
+FEE_CURRENCY: Final = "BNB"
 
 
 def balance_of(account: SimAccount, at: int) -> tuple[str, str]:
@@ -56,14 +57,14 @@ class AccountData:
             "uid": 1_000_000 + account.number,
         }
 
-    def commission(self, _account: SimAccount, params: Params) -> dict[str, Any]:
+    def commission(self, account: SimAccount, params: Params) -> dict[str, Any]:
         i = self.exchange.instruments[self.public.at(params)]
         rates = {name: eight(f"{rate:f}") for name, rate in _rates(i).items()}
         none = dict.fromkeys(rates, eight("0."))
         discount = {
-            "enabledForAccount": False,
+            "enabledForAccount": bool(account.fee_currency),
             "enabledForSymbol": True,
-            "discountAsset": "BNB",
+            "discountAsset": FEE_CURRENCY,
             "discount": "0.75000000",
         }
         return {
@@ -73,6 +74,19 @@ class AccountData:
             "taxCommission": none,
             "discount": discount,
         }
+
+    def set_burn(self, account: SimAccount, params: Params) -> dict[str, bool]:
+        """Sets whether the account pays its fees in BNB; its interest is nothing here."""
+        if not {"spotBNBBurn", "interestBNBBurn"} & params.keys():
+            raise Refused(-1102, "spotBNBBurn")
+        if (wanted := params.get("spotBNBBurn")) is not None:
+            if wanted not in ("true", "false"):
+                raise Refused(-1130, "spotBNBBurn")
+            self.exchange.accounts.set_fee_currency(account, FEE_CURRENCY if wanted == "true" else "")
+        return self.burn(account)
+
+    def burn(self, account: SimAccount) -> dict[str, bool]:
+        return {"spotBNBBurn": bool(account.fee_currency), "interestBNBBurn": False}
 
     def trade_fees(self, _account: SimAccount, params: Params) -> list[dict[str, str]]:
         chosen = [self.exchange.instruments[at] for at in self.public.instruments_of(params)]

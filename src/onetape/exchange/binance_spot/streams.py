@@ -132,7 +132,8 @@ class UserStreams:
                     if self._order(report, now):
                         i = self.exchange.instruments[order.index]
                         _, touched = changed.setdefault(order.account.number, (order.account, {}))
-                        touched |= dict.fromkeys(map(currencies.index, (i.base, i.quote)))
+                        names = (i.base, i.quote, *([fee] if report.fill and (fee := report.fill.fee_currency) else ()))
+                        touched |= dict.fromkeys(map(currencies.index, names))
                 case CashReport(account=account) if report.reason in _MONEY:
                     _, touched = changed.setdefault(account.number, (account, {}))
                     touched |= dict.fromkeys(report.currencies)
@@ -216,7 +217,7 @@ class UserStreams:
             "z": size8(i, report.filled),
             "L": price8(i, fill.price if fill else 0),
             "n": owed(fill.fee) if fill else "0",
-            "N": fee_asset(i, order) if fill else None,
+            "N": fee_asset(i, order, fill) if fill else None,
             "T": ms(report.time),
             "t": fill.trade_id if fill else -1,
             "I": order.id * 100 + self._executions,

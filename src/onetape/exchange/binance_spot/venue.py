@@ -253,6 +253,8 @@ class BinanceSpot:
             ("GET", RESTRICTIONS): lambda _a, _p, _n: {},  # see _route
             ("GET", "/sapi/v1/capital/config/getall"): lambda a, _p, _n: data.coins(a),
             ("GET", "/sapi/v1/asset/tradeFee"): lambda a, p, _n: data.trade_fees(a, p),
+            ("GET", "/sapi/v1/bnbBurn"): lambda a, _p, _n: data.burn(a),
+            ("POST", "/sapi/v1/bnbBurn"): lambda a, p, _n: data.set_burn(a, p),
             ("GET", "/sapi/v1/margin/allPairs"): lambda _a, _p, _n: [],
             ("GET", "/sapi/v1/margin/isolated/allPairs"): lambda _a, _p, _n: [],
         }

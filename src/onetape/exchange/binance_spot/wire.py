@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from onetape.exchange.account import SimOrder, Trade
+from onetape.exchange.account import SimFill, SimOrder, Trade
 from onetape.exchange.binance.public import eight
 from onetape.exchange.binance.wire import Refused, amount, ms, owed, price_text, size_text, status_of
 from onetape.model.enums import OrderState, OrderType, Side
@@ -174,8 +174,8 @@ def list_state(instruments: Sequence[Instrument], orders: Sequence[SimOrder], no
     }
 
 
-def fee_asset(i: Instrument, order: SimOrder) -> str:
-    return i.base if order.extra.get("fee_in_base") else i.quote
+def fee_asset(i: Instrument, order: SimOrder, fill: SimFill) -> str:
+    return fill.fee_currency or (i.base if order.extra.get("fee_in_base") else i.quote)
 
 
 def fill_rows(i: Instrument, order: SimOrder, trades: Iterable[Trade]) -> list[dict[str, Any]]:
@@ -185,7 +185,7 @@ def fill_rows(i: Instrument, order: SimOrder, trades: Iterable[Trade]) -> list[d
             "price": price8(i, fill.price),
             "qty": size8(i, fill.size),
             "commission": owed(fill.fee),
-            "commissionAsset": fee_asset(i, order),
+            "commissionAsset": fee_asset(i, order, fill),
             "tradeId": fill.trade_id,
         }
         for of, fill in trades
@@ -204,7 +204,7 @@ def trade_row(i: Instrument, trade: Trade) -> dict[str, Any]:
         "qty": size8(i, fill.size),
         "quoteQty": quote_text(i, fill.price * fill.size),
         "commission": owed(fill.fee),
-        "commissionAsset": fee_asset(i, order),
+        "commissionAsset": fee_asset(i, order, fill),
         "time": ms(fill.time),
         "isBuyer": order.side is Side.BUY,
         "isMaker": fill.is_maker,
