@@ -175,10 +175,12 @@ class PyPlainOrders final {
         return nb::cast(order.shared_from_this());
     }
 
-    // Whether the venue amends orders of a traded instrument.
+    // Whether the venue takes any amendment of orders of a traded instrument.
     [[nodiscard]] bool can_change(Symbol symbol) const {
         PyObject* const found = traded(reserves_.word(symbol));
-        return found != nullptr && text_of(Fields(found).field<"amend">().ptr()) != "none";
+        if (found == nullptr) return false;
+        const nb::object rule = Fields(found).field<"amend">();
+        return text_of(rule.ptr()) != "none" && text_of(rule.ptr()) != "decrease_only";
     }
 
     // Whether an order keeps every rule. old: the order that it replaces, or null.

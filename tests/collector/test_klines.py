@@ -22,7 +22,7 @@ from onetape.model.home import hub_journal
 from onetape.model.time import MINUTE
 from onetape.options.collector import collector_journal
 from onetape.tape.journal import JournalReader
-from onetape.venues.binance.past import BinanceUsdmPast
+from onetape.venues.binance.past import BinancePast
 from waiting import wait_for
 from worlds.hub_process import BTC, HubProcess, SourceJournal, hub_options
 from worlds.venue_collectors import NAME, alerts, collecting, options_of, status
@@ -54,7 +54,7 @@ class Venue:
     def __init__(self) -> None:
         self.minute = 0
         self.is_away = False
-        self.past = BinanceUsdmPast()
+        self.past = BinancePast()
         self.venue = SimpleNamespace(past=self.past)
 
     def now(self) -> int:

@@ -31,6 +31,7 @@ PATHS = {  # of an order, of a socket
     "bybit": ("/v5/order/create", "/v5/private"),
     "hyperliquid": ("/exchange", "/ws"),
     "okx": ("/api/v5/trade/order", "/ws/v5/private"),
+    "binance-spot": ("/api/v3/order", "/ws-api/v3"),
 }
 
 

@@ -16,7 +16,7 @@ from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.binance import market as binance_market
-from onetape.venues.binance.depth import BinanceUsdmDepth
+from onetape.venues.binance.depth import BinanceDepth
 from onetape.venues.bitmex.market import MARKET as BITMEX
 from onetape.venues.depth import DepthStream, TableDepth
 from onetape.venues.kraken import market as kraken_market
@@ -70,7 +70,7 @@ class Written:
             return BitmexDepth(self.instruments[0])
         if self.kind == "kraken":
             return KrakenDepth(self.instruments[0], 1, "/v2")
-        return BinanceUsdmDepth(self.instruments[0], 1, "")
+        return BinanceDepth(self.instruments[0], 1, "")
 
     def connect(self, stream: MarketStream | DepthStream | BitmexDepth) -> Connection:
         connection = self.venue.connect(stream.url)

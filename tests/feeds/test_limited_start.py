@@ -20,7 +20,7 @@ from onetape.robot.options import WAITS
 from onetape.venues.contract import Addresses
 from onetape.venues.open import open_trading_venue
 
-KINDS = ["binance-usdm", "aster", "kraken", "bitmex", "pacifica", "bybit", "hyperliquid", "okx"]
+KINDS = ["binance-usdm", "aster", "kraken", "bitmex", "pacifica", "bybit", "hyperliquid", "okx", "binance-spot"]
 # What a gate before the venue says, which does not know its form.
 PAGE = b"<html>Too many requests</html>"
 JSON = b'{"error":{"message":"Rate limit exceeded"},"code":-1003,"msg":"Way too many requests"}'

@@ -27,12 +27,12 @@ from onetape.feeds.poll_plan import (
 from onetape.model.time import SECOND
 from onetape.orders.budget import Budget, WindowCounts
 from onetape.orders.calls import Purpose
-from onetape.venues.binance.polls import BinanceUsdmPolls
+from onetape.venues.binance.polls import BinancePolls
 from onetape.venues.kraken.polls import KrakenPolls
 
 START = 1_795_000_020_000_000_000  # at the beginning of a minute
 MINUTE = 60 * SECOND
-POLLS = {"binance-usdm": BinanceUsdmPolls(), "kraken": KrakenPolls()}
+POLLS = {"binance-usdm": BinancePolls(), "kraken": KrakenPolls()}
 
 
 class World:

@@ -33,7 +33,9 @@ class Lines:
     def __init__(self, kind: str, port: int, account, home=None, **options) -> None:
         ws = f"ws://127.0.0.1:{port}{PATHS[kind]}"
         rest = f"http://127.0.0.1:{port}"
-        self.venue = open_trading_venue(kind, account.key, account.secret, Addresses(rest, ws, ws), getattr(account, "password", ""))
+        self.venue = open_trading_venue(
+            kind, account.key, account.secret, Addresses(rest, ws, ws), getattr(account, "password", "")
+        )
         self.venue.protocol.signs_late = True
         clock = VenueClock()
         self.budget = None

@@ -19,7 +19,7 @@ from onetape.hub.market_table import MarketTable
 from onetape.model import catalogue
 from onetape.orders.order_frames import OPEN_FLAG
 from onetape.tape.journal import JournalReader, JournalWriter
-from onetape.venues.binance.past import BinanceUsdmPast
+from onetape.venues.binance.past import BinancePast
 from onetape.venues.kraken.past import KrakenPast
 from onetape.venues.past_market import EMPTY_FLAG
 from worlds.frames import HISTORY
@@ -36,7 +36,7 @@ class Line:
     def __init__(self, *answers, past=None) -> None:
         self.answers = list(answers)
         self.requests: list[str] = []
-        self.venue = SimpleNamespace(past=past or BinanceUsdmPast())
+        self.venue = SimpleNamespace(past=past or BinancePast())
 
     async def request(self, call):
         self.requests.append(call.target)

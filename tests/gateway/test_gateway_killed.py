@@ -28,8 +28,11 @@ CREDITS_FOR = {
 }  # kills in a minute: a start asks what an address may ask a few times
 
 
+KINDS = ["binance-usdm", *long_form("kraken", "pacifica", "bitmex", "hyperliquid", "binance-spot")]
+
+
 @pytest.mark.parametrize("seed", [1])
-@pytest.mark.parametrize("kind", ["binance-usdm", *long_form("kraken", "pacifica", "bitmex", "hyperliquid")])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_gateway_killed_at_any_moment_ends_with_what_the_exchange_says(tmp_path, kind, seed):
     rng = random.Random(seed)
     with served(kind, seed=seed, limits=False) as (dialect, port):

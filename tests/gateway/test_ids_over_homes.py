@@ -27,6 +27,7 @@ FAR = {
     "bybit": 3000,
     "hyperliquid": 3000,
     "okx": 3000,
+    "binance-spot": 30_000,
 }
 
 

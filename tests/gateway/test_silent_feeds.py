@@ -21,7 +21,7 @@ from onetape.model.home import gateway_journal
 from onetape.model.time import SECOND
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
-from worlds.gateway_process import TRADED, GatewayProcess, Robot, news_of
+from worlds.gateway_process import TRADED, GatewayProcess, Robot, booked, news_of
 
 # Of its credits an address has few: it is asked, and silence is found, more slowly.
 SLOW = ("pacifica", "hyperliquid")
@@ -35,6 +35,7 @@ OTHER = {
     "bybit": "bybit:ETH/USDT:USDT",
     "hyperliquid": "hyperliquid:ETH/USDC:USDC",
     "okx": "okx:ETH/USDT:USDT",
+    "binance-spot": "binance:ETH/USDT",
 }
 QUOTES = {
     "binance-usdm": "bookTicker",
@@ -45,6 +46,7 @@ QUOTES = {
     "bybit": "orderbook",
     "hyperliquid": "bbo",
     "okx": "bbo-tbt",
+    "binance-spot": "bookTicker",
 }
 LEARNED = 200  # messages of the market
 
@@ -216,6 +218,20 @@ def test_a_listen_key_that_is_gone_in_silence_is_found_by_asking(tmp_path):
         trade_by_hand(w.dialect.exchange, w.account, 0, Decimal("0.01"), w.dialect.exchange.now)
         w.wait_for(lambda: w.status()["positions"].get(f"{w.symbol} both") == w.account.qty(0))
         w.wait_for(lambda: w.status()["ready"])
+
+
+@pytest.mark.parametrize("silent", ["false", "true"])
+def test_a_subscription_that_the_venue_ends_is_made_anew(tmp_path, silent):
+    """Where nobody says so, it is found by asking."""
+    with world("binance-spot", tmp_path) as w:
+        user = w.dialect.inner.user
+        w.wait_for(lambda: [each for each in user.subscribers.values() if each.accounts])
+        w.misbehave(f'action = "expire_listen_key"\nsilent = {silent}')
+        trade_by_hand(w.dialect.exchange, w.account, 0, Decimal("0.01"), w.dialect.exchange.now)
+        w.wait_for(lambda: [each for each in user.subscribers.values() if each.accounts])
+        w.wait_for(lambda: w.status()["ready"])
+        filled = w.account.trades[-1].fill.trade_id
+        w.wait_for(lambda: booked(w.home)[filled])
 
 
 def test_a_gateway_that_was_stopped_says_that_it_was_and_takes_no_feed_for_silent(tmp_path):

@@ -27,7 +27,7 @@ from onetape.net.tasks import ended
 from onetape.options.collector import collector_journal
 from onetape.tape.journal import JournalReader
 from onetape.tape.verify import verify
-from onetape.venues.binance.polls import BinanceUsdmPolls
+from onetape.venues.binance.polls import BinancePolls
 from waiting import wait_for, wait_in_loop
 from worlds.hub_process import HubProcess, hub, hub_options, merged, sources_of
 from worlds.venue_collectors import alerts, collecting, frames, options_of, status
@@ -193,7 +193,7 @@ def is_whole(home, symbol: str) -> bool:
 def test_who_is_followed_by_turnover_changes_while_a_hub_merges_it(tmp_path, monkeypatch):
     """What goes has no row and is not stale; what stays misses nothing; what comes back goes on under its number."""
     shares = {"ETHUSDT": 3.0, "BTCUSDT": 2.0, "SOLUSDT": 1.0}
-    monkeypatch.setattr(BinanceUsdmPolls, "turnovers", lambda self, body: dict(shares))
+    monkeypatch.setattr(BinancePolls, "turnovers", lambda self, body: dict(shares))
 
     async def work(port: int) -> None:
         tape = VenueTape(collector_journal(tmp_path, "feed"), "collector:feed")

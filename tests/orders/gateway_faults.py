@@ -7,6 +7,7 @@ from dataclasses import dataclass
 # What a venue says where it says nothing.
 SPEECHLESS = {
     "binance-usdm": (503, b'{"msg":"Unknown error, please check your request or try again later."}'),
+    "binance-spot": (502, b"<html>Bad Gateway</html>"),
     "aster": (503, b'{"msg":"Unknown error, please check your request or try again later."}'),
     "kraken": (520, b"<html>Web server is returning an unknown error</html>"),
     "bitmex": (502, b"<html>Bad Gateway</html>"),

@@ -49,7 +49,7 @@ class Owners:
             request, self.doubtful = self.doubtful, None
         elif self.sent and rng.random() < 0.1:
             request = rng.choice(self.sent[-20:])
-            if rng.random() < 0.3:
+            if rng.random() < 0.3 and request[3] not in self.doubts:  # whose words are known
                 actor, name, fields, id_ = request
                 request = (actor, name, {**fields, "amount": "17"}, id_)
         else:

@@ -29,7 +29,7 @@ class SellToBuyWorld(World):
     sells_to_buy: bool = True
 
 
-KINDS = ("binance-usdm", "kraken", "aster", "pacifica", "bitmex", "bybit", "hyperliquid", "okx")
+KINDS = ("binance-usdm", "kraken", "aster", "pacifica", "bitmex", "bybit", "hyperliquid", "okx", "binance-spot")
 WORLDS: dict[str, type[World]] = {
     "World": World,
     "EntryWorld": EntryWorld,
@@ -43,7 +43,7 @@ WORLDS: dict[str, type[World]] = {
 
 
 # Two take no orders by WebSocket, and of a spot account no guardian can ask what it holds.
-NOT_THERE = [("EntryWorld", "aster"), ("EntryWorld", "bitmex"), ("PastWorld", "kraken")]
+NOT_THERE = [("EntryWorld", "aster"), ("EntryWorld", "bitmex"), ("PastWorld", "kraken"), ("PastWorld", "binance-spot")]
 # Every world comes before any of them comes at its next venue: a few in a row reach them all.
 ROUNDS = [[(world, KINDS[(at + turn) % len(KINDS)]) for at, world in enumerate(WORLDS)] for turn in range(len(KINDS))]
 PAIRS = [pair for pairs in ROUNDS for pair in pairs if pair not in NOT_THERE]

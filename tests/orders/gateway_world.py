@@ -77,12 +77,15 @@ class World:
         self.hands = self.seed % 3 == 0
         self.exchange = self.dialect.exchange
         self.account = self.exchange.accounts[0]
-        if self.seed % 5 == 4 and self.kind not in ("kraken", "pacifica", "bitmex", "hyperliquid"):
+        if self.seed % 5 == 4 and self.kind not in ("kraken", "pacifica", "bitmex", "hyperliquid", "binance-spot"):
             self.exchange.accounts.set_hedge(self.account, True, START)
+        if self.kind == "binance-spot" and self.seed % 3 == 1:
+            self.exchange.accounts.set_fee_currency(self.account, "BNB")
         # Some have credit, and in some nothing moves money that nobody tells of.
         self.quote = {"kraken": "USD", "pacifica": "USDC", "hyperliquid": "USDC"}.get(self.kind, "USDT")
         self.credit = {self.quote: "5000"} if self.seed % 4 == 1 else {}
-        self.is_open = self.seed % 2 == 0
+        # Nor does this venue list what was missed.
+        self.is_open = self.seed % 2 == 0 or self.kind == "binance-spot"
         self.listed = b""
         self.open_venue()
         self.line: deque[Call] = deque()

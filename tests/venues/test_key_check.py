@@ -86,7 +86,7 @@ def test_kraken_refusals(text, error, says):
 def test_a_right_that_lacks_is_told_apart_where_the_wallet_side_says_so():
     answer = answered("binance-usdm", 401, {"code": -2015, "msg": "Invalid API-key, IP, or"})
     found = refused(answer, "there", KeyRights(read=True, trade=False))
-    assert "no right to trade futures" in found.message
+    assert "no right to trade on this market" in found.message
 
 
 @pytest.mark.parametrize(

@@ -307,7 +307,7 @@ def test_what_cannot_be_traded_on_is_said():
     addresses = Addresses("", "", "")
     with pytest.raises(BadConfig, match="not base64"):
         open_trading_venue("kraken", "key", "not base64!", addresses)
-    with pytest.raises(NotAvailable, match="'okx' is no kind of venue"):
-        open_trading_venue("okx", "", "", addresses)
+    with pytest.raises(NotAvailable, match="'mtgox' is no kind of venue"):
+        open_trading_venue("mtgox", "", "", addresses)
     assert ws_address("kraken", "http://h:1") == "ws://h:1/v2"
     assert ws_address("binance-usdm", "https://h") == "wss://h"

@@ -14,7 +14,7 @@ from onetape.model import catalogue
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call
 from onetape.tape.journal import JournalReader, JournalWriter
-from onetape.venues.binance.depth import BinanceUsdmDepth
+from onetape.venues.binance.depth import BinanceDepth
 from onetape.venues.depth import DepthStream
 from onetape.venues.kraken.depth import LEVELS, KrakenDepth
 
@@ -61,7 +61,7 @@ class Depth:
 
 @pytest.fixture
 def binance(tmp_path: Path) -> Iterator[Depth]:
-    depth = Depth(BinanceUsdmDepth(catalogue.find("binance:BTC/USDT:USDT"), 3, "ws://x"), tmp_path)
+    depth = Depth(BinanceDepth(catalogue.find("binance:BTC/USDT:USDT"), 3, "ws://x"), tmp_path)
     yield depth
     depth.close()
 

@@ -38,6 +38,7 @@ TRADED = {
     "bybit": ("bybit:BTC/USDT:USDT", 10),
     "hyperliquid": ("hyperliquid:BTC/USDC:USDC", 1000),
     "okx": ("okx:BTC/USDT:USDT", 100),
+    "binance-spot": ("binance:BTC/USDT", 1000),
 }
 # The same through the bridge to ccxt.
 BRIDGED = {"ccxt:binanceusdm": TRADED["binance-usdm"], "ccxt:kraken": TRADED["kraken"]}
@@ -52,6 +53,7 @@ WS_PATH = {
     "bybit": "",
     "hyperliquid": "/ws",
     "okx": "",
+    "binance-spot": "",
 }
 
 

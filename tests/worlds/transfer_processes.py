@@ -22,16 +22,17 @@ from worlds.gateway_process import GatewayProcess
 
 PATH = "/sapi/v1/asset/transfer"
 WAY = {"currency": "usdt", "from": "trading", "to": "spot"}
-KRAKEN_PATH = "/0/private/WalletTransfer"
-KRAKEN_WAY = {"currency": "usd", "from": "trading", "to": "futures"}
+WAYS = {
+    "kraken": ("/0/private/WalletTransfer", {"currency": "usd", "from": "trading", "to": "futures"}),
+    "binance-spot": (PATH, {"currency": "usdt", "from": "trading", "to": "usdm"}),
+}
 
 
 class World:
     """One venue, and a gateway on its account `main`; `also` begins one on another account."""
 
     def __init__(self, folder, *, wallet_host: str = "127.0.0.1", kind: str = "binance-usdm", **options) -> None:
-        is_kraken = kind == "kraken"
-        self.path, self.way = (KRAKEN_PATH, KRAKEN_WAY) if is_kraken else (PATH, WAY)
+        self.path, self.way = WAYS.get(kind, (PATH, WAY))
         self.folder = folder
         self.home = folder / "home"
         self.venue = VenueProcess(folder / "state", kind)

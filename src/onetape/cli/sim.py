@@ -85,8 +85,8 @@ def _for_people(shell: Shell, line: str) -> None:
 )
 @click.option("--limits/--no-limits", default=True, help="Enforce the venue's request limits.")
 def command(shell: Shell, venue: str, **options: Any) -> Answer:
-    """Serve a wire-compatible simulated exchange until Ctrl-C: binance-usdm, aster, pacifica, kraken, bitmex, bybit,
-    hyperliquid or okx.
+    """Serve a wire-compatible simulated exchange until Ctrl-C: binance-usdm, binance-spot, aster, pacifica, kraken,
+    bitmex, bybit, hyperliquid or okx.
 
     When it is ready it prints one JSON line with addresses, keys and balances; on a terminal, without --json, text
     without secrets.

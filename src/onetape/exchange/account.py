@@ -127,6 +127,7 @@ class SimFill(NamedTuple):
     is_maker: bool
     realized: int
     held: int = 0  # the position before the fill
+    fee_currency: str = ""  # if the account pays its fees in another one than usual
 
 
 class Trade(NamedTuple):
@@ -189,6 +190,7 @@ class SimAccount:
     isolates: bool = True  # isolated positions have margin of their own
     can_trade: bool = True
     self_trade: str = ""  # the account's self-trade rule; "": the exchange's rule
+    fee_currency: str = ""  # pays the fees, at a discount, as long as there is enough of it; "": the usual currency
     can_withdraw: bool = False
     password: str = field(default="", repr=False)  # of its key, where keys have one
     parent: str = ""  # of a sub-account: the key of its main account

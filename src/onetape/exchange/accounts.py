@@ -311,6 +311,10 @@ class Accounts(Sequence[SimAccount]):
     def set_self_trade(self, account: SimAccount, rule: str) -> None:
         account.self_trade = rule
 
+    @recorded("set_fee_currency")
+    def set_fee_currency(self, account: SimAccount, currency: str) -> None:
+        account.fee_currency = currency
+
     def _set_marks(self, account: SimAccount) -> None:
         for index, listing in enumerate(self.board.listings):
             if listing.mark:

@@ -162,6 +162,10 @@ class VenueWords(ABC):
         names = ", ".join(i.raw_symbol for i in self.exchange.instruments)
         raise BadConfig(f"no symbol {symbol!r}", location=self.kind, todo=f"one of {names}")
 
+    def expire_keys(self, account: str, now: int, *, silent: bool) -> None:
+        """Ends the keys of an account's streams, "": of all; silent: without an event. Called where there are some."""
+        raise NotImplementedError
+
     # --- errors -----------------------------------------------------------------------------------
 
     def error(self, rule: ActiveRule) -> Said:

@@ -586,12 +586,7 @@ class Faulty:
         return [k for k in links if not account or self.words.account_of(k.inner) == account]
 
     def _expire_keys(self, account: str, now: int, *, silent: bool) -> None:
-        streams: Any = getattr(self.inner, "streams")  # noqa: B009
-        for key, listen_key in list(streams.listen_keys.items()):
-            if account in ("", listen_key.account.name):
-                if silent:
-                    streams.private.pop(key, None)
-                streams.expire_key(key, now)
+        self.words.expire_keys(account, now, silent=silent)
         self._sweep(now)
 
 

@@ -29,6 +29,7 @@ from onetape.model.money import MONEY_DECIMALS, divide_half_even
 __all__ = ["NewOrder", "OrderEntry", "Watcher"]
 
 STOP_ROOM: Final = 20  # market stops on spot trade at most a twentieth beyond their trigger
+FEE_PERCENT: Final = 75  # of the usual fee, if an account pays its fees in a currency of its choice
 SETTLEMENTS: Final = 1 << 51  # first id of trades outside the market; exact as a float
 
 _NEWS = {
@@ -131,8 +132,10 @@ class OrderEntry:
         self.hear(self._send(order, now))
         return order
 
+    @recorded("hold", NewOrder)
     def hold(self, account: SimAccount, index: int, now: int, wanted: NewOrder) -> SimOrder:
-        """Enters an order that is not sent to the matching engine until `release`; its trigger is watched elsewhere."""
+        """Enters an order that is not sent to the matching engine until `release`, where its trigger is watched
+        elsewhere, or until the order is filled whose id `after` in its extra names."""
         order = wanted.made(self.take_id(), account, index, now)
         account.remember(order)
         order.extra["held"] = True
@@ -149,6 +152,25 @@ class OrderEntry:
             self.hear([self._own_news(order, "expired", now, code=code or SelfTrade.code)])
         else:
             self.hear(self._send(order, now))
+
+    def _begin(self, order: SimOrder, now: int) -> None:
+        """Sends a held order to the engine, because the one before it is filled; if it is refused, it expires."""
+        del order.extra["held"], order.extra["after"]
+        code = self._admit(order)
+        if code or (not order.trigger and self._meets_own(order, now)):
+            self.hear([self._own_news(order, "expired", now, code=code or SelfTrade.code)])
+        else:
+            self._reserve(order)
+            self.hear(self._send(order, now))
+
+    def _take_part(self, order: SimOrder, now: int) -> None:
+        """Cancels the other orders of a group (`one_of` in their extra) of which only one may trade. The first one
+        reserves the money of all; another one (`shares`) does so from now on."""
+        group = order.extra.pop("one_of", None)
+        for other in list(order.account.open_orders.values()) if group is not None else ():
+            if other.extra.get("one_of") == group:
+                del other.extra["one_of"]
+                self.cancel_now(other, now)
 
     @staticmethod
     def _own_news(order: SimOrder, word: str, now: int, *, code: int = 0) -> dict[str, Any]:
@@ -292,6 +314,8 @@ class OrderEntry:
         account, listing = order.account, self.listings[order.index]
         if not listing.is_open:
             return MarketDataUnavailable.code
+        if order.extra.get("shares"):
+            return 0
         if account.hedge != (order.position_side is not PositionSide.BOTH):
             return AccountMode.code
         if account.hedge and order.is_closing:
@@ -418,6 +442,8 @@ class OrderEntry:
         return self.hear(self._request(order, now, kind="cancel"))
 
     def _reserve(self, order: SimOrder) -> None:
+        if order.extra.get("shares"):
+            return
         if order.trigger and self.instruments[order.index].kind is Kind.SPOT:
             # On spot a waiting order reserves its money, too, because there is no margin.
             order.reserved = self._cap(order)
@@ -442,6 +468,13 @@ class OrderEntry:
 
     def _ended(self, order: SimOrder, now: int) -> None:
         order.account.forget_open(order)
+        self._take_part(order, now)
+        if order.extra.pop("leads", False):
+            for other in [o for o in order.account.open_orders.values() if o.extra.get("after") == order.id]:
+                if order.state is OrderState.FILLED and other.is_open:
+                    self._begin(other, now)
+                else:
+                    self.cancel_now(other, now)
         opened = order.filled and order.account.qty(order.index)
         if order.extra.get("exits") and not opened:  # the order had exits for a position that was never opened
             for other in [o for o in order.account.open_orders.values() if o.extra.get("parent") == order.id]:
@@ -498,6 +531,8 @@ class OrderEntry:
             order.trigger, order.updated = 0, now
             order.extra["triggered"] = now
             order.state = OrderState.TRIGGERED
+            self._take_part(order, now)
+            order.extra.pop("shares", None)
             self._cut_to_position(order)
             self._reserve(order)
             self._report(order, now, OrderNews.TRIGGERED)
@@ -526,7 +561,8 @@ class OrderEntry:
     def _fill(self, order: SimOrder, said: dict[str, Any]) -> None:
         account, index, now = order.account, order.index, said["ts_event"]
         price, size, fee = said["price"], said["size"], said["fee"]
-        reserved, held = order.reserved, account.qty(index, order.position_side)
+        self._take_part(order, now)
+        reserved, held = order.reserved or order.extra.pop("shares", 0), account.qty(index, order.position_side)
         self._release(order)
         order.filled += size
         order.cost += price * size
@@ -536,21 +572,8 @@ class OrderEntry:
         order.state = OrderState.FILLED if done else OrderState.PARTIALLY_FILLED
         if reserved and not done:
             self._reserve(order)
-        in_base = bool(order.extra.get("fee_in_base"))  # at spot venues an order may choose the currency of its fee
-        step, step_in_base = self._fee_steps
-        if not in_base:
-            fee = divide_half_even(fee, step) * step
-        realized = int(
-            account.money.apply_fill(index, order.side, price, size, 0 if in_base else fee, order.position_side)
-        )
-        if in_base:
-            i = self.instruments[index]
-            fee = divide_half_even(fee * 10**i.price_decimals, price * step_in_base) * step_in_base
-            account.money.deposit(self.board.currencies.index(i.base), -fee)
-            order.fee_base += fee
-        else:
-            order.fee += fee
-        fill = SimFill(said["trade_id"], now, price, size, fee, said["liquidity"] == "maker", realized, held)
+        fee, currency, realized = self._charge(order, price, size, fee)
+        fill = SimFill(said["trade_id"], now, price, size, fee, said["liquidity"] == "maker", realized, held, currency)
         account.trades.append(Trade(order, fill))
         instrument = self.instruments[index]
         settle = self.board.currencies.index(instrument.settle)
@@ -579,6 +602,42 @@ class OrderEntry:
         )
         if done:
             self._ended(order, now)
+
+    def _charge(self, order: SimOrder, price: int, size: int, fee: int) -> tuple[int, str, int]:
+        """Books a fill and its fee; returns the fee, its currency if the account chose one, and the realized profit."""
+        account, i = order.account, self.instruments[order.index]
+        in_base = bool(order.extra.get("fee_in_base"))  # at spot venues an order may choose the currency of its fee
+        step, step_in_base = self._fee_steps
+        chosen = self._chosen_fee(order, fee, size) if account.fee_currency else 0
+        if not in_base:
+            fee = divide_half_even(fee, step) * step
+        usual = 0 if in_base or chosen else fee
+        realized = int(account.money.apply_fill(order.index, order.side, price, size, usual, order.position_side))
+        if chosen:
+            account.money.deposit(self.board.currencies.index(account.fee_currency), -chosen)
+            return chosen, account.fee_currency, realized
+        if in_base:
+            fee = divide_half_even(fee * 10**i.price_decimals, price * step_in_base) * step_in_base
+            account.money.deposit(self.board.currencies.index(i.base), -fee)
+            order.fee_base += fee
+        else:
+            order.fee += fee
+        return fee, "", realized
+
+    def _chosen_fee(self, order: SimOrder, fee: int, size: int) -> int:
+        """Returns what a fill costs in the account's own currency of fees; 0: the usual currency is charged, because
+        the account has not enough, or the two have no market. fee: the usual one; size: of the fill."""
+        account, traded, step = order.account, self.instruments[order.index], self._fee_steps[1]
+        free = int(account.money.available(self.board.currencies.index(account.fee_currency)))
+        if order.side is Side.SELL and traded.base == account.fee_currency:
+            sold = size + (0 if order.reserved else order.left)
+            free -= sold * 10 ** (MONEY_DECIMALS - traded.size_decimals)
+        for i, listing in zip(self.instruments, self.listings, strict=True):
+            if (i.kind, i.base, i.quote) == (Kind.SPOT, account.fee_currency, traded.settle) and listing.last:
+                value = fee * FEE_PERCENT // 100 * 10**i.price_decimals
+                owed = divide_half_even(value, listing.last * step) * step
+                return owed if owed <= free else 0
+        return 0
 
     @staticmethod
     def _is_bound(order: SimOrder) -> bool:

@@ -78,7 +78,9 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class VenueConfig(Section, frozen=True):
     """[venues.NAME]: an exchange and its mode."""
 
-    kind: str  # binance-usdm | aster | bitmex | bybit | hyperliquid | kraken | okx | pacifica | ccxt:<id>
+    kind: (
+        str  # binance-usdm | binance-spot | aster | bitmex | bybit | hyperliquid | kraken | okx | pacifica | ccxt:<id>
+    )
     mode: Literal["sim", "demo", "live"] = "sim"
     seed: int = 1  # seed of the simulated market
     live_account: str = ""  # the account's id at the venue, required for live trading

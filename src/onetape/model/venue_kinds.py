@@ -28,6 +28,7 @@ class VenueKind(NamedTuple):
 
 VENUE_KINDS: Final = {
     "binance-usdm": VenueKind("binance", hedges=True, withdraws_to="network", sells_fee_asset=True),
+    "binance-spot": VenueKind("binance_spot", withdraws_to="network"),
     "aster": VenueKind("aster", hedges=True),
     "pacifica": VenueKind("pacifica", third_secret="api_config_key"),  # noqa: S106 - the name of a key,
     "bitmex": VenueKind("bitmex", closed="BitMEX closed on 23 September 2026"),

@@ -59,6 +59,8 @@ class Gate(TradingState):
         price, size = price or order.price, size or order.size
         if size < order.size and price == order.price:
             return None
+        if i is not None and i.amend is AmendRule.DECREASE_ONLY:
+            return Refusal.of(OrderInvalid, "the venue only makes an order smaller: cancel it, and place another one")
         view = self._view_of(order, now, size=size, price=price)
         view.behind_ns, view.rate, view.shares = behind_ns, rate, self.around.shares
         return refusal_of(view)

@@ -31,6 +31,7 @@ from onetape.preflight.venue_access import VenueAccess
 from onetape.security.redaction import Redactor
 from onetape.security.secrets import read_secret
 from onetape.venues.adapter import adapter_of
+from onetape.venues.binance.protocol import BinanceProtocol
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.contract import Addresses, TradingVenue
 from onetape.venues.hosts import unfit_address
@@ -291,7 +292,7 @@ def _rights(
             return protocol.read_key(read_json(access.ask(protocol.key_info(now))[2]))
         except MALFORMED:
             return "", None
-    if not isinstance(protocol, BinanceUsdmProtocol):
+    if not isinstance(protocol, BinanceProtocol):
         return "", None
     value = _of_wallet(access, target, protocol.key_rights(now), hide)
     try:

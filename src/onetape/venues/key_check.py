@@ -55,8 +55,9 @@ class KeyRights(NamedTuple):
     expires: int | None = None  # end of validity, ns UTC; 0: none
 
     @classmethod
-    def of_binance(cls, value: Mapping[str, Any]) -> KeyRights:
-        """Reads the wallet service's apiRestrictions. Raises TypeError for malformed ones."""
+    def of_binance(cls, value: Mapping[str, Any], trade: str = "enableFutures") -> KeyRights:
+        """Reads the wallet service's apiRestrictions. trade: the right to trade on this market. Raises TypeError for
+        malformed ones."""
 
         def right(name: str) -> bool | None:
             found = value.get(name)
@@ -66,7 +67,7 @@ class KeyRights(NamedTuple):
 
         return cls(
             read=right("enableReading"),
-            trade=right("enableFutures"),
+            trade=right(trade),
             withdraw=right("enableWithdrawals"),
             is_bound=right("ipRestrict"),
             portfolio_margin=right("enablePortfolioMarginTrading"),
@@ -160,7 +161,7 @@ def refused(answer: Answer, location: str, rights: KeyRights | None = None) -> O
 def _not_allowed(text: str, location: str, rights: KeyRights | None) -> OnetapeError:
     if rights is not None and rights.trade is False:
         return PermissionDenied(
-            "the key has no right to trade futures", location=location, todo="grant it at the venue"
+            "the key has no right to trade on this market", location=location, todo="grant it at the venue"
         )
     _, found, address = text.partition("request ip: ")
     ours = f" ({address.strip(' .')})" if found else ""

@@ -6,13 +6,14 @@ HTTP 429 is banned with 418. Source: exchangeInfo and "LIMITS", as of 2026-11.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from onetape.exchange.binance.wire import Refused
 from onetape.model.time import SECOND
 
-__all__ = ["Limits", "weight_of"]
+__all__ = ["Limits", "Terms", "weight_of"]
 
 WEIGHT_A_MINUTE: Final = 2400
 ORDERS: Final = ((10, 300), (60, 1200))  # seconds, orders
@@ -71,6 +72,7 @@ _KLINES: Final = ((99, 1), (499, 2), (1000, 5), (1500, 10))
 
 
 def weight_of(method: str, path: str, params: dict[str, str]) -> int:
+    """Returns the weight of a request to the USD-M market."""
     # The third version of Aster's API has the names of Binance's first.
     for key in ((method, path), (method, path.replace("/fapi/v3/", "/fapi/v1/"))):
         if key in _FIXED:
@@ -89,6 +91,23 @@ def _step(table: tuple[tuple[int, int], ...], limit: str) -> int:
     return next((weight for most, weight in table if number <= most), table[-1][1])
 
 
+class Terms(NamedTuple):
+    """The limits of a market. weight: of an address in a minute; orders: (seconds, orders) of an account; weight_of: of
+    a request, by method, path and parameters."""
+
+    weight: int
+    orders: tuple[tuple[int, int], ...]
+    weight_of: Callable[[str, str, dict[str, str]], int]
+
+
+USDM: Final = Terms(WEIGHT_A_MINUTE, ORDERS, weight_of)
+_INTERVALS: Final = ((86_400, "DAY"), (60, "MINUTE"), (1, "SECOND"))
+
+
+def _interval(seconds: int) -> tuple[str, int]:
+    return next((word, seconds // unit) for unit, word in _INTERVALS if not seconds % unit)
+
+
 @dataclass(slots=True)
 class _Address:
     minute: int = 0
@@ -103,6 +122,7 @@ class Limits:
     that clients that respect announced limits are not slowed down."""
 
     is_on: bool = True
+    terms: Terms = USDM
     addresses: dict[str, _Address] = field(default_factory=dict)
     orders: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
 
@@ -123,11 +143,11 @@ class Limits:
                 "to avoid bans.",
             )
         counted.weight += weight
-        if self.is_on and counted.weight > WEIGHT_A_MINUTE:
+        if self.is_on and counted.weight > self.terms.weight:
             counted.refused += 1
             if counted.refused > BAN_AFTER:
                 counted.banned_until = now + BAN_NS
-            raise Refused(-1003, address, WEIGHT_A_MINUTE, status=429)
+            raise Refused(-1003, address, self.terms.weight, status=429)
         return {"X-MBX-USED-WEIGHT-1M": str(counted.weight)}
 
     def used(self, address: str, now: int) -> int:
@@ -144,23 +164,31 @@ class Limits:
 
     def spend_orders(self, account: int, count: int, now: int) -> dict[str, str]:
         headers = {}
-        for seconds, most in ORDERS:
+        for seconds, most in self.terms.orders:
             window = now // (seconds * SECOND)
             at, used = self.orders.get((account, seconds), (window, 0))
             used = (used if at == window else 0) + count
             if self.is_on and used > most:
-                unit = "10 SECONDS" if seconds == 10 else "1 MINUTE"
+                word, count = _interval(seconds)
+                unit = f"{count} {word}{'S' if count > 1 else ''}"
                 wait = seconds - now // SECOND % seconds
                 raise Refused(-1015, most, unit, status=429, wait=wait)
             self.orders[account, seconds] = (window, used)
-            name = "10S" if seconds == 10 else "1M"
-            headers[f"X-MBX-ORDER-COUNT-{name}"] = str(used)
+            word, number = _interval(seconds)
+            headers[f"X-MBX-ORDER-COUNT-{number}{word[0]}"] = str(used)
         return headers
+
+    def give_back(self, account: int, now: int, count: int = 1) -> None:
+        """Takes orders off the counts of the current windows, where only unfilled orders count."""
+        for seconds, _ in self.terms.orders:
+            at, used = self.orders.get((account, seconds), (0, 0))
+            if at == now // (seconds * SECOND):
+                self.orders[account, seconds] = (at, max(used - count, 0))
 
     def used_orders(self, account: int, now: int) -> dict[int, int]:
         """Returns the counts of the current windows, by their seconds."""
         found = {}
-        for seconds, _ in ORDERS:
+        for seconds, _ in self.terms.orders:
             at, used = self.orders.get((account, seconds), (0, 0))
             found[seconds] = used if at == now // (seconds * SECOND) else 0
         return found
@@ -170,11 +198,11 @@ class Limits:
         return [
             {
                 "rateLimitType": "ORDERS",
-                "interval": "SECOND" if seconds < 60 else "MINUTE",
-                "intervalNum": seconds if seconds < 60 else 1,
+                "interval": _interval(seconds)[0],
+                "intervalNum": _interval(seconds)[1],
                 "limit": most if self.is_on else UNLIMITED,
             }
-            for seconds, most in ORDERS
+            for seconds, most in self.terms.orders
         ]
 
     def announced_weight(self) -> dict[str, Any]:
@@ -183,5 +211,5 @@ class Limits:
             "rateLimitType": "REQUEST_WEIGHT",
             "interval": "MINUTE",
             "intervalNum": 1,
-            "limit": WEIGHT_A_MINUTE if self.is_on else UNLIMITED,
+            "limit": self.terms.weight if self.is_on else UNLIMITED,
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from onetape.exchange.binance.limits import Limits, weight_of
+from onetape.exchange.binance.limits import Limits
 from onetape.exchange.binance.wire import Refused
 from onetape.exchange.dialect import Reply, Request, fields
 
@@ -24,14 +24,15 @@ class Rest:
         headers: dict[str, str] = {}
         try:
             params = _params(request)
-            weight = weight_of(request.method, request.path, params)
+            weight = self.limits.terms.weight_of(request.method, request.path, params)
             headers = self.limits.spend(request.peer, weight, now)
             value = self._route(request, params, now, headers)
         except Refused as refused:
             if refused.status in (418, 429):
                 wait = refused.wait or self.limits.retry_after(request.peer, now)
                 headers["Retry-After"] = str(wait)
-            return Reply.json({"code": refused.code, "msg": refused.text}, refused.status, headers)
+            more = {} if refused.data is None else {"data": refused.data}
+            return Reply.json({"code": refused.code, "msg": refused.text, **more}, refused.status, headers)
         except (ValueError, TypeError):
             return Reply.json({"code": -1130, "msg": "Data sent is not valid."}, 400)
         return Reply.json(value, 200, headers)

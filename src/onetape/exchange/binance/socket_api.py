@@ -1,4 +1,4 @@
-"""Binance USD-M: the WebSocket API, on /ws-fapi/v1: orders and account queries as calls.
+"""Binance: the WebSocket API: orders and account queries as calls; that of USD-M is on /ws-fapi/v1.
 
     {"id": 1, "method": "order.place", "params": {...}}
     {"id": 1, "status": 200, "result": {...}, "rateLimits": [...]}
@@ -18,14 +18,14 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from onetape.exchange.binance.access import Access
-from onetape.exchange.binance.limits import ORDERS, Limits, weight_of
+from onetape.exchange.binance.limits import Limits
 from onetape.exchange.binance.wire import Refused, ms
 from onetape.exchange.dialect import Connection, fields
 from onetape.exchange.keys import ED25519, HMAC, RSA, ApiKey
 from onetape.model.json_text import read_json
 from onetape.venues.binance.signing import socket_payload
 
-__all__ = ["PATH", "SocketApi"]
+__all__ = ["PATH", "Api", "Session", "SocketApi"]
 
 PATH: Final = "/ws-fapi/v1"
 HANDSHAKE_WEIGHT: Final = 5
@@ -57,8 +57,25 @@ _SIGNED: Final = {
     "v2/account.balance": ("GET", "/fapi/v3/balance"),
 }
 _KEYED: Final = {"userDataStream.start": "POST", "userDataStream.ping": "PUT", "userDataStream.stop": "DELETE"}
-_COUNTED: Final = frozenset({"order.place", "order.modify", "algoOrder.place"})
+_COUNTED: Final = dict.fromkeys(("order.place", "order.modify", "algoOrder.place"), 1)
 _WEIGHTS: Final = {"session.logon": 2, "session.status": 2, "session.logout": 2, "userDataStream.start": 5}
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The methods of a market. public: -> path; signed: -> method and path of REST; keyed: -> method of REST's listen
+    key. counted: methods -> orders for which they count. weights: of others, by default 1. handshake: a connection's
+    weight."""
+
+    public: Mapping[str, str]
+    signed: Mapping[str, tuple[str, str]]
+    keyed: Mapping[str, str]
+    counted: Mapping[str, int]
+    weights: Mapping[str, int]
+    handshake: int
+
+
+USDM: Final = Api(_PUBLIC, _SIGNED, _KEYED, _COUNTED, _WEIGHTS, HANDSHAKE_WEIGHT)
 
 
 @dataclass(slots=True)
@@ -92,19 +109,20 @@ class Requests(Protocol):
 class SocketApi:
     """Serves the calls of one exchange with the same functions as REST."""
 
-    def __init__(self, venue: Requests) -> None:
-        self.venue = venue
+    def __init__(self, venue: Requests, api: Api = USDM) -> None:
+        self.venue, self.api = venue, api
         self.connections: dict[int, Connection] = {}
-        self._session: dict[str, Callable[[Session, dict[str, str], str, int], Any]] = {
+        # Methods about the connection itself; a venue may add others.
+        self.about: dict[str, Callable[[Connection, dict[str, str], int], Any]] = {
             "session.logon": self._logon,
-            "session.status": lambda session, _p, _peer, now: self._status(session, now),
+            "session.status": lambda connection, _p, now: self._status(connection.state, now),
             "session.logout": self._logout,
         }
 
     def connect(self, connection: Connection, now: int) -> bool:
         """Charges the weight of a connection; returns False if its address has exceeded the limit."""
         try:
-            self._spend(connection, HANDSHAKE_WEIGHT, now)
+            self._spend(connection, self.api.handshake, now)
         except Refused:
             return False
         shown = fields(connection.query).get("returnRateLimits", "true")
@@ -135,8 +153,8 @@ class SocketApi:
         said: dict[str, Any] = {"id": number, "status": 200}
         key: ApiKey | None = None
         try:
-            self._spend(connection, _weight(method, text), now)
-            key, said["result"] = self._answer(session, method, text, connection.peer, now)
+            self._spend(connection, self._weight(method, text), now)
+            key, said["result"] = self._answer(connection, method, text, now)
         except Refused as refused:
             said = {"id": number, "status": refused.status, "error": self._error(refused, now)}
         except (ValueError, TypeError):
@@ -147,45 +165,51 @@ class SocketApi:
         connection.say(said)
 
     def _answer(
-        self, session: Session, method: str, params: dict[str, str], peer: str, now: int
+        self, connection: Connection, method: str, params: dict[str, str], now: int
     ) -> tuple[ApiKey | None, Any]:
         """Returns (the key whose orders were counted, the result). Raises Refused."""
         venue = self.venue
-        if path := _PUBLIC.get(method):
+        if path := self.api.public.get(method):
             return None, venue.open["GET", path](params, now)
-        if about := self._session.get(method):
-            return None, about(session, params, peer, now)
-        if verb := _KEYED.get(method):
-            key = self._key(session, params, peer)
+        if about := self.about.get(method):
+            return None, about(connection, params, now)
+        if verb := self.api.keyed.get(method):
+            key = self._key(connection, params)
             account = venue.access.account(key)
             return None, venue.keyed[verb, "/fapi/v1/listenKey"](account, params, now)
-        route = _SIGNED.get(method)
+        route = self.api.signed.get(method)
         if route is None:
             raise Refused(-1020, text=f"Invalid method: {method}")
-        key = self._key(session, params, peer)
-        if session.key is None or "signature" in params or "apiKey" in params:
-            # Also after a logon a request may carry another key, and must then be signed with it.
-            venue.access.check_payload(socket_payload(params), params.pop("signature", ""), key)
-        venue.access.check_time(params, now + venue.skew)
+        key = self.signed_by(connection, params, now)
         account = venue.access.account(key)
-        if method in _COUNTED:
+        if method in self.api.counted:
             venue.access.check_trade(key)
-            venue.limits.spend_orders(account.number, 1, now)
+            venue.limits.spend_orders(account.number, self.api.counted[method], now)
         elif route[0] != "GET":
             venue.access.check_trade(key)
         found = venue.signed[route](account, params, now)
         if method == "order.modify":
             del found["pair"]  # documented only for the answer over HTTP
-        return key if method in _COUNTED else None, found
+        return key if method in self.api.counted else None, found
 
-    def _key(self, session: Session, params: dict[str, str], peer: str) -> ApiKey:
-        return self.venue.access.key(params.get("apiKey", session.api_key), peer)
+    def signed_by(self, connection: Connection, params: dict[str, str], now: int) -> ApiKey:
+        """Returns the key of a request, after checking its signature and time. Raises Refused."""
+        venue, session = self.venue, connection.state
+        key = self._key(connection, params)
+        if session.key is None or "signature" in params or "apiKey" in params:
+            # Also after a logon a request may carry another key, and must then be signed with it.
+            venue.access.check_payload(socket_payload(params), params.pop("signature", ""), key)
+        venue.access.check_time(params, now + venue.skew)
+        return key
+
+    def _key(self, connection: Connection, params: dict[str, str]) -> ApiKey:
+        return self.venue.access.key(params.get("apiKey", connection.state.api_key), connection.peer)
 
     # --- the session ------------------------------------------------------------------------------
 
-    def _logon(self, session: Session, params: dict[str, str], peer: str, now: int) -> Any:
-        access = self.venue.access
-        key = access.key(params.get("apiKey", ""), peer)
+    def _logon(self, connection: Connection, params: dict[str, str], now: int) -> Any:
+        access, session = self.venue.access, connection.state
+        key = access.key(params.get("apiKey", ""), connection.peer)
         if key.kind != ED25519:
             raise Refused(-4056, text=NO_LOGON[key.kind])
         access.check_payload(socket_payload(params), params.get("signature", ""), key)
@@ -193,7 +217,8 @@ class SocketApi:
         session.key, session.authorized = key, now
         return self._status(session, now)
 
-    def _logout(self, session: Session, _params: dict[str, str], _peer: str, now: int) -> Any:
+    def _logout(self, connection: Connection, _params: dict[str, str], now: int) -> Any:
+        session = connection.state
         session.key, session.authorized = None, 0
         return self._status(session, now)
 
@@ -211,8 +236,18 @@ class SocketApi:
     def _spend(self, connection: Connection, weight: int, now: int) -> None:
         self.venue.limits.spend(_pool(connection), weight, now)
 
+    def _weight(self, method: str, params: dict[str, str]) -> int:
+        weight_of = self.venue.limits.terms.weight_of
+        if path := self.api.public.get(method):
+            return weight_of("GET", path, params)
+        if route := self.api.signed.get(method):
+            return weight_of(*route, params)
+        return self.api.weights.get(method, 1)
+
     def _error(self, refused: Refused, now: int) -> dict[str, Any]:
         said: dict[str, Any] = {"code": refused.code, "msg": refused.text}
+        if refused.data is not None:
+            said["data"] = refused.data
         if refused.status in (418, 429):
             server = ms(now + self.venue.skew)
             wait = refused.wait * 1000 or 60_000 - server % 60_000
@@ -222,11 +257,11 @@ class SocketApi:
     def _limits(self, connection: Connection, method: str, key: ApiKey | None, now: int) -> list[dict[str, Any]]:
         limits = self.venue.limits
         rows: list[dict[str, Any]] = []
-        if method in _COUNTED:
+        if method in self.api.counted:
             used = limits.used_orders(key.account.number, now) if key is not None else {}
             rows = [
                 {**row, "count": used.get(seconds, 0)}
-                for (seconds, _), row in zip(ORDERS, limits.announced_orders(), strict=True)
+                for (seconds, _), row in zip(limits.terms.orders, limits.announced_orders(), strict=True)
             ]
         rows.append({**limits.announced_weight(), "count": limits.used(_pool(connection), now)})
         return rows
@@ -234,14 +269,6 @@ class SocketApi:
 
 def _pool(connection: Connection) -> str:
     return f"ws:{connection.peer}"
-
-
-def _weight(method: str, params: dict[str, str]) -> int:
-    if path := _PUBLIC.get(method):
-        return weight_of("GET", path, params)
-    if route := _SIGNED.get(method):
-        return weight_of(*route, params)
-    return _WEIGHTS.get(method, 1)
 
 
 def _parts(request: Any) -> tuple[Any, str | None, dict[str, Any] | None]:

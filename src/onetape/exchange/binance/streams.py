@@ -7,6 +7,7 @@ only public data.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any, Final
@@ -39,7 +40,7 @@ from onetape.exchange.subscriptions import Subscriptions
 from onetape.model.enums import Side
 from onetape.model.json_text import read_json
 
-__all__ = ["Streams", "Subscriber"]
+__all__ = ["MarketStreams", "MarketTraits", "Streams", "Subscriber"]
 
 STREAMS_MAX: Final = 1024
 LISTEN_KEY_NS: Final = 60 * 60_000_000_000
@@ -85,63 +86,38 @@ class _Batch:
         self.asks.update(report.asks)
 
 
-class Streams:
-    """Keeps the subscriptions, and writes their messages."""
+@dataclass(frozen=True, slots=True)
+class MarketTraits:
+    """Differences between the market messages of the venues of this family. spans: of depth, ns, with the end of the
+    stream's name. absent: message -> fields of USD-M's that it lacks; added: message -> further fields. plain_partial:
+    messages of partial depth are snapshots without an event's head. per_second: a client's messages on a connection."""
+
+    spans: tuple[tuple[int, str], ...]
+    absent: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    added: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    plain_partial: bool = False
+    per_second: int = MESSAGES_A_SECOND
+
+
+USDM: Final = MarketTraits(((100_000_000, "@100ms"), (250_000_000, ""), (500_000_000, "@500ms"), (1, "@0ms")))
+
+
+class MarketStreams:
+    """Keeps the subscriptions to market data, and writes their messages."""
 
     def __init__(
-        self, exchange: SimExchange, public: PublicData, *, most: int = STREAMS_MAX, traits: EventTraits = BINANCE
+        self, exchange: SimExchange, public: PublicData, *, most: int = STREAMS_MAX, market: MarketTraits = USDM
     ) -> None:
         self.exchange = exchange
         self.public = public
+        self.market = market
         self._most = most  # streams per connection
         self.connections: dict[int, Connection] = {}
         self._subscriptions: Subscriptions[str] = Subscriptions()  # to streams, by name
-        self.listen_keys: dict[str, _ListenKey] = {}
-        self.by_account: dict[int, str] = {}
-        self.private: dict[str, dict[int, Connection]] = {}  # by listen key
         self._batches: dict[tuple[int, int], _Batch] = {}
         self._next_second = 0
-        self._depth_names = [_depth_names(i.raw_symbol.lower()) for i in exchange.instruments]
-        self._made = 0
+        self._depth_names = [_depth_names(market, i.raw_symbol.lower()) for i in exchange.instruments]
         self.is_unrouted = False  # a connection without a category carries all streams, as until 2026-04
-        self.multi_assets = MultiAssets(exchange)
-        self.user = UserEvents(exchange, self._tell, traits)
-
-    # --- listen keys ------------------------------------------------------------------------------
-
-    def open_key(self, account: SimAccount, now: int) -> str:
-        """Returns the account's only listen key, with its expiry extended, or a new one."""
-        key = self.by_account.get(account.number)
-        if key is None or key not in self.listen_keys:
-            self._made += 1
-            key = f"{account.key[:32]}{self._made:032x}"
-            self.by_account[account.number] = key
-            self.listen_keys[key] = _ListenKey(account, 0)
-        self.listen_keys[key].expires = now + LISTEN_KEY_NS
-        return key
-
-    def keep_key(self, account: SimAccount, now: int) -> bool:
-        listen_key = self.listen_keys.get(self.by_account.get(account.number, ""))
-        if listen_key is None:
-            return False
-        listen_key.expires = now + LISTEN_KEY_NS
-        return True
-
-    def close_key(self, account: SimAccount) -> None:
-        self._drop_key(self.by_account.pop(account.number, ""))
-
-    def expire_key(self, key: str, now: int) -> None:
-        """Reports the key's expiry on its streams, which stay open but send nothing more."""
-        for connection in self.private.get(key, {}).values():
-            named = {"listenKey": key} if self.user.traits.names_key else {}
-            self._send(connection, key, {"e": "listenKeyExpired", "E": ms(now), **named})
-        self._drop_key(key)
-
-    def _drop_key(self, key: str) -> None:
-        listen_key = self.listen_keys.pop(key, None)
-        if listen_key is not None:
-            self.by_account.pop(listen_key.account.number, None)
-        self.private.pop(key, None)
 
     # --- connections ------------------------------------------------------------------------------
 
@@ -173,8 +149,6 @@ class Streams:
         if not isinstance(subscriber, Subscriber):
             return
         self._subscriptions.leave(connection)
-        if subscriber.listen_key:
-            self.private.get(subscriber.listen_key, {}).pop(connection.id, None)
 
     def message(self, connection: Connection, data: bytes, now: int) -> None:
         subscriber = connection.state
@@ -182,7 +156,7 @@ class Streams:
         if subscriber.second != second:
             subscriber.second, subscriber.messages = second, 0
         subscriber.messages += 1
-        if subscriber.messages > MESSAGES_A_SECOND:
+        if subscriber.messages > self.market.per_second:
             connection.close(1008, "Too many requests")
             return
         try:
@@ -217,12 +191,6 @@ class Streams:
 
     def _subscribe(self, connection: Connection, name: str) -> None:
         subscriber = connection.state
-        if name in self.listen_keys:
-            # Connections without the right category get nothing, and no error.
-            if subscriber.category in ("private", ""):
-                subscriber.listen_key = name
-                self.private.setdefault(name, {})[connection.id] = connection
-            return
         if len(self._subscriptions.of(connection)) >= self._most:
             return
         channel = name.partition("@")[2] if not name.startswith("!") else name[1:]
@@ -234,33 +202,19 @@ class Streams:
     # --- reports ------------------------------------------------------------------------------------------------------
 
     def publish(self, reports: list[Report], now: int) -> None:
-        if not self._subscriptions and not self.by_account:
-            return
-        for report in reports:
-            match report:
-                case OrderReport():
-                    if self._is_heard(report.order.account):
-                        self.user.order(report, now)
-                case QuoteReport():
-                    self._quote(report)
-                case DepthReport():
-                    self._depth(report)
-                case TradeReport():
-                    self._trade(report)
-                case MarkReport():
-                    self._mark(report)
-                case BarReport():
-                    self._closed_bars(report)
-                case CashReport() if self._is_heard(report.account):
-                    self.user.cash(report, now)
-                case ConditionalReport() if self._is_heard(report.order.account):
-                    self.user.algo(report, now)
-                case CallReport() if self._is_heard(report.account):
-                    self.user.call(report, now)
-                case ModeReport() if self._is_heard(report.account):
-                    self.user.mode(report, now)
-                case _:
-                    pass
+        for report in reports if self._subscriptions else ():
+            self._publish(report)
+
+    def _publish(self, report: Report) -> None:
+        match report:
+            case QuoteReport():
+                self._quote(report)
+            case DepthReport():
+                self._depth(report)
+            case TradeReport():
+                self._trade(report)
+            case BarReport():
+                self._closed_bars(report)
 
     def tick(self, now: int) -> None:
         for (index, span), batch in self._batches.items():
@@ -271,18 +225,15 @@ class Streams:
             self._each_second(now)
 
     def _each_second(self, now: int) -> None:
-        for key, listen_key in list(self.listen_keys.items()):
-            if now >= listen_key.expires:
-                self.expire_key(key, now)
         for connection in list(self.connections.values()):
             if now - connection.opened >= LIFE_NS:
                 connection.close(1000, "24 hours")
         self._tickers(now)
-        self._asset_indexes(now)
         self._running_bars(now)
 
     def _stream(self, name: str, event: Any) -> None:
         plain = wrapped = b""
+        event = [self._shown(each) for each in event] if isinstance(event, list) else self._shown(event)
         for connection in self._subscriptions.to(name):
             if connection.state.combined:
                 wrapped = wrapped or encode({"stream": name, "data": event})
@@ -290,6 +241,12 @@ class Streams:
             else:
                 plain = plain or encode(event)
                 connection.send(plain)
+
+    def _shown(self, event: dict[str, Any]) -> dict[str, Any]:
+        word = event.get("e", "")
+        if absent := self.market.absent.get(word):
+            event = {name: value for name, value in event.items() if name not in absent}
+        return {**event, **self.market.added.get(word, {})}
 
     def _quote(self, report: QuoteReport) -> None:
         i = self.exchange.instruments[report.at]
@@ -351,7 +308,7 @@ class Streams:
 
     def _flush(self, index: int, span: int, batch: _Batch, now: int) -> None:
         i = self.exchange.instruments[index]
-        low, suffix = i.raw_symbol.lower(), dict(_SPANS)[span]
+        low, suffix = i.raw_symbol.lower(), dict(self.market.spans)[span]
 
         def rows(levels: dict[int, int] | list[tuple[int, int]]) -> list[list[str]]:
             pairs = levels.items() if isinstance(levels, dict) else levels
@@ -373,33 +330,13 @@ class Streams:
             if self._subscriptions.has_any(name := f"{low}@depth{count}{suffix}"):
                 bids = self.exchange.board.levels(index, Side.BUY, count)
                 asks = self.exchange.board.levels(index, Side.SELL, count)
-                self._stream(name, {**head, "b": rows(bids), "a": rows(asks)})
+                if self.market.plain_partial:
+                    levels = {"bids": rows(bids), "asks": rows(asks)}
+                    self._stream(name, {"lastUpdateId": batch.last, **levels})
+                else:
+                    self._stream(name, {**head, "b": rows(bids), "a": rows(asks)})
         batch.previous, batch.first = batch.last, 0
         batch.bids, batch.asks = {}, {}
-
-    def _mark(self, report: MarkReport) -> None:
-        i, listing = self.exchange.instruments[report.at], self.exchange.listings[report.at]
-        low = i.raw_symbol.lower()
-        names = (f"{low}@markPrice@1s", f"{low}@markPrice", "!markPrice@arr@1s", "!markPrice@arr")
-        if not self._subscriptions.has_any(*names):
-            return
-        event = {
-            "e": "markPriceUpdate",
-            "E": ms(report.time),
-            "s": i.raw_symbol,
-            "p": eight(price_text(i, report.mark)),
-            "ap": eight(price_text(i, report.mark)),
-            "P": eight(price_text(i, report.index_price)),
-            "i": eight(price_text(i, report.index_price)),
-            "r": f"{listing.funding_rate / 1e12:.8f}",
-            "T": ms(listing.funding_time),
-            "st": 1,
-        }
-        self._stream(names[0], event)
-        self._stream(names[2], [event])
-        if report.time // 1_000_000_000 % 3 == 0:
-            self._stream(names[1], event)
-            self._stream(names[3], [event])
 
     def _tickers(self, now: int) -> None:
         for index, i in enumerate(self.exchange.instruments):
@@ -436,15 +373,6 @@ class Streams:
             }
             for name, event in zip(names, (full, mini, [full], [mini]), strict=True):
                 self._stream(name, event)
-
-    def _asset_indexes(self, now: int) -> None:
-        names = [f"{name.lower()}usd@assetIndex" for name in self.exchange.accounts.collateral]
-        if not self._subscriptions.has_any("!assetIndex@arr", *names):
-            return
-        events = self.multi_assets.events(now)
-        self._stream("!assetIndex@arr", events)
-        for event in events:
-            self._stream(f"{event['s'].lower()}@assetIndex", event)
 
     def _running_bars(self, now: int) -> None:
         for listing in self.exchange.listings:
@@ -493,6 +421,137 @@ class Streams:
         self._stream(plain, {"e": "kline", "E": time, "s": raw, "k": {"s": raw, **k}})
         self._stream(continuous, {"e": "continuous_kline", "E": time, "ps": raw, "ct": "PERPETUAL", "k": k})
 
+
+class Streams(MarketStreams):
+    """Adds what futures have: categories, marks, and the user stream under a listen key."""
+
+    def __init__(
+        self, exchange: SimExchange, public: PublicData, *, most: int = STREAMS_MAX, traits: EventTraits = BINANCE
+    ) -> None:
+        super().__init__(exchange, public, most=most)
+        self.listen_keys: dict[str, _ListenKey] = {}
+        self.by_account: dict[int, str] = {}
+        self.private: dict[str, dict[int, Connection]] = {}  # by listen key
+        self._made = 0
+        self.multi_assets = MultiAssets(exchange)
+        self.user = UserEvents(exchange, self._tell, traits)
+
+    # --- listen keys ------------------------------------------------------------------------------
+
+    def open_key(self, account: SimAccount, now: int) -> str:
+        """Returns the account's only listen key, with its expiry extended, or a new one."""
+        key = self.by_account.get(account.number)
+        if key is None or key not in self.listen_keys:
+            self._made += 1
+            key = f"{account.key[:32]}{self._made:032x}"
+            self.by_account[account.number] = key
+            self.listen_keys[key] = _ListenKey(account, 0)
+        self.listen_keys[key].expires = now + LISTEN_KEY_NS
+        return key
+
+    def keep_key(self, account: SimAccount, now: int) -> bool:
+        listen_key = self.listen_keys.get(self.by_account.get(account.number, ""))
+        if listen_key is None:
+            return False
+        listen_key.expires = now + LISTEN_KEY_NS
+        return True
+
+    def close_key(self, account: SimAccount) -> None:
+        self._drop_key(self.by_account.pop(account.number, ""))
+
+    def expire_key(self, key: str, now: int) -> None:
+        """Reports the key's expiry on its streams, which stay open but send nothing more."""
+        for connection in self.private.get(key, {}).values():
+            named = {"listenKey": key} if self.user.traits.names_key else {}
+            self._send(connection, key, {"e": "listenKeyExpired", "E": ms(now), **named})
+        self._drop_key(key)
+
+    def _drop_key(self, key: str) -> None:
+        listen_key = self.listen_keys.pop(key, None)
+        if listen_key is not None:
+            self.by_account.pop(listen_key.account.number, None)
+        self.private.pop(key, None)
+
+    # --- connections ------------------------------------------------------------------------------
+
+    def disconnect(self, connection: Connection) -> None:
+        super().disconnect(connection)
+        subscriber = connection.state
+        if isinstance(subscriber, Subscriber) and subscriber.listen_key:
+            self.private.get(subscriber.listen_key, {}).pop(connection.id, None)
+
+    def _subscribe(self, connection: Connection, name: str) -> None:
+        if name in self.listen_keys:
+            # Connections without the right category get nothing, and no error.
+            if connection.state.category in ("private", ""):
+                connection.state.listen_key = name
+                self.private.setdefault(name, {})[connection.id] = connection
+            return
+        super()._subscribe(connection, name)
+
+    # --- reports ----------------------------------------------------------------------------------
+
+    def publish(self, reports: list[Report], now: int) -> None:
+        if not self._subscriptions and not self.by_account:
+            return
+        for report in reports:
+            match report:
+                case OrderReport():
+                    if self._is_heard(report.order.account):
+                        self.user.order(report, now)
+                case MarkReport():
+                    self._mark(report)
+                case CashReport() if self._is_heard(report.account):
+                    self.user.cash(report, now)
+                case ConditionalReport() if self._is_heard(report.order.account):
+                    self.user.algo(report, now)
+                case CallReport() if self._is_heard(report.account):
+                    self.user.call(report, now)
+                case ModeReport() if self._is_heard(report.account):
+                    self.user.mode(report, now)
+                case _:
+                    self._publish(report)
+
+    def _each_second(self, now: int) -> None:
+        for key, listen_key in list(self.listen_keys.items()):
+            if now >= listen_key.expires:
+                self.expire_key(key, now)
+        super()._each_second(now)
+        self._asset_indexes(now)
+
+    def _mark(self, report: MarkReport) -> None:
+        i, listing = self.exchange.instruments[report.at], self.exchange.listings[report.at]
+        low = i.raw_symbol.lower()
+        names = (f"{low}@markPrice@1s", f"{low}@markPrice", "!markPrice@arr@1s", "!markPrice@arr")
+        if not self._subscriptions.has_any(*names):
+            return
+        event = {
+            "e": "markPriceUpdate",
+            "E": ms(report.time),
+            "s": i.raw_symbol,
+            "p": eight(price_text(i, report.mark)),
+            "ap": eight(price_text(i, report.mark)),
+            "P": eight(price_text(i, report.index_price)),
+            "i": eight(price_text(i, report.index_price)),
+            "r": f"{listing.funding_rate / 1e12:.8f}",
+            "T": ms(listing.funding_time),
+            "st": 1,
+        }
+        self._stream(names[0], event)
+        self._stream(names[2], [event])
+        if report.time // 1_000_000_000 % 3 == 0:
+            self._stream(names[1], event)
+            self._stream(names[3], [event])
+
+    def _asset_indexes(self, now: int) -> None:
+        names = [f"{name.lower()}usd@assetIndex" for name in self.exchange.accounts.collateral]
+        if not self._subscriptions.has_any("!assetIndex@arr", *names):
+            return
+        events = self.multi_assets.events(now)
+        self._stream("!assetIndex@arr", events)
+        for event in events:
+            self._stream(f"{event['s'].lower()}@assetIndex", event)
+
     # --- the user stream --------------------------------------------------------------------------
 
     def _is_heard(self, account: SimAccount) -> bool:
@@ -510,11 +569,8 @@ class Streams:
         connection.say({"stream": key, "data": event} if connection.state.combined else event)
 
 
-_SPANS: Final = ((100_000_000, "@100ms"), (250_000_000, ""), (500_000_000, "@500ms"), (1, "@0ms"))
-
-
-def _depth_names(low: str) -> tuple[tuple[int, tuple[str, ...]], ...]:
+def _depth_names(market: MarketTraits, low: str) -> tuple[tuple[int, tuple[str, ...]], ...]:
     """Returns (span, names of the streams with this span) of each span."""
     return tuple(
-        (span, tuple(f"{low}@depth{count}{suffix}" for count in ("", "5", "10", "20"))) for span, suffix in _SPANS
+        (span, tuple(f"{low}@depth{count}{suffix}" for count in ("", "5", "10", "20"))) for span, suffix in market.spans
     )

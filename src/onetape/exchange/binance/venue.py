@@ -23,13 +23,14 @@ from onetape.exchange.binance.spot import SPOT, SpotData
 from onetape.exchange.binance.streams import Streams
 from onetape.exchange.binance.terms import OrderTerms
 from onetape.exchange.binance.trading import Trading
+from onetape.exchange.binance.wallet import WalletData
 from onetape.exchange.binance.wire import Refused, ms
 from onetape.exchange.binance.words import BinanceWords
 from onetape.exchange.dialect import Connection, Reply, Request
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.reports import Report
 
-__all__ = ["BinanceUsdm", "Public", "Signed", "one_or_all", "public_routes"]
+__all__ = ["BinanceUsdm", "Public", "Signed", "one_or_all", "public_routes", "wallet_routes"]
 
 GIVE_PATH: Final = "/sapi/v1/sub-account/universalTransfer"
 RETURN_PATH: Final = "/sapi/v1/sub-account/transfer/subToMaster"
@@ -188,16 +189,7 @@ class BinanceUsdm:
     def _wallet_routes(self) -> dict[tuple[str, str], Signed]:
         wallet, capital = self.account.wallet, self.capital
         return {
-            ("POST", "/sapi/v1/asset/transfer"): wallet.transfer,
-            ("GET", "/sapi/v1/asset/transfer"): lambda a, p, _n: wallet.history(a, p),
-            ("POST", GIVE_PATH): wallet.give,
-            ("GET", GIVE_PATH): lambda a, p, _n: wallet.transfer_rows(a, p),
-            ("POST", RETURN_PATH): wallet.give_back,
-            ("GET", RETURNED_PATH): lambda a, p, _n: wallet.of_sub_account(a, p),
-            ("POST", WITHDRAW_PATH): capital.withdraw,
-            ("GET", "/sapi/v1/capital/withdraw/history"): lambda a, p, _n: capital.withdrawals(a, p),
-            ("GET", "/sapi/v1/capital/deposit/hisrec"): lambda a, p, _n: capital.deposits(a, p),
-            ("GET", "/sapi/v1/capital/deposit/address"): lambda a, p, _n: capital.address(a, p),
+            **wallet_routes(wallet, capital),
             ("POST", f"{SPOT}order"): self.spot.place,
             ("GET", f"{SPOT}order"): lambda a, p, _n: self.spot.query(a, p),
             ("GET", f"{SPOT}myTrades"): lambda a, p, _n: self.spot.trades(a, p),
@@ -251,6 +243,22 @@ class BinanceUsdm:
     def tick(self, now: int) -> None:
         self.streams.tick(now)
         self.socket_api.tick(now)
+
+
+def wallet_routes(wallet: WalletData, capital: CapitalData) -> dict[tuple[str, str], Signed]:
+    """Returns the routes of transfers, withdrawals and deposits."""
+    return {
+        ("POST", "/sapi/v1/asset/transfer"): wallet.transfer,
+        ("GET", "/sapi/v1/asset/transfer"): lambda a, p, _n: wallet.history(a, p),
+        ("POST", GIVE_PATH): wallet.give,
+        ("GET", GIVE_PATH): lambda a, p, _n: wallet.transfer_rows(a, p),
+        ("POST", RETURN_PATH): wallet.give_back,
+        ("GET", RETURNED_PATH): lambda a, p, _n: wallet.of_sub_account(a, p),
+        ("POST", WITHDRAW_PATH): capital.withdraw,
+        ("GET", "/sapi/v1/capital/withdraw/history"): lambda a, p, _n: capital.withdrawals(a, p),
+        ("GET", "/sapi/v1/capital/deposit/hisrec"): lambda a, p, _n: capital.deposits(a, p),
+        ("GET", "/sapi/v1/capital/deposit/address"): lambda a, p, _n: capital.address(a, p),
+    }
 
 
 def one_or_all(public: PublicData, each: Callable[[int, int], Any]) -> Public:

@@ -21,22 +21,35 @@ from onetape.exchange.exchange import SimExchange
 
 __all__ = ["WalletData"]
 
-_SIGNS: Final = {"MAIN_UMFUTURE": 1, "UMFUTURE_MAIN": -1}  # direction: 1 into the futures wallet
 SIZE: Final = (10, 100)  # of a page: default, maximum
 TRANSFERS_MAX: Final = 500
-_ACCOUNT_TYPES: Final = {"": "USDT_FUTURE", "spot": "SPOT"}
-_ACCOUNT_WALLETS: Final = {word: wallet for wallet, word in _ACCOUNT_TYPES.items()}
 
 Params = dict[str, str]
 
 
 class WalletData:
-    """Serves the wallet endpoints. withdrawable: returns the amount of a currency that an account may withdraw,
-    1e-18."""
+    """Serves the wallet endpoints. withdrawable: returns the amount of a currency that an account may take out of its
+    trading wallet, 1e-18. is_spot: that is the spot wallet, not that of futures."""
 
-    def __init__(self, exchange: SimExchange, withdrawable: Callable[[SimAccount, int], int]) -> None:
+    def __init__(
+        self, exchange: SimExchange, withdrawable: Callable[[SimAccount, int], int], *, is_spot: bool = False
+    ) -> None:
         self.exchange = exchange
         self._withdrawable = withdrawable
+        self._spot, futures = ("", "usdm") if is_spot else ("spot", "")
+        into_futures = -1 if is_spot else 1
+        self._signs = {"MAIN_UMFUTURE": into_futures, "UMFUTURE_MAIN": -into_futures}  # 1: into the trading wallet
+        self._types = {futures: "USDT_FUTURE", self._spot: "SPOT"}
+        self._wallets = {word: wallet for wallet, word in self._types.items()}
+
+    def _free(self, account: SimAccount, wallet: str, at: int) -> int:
+        return account.beside.get(at, 0) if wallet else self._withdrawable(account, at)
+
+    def _sign(self, params: Params) -> int:
+        sign = self._signs.get(params.get("type", ""))
+        if sign is None:
+            raise Refused(-1102, "type")
+        return sign
 
     def account(self, account: SimAccount) -> dict[str, Any]:
         """Returns the spot wallet: the user's number, and balances. Nothing is locked there."""
@@ -45,10 +58,10 @@ class WalletData:
         return {"uid": 1_000_000 + account.number, "balances": rows}
 
     def transfer(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
-        sign = _sign(params)
+        sign = self._sign(params)
         at, units, text = self._terms(params)
         asset = self.exchange.currencies[at]
-        if units > (account.beside.get(at, 0) if sign > 0 else self._withdrawable(account, at)):
+        if units > self._free(account, "beside" if sign > 0 else "", at):
             raise Refused(-5013)
         made = self.exchange.accounts.transfer(
             account, asset, str(sign * Decimal(text)), now, params.get("clientTranId", "")
@@ -64,13 +77,13 @@ class WalletData:
         if target not in [each.name for each in exchange.accounts if each is not account]:
             raise Refused(-1102, "toEmail")
         words = (params.get("fromAccountType", ""), params.get("toAccountType", ""))
-        if not set(words) <= set(_ACCOUNT_WALLETS) or "SPOT" not in words:
+        if not set(words) <= set(self._wallets) or "SPOT" not in words:
             raise Refused(-1102, "toAccountType")
         if name and any(row.name == name for row in exchange.accounts.account_transfers):
             raise Refused(-1000)
         at, units, text = self._terms(params)
-        wallets = (_ACCOUNT_WALLETS[words[0]], _ACCOUNT_WALLETS[words[1]])
-        if units > (account.beside.get(at, 0) if wallets[0] else self._withdrawable(account, at)):
+        wallets = (self._wallets[words[0]], self._wallets[words[1]])
+        if units > self._free(account, wallets[0], at):
             raise Refused(-5013)
         asset = exchange.currencies[at]
         made = exchange.accounts.give(account, target, wallets, asset, text, name, now)
@@ -89,8 +102,8 @@ class WalletData:
                 "asset": self.exchange.currencies[row.currency],
                 "amount": amount(row.amount),
                 "createTimeStamp": ms(row.time),
-                "fromAccountType": _ACCOUNT_TYPES[row.wallets[0]],
-                "toAccountType": _ACCOUNT_TYPES[row.wallets[1]],
+                "fromAccountType": self._types[row.wallets[0]],
+                "toAccountType": self._types[row.wallets[1]],
                 "status": "SUCCESS",
                 "clientTranId": row.name,
             }
@@ -108,10 +121,10 @@ class WalletData:
         if account is master:
             raise Refused(-1002, status=401)
         at, units, text = self._terms(params)
-        if units > account.beside.get(at, 0):
+        if units > self._free(account, self._spot, at):
             raise Refused(-5013)
         asset = self.exchange.currencies[at]
-        made = self.exchange.accounts.give(account, master.name, ("spot", "spot"), asset, text, "", now)
+        made = self.exchange.accounts.give(account, master.name, (self._spot, self._spot), asset, text, "", now)
         return {"txnId": str(made)}
 
     def of_sub_account(self, account: SimAccount, params: Params) -> list[dict[str, Any]]:
@@ -138,8 +151,8 @@ class WalletData:
                         "type": kind,
                         "asset": asset,
                         "qty": amount(row.amount),
-                        "fromAccountType": _ACCOUNT_TYPES[row.wallets[0]],
-                        "toAccountType": _ACCOUNT_TYPES[row.wallets[1]],
+                        "fromAccountType": self._types[row.wallets[0]],
+                        "toAccountType": self._types[row.wallets[1]],
                         "status": "SUCCESS",
                         "tranId": row.id,
                         "time": ms(row.time),
@@ -159,7 +172,7 @@ class WalletData:
 
     def history(self, account: SimAccount, params: Params) -> dict[str, Any]:
         """Returns the history, newest first."""
-        sign = _sign(params)
+        sign = self._sign(params)
         size = min(number(params, "size", SIZE[0]), SIZE[1])
         page = max(number(params, "current", 1), 1)
         start, end = span(params)
@@ -177,10 +190,3 @@ class WalletData:
         ]
         shown = rows[(page - 1) * size : page * size]
         return {"total": len(rows), **({"rows": shown} if shown else {})}
-
-
-def _sign(params: Params) -> int:
-    sign = _SIGNS.get(params.get("type", ""))
-    if sign is None:
-        raise Refused(-1102, "type")
-    return sign

@@ -46,7 +46,9 @@ STEP: Final = 10 ** (MONEY_DECIMALS - DECIMALS)
 
 class Refused(Exception):  # noqa: N818 - an answer, not a failure
     """Refuses a request. values: filled into the text of the code. wait: seconds until such a request is accepted
-    again, 0: unknown."""
+    again, 0: unknown. data: details of the error in the answer."""
+
+    data: dict[str, Any] | None = None
 
     def __init__(self, code: int, *values: object, status: int = 400, text: str = "", wait: int = 0) -> None:
         super().__init__(code)

@@ -50,6 +50,14 @@ class BinanceWords(VenueWords):
         listen_key = streams.listen_keys.get(getattr(connection.state, "listen_key", ""))
         return listen_key.account.name if listen_key else ""
 
+    def expire_keys(self, account: str, now: int, *, silent: bool) -> None:
+        streams: Any = getattr(self.dialect, "streams")  # noqa: B009
+        for key, listen_key in list(streams.listen_keys.items()):
+            if account in ("", listen_key.account.name):
+                if silent:
+                    streams.private.pop(key, None)
+                streams.expire_key(key, now)
+
     def message_facts(self, message: bytes) -> StreamMessage:
         value = object_of(message)
         inner = value.get("data", value)

@@ -15,7 +15,7 @@ from onetape.orders.calls import Purpose, Traits, TriggerBounds
 from onetape.orders.reports import AccountModeReport
 from onetape.venues.aster import transfers
 from onetape.venues.aster.signing import TESTNET, WalletSigner
-from onetape.venues.binance.family import Family, WalletSide
+from onetape.venues.binance.family import USDM_MARKET, Family, WalletSide
 from onetape.venues.endpoint import Endpoint
 from onetape.venues.key_check import KeyRights
 
@@ -47,9 +47,8 @@ ASTER: Final = Family(
     name="aster",
     venue="aster",
     signed="/fapi/v3",
-    positions="/fapi/v3/positionRisk",
-    balances="/fapi/v3/balance",
-    modes="/fapi/v3/accountWithJoinMargin",
+    balances=Endpoint(Purpose.BALANCES, "GET", "/fapi/v3/balance", 5),
+    modes=Endpoint(Purpose.MODES, "GET", "/fapi/v3/accountWithJoinMargin", 5),
     traits=Traits(
         conditionals=False,
         triggers_max=TriggerBounds(symbol=10),  # from its listings
@@ -63,7 +62,7 @@ ASTER: Final = Family(
     has_nonces=True,
     signs_listen_key=True,
     amends_side=False,
-    has_open_interest=False,
+    public=USDM_MARKET._replace(has_open_interest=False),
     pages_income=False,
     ways=("", "", ""),
     # As in typed-aster 0.7.0 (2026-10), which has them from the venue.

@@ -1,6 +1,6 @@
-"""The differences between venues with Binance USD-M's protocol: paths, signatures, words.
+"""The differences between venues with Binance's protocol: paths, signatures, words.
 
-`signed` is the root of an account's paths; public paths are under /fapi/v1 at all of them.
+`signed` is the root of an account's paths; the public paths of all USD-M markets are under /fapi/v1.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from typing import Any, Final, NamedTuple
 
 from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Purpose, Traits, TransferRoute, TriggerBounds
+from onetape.orders.outcome import Outcome
 from onetape.orders.reports import AccountModeReport, TransferReport
+from onetape.venues.binance.errors import ERRORS, TEXT_503
 from onetape.venues.binance.signing import Signer, signer_of
-from onetape.venues.binance.transfers import DEPOSITS_PATH, history_terms, transfer_reports, transfer_terms
+from onetape.venues.binance.transfers import BinanceTransfers
 from onetape.venues.endpoint import Endpoint
+from onetape.venues.error_tables import ErrorRow
 from onetape.venues.key_check import KeyRights
 
-__all__ = ["BINANCE", "Endpoints", "Family", "WalletSide"]
+__all__ = ["BINANCE", "USDM_MARKET", "Endpoints", "Family", "PublicMarket", "WalletSide"]
 
 _Terms = tuple[str, dict[str, str]]  # path and parameters
 
@@ -35,6 +38,38 @@ class WalletSide(NamedTuple):
     read_rights: Callable[[Any, str], KeyRights | None]
     budget: tuple[BudgetRule, ...]
     weights: tuple[int, int] = (1, 1)
+    read_deposits: Callable[[Any, Mapping[str, str]], tuple[list[TransferReport], str]] = BinanceTransfers(
+        "spot", ""
+    ).deposit_reports
+
+
+class PublicMarket(NamedTuple):
+    """The public requests of a market. root: of paths. weights: an address's limit. depth, quotes, trades, turnover:
+    the weights of a snapshot of a thousand levels, all quotes, a page of trades, all turnovers. bars: (n, weight of a
+    request for fewer than n bars). has_marks, has_open_interest: they are polled."""
+
+    root: str
+    weights: BudgetRule
+    depth: int
+    quotes: int
+    trades: int
+    turnover: int
+    bars: tuple[tuple[int, int], ...]
+    has_marks: bool = True
+    has_open_interest: bool = True
+
+
+# "Kline/Candlestick Data", "Compressed/Aggregate Trades List", "Symbol Order Book Ticker" and "24hr Ticker Price Change
+# Statistics" of the USD-M documentation, and REQUEST_WEIGHT of exchangeInfo, read 2026-11.
+USDM_MARKET: Final = PublicMarket(
+    "/fapi/v1",
+    BudgetRule(60_000_000_000, 2400, "x-mbx-used-weight-1m"),
+    depth=20,
+    quotes=5,
+    trades=20,
+    turnover=40,
+    bars=((100, 1), (500, 2), (1001, 5), (1501, 10)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +77,14 @@ class Family:
     """One venue of the family. venue: prefix of its symbols. has_algo: conditional orders are in a separate service,
     with ids of their own. has_nonces: requests carry a nonce instead of a time. ways: prefixes of the streams' paths:
     top of the book, market, account. pages_income: the income history has numbered pages; else the next page begins at
-    the time of the last row. said: texts of refusals, in lower case, that the venue sends under the code of an unknown
-    error -> the code to use."""
+    the time of the last row. errors: the venue's table. texts_503: texts of HTTP status 503 that say its outcome. said:
+    texts of refusals, in lower case, that the venue sends under the code of an unknown error -> the code to use."""
 
     name: str
     venue: str
     signed: str
-    positions: str
-    balances: str
-    modes: str
+    balances: Endpoint
+    modes: Endpoint
     traits: Traits
     signer: Callable[[str, str], Signer]
     headers: Callable[[str], Mapping[str, str]]
@@ -60,9 +94,11 @@ class Family:
     has_nonces: bool = False
     signs_listen_key: bool = False
     amends_side: bool = True
-    has_open_interest: bool = True
     pages_income: bool = True
     ways: tuple[str, str, str] = ("/public", "/market", "/private")
+    public: PublicMarket = USDM_MARKET
+    errors: Mapping[int | str, ErrorRow] = field(default_factory=lambda: ERRORS)
+    texts_503: Mapping[str, Outcome] = field(default_factory=lambda: TEXT_503)
     said: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -87,10 +123,7 @@ class Endpoints:
         )
         self.fills = of(Purpose.FILLS, "GET", "userTrades", 5)
         self.moves = of(Purpose.MOVES, "GET", "income", 30)
-        self.deposits = Endpoint(Purpose.DEPOSITS, "GET", DEPOSITS_PATH, 1)
-        self.positions = Endpoint(Purpose.POSITIONS, "GET", family.positions, 5)
-        self.balances = Endpoint(Purpose.BALANCES, "GET", family.balances, 5)
-        self.modes = Endpoint(Purpose.MODES, "GET", family.modes, 5)
+        self.positions = Endpoint(Purpose.POSITIONS, "GET", "/fapi/v3/positionRisk", 5)
         self.dead_man = of(Purpose.DEAD_MAN, "POST", "countdownCancelAll", 10)
         self.leverage = of(Purpose.LEVERAGE, "POST", "leverage", 1)
         self.stream_key = of(Purpose.STREAM_KEY, "POST", "listenKey", 1)
@@ -106,10 +139,11 @@ def _modes(value: Any) -> AccountModeReport:
     )
 
 
+_TRANSFERS: Final = BinanceTransfers("spot", "")
 _BINANCE_WALLETS: Final = WalletSide(
-    transfer_terms,
-    history_terms,
-    transfer_reports,
+    _TRANSFERS.transfer_terms,
+    _TRANSFERS.history_terms,
+    _TRANSFERS.transfer_reports,
     # "Account information" of the spot REST, "Funding Wallet" of the wallet documentation, read 2026-11.
     {
         "spot": (Endpoint(Purpose.WALLETS, "GET", "/api/v3/account", 20), {"omitZeroBalances": "true"}),
@@ -124,9 +158,8 @@ BINANCE: Final = Family(
     name="binance-usdm",
     venue="binance",
     signed="/fapi/v1",
-    positions="/fapi/v3/positionRisk",
-    balances="/fapi/v3/balance",
-    modes="/fapi/v1/accountConfig",
+    balances=Endpoint(Purpose.BALANCES, "GET", "/fapi/v3/balance", 5),
+    modes=Endpoint(Purpose.MODES, "GET", "/fapi/v1/accountConfig", 5),
     # Liquidation, deleveraging, and settlement of delisted contracts: "Order Update", read 2026-11.
     traits=Traits(
         triggers_max=TriggerBounds(account=200), forced=("autoclose-", "adl_autoclose", "settlement_autoclose-")

@@ -10,13 +10,13 @@ from onetape.model.json_text import read_json
 from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.reports import VenueReport
-from onetape.venues.binance.depth import BinanceUsdmDepth
+from onetape.venues.binance.depth import BinanceDepth
 from onetape.venues.binance.family import BINANCE, Family
 from onetape.venues.binance.instruments import instruments_of, order_rules_of
 from onetape.venues.binance.market import live_market
 from onetape.venues.binance.order_session import PATH, BinanceOrderSession
-from onetape.venues.binance.past import BinanceUsdmPast
-from onetape.venues.binance.polls import WEIGHTS, BinanceUsdmPolls
+from onetape.venues.binance.past import BinancePast
+from onetape.venues.binance.polls import BinancePolls
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.contract import AccountStreamDefaults, Addresses, VenueDefaults
 from onetape.venues.live_market import LiveMarket
@@ -42,7 +42,6 @@ class BinanceUsdmVenue(VenueDefaults):
 
     protocol: BinanceUsdmProtocol
     clock_step: Final = 1_000_000
-    budget = (WEIGHTS,)
     # 300 connection attempts in five minutes per address (WebSocket limits, read 2026-11).
     connects: Final = BudgetRule(300_000_000_000, 300, "")
     keep_key_s = 60.0  # half an hour would be enough; this detects a lost key early
@@ -52,9 +51,9 @@ class BinanceUsdmVenue(VenueDefaults):
 
     def __init__(self, key: str, secret: str, addresses: Addresses, family: Family = BINANCE) -> None:
         self.protocol = BinanceUsdmProtocol(key, secret, family)
-        self._family, self.wallet_budget = family, family.wallet_side.budget
-        self.past = BinanceUsdmPast()
-        self.polls = BinanceUsdmPolls(has_open_interest=family.has_open_interest)
+        self._family, self.budget, self.wallet_budget = family, (family.public.weights,), family.wallet_side.budget
+        self.past = BinancePast(family.public)
+        self.polls = BinancePolls(family.public)
         self._addresses = addresses
 
     def instruments(self) -> Call:
@@ -70,8 +69,8 @@ class BinanceUsdmVenue(VenueDefaults):
     def market(self, instruments: Sequence[Instrument], numbers: Sequence[int] = ()) -> LiveMarket:
         return live_market(instruments, self._addresses.ws, numbers, self._family.ways)
 
-    def depth(self, instrument: Instrument, stream: int) -> BinanceUsdmDepth:
-        return BinanceUsdmDepth(instrument, stream, self._addresses.ws + self._family.ways[0])
+    def depth(self, instrument: Instrument, stream: int) -> BinanceDepth:
+        return BinanceDepth(instrument, stream, self._addresses.ws + self._family.ways[0])
 
     def stream_key(self, now: int, *, keep: bool = False) -> Call:
         return self.protocol.stream_key(now, keep=keep)

@@ -1,4 +1,4 @@
-"""Orders of Binance USD-M by its WebSocket API.
+"""Orders of Binance by its WebSocket API.
 
 With an Ed25519 key the session is opened once (`session.logon`) and requests carry no signature; with HMAC each request
 is signed over its parameters sorted by name. Whole numbers are JSON numbers, decimals are text. Source: "WebSocket API
@@ -8,6 +8,7 @@ exist by REST only.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -18,14 +19,16 @@ from onetape.model.time import MS
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.outcome import Answer
 from onetape.venues.binance.instruments import ORDER_COUNT
+from onetape.venues.binance.protocol import RECV_WINDOW_MS, BinanceProtocol
 from onetape.venues.binance.signing import HmacSigner, socket_payload
-from onetape.venues.binance.trading import RECV_WINDOW_MS, BinanceUsdmProtocol
 from onetape.venues.order_entry import Reply
 
-__all__ = ["PATH", "BinanceOrderSession"]
+__all__ = ["PATH", "BinanceOrderSession", "Methods"]
+
+Methods = Mapping[tuple[Purpose, str], str]  # purpose and path of a REST request -> method
 
 PATH: Final = "/ws-fapi/v1"
-_METHODS: Final = {
+_METHODS: Final[Methods] = {
     (Purpose.PLACE, "/fapi/v1/order"): "order.place",
     (Purpose.AMEND, "/fapi/v1/order"): "order.modify",
     (Purpose.CANCEL, "/fapi/v1/order"): "order.cancel",
@@ -42,8 +45,8 @@ class BinanceOrderSession:
     ping = b""
     handshake: Final[dict[str, str]] = {}
 
-    def __init__(self, protocol: BinanceUsdmProtocol) -> None:
-        self._protocol = protocol
+    def __init__(self, protocol: BinanceProtocol, methods: Methods = _METHODS) -> None:
+        self._protocol, self._methods = protocol, methods
         self._signer = protocol.signer
         self.limits: dict[str, tuple[int, int]] = {}
         self.headers: dict[str, str] = {}
@@ -56,7 +59,7 @@ class BinanceOrderSession:
         return self._encoded(number, "session.logon", params)
 
     def message(self, call: Call, number: int, now: int) -> bytes | None:
-        method, signer, terms = _METHODS.get((call.purpose, call.target)), self._signer, call.terms
+        method, signer, terms = self._methods.get((call.purpose, call.target)), self._signer, call.terms
         if method is None:
             return None
         if isinstance(signer, HmacSigner) and isinstance(terms, PlaceTerms):

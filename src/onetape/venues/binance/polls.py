@@ -1,4 +1,4 @@
-"""Binance USD-M: its market by requests.
+"""Binance: its market by requests.
 
 Source: "Symbol Order Book Ticker", "Mark Price", "Compressed/Aggregate Trades List", "Open Interest" and "24hr Ticker
 Price Change Statistics" of the USD-M documentation with their weights, read 2026-11. Trades are the aggregated ones,
@@ -14,15 +14,13 @@ from typing import Final
 from onetape import _core
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
-from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call, Purpose
+from onetape.venues.binance.family import USDM_MARKET, PublicMarket
 from onetape.venues.market_polls import MARKS, OPEN_INTEREST, QUOTES, TRADES, PollKind
 from onetape.venues.protocol_table import Message, Protocol
 
-__all__ = ["WEIGHTS", "BinanceUsdmPolls"]
+__all__ = ["BinancePolls"]
 
-# REQUEST_WEIGHT of exchangeInfo: 2400 a minute per address, read 2026-11.
-WEIGHTS: Final = BudgetRule(60_000_000_000, 2400, "x-mbx-used-weight-1m")
 TRADES_MAX: Final = 1000
 
 _ANSWERS: Final = Protocol(
@@ -74,23 +72,23 @@ _ANSWERS: Final = Protocol(
         ),
     ),
 )
-_TARGETS: Final = {QUOTES: "/fapi/v1/ticker/bookTicker", MARKS: "/fapi/v1/premiumIndex"}
+_TARGETS: Final = {QUOTES: "ticker/bookTicker", MARKS: "premiumIndex"}
 
 
-class BinanceUsdmPolls:
+class BinancePolls:
     """Implements `MarketPolls`."""
 
-    rule: Final = WEIGHTS
-    turnover: Final = Call(Purpose.MARKET, "GET", "/fapi/v1/ticker/24hr", b"", {}, 40)
-
-    def __init__(self, *, has_open_interest: bool = True) -> None:
-        share = 0.04 * has_open_interest
+    def __init__(self, public: PublicMarket = USDM_MARKET) -> None:
+        self.rule, self._root = public.weights, public.root
+        self.turnover = Call(Purpose.MARKET, "GET", f"{public.root}/ticker/24hr", b"", {}, public.turnover)
+        share = 0.04 * public.has_open_interest
         self.kinds: list[PollKind] = [
-            PollKind(QUOTES, 5, 0.5),
-            PollKind(TRADES, 20, 0.4 - share, by_symbol=True),
-            PollKind(MARKS, 10, 0.1),
+            PollKind(QUOTES, public.quotes, 0.5),
+            PollKind(TRADES, public.trades, 0.4 - share, by_symbol=True),
         ]
-        if has_open_interest:
+        if public.has_marks:
+            self.kinds.append(PollKind(MARKS, 10, 0.1))
+        if public.has_open_interest:
             self.kinds.append(PollKind(OPEN_INTEREST, 1, share, by_symbol=True))
 
     def reader(self, instruments: Sequence[Instrument], numbers: Sequence[int]) -> _core.LiveMessages:
@@ -99,16 +97,16 @@ class BinanceUsdmPolls:
     def call(self, kind: str, instrument: Instrument | None = None, after: tuple[int, int] = (0, 0)) -> Call:
         weight = next(each.weight for each in self.kinds if each.name == kind)
         if instrument is None:
-            return Call(Purpose.MARKET, "GET", _TARGETS[kind], b"", {}, weight)
+            return Call(Purpose.MARKET, "GET", f"{self._root}/{_TARGETS[kind]}", b"", {}, weight)
         if kind == OPEN_INTEREST:
-            target = f"/fapi/v1/openInterest?symbol={instrument.raw_symbol}"
+            target = f"{self._root}/openInterest?symbol={instrument.raw_symbol}"
             return Call(Purpose.MARKET, "GET", target, b"", {}, weight, symbol=instrument.symbol)
         since = "limit=1"
         if after[0]:
             since = f"fromId={after[0] + 1}&limit={TRADES_MAX}"
         elif after[1]:
             since = f"startTime={after[1] // 1_000_000}&limit={TRADES_MAX}"
-        target = f"/fapi/v1/aggTrades?symbol={instrument.raw_symbol}&{since}"
+        target = f"{self._root}/aggTrades?symbol={instrument.raw_symbol}&{since}"
         return Call(Purpose.MARKET, "GET", target, b"", {}, weight, symbol=instrument.symbol)
 
     def message(self, kind: str, body: bytes) -> bytes:

@@ -7,20 +7,15 @@ carry our client id.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-import msgspec
-
 from onetape._core import AccountOrder, PlaceTemplate
 from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, PositionSide, TimeInForce, TriggerBy
-from onetape.model.errors import NotAvailable, OrderOutcomeUnknown, VenueRateLimit, VenueRejected
-from onetape.model.json_text import read_json
+from onetape.model.errors import VenueRejected
 from onetape.model.order import OrderSpec
-from onetape.model.time import DAY, MS, US, WEEK
-from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, TransferRoute
-from onetape.orders.malformed import MALFORMED
+from onetape.model.time import DAY, MS, WEEK
+from onetape.orders.calls import Call, OrderKey, Purpose
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import (
     BalanceReport,
@@ -30,21 +25,18 @@ from onetape.orders.reports import (
     StreamReport,
     VenueReport,
 )
-from onetape.venues.account_protocol import AccountProtocol
 from onetape.venues.binance import spot
-from onetape.venues.binance.errors import ERRORS, TEXT_503, is_error
 from onetape.venues.binance.family import BINANCE, Endpoints, Family
 from onetape.venues.binance.moves import SeenMoves, income_terms, next_income
-from onetape.venues.binance.rows import algo_row, balance_reports, order_row, position_row, trade_row, wallet_reports
+from onetape.venues.binance.protocol import CLOCK_STEP, BinanceProtocol
+from onetape.venues.binance.rows import algo_row, balance_reports, order_row, position_row, trade_row
 from onetape.venues.binance.signing import sent_terms
-from onetape.venues.binance.transfers import deposit_reports, deposit_terms
 from onetape.venues.binance.words import (
     ALGO_STATES,
     CONDITIONAL_TYPES,
     NEWS,
     PASSED_OVER,
     POSITION_SIDES,
-    SHOWN,
     SIDE_WORDS,
     SIDES,
     STATE_NEWS,
@@ -53,24 +45,17 @@ from onetape.venues.binance.words import (
     TIFS,
 )
 from onetape.venues.endpoint import Endpoint
-from onetape.venues.error_tables import row_of, unreadable
 from onetape.venues.numbers import money_of, units_of
 
 __all__ = ["BinanceUsdmProtocol"]
 
-RECV_WINDOW_MS: Final = 5000
 FILLS_PAGE: Final = 1000
 FILLS_REACH: Final = 89 * DAY  # how far back fills can be queried, less a day of margin
-NONCE_REACH_US: Final = 9_000_000  # the venue accepts nonces up to ten seconds from its time
-CLOCK_STEP: Final = MS  # the resolution of the venue's clock, hence the error of our estimate
 # Module constants, because looking up an enum's member costs as much as a call.
 _LIMIT: Final = OrderType.LIMIT
 _NO_TRIGGER: Final = TriggerBy.NONE
 _BOTH: Final = PositionSide.BOTH
 _GTD: Final = TimeInForce.GTD
-UNKNOWN: Final = -1000  # "An unknown error occurred while processing the request."
-# Codes that answer a cancel or amendment with the order's absence.
-_NOT_THERE: Final = frozenset({-2011, -2013})
 
 
 # A usual order's parameters, in the order of `place`.
@@ -89,22 +74,12 @@ _USUAL: Final = PlaceTemplate(
 )
 
 
-class BinanceUsdmProtocol(AccountProtocol):
-    """Implements `OrderProtocol`. secret: an HMAC secret, a private Ed25519 key as PEM, or the kind of key that the
-    family uses. Raises BadConfig for an invalid one."""
-
-    client_id_chars = 36
+class BinanceUsdmProtocol(BinanceProtocol):
+    """Implements `OrderProtocol`."""
 
     def __init__(self, key: str, secret: str, family: Family = BINANCE) -> None:
-        super().__init__()
-        self.key = key
-        self.family, self.name, self.traits = family, family.name, family.traits
+        super().__init__(key, secret, family)
         self._endpoints = Endpoints(family)
-        self._headers: Final = family.headers(key)
-        self._nonce = 0
-        self.signer = family.signer(key, secret)
-        self.nonce_owner = str(getattr(self.signer, "signer", ""))
-        self.take_nonce = self._take_nonce
         self._moves = SeenMoves()
 
     # --- requests ---------------------------------------------------------------------------------
@@ -166,12 +141,6 @@ class BinanceUsdmProtocol(AccountProtocol):
             return {"clientAlgoId": key.client_id}
         return {"symbol": self._by_symbol[key.symbol].raw_symbol, "origClientOrderId": key.client_id}
 
-    def signed(self, call: Call, now: int) -> Call:
-        if call.terms is None:
-            return call
-        query = self._query(call.terms, now)
-        return call._replace(target=f"{call.target}?{query}", headers=self._headers, terms=None)
-
     def amend(self, key: OrderKey, spec: OrderSpec, now: int, *, price: int, size: int) -> Call:
         i = self._by_symbol[key.symbol]
         params = {
@@ -216,20 +185,6 @@ class BinanceUsdmProtocol(AccountProtocol):
         """Notes a balance change that our tape has."""
         self._moves.note(reference)
 
-    def transfer(self, route: TransferRoute, currency: str, amount: int, now: int, *, name: str = "") -> Call | None:
-        side = self.family.wallet_side
-        terms = side.transfer(route, currency, amount, name)
-        weight = side.weights[0]
-        return self._signed(Endpoint(Purpose.TRANSFER, "POST", terms[0], weight), terms[1], now) if terms else None
-
-    def transfers(
-        self, route: TransferRoute, now: int, *, since: int, cursor: str = "", name: str = "", currency: str = ""
-    ) -> Call | None:
-        side = self.family.wallet_side
-        terms = side.history(route, since, cursor, name)
-        weight = side.weights[1]
-        return self._signed(Endpoint(Purpose.TRANSFERS, "GET", terms[0], weight), terms[1], now) if terms else None
-
     # --- conversions, see `Converter` -------------------------------------------------------------
 
     conversion_wallet = "spot"
@@ -253,43 +208,18 @@ class BinanceUsdmProtocol(AccountProtocol):
         terms = {"symbol": f"{asset}{quote}", "orderId": venue_id}
         return self._signed(Endpoint(Purpose.CONVERSION, "GET", spot.TRADES, 5), terms, now, symbol=asset)
 
-    def deposits(self, currency: str, now: int, *, since: int, cursor: str = "") -> Call:
-        return self._signed(self._endpoints.deposits, deposit_terms(currency, now, since, cursor), now)
-
     def positions(self, now: int) -> Call:
         return self._signed(self._endpoints.positions, {}, now)
-
-    def balances(self, now: int) -> Call:
-        return self._signed(self._endpoints.balances, {}, now)
-
-    def modes(self, now: int) -> Call:
-        return self._signed(self._endpoints.modes, {}, now)
-
-    def key_rights(self, now: int) -> Call:
-        """Requests the key's rights."""
-        return self._signed(self.family.wallet_side.rights, {}, now)
-
-    def wallets(self, now: int) -> dict[str, Call]:
-        """Requests the wallets' balances; the spot wallet's answer also has the user's number."""
-        wallets = self.family.wallet_side.wallets
-        return {name: self._signed(path, terms, now, symbol=name) for name, (path, terms) in wallets.items()}
 
     def leverage(self, symbol: str, times: int, now: int) -> Call:
         params = {"symbol": self._by_symbol[symbol].raw_symbol, "leverage": str(times)}
         return self._signed(self._endpoints.leverage, params, now, symbol=symbol)
-
-    def slack(self, currency: str) -> int:
-        return SHOWN
 
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
         """Arms the dead man's switch for working orders. Whether it cancels conditional orders is undocumented (as of
         2026-11), so nothing may rely on a stop being left or canceled by it."""
         params = {"symbol": self._by_symbol[symbol].raw_symbol, "countdownTime": str(after // MS)}
         return self._signed(self._endpoints.dead_man, params, now, symbol=symbol)
-
-    def time(self) -> Call:
-        """Requests the venue's clock; needs no key."""
-        return Call(Purpose.TIME, "GET", "/fapi/v1/time", b"", {}, 1)
 
     def stream_key(self, now: int, *, keep: bool = False) -> Call:
         """Requests the listen key of the account's stream; keep: prolongs it, which is due each half hour."""
@@ -301,89 +231,7 @@ class BinanceUsdmProtocol(AccountProtocol):
     def stream_path(self, key: str) -> str:
         return f"{self.family.ways[2]}/ws/{key}"
 
-    def _signed(
-        self,
-        endpoint: Endpoint,
-        params: Mapping[str, str],
-        now: int,
-        *,
-        subject: OrderKey | None = None,
-        symbol: str = "",
-        number: int = 0,
-    ) -> Call:
-        purpose, method, path, weight, orders = endpoint
-        if self.signs_late and purpose in ORDER_PURPOSES:
-            return Call(purpose, method, path, b"", {}, weight, orders, subject, symbol, params, number)
-        target = f"{path}?{self._query(params, now)}"
-        made = now if self.family.has_nonces else 0
-        return Call(purpose, method, target, b"", self._headers, weight, orders, subject, symbol, None, number, made)
-
-    def _query(self, params: Mapping[str, str], now: int) -> str:
-        if self.family.has_nonces:
-            return self.signer.signed_query(params, f"nonce={self.take_nonce(now // US)}")
-        return self.signer.signed_query(params, f"recvWindow={RECV_WINDOW_MS}&timestamp={now // MS}")
-
-    @staticmethod
-    def next_nonce(last: int, now: int) -> int:
-        """Returns an unused nonce, us: also if the clock stepped back, unless the nonce would then be outside the
-        venue's window."""
-        return last + 1 if now <= last < now + NONCE_REACH_US else now
-
-    def _take_nonce(self, now: int) -> int:
-        self._nonce = self.next_nonce(self._nonce, now)
-        return self._nonce
-
-    def _sent_at(self, call: Call) -> int:
-        """Returns when a signed request was made, ns, by its own time or nonce; a nonce may be ahead of the clock."""
-        return call.made // US * US if self.family.has_nonces else int(sent_terms(call.target)["timestamp"]) * MS
-
     # --- answers ----------------------------------------------------------------------------------
-
-    def answer(self, call: Call, status: int, headers: Mapping[str, str], body: bytes, now: int) -> Answer:
-        try:
-            value = read_json(body) if body else None
-        except msgspec.DecodeError:
-            value = None
-        return self.answer_of(call, status, headers, value, body, now)
-
-    def answer_of(
-        self, call: Call, status: int, headers: Mapping[str, str], value: Any, body: bytes, now: int
-    ) -> Answer:
-        """Reads a parsed body; an order line's answers have the same parts."""
-        if status >= 400 or (isinstance(value, dict) and is_error(value)):
-            return self._failed(call, status, headers, value, body)
-        try:
-            return self._read(call, value, now)
-        except MALFORMED as error:
-            return unreadable(error, status)
-
-    def _failed(self, call: Call, status: int, headers: Mapping[str, str], value: Any, body: bytes) -> Answer:
-        code = value.get("code") if isinstance(value, dict) else None
-        text = str(value.get("msg", "")) if isinstance(value, dict) else body[:200].decode("utf-8", "replace")
-        if code == UNKNOWN:
-            code = self.family.said.get(text.rstrip(".").lower(), code)
-        retry = int(headers.get("retry-after", "0") or 0) * 1_000_000_000
-        if status in (418, 429):
-            return Answer(Outcome.SAFE, (), VenueRateLimit.code, str(code or status), text, retry)
-        if status == 503:
-            outcome = next((o for t, o in TEXT_503.items() if t in text), Outcome.AMBIGUOUS)
-            return Answer(outcome, (), OrderOutcomeUnknown.code, str(code or status), text, retry)
-        if status == 404 and code is None and call.purpose is Purpose.TRANSFER:
-            # There is no such path: the server is not the wallet service, and did not handle the request.
-            return Answer(Outcome.DEFINITIVE, (), NotAvailable.code, "404", "no wallet service is there")
-        if status >= 500 or status == 408 or not isinstance(code, int):
-            ambiguous = Outcome.AMBIGUOUS
-            return Answer(ambiguous, (), OrderOutcomeUnknown.code, str(code or status), text, retry)
-        row = row_of(ERRORS, code)
-        return Answer(
-            row.outcome,
-            (),
-            row.error.code,
-            str(code),
-            text,
-            retry,
-            not_found=code in _NOT_THERE and call.purpose is not Purpose.PLACE,
-        )
 
     def _read(self, call: Call, value: Any, now: int) -> Answer:
         match call.purpose:
@@ -422,31 +270,14 @@ class BinanceUsdmProtocol(AccountProtocol):
                 moves = self._moves.of_history(value, self._symbol)
                 more = next_income(value, sent_terms(call.target))
                 return Answer(Outcome.DONE, tuple(moves), cursor=more)
-            case Purpose.TRANSFER:
-                number, *_ = (value[key] for key in ("txnId", "tranId", "id") if key in value)
-                return Answer(Outcome.DONE, value=str(number))
-            case Purpose.WALLETS:
-                return Answer(Outcome.DONE, tuple(wallet_reports(value, call.symbol)))
             case Purpose.CONVERSION:
                 return Answer(Outcome.DONE, spot.read(value, call.symbol))
-            case Purpose.TRANSFERS | Purpose.DEPOSITS:
-                read = self.family.wallet_side.read if call.purpose is Purpose.TRANSFERS else deposit_reports
-                reports, more = read(value, sent_terms(call.target))
-                return Answer(Outcome.DONE, tuple(reports), cursor=more)
-            case Purpose.MODES:
-                return Answer(Outcome.DONE, (self.family.read_modes(value),))
-            case Purpose.TIME:
-                return Answer(Outcome.DONE, value=str(value["serverTime"] * MS))
             case Purpose.STREAM_KEY | Purpose.KEEP_KEY:
                 return Answer(Outcome.DONE, value=str(value.get("listenKey", "")))
             case _:
-                return Answer(Outcome.DONE)
+                return super()._read(call, value, now)
 
     # --- the user stream --------------------------------------------------------------------------
-
-    def parsed(self, message: bytes) -> Any:
-        value = read_json(message)
-        return value["data"] if isinstance(value, dict) and "data" in value and "stream" in value else value
 
     def reports_in(self, value: dict[str, Any]) -> list[VenueReport]:
         match value.get("e"):

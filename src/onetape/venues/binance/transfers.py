@@ -1,4 +1,4 @@
-"""Binance: transfers between the USD-M futures wallet ("" here, the trading wallet) and the spot wallet, between
+"""Binance: transfers between the USD-M futures wallet and the spot wallet, one of which is the trading wallet, between
 accounts, from the spot wallet to an external address; and deposits.
 
 The universal transfer takes no id of ours and returns its own (`tranId`). So a transfer whose answer is lost is found
@@ -35,17 +35,7 @@ from onetape.orders.reports import OUTSIDE, TransferReport, TransferState
 from onetape.venues.binance.words import SHOWN
 from onetape.venues.numbers import check_shown, money_of
 
-__all__ = [
-    "DEPOSITS_PATH",
-    "TRANSFER_PATH",
-    "WITHDRAWN_PATH",
-    "WITHDRAW_PATH",
-    "deposit_reports",
-    "deposit_terms",
-    "history_terms",
-    "transfer_reports",
-    "transfer_terms",
-]
+__all__ = ["DEPOSITS_PATH", "TRANSFER_PATH", "WITHDRAWN_PATH", "WITHDRAW_PATH", "BinanceTransfers", "deposit_terms"]
 
 TRANSFER_PATH: Final = "/sapi/v1/asset/transfer"
 GIVE_PATH: Final = "/sapi/v1/sub-account/universalTransfer"
@@ -63,10 +53,6 @@ KEPT_MS: Final = 89 * 86_400_000
 _SPOT: Final = "0"  # walletType
 _NAME: Final = re.compile(r"[A-Za-z0-9_\-]{1,32}\Z")
 _OUT: Final = "2"  # of a transfer's type, for the sub-account
-_TYPES: Final = {("", "spot"): "UMFUTURE_MAIN", ("spot", ""): "MAIN_UMFUTURE"}
-_WALLETS: Final = {word: wallets for wallets, word in _TYPES.items()}
-_ACCOUNT_TYPES: Final = {"": "USDT_FUTURE", "spot": "SPOT"}
-_ACCOUNT_WALLETS: Final = {word: wallet for wallet, word in _ACCOUNT_TYPES.items()}
 _STATES: Final = {
     "CONFIRMED": TransferState.DONE,
     "SUCCESS": TransferState.DONE,
@@ -86,82 +72,165 @@ _DEPOSITED: Final = {1: TransferState.DONE, 6: TransferState.DONE, 2: TransferSt
 _Terms = tuple[str, dict[str, str]]  # path and parameters
 
 
-def transfer_terms(route: TransferRoute, currency: str, amount: int, name: str) -> _Terms | None:
-    """Returns path and parameters of a transfer's request; None: there is no such route. amount: in 1e-18. name: our
-    id, sent with transfers to another account. Raises InvalidAmount for an amount that the histories would round."""
-    if isinstance(route.to, Destination):
-        if route.source != "spot":
+class BinanceTransfers:
+    """The requests and histories of transfers. spot, futures: the names of the two wallets, "" being the trading
+    wallet."""
+
+    def __init__(self, spot: str, futures: str) -> None:
+        self._spot = spot
+        self._wallet_types = {(futures, spot): "UMFUTURE_MAIN", (spot, futures): "MAIN_UMFUTURE"}
+        self._wallets = {word: wallets for wallets, word in self._wallet_types.items()}
+        self._account_types = {futures: "USDT_FUTURE", spot: "SPOT"}
+        self._account_wallets = {word: wallet for wallet, word in self._account_types.items()}
+
+    def transfer_terms(self, route: TransferRoute, currency: str, amount: int, name: str) -> _Terms | None:
+        """Returns path and parameters of a transfer's request; None: there is no such route. amount: in 1e-18. name:
+        our id, sent with transfers to another account. Raises InvalidAmount for an amount that the histories would
+        round."""
+        if isinstance(route.to, Destination):
+            if route.source != self._spot:
+                return None
+            return WITHDRAW_PATH, withdraw_terms(route.to, currency, amount, name)
+        query = self._route_terms(route, route.to, name)
+        if query is None:
             return None
-        return WITHDRAW_PATH, withdraw_terms(route.to, currency, amount, name)
-    query = _route_terms(route, route.to, name)
-    if query is None:
-        return None
-    check_shown(amount, SHOWN, currency)
-    path, terms = query
-    return path, {**terms, "asset": currency, "amount": money_text(amount)}
+        check_shown(amount, SHOWN, currency)
+        path, terms = query
+        return path, {**terms, "asset": currency, "amount": money_text(amount)}
 
+    def _route_terms(self, route: TransferRoute, to: str, name: str) -> _Terms | None:
+        if to == MASTER:
+            return (RETURN_PATH, {}) if self._is_return(route) else None
+        if to:
+            types = self._types(route)
+            if types is None:
+                return None
+            return GIVE_PATH, {
+                "toEmail": to,
+                "fromAccountType": types[0],
+                "toAccountType": types[1],
+                "clientTranId": name,
+            }
+        word = self._wallet_types.get(route[:2])
+        return None if word is None else (TRANSFER_PATH, {"type": word})
 
-def _route_terms(route: TransferRoute, to: str, name: str) -> _Terms | None:
-    if to == MASTER:
-        return (RETURN_PATH, {}) if _is_return(route) else None
-    if to:
-        types = _types(route)
-        if types is None:
+    def _is_return(self, route: TransferRoute) -> bool:
+        return route[:2] == (self._spot, self._spot)
+
+    def _types(self, route: TransferRoute) -> tuple[str, str] | None:
+        types = self._account_types.get(route.source), self._account_types.get(route.target)
+        if types[0] is None or types[1] is None or self._spot not in route[:2]:
             return None
-        return GIVE_PATH, {"toEmail": to, "fromAccountType": types[0], "toAccountType": types[1], "clientTranId": name}
-    word = _TYPES.get(route[:2])
-    return None if word is None else (TRANSFER_PATH, {"type": word})
+        return types[0], types[1]
 
-
-def _is_return(route: TransferRoute) -> bool:
-    return route[:2] == ("spot", "spot")
-
-
-def _types(route: TransferRoute) -> tuple[str, str] | None:
-    types = _ACCOUNT_TYPES.get(route.source), _ACCOUNT_TYPES.get(route.target)
-    if types[0] is None or types[1] is None or "spot" not in route[:2]:
-        return None
-    return types[0], types[1]
-
-
-def history_terms(route: TransferRoute, since: int, cursor: str, name: str) -> _Terms | None:
-    """Returns path and parameters of the history's request, newest first. cursor: `START:PAGE`."""
-    if isinstance(route.to, Destination):
-        return WITHDRAWN_PATH, withdrawn_terms(since, name)
-    start, _, page = cursor.partition(":")
-    start, page = start or str(since // MS), page or "1"
-    if route.to == MASTER:
-        terms = {"type": _OUT, "startTime": start, "limit": str(RETURNED_MAX)}
-        return (RETURNED_PATH, terms) if _is_return(route) else None
-    if route.to:
-        if _types(route) is None:
+    def history_terms(self, route: TransferRoute, since: int, cursor: str, name: str) -> _Terms | None:
+        """Returns path and parameters of the history's request, newest first. cursor: `START:PAGE`."""
+        if isinstance(route.to, Destination):
+            return WITHDRAWN_PATH, withdrawn_terms(since, name)
+        start, _, page = cursor.partition(":")
+        start, page = start or str(since // MS), page or "1"
+        if route.to == MASTER:
+            terms = {"type": _OUT, "startTime": start, "limit": str(RETURNED_MAX)}
+            return (RETURNED_PATH, terms) if self._is_return(route) else None
+        if route.to:
+            if self._types(route) is None:
+                return None
+            return GIVE_PATH, {
+                "toEmail": route.to,
+                "clientTranId": name,
+                "startTime": start,
+                "page": page,
+                "limit": str(TRANSFER_PAGE),
+            }
+        word = self._wallet_types.get(route[:2])
+        if word is None:
             return None
-        return GIVE_PATH, {
-            "toEmail": route.to,
-            "clientTranId": name,
-            "startTime": start,
-            "page": page,
-            "limit": str(TRANSFER_PAGE),
-        }
-    word = _TYPES.get(route[:2])
-    if word is None:
-        return None
-    terms = {"type": word, "startTime": start, "current": page, "size": str(PAGE)}
-    return TRANSFER_PATH, terms
+        terms = {"type": word, "startTime": start, "current": page, "size": str(PAGE)}
+        return TRANSFER_PATH, terms
 
+    def transfer_reports(self, value: Any, sent: Mapping[str, str]) -> tuple[list[TransferReport], str]:
+        """Returns the rows of an answer, and the next cursor. Raises LookupError, TypeError, ValueError."""
+        if "withdrawOrderId" in sent:
+            return self.withdrawal_reports(value), ""
+        if "current" not in sent and "page" not in sent:
+            return self._returned(value), ""
+        if "toEmail" in sent:
+            return self._to_sub_accounts(value, sent)
+        rows = value.get("rows") or ()  # an empty answer has no such field
+        found = [_report(row, self._wallets[row["type"]], row["amount"], row["timestamp"]) for row in rows]
+        more = f"{sent['startTime']}:{int(sent['current']) + 1}" if len(rows) >= PAGE else ""
+        return found, more
 
-def transfer_reports(value: Any, sent: Mapping[str, str]) -> tuple[list[TransferReport], str]:
-    """Returns the rows of an answer, and the next cursor. Raises LookupError, TypeError, ValueError."""
-    if "withdrawOrderId" in sent:
-        return withdrawal_reports(value), ""
-    if "current" not in sent and "page" not in sent:
-        return _returned(value), ""
-    if "toEmail" in sent:
-        return _to_sub_accounts(value, sent)
-    rows = value.get("rows") or ()  # an empty answer has no such field
-    found = [_report(row, _WALLETS[row["type"]], row["amount"], row["timestamp"]) for row in rows]
-    more = f"{sent['startTime']}:{int(sent['current']) + 1}" if len(rows) >= PAGE else ""
-    return found, more
+    def _accounts_wallets(self, row: Mapping[str, Any]) -> tuple[str, str]:
+        return self._account_wallets[row["fromAccountType"]], self._account_wallets[row["toAccountType"]]
+
+    def _to_sub_accounts(self, value: Mapping[str, Any], sent: Mapping[str, str]) -> tuple[list[TransferReport], str]:
+        rows = value.get("result") or ()
+        found = [
+            _report(row, self._accounts_wallets(row), row["amount"], row["createTimeStamp"], row["clientTranId"])
+            for row in rows
+            if row["toEmail"] == sent["toEmail"] and row.get("clientTranId")
+        ]
+        more = f"{sent['startTime']}:{int(sent['page']) + 1}" if len(rows) >= TRANSFER_PAGE else ""
+        return found, more
+
+    def _returned(self, rows: list[Mapping[str, Any]]) -> list[TransferReport]:
+        """Returns transfers to the master. Their list has no pages: a full one may be incomplete."""
+        if len(rows) >= RETURNED_MAX:
+            raise ValueError(f"{len(rows)} transfers to the master, perhaps more")
+        return [
+            _report(row, self._accounts_wallets(row), row["qty"], row["time"])
+            for row in rows
+            if row["counterParty"] == "master"
+            and int(row["type"]) == int(_OUT)
+            and {row["fromAccountType"], row["toAccountType"]} <= set(self._account_wallets)
+        ]
+
+    def withdrawal_reports(self, rows: list[Mapping[str, Any]]) -> list[TransferReport]:
+        """Reads the history of withdrawals. Raises LookupError, TypeError, ValueError."""
+        found = []
+        for row in rows:
+            state = _WITHDRAWN.get(int(row["status"]), TransferState.UNDERWAY)
+            txid = str(row.get("txId") or "")
+            if state is TransferState.DONE and not txid:
+                state = TransferState.UNDERWAY  # without a txid the other venue could not find it
+            fee = money_of(str(row["transactionFee"]))
+            found.append(
+                TransferReport(
+                    str(row["id"]),
+                    self._spot,
+                    OUTSIDE,
+                    row["coin"],
+                    money_of(str(row["amount"])) + fee,
+                    parse_time(str(row["applyTime"]).replace(" ", "T") + "Z"),
+                    state,
+                    str(row.get("withdrawOrderId") or ""),
+                    fee,
+                    txid,
+                )
+            )
+        return found
+
+    def deposit_reports(
+        self, rows: list[Mapping[str, Any]], sent: Mapping[str, str]
+    ) -> tuple[list[TransferReport], str]:
+        """Returns the deposits, and the next cursor. Raises LookupError, TypeError, ValueError."""
+        found = [
+            TransferReport(
+                str(row["id"]),
+                OUTSIDE,
+                self._spot,
+                row["coin"],
+                money_of(str(row["amount"])),
+                int(row["insertTime"]) * MS,
+                _DEPOSITED.get(int(row["status"]), TransferState.UNDERWAY),
+                txid=str(row.get("txId") or ""),
+            )
+            for row in rows
+        ]
+        full = len(rows) >= WITHDRAWN_PAGE
+        more = f"{sent['startTime']}:{int(sent['offset']) + len(rows)}" if full else ""
+        return found, more
 
 
 def _report(
@@ -170,34 +239,6 @@ def _report(
     """Returns a row as a report. time: ms."""
     state = _STATES.get(row["status"], TransferState.UNDERWAY)
     return TransferReport(str(row["tranId"]), *wallets, row["asset"], money_of(amount), int(time) * MS, state, name)
-
-
-def _accounts_wallets(row: Mapping[str, Any]) -> tuple[str, str]:
-    return _ACCOUNT_WALLETS[row["fromAccountType"]], _ACCOUNT_WALLETS[row["toAccountType"]]
-
-
-def _to_sub_accounts(value: Mapping[str, Any], sent: Mapping[str, str]) -> tuple[list[TransferReport], str]:
-    rows = value.get("result") or ()
-    found = [
-        _report(row, _accounts_wallets(row), row["amount"], row["createTimeStamp"], row["clientTranId"])
-        for row in rows
-        if row["toEmail"] == sent["toEmail"] and row.get("clientTranId")
-    ]
-    more = f"{sent['startTime']}:{int(sent['page']) + 1}" if len(rows) >= TRANSFER_PAGE else ""
-    return found, more
-
-
-def _returned(rows: list[Mapping[str, Any]]) -> list[TransferReport]:
-    """Returns transfers to the master. Their list has no pages: a full one may be incomplete."""
-    if len(rows) >= RETURNED_MAX:
-        raise ValueError(f"{len(rows)} transfers to the master, perhaps more")
-    return [
-        _report(row, _accounts_wallets(row), row["qty"], row["time"])
-        for row in rows
-        if row["counterParty"] == "master"
-        and int(row["type"]) == int(_OUT)
-        and {row["fromAccountType"], row["toAccountType"]} <= set(_ACCOUNT_WALLETS)
-    ]
 
 
 def withdraw_terms(to: Destination, currency: str, amount: int, name: str) -> dict[str, str]:
@@ -228,54 +269,8 @@ def withdrawn_terms(since: int, name: str) -> dict[str, str]:
     }
 
 
-def withdrawal_reports(rows: list[Mapping[str, Any]]) -> list[TransferReport]:
-    """Reads the history of withdrawals. Raises LookupError, TypeError, ValueError."""
-    found = []
-    for row in rows:
-        state = _WITHDRAWN.get(int(row["status"]), TransferState.UNDERWAY)
-        txid = str(row.get("txId") or "")
-        if state is TransferState.DONE and not txid:
-            state = TransferState.UNDERWAY  # without a txid the other venue could not find it
-        fee = money_of(str(row["transactionFee"]))
-        found.append(
-            TransferReport(
-                str(row["id"]),
-                "spot",
-                OUTSIDE,
-                row["coin"],
-                money_of(str(row["amount"])) + fee,
-                parse_time(str(row["applyTime"]).replace(" ", "T") + "Z"),
-                state,
-                str(row.get("withdrawOrderId") or ""),
-                fee,
-                txid,
-            )
-        )
-    return found
-
-
 def deposit_terms(currency: str, now: int, since: int, cursor: str) -> dict[str, str]:
     """Returns the parameters of the deposits' request. cursor: `START:OFFSET`."""
     start, _, offset = cursor.partition(":")
     start = start or str(max(since // MS, now // MS - KEPT_MS))
     return {"coin": currency, "startTime": start, "limit": str(WITHDRAWN_PAGE), "offset": offset or "0"}
-
-
-def deposit_reports(rows: list[Mapping[str, Any]], sent: Mapping[str, str]) -> tuple[list[TransferReport], str]:
-    """Returns the deposits, and the next cursor. Raises LookupError, TypeError, ValueError."""
-    found = [
-        TransferReport(
-            str(row["id"]),
-            OUTSIDE,
-            "spot",
-            row["coin"],
-            money_of(str(row["amount"])),
-            int(row["insertTime"]) * MS,
-            _DEPOSITED.get(int(row["status"]), TransferState.UNDERWAY),
-            txid=str(row.get("txId") or ""),
-        )
-        for row in rows
-    ]
-    full = len(rows) >= WITHDRAWN_PAGE
-    more = f"{sent['startTime']}:{int(sent['offset']) + len(rows)}" if full else ""
-    return found, more
