@@ -28,6 +28,8 @@ TEMPLATES = {
     "strategies/cross.py": ("onetape.strategies", "cross.py"),
 }
 PAIR = {"onetape.toml": ("onetape.cli", "templates/pair.toml")}
+PAIR_KINDS = "pacifica,aster,binance-usdm"
+ROLES = ("main", "hedge", "backup")  # of the accounts of a pair
 CLUSTER = {
     "onetape.toml": ("onetape.cli", "templates/cluster.toml"),
     "strategies/market_maker.py": ("onetape.cli", "templates/market_maker.py"),
@@ -63,7 +65,7 @@ PAIR_STEPS = """\
 wrote {names}
 
 Next:
-{cd}  onetape up                                           three exchanges, gateways, guardian, control plane, pages
+{cd}  onetape up                                           exchanges, gateways, guardian, control plane, pages
   curl http://localhost:3000/api/v1/system/status      then http://localhost:3000/docs has all calls
   onetape down
 """
@@ -82,15 +84,22 @@ Next:
 @verb("init", example="onetape init trading")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path(), metavar="[DIR]")
 @click.option("--deploy", is_flag=True, help="A systemd unit and a Containerfile, for a server.")
-@click.option("--delta-neutral", is_flag=True, help="Three simulated exchanges and the REST control plane.")
+@click.option("--delta-neutral", is_flag=True, help="Simulated exchanges and the REST control plane.")
+@click.option(
+    "--venues", default="", metavar="KIND,KIND", help=f"Two or three for --delta-neutral.  [default: {PAIR_KINDS}]"
+)
 @click.option("--cluster", is_flag=True, help="Three hosts and three NATS servers, on this machine.")
-def command(shell: Shell, folder: Path, deploy: bool, delta_neutral: bool, cluster: bool) -> Answer:
+def command(shell: Shell, folder: Path, deploy: bool, delta_neutral: bool, venues: str, cluster: bool) -> Answer:
     """Write a commented onetape.toml and two example strategies into DIR [default: here].
 
     Nothing is overwritten: if one of the files exists, none is written. --deploy, in a folder with an onetape.toml,
     writes a systemd unit and a Containerfile: least rights, no key in a file. --delta-neutral writes a configuration
-    with offsetting positions at three venues. --cluster writes one for three hosts, which are homes of this machine.
+    with offsetting positions at two or three venues. --cluster writes one for three hosts, which are homes of this
+    machine.
     """
+    if venues and not delta_neutral:
+        raise UsageError("--venues without --delta-neutral", location="--venues", todo="add --delta-neutral")
+    sections = _pair_sections(venues or PAIR_KINDS) if delta_neutral else {}
     if cluster:
         return _cluster(
             folder, [name for name, has in (("--deploy", deploy), ("--delta-neutral", delta_neutral)) if has]
@@ -107,6 +116,8 @@ def command(shell: Shell, folder: Path, deploy: bool, delta_neutral: bool, clust
         # "x": do not overwrite a file that appeared meanwhile.
         with path.open("x", encoding="utf-8") as out:
             text = files(package).joinpath(name).read_text(encoding="utf-8")
+            for mark, lines in sections.items():
+                text = text.replace(mark, lines)
             out.write(text.replace(MARK, _credentials(folder)) if MARK in text else text)
     written = [str(path) for path in targets]
     cd = "" if folder == Path() else f"  cd {folder}\n"
@@ -114,6 +125,42 @@ def command(shell: Shell, folder: Path, deploy: bool, delta_neutral: bool, clust
     return Answer(
         {"folder": str(folder.absolute()), "written": written}, steps.format(names=", ".join(written), cd=cd).rstrip()
     )
+
+
+def _pair_sections(text: str) -> dict[str, str]:
+    """Returns the lines that stand for each mark of the pair's file. text: the kinds. Raises UsageError."""
+    from onetape.exchange.venues import facts_of
+    from onetape.model.symbol import parse_symbol
+
+    kinds = text.split(",")
+    if not 2 <= len(kinds) <= len(ROLES) or len({*kinds}) < len(kinds):
+        raise UsageError(
+            f"{text!r} are not two or three kinds of venues", location="--venues", todo="as hyperliquid,bybit"
+        )
+    names = {kind: kind.removesuffix("-usdm") for kind in kinds}
+    accounts = {kind: f"{names[kind]}-{role}" for kind, role in zip(kinds, ROLES, strict=False)}
+    symbols: dict[str, list[str]] = {"BTC": [], "ETH": []}
+    for kind in kinds:
+        listed = [(symbol, parse_symbol(symbol)) for symbol in facts_of(kind).symbols]
+        for base, found in symbols.items():
+            own = [symbol for symbol, each in listed if each.is_perpetual and each.base == base and each.settle != base]
+            if not own:
+                words = f"the simulated {kind} has no perpetual of {base} that settles in dollars"
+                raise UsageError(words, location="--venues", todo="name another venue")
+            found.append(own[0])
+    modes = "                      # sim | demo (the venue's own test system) | live"
+    sections = [f'[venues.{names[kind]}]\nkind = "{kind}"\nmode = "sim"' for kind in kinds]
+    sections[-1] += modes
+    quoted = {base: ", ".join(f'"{symbol}"' for symbol in found) for base, found in symbols.items()}
+    pairs = [f'"{base}-USD" = [{found}]' for base, found in quoted.items()]
+    alerts = 'utilization = "80%"\ndrawdown = "10%"'
+    return {
+        "# venues": "\n\n".join(sections),
+        "SECOND": names[kinds[1]].upper(),
+        "# accounts": "\n\n".join(f'[accounts.{accounts[kind]}]\nvenue = "{names[kind]}"' for kind in kinds),
+        "# alerts": "\n\n".join(f"[accounts.{accounts[kind]}.alerts]\n{alerts}" for kind in kinds),
+        "# symbols": "\n".join(pairs),
+    }
 
 
 def _check_free(targets: Iterable[Path]) -> None:
