@@ -35,8 +35,8 @@ class World:
         self.instrument = self.journal.listed(symbol, **facts_of(symbol))
         rest = f"http://127.0.0.1:{port}"
         venue = open_trading_venue(kind, "", "", Addresses(rest, "", ""))
-        self.asked: list[object] = []
-        self.line = VenueLine(venue, rest, VenueClock(), keeps=False, out=self.asked.append)
+        self.requests: list[object] = []
+        self.line = VenueLine(venue, rest, VenueClock(), keeps=False, out=self.requests.append)
         self.said: list[tuple[str, str, str]] = []
         self.tasks: list[asyncio.Task] = []
 
@@ -109,7 +109,7 @@ def test_nothing_is_requested_where_nothing_is_missing(venue, tmp_path):
     for row in made[:5]:
         world.trade(row)
     asyncio.run(world.lose(lambda: world.trade(made[5])))
-    assert len(world.rows("trade")) == 6 and world.said == [] and world.asked == []
+    assert len(world.rows("trade")) == 6 and world.said == [] and world.requests == []
 
 
 def test_without_an_earlier_trade_on_the_tape_those_since_then_are_written(venue, tmp_path):
