@@ -596,3 +596,12 @@ def test_a_replay_sends_legs_as_the_run_did(tmp_path, legs):
         replayed.finish()
         assert replayed.loop.action_hash() == first.loop.action_hash()
         replayed.close()
+
+
+def test_where_the_venue_watches_the_mark_alone_the_legs_do(tmp_path):
+    made = Market(tmp_path / "t", trigger_by=("mark",))
+    for second in range(20):
+        made.quote(second, 99.9, 100.1)
+        made.mark(second, 100 if second < 10 else 97)
+    robot = play(entering(stop_loss="2%"), made.done()).robot
+    assert [fill[0] for fill in robot.filled] == ["buy", "sell"] and robot.position(BTC).qty == 0

@@ -22,7 +22,7 @@ from onetape.engine.parent_terms import ParentTerms
 from onetape.engine.trailing import STEP
 from onetape.execution.amount import amount_of, plain_of
 from onetape.execution.levels import LegPrice, improbable, is_share, leg_price, levels_of, no_part, part_of, positive_of
-from onetape.model.enums import OrderState
+from onetape.model.enums import OrderState, TriggerBy
 from onetape.model.errors import NotAvailable, OnetapeError, OrderInvalid, ProcessDown, StrategyError
 
 if TYPE_CHECKING:
@@ -448,7 +448,7 @@ class Protections:
             instrument.kind != "spot",
             "GTC",
             None if fires else price,
-            "last",
+            str(instrument.watched(TriggerBy.LAST)),
             None if fires else leg.kind,
             entry.position_side if self._host.is_hedged else None,
             None,
