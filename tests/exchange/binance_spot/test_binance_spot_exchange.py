@@ -543,6 +543,18 @@ def test_a_subscription_is_signed_numbered_and_the_account_s_only_one(client):
     assert client.call("userDataStream.subscribe.signature")["result"] == {"subscriptionId": 1}
 
 
+def test_before_maintenance_each_connection_hears_that_it_ends():
+    rules = '[[fault]]\naction = "maintenance"\nfrom = "2s"\nlasting = "5s"'
+    venue = Virtual("binance-spot", faults=rules)
+    client = Client(venue)
+    client.connect()
+    raw, combined = (venue.connect(path) for path in ("/ws/ethusdt@kline_1M", "/stream?streams=ethusdt@kline_1M"))
+    venue.wait(3)
+    (last,) = client.events()
+    assert last["e"] == "serverShutdown" and client.socket.closed
+    assert heard(raw)[-2] == last and heard(combined)[-2] == {"stream": "!serverShutdown", "data": last}
+
+
 def test_an_account_is_told_of_orders_and_balances(venue, client):
     client.connect()
     client.call("userDataStream.subscribe.signature")
