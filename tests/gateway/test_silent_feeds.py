@@ -234,6 +234,19 @@ def test_a_subscription_that_the_venue_ends_is_made_anew(tmp_path, silent):
         w.wait_for(lambda: booked(w.home)[filled])
 
 
+def test_after_the_maintenance_of_a_venue_that_says_goodbye_all_continues(tmp_path):
+    with world("binance-spot", tmp_path) as w:
+        user = w.dialect.inner.user
+        w.wait_for(lambda: [each for each in user.subscribers.values() if each.accounts])
+        w.misbehave('action = "maintenance"\nlasting = "2s"')
+        w.wait_for(lambda: not user.subscribers)
+        w.wait_for(lambda: [each for each in user.subscribers.values() if each.accounts])
+        w.wait_for(lambda: w.status()["ready"])
+        trade_by_hand(w.dialect.exchange, w.account, 0, Decimal("0.01"), w.dialect.exchange.now)
+        filled = w.account.trades[-1].fill.trade_id
+        w.wait_for(lambda: booked(w.home)[filled])
+
+
 def test_a_gateway_that_was_stopped_says_that_it_was_and_takes_no_feed_for_silent(tmp_path):
     with world("binance-usdm", tmp_path) as w:
         w.learn()

@@ -166,6 +166,10 @@ class VenueWords(ABC):
         """Ends the keys of an account's streams, "": of all; silent: without an event. Called where there are some."""
         raise NotImplementedError
 
+    def farewell(self, connection: Connection, now: int) -> Any:
+        """Returns what the venue says before it closes a connection for maintenance, None: nothing."""
+        return None
+
     # --- errors -----------------------------------------------------------------------------------
 
     def error(self, rule: ActiveRule) -> Said:

@@ -349,6 +349,8 @@ class Faulty:
 
     def close_sockets(self, reason: str) -> None:
         for link in self._of(""):
+            if said := self.words.farewell(link.inner, self.exchange.now):
+                link.outer.say(said)
             link.outer.close(1001, reason)
 
     @property

@@ -272,8 +272,11 @@ def maker(c):
                 if "match and take" not in str(error):
                     raise
         time.sleep(1)
-        if c.get_open_orders(**BTC).data():
+        try:
             c.delete_open_orders(**BTC)
+        except BadRequestError as error:
+            if "Unknown order" not in str(error):  # all have been filled
+                raise
         rounds += 1
     return rounds
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import ccxt
 import ccxt.pro
@@ -193,7 +194,7 @@ def maker(x):
             except ccxt.OrderImmediatelyFillable:
                 continue  # the market has moved meanwhile
         time.sleep(1)
-        if x.fetch_open_orders(SYMBOL):
+        with suppress(ccxt.OrderNotFound):  # all have been filled
             x.cancel_all_orders(SYMBOL)
         rounds += 1
     return rounds

@@ -422,10 +422,24 @@ def test_of_a_pair_one_trades_and_the_other_expires(venue, client, above, below,
 
 def test_a_pair_whose_prices_are_the_wrong_way_round_is_refused(client):
     wrong = client.ask("POST", f"{LISTS}/oco", **pair(client, 0.95, 0.96))
-    assert refused(wrong)[1] in ("The relationship of the prices for the orders is not correct.", MATCHES)
-    kinds = {"aboveType": "STOP_LOSS", "belowType": "LIMIT_MAKER"}
-    assert refused(client.ask("POST", f"{LISTS}/oco", **pair(client, **kinds)))[0] in (-1116, -1106, -1102)
-    assert ok(client.ask("GET", "/api/v3/openOrders")) == []
+    assert refused(wrong)[1] == "The relationship of the prices for the orders is not correct."
+    swapped = pair(client, belowType="LIMIT_MAKER", belowPrice=client.price(0.95))
+    del swapped["belowStopPrice"]
+    assert refused(client.ask("POST", f"{LISTS}/oco", **swapped))[0] == -1116
+    buys = {"side": "BUY", "aboveType": "STOP_LOSS", "belowType": "LIMIT_MAKER"}
+    buys |= {"aboveStopPrice": client.price(1.05), "belowPrice": client.price(1.01)}
+    taking = client.ask("POST", f"{LISTS}/oco", symbol="BTCUSDT", quantity="0.01", **buys)
+    assert refused(taking)[1] == MATCHES
+    assert ok(client.ask("GET", "/api/v3/allOrders", symbol="BTCUSDT")) == []  # not one of them
+
+
+def test_a_list_whose_working_order_is_refused_leaves_nothing(client):
+    poor = working(client, 0.9, workingQuantity="90")
+    pending = {"pendingType": "LIMIT", "pendingSide": "SELL", "pendingQuantity": "0.009", "pendingTimeInForce": "GTC"}
+    answer = client.ask("POST", f"{LISTS}/oto", **poor, **pending, pendingPrice=client.price(1.05))
+    assert refused(answer)[0] == -2010
+    assert ok(client.ask("GET", "/api/v3/allOrders", symbol="BTCUSDT")) == []
+    assert ok(client.ask("GET", "/api/v3/allOrderList")) == []
 
 
 def working(client: Client, part: float, **more) -> dict:
@@ -460,6 +474,19 @@ def test_a_pending_pair_works_once_the_working_order_is_filled(client):
     assert client.balances()["BTC"][1] == Decimal("0.009")
     listed = ok(client.ask("GET", LISTS, origClientOrderId="the-list"))
     assert (listed["orderListId"], len(listed["orders"])) == (placed["orderListId"], 3)
+
+
+def test_of_a_pending_pair_one_trades_and_the_list_is_done(venue, client):
+    pending = {"pendingSide": "SELL", "pendingQuantity": "0.009", "pendingAboveType": "LIMIT_MAKER"}
+    pending |= {"pendingAbovePrice": client.price(1.0003), "pendingBelowType": "STOP_LOSS"}
+    pending["pendingBelowStopPrice"] = client.price(0.9997)
+    placed = ok(client.ask("POST", f"{LISTS}/otoco", **working(client, 1.01), **pending))
+    for _ in range(600):
+        venue.wait(1)
+        if "NEW" not in states(client, placed):
+            break
+    assert sorted(states(client, placed)) == ["EXPIRED", "FILLED", "FILLED"]
+    assert refused(client.ask("DELETE", LISTS, symbol="BTCUSDT", listClientOrderId="the-list"))[0] == -2011
 
 
 def test_a_list_is_placed_by_the_websocket_api_and_counts_its_orders(client):
@@ -514,6 +541,18 @@ def test_a_subscription_is_signed_numbered_and_the_account_s_only_one(client):
     assert client.call("userDataStream.unsubscribe", signed=False)["result"] == {}
     assert client.call("userDataStream.unsubscribe", signed=False)["error"]["code"] == -2036
     assert client.call("userDataStream.subscribe.signature")["result"] == {"subscriptionId": 1}
+
+
+def test_before_maintenance_each_connection_hears_that_it_ends():
+    rules = '[[fault]]\naction = "maintenance"\nfrom = "2s"\nlasting = "5s"'
+    venue = Virtual("binance-spot", faults=rules)
+    client = Client(venue)
+    client.connect()
+    raw, combined = (venue.connect(path) for path in ("/ws/ethusdt@kline_1M", "/stream?streams=ethusdt@kline_1M"))
+    venue.wait(3)
+    (last,) = client.events()
+    assert last["e"] == "serverShutdown" and client.socket.closed
+    assert heard(raw)[-2] == last and heard(combined)[-2] == {"stream": "!serverShutdown", "data": last}
 
 
 def test_an_account_is_told_of_orders_and_balances(venue, client):

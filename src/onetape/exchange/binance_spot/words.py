@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+from onetape.exchange.binance.wire import ms
 from onetape.exchange.binance.words import STATUSES, BinanceWords
 from onetape.exchange.dialect import Connection, Reply
 from onetape.exchange.fault_facts import Said, StreamMessage, is_number, object_of, ways
@@ -40,6 +41,12 @@ class SpotWords(BinanceWords):
     def expire_keys(self, account: str, now: int, *, silent: bool) -> None:
         """Ends subscriptions, which are in the place of listen keys."""
         self.dialect.user.end(account, now, silent=silent)  # type: ignore[attr-defined]
+
+    def farewell(self, connection: Connection, now: int) -> dict[str, Any]:
+        event = {"e": "serverShutdown", "E": ms(now)}
+        if connection.path.rstrip("/").startswith("/ws-api"):
+            return {"event": event}
+        return {"stream": "!serverShutdown", "data": event} if connection.state.combined else event
 
     def message_facts(self, message: bytes) -> StreamMessage:
         value = object_of(message)
