@@ -122,14 +122,15 @@ class PyPlainOrders final {
         std::memcpy(&requested, payload.c_str(), sizeof requested);
         const AccountOrderRef order = index_.of_robot(robot, requested.order_id);
         if (requested.kind != RequestKind::amend || requested.flags != 0 || !order ||
-            !may_amend(*order) || !can_change(order->terms.symbol))
+            !may_amend(*order))
             return nb::none();
         OrderTerms terms = order->terms;
         terms.price = requested.price != 0 ? requested.price : order->price;
         terms.size = requested.size != 0 ? requested.size : order->size;
-        if (terms.size <= order->filled) return nb::none();
+        const bool is_smaller = terms.size < order->size && terms.price == order->price;
+        if (terms.size <= order->filled || !can_change(terms.symbol, is_smaller)) return nb::none();
         // An amendment that only makes an order smaller always passes, and is not counted.
-        if (terms.size >= order->size || terms.price != order->price) {
+        if (!is_smaller) {
             if (!passes(terms, order.get(), whose->second, robot, now)) return nb::none();
             count(whose->second, robot, now);
         }
@@ -175,10 +176,12 @@ class PyPlainOrders final {
         return nb::cast(order.shared_from_this());
     }
 
-    // Whether the venue amends orders of a traded instrument.
-    [[nodiscard]] bool can_change(Symbol symbol) const {
+    // Whether the venue amends an order of a traded instrument so.
+    [[nodiscard]] bool can_change(Symbol symbol, bool is_smaller) const {
         PyObject* const found = traded(reserves_.word(symbol));
-        return found != nullptr && text_of(Fields(found).field<"amend">().ptr()) != "none";
+        if (found == nullptr) return false;
+        const auto rule = text_of(Fields(found).field<"amend">().ptr());
+        return rule != "none" && (is_smaller || rule != "decrease_only");
     }
 
     // Whether an order keeps every rule. old: the order that it replaces, or null.
