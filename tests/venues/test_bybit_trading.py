@@ -22,6 +22,7 @@ from onetape.model.enums import (
     TriggerKind,
 )
 from onetape.model.errors import (
+    AccountMode,
     BadSignature,
     ClockSkew,
     DuplicateClientId,
@@ -276,6 +277,22 @@ def test_hedge_mode_is_seen_by_the_rows_of_a_flat_position(protocol):
     for rows, hedge in (([row], False), ([{**row, "positionIdx": 1}, {**row, "positionIdx": 2}], True)):
         answer = protocol.answer(protocol.modes(NOW), 200, {}, said({"list": rows}), NOW)
         assert answer.reports == (AccountModeReport(hedge, False, True, False),)
+
+
+@pytest.mark.parametrize(
+    ("mode", "outcome"),
+    [
+        ("REGULAR_MARGIN", Outcome.DONE),
+        ("ISOLATED_MARGIN", Outcome.DEFINITIVE),
+        ("PORTFOLIO_MARGIN", Outcome.DEFINITIVE),
+        (None, Outcome.AMBIGUOUS),
+    ],
+)
+def test_an_account_of_another_margin_mode_is_refused(protocol, mode, outcome):
+    answer = protocol.answer(protocol.stream_key(NOW), 200, {}, said({"marginMode": mode} if mode else {}), NOW)
+    assert answer.outcome is outcome
+    if outcome is Outcome.DEFINITIVE:
+        assert answer.code == AccountMode.code and mode in answer.text
 
 
 def test_money_moves_as_the_venue_says_and_not_by_fills(protocol):

@@ -113,7 +113,7 @@ class Clearing:
         for side in account.sides:
             if not account.qty(index, side):
                 continue
-            margin, owed = self._isolated_margin(account, index, side)
+            margin, owed = self.isolated_margin(account, index, side)
             self._call(account, index, side, margin, owed, now)
             if margin > owed:
                 continue
@@ -124,7 +124,7 @@ class Clearing:
             self._liquidate(account, index, side, now, partial(self._is_short, account, index, side))
             self._insure(account, settle, before - account.cross_balance(settle), index, now)
 
-    def _isolated_margin(self, account: SimAccount, index: int, side: PositionSide) -> tuple[int, int]:
+    def isolated_margin(self, account: SimAccount, index: int, side: PositionSide) -> tuple[int, int]:
         """Returns (present margin, required margin) of an isolated position at the mark, 1e-18."""
         i, mark, position = (
             self.instruments[index],
@@ -135,7 +135,7 @@ class Clearing:
         return margin, i.maintenance_units(abs(i.notional_units(mark, int(position.qty))))
 
     def _is_short(self, account: SimAccount, index: int, side: PositionSide) -> bool:
-        margin, owed = self._isolated_margin(account, index, side)
+        margin, owed = self.isolated_margin(account, index, side)
         return bool(account.qty(index, side)) and margin <= owed
 
     def _call(self, account: SimAccount, index: int, side: PositionSide, margin: int, owed: int, now: int) -> None:

@@ -26,6 +26,7 @@ from onetape.model.venue_kinds import VENUE_KINDS
 from onetape.options.bridge import CCXT
 from onetape.orders.calls import Call
 from onetape.orders.malformed import MALFORMED
+from onetape.orders.outcome import Outcome
 from onetape.orders.reports import AccountModeReport
 from onetape.preflight.venue_access import VenueAccess
 from onetape.security.redaction import Redactor
@@ -261,6 +262,11 @@ def _account(
     wrong = wrong or unfit(passed.mode, passed.rights, wanted, location)
     if wrong is not None:
         raise wrong
+    if isinstance(venue.protocol, ReportsKey):  # what the gateway asks before it listens
+        call = venue.stream_key(now)
+        answer = venue.protocol.answer(call, *access.ask(call), now)
+        if answer.outcome is Outcome.DEFINITIVE:
+            raise refused(answer, location, passed.rights)
 
 
 def _ids(

@@ -148,6 +148,8 @@ def refused(answer: Answer, location: str, rights: KeyRights | None = None) -> O
             location=location,
             todo="give it the rights to query funds and orders and to create and cancel orders",
         )
+    if answer.code == AccountMode.code:
+        return AccountMode(text, location=location, todo="change it at the venue, or name another account")
     if answer.code == VenueRateLimit.code:
         return VenueRateLimit(
             f"the venue's rate limit makes this address wait: {text or code}", location=location, todo="wait a while"

@@ -252,13 +252,45 @@ def test_all_orders_are_canceled_or_those_of_a_kind(client):
 
 def test_hedge_mode_has_a_position_for_each_side(client):
     assert code(client.post("position/switch-mode", category="linear", coin="USDT", mode=3)) == 0
-    assert code(client.post("position/switch-mode", category="linear", coin="USDT", mode=3)) == 110025
+    assert code(client.post("position/switch-mode", category="linear", coin="USDT", mode=3)) == 0
+    assert code(client.post("position/switch-mode", **LINEAR, mode=3)) == 110025
     client.market("Buy", positionIdx=1)
     client.market("Sell", "0.020", positionIdx=2)
     held = {row["positionIdx"]: (row["side"], row["size"]) for row in client.rows("position/list", **LINEAR)}
     assert held == {1: ("Buy", "0.010"), 2: ("Sell", "0.020")}
     assert code(client.market("Buy")) == 10001
     assert code(client.post("position/switch-mode", category="linear", coin="USDT", mode=0)) == 110024
+
+
+def test_isolated_margin_is_a_mode_of_the_account(client):
+    def mode():
+        return client.get("account/info")["result"]["marginMode"]
+
+    def set_mode(name):
+        return code(client.post("account/set-margin-mode", setMarginMode=name))
+
+    def position():
+        (row,) = client.rows("position/list", **LINEAR)
+        return row
+
+    def available():
+        (row,) = client.rows("account/wallet-balance", accountType="UNIFIED")
+        return row["totalAvailableBalance"]
+
+    client.post("position/set-leverage", **LINEAR, buyLeverage="5", sellLeverage="5")
+    assert (mode(), set_mode("REGULAR_MARGIN"), set_mode("PORTFOLIO_MARGIN")) == ("REGULAR_MARGIN", 0, 3400045)
+    client.market("Buy")
+    assert position()["liqPrice"] == "" and float(available()) > 0  # a hundred thousand dollars carry a hundredth
+    assert set_mode("ISOLATED_MARGIN") == 3400045 and mode() == "REGULAR_MARGIN"
+    client.market("Sell", reduceOnly=True)
+    assert set_mode("ISOLATED_MARGIN") == 0 and mode() == "ISOLATED_MARGIN"
+    client.market("Buy")
+    row = position()
+    price, size = float(row["avgPrice"]), float(row["size"])
+    margin, owed = float(row["positionBalance"]), float(row["positionMM"])
+    assert margin == pytest.approx(price * size / 5, rel=0.01)
+    assert float(row["liqPrice"]) == pytest.approx(price - (margin - owed) / size, rel=0.002)
+    assert available() == ""
 
 
 def test_leverage_is_a_setting_of_a_symbol(client):

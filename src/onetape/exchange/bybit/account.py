@@ -225,7 +225,7 @@ class AccountData:
             "liqPrice": self._liquidation(account, at, side) if qty else "",
             "positionIM": money_text(margin),
             "positionMM": money_text(i.maintenance_units(value)) if qty else "0",
-            "positionBalance": money_text(margin),
+            "positionBalance": money_text(account.wallet(at, side) if at in account.isolated else margin),
             "takeProfit": stops.get("TakeProfit", ""),
             "stopLoss": stops.get("StopLoss", ""),
             "unrealisedPnl": profit,
@@ -239,10 +239,14 @@ class AccountData:
         }
 
     def _liquidation(self, account: SimAccount, at: int, side: PositionSide) -> str:
-        """Returns the mark at which the account's margin, other positions unchanged, falls to what must remain."""
+        """Returns the mark at which the margin, other positions unchanged, falls to what must remain."""
+        isolated = at in account.isolated
         wallet = self.exchange.currencies.index(self.exchange.instruments[at].settle)
         spare = account.cross_equity(wallet) - int(account.money.cross_maintenance(wallet))
-        price = account.money.liquidation_price(at, side.value, spare, alone=False)
+        if isolated:
+            margin, owed = self.exchange.clearing.isolated_margin(account, at, side)
+            spare = margin - owed
+        price = account.money.liquidation_price(at, side.value, spare, alone=isolated)
         return rounded_text(price) if price else ""
 
     def positions(self, account: SimAccount, query: Query, _now: int) -> dict[str, Any]:
@@ -281,10 +285,12 @@ class AccountData:
                 own = (equity, balance, available, initial, maintenance, equity - balance)
                 total = dict(zip(total, own, strict=True))
         texts = {name: money_text(units) for name, units in total.items()}
+        if account.isolated:  # each position has margin of its own: the account has none
+            texts.update(dict.fromkeys(("margin", "available", "initial", "maintenance"), ""))
         return {
             "totalEquity": texts["equity"],
             "totalWalletBalance": texts["balance"],
-            "totalMarginBalance": texts["equity"],
+            "totalMarginBalance": texts.get("margin", texts["equity"]),
             "totalAvailableBalance": texts["available"],
             "totalPerpUPL": texts["profit"],
             "totalInitialMargin": texts["initial"],
@@ -328,9 +334,9 @@ class AccountData:
 
     # --- settings ---------------------------------------------------------------------------------
 
-    def info(self, _account: SimAccount, _query: Query, now: int) -> dict[str, Any]:
+    def info(self, account: SimAccount, _query: Query, now: int) -> dict[str, Any]:
         return {
-            "marginMode": "REGULAR_MARGIN",
+            "marginMode": "ISOLATED_MARGIN" if account.isolated else "REGULAR_MARGIN",
             "updatedTime": str(ms(now)),
             "unifiedMarginStatus": 5,
             "dcpStatus": "OFF",

@@ -356,18 +356,35 @@ class Trading:
         return {}
 
     def switch_mode(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
-        """Sets hedge mode, here for all symbols of the account."""
+        """Sets hedge mode, here for all symbols of the account. The mode that a coin already has is no error; that of a
+        symbol is one."""
         mode = str(params.get("mode"))
         if mode not in ("0", "3"):
             raise Refused(10001, "mode invalid")
         if (mode == "3") is account.hedge:
-            raise Refused(110025)
+            if params.get("symbol"):
+                raise Refused(110025)
+            return {}
         if account.has_positions:
             raise Refused(110024)
         if account.open_orders:
             raise Refused(110028)
         self.exchange.accounts.set_hedge(account, mode == "3", now)
         return {}
+
+    def set_margin_mode(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
+        """Sets isolated or cross margin, for all positions of the account."""
+        mode = params.get("setMarginMode")
+        if mode not in ("ISOLATED_MARGIN", "REGULAR_MARGIN"):
+            raise Refused(3400045, "Set margin mode failed: portfolio margin is not available in this simulation")
+        isolated = mode == "ISOLATED_MARGIN"
+        if isolated is bool(account.isolated):
+            return {"reasons": []}
+        if account.has_positions or account.open_orders:
+            raise Refused(3400045, "Set margin mode failed: the account has positions or orders")
+        for at in range(len(self.exchange.instruments)):
+            self.exchange.accounts.set_isolated(account, at, isolated, now)
+        return {"reasons": []}
 
 
 def _units(text: object, decimals: int) -> int:

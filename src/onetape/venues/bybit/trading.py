@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from onetape._core import AccountOrder, PlaceTemplate
 from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, Side, TimeInForce, TriggerBy
-from onetape.model.errors import VenueRateLimit, VenueRejected
+from onetape.model.errors import AccountMode, VenueRateLimit, VenueRejected
 from onetape.model.json_text import read_json
 from onetape.model.order import OrderSpec
 from onetape.model.time import DAY, MS, SECOND
@@ -40,6 +40,7 @@ from onetape.venues.bybit.instruments import SETTLES
 from onetape.venues.bybit.signing import signed_headers
 from onetape.venues.bybit.words import (
     CATEGORY,
+    CROSS,
     FORCED,
     NEWS,
     POSITION_INDEX,
@@ -241,7 +242,7 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
         return str(result["userID"]), rights
 
     def stream_key(self, now: int) -> Call:
-        """Requests a proof of the key."""
+        """Requests a proof of the key, and the account's margin mode."""
         return self._get(Purpose.STREAM_KEY, "account/info", {}, now)
 
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
@@ -344,6 +345,9 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
                 return Answer(Outcome.DONE, (AccountModeReport(hedge, False, True, False),))
             case Purpose.TIME:
                 return Answer(Outcome.DONE, value=str(int(result["timeNano"])))
+            case Purpose.STREAM_KEY if result["marginMode"] != CROSS:
+                text = f"the account is in {result['marginMode']}; only {CROSS} is supported"
+                return Answer(Outcome.DEFINITIVE, (), AccountMode.code, result["marginMode"], text)
             case Purpose.STREAM_KEY:
                 return Answer(Outcome.DONE, value=str(now))
             case _:

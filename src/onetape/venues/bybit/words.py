@@ -9,6 +9,7 @@ from onetape.model.errors import OrderInvalid, OrderWouldCross, ReduceOnlyViolat
 
 __all__ = [
     "CATEGORY",
+    "CROSS",
     "FORCED",
     "INTERVALS",
     "NEWS",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 CATEGORY: Final = "linear"
+CROSS: Final = "REGULAR_MARGIN"  # the margin mode of an account whose positions share its margin
 SIDE_WORDS: Final = {Side.BUY: "Buy", Side.SELL: "Sell"}
 SIDES: Final = {word: side for side, word in SIDE_WORDS.items()}
 TIF_WORDS: Final = {TimeInForce.GTC: "GTC", TimeInForce.IOC: "IOC", TimeInForce.FOK: "FOK"}
