@@ -99,7 +99,7 @@ def test_the_trades_between_the_last_and_the_next_one_are_written_late_with_the_
     assert [(d["ts_event"], d["price"], d["size"], d["side"]) for d in (each.data for each in late)] == [
         (at - at % 10**6, *rest) for at, *rest in exact
     ]
-    assert world.said == [("trades", BTC, "30 filled")]
+    assert world.said == [("refill", BTC, "trades: 30 filled")]
 
 
 def test_nothing_is_requested_where_nothing_is_missing(venue, tmp_path):
@@ -130,7 +130,7 @@ def test_what_the_venue_does_not_have_any_more_is_said_to_be_lost(venue, tmp_pat
     asyncio.run(world.lose(lambda: world.trade(ahead)))
     late = [each for each in world.rows("trade") if each.flags & FLAG_LATE]
     assert len(late) >= 9
-    assert world.said == [("trades", BTC, f"{len(late)} filled, {10_008 - len(late)} lost")]
+    assert world.said == [("refill", BTC, f"trades: {len(late)} filled, {10_008 - len(late)} lost")]
 
 
 def test_on_a_full_disk_nothing_is_written(venue, tmp_path):
@@ -158,7 +158,7 @@ def test_bars_that_ended_meanwhile_are_written_unless_the_stream_brought_them(tm
     bars = {each.data["ts_open"]: (each.data["close"], each.flags & FLAG_LATE) for each in world.rows("bar")}
     assert len(bars) == len(world.rows("bar")) and {*bars} >= {opened, opened + MINUTE}
     assert bars[opened][1] == FLAG_LATE and bars[opened + MINUTE] == (7, 0)
-    assert ("bars", symbol, f"{len(bars) - 1} filled") in world.said  # one more where a minute ended meanwhile
+    assert ("refill", symbol, f"bars: {len(bars) - 1} filled") in world.said  # one more where a minute ended meanwhile
 
 
 def test_a_gateway_fills_the_gaps_of_its_own_streams(tmp_path):
@@ -172,7 +172,7 @@ def test_a_gateway_fills_the_gaps_of_its_own_streams(tmp_path):
 
             def is_filled() -> bool:
                 with JournalReader(tape) as reader:
-                    return any(each.type == "health" and each.data["kind"] == "trades" for each in reader)
+                    return any(each.type == "health" and each.data["kind"] == "refill" for each in reader)
 
             wait_for(is_filled)
         finally:

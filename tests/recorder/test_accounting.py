@@ -129,7 +129,9 @@ def test_books_of_a_year_are_the_ledger(kind, number, tmp_path):
         assert later["files"]["fills.csv"] == later["files"]["lots.csv"] == 0
         assert len(found["fills"]) == len(contents(records)["record_fills"]) > 5
         _sums_are_their_files_and_the_tape_s(found, world)
-        _lots_are_what_fills_and_flows_make(found)
+        _lots_are_what_fills_and_flows_make(
+            found, {i.symbol: Fraction(i.multiplier) for i in world.exchange.instruments}
+        )
         _average_gains_are_what_was_realized(found)
         with pytest.raises(UsageError):
             accounting(records, year=2026, out=tmp_path / "2026")
@@ -158,9 +160,10 @@ def _sums_are_their_files_and_the_tape_s(found, world):
         assert Decimal(row["interest"]) == money(outside[int(Outside.INTEREST), row["asset"]])
 
 
-def _lots_are_what_fills_and_flows_make(found):
+def _lots_are_what_fills_and_flows_make(found, times):
     """Whoever reads the files alone comes to the same gains, the first in first out, and to the same lots at the end;
-    by average cost the same is sold for the same. What leaves for another place gains nothing."""
+    by average cost the same is sold for the same. What leaves for another place gains nothing. times: the coins of a
+    contract."""
     by_method: dict = {"fifo": defaultdict(list), "average": defaultdict(list)}
     for row in found["lots"]:
         by_method[row["method"]][row["symbol"], row["position_side"], row["ts_close"], row["reason"]].append(row)
@@ -176,7 +179,8 @@ def _lots_are_what_fills_and_flows_make(found):
     assert not by_method["average"]
     changes = _changes(found)
     for key in changes.keys() | gains.keys():
-        expected, left = _first_in_first_out(changes[key], is_coin=":" not in key[0].partition(":")[2])
+        priced = [(ts, size, price * times[key[0]], moved) for ts, size, price, moved in changes[key]]
+        expected, left = _first_in_first_out(priced, is_coin=":" not in key[0].partition(":")[2])
         assert gains[key].keys() == expected.keys()
         assert all(_is_near(gains[key][ts], gain) for ts, gain in expected.items())
         rows = [row for row in found["open_lots"] if (row["symbol"], row["position_side"]) == key]

@@ -89,13 +89,14 @@ def test_equity_is_the_sum_of_sub_accounts(kind):
     assert {row["slot"] for row in rows} > {0, 1}
     # Of a coin or a position each part is rounded by itself.
     assert [(key, gap) for key, gap in sums.items() if abs(gap) > Decimal("1e-12")] == []
-    assert any(Decimal(row["coins" if kind == "kraken" else "unrealized"]) for row in rows)
+    assert any(Decimal(row["coins" if kind in ("kraken", "binance-spot") else "unrealized"]) for row in rows)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_activity_is_what_the_rows_of_orders_and_fills_are(kind):
     """Counted anew from the rows, for each hour, and for all of it."""
     world = play(Seed("World", kind, 4, 150).begun(), 150)
+    times = {i.symbol: Fraction(i.multiplier) for i in world.exchange.instruments}
     records = record_all(world.home.path)
     try:
         rows = contents(records)
@@ -111,8 +112,8 @@ def test_activity_is_what_the_rows_of_orders_and_fills_are(kind):
                 volume = sum(
                     (
                         Fraction(each["qty_exact"]) / Fraction(each["price_exact"])
-                        if kind == "bitmex"  # inverse; the others are linear; of multiplier 1
-                        else Fraction(each["price_exact"]) * Fraction(each["qty_exact"])
+                        if kind == "bitmex"  # inverse; the others are linear
+                        else Fraction(each["price_exact"]) * Fraction(each["qty_exact"]) * times[each["symbol"]]
                     )
                     for each in traded
                     if each["trade_id"] >= 0

@@ -365,7 +365,7 @@ NO_ADDRESS = "not the address of a simulated exchange"
 ROWS = [
     (nobody, (), 6, "VENUE_UNAVAILABLE(4402)", "nobody listens there", "start one: onetape sim"),
     (killed, (), 6, "VENUE_UNAVAILABLE(4402)", "nobody listens there", "start one: onetape sim"),
-    (web_server, (), 6, "VENUE_UNAVAILABLE(4402)", "no simulated exchange", "one of binance-usdm, aster, "),
+    (web_server, (), 6, "VENUE_UNAVAILABLE(4402)", "no simulated exchange", "one of binance-usdm, "),
     (of_another_home, (), 2, "BAD_CONFIG(4602)", "has no keys of the kraken there", "--home"),
     (like_another, (), 2, "BAD_CONFIG(4602)", "has no keys of the aster there", "onetape sim aster"),
     (came_after_one_that_was_killed, (), 2, "BAD_CONFIG(4602)", "has no keys of the bin", "--home"),

@@ -61,6 +61,7 @@ KEPT = ("tick", "clock", "market", "account", "order entry", "socket")
 WATCHED = ("AccountFeed._keep_key", "KeptConnections.keep")
 # Tasks that are neither kept nor watched, by module: somebody waits for each.
 WAITED_FOR = {
+    "account_feed": 1,  # the connections of an account, of which the first to end ends all
     "connection": 3,  # what ends a connection, its pings among them
     "depth_feed": 3,  # the book's snapshot, its readers, and its connection
     "market_feed": 2,  # a connection, and its first word

@@ -112,7 +112,7 @@ class Refill:
                     for number, instrument in instruments.items():
                         await self._fill_bars(past, number, instrument, gap)
         except OnetapeError as error:  # of its own tape
-            self._say(HealthOut("market", "all", f"a gap is not filled: {error.what}"[:200], "warning"))
+            self._say(HealthOut("refill", "all", f"a gap is not filled: {error.what}"[:200], "warning"))
         finally:
             self._pending -= wanted.keys()
             reader.close()
@@ -173,15 +173,15 @@ class Refill:
                 yield
         except _UNTOLD as error:
             why = f"missing {what} were not answered: {type(error).__name__}: {error}"
-            self._say(HealthOut(what, symbol, why[:200], "warning"))
+            self._say(HealthOut("refill", symbol, why[:200], "warning"))
 
     def _tell(self, what: str, symbol: str, filled: int, missing: int) -> None:
         if filled and not self.is_paused:
             self._written()
         if lost := missing - filled:
-            self._say(HealthOut(what, symbol, f"{filled} filled, {lost} lost", "warning"))
+            self._say(HealthOut("refill", symbol, f"{what}: {filled} filled, {lost} lost", "warning"))
         elif filled:
-            self._say(HealthOut(what, symbol, f"{filled} filled"))
+            self._say(HealthOut("refill", symbol, f"{what}: {filled} filled"))
 
     async def _pace(self, weight: int) -> None:
         """Waits until the request may be sent: orders have the same budget."""

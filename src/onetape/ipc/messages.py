@@ -84,11 +84,12 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
         "settle": ("order", "as", "venue_id", "filled"),
         "place": (
             *("symbol", "side", "qty", "price", "tif", "post_only", "reduce_only", "position_side"),
-            *("trigger", "trigger_by", "kind", "orders", "dry_run", "until_ns"),
+            *("trigger", "trigger_by", "kind", "stop_loss", "take_profit", "expire_ns"),
+            *("orders", "dry_run", "until_ns"),
         ),
         "check_order": (
             *("symbol", "side", "qty", "price", "tif", "post_only", "reduce_only", "position_side"),
-            *("trigger", "trigger_by", "kind"),
+            *("trigger", "trigger_by", "kind", "stop_loss", "take_profit", "expire_ns"),
         ),
         "cancel": ("order", "symbol", "dry_run"),
         "close": ("symbol", "subaccount", "position_side", "qty", "dry_run"),

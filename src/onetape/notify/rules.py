@@ -57,6 +57,7 @@ KINDS: Final = {
     "proxy": Kind(Type.PROXY),  # makes no connection - works again
     "reconciled": Kind(Type.LEDGER, ends="reconciled"),  # with differences - without
     "recovered": Kind(Type.LEDGER, ends="reconciled"),
+    "refill": Kind(Type.FAILOVER, notes=_NOTE),  # of trades and bars that a stream missed: filled, lost
     "robot": Kind(Type.PROCESS),  # lost - attached
     "stall": Kind(Type.PROCESS, notes=_NOTE),
     "sub-account": Kind(Type.LEDGER),  # money removed - allocated

@@ -42,6 +42,7 @@ VENUES = {
     "binance-usdm": Venue("binance", ("BTC/USDT:USDT", "ETH/USDT:USDT"), "futures", "isolated"),
     "binance-spot": Venue("binance", ("BTC/USDT", "ETH/USDT"), "spot", "", stop="limit"),
     "bybit": Venue("bybit", ("BTC/USDT:USDT", "ETH/USDT:USDT"), "futures", "isolated"),
+    "okx": Venue("okx", ("BTC/USDT:USDT", "ETH/USDT:USDT"), "futures", "isolated"),
     "hyperliquid": Venue("hyperliquid", ("BTC/USDC:USDC", "ETH/USDC:USDC"), "futures", "cross", stop="limit"),
 }
 s = Session()
@@ -94,6 +95,8 @@ def config():
     keys = {"key": s.key, "secret": s.secret}
     if VENUE.exchange == "hyperliquid":
         keys = {"walletAddress": s.key, "privateKey": s.secret}
+    if "password" in s.accounts[0]:
+        keys["password"] = s.accounts[0]["password"]
     return {
         "dry_run": False, "trading_mode": VENUE.mode, "margin_mode": VENUE.margin,
         "stake_currency": VENUE.money, "stake_amount": 1000, "max_open_trades": 2, "timeframe": "1m",
@@ -148,13 +151,15 @@ def trade(worker, errors):
 def compare(worker):
     from freqtrade.persistence import Trade
 
-    def size(number):
-        return Decimal(f"{number:.8f}")
+    def size(number, name):
+        contract = worker.freqtrade.exchange.get_contract_size(name) or 1
+        return Decimal(f"{number / contract:.8f}")
 
     def held():
         worker.freqtrade.process()
         return sorted(
-            (each.pair, size(-each.amount if each.is_short else each.amount)) for each in Trade.get_open_trades()
+            (each.pair, size(-each.amount if each.is_short else each.amount, each.pair))
+            for each in Trade.get_open_trades()
         )
 
     def pair(row):
@@ -176,7 +181,7 @@ def compare(worker):
 
     def filled():
         orders = [(each.pair, order) for each in Trade.get_trades().all() for order in each.orders if order.filled]
-        return sums(((name, order.side), size(order.filled)) for name, order in orders)
+        return sums(((name, order.side), size(order.filled, name)) for name, order in orders)
 
     s.books(
         "sizes bought and sold as the ledger's",
@@ -193,10 +198,14 @@ def compare(worker):
         ),
         60,
     )
+
+    def shown(amount):
+        return Decimal(amount).quantize(Decimal("1e-8"), rounding="ROUND_FLOOR")
+
     s.books(
         "wallet as the ledger's",
-        lambda: wallet(worker.freqtrade.exchange._api),
-        lambda book: Decimal(book["balances"][VENUE.money]).quantize(Decimal("1e-8"), rounding="ROUND_FLOOR"),
+        lambda: shown(wallet(worker.freqtrade.exchange._api)),
+        lambda book: shown(book["balances"][VENUE.money]),
     )
 
 
@@ -211,6 +220,9 @@ def wallet(x):
             each for each in x.fetch_balance()["info"]["result"]["list"][0]["coin"] if each["coin"] == VENUE.money
         )
         return Decimal(coin["walletBalance"])
+    if VENUE.exchange == "okx":
+        (coin,) = (each for each in x.fetch_balance()["info"]["data"][0]["details"] if each["ccy"] == VENUE.money)
+        return Decimal(coin["cashBal"])
     if VENUE.is_spot:
         return Decimal(str(x.fetch_balance()[VENUE.money]["total"]))
     return Decimal(x.fapiPrivateV3GetAccount()["totalWalletBalance"])

@@ -179,7 +179,7 @@ def test_a_name_is_free_again_when_its_order_has_ended(client):
         ({"sz": "0.001"}, "51121"),
         ({"sz": "0"}, "51000"),
         ({"px": "1.23"}, "51000"),
-        ({"tdMode": "isolated"}, "51000"),
+        ({"tdMode": "cash"}, "51000"),
         ({"posSide": "long"}, "51000"),
         ({"ordType": "iceberg"}, "51000"),
         ({"reduceOnly": "true"}, "51169"),
@@ -329,6 +329,23 @@ def test_a_short_position_is_negative_and_an_inverse_one_settles_in_coin(client)
     assert (row["pos"], row["ccy"]) == ("10", "BTC")
     balances = {each["ccy"]: float(each["cashBal"]) for each in client.get("account/balance")[0]["details"]}
     assert 0.99 < balances["BTC"] < 1
+
+
+def test_a_position_in_isolated_margin_has_margin_of_its_own(client):
+    assert client.post("account/set-leverage", {"instId": BTC, "mgnMode": "isolated", "lever": "5"})["code"] == "0"
+    resting = client.order(tdMode="isolated")
+    assert resting["sCode"] == "0"
+    assert client.get("trade/orders-pending", instId=BTC)[0]["tdMode"] == "isolated"
+    assert client.order(tdMode="cross")["sCode"] == "51000"  # an instrument has one mode here
+    client.post("trade/cancel-order", {"instId": BTC, "ordId": resting["ordId"]})
+    client.market(tdMode="isolated")
+    (row,) = client.get("account/positions", instId=BTC)
+    contract = float(client.get("public/instruments", instType="SWAP", instId=BTC)[0]["ctVal"])
+    price, size = float(row["avgPx"]), float(row["pos"]) * contract
+    assert (row["mgnMode"], row["imr"]) == ("isolated", "")
+    assert float(row["margin"]) == pytest.approx(price * size / 5, rel=0.01)
+    expected = price - (float(row["margin"]) - float(row["mmr"])) / size
+    assert float(row["liqPx"]) == pytest.approx(expected, rel=0.002)
 
 
 def test_leverage_is_set_within_the_instruments_bounds(client):

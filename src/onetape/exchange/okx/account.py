@@ -31,7 +31,7 @@ from onetape.exchange.okx.wire import (
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import PositionSide
 from onetape.model.time import DAY, HOUR
-from onetape.venues.okx.words import MARGIN, POSITION_WORDS, SWAP
+from onetape.venues.okx.words import ISOLATED, MARGIN, POSITION_WORDS, SWAP
 
 __all__ = ["AccountData"]
 
@@ -72,6 +72,10 @@ _CONFIG: Final = fixed(
 )
 
 
+def margin_of(account: SimAccount, at: int) -> str:
+    return ISOLATED if at in account.isolated else MARGIN
+
+
 class AccountData:
     """Serves requests that read the accounts of one exchange."""
 
@@ -104,7 +108,7 @@ class AccountData:
 
     def row(self, order: SimOrder, report: Any = None) -> dict[str, Any]:
         i, leverage = self.exchange.instruments[order.index], order.account.leverage_of(order.index)
-        return order_row(i, order, leverage, report)
+        return order_row(i, order, margin_of(order.account, order.index), leverage, report)
 
     def named(self, account: SimAccount, query: Any) -> SimOrder | None:
         """Returns the order that `ordId` or `clOrdId` names; an order that a trigger sent has the first only."""
@@ -177,7 +181,7 @@ class AccountData:
 
     def algo_row(self, order: Conditional, state: str = "") -> dict[str, Any]:
         i, leverage = self.exchange.instruments[order.index], order.account.leverage_of(order.index)
-        return algo_row(i, order, leverage, state=state)
+        return algo_row(i, order, margin_of(order.account, order.index), leverage, state=state)
 
     def algo_named(self, account: SimAccount, query: Any) -> Conditional | None:
         book, number = self.exchange.conditionals, str(query.get("algoId") or "")
@@ -219,9 +223,10 @@ class AccountData:
         value = abs(i.notional_units(listing.valuation, abs(qty)))
         profit = int(held.unrealized(account.specs[at], listing.valuation)) if qty else 0
         margin, updated = value // leverage, ms(account.touched.get((at, side), 0))
+        isolated = at in account.isolated
         return {
             "instId": i.raw_symbol,
-            "mgnMode": MARGIN,
+            "mgnMode": margin_of(account, at),
             "posSide": POSITION_WORDS[side],
             "posId": f"{account.number}{at:03d}{('both', 'long', 'short').index(side.value)}",
             "pos": size_text(i, shown),
@@ -236,9 +241,9 @@ class AccountData:
             "uplRatio": rounded_text(Decimal(profit) / margin) if margin else "0",
             "uplLastPx": money_text(profit),
             "uplRatioLastPx": "0",
-            "imr": money_text(margin),
+            "imr": "" if isolated else money_text(margin),
             "mmr": money_text(i.maintenance_units(value)),
-            "margin": "",
+            "margin": money_text(account.wallet(at, side)) if isolated else "",
             "mgnRatio": "",
             "notionalUsd": money_text(value),
             "closeOrderAlgo": [],
@@ -248,10 +253,14 @@ class AccountData:
         }
 
     def _liquidation(self, account: SimAccount, at: int, side: PositionSide) -> str:
-        """Returns the mark at which the currency's margin, other positions unchanged, falls to what must remain."""
+        """Returns the mark at which the margin, other positions unchanged, falls to what must remain."""
+        isolated = at in account.isolated
         wallet = self.exchange.currencies.index(self.exchange.instruments[at].settle)
         spare = account.cross_equity(wallet) - int(account.money.cross_maintenance(wallet))
-        price = account.money.liquidation_price(at, side.value, spare, alone=False)
+        if isolated:
+            margin, owed = self.exchange.clearing.isolated_margin(account, at, side)
+            spare = margin - owed
+        price = account.money.liquidation_price(at, side.value, spare, alone=isolated)
         return rounded_text(price) if price else ""
 
     def positions(self, account: SimAccount, query: Query, _now: int) -> list[Any]:
@@ -341,7 +350,11 @@ class AccountData:
     def leverages(self, account: SimAccount, query: Query, _now: int) -> list[Any]:
         rows = []
         for at in [self.public.at(each) for each in query.get("instId", "").split(",")]:
-            names = {"instId": self.exchange.instruments[at].raw_symbol, "mgnMode": MARGIN, "ccy": ""}
+            names = {
+                "instId": self.exchange.instruments[at].raw_symbol,
+                "mgnMode": query.get("mgnMode", MARGIN),
+                "ccy": "",
+            }
             lever = str(account.leverage_of(at))
             rows += [{**names, "posSide": POSITION_WORDS[side], "lever": lever} for side in account.sides]
         return rows

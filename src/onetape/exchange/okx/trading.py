@@ -25,7 +25,7 @@ from onetape.exchange.order_entry import NewOrder
 from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TriggerBy
 from onetape.model.errors import OrderWouldCross, SelfTrade
 from onetape.model.time import SECOND
-from onetape.venues.okx.words import MARGIN, POSITION_SIDES, SIDES, TIFS, TRIGGERS
+from onetape.venues.okx.words import ISOLATED, MARGIN, POSITION_SIDES, SIDES, TIFS, TRIGGERS
 
 __all__ = ["Params", "Trading"]
 
@@ -109,9 +109,20 @@ class Trading:
             raise Refused(51000, "Parameter side error")
         if position_side is None or account.hedge != (position_side is not PositionSide.BOTH):
             raise Refused(51000, "Parameter posSide error")
-        if params.get("tdMode") != MARGIN:
-            raise Refused(51000, "Parameter tdMode error: isolated margin is not available in this simulation")
         return side, position_side
+
+    def _take_margin(self, account: SimAccount, at: int, mode: object, now: int) -> None:
+        """Gives an instrument the margin mode of an order. It has one here, which changes without a position and
+        orders."""
+        if mode not in (MARGIN, ISOLATED):
+            raise Refused(51000, "Parameter tdMode error")
+        isolated = mode == ISOLATED
+        if isolated is (at in account.isolated):
+            return
+        is_used = any(account.qty(at, side) for side in account.sides) or account.open_count.get(at, 0)
+        if is_used or self.exchange.conditionals.open_of(account, at):
+            raise Refused(51000, "Parameter tdMode error: cross and isolated together are not available here")
+        self.exchange.accounts.set_isolated(account, at, isolated, now)
 
     @staticmethod
     def _own_name(params: Params, word: str) -> str:
@@ -124,7 +135,9 @@ class Trading:
 
     def place(self, account: SimAccount, params: Params, now: int) -> dict[str, str]:
         at = params["at"]
-        order = self.exchange.orders.place(account, at, now, self._wanted(account, at, params))
+        wanted = self._wanted(account, at, params)
+        self._take_margin(account, at, params.get("tdMode"), now)
+        order = self.exchange.orders.place(account, at, now, wanted)
         if order.code and not order.filled and not order.is_open and order.code not in _BY_ENGINE:
             self.exchange.orders.drop(account, order)
             raise Refused(CODES.get(order.code, 51000))
@@ -181,6 +194,7 @@ class Trading:
         if len(book.open_of(account)) >= ALGOS_MAX:
             raise Refused(51299)
         terms = self._trigger(at, side, params)
+        self._take_margin(account, at, params.get("tdMode"), now)
         wanted = NewConditional(
             index=at,
             client_id=name,
@@ -359,8 +373,9 @@ class Trading:
 
     def set_leverage(self, account: SimAccount, params: Params, now: int) -> list[Any]:
         at = self.public.at(params.get("instId"))
-        if params.get("mgnMode") != MARGIN:
-            raise Refused(51000, "Parameter mgnMode error: isolated margin is not available in this simulation")
+        mode = params.get("mgnMode")
+        if mode not in (MARGIN, ISOLATED):
+            raise Refused(51000, "Parameter mgnMode error")
         try:
             leverage = int(Decimal(str(params.get("lever"))))
         except (InvalidOperation, ValueError, OverflowError):
@@ -369,7 +384,7 @@ class Trading:
             raise Refused(59102)
         if leverage != account.leverage_of(at):
             self.exchange.accounts.set_leverage(account, at, leverage, now)
-        names = {"instId": str(params["instId"]), "mgnMode": MARGIN, "posSide": str(params.get("posSide") or "net")}
+        names = {"instId": str(params["instId"]), "mgnMode": mode, "posSide": str(params.get("posSide") or "net")}
         return [{**names, "lever": str(leverage)}]
 
     def set_mode(self, account: SimAccount, params: Params, now: int) -> list[Any]:

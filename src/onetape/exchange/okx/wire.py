@@ -31,7 +31,7 @@ from onetape.model.errors import (
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS
 from onetape.venues.okx.errors import ERRORS
-from onetape.venues.okx.words import MARGIN, POSITION_WORDS, TIF_WORDS, TRIGGERS
+from onetape.venues.okx.words import POSITION_WORDS, TIF_WORDS, TRIGGERS
 
 __all__ = [
     "CODES",
@@ -151,7 +151,9 @@ def _why(order: SimOrder, state: OrderState, code: int) -> str:
     return _ENDS.get(order.tif.value, "14" if order.type is OrderType.MARKET else "20")
 
 
-def order_row(i: Instrument, order: SimOrder, leverage: int, report: OrderReport | None = None) -> dict[str, Any]:
+def order_row(
+    i: Instrument, order: SimOrder, margin: str, leverage: int, report: OrderReport | None = None
+) -> dict[str, Any]:
     """Returns an order as the venue shows it, now or at the time of a report."""
     state, filled, cost, code, updated, fee = (
         (order.state, order.filled, order.cost, order.code, order.updated, order.fee)
@@ -175,7 +177,7 @@ def order_row(i: Instrument, order: SimOrder, leverage: int, report: OrderReport
         "ordType": ("post_only" if order.post_only else TIF_WORDS[order.tif]) if is_limit else "market",
         "side": order.side.value,
         "posSide": POSITION_WORDS[order.position_side],
-        "tdMode": MARGIN,
+        "tdMode": margin,
         "accFillSz": size_text(i, filled),
         "avgPx": average_text(i, order, filled, cost),
         "state": word,
@@ -226,7 +228,7 @@ def algo_state(state: str) -> str:
     return _ALGO_STATES.get(state, "canceled")
 
 
-def algo_row(i: Instrument, order: Conditional, leverage: int, *, state: str = "") -> dict[str, Any]:
+def algo_row(i: Instrument, order: Conditional, margin: str, leverage: int, *, state: str = "") -> dict[str, Any]:
     """Returns an order with a trigger. state: of a report, "": the present one."""
     child, kind = order.child, order.extra["ordType"]
     word = algo_state(state or order.state)
@@ -251,7 +253,7 @@ def algo_row(i: Instrument, order: Conditional, leverage: int, *, state: str = "
         "side": order.side.value,
         "posSide": POSITION_WORDS[order.position_side],
         "sz": size_text(i, order.size),
-        "tdMode": MARGIN,
+        "tdMode": margin,
         "lever": str(leverage),
         "reduceOnly": str(order.reduce_only).lower(),
         **stop,

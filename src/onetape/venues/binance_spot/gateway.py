@@ -92,7 +92,7 @@ class BinanceSpotVenue(VenueDefaults):
         return BinanceDepth(instrument, stream, self._addresses.ws, SPOT.public)
 
     def stream_key(self, now: int, *, keep: bool = False) -> Call:
-        return self.protocol.stream_key()
+        return self.protocol.stream_key(now)
 
     def account_stream(self, key: str) -> _AccountStream:
         return _AccountStream(self.protocol, f"{self._addresses.ws_private}{PATH}", key)

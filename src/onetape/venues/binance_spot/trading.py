@@ -175,9 +175,9 @@ class BinanceSpotProtocol(BinanceProtocol):
         i = self._by_symbol.get(fill.symbol)
         return [] if i is None else spot_moves(fill, i.base, i.quote, i.price_decimals, i.size_decimals)
 
-    def stream_key(self) -> Call:
-        """Requests the venue's time, by which the subscription of the account's stream is signed."""
-        return self.time()._replace(purpose=Purpose.STREAM_KEY)
+    def stream_key(self, now: int) -> Call:
+        """Requests a proof of the key: keys that the venue refuses end the gateway."""
+        return self.balances(now)._replace(purpose=Purpose.STREAM_KEY)
 
     def subscription(self, time: str) -> bytes:
         """Returns the message that subscribes an account's events, on a connection without a logon. time: ns."""
@@ -213,7 +213,7 @@ class BinanceSpotProtocol(BinanceProtocol):
                 reports = [BalanceReport(name, found.get(name, 0), *bounds) for name in self._currencies]
                 return Answer(Outcome.DONE, tuple(reports))
             case Purpose.STREAM_KEY:
-                return Answer(Outcome.DONE, value=str(value["serverTime"] * MS))
+                return Answer(Outcome.DONE, value=str(now))
             case _:
                 return super()._read(call, value, now)
 

@@ -11,6 +11,7 @@ __all__ = [
     "ALGO_STATES",
     "FORCED",
     "INTERVALS",
+    "ISOLATED",
     "MARGIN",
     "NEWS",
     "POSITION_SIDES",
@@ -26,6 +27,7 @@ __all__ = [
 
 SWAP: Final = "SWAP"
 MARGIN: Final = "cross"
+ISOLATED: Final = "isolated"
 SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
 # Of limit orders: how long an order works is part of its type.
 TIF_WORDS: Final = {TimeInForce.GTC: "limit", TimeInForce.IOC: "ioc", TimeInForce.FOK: "fok"}
