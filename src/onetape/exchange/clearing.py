@@ -134,6 +134,21 @@ class Clearing:
         margin = account.wallet(index, side) + int(position.unrealized(account.specs[index], mark))
         return margin, i.maintenance_units(abs(i.notional_units(mark, int(position.qty))))
 
+    def liquidation_price(
+        self, account: SimAccount, index: int, side: PositionSide, *, spare: int | None = None
+    ) -> float | None:
+        """Returns the mark at which the margin of a position, others unchanged, falls to what must remain; None: no
+        price does it. spare: the margin beyond that now, 1e-18; None: it is computed."""
+        isolated = self.accounts.isolates and index in account.isolated
+        if spare is None:
+            settle = self.board.currencies.index(self.instruments[index].settle)
+            margin, owed = account.cross_equity(settle), int(account.money.cross_maintenance(settle))
+            if isolated:
+                margin, owed = self.isolated_margin(account, index, side)
+            spare = margin - owed
+        price: float | None = account.money.liquidation_price(index, side.value, spare, alone=isolated)
+        return price
+
     def _is_short(self, account: SimAccount, index: int, side: PositionSide) -> bool:
         margin, owed = self.isolated_margin(account, index, side)
         return bool(account.qty(index, side)) and margin <= owed

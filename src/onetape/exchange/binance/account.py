@@ -235,19 +235,9 @@ class AccountData:
 
     def _liquidation(self, account: SimAccount, at: int, side: PositionSide) -> str:
         """Returns the price at which this position alone would take the account below its maintenance margin."""
-        i, alone = self.exchange.instruments[at], at in account.isolated
-        settle = self.exchange.currencies.index(i.settle)
-        if account.joint is not None:
-            spare = self.multi_assets.spare_of(account, settle)
-        elif alone:
-            position = account.money.position(at, side.value)
-            now = self.exchange.listings[at].valuation
-            notional = abs(i.notional_units(now, account.qty(at, side)))
-            margin = account.wallet(at, side) + int(position.unrealized(_spec(account, at), now))
-            spare = margin - i.maintenance_units(notional)
-        else:
-            spare = account.cross_equity(settle) - int(account.money.cross_maintenance(settle))
-        price = account.money.liquidation_price(at, side.value, spare, alone)
+        settle = self.exchange.currencies.index(self.exchange.instruments[at].settle)
+        spare = self.multi_assets.spare_of(account, settle) if account.joint is not None else None
+        price = self.exchange.clearing.liquidation_price(account, at, side, spare=spare)
         return f"{price:.8f}" if price else "0"
 
     def account_config(self, account: SimAccount) -> dict[str, Any]:

@@ -239,14 +239,7 @@ class AccountData:
         }
 
     def _liquidation(self, account: SimAccount, at: int, side: PositionSide) -> str:
-        """Returns the mark at which the margin, other positions unchanged, falls to what must remain."""
-        isolated = at in account.isolated
-        wallet = self.exchange.currencies.index(self.exchange.instruments[at].settle)
-        spare = account.cross_equity(wallet) - int(account.money.cross_maintenance(wallet))
-        if isolated:
-            margin, owed = self.exchange.clearing.isolated_margin(account, at, side)
-            spare = margin - owed
-        price = account.money.liquidation_price(at, side.value, spare, alone=isolated)
+        price = self.exchange.clearing.liquidation_price(account, at, side)
         return rounded_text(price) if price else ""
 
     def positions(self, account: SimAccount, query: Query, _now: int) -> dict[str, Any]:

@@ -164,12 +164,7 @@ class AccountData:
     def liquidation_price(self, account: SimAccount, at: int) -> str | None:
         """Returns the mark at which the margin, other positions unchanged, falls to the maintenance margin (half of the
         initial margin at the maximum leverage); None if no price does it."""
-        money, isolated, wallet = account.money, at in account.isolated, self.wallet()
-        spare = account.cross_equity(wallet) - int(money.cross_maintenance(wallet))
-        if isolated:
-            margin, owed = self.exchange.clearing.isolated_margin(account, at, PositionSide.BOTH)
-            spare = margin - owed
-        price = money.liquidation_price(at, "both", spare, alone=isolated)
+        price = self.exchange.clearing.liquidation_price(account, at, PositionSide.BOTH)
         return decimal_text(round(Decimal(str(price)), 6)) if price else None
 
     # --- orders -----------------------------------------------------------------------------------
