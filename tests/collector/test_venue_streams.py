@@ -94,7 +94,7 @@ def test_trades_that_were_made_while_a_stream_was_down_are_requested_and_marked_
         wait_for(lambda: all(trades(tmp_path, symbol) for symbol in SYMBOLS[kind]))
         dialect.add(parse_faults('[[fault]]\naction = "disconnect"'), dialect.exchange.now)
         wait_for(lambda: any(state == "lost" for _, state in alerts(tmp_path, "feed")))
-        wait_for(lambda: alerts(tmp_path, "trades"))
+        wait_for(lambda: alerts(tmp_path, "refill"))
         dialect.clear(dialect.exchange.now)
         wait_for(lambda: all(map(is_whole, SYMBOLS[kind])))
     late = [each for each in frames(tmp_path, "trade") if each.flags & FLAG_LATE]

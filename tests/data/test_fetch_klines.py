@@ -65,7 +65,7 @@ def test_a_venue_s_candles_come_page_by_page_and_once_each(kind, tmp_path, monke
         ("binance:BTC/USDT:USDT", {"venue": "kraken"}, "VENUE"),
         ("binance:BTC/USDT:USDT", {"period": "7m"}, "--period"),
         ("binance:BTC/USDT:USDT", {"type_": "trades"}, "--type"),
-        ("okx:BTC/USDT", {}, "--symbol"),
+        ("hyperliquid:BTC/USDC:USDC", {}, "--symbol"),
     ],
 )
 def test_what_a_venue_has_not_is_refused_before_anything_is_asked(tmp_path, symbol, more, location):

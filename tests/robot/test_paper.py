@@ -190,7 +190,7 @@ def test_the_demo_shows_its_pages_and_proves_what_it_did(tmp_path, monkeypatch):
 
     answer = run_demo(seconds=3, seed=2, home=tmp_path, say=hear)
     assert answer["replay_divergences"] == 0 and answer["parity_equal"] is True
-    assert answer["events"] > 100 and answer["orders"] > 0 and answer["actions"] >= answer["orders"]
+    assert answer["events"] > answer["orders"] > 0 and answer["actions"] >= answer["orders"]
     assert Path(answer["report"]).stat().st_size > 20_000
     assert opened == [Path(answer["report"])]
     assert b"app.js" in shown[0] and answer["dashboard"].startswith("http://127.0.0.1:")

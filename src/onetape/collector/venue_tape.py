@@ -6,7 +6,7 @@ bar                           as a stream sends it; with flag 1 as the venue ret
 instrument                    before the first frame of a number, and again with changed facts
 health                        kind `feed` and `market` as a gateway's; `listing`: listed, delisted, dropped, changed,
                               redenominated, with the number, and `chosen`: all that are followed by turnover from
-                              here on; `bars`: filled, corrected, and lost ones
+                              here on; `bars`: filled, corrected, and lost ones; `refill`: what a lost stream missed
 command, reply                commands
 """
 
