@@ -14,7 +14,15 @@ from onetape.security.private import private_folder
 from onetape.tape.journal import JournalReader
 from onetape.venues.adapter import adapter_of
 
-IS_FUTURE = {"binance-usdm": True, "kraken": False, "bitmex": True}
+IS_FUTURE = {
+    "binance-usdm": True,
+    "binance-spot": False,
+    "kraken": False,
+    "bitmex": True,
+    "bybit": True,
+    "okx": True,
+    "hyperliquid": True,
+}
 
 
 def options(tmp_path, symbol: str, begin: int, end: int, **more) -> FetchOptions:
@@ -65,7 +73,7 @@ def test_a_venue_s_candles_come_page_by_page_and_once_each(kind, tmp_path, monke
         ("binance:BTC/USDT:USDT", {"venue": "kraken"}, "VENUE"),
         ("binance:BTC/USDT:USDT", {"period": "7m"}, "--period"),
         ("binance:BTC/USDT:USDT", {"type_": "trades"}, "--type"),
-        ("hyperliquid:BTC/USDC:USDC", {}, "--symbol"),
+        ("hyperliquid:PURR/USDC", {}, "--symbol"),
     ],
 )
 def test_what_a_venue_has_not_is_refused_before_anything_is_asked(tmp_path, symbol, more, location):

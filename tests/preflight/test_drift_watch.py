@@ -56,6 +56,11 @@ def test_what_is_no_json_is_left_to_others(message):
         ("kraken", "", "ENew:Thing:of today", {"unknown code ENew:Thing": 1}),
         ("kraken", "", "EService:Busy", {}),
         ("kraken", "", "ClientError", {}),
+        ("okx", "59999", "Something new.", {"unknown code 59999": 1}),
+        ("okx", "50026", "System error.", {}),
+        ("bybit", "503", "<html>", {}),
+        ("hyperliquid", "A new refusal", "A new refusal", {"unknown code A new refusal": 1}),
+        ("hyperliquid", "Internal error", "Internal error: again", {}),
     ],
 )
 def test_codes_that_no_table_has_are_counted(kind, code, text, counted):

@@ -20,6 +20,7 @@ from onetape.model.time import DAY, parse_time
 from onetape.model.venue_kinds import VENUE_KINDS
 from onetape.preflight.venue_doctor import check_account, check_venue
 from onetape.tape.journal import JournalReader
+from onetape.venues import fact_tables
 from onetape.venues.fact_tables import facts_date
 from waiting import wait_for
 from worlds.gateway_process import GatewayProcess, Robot
@@ -37,17 +38,18 @@ def write(folder: Path, text: str) -> None:
     (folder / "onetape.toml").write_text(text)
 
 
-@pytest.mark.parametrize("kind", ["binance-usdm", "kraken", "pacifica"])
+@pytest.mark.parametrize("kind", ["binance-usdm", "kraken", "binance-spot", "bybit", "hyperliquid", "okx", "pacifica"])
 def test_an_exchange_that_is_as_known_shows_no_drift(kind, tmp_path):
     with served(kind, limits=False) as (dialect, port):
         account = dialect.exchange.accounts[0]
-        for name in ("key", "secret"):
+        names = ["key", "secret", *(["password"] if account.password else [])]
+        for name in names:
             (tmp_path / name).write_text(getattr(account, name))
             (tmp_path / name).chmod(0o600)
         write(
             tmp_path,
-            f'[venues.v]\nkind = "{kind}"\nrest = "http://127.0.0.1:{port}"\n'
-            '[accounts.a]\nvenue = "v"\nkey = "file:key"\nsecret = "file:secret"\n',
+            f'[venues.v]\nkind = "{kind}"\nrest = "http://127.0.0.1:{port}"\n[accounts.a]\nvenue = "v"\n'
+            + "".join(f'{name} = "file:{name}"\n' for name in names),
         )
         found = doctor(tmp_path, "--venue", "v", "--listen", "50")
         assert not account.by_id  # no order was sent
@@ -60,8 +62,9 @@ def test_an_exchange_that_is_as_known_shows_no_drift(kind, tmp_path):
         return
     assert [f["state"] for f in found] == ["ok", "ok", "ok"]
     assert found[0]["text"].startswith(f"http://127.0.0.1:{port} answers, clock ")
-    assert re.match(r"facts of 2026-11-20, \d+ days? old, against 2 answers, ", found[1]["text"])
-    assert found[1]["text"].endswith(" 2 refusals: no drift")
+    assert re.match(rf"facts of {facts_date(kind)}, \d+ days? old, against 2 answers, ", found[1]["text"])
+    refusals = len(fact_tables.facts_of(kind).bad_requests)
+    assert found[1]["text"].endswith(f" {refusals} refusals: no drift")
     assert found[2]["text"] == "the key may trade, may not withdraw; one-way"
 
 

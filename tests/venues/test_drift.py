@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from exchange.venue_client import Virtual
+from guardian.guardian_world import GuardianWorld
 from onetape.model import catalogue
 from onetape.model.enums import OrderType, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import NotAvailable
@@ -21,7 +22,7 @@ from onetape.venues.fact_tables import errors_of, facts_of
 from onetape.venues.open import open_trading_venue
 
 KINDS = {"binance-usdm": "binance:BTC/USDT:USDT", "kraken": "kraken:BTC/USD", "aster": "aster:BTC/USDT:USDT"}
-PATHS = {"binance-usdm": "/fapi/v1/exchangeInfo", "kraken": "/0/public/AssetPairs", "aster": "/fapi/v1/exchangeInfo"}
+DESCRIBED = (*KINDS, "binance-spot", "bybit", "hyperliquid", "okx")
 WALLET = ("0x" + "1" * 40, "2" * 64)
 NOW = 1_795_000_000_000_000_000
 # Of money between wallets, and to other accounts; a venue has some of them.
@@ -30,30 +31,31 @@ WAYS = (("", "spot", ""), ("", "spot", "a@b.c"), ("spot", "spot", MASTER), ("", 
 
 @pytest.fixture(scope="module")
 def worlds():
-    return {kind: Virtual(kind) for kind in KINDS}
+    return {kind: Virtual(kind) for kind in DESCRIBED}
 
 
 @pytest.fixture(scope="module")
 def answers(worlds):
-    """The list of instruments of each simulated exchange."""
+    """What each simulated exchange answers: its time, and its list of instruments."""
     found = {}
-    for kind, path in PATHS.items():
-        status, value, _ = worlds[kind].request("GET", path, b"", {})
-        assert status == 200
-        found[kind] = value
+    for kind, world in worlds.items():
+        venue = open_trading_venue(kind, "", "", Addresses("", "", ""))
+        for name, call in (("time", venue.time()), ("instruments", venue.instruments())):
+            status, found[kind, name], _ = world.request(call.method, call.target, call.body, call.headers)
+            assert status == 200
     return found
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DESCRIBED)
 def test_facts_are_dated_and_say_where_they_are_from(kind):
     facts = facts_of(kind)
     assert facts.kind == kind
-    assert date.fromisoformat(facts.read) >= date(2026, 11, 1)
+    assert date.fromisoformat(facts.read) >= date(2026, 7, 1)
     assert facts.sources
 
 
 def test_a_venue_without_facts_is_said_to_have_none():
-    for kind in ("okx", "../binance-usdm"):
+    for kind in ("pacifica", "../binance-usdm"):
         with pytest.raises(NotAvailable):
             facts_of(kind)
 
@@ -107,13 +109,31 @@ def test_every_request_of_an_adapter_is_among_its_facts(kind):
     assert seen - requests <= before | {"POST /sapi/v1/asset/get-funding-asset"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DESCRIBED)
 def test_a_simulated_exchange_is_as_the_facts_say(kind, answers):
     drifts = Drifts(facts_of(kind))
-    assert drifts.answer("instruments", answers[kind]) == []
+    for name in ("time", "instruments"):
+        assert drifts.answer(name, answers[kind, name]) == []
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DESCRIBED)
+def test_the_messages_of_a_simulated_account_are_as_the_facts_say(kind, monkeypatch):
+    """Orders with and without triggers, fills, forced closings, money, in a network that loses answers."""
+    world, drifts, count = GuardianWorld(3, kind=kind), Drifts(facts_of(kind)), 0
+    read = type(world.protocol).reports_in
+
+    def compared(self, value):
+        nonlocal count
+        count += 1
+        drifts.message(value)
+        return read(self, value)
+
+    monkeypatch.setattr(type(world.protocol), "reports_in", compared)
+    world.run(200.0)
+    assert drifts.rows() == [] and count > 100
+
+
+@pytest.mark.parametrize("kind", DESCRIBED)
 def test_deliberately_bad_requests_are_refused_as_expected(kind, worlds):
     world, drifts = worlds[kind], Drifts(facts_of(kind))
     for requested in facts_of(kind).bad_requests:
@@ -149,7 +169,7 @@ BINANCE_ROWS = [
 @pytest.mark.parametrize(("change", "what", "name"), BINANCE_ROWS)
 def test_each_change_of_exchange_info_has_its_name(change, what, name, answers):
     drifts = Drifts(facts_of("binance-usdm"))
-    drifts.answer("instruments", changed(answers["binance-usdm"], change))
+    drifts.answer("instruments", changed(answers["binance-usdm", "instruments"], change))
     assert [(d.what, d.name) for d in drifts.rows()] == [(what, name)]
 
 
@@ -167,7 +187,7 @@ PAIR = "instruments.result"
 )
 def test_each_change_of_asset_pairs_has_its_name(change, what, name, answers):
     drifts = Drifts(facts_of("kraken"))
-    answer = changed(answers["kraken"], lambda a: change(a["result"]["XXBTZUSD"]))
+    answer = changed(answers["kraken", "instruments"], lambda a: change(a["result"]["XXBTZUSD"]))
     drifts.answer("instruments", answer)
     assert [(d.what, d.name) for d in drifts.rows()] == [(what, name)]
 
@@ -212,6 +232,25 @@ def test_messages_are_compared_with_their_kind(message, found):
     drifts = Drifts(facts_of("binance-usdm"))
     drifts.message(message)
     assert [(d.what, d.name) for d in drifts.rows()] == found
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "name"),
+    [
+        ("bybit", {"topic": "orderbook.1.BTCUSDT"}, "orderbook"),
+        ("bybit", {"op": "subscribe", "success": True}, "subscribe"),
+        ("okx", {"arg": {"channel": "books", "instId": "BTC-USDT-SWAP"}}, "books"),
+        ("okx", {"event": "subscribe", "arg": {"channel": "books"}}, "subscribe"),
+        ("okx", {"arg": 7}, "without a name"),
+        ("hyperliquid", {"channel": "pong"}, "pong"),
+        ("binance-spot", {"u": 1, "s": "BTCUSDT", "b": "1"}, "bookTicker"),
+        ("binance-spot", {"id": 1, "status": 200, "result": {}}, "answer"),
+        ("binance-spot", {"subscriptionId": 0, "event": {"e": "executionReport"}}, "executionReport"),
+        ("binance-spot", {"stream": "btcusdt@trade", "data": {"e": "trade"}}, "trade"),
+    ],
+)
+def test_a_message_is_named_as_its_venue_names_it(kind, message, name):
+    assert Drifts(facts_of(kind)).name_of(message) == name
 
 
 def test_a_drift_is_new_once_and_counted_each_time():

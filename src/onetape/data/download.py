@@ -135,11 +135,11 @@ class Client:
     place: str = ""  # prefix of that text: number of the file
     opener: urllib.request.OpenerDirector = field(default_factory=make_opener)
 
-    def text(self, url: str) -> str:
-        """Returns a small text. Raises NotThereError, VenueUnavailable, VenueRateLimit."""
+    def text(self, url: str, post: bytes | None = None) -> str:
+        """Returns a small text. post: JSON to send by POST. Raises NotThereError, VenueUnavailable, VenueRateLimit."""
 
         def once() -> str:
-            with self._open(url, {}) as answer:
+            with self._open(url, {"Content-Type": "application/json"} if post else {}, post) as answer:
                 body: bytes = answer.read(TEXT_BYTES_MAX + 1)
                 wanted = answer.headers.get("Content-Length")
                 if wanted is not None and wanted.isdigit() and len(body) < int(wanted):
@@ -256,11 +256,11 @@ class Client:
         if total and have < total:
             raise _RetryError(f"the connection was cut at {have:,} of {total:,} bytes")
 
-    def _open(self, url: str, headers: dict[str, str]) -> Any:
+    def _open(self, url: str, headers: dict[str, str], post: bytes | None = None) -> Any:
         parts, most = urlsplit(url), self.patience.timeout_s
         name = parts.path.rpartition("/")[2]
         self.doing(f"{self.place}asks {parts.hostname}, {most:.0f} s at most, for {name}")
-        request = urllib.request.Request(url, headers=headers)  # noqa: S310 (schemes: see checked_url)
+        request = urllib.request.Request(url, data=post, headers=headers)  # noqa: S310 (schemes: see checked_url)
         try:
             return self.opener.open(request, timeout=self.patience.timeout_s)
         except urllib.error.HTTPError as error:

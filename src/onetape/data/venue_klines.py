@@ -63,10 +63,12 @@ class VenueKlines:
             self.sleep(venue.pause_s)
         self._has_requested = True
         listed = find_instrument(self.symbol.text, {}, since * MS)
-        raw = listed.raw_symbol if listed is not None else f"{self.symbol.base}{self.symbol.quote}"
-        url = (self.base_url or venue.host) + venue.target(raw, step // 60_000, since, limit)
+        raw = listed.raw_symbol if listed is not None else venue.name(self.symbol)
+        terms = raw, step // 60_000, since, limit
+        url = (self.base_url or venue.host) + venue.target(*terms)
+        body = venue.body(*terms) if venue.body is not None else None
         try:
-            return venue.rows(json.loads(self.client.text(url), parse_float=str), step)
+            return venue.rows(json.loads(self.client.text(url, body), parse_float=str), step)
         except NotThereError:
             raise VenueRejected(f"{self.id} has no candles of {self.symbol.text}", location=url) from None
         except (ValueError, LookupError, TypeError, AttributeError) as error:

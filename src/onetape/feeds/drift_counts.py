@@ -22,6 +22,7 @@ __all__ = ["DriftWatch"]
 
 FIRST: Final = 64  # messages of the market that are all checked
 EACH: Final = 256  # then one message in this many
+HTTP_STATUS_END: Final = 1000  # a smaller code is that of HTTP
 OUTLINES_MAX: Final = 4096  # remembered kinds of account messages without a difference
 
 
@@ -70,12 +71,16 @@ class DriftWatch:
         if self._drifts is None or answer.outcome is not Outcome.AMBIGUOUS:
             return  # a code that the error table does not have is ambiguous
         code = answer.venue_code
-        if code.startswith("-") and code[1:].isdigit():
+        if code.removeprefix("-").isdigit():
+            if 0 <= int(code) < HTTP_STATUS_END:
+                return
             is_listed = int(code) in self._errors
         elif answer.text[:1] == "E" and ":" in answer.text:
             group, _, rest = answer.text.partition(":")
             code = f"{group}:{rest.partition(':')[0]}"
             is_listed = answer.text in self._errors or code in self._errors
+        elif code:  # an error of this venue is its text
+            is_listed = any(isinstance(each, str) and answer.text.startswith(each) for each in self._errors)
         else:
             return
         if not is_listed:

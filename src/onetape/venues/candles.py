@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from onetape.model.symbol import Symbol
+
 __all__ = ["CandleRow", "Candles", "period_word"]
 
 CandleRow = list[Any]  # opening time (ms), open, high, low, close, volume: numbers as the venue writes them
@@ -14,7 +16,8 @@ class Candles(NamedTuple):
     """The requests of pages of candles. minutes: the available periods; limit: rows of a page; pause_s: between two
     pages. target(venue's symbol, minutes, ms of the first bar, rows): returns the address of a page; rows(body, period
     in ms): reads an answer, raises ValueError, LookupError, TypeError and VenueRejected; note: why the venue has less
-    than requested."""
+    than requested; body(as `target`): returns what is posted, None: the request is a GET; name: returns the venue's
+    symbol of one that the catalogue does not have."""
 
     host: str
     minutes: frozenset[int]
@@ -23,6 +26,8 @@ class Candles(NamedTuple):
     target: Callable[[str, int, int, int], str]
     rows: Callable[[Any, int], list[CandleRow]]
     note: str = ""
+    body: Callable[[str, int, int, int], bytes] | None = None
+    name: Callable[[Symbol], str] = lambda symbol: f"{symbol.base}{symbol.quote}"
 
 
 def period_word(minutes: int) -> str:

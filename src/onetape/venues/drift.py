@@ -7,7 +7,7 @@ is that a field which the adapter reads is missing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -54,13 +54,17 @@ class BadRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The facts about one kind of venue. read: the date on which they were read, YYYY-MM-DD. Without `messages` there
-    is nothing to compare."""
+    is nothing to compare. name_paths: the paths of the value that names a message, up to a dot; the first that is there
+    counts. unnamed: names of the other messages, by a field that they have. wrappers: a field -> that of the message
+    in it."""
 
     kind: str
     read: str
     sources: list[str]
-    message_key: str = ""
-    error_style: str = "code"  # code: {"code", "msg"}; texts: {"error": [...]}
+    name_paths: list[str] = []
+    unnamed: dict[str, str] = {}
+    wrappers: dict[str, str] = {}
+    error_style: str = "code"  # code: {"code", "msg"}; retCode: {"retCode", "retMsg"}; texts: {"error": [...]}
     sample_symbol: str = ""
     sample: list[str] = []  # the messages that an active market sends
     endpoints: list[str] = []
@@ -103,6 +107,7 @@ class Drifts:
         self.counts: dict[tuple[What, str], int] = {}
         self.noted_times = 0  # total count
         self._new: list[Drift] = []
+        self._names = frozenset(path.partition(".")[0] for path in facts.name_paths)
 
     def rows(self) -> list[Drift]:
         """Returns all drifts, the most severe kinds first."""
@@ -126,24 +131,37 @@ class Drifts:
 
     def answer(self, name: str, value: Any) -> list[Drift]:
         """Compares an answer with the facts of that name. Raises KeyError if they do not have the name."""
+        if isinstance(value, list):
+            value = {str(at): row for at, row in enumerate(value)}
         self._compare(self.facts.answers[name], name, value)
         return self._taken()
 
     def name_of(self, value: Any) -> str:
         """Returns the name of a message's kind; it may be one that the facts do not have."""
+        value = self._unwrapped(value)
         if not isinstance(value, dict):
             return type(value).__name__
-        name = value.get(self.facts.message_key) or value.get("method") or "without a name"
-        return str(name)[:VALUE_CHARS]
+        for path in self.facts.name_paths:
+            name: Any = value
+            for part in path.split("."):
+                name = name.get(part) if isinstance(name, dict) else None
+            if name:
+                return str(name).partition(".")[0][:VALUE_CHARS]
+        return next((name for field, name in self.facts.unnamed.items() if field in value), "without a name")
+
+    def _unwrapped(self, value: Any) -> Any:
+        for field, inside in self.facts.wrappers.items():
+            if isinstance(value, dict) and field in value and inside in value:
+                return value[inside]
+        return value
 
     def message(self, value: Any) -> list[Drift]:
         """Compares a parsed message of a stream."""
-        if isinstance(value, dict) and "stream" in value and "data" in value:
-            value = value["data"]
+        value = self._unwrapped(value)
         name = self.name_of(value)
         shape = self.facts.messages.get(name)
         if shape is not None:
-            self._compare(shape, name, value, but=self.facts.message_key)
+            self._compare(shape, name, value, but=self._names)
         elif name not in self.facts.passed_over:
             self.note(What.MESSAGE, name)
         return self._taken()
@@ -160,7 +178,7 @@ class Drifts:
         new, self._new = self._new, []
         return new
 
-    def _compare(self, shape: Shape, at: str, value: Any, *, but: str = "") -> None:
+    def _compare(self, shape: Shape, at: str, value: Any, *, but: Collection[str] = ()) -> None:
         if not isinstance(value, dict):
             self.note(What.MISSING, f"{at}: {type(value).__name__} and no object")
             return
@@ -171,7 +189,7 @@ class Drifts:
         for name in shape.needs:
             if name not in value:
                 self.note(What.MISSING, f"{at}.{name}")
-        listed = {*shape.needs, *shape.knows, *shape.each, *shape.by, *shape.values, but}
+        listed = {*shape.needs, *shape.knows, *shape.each, *shape.by, *shape.values, *but}
         for name, inner in value.items():
             if name not in listed:
                 self.note(What.FIELD, f"{at}.{name}"[: 2 * VALUE_CHARS])
@@ -197,7 +215,7 @@ class Drifts:
             if shape is None:
                 self.note(What.VALUE, f"{at}.{kinds.key} = {word[:VALUE_CHARS]}")
             else:
-                self._compare(shape, f"{at}.{word}", row, but=kinds.key)
+                self._compare(shape, f"{at}.{word}", row, but=(kinds.key,))
 
 
 def refusal_drift(
@@ -206,13 +224,14 @@ def refusal_drift(
     """Returns the drifts in a refusal. listed: the venue's table of errors."""
     try:
         value = read_json(body)
-        if facts.error_style == "code":
-            code, text = str(value["code"]), str(value["msg"])
-            row = listed.get(int(code))
-        else:
+        if facts.error_style == "texts":
             code, text = str(value["error"][0]), ""
             group, _, rest = code.partition(":")
             row = listed.get(code) or listed.get(f"{group}:{rest.partition(':')[0]}")
+        else:
+            names = ("code", "msg") if facts.error_style == "code" else ("retCode", "retMsg")
+            code, text = (str(value[name]) for name in names)
+            row = listed.get(int(code))
     except (msgspec.DecodeError, LookupError, TypeError, ValueError, AttributeError):
         return [(What.REFUSAL, f"{request.name}: HTTP {status} without a code")]
     found = []

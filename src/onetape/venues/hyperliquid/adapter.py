@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from onetape.venues.adapter import Adapter
 from onetape.venues.contract import Addresses, TradingVenue
 from onetape.venues.hosts import is_loopback
+from onetape.venues.hyperliquid.candles import CANDLES
 from onetape.venues.hyperliquid.errors import ERRORS
 
 __all__ = ["ADAPTER"]
@@ -36,4 +37,5 @@ ADAPTER: Final = Adapter(
     },
     ws_path="/ws",
     errors=ERRORS,
+    candles=CANDLES,
 )

@@ -9,6 +9,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.time import MINUTE, MS
 from onetape.orders.calls import Call, Purpose
+from onetape.venues.hyperliquid.candles import BARS_MAX, request_of
 from onetape.venues.hyperliquid.trading import info
 from onetape.venues.hyperliquid.words import INTERVALS
 from onetape.venues.numbers import units_of
@@ -16,21 +17,18 @@ from onetape.venues.past_market import PastBar
 
 __all__ = ["HyperliquidPast"]
 
-BARS_MAX: Final = 500  # of one request
 _WEIGHT: Final = 20 + BARS_MAX // 60
-_WORDS: Final = {minutes * MINUTE: word for word, minutes in INTERVALS.items()}
 
 
 class HyperliquidPast:
     """Implements `PastBars`."""
 
-    intervals: Final = tuple(_WORDS)
+    intervals: Final = tuple(minutes * MINUTE for minutes in INTERVALS.values())
 
     def bars(self, instrument: Instrument, interval: int, begin: int, end: int) -> Call:
-        end = min(end, begin + BARS_MAX * interval)
-        span = {"startTime": begin // MS, "endTime": end // MS - 1}
-        terms = {"coin": instrument.raw_symbol, "interval": _WORDS[interval], **span}
-        return info(Purpose.MARKET, {"type": "candleSnapshot", "req": terms}, _WEIGHT)
+        count = min(-(-(end - begin) // interval), BARS_MAX)
+        terms = request_of(instrument.raw_symbol, interval // MINUTE, begin // MS, count)
+        return info(Purpose.MARKET, terms, _WEIGHT)
 
     def bars_of(self, instrument: Instrument, body: bytes) -> list[PastBar]:
         price, size = instrument.price_decimals, instrument.size_decimals

@@ -304,8 +304,8 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
         is_gone = text.startswith(GONE) and call.purpose is not Purpose.PLACE
         outcome = Outcome.DEFINITIVE if is_gone else row.outcome  # it changed nothing; the order's state is queried
         wait = _RETRY if row.error is VenueRateLimit else 0
-        shown = str(status) if isinstance(row.code, int) else row.code[:40]
-        return Answer(outcome, (), row.error.code, shown, text[:200], wait, not_found=is_gone)
+        shown = row.code if isinstance(row.code, str) else text if status == 200 else str(status)
+        return Answer(outcome, (), row.error.code, shown[:40], text[:200], wait, not_found=is_gone)
 
     def _acted(self, call: Call, status: Any) -> Answer:
         """Reads the state that an action's answer has for its only order."""
