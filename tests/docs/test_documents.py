@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"```(\w+)\n(.*?)```", re.S)
+QUOTE = re.compile(r'```\w+ title="([^"]+)"\n(.*?)```', re.S)
 
 
 def name(path: Path) -> str:
@@ -69,6 +70,16 @@ def test_python_in_the_documents_is_python(page):
     for language, body in FENCE.findall(page.read_text()):
         if language == "python":
             ast.parse(body)
+
+
+@pytest.mark.parametrize("page", [each for each in PAGES if QUOTE.search(each.read_text())], ids=name)
+def test_what_a_page_quotes_of_a_file_is_there(page):
+    quotes = QUOTE.findall(page.read_text())
+    assert len(quotes) > 10
+    for file, body in quotes:
+        text, at = (ROOT / file).read_text(), 0
+        for part in re.split(r"^\.\.\.\n", body, flags=re.M):
+            assert (at := text.find(part, at)) >= 0, f"{file} does not have, or not in this order:\n{part}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
