@@ -58,6 +58,18 @@ def test_prices_stay_with_their_symbols_in_whatever_order_rows_come_and_however_
     assert verify(collector_journal(tmp_path, "feed")).ok
 
 
+@pytest.mark.parametrize("kind", ["binance-spot", "bybit", "hyperliquid", "okx"])
+def test_the_symbols_with_the_most_turnover_are_followed_by_requests_alone(kind, tmp_path):
+    with served(kind, rate=20) as (dialect, port):
+        with collecting(options_of(kind, tmp_path, port, transport="rest", listings_ns=RARELY, symbols="top:2")):
+            wait_for(lambda: len(quotes(tmp_path)) == 2 and min(map(len, quotes(tmp_path).values())) > 5)
+            assert status(tmp_path)["hears"] and not status(tmp_path)["rejected"]
+        for symbol, rows in quotes(tmp_path).items():
+            (listing,) = (x for x in dialect.exchange.listings if x.instrument.symbol == symbol)
+            assert all(abs(row["bid"] / listing.last - 1) < 0.2 and row["bid"] < row["ask"] for row in rows), symbol
+    assert verify(collector_journal(tmp_path, "feed")).ok
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_trades_that_are_asked_for_are_complete_and_there_once_with_marks_and_open_interest(kind, tmp_path):
     with served(kind, rate=10) as (dialect, port):

@@ -18,6 +18,7 @@ from onetape.venues.bybit.instruments import instruments_of
 from onetape.venues.bybit.market import PING, BybitDepth, hello_of, live_market
 from onetape.venues.bybit.order_session import PATH, BybitOrderSession
 from onetape.venues.bybit.past import BybitPast
+from onetape.venues.bybit.polls import BybitPolls
 from onetape.venues.bybit.signing import hello
 from onetape.venues.bybit.trading import CLOCK_STEP, TOPICS, BybitProtocol
 from onetape.venues.bybit.words import CATEGORY
@@ -63,6 +64,7 @@ class BybitVenue(VenueDefaults):
     def __init__(self, key: str, secret: str, addresses: Addresses) -> None:
         self.protocol = BybitProtocol(key, secret)
         self.past = BybitPast()
+        self.polls = BybitPolls()
         self._addresses = addresses
 
     def instruments(self) -> Call:

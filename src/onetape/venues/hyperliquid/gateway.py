@@ -19,12 +19,11 @@ from onetape.venues.hyperliquid.instruments import instruments_of
 from onetape.venues.hyperliquid.market import PING, HyperliquidDepth, hello_of, live_market
 from onetape.venues.hyperliquid.order_session import HyperliquidOrderSession
 from onetape.venues.hyperliquid.past import HyperliquidPast
-from onetape.venues.hyperliquid.trading import CHANNELS, CLOCK_STEP, LISTS, HyperliquidProtocol, info
+from onetape.venues.hyperliquid.polls import HyperliquidPolls
+from onetape.venues.hyperliquid.trading import CHANNELS, CLOCK_STEP, LISTS, STATES, HyperliquidProtocol, info
 from onetape.venues.live_market import LiveMarket
 
 __all__ = ["HyperliquidVenue"]
-
-_STATES: Final = {"type": "metaAndAssetCtxs"}
 
 
 class _AccountStream(ChannelStream):
@@ -63,11 +62,12 @@ class HyperliquidVenue(VenueDefaults):
     def __init__(self, key: str, secret: str, addresses: Addresses, source: str) -> None:
         self.protocol = HyperliquidProtocol(key, secret, source)
         self.past = HyperliquidPast()
-        self.marks = MarkPrices(info(Purpose.MARKET, _STATES, LISTS), self.protocol.mark_prices)
+        self.polls = HyperliquidPolls()
+        self.marks = MarkPrices(info(Purpose.MARKET, STATES, LISTS), self.protocol.mark_prices)
         self._addresses = addresses
 
     def instruments(self) -> Call:
-        return info(Purpose.INSTRUMENTS, _STATES, LISTS)
+        return info(Purpose.INSTRUMENTS, STATES, LISTS)
 
     def instruments_of(self, body: bytes, wanted: frozenset[str]) -> list[Instrument]:
         meta, states = read_json(body)

@@ -65,13 +65,14 @@ from onetape.venues.hyperliquid.words import (
 from onetape.venues.key_check import KeyRights
 from onetape.venues.numbers import money_of, units_of
 
-__all__ = ["CHANNELS", "CLOCK_STEP", "LISTS", "HyperliquidProtocol", "info"]
+__all__ = ["CHANNELS", "CLOCK_STEP", "LIGHT", "LISTS", "STATES", "HyperliquidProtocol", "info"]
 
 WINDOW_MS: Final = 5000
 CLOCK_STEP: Final = MS
 CHANNELS: Final = ("orderUpdates", "userFills", "userFundings", "userNonFundingLedgerUpdates", "clearinghouseState")
 SHOWN: Final = 10**12  # the precision of its money, 1e-6; in 1e-18
 LIGHT, LISTS, ROLE = 2, 20, 60  # weights of queries; a list costs more with its rows
+STATES: Final = {"type": "metaAndAssetCtxs"}  # of all perpetuals, with the list of them
 FILLS_PAGE: Final = 2000
 MOVES_PAGE: Final = 500
 _SLIPPAGE: Final = {False: Decimal("0.05"), True: Decimal("0.1")}  # the most for a market order; with a trigger

@@ -22,6 +22,7 @@ from onetape.venues.okx.instruments import instruments_of
 from onetape.venues.okx.market import PING, OkxDepth, live_market, subscribing
 from onetape.venues.okx.order_session import PATH, OkxOrderSession
 from onetape.venues.okx.past import OkxPast
+from onetape.venues.okx.polls import OkxPolls
 from onetape.venues.okx.signing import login
 from onetape.venues.okx.trading import ALGO_CHANNELS, CHANNELS, CLOCK_STEP, UNITS, OkxProtocol
 from onetape.venues.okx.words import SWAP
@@ -83,6 +84,7 @@ class OkxVenue(VenueDefaults):
         host = urlsplit(addresses.ws).hostname or ""
         self.protocol = OkxProtocol(key, secret, password, is_demo=host.startswith(_DEMO_HOSTS))
         self.past = OkxPast()
+        self.polls = OkxPolls()
         self._addresses = addresses
 
     def instruments(self) -> Call:
