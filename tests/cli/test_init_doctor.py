@@ -3,7 +3,9 @@ from __future__ import annotations
 import ast
 import socket
 import stat
+import sys
 
+from onetape.cli import init
 from onetape.exchange.venues import facts_of
 from onetape.options.control import has_control
 from onetape.options.guardian import has_guardian
@@ -120,6 +122,14 @@ def test_doctor_warns_of_an_open_home(onetape, tmp_path):
     done = onetape("doctor", "--home", home, "--json")
     assert stat.S_IMODE(home.stat().st_mode) == 0o755
     assert any(f["state"] == "warning" and f["subject"] == "home" for f in done.value["findings"])
+
+
+def test_init_delta_neutral_says_what_a_venue_needs_that_is_not_installed(monkeypatch):
+    kinds = ("bybit", "hyperliquid", "aster")
+    assert init.steps_to_install(kinds) == ""
+    monkeypatch.setitem(sys.modules, "coincurve", None)
+    step = "pip install 'onetape[wallets]'"
+    assert init.steps_to_install(kinds) == f"  {step:<53}hyperliquid, aster cannot start without it\n"
 
 
 def test_init_delta_neutral_writes_three_exchanges_that_doctor_finds_healthy(onetape, tmp_path):

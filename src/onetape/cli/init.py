@@ -65,7 +65,7 @@ PAIR_STEPS = """\
 wrote {names}
 
 Next:
-{cd}  onetape up                                           exchanges, gateways, guardian, control plane, pages
+{cd}{installs}  onetape up                                           exchanges, gateways, guardian, control plane, pages
   curl http://localhost:3000/api/v1/system/status      then http://localhost:3000/docs has all calls
   onetape down
 """
@@ -122,9 +122,23 @@ def command(shell: Shell, folder: Path, deploy: bool, delta_neutral: bool, venue
     written = [str(path) for path in targets]
     cd = "" if folder == Path() else f"  cd {folder}\n"
     steps = DEPLOY_STEPS if deploy else PAIR_STEPS if delta_neutral else NEXT_STEPS
-    return Answer(
-        {"folder": str(folder.absolute()), "written": written}, steps.format(names=", ".join(written), cd=cd).rstrip()
-    )
+    installs = steps_to_install((venues or PAIR_KINDS).split(",")) if delta_neutral else ""
+    shown = steps.format(names=", ".join(written), cd=cd, installs=installs).rstrip()
+    return Answer({"folder": str(folder.absolute()), "written": written}, shown)
+
+
+def steps_to_install(kinds: Iterable[str]) -> str:
+    """Returns the steps that install what these kinds of venues need and this environment lacks."""
+    from onetape.exchange.venues import facts_of
+    from onetape.model.errors import NotAvailable
+
+    lacking: dict[str, list[str]] = {}
+    for kind in kinds:
+        try:
+            facts_of(kind).keys(SIM_SEED, kind)
+        except NotAvailable as error:
+            lacking.setdefault(error.todo, []).append(kind)
+    return "".join(f"  {todo:<53}{', '.join(kinds)} cannot start without it\n" for todo, kinds in lacking.items())
 
 
 def _pair_sections(text: str) -> dict[str, str]:
