@@ -62,10 +62,12 @@ def listed_market(symbol: str, leverage: int) -> FlowMarket:
 
 
 class Crowd(NamedTuple):
-    """A generated market: its activity, of which 1 is realistic, and the length of its history when it opens, ns."""
+    """A generated market: its activity, of which 1 is realistic, and the length of its history when it opens, ns.
+    symbols: of the venue, in place of its usual ones."""
 
     rate: float = 3.0
     history: int = 3600 * 1_000_000_000
+    symbols: tuple[str, ...] = ()
 
 
 _CROWD: Final = Crowd()
@@ -88,7 +90,10 @@ def open_venue(
     """
     facts = facts_of(kind)
     if isinstance(market, Crowd):
-        symbols = [listed_market(symbol, facts.leverage.get(symbol, 0)) for symbol in facts.symbols]
+        names = market.symbols or facts.symbols
+        symbols = [listed_market(symbol, facts.leverage.get(symbol, 0)) for symbol in names]
+        if other := [each.instrument.symbol for each in symbols if not lists(kind, each.instrument)]:
+            raise UsageError(f"{kind} does not trade {', '.join(other)}", location="--symbol")
         market = GeneratedMarket(symbols, seed=seed, start=now - market.history, rate=market.rate)
     exchange = SimExchange(
         market, facts.rules, keyring=(seed, kind), currencies=tuple(facts.balances | facts.rules.collateral)
