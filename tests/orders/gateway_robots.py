@@ -38,7 +38,7 @@ class SimRobot:
         """A usual quantity, in units: of a linear contract by its coins."""
         index = self.world.symbols.index(symbol)
         instrument = self.world.exchange.instruments[index]
-        coins = Decimal("0.01" if index == 0 or (instrument.kind is Kind.SPOT and instrument.base == "BTC") else "0.2")
+        coins = Decimal("0.01" if index == 0 or (instrument.base == "BTC") else "0.2")
         qty = coins / instrument.multiplier if instrument.kind is Kind.LINEAR else coins
         return max(int(instrument.size_int(qty)), instrument.lot_int)
 

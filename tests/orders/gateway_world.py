@@ -21,7 +21,7 @@ from decimal import Decimal
 from onetape.exchange.dialect import Connection
 from onetape.exchange.dialect import Request as Http
 from onetape.exchange.hands import deposit, trade_by_hand
-from onetape.exchange.venues import Crowd, open_venue
+from onetape.exchange.venues import Crowd, facts_of, open_venue
 from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.core import GatewayCore, Moment
 from onetape.gateway.gateway_tape import GatewayTape
@@ -54,7 +54,8 @@ QUIET_CHECK = 10 * SECOND  # how old a look at the account's money may be at the
 PING_EVERY = 10 * SECOND
 TURN = 100 * MS  # the core hears of the time at least so often
 WS_PATHS = {"pacifica": "/ws", "bitmex": "/realtime", "bybit": "/v5/private", "hyperliquid": "/ws"}  # where it is none
-SPOT_BESIDE = {"okx": ("okx:BTC/USDT:USDT", "okx:BTC/USDT")}  # traded in one account, in every other world
+# What is traded beside a swap in one account, in every other world: spot, or a dated contract.
+BESIDE = {"okx": ("okx:BTC/USDT", "okx:BTC/USDT:USDT-261225")}
 MARKET_RATE = 0.5  # enough to fill what is near, and little to compute
 
 
@@ -73,7 +74,8 @@ class World:
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
         self.now = START
-        symbols = SPOT_BESIDE.get(self.kind, ()) if self.seed % 2 else ()
+        beside = BESIDE.get(self.kind, ()) if self.seed % 2 else ()
+        symbols = (facts_of(self.kind).symbols[0], beside[self.seed // 2 % 2]) if beside else ()
         market = Crowd(MARKET_RATE, 30 * SECOND, symbols)
         self.dialect = open_venue(self.kind, seed=self.seed, now=START, limits=False, market=market)
         # Some worlds have other hands in them; then exposure is not the gateway's alone.

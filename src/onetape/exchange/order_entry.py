@@ -26,7 +26,7 @@ from onetape.model.enums import (
 from onetape.model.errors import AccountMode, MarketDataUnavailable, OrderUnknown, ReduceOnlyViolated, SelfTrade
 from onetape.model.money import MONEY_DECIMALS, divide_half_even
 
-__all__ = ["NewOrder", "OrderEntry", "Watcher"]
+__all__ = ["SETTLEMENTS", "NewOrder", "OrderEntry", "Watcher"]
 
 STOP_ROOM: Final = 20  # market stops on spot trade at most a twentieth beyond their trigger
 FEE_PERCENT: Final = 75  # of the usual fee, if an account pays its fees in a currency of its choice

@@ -31,6 +31,7 @@ from onetape.exchange.okx.wire import (
     rounded_text,
     size_text,
 )
+from onetape.exchange.order_entry import SETTLEMENTS
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind, PositionSide
 from onetape.model.time import DAY, HOUR
@@ -41,6 +42,7 @@ __all__ = ["LEVELS", "SPOT_MODE", "AccountData", "level_of"]
 SPOT_MODE, FUTURES_MODE = LEVELS = ("1", "2")
 UNFILLED_KEPT: Final = 2 * HOUR  # for which canceled orders without a fill can be queried
 BILLS_KEPT: Final = {"account/bills": 7 * DAY, "account/bills-archive": 90 * DAY}
+_DELIVERY: Final = "3"
 _BILLS: Final = {
     "realized": "2",
     "fee": "2",
@@ -323,11 +325,11 @@ class AccountData:
         recent = takewhile(lambda each: int(ms(each.time)) >= begin, reversed(account.income))
         rows = [each for each in recent if int(ms(each.time)) <= end]
         rows = [each for each in rows if currency in ("", self.exchange.currencies[each.currency])]
-        rows = [each for each in rows if kind in ("", _BILLS.get(each.kind, "10"))]
+        rows = [each for each in rows if kind in ("", _bill_type(each))]
         return [self._bill(each) for each in rows_after(rows, query, lambda each: each.id)]
 
     def _bill(self, item: Income) -> dict[str, Any]:
-        at, kind = item.at, _BILLS.get(item.kind, "10")
+        at, kind = item.at, _bill_type(item)
         return {
             "instType": type_of(self.exchange.instruments[at]) if at >= 0 else "",
             "instId": self.exchange.instruments[at].raw_symbol if at >= 0 else "",
@@ -399,6 +401,10 @@ class AccountData:
         return [
             {"ccy": name, "name": name, "chain": f"{name}-ERC20", **can, **more} for name in self.exchange.currencies
         ]
+
+
+def _bill_type(item: Income) -> str:
+    return _DELIVERY if item.trade_id >= SETTLEMENTS else _BILLS.get(item.kind, "10")
 
 
 def _billed(trades: list[Trade]) -> Iterator[tuple[int, Trade]]:

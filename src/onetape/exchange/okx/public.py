@@ -19,7 +19,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS, RATE_DECIMALS
 from onetape.venues.okx.words import FUTURES, INTERVALS, SWAP, TYPES, type_of
 
-__all__ = ["FIRST_CODE", "KINDS", "PublicData", "Query", "bar_of", "rows_after"]
+__all__ = ["FIRST_CODE", "KINDS", "PublicData", "Query", "bar_of", "family_of", "rows_after"]
 
 Query = Mapping[str, str]
 KINDS: Final = (*TYPES, "MARGIN", "OPTION")
@@ -94,7 +94,11 @@ class PublicData:
     def instruments(self, query: Query, _now: int) -> list[Any]:
         if query.get("instType") not in KINDS:
             raise Refused(51000 if query.get("instType") else 50014, "Parameter instType error")
-        return [self._instrument(at) for at in self.wanted(query)]
+        return [self._instrument(at) for at in self.wanted(query) if not self.has_expired(at)]
+
+    def has_expired(self, at: int) -> bool:
+        i, listing = self.exchange.instruments[at], self.exchange.listings[at]
+        return i.expiry is not None and not listing.is_open
 
     def _instrument(self, at: int) -> dict[str, Any]:
         i, listing = self.exchange.instruments[at], self.exchange.listings[at]

@@ -19,13 +19,13 @@ from onetape.exchange.account import SimAccount, SimOrder
 from onetape.exchange.conditional import NewConditional
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.okx.account import LEVELS, SPOT_MODE, AccountData, level_of
-from onetape.exchange.okx.public import FIRST_CODE, SIZE_MOST, PublicData
+from onetape.exchange.okx.public import FIRST_CODE, SIZE_MOST, PublicData, family_of
 from onetape.exchange.okx.wire import CODES, Refused, ms
 from onetape.exchange.order_entry import NewOrder
 from onetape.model.enums import Kind, OrderState, OrderType, PositionSide, Side, TriggerBy
 from onetape.model.errors import OrderWouldCross, SelfTrade
 from onetape.model.time import SECOND
-from onetape.venues.okx.words import CASH, ISOLATED, MARGIN, POSITION_SIDES, SIDES, TIFS, TRIGGERS
+from onetape.venues.okx.words import CASH, FUTURES, ISOLATED, MARGIN, POSITION_SIDES, SIDES, TIFS, TRIGGERS, type_of
 
 __all__ = ["Params", "Trading"]
 
@@ -119,6 +119,8 @@ class Trading:
     def _take_margin(self, account: SimAccount, at: int, mode: object, now: int) -> None:
         """Gives an instrument the margin mode of an order. It has one here, which changes without a position and
         orders; spot is traded without loans alone."""
+        if self.public.has_expired(at):
+            raise Refused(51027)
         if self._is_spot(at):
             if mode != CASH:
                 raise Refused(51000, "Parameter tdMode error: spot is traded with cash alone here")
@@ -414,6 +416,12 @@ class Trading:
         due = now + after if after else 0
         return [{"triggerTime": str(due // SECOND) if due else "0", "tag": "", "ts": ms(now)}]
 
+    def _sharing(self, at: int) -> list[int]:
+        """Returns the instruments that have the leverage of one: dated contracts of a family have the same."""
+        i = self.exchange.instruments[at]
+        query = {"instType": FUTURES, "instFamily": family_of(i)}
+        return self.public.wanted(query) if type_of(i) == FUTURES else [at]
+
     def set_leverage(self, account: SimAccount, params: Params, now: int) -> list[Any]:
         at = self.public.at(params.get("instId"))
         mode = params.get("mgnMode")
@@ -427,8 +435,9 @@ class Trading:
             raise Refused(51000, "Parameter lever error") from None
         if not 1 <= leverage <= self.exchange.instruments[at].leverage:
             raise Refused(59102)
-        if leverage != account.leverage_of(at):
-            self.exchange.accounts.set_leverage(account, at, leverage, now)
+        for each in self._sharing(at):
+            if leverage != account.leverage_of(each):
+                self.exchange.accounts.set_leverage(account, each, leverage, now)
         names = {"instId": str(params["instId"]), "mgnMode": mode, "posSide": str(params.get("posSide") or "net")}
         return [{**names, "lever": str(leverage)}]
 

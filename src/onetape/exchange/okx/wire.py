@@ -144,8 +144,10 @@ _ORDER: Final = fixed(
 )
 
 
-def _why(order: SimOrder, state: OrderState, code: int) -> str:
+def _why(i: Instrument, order: SimOrder, code: int) -> str:
     """Returns the cancelSource of an ended order."""
+    if i.expiry is not None and order.updated >= i.expiry:
+        return "7"
     if code in _SOURCES:
         return _SOURCES[code]
     if order.extra.get("canceled"):
@@ -167,7 +169,7 @@ def order_row(
         word = "partially_filled"
     is_limit, is_canceled = order.type is OrderType.LIMIT, word == "canceled"
     own = order.origin == "client" and not parent
-    why = _why(order, state, code) if is_canceled else ""
+    why = _why(i, order, code) if is_canceled else ""
     money = order.extra.get("money", "")  # that a purchase spends, in place of its size
     return {
         "instType": type_of(i),

@@ -84,7 +84,7 @@ FORCED: Final = {
     "full_liquidation": "liquidation",
     "partial_liquidation": "liquidation",
     "adl": "adl",
-    "delivery": "delivery",
+    "delivery": "settlement",
 }
 
 
