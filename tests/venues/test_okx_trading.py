@@ -384,7 +384,7 @@ def test_an_answer_to_an_order_is_a_receipt(protocol):
             AccountModeReport(True, False, True, True, "77"),
         ),
         ({"acctLv": "3"}, AccountModeReport(False, True, True, False, "77")),
-        ({"acctLv": "1"}, AccountModeReport(False, False, False, False, "77")),
+        ({"acctLv": "1"}, AccountModeReport(False, False, True, False, "77")),  # what it lacks is said at the start
         ({"perm": "read_only"}, AccountModeReport(False, False, False, False, "77")),
     ],
 )

@@ -233,8 +233,6 @@ def test_an_account_in_spot_mode_has_no_contracts(lists, level, outcome):
     row = {"uid": "77", "acctLv": level, "posMode": "net_mode", "perm": "read_only,trade", "ip": ""}
     answer = protocol.answer(protocol.stream_key(NOW), 200, {}, said(row), NOW)
     assert answer.outcome is outcome
-    (mode,) = protocol.answer(protocol.modes(NOW), 200, {}, said(row), NOW).reports
-    assert mode.can_trade is (outcome is Outcome.DONE)
     if outcome is Outcome.DEFINITIVE:
         assert answer.code == AccountMode.code
         assert answer.text == f"the account is in spot mode (acctLv 1), which has no contracts: {SWAP}"

@@ -315,7 +315,7 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
         )
 
     def stream_key(self, now: int) -> Call:
-        """Requests a proof of the key."""
+        """Requests a proof of the key, and the account's level."""
         return self._get(Purpose.STREAM_KEY, "account/config", {}, now)
 
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
@@ -420,10 +420,10 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
                 moves = tuple(self._move(row) for row in rows if row["type"] not in _OF_FILLS)
                 return Answer(Outcome.DONE, moves, cursor=self._next_page(call, rows))
             case Purpose.MODES:
-                return Answer(Outcome.DONE, (self._modes(rows[0]),))
+                return Answer(Outcome.DONE, (_modes(rows[0]),))
             case Purpose.TIME:
                 return Answer(Outcome.DONE, value=str(int(rows[0]["ts"]) * MS))
-            case Purpose.STREAM_KEY if self._lacks_contracts(rows[0]):
+            case Purpose.STREAM_KEY if rows[0]["acctLv"] == _SPOT_ONLY and self._by_symbol and self.traits.positions:
                 contracts = ", ".join(sorted(name for name in self._by_symbol if self.traits.has_position(name)))
                 text = f"the account is in spot mode (acctLv 1), which has no contracts: {contracts}"
                 return Answer(Outcome.DEFINITIVE, (), AccountMode.code, _SPOT_ONLY, text)
@@ -431,16 +431,6 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
                 return Answer(Outcome.DONE, value=str(now))
             case _:
                 return Answer(Outcome.DONE)
-
-    def _lacks_contracts(self, row: Mapping[str, Any]) -> bool:
-        """Tells whether an account, by its settings, cannot trade what is traded here."""
-        return row["acctLv"] == _SPOT_ONLY and bool(self._by_symbol) and self.traits.positions
-
-    def _modes(self, row: Mapping[str, Any]) -> AccountModeReport:
-        granted, level = row["perm"].split(","), row["acctLv"]
-        can_trade = "trade" in granted and not self._lacks_contracts(row)
-        hedge = row["posMode"] == "long_short_mode"
-        return AccountModeReport(hedge, level in _ALL_CURRENCIES, can_trade, "withdraw" in granted, row["uid"])
 
     def _next_page(self, call: Call, rows: Sequence[Mapping[str, Any]]) -> str:
         """Returns the place of the next page: when it begins in ms, the id after which it begins, and the type."""
@@ -613,6 +603,12 @@ def _place_of(cursor: str, since: int) -> tuple[int, str, str]:
     begin, _, rest = cursor.partition(" ")
     after, _, kind = rest.partition(" ")
     return int(begin or since // MS), after, kind
+
+
+def _modes(row: Mapping[str, Any]) -> AccountModeReport:
+    granted, hedge = row["perm"].split(","), row["posMode"] == "long_short_mode"
+    is_joint = row["acctLv"] in _ALL_CURRENCIES
+    return AccountModeReport(hedge, is_joint, "trade" in granted, "withdraw" in granted, row["uid"])
 
 
 def _balances(
