@@ -24,7 +24,7 @@ SPAN = 2 * HOUR + 17 * SECOND  # with a payment of funding where that is each ho
 
 def opened(kind: str, seed: int, rate: float) -> SimExchange:
     facts = facts_of(kind)
-    markets = [listed_market(symbol, facts.leverage.get(symbol, 0)) for symbol in facts.symbols]
+    markets = [listed_market(symbol, facts) for symbol in facts.symbols]
     market = GeneratedMarket(markets, seed=seed, start=NOW - SPAN, rate=rate)
     return SimExchange(market, facts.rules, keyring=(seed, kind), currencies=tuple(facts.balances))
 

@@ -42,6 +42,7 @@ def origins(world: World) -> list[str]:
         ("bybit", "liquidation"),
         ("hyperliquid", "liquidation"),
         ("okx", "liquidation"),
+        ("okx", "settlement"),
     ],
 )
 def test_a_forced_close_that_nobody_heard_is_shared_by_those_who_held(kind, origin, dies_at_fill):

@@ -21,11 +21,12 @@ from decimal import Decimal
 from onetape.exchange.dialect import Connection
 from onetape.exchange.dialect import Request as Http
 from onetape.exchange.hands import deposit, trade_by_hand
-from onetape.exchange.venues import Crowd, open_venue
+from onetape.exchange.venues import Crowd, facts_of, open_venue
 from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.core import GatewayCore, Moment
 from onetape.gateway.gateway_tape import GatewayTape
-from onetape.model.enums import Kind, OrderNews, RequestKind, Side
+from onetape.model.enums import Kind, OrderNews, PositionSide, RequestKind, Side
+from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.gate import Gate
 from onetape.orders.managed import FillOut, IntentOut, NewsOut, Out
@@ -50,8 +51,11 @@ START = 1_795_000_000 * SECOND
 LINE_HELD = SECOND  # as the gateway's, where requests go in order
 CALL_TIMEOUT = 4 * SECOND
 QUIET_CHECK = 10 * SECOND  # how old a look at the account's money may be at the end
+PING_EVERY = 10 * SECOND
 TURN = 100 * MS  # the core hears of the time at least so often
 WS_PATHS = {"pacifica": "/ws", "bitmex": "/realtime", "bybit": "/v5/private", "hyperliquid": "/ws"}  # where it is none
+# What is traded beside a swap in one account, in every other world: spot, or a dated contract.
+BESIDE = {"okx": ("okx:BTC/USDT", "okx:BTC/USDT:USDT-261225")}
 MARKET_RATE = 0.5  # enough to fill what is near, and little to compute
 
 
@@ -70,9 +74,10 @@ class World:
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
         self.now = START
-        self.dialect = open_venue(
-            self.kind, seed=self.seed, now=START, limits=False, market=Crowd(MARKET_RATE, 30 * SECOND)
-        )
+        beside = BESIDE.get(self.kind, ()) if self.seed % 2 else ()
+        symbols = (facts_of(self.kind).symbols[0], beside[self.seed // 2 % 2]) if beside else ()
+        market = Crowd(MARKET_RATE, 30 * SECOND, symbols)
+        self.dialect = open_venue(self.kind, seed=self.seed, now=START, limits=False, market=market)
         # Some worlds have other hands in them; then exposure is not the gateway's alone.
         self.hands = self.seed % 3 == 0
         self.exchange = self.dialect.exchange
@@ -126,7 +131,8 @@ class World:
             self.kind, self.account.key, self.account.secret, Addresses("", "", ""), self.account.password
         )
         self.protocol = self.venue.protocol
-        self.listed = self.listed or self.http(self.venue.instruments()).body
+        lists = (self.venue.instruments(), *self.venue.further_instruments())
+        self.listed = self.listed or b"\n".join(self.http(call).body for call in lists)
         self.instruments = self.venue.instruments_of(self.listed, frozenset())
 
     def begin_gateway(self, home: Home, *, frames: int = -1, with_robots: bool = True) -> None:
@@ -177,6 +183,9 @@ class World:
     @property
     def tape(self) -> GatewayTape:
         return self.core.tape
+
+    def sides_of(self, instrument: Instrument) -> tuple[PositionSide, ...]:
+        return (PositionSide.BOTH,) if instrument.kind is Kind.SPOT else self.account.sides
 
     # --- what the core sees of the market, and its effects ----------------------------------------
 
@@ -250,6 +259,7 @@ class World:
             if self.sells_to_buy:
                 self.at(self.now + SECOND, robot.sell_to_buy)
         self.at(self.now + SECOND, self.owners.act)
+        self.at(self.now + PING_EVERY, self.ping)
         chances = (
             (self.crash, self.crash_every),
             (self.throw_switch, 60),
@@ -490,6 +500,13 @@ class World:
             if self.core.is_up:
                 self.core.stream_went(self.moment())
 
+    def ping(self) -> None:
+        """Keeps the stream's connections, as those of a process are kept."""
+        self.at(self.now + PING_EVERY, self.ping)
+        for connection, news in self.streams.items():
+            if news.ping:
+                self.dialect.message(connection, news.ping, self.now)
+
     def drop_stream(self) -> None:
         for each in self.streams:
             self.dialect.disconnect(each)
@@ -654,9 +671,9 @@ class World:
             if (a.price, a.size, a.filled) != (b.price, size, b.filled):
                 found.append(f"order {name}: {(a.price, a.size, a.filled)} {(b.price, size, b.filled)}")
         for index, instrument in enumerate(self.exchange.instruments):
-            for side in self.account.sides if instrument.symbol in self.symbols else ():
+            for side in self.sides_of(instrument) if instrument.symbol in self.symbols else ():
                 qty = self.account.qty(index, side)
-                if not self.protocol.traits.positions:
+                if not self.protocol.traits.has_position(instrument.symbol):
                     qty -= self.held_first[instrument.symbol]
                 held = manager.positions.get((instrument.symbol, side), 0)
                 if qty != held:

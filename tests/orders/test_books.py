@@ -8,6 +8,7 @@ import pytest
 
 from onetape.model.enums import PositionSide, Side
 from onetape.orders.books import Books
+from onetape.orders.calls import Traits
 from onetape.orders.reports import INTERNAL_TRADES, BalanceReport, PositionReport
 from onetape.venues.numbers import trade_number
 from orders.binance_manager import NOW, SYMBOL, Desk
@@ -18,8 +19,7 @@ AT = (SYMBOL, PositionSide.BOTH)
 class Spot:
     """A venue that has balances only: each fill moves one by its size."""
 
-    class traits:
-        positions = False
+    traits = Traits(positions=False)
 
     def moves(self, fill):
         return [("BTC", fill.size * fill.side.sign)]

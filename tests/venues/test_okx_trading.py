@@ -302,7 +302,7 @@ def test_an_old_history_is_read_from_the_archive(protocol):
     begin = (NOW - 10 * DAY) // MS
     rows = [{**ORDER, **FILL, "billId": str(500 - n), "fee": "0", "feeCcy": "USDT"} for n in range(100)]
     answer = protocol.answer(old, 200, {}, said(rows), NOW)
-    assert answer.cursor == f"{begin} 401"
+    assert answer.cursor == f"{begin} 401 SWAP"
     page = protocol.fills(BTC, NOW, since=0, cursor=answer.cursor).target
     assert f"begin={begin}&" in page and page.endswith("after=401")
     assert "/account/bills-archive?" in protocol.account_moves(NOW, since=NOW - 10 * DAY).target
@@ -384,7 +384,7 @@ def test_an_answer_to_an_order_is_a_receipt(protocol):
             AccountModeReport(True, False, True, True, "77"),
         ),
         ({"acctLv": "3"}, AccountModeReport(False, True, True, False, "77")),
-        ({"acctLv": "1"}, AccountModeReport(False, False, False, False, "77")),
+        ({"acctLv": "1"}, AccountModeReport(False, False, True, False, "77")),  # what it lacks is said at the start
         ({"perm": "read_only"}, AccountModeReport(False, False, False, False, "77")),
     ],
 )

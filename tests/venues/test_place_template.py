@@ -90,7 +90,9 @@ def test_a_request_of_the_socket_is_signed_as_its_parts_are() -> None:
 
 
 @pytest.mark.parametrize("signs_late", [False, True])
-@pytest.mark.parametrize(("kind", "symbol"), [("bybit", "bybit:BTC/USDT:USDT"), ("okx", "okx:BTC/USDT:USDT")])
+@pytest.mark.parametrize(
+    ("kind", "symbol"), [("bybit", "bybit:BTC/USDT:USDT"), ("okx", "okx:BTC/USDT:USDT"), ("okx", "okx:BTC/USDT")]
+)
 def test_a_body_of_the_template_says_what_that_of_the_parameters_says(kind: str, symbol: str, signs_late: bool) -> None:
     venue = open_trading_venue(
         kind, "k" * 36, "s" * 36, Addresses("http://x", "ws://x", "ws://x"), "word" * (kind == "okx")

@@ -47,6 +47,13 @@ def _for_people(shell: Shell, line: str) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, hidden=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the market and the keys.")
 @click.option("--faults", type=click.Path(path_type=Path), metavar="FILE", help="Faults to inject, TOML.")
+@click.option(
+    "--symbol",
+    "symbols",
+    multiple=True,
+    metavar="SYMBOL",
+    help="List this instrument in place of the usual ones; may be repeated.",
+)
 @click.option("--tape", type=click.Path(path_type=Path), metavar="TAPE", help="Play a recorded market.")
 @click.option(
     "--speed",
@@ -100,5 +107,6 @@ def command(shell: Shell, venue: str, **options: Any) -> Answer:
         said(line)
 
     options |= {name: str(options[name] or "") for name in ("state", "chain", "faults", "tape")}
+    options["symbols"] = list(options["symbols"])
     run(VenueOptions(kind=venue, home=str(shell.home), **options), ready)
     return Answer(None)

@@ -189,6 +189,7 @@ class SimAccount:
     hedge: bool = False
     isolates: bool = True  # isolated positions have margin of their own
     can_trade: bool = True
+    level: str = ""  # the account's level, at venues where it decides what can be traded
     self_trade: str = ""  # the account's self-trade rule; "": the exchange's rule
     fee_currency: str = ""  # pays the fees, at a discount, as long as there is enough of it; "": the usual currency
     can_withdraw: bool = False
@@ -332,7 +333,8 @@ class SimAccount:
         return int(self.money.position(index, side.value).qty)
 
     def has_position(self, index: int) -> bool:
-        return any(self.qty(index, side) for side in self.sides)
+        is_spot = self.instruments[index].kind is Kind.SPOT
+        return not is_spot and any(self.qty(index, side) for side in self.sides)
 
     @property
     def has_positions(self) -> bool:

@@ -307,6 +307,10 @@ class Accounts(Sequence[SimAccount]):
         self._set_marks(account)
         self.timeline.say(ModeReport(now, account, "hedge"))
 
+    @recorded("set_level")
+    def set_level(self, account: SimAccount, level: str) -> None:
+        account.level = level
+
     @recorded("set_self_trade")
     def set_self_trade(self, account: SimAccount, rule: str) -> None:
         account.self_trade = rule

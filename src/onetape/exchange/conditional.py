@@ -36,6 +36,7 @@ __all__ = ["OPEN_MAX", "Conditional", "ConditionalBook", "NewConditional"]
 OPEN_MAX: Final = 200  # per account, all symbols (Binance, 2025-12-29)
 CLOSED_MAX: Final = 10_000  # ended orders that can still be queried
 FINISH_LAG: Final = (2_000_000, 40_000_000)  # ns, seeded
+_PASSED_ON: Final = ("fee_in_base",)  # facts of a waiting order that its child has, too
 WAITING: Final = frozenset({"NEW", "TRIGGERING"})
 
 
@@ -299,7 +300,7 @@ class ConditionalBook:
             position_side=order.position_side,
             expire=order.expire if order.tif is TimeInForce.GTD else 0,
             client_id=order.client_id,
-            extra={"parent": order},
+            extra={"parent": order, **{name: order.extra[name] for name in _PASSED_ON if name in order.extra}},
         )
 
     def _finish(self, order: Conditional, now: int) -> None:

@@ -7,7 +7,7 @@ written but not carried out: its client got no answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -39,10 +39,19 @@ class VenueState:
 
     @classmethod
     def open(
-        cls, directory: Path, *, kind: str, seed: int, now: int, limits: bool, tape: VenueTape | None = None
+        cls,
+        directory: Path,
+        *,
+        kind: str,
+        seed: int,
+        now: int,
+        limits: bool,
+        tape: VenueTape | None = None,
+        symbols: Sequence[str] = (),
     ) -> tuple[Self, Dialect]:
-        """Returns the state and the exchange restored from its journal, or a new one. Raises UsageError if the journal
-        belongs to another kind, seed or tape, JournalLocked if it is in use."""
+        """Returns the state and the exchange restored from its journal, or a new one. symbols: as in `VenueOptions`.
+        Raises UsageError if the journal belongs to another kind, seed, tape or symbols, JournalLocked if it is in
+        use."""
         writer = JournalWriter(directory, process=f"sim:{kind}", heartbeat=True)
         try:
             opened, calls = _read(directory)
@@ -50,6 +59,8 @@ class VenueState:
                 opened = {"schema": SCHEMA, "kind": kind, "seed": seed, "start": now}
                 if tape is not None:
                     opened["tape"] = tape.facts()
+                if symbols:
+                    opened["symbols"] = [*symbols]
                 writer.append(_COMMAND, msgspec.msgpack.encode(opened), time=now)
             if opened["schema"] != SCHEMA:
                 raise BadInput(f"state of schema {opened['schema']}", location=str(directory))
@@ -59,14 +70,15 @@ class VenueState:
                     location=str(directory),
                     todo="give these, or another directory",
                 )
-            if opened.get("tape") != (None if tape is None else tape.facts()):
+            market_of = opened.get("tape"), opened.get("symbols", [])
+            if market_of != (None if tape is None else tape.facts(), [*symbols]):
                 raise UsageError(
                     "the state is that of another market",
                     location=str(directory),
-                    todo="give the --tape, --speed and --loop that it was opened with",
+                    todo="give the --tape, --speed, --loop and --symbol that it was opened with",
                 )
             start = int(opened["start"])
-            market = Crowd() if tape is None else tape.market(start)
+            market = Crowd(symbols=tuple(symbols)) if tape is None else tape.market(start)
             dialect = open_venue(kind, seed=seed, now=start, limits=limits, calls=calls, market=market)
         except BaseException:
             writer.close()

@@ -26,7 +26,8 @@ class VenueOptions(msgspec.Struct, frozen=True, kw_only=True):
     that begin in hedge mode. limits: refuse excess requests. faults: a file of fault rules. tape: a recorded market,
     played at `speed` times real time, and from the beginning again at its end with `loop`. control: the port of the
     control endpoint, None: there is none. unrouted: stream addresses without a category carry all streams (Binance).
-    speed_bumps: delay orders that may take (Pacifica). home: runs in this home find the exchange's keys.
+    speed_bumps: delay orders that may take (Pacifica). symbols: of a generated market, in place of the venue's usual
+    ones. home: runs in this home find the exchange's keys.
     """
 
     kind: str
@@ -45,4 +46,5 @@ class VenueOptions(msgspec.Struct, frozen=True, kw_only=True):
     control: int | None = None
     unrouted: bool = False
     speed_bumps: bool = True
+    symbols: list[str] = []
     home: str = ""

@@ -26,7 +26,7 @@ from onetape.model.enums import (
 from onetape.model.errors import AccountMode, MarketDataUnavailable, OrderUnknown, ReduceOnlyViolated, SelfTrade
 from onetape.model.money import MONEY_DECIMALS, divide_half_even
 
-__all__ = ["NewOrder", "OrderEntry", "Watcher"]
+__all__ = ["SETTLEMENTS", "NewOrder", "OrderEntry", "Watcher"]
 
 STOP_ROOM: Final = 20  # market stops on spot trade at most a twentieth beyond their trigger
 FEE_PERCENT: Final = 75  # of the usual fee, if an account pays its fees in a currency of its choice
@@ -316,12 +316,12 @@ class OrderEntry:
             return MarketDataUnavailable.code
         if order.extra.get("shares"):
             return 0
-        if account.hedge != (order.position_side is not PositionSide.BOTH):
+        is_spot = listing.instrument.kind is Kind.SPOT  # which has no sides, in hedge mode neither
+        if (account.hedge and not is_spot) != (order.position_side is not PositionSide.BOTH):
             return AccountMode.code
         if account.hedge and order.is_closing:
             # A waiting reduce-only order is cut to the position when it triggers.
             return ReduceOnlyViolated.code if not order.trigger and order.size > self._closable(order) else 0
-        is_spot = listing.instrument.kind is Kind.SPOT
         if order.reduce_only or (order.trigger and not is_spot):
             return 0
         worst = self._cap(order)

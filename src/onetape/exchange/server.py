@@ -456,11 +456,15 @@ def opened(options: VenueOptions) -> tuple[Faulty, VenueState | None]:
     tape = VenueTape(Path(options.tape), kind, speed=options.speed, loop=options.loop) if options.tape else None
     rules = read_faults(Path(options.faults)) if options.faults else []
     now = time.time_ns()
-    kept = None
+    kept, symbols = None, options.symbols
+    if tape is not None and symbols:
+        raise UsageError("a tape has its own symbols", location="--symbol", todo="leave out --symbol or --tape")
     if options.state:
-        kept, inner = VenueState.open(Path(options.state), kind=kind, seed=seed, now=now, limits=limits, tape=tape)
+        kept, inner = VenueState.open(
+            Path(options.state), kind=kind, seed=seed, now=now, limits=limits, tape=tape, symbols=symbols
+        )
     else:
-        market = Crowd() if tape is None else tape.market(now)
+        market = Crowd(symbols=tuple(symbols)) if tape is None else tape.market(now)
         inner = open_venue(kind, seed=seed, now=now, limits=limits, market=market)
     dialect = Faulty(inner, kind, seed=seed)
     now = max(now, inner.exchange.now)

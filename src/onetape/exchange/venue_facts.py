@@ -25,3 +25,5 @@ class VenueFacts:
     ed25519: bool = False  # every account also has an Ed25519 key
     keys: Callable[[int, str], tuple[str, str]] = key_pair  # returns key and secret of an account, by seed and name
     raw_symbol: Callable[[str, str], str] = operator.add  # names an instrument from base and quote
+    # Names a dated contract from its perpetual's name and the date, YYMMDD; None: there are none.
+    dated_raw: Callable[[str, str], str] | None = None

@@ -21,9 +21,10 @@ from onetape.exchange.options import ACCOUNTS
 from onetape.exchange.venue_facts import VenueFacts
 from onetape.model import catalogue
 from onetape.model.enums import Kind
-from onetape.model.errors import UsageError
+from onetape.model.errors import UnknownSymbol, UsageError
 from onetape.model.instrument import Instrument
 from onetape.model.near import did_you_mean
+from onetape.model.symbol import parse_symbol
 from onetape.model.venue_kinds import VENUE_KINDS
 
 __all__ = ["VENUES", "Crowd", "facts_of", "listed_market", "lists", "open_venue"]
@@ -54,18 +55,27 @@ def lists(kind: str, instrument: Instrument) -> bool:
     )
 
 
-def listed_market(symbol: str, leverage: int) -> FlowMarket:
-    found = flow_market(symbol)
-    if not leverage:
-        return found
-    return flow_market(symbol, structs.replace(found.instrument, leverage=leverage))
+def listed_market(symbol: str, facts: VenueFacts) -> FlowMarket:
+    """Returns the market of a symbol. A dated contract that is not in the catalogue has the terms of the perpetual."""
+    perpetual, dash, date = symbol.rpartition("-")
+    is_named = not dash or catalogue.find(symbol) is not None
+    found = flow_market(symbol if is_named else perpetual).instrument
+    if not is_named:
+        if facts.dated_raw is None or (expiry := parse_symbol(symbol).expiry) is None:
+            raise UnknownSymbol(f"no dated contracts are simulated there: {symbol}", location="--symbol")
+        own = {"symbol": symbol, "raw_symbol": facts.dated_raw(found.raw_symbol, date)}
+        found = structs.replace(found, **own, perpetual=False, expiry=expiry, funding_interval=0)
+    leverage = facts.leverage.get(symbol if is_named else perpetual, 0)
+    return flow_market(symbol, structs.replace(found, leverage=leverage) if leverage else found)
 
 
 class Crowd(NamedTuple):
-    """A generated market: its activity, of which 1 is realistic, and the length of its history when it opens, ns."""
+    """A generated market: its activity, of which 1 is realistic, and the length of its history when it opens, ns.
+    symbols: of the venue, in place of its usual ones."""
 
     rate: float = 3.0
     history: int = 3600 * 1_000_000_000
+    symbols: tuple[str, ...] = ()
 
 
 _CROWD: Final = Crowd()
@@ -88,7 +98,10 @@ def open_venue(
     """
     facts = facts_of(kind)
     if isinstance(market, Crowd):
-        symbols = [listed_market(symbol, facts.leverage.get(symbol, 0)) for symbol in facts.symbols]
+        names = market.symbols or facts.symbols
+        symbols = [listed_market(symbol, facts) for symbol in names]
+        if other := [each.instrument.symbol for each in symbols if not lists(kind, each.instrument)]:
+            raise UsageError(f"{kind} does not trade {', '.join(other)}", location="--symbol")
         market = GeneratedMarket(symbols, seed=seed, start=now - market.history, rate=market.rate)
     exchange = SimExchange(
         market, facts.rules, keyring=(seed, kind), currencies=tuple(facts.balances | facts.rules.collateral)

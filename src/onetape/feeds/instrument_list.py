@@ -59,14 +59,16 @@ async def _learn(line: VenueLine, symbols: Sequence[str]) -> list[Instrument]:
             await ask_time(line)
         except ValueError as error:
             raise VenueUnavailable(f"no exchange of this kind answers: {error}", location=line.rest) from None
-        call = venue.instruments()
-        status, headers, body = await line.request(call)
+        calls = (venue.instruments(), *venue.further_instruments())
+        answers = [await line.request(call) for call in calls]
         try:
             # Megabytes with some hundred instruments: read in a thread, so that streams do not have to wait.
+            body = b"\n".join([each[2] for each in answers])
             instruments = await asyncio.to_thread(venue.instruments_of, body, frozenset(symbols))
         except (KeyError, TypeError, ValueError, AttributeError, msgspec.DecodeError) as error:
-            check_limited(status, venue.protocol.answer(call, status, headers, body, line.clock.now()))
-            words = f"its list of instruments makes no sense: HTTP {status}, {type(error).__name__} {error}"
+            for call, answer in zip(calls, answers, strict=True):
+                check_limited(answer[0], venue.protocol.answer(call, *answer, line.clock.now()))
+            words = f"its list of instruments makes no sense: HTTP {answers[0][0]}, {type(error).__name__} {error}"
             raise VenueUnavailable(words, location=line.rest) from None
     except BudgetError:
         raise

@@ -35,7 +35,8 @@ async def find_others(
         if not names:
             continue
         try:
-            _, _, body = await line.request(venue.instruments())
+            calls = (venue.instruments(), *venue.further_instruments())
+            body = b"\n".join([(await line.request(call))[2] for call in calls])
             every = await asyncio.to_thread(venue.instruments_of, body, frozenset())
         except (aiohttp.ClientError, OSError, *MALFORMED):  # budget used up, unreachable, or in maintenance
             await asyncio.sleep(RETRY_S)

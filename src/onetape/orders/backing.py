@@ -41,7 +41,7 @@ def worst_held(manager: OrderManager, spec: OrderSpec, *, without: Order | None 
     order itself. Reductions of the other direction count as filled before orders that open."""
     held = manager.positions.get((spec.symbol, spec.position_side), 0) * spec.side.sign
     working = manager.account
-    if held < 0 and manager.venue.traits.positions:
+    if held < 0 and manager.venue.traits.has_position(spec.symbol):
         held += min(-held, working.reducing(spec, without))
     return held + working.opening(spec, without)
 

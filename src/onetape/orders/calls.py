@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 from onetape._core import AccountOrder
-from onetape.model.enums import RequestKind
+from onetape.model.enums import Kind, RequestKind
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.orders.outcome import Answer
@@ -112,6 +112,7 @@ class Traits(NamedTuple):
     """The differences between venues in how requests are made."""
 
     positions: bool = True  # else it has only balances, and fills are compared with these
+    spot: frozenset[str] = frozenset()  # symbols beside contracts of the same account, which change balances only
     conditionals: bool = True  # orders with a trigger wait in a service of their own
     triggers_max: TriggerBounds = TriggerBounds()
     ended_apart: bool = False  # working and ended orders are queried separately, in this order
@@ -123,6 +124,16 @@ class Traits(NamedTuple):
     fills_by_symbol: bool = True  # else one query returns the fills of all symbols
     dead_man_by_symbol: bool = True  # else it covers the account
     forced: tuple[str, ...] = ()  # prefixes of client ids of the venue's own closing orders
+
+    def has_position(self, symbol: str) -> bool:
+        """Tells whether a fill of a symbol changes a position."""
+        return self.positions and symbol not in self.spot
+
+    def of(self, instruments: Sequence[Instrument]) -> Traits:
+        """Returns the traits of an account that trades contracts, spot or both, with these instruments."""
+        spot = frozenset(i.symbol for i in instruments if i.kind is Kind.SPOT)
+        has_contracts = not spot or len(spot) < len(instruments)
+        return self._replace(positions=has_contracts, spot=spot if has_contracts else frozenset())
 
 
 class Call(NamedTuple):
@@ -211,7 +222,7 @@ class OrderProtocol(Protocol):
     def moves(self, fill: FillReport) -> list[tuple[str, int]]:
         """Returns (currency, change in 1e-18) of the balances that a fill changes, after its fee.
 
-        Called only for venues without positions.
+        Called only for fills that change no position.
         """
         ...
 

@@ -222,6 +222,7 @@ def _public(access: VenueAccess, venue: TradingVenue, target: Target, symbols: S
         )
     passed = Passed(offset=clock_offset(int(answer.value), venue.clock_step, sent, received))
     status, _, passed.raw = access.ask(venue.instruments())
+    passed.raw = b"\n".join((passed.raw, *(access.ask(call)[2] for call in venue.further_instruments())))
     try:
         # Without symbols nothing depends on the list: anomalies in it are drift, and reported as such.
         if symbols:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from onetape._core import AccountOrder
+from onetape.model.enums import Kind
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.order import OrderSpec
@@ -16,6 +17,7 @@ from onetape.orders.managed import spec_sent
 from onetape.orders.reports import FillReport, StreamReport, VenueReport
 from onetape.venues.contract import AccountStreamDefaults
 from onetape.venues.error_tables import malformed
+from onetape.venues.numbers import spot_moves
 
 __all__ = ["AccountProtocol", "ChannelStream"]
 
@@ -68,8 +70,10 @@ class AccountProtocol:
         """Does nothing: balance changes come from one list only, whose rows have ids."""
 
     def moves(self, fill: FillReport) -> list[tuple[str, int]]:
-        """Returns nothing, because a fill of a contract moves no coins."""
-        return []
+        """Returns the balance changes of a fill on spot; a fill of a contract moves no coins."""
+        i = self._by_symbol.get(fill.symbol)
+        is_spot = i is not None and i.kind is Kind.SPOT
+        return spot_moves(fill, i.base, i.quote, i.price_decimals, i.size_decimals) if i is not None and is_spot else []
 
     def parsed(self, message: bytes) -> Any:
         return read_json(message)

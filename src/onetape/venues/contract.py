@@ -88,6 +88,9 @@ class VenueDefaults:
         made: Call = self.protocol.time()
         return made
 
+    def further_instruments(self) -> Sequence[Call]:
+        return ()
+
     def account_stream(self, key: str) -> AccountStream:
         raise NotImplementedError
 
@@ -167,8 +170,13 @@ class TradingVenue(Protocol):
 
     def instruments(self) -> Call: ...
 
+    def further_instruments(self) -> Sequence[Call]:
+        """Requests the rest of the list, where the venue lists kinds of instruments separately."""
+        ...
+
     def instruments_of(self, body: bytes, wanted: frozenset[str]) -> list[Instrument]:
-        """Returns the wanted instruments that trade now. Raises KeyError, TypeError, ValueError."""
+        """Returns the wanted instruments that trade now. body: the answers to `instruments` and `further_instruments`,
+        one a line. Raises KeyError, TypeError, ValueError."""
         ...
 
     @property

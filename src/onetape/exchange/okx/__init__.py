@@ -1,1 +1,1 @@
-"""A simulated OKX v5: perpetual swaps of an account in futures mode."""
+"""A simulated OKX v5: spot, perpetual swaps and dated futures of an account in spot or futures mode."""

@@ -1,12 +1,13 @@
 """OKX v5: the endpoints that read an account: orders, fills, positions, balances, bills, settings.
 
 Source: OKX API v5 documentation, "Trade", "Algo Trading" and "Trading Account", as of 2026-07. The account is in
-futures mode: each currency is the margin of what settles in it. The numbers of bills of fills are ours.
+futures mode, where each currency is the margin of what settles in it, or in spot mode, which has no contracts. The
+numbers of bills of fills are ours; trades on spot have no bills here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from itertools import groupby, takewhile
 from typing import Any, Final
@@ -19,24 +20,29 @@ from onetape.exchange.okx.wire import (
     Refused,
     algo_row,
     algo_state,
+    fee_currency,
     fixed,
     money_text,
     ms,
     numbered,
     order_row,
     price_text,
+    profit_text,
     rounded_text,
     size_text,
 )
+from onetape.exchange.order_entry import SETTLEMENTS
 from onetape.model.decimals import decimal_text
-from onetape.model.enums import PositionSide
+from onetape.model.enums import Kind, PositionSide
 from onetape.model.time import DAY, HOUR
-from onetape.venues.okx.words import ISOLATED, MARGIN, POSITION_WORDS, SWAP
+from onetape.venues.okx.words import CASH, ISOLATED, MARGIN, POSITION_WORDS, SWAP, type_of
 
-__all__ = ["AccountData"]
+__all__ = ["LEVELS", "SPOT_MODE", "AccountData", "level_of"]
 
+SPOT_MODE, FUTURES_MODE = LEVELS = ("1", "2")
 UNFILLED_KEPT: Final = 2 * HOUR  # for which canceled orders without a fill can be queried
 BILLS_KEPT: Final = {"account/bills": 7 * DAY, "account/bills-archive": 90 * DAY}
+_DELIVERY: Final = "3"
 _BILLS: Final = {
     "realized": "2",
     "fee": "2",
@@ -50,7 +56,7 @@ _BILLS: Final = {
     "insurance": "10",
 }
 _POSITION: Final = fixed(
-    "instType=SWAP baseBal= baseBorrowed= baseInterest= bePx= bizRefId= bizRefType= clSpotInUseAmt= deltaBS= deltaPA= "
+    "baseBal= baseBorrowed= baseInterest= bePx= bizRefId= bizRefType= clSpotInUseAmt= deltaBS= deltaPA= "
     "fundingFee=0 gammaBS= gammaPA= idxPx= interest= liab= liabCcy= liqPenalty=0 optVal= pendingCloseOrdLiabVal= "
     "posCcy= quoteBal= quoteBorrowed= quoteInterest= spotInUseAmt= spotInUseCcy= thetaBS= thetaPA= tradeId= usdPx= "
     "vegaBS= vegaPA= adl=1 pnl=0 realizedPnl=0 settledPnl=0 fee=0"
@@ -66,14 +72,25 @@ _TOTALS: Final = fixed(
     "notionalUsdForFutures= notionalUsdForOption= notionalUsdForSwap= ordFroz= upl="
 )
 _CONFIG: Final = fixed(
-    "acctLv=2 acctStpMode=cancel_maker ctIsoMode=automatic feeType=0 greeksType=PA kycLv=2 level=Lv1 levelTmp= "
+    "acctStpMode=cancel_maker ctIsoMode=automatic feeType=0 greeksType=PA kycLv=2 level=Lv1 levelTmp= "
     "liquidationGear=-1 mgnIsoMode=automatic opAuth=0 roleType=0 settleCcy=USDT spotOffsetType= spotRoleType=0 "
     "stgyType=0 type=0"
 )
 
 
-def margin_of(account: SimAccount, at: int) -> str:
+def mode_of(account: SimAccount, at: int) -> str:
+    """Returns an instrument's tdMode."""
+    if account.instruments[at].kind is Kind.SPOT:
+        return CASH
     return ISOLATED if at in account.isolated else MARGIN
+
+
+def leverage_of(account: SimAccount, at: int) -> str:
+    return "" if account.instruments[at].kind is Kind.SPOT else str(account.leverage_of(at))
+
+
+def level_of(account: SimAccount) -> str:
+    return account.level or FUTURES_MODE
 
 
 class AccountData:
@@ -107,8 +124,8 @@ class AccountData:
     # --- orders -----------------------------------------------------------------------------------
 
     def row(self, order: SimOrder, report: Any = None) -> dict[str, Any]:
-        i, leverage = self.exchange.instruments[order.index], order.account.leverage_of(order.index)
-        return order_row(i, order, margin_of(order.account, order.index), leverage, report)
+        of = order.account, order.index
+        return order_row(self.exchange.instruments[order.index], order, mode_of(*of), leverage_of(*of), report)
 
     def named(self, account: SimAccount, query: Any) -> SimOrder | None:
         """Returns the order that `ordId` or `clOrdId` names; an order that a trigger sent has the first only."""
@@ -169,9 +186,9 @@ class AccountData:
             "subType": "",
             "fillPx": price_text(i, fill.price),
             "fillSz": size_text(i, fill.size),
-            "fillPnl": money_text(fill.realized),
+            "fillPnl": profit_text(i, fill),
             "execType": "M" if fill.is_maker else "T",
-            "feeCcy": i.settle,
+            "feeCcy": fee_currency(i, order),
             "fee": money_text(-fill.fee),
             "fillTime": ms(fill.time),
             "ts": ms(fill.time),
@@ -180,8 +197,8 @@ class AccountData:
     # --- orders with a trigger --------------------------------------------------------------------
 
     def algo_row(self, order: Conditional, state: str = "") -> dict[str, Any]:
-        i, leverage = self.exchange.instruments[order.index], order.account.leverage_of(order.index)
-        return algo_row(i, order, margin_of(order.account, order.index), leverage, state=state)
+        of = order.account, order.index
+        return algo_row(self.exchange.instruments[order.index], order, mode_of(*of), leverage_of(*of), state=state)
 
     def algo_named(self, account: SimAccount, query: Any) -> Conditional | None:
         book, number = self.exchange.conditionals, str(query.get("algoId") or "")
@@ -225,8 +242,9 @@ class AccountData:
         margin, updated = value // leverage, ms(account.touched.get((at, side), 0))
         isolated = at in account.isolated
         return {
+            "instType": type_of(i),
             "instId": i.raw_symbol,
-            "mgnMode": margin_of(account, at),
+            "mgnMode": mode_of(account, at),
             "posSide": POSITION_WORDS[side],
             "posId": f"{account.number}{at:03d}{('both', 'long', 'short').index(side.value)}",
             "pos": size_text(i, shown),
@@ -259,13 +277,24 @@ class AccountData:
     def positions(self, account: SimAccount, query: Query, _now: int) -> list[Any]:
         """Returns the positions that are held; of a named instrument a flat one, too."""
         named = [self.public.at(each) for each in query.get("instId", "").split(",") if each]
-        every = [(at, side) for at in named or self.public.wanted(query) for side in account.sides]
+        every = self.keys(
+            account, named or self.public.wanted({name: query[name] for name in query if name != "instId"})
+        )
         return [self.position(account, *key) for key in every if named or account.qty(*key)]
+
+    def keys(self, account: SimAccount, wanted: Sequence[int]) -> list[tuple[int, PositionSide]]:
+        """Returns the positions that an account may have in these instruments: none on spot."""
+        instruments = self.exchange.instruments
+        return [(at, side) for at in wanted if instruments[at].kind is not Kind.SPOT for side in account.sides]
 
     def balance(self, account: SimAccount, now: int, only: str = "") -> dict[str, Any]:
         money, details, total = account.money, [], 0
+        profits = dict.fromkeys(self.exchange.currencies, 0)
+        for at, i in enumerate(self.exchange.instruments):
+            profits[i.settle] += 0 if i.kind is Kind.SPOT else int(money.unrealized(at))
         for at, name in enumerate(self.exchange.currencies):
-            balance, equity = int(money.balance(at)), int(money.equity(at))
+            balance = int(money.balance(at))
+            equity = balance + profits[name]
             if (not balance and not equity and name != "USDT") or (only and name not in only.split(",")):
                 continue
             available, is_dollar = max(int(money.available(at)), 0), name.startswith("USD")
@@ -276,7 +305,7 @@ class AccountData:
                     "cashBal": money_text(balance),
                     "eq": money_text(equity),
                     "eqUsd": money_text(equity) if is_dollar else "0",
-                    "availEq": money_text(available),
+                    "availEq": "" if level_of(account) == SPOT_MODE else money_text(available),
                     "availBal": money_text(available),
                     "frozenBal": money_text(max(equity - available, 0)),
                     "upl": money_text(equity - balance),
@@ -296,13 +325,13 @@ class AccountData:
         recent = takewhile(lambda each: int(ms(each.time)) >= begin, reversed(account.income))
         rows = [each for each in recent if int(ms(each.time)) <= end]
         rows = [each for each in rows if currency in ("", self.exchange.currencies[each.currency])]
-        rows = [each for each in rows if kind in ("", _BILLS.get(each.kind, "10"))]
+        rows = [each for each in rows if kind in ("", _bill_type(each))]
         return [self._bill(each) for each in rows_after(rows, query, lambda each: each.id)]
 
     def _bill(self, item: Income) -> dict[str, Any]:
-        at, kind = item.at, _BILLS.get(item.kind, "10")
+        at, kind = item.at, _bill_type(item)
         return {
-            "instType": SWAP if at >= 0 else "",
+            "instType": type_of(self.exchange.instruments[at]) if at >= 0 else "",
             "instId": self.exchange.instruments[at].raw_symbol if at >= 0 else "",
             "billId": str(item.id),
             "type": kind,
@@ -325,6 +354,7 @@ class AccountData:
         granted = ["read_only", *(["trade"] if account.can_trade else []), *(["withdraw"] * account.can_withdraw)]
         return [
             {
+                "acctLv": level_of(account),
                 "uid": number,
                 "mainUid": number,
                 "label": account.name,
@@ -348,18 +378,19 @@ class AccountData:
                 "mgnMode": query.get("mgnMode", MARGIN),
                 "ccy": "",
             }
-            lever = str(account.leverage_of(at))
+            lever = leverage_of(account, at)
             rows += [{**names, "posSide": POSITION_WORDS[side], "lever": lever} for side in account.sides]
         return rows
 
     def fees(self, _account: SimAccount, query: Query, now: int) -> list[Any]:
-        (at,) = self.public.wanted({"instType": SWAP, **query})[:1] or (0,)
+        kind = query.get("instType") or SWAP
+        (at,) = self.public.wanted({"instType": kind, **query})[:1] or (0,)
         i = self.exchange.instruments[at]
         both = {"maker": decimal_text(-i.maker_fee), "taker": decimal_text(-i.taker_fee)}
         group = {"groupId": "1", "rpiMaker": "0", **both}
         fees = fixed("level=Lv1 category=1 delivery= exercise= makerUSDC= takerUSDC= ruleType=normal")
         usd = {"makerU": both["maker"], "takerU": both["taker"]}
-        return [{"instType": SWAP, "feeGroup": [group], **both, **usd, **fees, "ts": ms(now)}]
+        return [{"instType": kind, "feeGroup": [group], **both, **usd, **fees, "ts": ms(now)}]
 
     def currencies(self, _account: SimAccount, _query: Query, _now: int) -> list[Any]:
         more = fixed(
@@ -370,6 +401,10 @@ class AccountData:
         return [
             {"ccy": name, "name": name, "chain": f"{name}-ERC20", **can, **more} for name in self.exchange.currencies
         ]
+
+
+def _bill_type(item: Income) -> str:
+    return _DELIVERY if item.trade_id >= SETTLEMENTS else _BILLS.get(item.kind, "10")
 
 
 def _billed(trades: list[Trade]) -> Iterator[tuple[int, Trade]]:

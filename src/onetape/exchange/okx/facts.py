@@ -18,10 +18,11 @@ def _dialect(exchange: SimExchange, **options: Any) -> Dialect:
 
 
 FACTS: Final = VenueFacts(
-    symbols=("okx:BTC/USDT:USDT", "okx:ETH/USDT:USDT", "okx:SOL/USDT:USDT", "okx:BTC/USD:BTC"),
+    symbols=("okx:BTC/USDT:USDT", "okx:ETH/USDT:USDT", "okx:SOL/USDT:USDT", "okx:BTC/USD:BTC", "okx:BTC/USDT"),
     balances={"USDT": "100000", "BTC": "1"},
     rules=Rules(first_order_id=2_000_000_000_000_000_001, fee_decimals=(9, 9), isolates=True, has_passwords=True),
     dialect=_dialect,
+    dated_raw=lambda perpetual, date: f"{perpetual.removesuffix('SWAP')}{date}",
     leverage={
         "okx:SOL/USDT:USDT": 50,
         **{f"okx:{name}": 100 for name in ("BTC/USDT:USDT", "ETH/USDT:USDT", "BTC/USD:BTC")},

@@ -1,7 +1,7 @@
 """OKX v5: the public endpoints: instruments, tickers, book, trades, bars, funding.
 
-Source: OKX API v5 documentation, "Public Data" and "Market Data", as of 2026-07. Lists are newest first. Of the types
-of instruments only perpetual swaps are there: the others are empty.
+Source: OKX API v5 documentation, "Public Data" and "Market Data", as of 2026-07. Lists are newest first. Margin and
+options are types without instruments.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from onetape.model.decimals import decimal_text, scaled
 from onetape.model.enums import Kind, Side
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS, RATE_DECIMALS
-from onetape.venues.okx.words import INTERVALS, SWAP
+from onetape.venues.okx.words import FUTURES, INTERVALS, SWAP, TYPES, type_of
 
-__all__ = ["FIRST_CODE", "PublicData", "Query", "bar_of", "rows_after"]
+__all__ = ["FIRST_CODE", "KINDS", "PublicData", "Query", "bar_of", "family_of", "rows_after"]
 
 Query = Mapping[str, str]
-TYPES: Final = (SWAP, "SPOT", "FUTURES", "MARGIN", "OPTION")
+KINDS: Final = (*TYPES, "MARGIN", "OPTION")
 FIRST_CODE: Final = 10_459  # number of the first instrument
 DEPTH_MAX: Final = 400
 SIZE_MOST: Final = 1_000_000
 _INSTRUMENT: Final = fixed(
-    "alias= baseCcy= quoteCcy= category=1 ctMult=1 expTime= auctionEndTime= contTdSwTime= preMktSwTime= openType= "
+    "alias= category=1 auctionEndTime= contTdSwTime= preMktSwTime= openType= "
     "listTime=1611916828000 maxLmtAmt=20000000 maxMktAmt= optType= stk= ruleType=normal instCategory=1 groupId=1 "
     "posLmtAmt= posLmtPct="
 )
@@ -43,9 +43,11 @@ class PublicData:
             "public/time": lambda _q, now: [{"ts": ms(now)}],
             "public/instruments": self.instruments,
             "public/mark-price": lambda q, now: [self.mark(at, now) for at in self.wanted(q)],
-            "public/funding-rate": lambda q, now: [self.funding(at, now) for at in self.wanted(q)],
+            "public/funding-rate": lambda q, now: [self.funding(at, now) for at in self.contracts(q, SWAP)],
             "public/funding-rate-history": self.fundings,
-            "public/open-interest": lambda q, now: [self.open_interest(at, now) for at in self.wanted(q)],
+            "public/open-interest": lambda q, now: [
+                self.open_interest(at, now) for at in self.contracts(q, SWAP, FUTURES)
+            ],
             "public/price-limit": self.price_limit,
             "public/position-tiers": self.tiers,
             "market/tickers": lambda q, now: [self.ticker(at, now) for at in self.wanted(q)],
@@ -72,50 +74,55 @@ class PublicData:
         """Returns the instruments that a query names, all without a name; none of another type."""
         if query.get("instId"):
             return [self.at(query["instId"])]
-        kind = query.get("instType", SWAP)
-        if kind not in TYPES:
+        kind = query.get("instType", "")
+        if kind and kind not in KINDS:
             raise Refused(51000, "Parameter instType error")
         family = query.get("instFamily") or query.get("uly") or ""
         every = enumerate(self.exchange.instruments)
-        return [at for at, i in every if kind == SWAP and family in ("", family_of(i))]
+        return [at for at, i in every if kind in ("", type_of(i)) and family in ("", family_of(i))]
+
+    def contracts(self, query: Query, *types: str) -> list[int]:
+        """Returns the wanted instruments of these types. Raises Refused for a named one of another type."""
+        wanted = self.wanted(query)
+        found = [at for at in wanted if type_of(self.exchange.instruments[at]) in types]
+        if query.get("instId") and not found:
+            raise Refused(51000, "Parameter instId error")
+        return found
 
     # --- instruments ------------------------------------------------------------------------------
 
     def instruments(self, query: Query, _now: int) -> list[Any]:
-        if query.get("instType") not in TYPES:
+        if query.get("instType") not in KINDS:
             raise Refused(51000 if query.get("instType") else 50014, "Parameter instType error")
-        return [self._instrument(at) for at in self.wanted(query)]
+        return [self._instrument(at) for at in self.wanted(query) if not self.has_expired(at)]
+
+    def has_expired(self, at: int) -> bool:
+        i, listing = self.exchange.instruments[at], self.exchange.listings[at]
+        return i.expiry is not None and not listing.is_open
 
     def _instrument(self, at: int) -> dict[str, Any]:
         i, listing = self.exchange.instruments[at], self.exchange.listings[at]
         most = decimal_text(i.size_max) if i.size_max else str(SIZE_MOST)
-        is_inverse = i.kind is Kind.INVERSE
         names = ("maxLmtSz", "maxMktSz", "maxTriggerSz", "maxStopSz", "maxTwapSz", "maxIcebergSz")
         return {
-            "instType": SWAP,
+            "instType": type_of(i),
             "instId": i.raw_symbol,
             "instIdCode": FIRST_CODE + at,
-            "uly": family_of(i),
-            "instFamily": family_of(i),
-            "settleCcy": i.settle,
-            "ctVal": decimal_text(i.multiplier),
-            "ctValCcy": i.quote if is_inverse else i.base,
-            "ctType": "inverse" if is_inverse else "linear",
+            **_kind_terms(i),
             "tickSz": decimal_text(i.tick),
             "lotSz": decimal_text(i.lot),
             "minSz": decimal_text(i.size_min or i.lot),
-            "lever": str(i.leverage),
             "state": "live" if listing.is_listed else "suspend",
             **dict.fromkeys(names, most),
             "futureSettlement": False,
-            "tradeQuoteCcyList": [],
+            "tradeQuoteCcyList": [i.quote] if i.kind is Kind.SPOT else [],
             "upcChg": [],
             **_INSTRUMENT,
         }
 
     def tiers(self, query: Query, _now: int) -> list[Any]:
         rows = []
-        for at in self.wanted(query):
+        for at in self.contracts(query, SWAP, FUTURES):
             i = self.exchange.instruments[at]
             rate = i.maintenance_rate
             own = {"instId": i.raw_symbol, "instFamily": family_of(i), "uly": family_of(i), "tier": "1", "minSz": "0"}
@@ -129,15 +136,17 @@ class PublicData:
         at = self.at(query.get("instId"))
         i, price = self.exchange.instruments[at], self.exchange.listings[at].valuation
         bounds = {"buyLmt": price_text(i, price * 21 // 20), "sellLmt": price_text(i, price * 19 // 20)}
-        return [{"instType": SWAP, "instId": i.raw_symbol, **bounds, "enabled": True, "ts": ms(now)}]
+        return [{"instType": type_of(i), "instId": i.raw_symbol, **bounds, "enabled": True, "ts": ms(now)}]
 
     # --- prices -----------------------------------------------------------------------------------
 
     def ticker(self, at: int, now: int) -> dict[str, str]:
         listing, i = self.exchange.listings[at], self.exchange.instruments[at]
         day = listing.day(now)
+        volume = i.size(day.volume) * i.multiplier
+        money = scaled(day.turnover, i.price_decimals + i.size_decimals)
         return {
-            "instType": SWAP,
+            "instType": type_of(i),
             "instId": i.raw_symbol,
             "last": price_text(i, listing.last),
             "lastSz": size_text(i, i.core.lot),
@@ -148,7 +157,7 @@ class PublicData:
             "open24h": price_text(i, day.open),
             "high24h": price_text(i, day.high),
             "low24h": price_text(i, day.low),
-            "volCcy24h": decimal_text(i.size(day.volume) * i.multiplier),
+            "volCcy24h": decimal_text(money if i.kind is Kind.SPOT else volume),
             "vol24h": size_text(i, day.volume),
             "sodUtc0": price_text(i, day.open),
             "sodUtc8": price_text(i, day.open),
@@ -158,12 +167,15 @@ class PublicData:
     def mark(self, at: int, now: int) -> dict[str, str]:
         i = self.exchange.instruments[at]
         price = price_text(i, self.exchange.listings[at].valuation)
-        return {"instType": SWAP, "instId": i.raw_symbol, "markPx": price, "ts": ms(now)}
+        return {"instType": type_of(i), "instId": i.raw_symbol, "markPx": price, "ts": ms(now)}
 
     def index_tickers(self, query: Query, now: int) -> list[Any]:
-        rows = []
+        rows, families = [], set()
         for listing in self.exchange.listings:
             i = listing.instrument
+            if family_of(i) in families:
+                continue
+            families.add(family_of(i))
             if query.get("instId", family_of(i)) != family_of(i) or query.get("quoteCcy", i.quote) != i.quote:
                 continue
             price = price_text(i, listing.index or listing.valuation)
@@ -226,8 +238,8 @@ class PublicData:
         """Returns a bar's volume in base and in quote currency."""
         if i.kind is Kind.INVERSE:
             return decimal_text(scaled(bar.turnover, MONEY_DECIMALS)), decimal_text(i.size(bar.volume) * i.multiplier)
-        quote = scaled(bar.turnover, i.price_decimals + i.size_decimals) * i.multiplier
-        return decimal_text(i.size(bar.volume) * i.multiplier), decimal_text(quote)
+        quote = decimal_text(scaled(bar.turnover, i.price_decimals + i.size_decimals) * i.multiplier)
+        return quote if i.kind is Kind.SPOT else decimal_text(i.size(bar.volume) * i.multiplier), quote
 
     def funding(self, at: int, now: int) -> dict[str, str]:
         i, listing = self.exchange.instruments[at], self.exchange.listings[at]
@@ -248,6 +260,7 @@ class PublicData:
         }
 
     def fundings(self, query: Query, _now: int) -> list[Any]:
+        self.contracts({"instId": str(query.get("instId") or "")}, SWAP)
         at, limit = self.at(query.get("instId")), numbered(query, "limit", 100, 400)
         after, before = numbered(query, "after", 2**62, 2**62), numbered(query, "before", 0, 2**62)
         names = {"instType": SWAP, "instId": self.exchange.instruments[at].raw_symbol, "method": "current_period"}
@@ -263,7 +276,28 @@ class PublicData:
         held = self.exchange.open_interest(at, now)
         value = money_text(i.notional_units(listing.valuation, held))
         amounts = {"oi": size_text(i, held), "oiCcy": decimal_text(i.size(held) * i.multiplier), "oiUsd": value}
-        return {"instType": SWAP, "instId": i.raw_symbol, **amounts, "ts": ms(now)}
+        return {"instType": type_of(i), "instId": i.raw_symbol, **amounts, "ts": ms(now)}
+
+
+def _kind_terms(i: Instrument) -> dict[str, str]:
+    """Returns the fields of an instrument that only its type has."""
+    if i.kind is Kind.SPOT:
+        lacks = ("uly", "instFamily", "settleCcy", "ctVal", "ctMult", "ctValCcy", "ctType", "lever", "expTime")
+        return {"baseCcy": i.base, "quoteCcy": i.quote, **dict.fromkeys(lacks, "")}
+    is_inverse = i.kind is Kind.INVERSE
+    return {
+        "baseCcy": "",
+        "quoteCcy": "",
+        "uly": family_of(i),
+        "instFamily": family_of(i),
+        "settleCcy": i.settle,
+        "ctVal": decimal_text(i.multiplier),
+        "ctMult": "1",
+        "ctValCcy": i.quote if is_inverse else i.base,
+        "ctType": "inverse" if is_inverse else "linear",
+        "lever": str(i.leverage),
+        "expTime": "" if i.expiry is None else ms(i.expiry),
+    }
 
 
 def family_of(i: Instrument) -> str:

@@ -13,10 +13,11 @@ from functools import partial
 from typing import Any, Final
 
 from onetape.exchange.account import SimAccount, SimOrder
+from onetape.exchange.conditional import Conditional
 from onetape.exchange.dialect import Connection
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.okx.account import AccountData
-from onetape.exchange.okx.public import PublicData, bar_of
+from onetape.exchange.okx.public import KINDS, PublicData, bar_of
 from onetape.exchange.okx.trading import Trading
 from onetape.exchange.okx.wire import Refused, algo_state, fill_fields, ms, price_text, size_text
 from onetape.exchange.reports import CashReport, ConditionalReport, OrderReport, QuoteReport, Report, TradeReport
@@ -24,7 +25,7 @@ from onetape.exchange.subscriptions import Subscriptions
 from onetape.model.enums import OrderNews, OrderState, PositionSide, Side
 from onetape.model.errors import OrderWouldCross, SelfTrade
 from onetape.model.time import SECOND
-from onetape.venues.okx.words import SWAP
+from onetape.venues.okx.words import SWAP, TYPES, type_of
 
 __all__ = ["PRIVATE", "Streams", "Subscriber"]
 
@@ -40,7 +41,9 @@ PRIVATE: Final = ("orders", "account", "positions", "orders-algo")
 # Channel -> the socket that has it.
 _WAYS: Final = dict.fromkeys(PUBLIC, "public") | dict.fromkeys(PRIVATE, "private") | {"orders-algo": "business"}
 _BY_ENGINE: Final = (OrderWouldCross.code, SelfTrade.code)
-Topic = tuple[str, str]  # channel, and name of an instrument or number of an account
+Topic = tuple[str, str]  # channel, and name of an instrument, or number of an account and type of instruments
+ANY: Final = "ANY"
+TYPED: Final = ("orders", "positions", "orders-algo")  # private channels of a type of instruments
 
 
 @dataclass(slots=True)
@@ -91,14 +94,19 @@ class Streams:
         if channel in PRIVATE:
             if subscriber.account is None:
                 raise Refused(60011)
-            return channel, str(subscriber.account.number)
+            kind = str(arg.get("instType")) if channel in TYPED else ""
+            if kind not in ("", ANY, *KINDS):
+                raise Refused(60018, f"Wrong URL or channel:{channel},instType:{kind} doesn't exist.")
+            return channel, f"{subscriber.account.number} {kind}".rstrip()
         if channel in ("instruments", "status"):
             return channel, ""
         if channel == "index-tickers":
             return channel, str(arg.get("instId"))
         if way == "business":
             bar_of(channel.removeprefix("candle"))
-        self.public.at(arg.get("instId"))
+        at = self.public.at(arg.get("instId"))
+        if channel == "funding-rate" and type_of(self.exchange.instruments[at]) != SWAP:
+            raise Refused(60018, f"Wrong URL or channel:{channel},instId:{arg['instId']} doesn't exist.")
         return channel, str(arg["instId"])
 
     def subscribe(self, connection: Connection, arg: Mapping[str, str], now: int) -> None:
@@ -120,7 +128,8 @@ class Streams:
             self._say(connection, topic, self.public.index_tickers({"instId": name}, now), now)
         elif channel in ("account", "positions"):
             more = {"eventType": "snapshot", "curPage": 1, "lastPage": True}
-            self._say(connection, topic, self._repeated(channel, connection.state.account, now), now, more)
+            kind = topic[1].partition(" ")[2]
+            self._say(connection, topic, self._repeated(channel, connection.state.account, kind, now), now, more)
 
     def unsubscribe(self, connection: Connection, arg: Mapping[str, str]) -> None:
         topic = self.topic(connection, arg)
@@ -144,7 +153,7 @@ class Streams:
         connection.state.active = now
         arg = connection.state.args[topic]
         if topic[0] in PRIVATE:
-            arg = {**arg, "uid": f"{30_000_000_000_000_000 + int(topic[1])}"}
+            arg = {**arg, "uid": str(30_000_000_000_000_000 + int(topic[1].split()[0]))}
         connection.say({"arg": arg, **(more or {}), "data": rows})
 
     def _send(self, topic: Topic, make: Callable[[], list[Any]], now: int, **more: Any) -> None:
@@ -153,6 +162,13 @@ class Streams:
             rows = make()
             for connection in to:
                 self._say(connection, topic, rows, now, more)
+
+    def _tell(
+        self, channel: str, account: SimAccount, at: int, make: Callable[[], list[Any]], now: int, **more: Any
+    ) -> None:
+        """Sends rows of an account about an instrument, to the subscribers of its type and of any."""
+        for kind in (type_of(self.exchange.instruments[at]), ANY):
+            self._send((channel, f"{account.number} {kind}"), make, now, **more)
 
     # --- the market -------------------------------------------------------------------------------
 
@@ -214,10 +230,10 @@ class Streams:
                 self._each_second(topic, before, now)
         if now >= self._repeat_due:
             self._repeat_due = now + REPEAT_NS
-            for channel in ("account", "positions"):
+            for channel, kind in (("account", ""), *(("positions", each) for each in (ANY, *TYPES))):
                 for account in self.exchange.accounts:
-                    topic = (channel, str(account.number))
-                    rows = partial(self._repeated, channel, account, now)
+                    topic = (channel, f"{account.number} {kind}".rstrip())
+                    rows = partial(self._repeated, channel, account, kind, now)
                     self._send(topic, rows, now, eventType="snapshot", curPage=1, lastPage=True)
 
     def _each_second(self, topic: Topic, before: int, now: int) -> None:
@@ -265,7 +281,7 @@ class Streams:
                     pass
         for order, request, code, is_canceled in self.trading.failed:
             more = {"amendResult": "1" if is_canceled else "-1", "reqId": request, "code": str(code), "msg": "refused"}
-            self._send(("orders", str(order.account.number)), partial(self._failed, order, more), now)
+            self._tell("orders", order.account, order.index, partial(self._failed, order, more), now)
         self.trading.failed.clear()
         for channel, symbol in self._subscriptions:
             if channel == "books":
@@ -298,37 +314,39 @@ class Streams:
             return  # refused in the answer, and not reported
         more: dict[str, str] = dict(_NOTHING)
         if report.fill is not None:
-            more |= fill_fields(self.exchange.instruments[order.index], report.fill)
+            more |= fill_fields(self.exchange.instruments[order.index], order, report.fill)
         elif report.news is OrderNews.UPDATED:
             request = self.trading.amended.pop(order.id, None)
             is_own = request is not None
             more |= {"amendResult": "0", "amendSource": "1", "reqId": request or ""} if is_own else {"amendSource": "4"}
-        topic = ("orders", str(order.account.number))
-        self._send(topic, lambda: [{**self.data.row(order, report), **more}], now)
+        self._tell("orders", order.account, order.index, lambda: [{**self.data.row(order, report), **more}], now)
 
     def _algo(self, report: ConditionalReport, now: int) -> None:
         if report.state in ("TRIGGERING", "FINISHED") or (algo_state(report.state) == "live" and report.activated):
             return  # what the order that it sends does is reported with that
         order = report.order
-        self._send(("orders-algo", str(order.account.number)), lambda: [self.data.algo_row(order, report.state)], now)
+        rows = partial(self._algo_rows, order, report.state)
+        self._tell("orders-algo", order.account, order.index, rows, now)
 
-    def _repeated(self, channel: str, account: SimAccount, now: int) -> list[Any]:
+    def _algo_rows(self, order: Conditional, state: str) -> list[Any]:
+        return [self.data.algo_row(order, state)]
+
+    def _repeated(self, channel: str, account: SimAccount, kind: str, now: int) -> list[Any]:
         if channel == "account":
             return [self.data.balance(account, now)]
-        every = [(at, side) for at in range(len(self.exchange.instruments)) for side in account.sides]
+        every = self.data.keys(account, self.public.wanted({} if kind == ANY else {"instType": kind}))
         return [self.data.position(account, *key) for key in every if account.qty(*key)]
 
     def _cash(self, report: CashReport, now: int) -> None:
         account, number = report.account, str(report.account.number)
         names = ",".join(self.exchange.currencies[at] for at in report.currencies)
         more = {"eventType": "event_update", "curPage": 1, "lastPage": True}
-        if report.positions:
-            rows = partial(self._positions, account, report.positions)
-            self._send(("positions", number), rows, now, **more)
+        for key in report.positions:
+            self._tell("positions", account, key[0], partial(self._position, account, key), now, **more)
         self._send(("account", number), lambda: [self.data.balance(account, now, names)], now, **more)
 
-    def _positions(self, account: SimAccount, keys: tuple[tuple[int, PositionSide], ...]) -> list[Any]:
-        return [self.data.position(account, *key) for key in keys]
+    def _position(self, account: SimAccount, key: tuple[int, PositionSide]) -> list[Any]:
+        return [self.data.position(account, *key)]
 
 
 _NOTHING: Final = {

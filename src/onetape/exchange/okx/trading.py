@@ -18,14 +18,14 @@ from onetape._core import plain_units
 from onetape.exchange.account import SimAccount, SimOrder
 from onetape.exchange.conditional import NewConditional
 from onetape.exchange.exchange import SimExchange
-from onetape.exchange.okx.account import AccountData
-from onetape.exchange.okx.public import FIRST_CODE, SIZE_MOST, PublicData
+from onetape.exchange.okx.account import LEVELS, SPOT_MODE, AccountData, level_of
+from onetape.exchange.okx.public import FIRST_CODE, SIZE_MOST, PublicData, family_of
 from onetape.exchange.okx.wire import CODES, Refused, ms
 from onetape.exchange.order_entry import NewOrder
-from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TriggerBy
+from onetape.model.enums import Kind, OrderState, OrderType, PositionSide, Side, TriggerBy
 from onetape.model.errors import OrderWouldCross, SelfTrade
 from onetape.model.time import SECOND
-from onetape.venues.okx.words import ISOLATED, MARGIN, POSITION_SIDES, SIDES, TIFS, TRIGGERS
+from onetape.venues.okx.words import CASH, FUTURES, ISOLATED, MARGIN, POSITION_SIDES, SIDES, TIFS, TRIGGERS, type_of
 
 __all__ = ["Params", "Trading"]
 
@@ -68,6 +68,7 @@ class Trading:
             "trade/cancel-all-after": self.dead_man,
             "account/set-leverage": self.set_leverage,
             "account/set-position-mode": self.set_mode,
+            "account/set-account-level": self.set_level,
         }
 
     # --- terms ------------------------------------------------------------------------------------
@@ -101,19 +102,31 @@ class Trading:
             raise Refused(51005)
         return size
 
+    def _is_spot(self, at: int) -> bool:
+        return self.exchange.instruments[at].kind is Kind.SPOT
+
     @staticmethod
-    def _sides(account: SimAccount, params: Params) -> tuple[Side, PositionSide]:
+    def _sides(account: SimAccount, params: Params, *, is_spot: bool) -> tuple[Side, PositionSide]:
         side, word = SIDES.get(str(params.get("side"))), str(params.get("posSide") or "net")
         position_side = POSITION_SIDES.get(word)
         if side is None:
             raise Refused(51000, "Parameter side error")
-        if position_side is None or account.hedge != (position_side is not PositionSide.BOTH):
+        has_sides = account.hedge and not is_spot
+        if position_side is None or has_sides != (position_side is not PositionSide.BOTH):
             raise Refused(51000, "Parameter posSide error")
         return side, position_side
 
     def _take_margin(self, account: SimAccount, at: int, mode: object, now: int) -> None:
         """Gives an instrument the margin mode of an order. It has one here, which changes without a position and
-        orders."""
+        orders; spot is traded without loans alone."""
+        if self.public.has_expired(at):
+            raise Refused(51027)
+        if self._is_spot(at):
+            if mode != CASH:
+                raise Refused(51000, "Parameter tdMode error: spot is traded with cash alone here")
+            return
+        if level_of(account) == SPOT_MODE:
+            raise Refused(51010)
         if mode not in (MARGIN, ISOLATED):
             raise Refused(51000, "Parameter tdMode error")
         isolated = mode == ISOLATED
@@ -144,13 +157,22 @@ class Trading:
         return _acked(order)
 
     def _wanted(self, account: SimAccount, at: int, params: Params) -> NewOrder:
-        (side, position_side), kind = self._sides(account, params), str(params.get("ordType") or "")
-        if kind not in _TYPES:
+        is_spot, kind = self._is_spot(at), str(params.get("ordType") or "")
+        side, position_side = self._sides(account, params, is_spot=is_spot)
+        if kind not in _TYPES or (is_spot and kind == "optimal_limit_ioc"):
             raise Refused(51000, "Parameter ordType error")
         is_limit = kind not in ("market", "optimal_limit_ioc")
-        size, reduces = self._size(at, params.get("sz")), _flag(params, "reduceOnly") and not account.hedge
+        extra = self._attached(at, side, params) | _fee_of(side, is_spot=is_spot)
+        if is_spot and not is_limit and _pays_money(side, params):
+            size = self._bought(at, params.get("sz"))
+            extra["money"] = str(params["sz"])
+        else:
+            size = self._size(at, params.get("sz"))
+        reduces = _flag(params, "reduceOnly") and not account.hedge
+        if reduces and is_spot:
+            raise Refused(51205)
         held = account.qty(at, position_side) * -side.sign
-        closes = account.hedge and (position_side is PositionSide.LONG) is (side is Side.SELL)
+        closes = account.hedge and not is_spot and (position_side is PositionSide.LONG) is (side is Side.SELL)
         if (reduces or closes) and held < (size if reduces else 1):
             raise Refused(51169)
         name = self._own_name(params, "clOrdId")
@@ -168,8 +190,24 @@ class Trading:
             reduce_only=reduces,
             position_side=position_side,
             client_id=name,
-            extra=self._attached(at, side, params),
+            extra=extra,
         )
+
+    def _bought(self, at: int, money: object) -> int:
+        """Returns the size, in whole lots, that an amount of the quote currency buys now. Raises Refused."""
+        i = self.exchange.instruments[at]
+        left, size = _units(money, i.price_decimals + i.size_decimals), 0
+        if left <= 0:
+            raise Refused(51000, "Parameter sz error")
+        for price, there in self.exchange.board.levels(at, Side.SELL, 1 << 30):
+            take = min(there, left // price)
+            size, left = size + take, left - take * price
+            if take < there:
+                break
+        size -= size % i.lot_int
+        if size < int(i.size_min.scaleb(i.size_decimals)) or not size:
+            raise Refused(51020)
+        return size
 
     def _attached(self, at: int, side: Side, params: Params) -> dict[str, Any]:
         """Returns the take profits and stop losses of an order, as its rows show them."""
@@ -185,7 +223,9 @@ class Trading:
     # --- orders with a trigger --------------------------------------------------------------------
 
     def place_algo(self, account: SimAccount, params: Params, now: int) -> dict[str, str]:
-        at, (side, position_side) = params["at"], self._sides(account, params)
+        at = params["at"]
+        is_spot = self._is_spot(at)
+        side, position_side = self._sides(account, params, is_spot=is_spot)
         size = self._size(at, params.get("sz"))
         name = self._own_name(params, "algoClOrdId")
         book = self.exchange.conditionals
@@ -194,6 +234,9 @@ class Trading:
         if len(book.open_of(account)) >= ALGOS_MAX:
             raise Refused(51299)
         terms = self._trigger(at, side, params)
+        if is_spot and not terms["price"] and _pays_money(side, params):
+            raise Refused(51000, "a purchase for an amount of money is not available in this simulation")
+        terms["extra"] |= _fee_of(side, is_spot=is_spot)
         self._take_margin(account, at, params.get("tdMode"), now)
         wanted = NewConditional(
             index=at,
@@ -201,7 +244,7 @@ class Trading:
             side=side,
             position_side=position_side,
             size=size,
-            reduce_only=_flag(params, "reduceOnly") and not account.hedge,
+            reduce_only=_flag(params, "reduceOnly") and not account.hedge and not is_spot,
             **terms,
         )
         order = book.place(account, now, wanted)
@@ -260,6 +303,7 @@ class Trading:
                     **{name: text for name, text in row.items() if name.startswith(word)},
                 }
                 side = order.side.opposite
+                is_spot = self._is_spot(order.index)
                 try:
                     terms = self._trigger(order.index, side, params)
                 except Refused:
@@ -270,9 +314,10 @@ class Trading:
                     side=side,
                     position_side=order.position_side,
                     size=order.filled,
-                    reduce_only=not order.account.hedge,
+                    reduce_only=not order.account.hedge and not is_spot,
                     **terms,
                 )
+                wanted.extra.update(_fee_of(side, is_spot=is_spot))
                 self.exchange.conditionals.place(order.account, now, wanted)
 
     def on_ended(self, order: SimOrder, now: int) -> None:
@@ -343,7 +388,7 @@ class Trading:
     def close(self, account: SimAccount, params: Params, now: int) -> list[Any]:
         """Closes a position at the market."""
         at, side = self.public.at(params.get("instId")), POSITION_SIDES.get(str(params.get("posSide") or "net"))
-        held = account.qty(at, side) if side in account.sides else 0
+        held = account.qty(at, side) if side in account.sides and not self._is_spot(at) else 0
         if side is None or not held:
             raise Refused(51000, "Position doesn't exist")
         if _flag(params, "autoCxl"):
@@ -371,21 +416,40 @@ class Trading:
         due = now + after if after else 0
         return [{"triggerTime": str(due // SECOND) if due else "0", "tag": "", "ts": ms(now)}]
 
+    def _sharing(self, at: int) -> list[int]:
+        """Returns the instruments that have the leverage of one: dated contracts of a family have the same."""
+        i = self.exchange.instruments[at]
+        query = {"instType": FUTURES, "instFamily": family_of(i)}
+        return self.public.wanted(query) if type_of(i) == FUTURES else [at]
+
     def set_leverage(self, account: SimAccount, params: Params, now: int) -> list[Any]:
         at = self.public.at(params.get("instId"))
         mode = params.get("mgnMode")
         if mode not in (MARGIN, ISOLATED):
             raise Refused(51000, "Parameter mgnMode error")
+        if self._is_spot(at) or level_of(account) == SPOT_MODE:
+            raise Refused(51010)
         try:
             leverage = int(Decimal(str(params.get("lever"))))
         except (InvalidOperation, ValueError, OverflowError):
             raise Refused(51000, "Parameter lever error") from None
         if not 1 <= leverage <= self.exchange.instruments[at].leverage:
             raise Refused(59102)
-        if leverage != account.leverage_of(at):
-            self.exchange.accounts.set_leverage(account, at, leverage, now)
+        for each in self._sharing(at):
+            if leverage != account.leverage_of(each):
+                self.exchange.accounts.set_leverage(account, each, leverage, now)
         names = {"instId": str(params["instId"]), "mgnMode": mode, "posSide": str(params.get("posSide") or "net")}
         return [{**names, "lever": str(leverage)}]
+
+    def set_level(self, account: SimAccount, params: Params, now: int) -> list[Any]:
+        level = str(params.get("acctLv"))
+        if level not in LEVELS:
+            raise Refused(51000, "Parameter acctLv error: levels 1 and 2 are available in this simulation")
+        if level != level_of(account):
+            if account.has_positions or account.open_orders or self.exchange.conditionals.open_of(account):
+                raise Refused(59000)
+            self.exchange.accounts.set_level(account, level)
+        return [{"acctLv": level}]
 
     def set_mode(self, account: SimAccount, params: Params, now: int) -> list[Any]:
         word = str(params.get("posMode"))
@@ -397,6 +461,19 @@ class Trading:
                 raise Refused(59000)
             self.exchange.accounts.set_hedge(account, hedge, now)
         return [{"posMode": word}]
+
+
+def _fee_of(side: Side, *, is_spot: bool) -> dict[str, Any]:
+    """Returns what an order's fees are charged in: a purchase on spot pays in the coin."""
+    return {"fee_in_base": True} if is_spot and side is Side.BUY else {}
+
+
+def _pays_money(side: Side, params: Params) -> bool:
+    """Tells whether the size of a market order on spot is an amount of money."""
+    target = str(params.get("tgtCcy") or ("quote_ccy" if side is Side.BUY else "base_ccy"))
+    if target not in ("base_ccy", "quote_ccy") or (target == "quote_ccy" and side is Side.SELL):
+        raise Refused(51000, "Parameter tgtCcy error: a sale's size is in coins here")
+    return target == "quote_ccy"
 
 
 def _acked(order: SimOrder) -> dict[str, str]:

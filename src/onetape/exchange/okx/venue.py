@@ -1,8 +1,8 @@
 """OKX v5 in front of a simulated exchange: routes, signatures, envelopes, the WebSockets' calls.
 
-Perpetual swaps of an account in futures mode, with one side or two. Live and demo keys are the same here, so the header
-of demo trading means nothing. Source: OKX API v5 documentation, as of 2026-07; the bytes that clients send, as
-python-okx 0.4.1 and ccxt 4.5.90 sign them.
+Spot, swaps and dated futures of an account in futures mode, with one side or two, or in spot mode. Live and demo keys
+are the same here, so the header of demo trading means nothing. Source: OKX API v5 documentation, as of 2026-07; the
+bytes that clients send, as python-okx 0.4.1 and ccxt 4.5.90 sign them.
 """
 
 from __future__ import annotations

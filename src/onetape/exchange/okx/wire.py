@@ -31,7 +31,7 @@ from onetape.model.errors import (
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS
 from onetape.venues.okx.errors import ERRORS
-from onetape.venues.okx.words import POSITION_WORDS, TIF_WORDS, TRIGGERS
+from onetape.venues.okx.words import POSITION_WORDS, TIF_WORDS, TRIGGERS, type_of
 
 __all__ = [
     "CODES",
@@ -39,6 +39,7 @@ __all__ = [
     "algo_row",
     "algo_state",
     "average_text",
+    "fee_currency",
     "fill_fields",
     "fixed",
     "money_text",
@@ -46,6 +47,7 @@ __all__ = [
     "numbered",
     "order_row",
     "price_text",
+    "profit_text",
     "rounded_text",
     "said",
     "size_text",
@@ -136,14 +138,16 @@ def average_text(i: Instrument, order: SimOrder, filled: int, cost: int) -> str:
 
 
 _ORDER: Final = fixed(
-    "instType=SWAP ccy= pxType= pxUsd= pxVol= quickMgnType= rebate=0 rebateCcy= tgtCcy= tag= slOrdPx= slTriggerPx= "
-    "slTriggerPxType= tpOrdPx= tpTriggerPx= tpTriggerPxType= attachAlgoClOrdId= isTpLimit=false stpId= "
+    "ccy= pxType= pxUsd= pxVol= quickMgnType= rebate=0 rebateCcy= tag= slOrdPx= slTriggerPx= slTriggerPxType= "
+    " tpOrdPx= tpTriggerPx= tpTriggerPxType= attachAlgoClOrdId= isTpLimit=false stpId= "
     "stpMode=cancel_maker tradeQuoteCcy="
 )
 
 
-def _why(order: SimOrder, state: OrderState, code: int) -> str:
+def _why(i: Instrument, order: SimOrder, code: int) -> str:
     """Returns the cancelSource of an ended order."""
+    if i.expiry is not None and order.updated >= i.expiry:
+        return "7"
     if code in _SOURCES:
         return _SOURCES[code]
     if order.extra.get("canceled"):
@@ -152,28 +156,31 @@ def _why(order: SimOrder, state: OrderState, code: int) -> str:
 
 
 def order_row(
-    i: Instrument, order: SimOrder, margin: str, leverage: int, report: OrderReport | None = None
+    i: Instrument, order: SimOrder, margin: str, leverage: str, report: OrderReport | None = None
 ) -> dict[str, Any]:
     """Returns an order as the venue shows it, now or at the time of a report."""
-    state, filled, cost, code, updated, fee = (
-        (order.state, order.filled, order.cost, order.code, order.updated, order.fee)
+    state, filled, cost, code, updated, fees = (
+        (order.state, order.filled, order.cost, order.code, order.updated, (order.fee, order.fee_base))
         if report is None
-        else (report.state, report.filled, report.cost, report.code, report.time, report.fee)
+        else (report.state, report.filled, report.cost, report.code, report.time, (report.fee, report.fee_base))
     )
     word, parent = _STATES.get(state, "canceled"), order.extra.get("parent")
     if word == "live" and filled:
         word = "partially_filled"
     is_limit, is_canceled = order.type is OrderType.LIMIT, word == "canceled"
     own = order.origin == "client" and not parent
-    why = _why(order, state, code) if is_canceled else ""
+    why = _why(i, order, code) if is_canceled else ""
+    money = order.extra.get("money", "")  # that a purchase spends, in place of its size
     return {
+        "instType": type_of(i),
         "instId": i.raw_symbol,
         "ordId": str(order.id),
         "clOrdId": order.client_id if own else "",
         "algoId": str(parent.id) if isinstance(parent, Conditional) else "",
         "algoClOrdId": parent.client_id if isinstance(parent, Conditional) else "",
         "px": price_text(i, order.price) if is_limit else "",
-        "sz": size_text(i, order.size),
+        "sz": money or size_text(i, order.size),
+        "tgtCcy": "quote_ccy" if money else "base_ccy" if i.kind is Kind.SPOT and not is_limit else "",
         "ordType": ("post_only" if order.post_only else TIF_WORDS[order.tif]) if is_limit else "market",
         "side": order.side.value,
         "posSide": POSITION_WORDS[order.position_side],
@@ -181,9 +188,9 @@ def order_row(
         "accFillSz": size_text(i, filled),
         "avgPx": average_text(i, order, filled, cost),
         "state": word,
-        "lever": str(leverage),
-        "fee": money_text(-fee),
-        "feeCcy": i.settle,
+        "lever": leverage,
+        "fee": money_text(-fees[pays_in_base(order)]),
+        "feeCcy": fee_currency(i, order),
         "pnl": "0",
         "source": "7" if parent else "",
         "category": _CATEGORIES.get(order.origin, "normal"),
@@ -202,7 +209,20 @@ def order_row(
     }
 
 
-def fill_fields(i: Instrument, fill: SimFill) -> dict[str, str]:
+def pays_in_base(order: SimOrder) -> bool:
+    return bool(order.extra.get("fee_in_base"))
+
+
+def fee_currency(i: Instrument, order: SimOrder) -> str:
+    """Returns the currency of an order's fees: a purchase on spot pays in the coin."""
+    return i.base if pays_in_base(order) else i.settle
+
+
+def profit_text(i: Instrument, fill: SimFill) -> str:
+    return "0" if i.kind is Kind.SPOT else money_text(fill.realized)
+
+
+def fill_fields(i: Instrument, order: SimOrder, fill: SimFill) -> dict[str, str]:
     """Returns the fields of an order's event that its last fill has."""
     return {
         "fillPx": price_text(i, fill.price),
@@ -211,14 +231,14 @@ def fill_fields(i: Instrument, fill: SimFill) -> dict[str, str]:
         "tradeId": str(fill.trade_id),
         "execType": "M" if fill.is_maker else "T",
         "fillFee": money_text(-fill.fee),
-        "fillFeeCcy": i.settle,
-        "fillPnl": money_text(fill.realized),
+        "fillFeeCcy": fee_currency(i, order),
+        "fillPnl": profit_text(i, fill),
         "fillNotionalUsd": money_text(i.notional_units(fill.price, fill.size)),
     }
 
 
 _ALGO: Final = fixed(
-    "instType=SWAP ccy= closeFraction= tgtCcy= tag= actualSide= callbackRatio= callbackSpread= activePx= "
+    "ccy= closeFraction= tgtCcy= tag= actualSide= callbackRatio= callbackSpread= activePx= "
     "moveTriggerPx= quickMgnType= amendPxOnTriggerType=0 last= isTradeBorrowMode= chaseType= chaseVal= "
     "maxChaseType= maxChaseVal="
 )
@@ -228,7 +248,7 @@ def algo_state(state: str) -> str:
     return _ALGO_STATES.get(state, "canceled")
 
 
-def algo_row(i: Instrument, order: Conditional, margin: str, leverage: int, *, state: str = "") -> dict[str, Any]:
+def algo_row(i: Instrument, order: Conditional, margin: str, leverage: str, *, state: str = "") -> dict[str, Any]:
     """Returns an order with a trigger. state: of a report, "": the present one."""
     child, kind = order.child, order.extra["ordType"]
     word = algo_state(state or order.state)
@@ -242,6 +262,7 @@ def algo_row(i: Instrument, order: Conditional, margin: str, leverage: int, *, s
         terms = dict.fromkeys(terms, "")
     number = str(child.id) if child is not None and word == "effective" else ""
     return {
+        "instType": type_of(i),
         "instId": i.raw_symbol,
         "algoId": str(order.id),
         "algoClOrdId": order.client_id,
@@ -254,7 +275,7 @@ def algo_row(i: Instrument, order: Conditional, margin: str, leverage: int, *, s
         "posSide": POSITION_WORDS[order.position_side],
         "sz": size_text(i, order.size),
         "tdMode": margin,
-        "lever": str(leverage),
+        "lever": leverage,
         "reduceOnly": str(order.reduce_only).lower(),
         **stop,
         "triggerPx": terms["TriggerPx"],

@@ -86,15 +86,23 @@ def of_other_side(view: View) -> Refusal | None:
     """Refuses a position side that the account's mode does not have, because the venue would, possibly after other
     orders of the same decision have filled. If the mode was changed, the rule `account mode` refuses instead."""
     mode, side = view.state.manager.mode, view.spec.position_side
-    if mode is None or mode.hedge is not (side is PositionSide.BOTH) or other_mode(view) is not None:
+    if mode is None or _has_sides(view) is not (side is PositionSide.BOTH) or other_mode(view) is not None:
         return None
+    if side is not PositionSide.BOTH and not view.state.manager.venue.traits.has_position(view.spec.symbol):
+        return Refusal.of(AccountMode, f"{side}: spot has no positions, so its side is {_sides(False)}")
     text = f"{side}: the account is in {_mode(mode.hedge)} mode, whose sides are {_sides(mode.hedge)}"
     return Refusal.of(AccountMode, text)
 
 
 def position_side(view: View) -> Measure:
     mode = view.state.manager.mode
-    return view.spec.position_side.value, None if mode is None else _sides(mode.hedge)
+    return view.spec.position_side.value, None if mode is None else _sides(_has_sides(view))
+
+
+def _has_sides(view: View) -> bool:
+    """Tells whether an order names a position side: in hedge mode, and not on spot."""
+    manager = view.state.manager
+    return manager.mode is not None and manager.mode.hedge and manager.venue.traits.has_position(view.spec.symbol)
 
 
 def may_be_halted(view: View) -> bool:

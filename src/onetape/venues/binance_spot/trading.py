@@ -31,7 +31,7 @@ from onetape.venues.binance.signing import sent_terms, socket_payload
 from onetape.venues.binance.words import SIDE_WORDS, SIDES, STATES, TIF_WORDS, TIFS
 from onetape.venues.binance_spot.family import SPOT
 from onetape.venues.endpoint import Endpoint
-from onetape.venues.numbers import money_of, spot_moves, units_of
+from onetape.venues.numbers import money_of, units_of
 
 __all__ = ["METHODS", "BinanceSpotProtocol"]
 
@@ -170,10 +170,6 @@ class BinanceSpotProtocol(BinanceProtocol):
 
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
         return None
-
-    def moves(self, fill: FillReport) -> list[tuple[str, int]]:
-        i = self._by_symbol.get(fill.symbol)
-        return [] if i is None else spot_moves(fill, i.base, i.quote, i.price_decimals, i.size_decimals)
 
     def stream_key(self, now: int) -> Call:
         """Requests a proof of the key: keys that the venue refuses end the gateway."""

@@ -25,7 +25,7 @@ from onetape.venues.okx.past import OkxPast
 from onetape.venues.okx.polls import OkxPolls
 from onetape.venues.okx.signing import login
 from onetape.venues.okx.trading import ALGO_CHANNELS, CHANNELS, CLOCK_STEP, UNITS, OkxProtocol
-from onetape.venues.okx.words import SWAP
+from onetape.venues.okx.words import FUTURES, SPOT, SWAP
 
 __all__ = ["OkxVenue"]
 
@@ -52,10 +52,8 @@ class _AccountStream(ChannelStream):
     def confirms(self, value: Any) -> bool:
         match value.get("event"):
             case "login":
-                named = [
-                    {"channel": each, **({} if each == "account" else {"instType": SWAP})} for each in self._channels
-                ]
-                self._due = subscribing(named)
+                named = ({} if each == "account" else {"instType": "ANY"} for each in self._channels)
+                self._due = subscribing([{"channel": c, **of} for c, of in zip(self._channels, named, strict=True)])
             case "subscribe":
                 self._waiting.discard(value["arg"]["channel"])
             case "error" | "channel-conn-count-error":
@@ -88,11 +86,16 @@ class OkxVenue(VenueDefaults):
         self._addresses = addresses
 
     def instruments(self) -> Call:
-        target = f"/api/v5/public/instruments?instType={SWAP}"
-        return Call(Purpose.INSTRUMENTS, "GET", target, b"", {}, 30)
+        return _listed(SWAP)
+
+    def further_instruments(self) -> Sequence[Call]:
+        return (_listed(SPOT), _listed(FUTURES))
 
     def instruments_of(self, body: bytes, wanted: frozenset[str]) -> list[Instrument]:
-        found = instruments_of(read_json(body)["data"], wanted)
+        lists = [read_json(each) for each in body.splitlines()]
+        if refused := [each["msg"] for each in lists if each["code"] != "0"]:
+            raise ValueError(refused[0])
+        found = instruments_of([row for each in lists for row in each["data"]], wanted)
         self.protocol.set_instruments(found)
         return found
 
@@ -118,3 +121,8 @@ class OkxVenue(VenueDefaults):
 
     def entry_dialect(self, key: str) -> OkxOrderSession:
         return OkxOrderSession(self.protocol)
+
+
+def _listed(kind: str) -> Call:
+    target = f"/api/v5/public/instruments?instType={kind}"
+    return Call(Purpose.INSTRUMENTS, "GET", target, b"", {}, 30)

@@ -1,5 +1,5 @@
 """OKX's market messages, v5 of the public streams: channels `books`, `bbo-tbt`, `tickers`, `trades`, `mark-price`,
-`funding-rate`; and a live market of swaps.
+`funding-rate`; and a live market.
 
 Every message of `books` names the previous message (`prevSeqId`, -1 before the first), in older captures it does not.
 Until 2026-06 it carried a CRC-32 over the best 25 levels of both sides, alternating (bid, ask, bid, ...) and in the
@@ -14,7 +14,7 @@ text, not JSON.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -22,6 +22,7 @@ from onetape import _core
 from onetape.model.instrument import Instrument
 from onetape.venues.depth import TableDepth
 from onetape.venues.live_market import LiveMarket, MarketStream
+from onetape.venues.okx.words import FUTURES, SPOT, SWAP, type_of
 from onetape.venues.protocol_table import Message, Protocol, top
 
 __all__ = ["MARKET", "PING", "PONG", "OkxDepth", "live_market", "subscribing", "unified"]
@@ -116,6 +117,10 @@ _LIVE: Final = Protocol(
 )
 
 
+# Channels that a type of instrument does not have.
+_LACKS: Final = {SPOT: ("mark-price", "funding-rate"), FUTURES: ("funding-rate",), SWAP: ()}
+
+
 def subscribing(channels: Sequence[Mapping[str, str]]) -> tuple[bytes, ...]:
     """Returns the messages that subscribe to channels."""
     parts = [channels[at : at + ARGS_MAX] for at in range(0, len(channels), ARGS_MAX)]
@@ -123,13 +128,30 @@ def subscribing(channels: Sequence[Mapping[str, str]]) -> tuple[bytes, ...]:
 
 
 def live_market(instruments: Sequence[Instrument], url: str, numbers: Sequence[int] = ()) -> LiveMarket:
-    raws = [i.raw_symbol for i in instruments]
-    named = [{"channel": each.event, "instId": raw} for each in _LIVE.messages for raw in raws]
-    # Mark prices come each ten seconds at least.
+    """Subscribes to the channels that each type of instrument has. Mark prices come each ten seconds at least; without
+    contracts a connection may be quiet, and is kept by pings."""
+    names = [(each.event, i) for each in _LIVE.messages for i in instruments]
+    named = [{"channel": name, "instId": i.raw_symbol} for name, i in names if name not in _LACKS[type_of(i)]]
+    has_marks = any(each["channel"] == "mark-price" for each in named)
     stream = MarketStream(
-        url + PUBLIC, subscribing(named), most_s=10.0, confirmed_by=b'"event":"subscribe"', confirmations=len(named)
+        url + PUBLIC,
+        subscribing(named),
+        most_s=10.0 if has_marks else 0.0,
+        ping=b"" if has_marks else PING,
+        confirmed_by=b'"event":"subscribe"',
+        confirmations=len(named),
     )
-    return LiveMarket(_LIVE, zip(raws, instruments, strict=True), [stream], numbers)
+    market = LiveMarket if has_marks else _Quiet
+    return market(_LIVE, ((i.raw_symbol, i) for i in instruments), [stream], numbers)
+
+
+class _Quiet(LiveMarket):
+    """A market whose connection is kept by pings."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        take = self.take
+        self.take = lambda message, received, writer: 0 if message == PONG else take(message, received, writer)
 
 
 class OkxDepth(TableDepth):

@@ -42,7 +42,7 @@ class OkxPast:
         for row in reversed(value["data"]):
             o, high, low, c = (units_of(each, price) for each in row[1:5])
             # The value in quote currency, as a sum of price times contracts; of an inverse contract it is not known.
-            is_linear = instrument.kind is Kind.LINEAR
+            is_linear = instrument.kind is not Kind.INVERSE
             exact = round((Decimal(row[7]) / instrument.multiplier).scaleb(price + size)) if is_linear else 0
             found.append(PastBar(int(row[0]) * MS, o, high, low, c, units_of(row[5], size), exact))
         return found

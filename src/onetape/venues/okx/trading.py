@@ -1,4 +1,5 @@
-"""OKX v5: an account's requests, its answers and its channels, for perpetual swaps in cross margin.
+"""OKX v5: an account's requests, its answers and its channels: spot without loans, swaps and dated futures in cross
+margin.
 
 Sources: OKX API v5 documentation, "Order Book Trading, Trade", "Algo Trading", "Trading Account", as of 2026-07, and
 its change log until 2026-10.
@@ -9,8 +10,12 @@ became of it. A request is valid until `expTime`, so an order's absence can be p
 which has no id of ours. It is a stop or a take-profit by its field, and refused if its trigger is met: an order of type
 `trigger` would wait for either direction.
 
-Sizes are contracts; numbers are decimal text, a fee that is paid is negative; times are milliseconds. Lists are newest
-first, and a page begins after an id.
+A market order on spot is sent in coins (`tgtCcy`): the venue takes a purchase's size as money otherwise. Spot has no
+position: the fee of a purchase is charged in the coin, and balances are compared. Lists have all types of instruments,
+except that of old fills, which is read type by type.
+
+Sizes are contracts, on spot coins; numbers are decimal text, a fee that is paid is negative; times are milliseconds.
+Lists are newest first, and a page begins after an id.
 """
 
 from __future__ import annotations
@@ -20,8 +25,9 @@ from decimal import Decimal
 from typing import Any, Final
 
 from onetape._core import AccountOrder, PlaceTemplate
-from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, PositionSide, TimeInForce, TriggerBy
-from onetape.model.errors import VenueRateLimit, VenueRejected
+from onetape.model.enums import Kind, Liquidity, OrderNews, OrderState, OrderType, PositionSide, TimeInForce, TriggerBy
+from onetape.model.errors import AccountMode, VenueRateLimit, VenueRejected
+from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.order import OrderSpec
 from onetape.model.time import DAY, MS, SECOND
@@ -47,6 +53,7 @@ from onetape.venues.okx.errors import ERRORS, GONE
 from onetape.venues.okx.signing import WINDOW_MS, signed_headers
 from onetape.venues.okx.words import (
     ALGO_STATES,
+    CASH,
     FORCED,
     MARGIN,
     NEWS,
@@ -55,10 +62,10 @@ from onetape.venues.okx.words import (
     REJECTS,
     SIDES,
     STATES,
-    SWAP,
     TIF_WORDS,
     TIFS,
     TRIGGERS,
+    type_of,
 )
 from onetape.venues.order_entry import json_of
 from onetape.venues.query_text import query_text
@@ -105,24 +112,30 @@ _MOVES: Final = {"1": MoveKind.TRANSFER, "6": MoveKind.TRANSFER, "7": MoveKind.I
 # Changes of a balance by fills, which are reported separately: trades, delivery, liquidation, auto-deleveraging.
 _OF_FILLS: Final = frozenset({"2", "3", "5", "9"})
 _SILENT: Final = frozenset({"login", "subscribe", "channel-conn-count"})
-_CAN_TRADE: Final = frozenset({"2", "3", "4"})  # levels of an account that take contracts
+_SPOT_ONLY: Final = "1"  # the level of an account that takes no contracts
 _ALL_CURRENCIES: Final = frozenset({"3", "4"})  # levels at which all currencies are one margin
 
 
-# A usual order's parameters, as in `place`.
-_USUAL: Final = PlaceTemplate(
-    [
-        ("instId", "symbol", {}),
-        ("tdMode", "constant", {"": MARGIN}),
-        ("side", "side", {side: word for word, side in SIDES.items()}),
-        ("sz", "size", {}),
-        ("posSide", "position_side", {side: POSITION_WORDS[side] for side in (PositionSide.LONG, PositionSide.SHORT)}),
-        ("ordType", "tif", {**TIF_WORDS, TimeInForce.GTD: "GTD", "post_only": "post_only"}),
-        ("ordType", "type", {OrderType.MARKET: "market"}),
-        ("clOrdId", "client_id", {}),
-        ("px", "price", {}),
-    ]
-)
+def _usual(*, is_spot: bool) -> PlaceTemplate:
+    """Returns a usual order's parameters, as in `place`."""
+    sides = (PositionSide.LONG, PositionSide.SHORT)
+    return PlaceTemplate(
+        [
+            ("instId", "symbol", {}),
+            ("tdMode", "constant", {"": CASH if is_spot else MARGIN}),
+            ("side", "side", {side: word for word, side in SIDES.items()}),
+            ("sz", "size", {}),
+            ("posSide", "position_side", {side: POSITION_WORDS[side] for side in sides}),
+            ("ordType", "tif", {**TIF_WORDS, TimeInForce.GTD: "GTD", "post_only": "post_only"}),
+            ("ordType", "type", {OrderType.MARKET: "market"}),
+            *([("tgtCcy", "type", {OrderType.MARKET: "base_ccy"})] if is_spot else []),
+            ("clOrdId", "client_id", {}),
+            ("px", "price", {}),
+        ]
+    )
+
+
+_USUAL: Final = {Kind.SPOT: _usual(is_spot=True)} | dict.fromkeys((Kind.LINEAR, Kind.INVERSE), _usual(is_spot=False))
 
 
 class OkxProtocol(AccountProtocol, WithoutTransfers):
@@ -141,6 +154,12 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
         super().__init__()
         self.key, self.secret, self.password = key, secret, password
         self._headers: Final = _DEMO if is_demo else {}
+        self._types: list[str] = []
+
+    def set_instruments(self, instruments: Sequence[Instrument]) -> None:
+        super().set_instruments(instruments)
+        self.traits = self.traits.of(instruments)
+        self._types = sorted({type_of(i) for i in instruments})
 
     # --- requests ---------------------------------------------------------------------------------
 
@@ -151,10 +170,12 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
         tif = "post_only" if spec.post_only else TIF_WORDS.get(spec.tif, spec.tif.value)
         terms: dict[str, Any] = {
             "instId": i.raw_symbol,
-            "tdMode": MARGIN,
+            "tdMode": CASH if i.kind is Kind.SPOT else MARGIN,
             "side": spec.side.value,
             "sz": i.size_text(spec.size_int),
         }
+        if i.kind is Kind.SPOT and not is_limit:
+            terms["tgtCcy"] = "base_ccy"
         if spec.position_side is not PositionSide.BOTH:
             terms["posSide"] = POSITION_WORDS[spec.position_side]
         elif spec.reduce_only:
@@ -176,7 +197,7 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
 
     def place_order(self, order: AccountOrder, now: int, *, number: int, reference: int = 0) -> Call:
         i = self._by_symbol[order.symbol]
-        terms = _USUAL.terms(order, i.raw_symbol, i.price_decimals, i.size_decimals)
+        terms = _USUAL[i.kind].terms(order, i.raw_symbol, i.price_decimals, i.size_decimals)
         if terms is None:
             return super().place_order(order, now, number=number, reference=reference)
         return self._order(Purpose.PLACE, terms, now, OrderKey(order.symbol, order.name), number)
@@ -242,7 +263,7 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
 
     def _open(self, number: int, now: int, after: str = "", *, symbol: str = "") -> Call:
         """Requests a page of a list. number: 0: working orders, else one of `ALGO_TYPES`."""
-        terms = {"instType": SWAP, "limit": PAGE}
+        terms = {"limit": PAGE}
         if symbol:
             terms["instId"] = self._by_symbol[symbol].raw_symbol
         if after:
@@ -254,26 +275,25 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
         return call._replace(number=number)
 
     def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
-        """Requests fills of all swaps, newest first. cursor: begin in ms, and the id after which the page begins."""
-        path = ("trade/fills", "trade/fills-history")
-        return self._since(Purpose.FILLS, path, {"instType": SWAP}, now, max(since, now - FILLS_REACH), cursor)
+        """Requests fills, newest first: recent ones of all types, older ones of one type after another."""
+        begin, after, kind = _place_of(cursor, max(since, now - FILLS_REACH))
+        if begin * MS >= now - RECENT and not kind:
+            return self._page(Purpose.FILLS, "trade/fills", {}, now, begin, after)
+        terms = {"instType": kind or self._types[0]}
+        return self._page(Purpose.FILLS, "trade/fills-history", terms, now, begin, after)
 
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call:
         """Requests balance changes, as `fills`."""
-        path = ("account/bills", "account/bills-archive")
-        return self._since(Purpose.MOVES, path, {}, now, max(since, now - MOVES_REACH), cursor)
+        begin, after, _ = _place_of(cursor, max(since, now - MOVES_REACH))
+        path = "account/bills" if begin * MS >= now - RECENT else "account/bills-archive"
+        return self._page(Purpose.MOVES, path, {}, now, begin, after)
 
-    def _since(
-        self, purpose: Purpose, paths: tuple[str, str], terms: Mapping[str, str], now: int, since: int, cursor: str
-    ) -> Call:
-        start, _, after = cursor.partition(" ")
-        begin = int(start or since // MS)
-        path = paths[begin * MS < now - RECENT]
+    def _page(self, purpose: Purpose, path: str, terms: Mapping[str, str], now: int, begin: int, after: str) -> Call:
         paged = {**terms, "begin": str(begin), "limit": PAGE, **({"after": after} if after else {})}
         return self._get(purpose, path, paged, now)._replace(number=begin)
 
     def positions(self, now: int) -> Call:
-        return self._get(Purpose.POSITIONS, "account/positions", {"instType": SWAP}, now)
+        return self._get(Purpose.POSITIONS, "account/positions", {}, now)
 
     def balances(self, now: int) -> Call:
         return self._get(Purpose.BALANCES, "account/balance", {}, now)
@@ -295,7 +315,7 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
         )
 
     def stream_key(self, now: int) -> Call:
-        """Requests a proof of the key."""
+        """Requests a proof of the key, and the account's level."""
         return self._get(Purpose.STREAM_KEY, "account/config", {}, now)
 
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
@@ -389,7 +409,7 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
                 return Answer(Outcome.DONE, tuple(show(row) for row in self.listed(rows, name="instId")), cursor=page)
             case Purpose.FILLS:
                 fills = tuple(self._fill(row) for row in rows if row["instId"] in self._by_raw)
-                return Answer(Outcome.DONE, fills, cursor=_next_page(call, rows))
+                return Answer(Outcome.DONE, fills, cursor=self._next_page(call, rows))
             case Purpose.POSITIONS:
                 held = self.listed(rows, amount="pos", name="instId")
                 return Answer(Outcome.DONE, tuple(self._position(row, call.made) for row in held))
@@ -398,15 +418,27 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
                 return Answer(Outcome.DONE, tuple(_balances(rows, *bounds)))
             case Purpose.MOVES:
                 moves = tuple(self._move(row) for row in rows if row["type"] not in _OF_FILLS)
-                return Answer(Outcome.DONE, moves, cursor=_next_page(call, rows))
+                return Answer(Outcome.DONE, moves, cursor=self._next_page(call, rows))
             case Purpose.MODES:
                 return Answer(Outcome.DONE, (_modes(rows[0]),))
             case Purpose.TIME:
                 return Answer(Outcome.DONE, value=str(int(rows[0]["ts"]) * MS))
+            case Purpose.STREAM_KEY if rows[0]["acctLv"] == _SPOT_ONLY and self._by_symbol and self.traits.positions:
+                contracts = ", ".join(sorted(name for name in self._by_symbol if self.traits.has_position(name)))
+                text = f"the account is in spot mode (acctLv 1), which has no contracts: {contracts}"
+                return Answer(Outcome.DEFINITIVE, (), AccountMode.code, _SPOT_ONLY, text)
             case Purpose.STREAM_KEY:
                 return Answer(Outcome.DONE, value=str(now))
             case _:
                 return Answer(Outcome.DONE)
+
+    def _next_page(self, call: Call, rows: Sequence[Mapping[str, Any]]) -> str:
+        """Returns the place of the next page: when it begins in ms, the id after which it begins, and the type."""
+        kind = call.target.partition("instType=")[2].partition("&")[0]
+        if len(rows) >= int(PAGE):
+            return f"{call.number} {rows[-1]['billId']} {kind}".rstrip()
+        later = self._types[self._types.index(kind) + 1 :] if kind in self._types else []
+        return f"{call.number}  {later[0]}" if later else ""
 
     def _status(self, row: Mapping[str, Any], *, is_event: bool = False) -> OrderStatusReport:
         """Reads an order. A row of a list has the time of the order's last change, not that of the list: its report has
@@ -435,7 +467,8 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
             type=OrderType.LIMIT if is_limit else OrderType.MARKET,
             tif=TIFS.get(row["ordType"], TimeInForce.GTC),
             price=units_of(row["px"], i.price_decimals) if is_limit else 0,
-            size=units_of(row["sz"], i.size_decimals),
+            # The size of a purchase by someone else may be money: its coins are known when it is filled.
+            size=max(filled, 1) if row.get("tgtCcy") == "quote_ccy" else units_of(row["sz"], i.size_decimals),
             filled=filled,
             position_side=POSITION_SIDES[row["posSide"] or "net"],
             reduce_only=row["reduceOnly"] == "true",
@@ -565,15 +598,17 @@ def _price(text: str) -> Decimal | None:
     return price if price.is_finite() and price > 0 else None
 
 
-def _next_page(call: Call, rows: Sequence[Mapping[str, Any]]) -> str:
-    return f"{call.number} {rows[-1]['billId']}" if len(rows) >= int(PAGE) else ""
+def _place_of(cursor: str, since: int) -> tuple[int, str, str]:
+    """Reads the place of a page; that of the first one follows from when it begins, ns UTC."""
+    begin, _, rest = cursor.partition(" ")
+    after, _, kind = rest.partition(" ")
+    return int(begin or since // MS), after, kind
 
 
 def _modes(row: Mapping[str, Any]) -> AccountModeReport:
-    granted, level = row["perm"].split(","), row["acctLv"]
-    can_trade = "trade" in granted and level in _CAN_TRADE
-    hedge = row["posMode"] == "long_short_mode"
-    return AccountModeReport(hedge, level in _ALL_CURRENCIES, can_trade, "withdraw" in granted, row["uid"])
+    granted, hedge = row["perm"].split(","), row["posMode"] == "long_short_mode"
+    is_joint = row["acctLv"] in _ALL_CURRENCIES
+    return AccountModeReport(hedge, is_joint, "trade" in granted, "withdraw" in granted, row["uid"])
 
 
 def _balances(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from onetape.model.enums import OrderNews, OrderState, PositionSide, Side, TimeInForce, TriggerBy
+from onetape.model.enums import Kind, OrderNews, OrderState, PositionSide, Side, TimeInForce, TriggerBy
 from onetape.model.errors import OrderWouldCross
+from onetape.model.instrument import Instrument
 
 __all__ = [
     "ALGO_STATES",
+    "CASH",
     "FORCED",
+    "FUTURES",
     "INTERVALS",
     "ISOLATED",
     "MARGIN",
@@ -18,15 +21,22 @@ __all__ = [
     "POSITION_WORDS",
     "REJECTS",
     "SIDES",
+    "SPOT",
     "STATES",
     "SWAP",
     "TIFS",
     "TIF_WORDS",
     "TRIGGERS",
+    "TYPES",
+    "type_of",
 ]
 
 SWAP: Final = "SWAP"
+SPOT: Final = "SPOT"
+FUTURES: Final = "FUTURES"
+TYPES: Final = (SWAP, SPOT, FUTURES)
 MARGIN: Final = "cross"
+CASH: Final = "cash"
 ISOLATED: Final = "isolated"
 SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
 # Of limit orders: how long an order works is part of its type.
@@ -74,5 +84,10 @@ FORCED: Final = {
     "full_liquidation": "liquidation",
     "partial_liquidation": "liquidation",
     "adl": "adl",
-    "delivery": "delivery",
+    "delivery": "settlement",
 }
+
+
+def type_of(i: Instrument) -> str:
+    """Returns the venue's type of an instrument."""
+    return SPOT if i.kind is Kind.SPOT else SWAP if i.perpetual else FUTURES
