@@ -251,9 +251,9 @@ class Invariants:
                 opening[o.index, o.side, o.position_side] += getattr(o, "left", o.size)
         for index, instrument in enumerate(exchange.instruments):
             most = world.limits.get(instrument.symbol)
-            for position_side in account.sides if most is not None else ():
+            for position_side in world.sides_of(instrument) if most is not None else ():
                 held = account.qty(index, position_side)
-                if not world.protocol.traits.positions:
+                if not world.protocol.traits.has_position(instrument.symbol):
                     held -= world.held_first[instrument.symbol]
                 for side in (Side.BUY, Side.SELL):
                     if side.sign == TURNED.get(position_side):

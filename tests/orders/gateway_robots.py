@@ -38,7 +38,8 @@ class SimRobot:
         """A usual quantity, in units: of a linear contract by its coins."""
         index = self.world.symbols.index(symbol)
         instrument = self.world.exchange.instruments[index]
-        coins = Decimal("0.01" if index == 0 else "0.2")
+        is_first = instrument.base == self.world.exchange.instruments[0].base
+        coins = Decimal("0.01" if is_first else "0.2")
         qty = coins / instrument.multiplier if instrument.kind is Kind.LINEAR else coins
         return max(int(instrument.size_int(qty)), instrument.lot_int)
 
@@ -85,9 +86,9 @@ class SimRobot:
         price = (near - away * side.sign) // tick * tick
         size = self.usual(instrument.symbol) * rng.randint(1, 3)
         spec = {"symbol": instrument.symbol, "side": side, "size_int": size}
-        if world.account.hedge:
+        if world.account.hedge and instrument.kind is not Kind.SPOT:
             spec["position_side"] = rng.choice((PositionSide.LONG, PositionSide.SHORT))
-        elif rng.random() < 0.15 and world.protocol.traits.positions:
+        elif rng.random() < 0.15 and world.protocol.traits.has_position(instrument.symbol):
             spec["reduce_only"] = True
         if kind < 0.25:
             spec |= {"type": OrderType.MARKET}
@@ -148,7 +149,7 @@ class SimRobot:
             if at_once
             else {"symbol": i.symbol, "price_int": listing.bid + rng.choice((-2, 0, 1)) * self._tick_of(i)}
         )
-        for position_side in world.account.sides:
+        for position_side in world.sides_of(i):
             qty = world.money.own(slot, i.symbol, position_side)
             if i.kind is Kind.SPOT:
                 qty = world.money.ledger.balance(i.base, slot) // 10 ** (18 - i.size_decimals)
@@ -174,7 +175,7 @@ class SimRobot:
         more = free * rng.uniform(0.9, 1.1) + each * rng.uniform(0, 4)
         size = min(max(int(more / each * self.usual(i.symbol)), 1), 5 * self.usual(i.symbol))
         lot = i.lot_int
-        position_side = PositionSide.LONG if world.account.hedge else PositionSide.BOTH
+        position_side = world.sides_of(i)[0]
         terms = {"type": OrderType.MARKET} if rng.random() < 0.7 else {"price_int": listing.ask}
         size = max(size // lot * lot, lot)
         spec = OrderSpec(symbol=i.symbol, side=Side.BUY, size_int=size, position_side=position_side, **terms)

@@ -25,7 +25,8 @@ from onetape.exchange.venues import Crowd, open_venue
 from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.core import GatewayCore, Moment
 from onetape.gateway.gateway_tape import GatewayTape
-from onetape.model.enums import Kind, OrderNews, RequestKind, Side
+from onetape.model.enums import Kind, OrderNews, PositionSide, RequestKind, Side
+from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.gate import Gate
 from onetape.orders.managed import FillOut, IntentOut, NewsOut, Out
@@ -33,7 +34,7 @@ from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
 from onetape.venues.client_ids import client_id_of
-from onetape.venues.contract import AccountStream, Addresses
+from onetape.venues.contract import AccountStream, Addresses, joined
 from onetape.venues.open import open_trading_venue
 from orders.gateway_faults import SPEECHLESS, Faults
 from orders.gateway_invariants import Invariants
@@ -120,13 +121,16 @@ class World:
         self.money_invariants.follow(self.home)
         self.state_invariants.follow(self.home)
 
+    def sides_of(self, instrument: Instrument) -> tuple[PositionSide, ...]:
+        return (PositionSide.BOTH,) if instrument.kind is Kind.SPOT else self.account.sides
+
     def open_venue(self) -> None:
         """As a process begins to know it."""
         self.venue = open_trading_venue(
             self.kind, self.account.key, self.account.secret, Addresses("", "", ""), self.account.password
         )
         self.protocol = self.venue.protocol
-        self.listed = self.listed or self.http(self.venue.instruments()).body
+        self.listed = self.listed or joined([self.http(each).body for each in self.venue.instrument_lists()])
         self.instruments = self.venue.instruments_of(self.listed, frozenset())
 
     def begin_gateway(self, home: Home, *, frames: int = -1, with_robots: bool = True) -> None:
@@ -472,7 +476,7 @@ class World:
         self.at(self.now + int(self.random.expovariate(1 / every) * SECOND), self.pay, every)
         rng = self.random
         currency = rng.choice(
-            (self.quote, self.quote, self.quote if self.kind in ("pacifica", "bybit", "hyperliquid") else "BTC")
+            (self.quote, self.quote, self.quote if self.kind in ("pacifica", "hyperliquid") else "BTC")
         )
         whole = rng.choice((5, 200, 3000)) if currency == self.quote else 1
         amount = Decimal(rng.randint(1, 10**6)).scaleb(-6) * whole * rng.choice((1, 1, -1))
@@ -654,9 +658,9 @@ class World:
             if (a.price, a.size, a.filled) != (b.price, size, b.filled):
                 found.append(f"order {name}: {(a.price, a.size, a.filled)} {(b.price, size, b.filled)}")
         for index, instrument in enumerate(self.exchange.instruments):
-            for side in self.account.sides if instrument.symbol in self.symbols else ():
+            for side in self.sides_of(instrument) if instrument.symbol in self.symbols else ():
                 qty = self.account.qty(index, side)
-                if not self.protocol.traits.positions:
+                if not self.protocol.traits.has_position(instrument.symbol):
                     qty -= self.held_first[instrument.symbol]
                 held = manager.positions.get((instrument.symbol, side), 0)
                 if qty != held:

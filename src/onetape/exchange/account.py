@@ -332,7 +332,8 @@ class SimAccount:
         return int(self.money.position(index, side.value).qty)
 
     def has_position(self, index: int) -> bool:
-        return any(self.qty(index, side) for side in self.sides)
+        is_spot = self.instruments[index].kind is Kind.SPOT  # the core counts its fills, too
+        return not is_spot and any(self.qty(index, side) for side in self.sides)
 
     @property
     def has_positions(self) -> bool:

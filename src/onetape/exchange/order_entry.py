@@ -316,12 +316,12 @@ class OrderEntry:
             return MarketDataUnavailable.code
         if order.extra.get("shares"):
             return 0
-        if account.hedge != (order.position_side is not PositionSide.BOTH):
+        is_spot = listing.instrument.kind is Kind.SPOT
+        if (account.hedge and not is_spot) != (order.position_side is not PositionSide.BOTH):
             return AccountMode.code
         if account.hedge and order.is_closing:
             # A waiting reduce-only order is cut to the position when it triggers.
             return ReduceOnlyViolated.code if not order.trigger and order.size > self._closable(order) else 0
-        is_spot = listing.instrument.kind is Kind.SPOT
         if order.reduce_only or (order.trigger and not is_spot):
             return 0
         worst = self._cap(order)

@@ -33,7 +33,10 @@ def reducible(manager: OrderManager, spec: OrderSpec, *, without: Order | None =
     the second one when the first has closed it.
     """
     held = manager.positions.get((spec.symbol, spec.position_side), 0) * -spec.side.sign
-    return max(held, 0) - manager.account.reducing(spec, without)
+    working = manager.account
+    # Beside positions the index counts the sales of spot as opening.
+    beside = working.opening if spec.symbol in manager.venue.traits.spot else working.reducing
+    return max(held, 0) - beside(spec, without)
 
 
 def worst_held(manager: OrderManager, spec: OrderSpec, *, without: Order | None = None) -> int:
@@ -41,7 +44,7 @@ def worst_held(manager: OrderManager, spec: OrderSpec, *, without: Order | None 
     order itself. Reductions of the other direction count as filled before orders that open."""
     held = manager.positions.get((spec.symbol, spec.position_side), 0) * spec.side.sign
     working = manager.account
-    if held < 0 and manager.venue.traits.positions:
+    if held < 0 and manager.venue.traits.has_position(spec.symbol):
         held += min(-held, working.reducing(spec, without))
     return held + working.opening(spec, without)
 

@@ -1,7 +1,7 @@
 """What an account holds: by the booked fills, and as the venue reports it.
 
-If the venue has positions, the two are compared. Money is in the ledger; at a venue that has only balances (spot), a
-holding is the newest reported balance and the fills booked since then.
+Positions of contracts are compared. Money is in the ledger; a currency that spot trades is held as the newest reported
+balance and the fills booked since then.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Books:
             return
         at = (fill.symbol, fill.position_side)
         self.positions[at] = self.positions.get(at, 0) + fill.size * fill.side.sign
-        if not self._venue.traits.positions:
+        if not self._venue.traits.has_position(fill.symbol):
             for currency, amount in self._venue.moves(fill):
                 self._note_untold(currency, fill.time, amount)
 

@@ -322,8 +322,8 @@ class Reconciler:
             case Purpose.FILLS:
                 return venue.fills(call.symbol, now, since=self.fills.since(call.symbol))
             case _:
-                both = venue.open_orders(now)
-                return next(c for c in both if c.purpose is call.purpose)
+                every = venue.open_orders(now)
+                return next(c for c in every if (c.purpose, c.part) == (call.purpose, call.part))
 
     def _ask_for_missing(self, now: int) -> None:
         """Queries the orders that are in no list, after all lists are read. Pending fills come first: orders that they
@@ -360,11 +360,10 @@ class Reconciler:
 
     def _begin_books(self, now: int, symbols: Collection[str] | None = None) -> None:
         """Sets our positions to the venue's. symbols: only of these; None: all."""
-        if not self.manager.venue.traits.positions:
-            return
+        traits = self.manager.venue.traits
         # A position that the venue does not list is flat, whatever the overlapping fills say.
         for key in dict.fromkeys((*self.manager.venue_positions, *self.manager.positions)):
-            if symbols is not None and key[0] not in symbols:
+            if not traits.has_position(key[0]) or (symbols is not None and key[0] not in symbols):
                 continue
             qty, _ = self.manager.venue_positions.get(key, (0, 0))
             if qty != self.manager.positions.get(key, 0):
@@ -379,7 +378,7 @@ class Reconciler:
         current, found = self._round, []
         assert current is not None
         keys = {*manager.positions, *manager.venue_positions}
-        for key in sorted(keys) if manager.venue.traits.positions else ():
+        for key in sorted(key for key in keys if manager.venue.traits.has_position(key[0])):
             ours = manager.positions.get(key, 0)
             theirs = manager.venue_positions.get(key, (0, 0))[0]
             if ours != theirs:

@@ -1,9 +1,9 @@
 """Detection of an account stream that is connected but reports nothing. A pure core beside the order manager.
 
 A stream whose connection answers pings may still report nothing, and so does a quiet account. So the venue is queried
-by its cheapest query: positions if it has them, else balances. If the result differs from the last report and no new
-report arrives before the next look, the stream is silent. A difference left by a reconciliation does not count: only
-the venue's own reports are compared.
+by its cheapest query: positions if all symbols have them, else balances. If the result differs from the last report and
+no new report arrives before the next look, the stream is silent. A difference left by a reconciliation does not count:
+only the venue's own reports are compared.
 
 The stream is trusted again once a new connection is open, all has been reconciled and the stream has reported
 something, or after half a minute in which it had nothing to report. A stream trusted on that ground that falls silent
@@ -55,6 +55,11 @@ class StreamProbe:
         self._probation = PROBATION
         self._believed_at = 0
 
+    @property
+    def _by_positions(self) -> bool:
+        traits = self._manager.venue.traits
+        return traits.positions and not traits.spot
+
     # --- the stream -------------------------------------------------------------------------------
 
     def came(self, now: int) -> None:
@@ -94,8 +99,7 @@ class StreamProbe:
         if now < due:
             return
         venue = self._manager.venue
-        ask = venue.positions if venue.traits.positions else venue.balances
-        self._call, self._called = ask(venue_now), now
+        self._call, self._called = (venue.positions if self._by_positions else venue.balances)(venue_now), now
         self._due = now + self._every
         self.sent += 1
         self._manager.calls.append(self._call)
@@ -136,7 +140,7 @@ class StreamProbe:
         venue, books = self._manager.venue, self._manager.books
         ours: dict[Key, tuple[int, int]] = {}  # amount, time
         listed: dict[Key, tuple[int, int]] = {}
-        if venue.traits.positions:
+        if self._by_positions:
             ours |= {(of, side): last for (of, side), last in books.venue_positions.items()}
             listed |= dict.fromkeys(ours, (0, 0))  # what is not listed is flat
         else:
@@ -149,7 +153,7 @@ class StreamProbe:
         found = []
         for key, (amount, time) in listed.items():
             last, last_at = ours.get(key, (0, 0))
-            slack = 0 if venue.traits.positions else venue.slack(key[0])
+            slack = 0 if self._by_positions else venue.slack(key[0])
             is_older = 0 < time < last_at  # a list may lag behind the stream, too
             if abs(amount - last) > slack and not is_older:
                 found.append((key, last))

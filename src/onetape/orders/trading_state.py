@@ -117,7 +117,7 @@ class TradingState:
     def reduces(self, spec: OrderSpec, old: Order | None = None) -> bool:
         """Tells whether an order can only reduce a position: by its flag, or on spot, where there is none, by the
         bought amount and the working sales. old: the order that it replaces."""
-        if self.manager.venue.traits.positions:
+        if self.manager.venue.traits.has_position(spec.symbol):
             return only_reduces(spec)
         return spec.side is Side.SELL and spec.size_int <= reducible(self.manager, spec, without=old)
 
@@ -133,7 +133,7 @@ class TradingState:
         )
 
     def _takes_off_account(self, spec: OrderSpec, left: int, old: Order | None) -> bool:
-        if spec.side is Side.BUY and not self.manager.venue.traits.positions:
+        if spec.side is Side.BUY and not self.manager.venue.traits.has_position(spec.symbol):
             return False
         return worst_held(self.manager, spec, without=old) + left <= 0
 

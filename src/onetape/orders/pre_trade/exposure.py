@@ -85,9 +85,9 @@ def beyond_held(view: View) -> Refusal | None:
     """Refuses a reduction larger than the position. While the account is not reconciled the position is unknown, and
     the venue decides; also for a trigger, which applies to the position at that time."""
     spec, state = view.spec, view.state
-    if spec.reduce_only and not state.manager.venue.traits.positions:
+    if spec.reduce_only and not state.manager.venue.traits.has_position(spec.symbol):
         # Refused rather than ignored: it would be an ordinary order.
-        return Refusal.of(ReduceOnlyViolated, "a spot account has no position to reduce")
+        return Refusal.of(ReduceOnlyViolated, "spot has no position to reduce")
     if not view.reduces or not state.ready or spec.trigger_by is not _NO_TRIGGER:
         return None
     most = reducible(state.manager, spec, without=view.old)
