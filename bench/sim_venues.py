@@ -22,7 +22,7 @@ from onetape.model.enums import Side
 from onetape.model.ids import client_id
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call, OrderKey
-from onetape.venues.contract import Addresses
+from onetape.venues.contract import Addresses, joined
 from onetape.venues.open import open_trading_venue
 
 NOW = 1_795_000_000_000_000_000
@@ -40,9 +40,8 @@ def requests_of(kind: str, dialect: Dialect, count: int) -> tuple[Any, Iterator[
     account = dialect.exchange.accounts[0]
     venue = open_trading_venue(kind, account.key, account.secret, Addresses("", "", ""), account.password)
     protocol: Any = venue.protocol
-    listed = dialect.http(as_request(venue.instruments()), NOW)
-    assert isinstance(listed, Reply)
-    i = venue.instruments_of(listed.body, frozenset())[0]
+    listed = [dialect.http(as_request(call), NOW) for call in venue.instrument_lists()]
+    i = venue.instruments_of(joined([each.body for each in listed if isinstance(each, Reply)]), frozenset())[0]
     price = dialect.exchange.listings[0].last * 9 // 10 // i.core.tick * i.core.tick
     size = max(int(i.size_int("0.01") / i.multiplier) // i.lot_int * i.lot_int, i.lot_int)
     spec = OrderSpec(symbol=i.symbol, side=Side.BUY, size_int=size, price_int=price)

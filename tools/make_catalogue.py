@@ -260,6 +260,11 @@ ETH/USDT:USDT ETHUSDT 0.01  0.01  0.01  -    5 0.005
 SOL/USDT:USDT SOLUSDT 0.001 0.1   0.1   -    5 0.01
 """
 
+BYBIT_SPOT = """
+BTC/USDT BTCUSDT 0.1  0.000001 0.000011 83 5
+ETH/USDT ETHUSDT 0.01 0.00001  -        -  5
+"""
+
 OKX = """
 BTC/USDT:USDT BTC-USDT-SWAP 0.1  0.01 0.01
 ETH/USDT:USDT ETH-USDT-SWAP 0.01 0.1  0.01
@@ -365,6 +370,24 @@ HAND: list[dict[str, Any]] = [
         "taker_fee": "0.00055",
         "funding_hours": 8,
         "rows": hand(BYBIT, "name raw tick lot size_min size_max notional_min maintenance_rate"),
+    },
+    {
+        "venue": "bybit",
+        "about": "spot, GET /v5/market/instruments-info as its documentation keeps it, by hand",
+        "as_of": "2026-07-24",
+        "maker_fee": "0.001",
+        "taker_fee": "0.001",
+        "rows": hand(BYBIT_SPOT, "name raw tick lot size_min size_max notional_min"),
+    },
+    {
+        "venue": "bybit",
+        "about": "inverse perpetuals, GET /v5/market/instruments-info as its documentation keeps it, by hand",
+        "as_of": "2026-07-24",
+        "maker_fee": "0.0002",
+        "taker_fee": "0.00055",
+        "funding_hours": 8,
+        "defaults": {"lot": "1", "size_min": "1", "maintenance_rate": "0.005"},
+        "rows": hand("BTC/USD:BTC BTCUSD 0.1\nETH/USD:ETH ETHUSD 0.01", "name raw tick"),
     },
     {  # maintenance is half of the margin at the highest leverage; the tick is that of five significant figures
         "venue": "hyperliquid",

@@ -64,7 +64,7 @@ def test_a_restart_goes_on_with_the_numbers_of_its_tape():
 
 def choices(universe: Universe, **turnovers: float):
     return changes(
-        universe, *map(listed, turnovers), turnovers={f"{base}USDT": each for base, each in turnovers.items()}
+        universe, *map(listed, turnovers), turnovers={listed(base).symbol: each for base, each in turnovers.items()}
     )
 
 
@@ -102,12 +102,14 @@ def test_without_a_word_on_turnover_nobody_comes_and_only_the_delisted_go():
 def test_of_those_with_the_most_turnover_none_goes_that_is_near_the_last():
     universe = Universe(symbols_wanted("top:2"))
     three = [listed("A"), listed("B"), listed("C")]
-    first = changes(universe, *three, turnovers={"AUSDT": 3, "BUSDT": 2, "CUSDT": 1})
+    first = changes(universe, *three, turnovers={listed("A").symbol: 3, listed("B").symbol: 2, listed("C").symbol: 1})
     assert first == [(LISTED, "A", 1), (LISTED, "B", 2)]
-    assert changes(universe, *three, turnovers={"AUSDT": 1, "BUSDT": 2, "CUSDT": 3}) == [(LISTED, "C", 3)]
+    assert changes(
+        universe, *three, turnovers={listed("A").symbol: 1, listed("B").symbol: 2, listed("C").symbol: 3}
+    ) == [(LISTED, "C", 3)]
     assert changes(universe, *three) == []  # nobody said what was traded
     three[0] = listed("A", tick="0.5")  # it fell out of the two with the most, and is followed all the same
-    assert changes(universe, *three, turnovers={"BUSDT": 2, "CUSDT": 3}) == [(CHANGED, "A", 1)]
+    assert changes(universe, *three, turnovers={listed("B").symbol: 2, listed("C").symbol: 3}) == [(CHANGED, "A", 1)]
 
 
 def test_names_that_do_not_trade_yet_are_missing_until_they_do():

@@ -147,7 +147,7 @@ def test_one_symbol_that_is_frozen_is_one_and_the_other_trades(kind, tmp_path):
     symbols = [TRADED[kind][0], OTHER[kind]]
     with world(kind, tmp_path, symbols=symbols) as w:
         w.wait_for(lambda: w.status()["market"]["messages"] > 2 * LEARNED)
-        frozen = w.dialect.exchange.instruments[1].raw_symbol
+        frozen = next(i.raw_symbol for i in w.dialect.exchange.instruments if i.symbol == OTHER[kind])
         w.misbehave(f'action = "gap"\nevent = "{QUOTES[kind]}"\nsymbol = "{frozen}"')
         w.wait_for(lambda: w.stale() == {OTHER[kind]})
         assert w.denied(Side.BUY, w.far()) == 0

@@ -174,7 +174,7 @@ class SimRobot:
         more = free * rng.uniform(0.9, 1.1) + each * rng.uniform(0, 4)
         size = min(max(int(more / each * self.usual(i.symbol)), 1), 5 * self.usual(i.symbol))
         lot = i.lot_int
-        position_side = PositionSide.BOTH if PositionSide.BOTH in world.sides_of(i) else PositionSide.LONG
+        position_side = world.sides_of(i)[0]
         terms = {"type": OrderType.MARKET} if rng.random() < 0.7 else {"price_int": listing.ask}
         size = max(size // lot * lot, lot)
         spec = OrderSpec(symbol=i.symbol, side=Side.BUY, size_int=size, position_side=position_side, **terms)

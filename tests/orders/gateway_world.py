@@ -34,7 +34,7 @@ from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
 from onetape.venues.client_ids import client_id_of
-from onetape.venues.contract import AccountStream, Addresses
+from onetape.venues.contract import AccountStream, Addresses, joined
 from onetape.venues.open import open_trading_venue
 from orders.gateway_faults import SPEECHLESS, Faults
 from orders.gateway_invariants import Invariants
@@ -131,8 +131,7 @@ class World:
             self.kind, self.account.key, self.account.secret, Addresses("", "", ""), self.account.password
         )
         self.protocol = self.venue.protocol
-        lists = (self.venue.instruments(), *self.venue.further_instruments())
-        self.listed = self.listed or b"\n".join(self.http(call).body for call in lists)
+        self.listed = self.listed or joined([self.http(each).body for each in self.venue.instrument_lists()])
         self.instruments = self.venue.instruments_of(self.listed, frozenset())
 
     def begin_gateway(self, home: Home, *, frames: int = -1, with_robots: bool = True) -> None:
@@ -482,7 +481,7 @@ class World:
         self.at(self.now + int(self.random.expovariate(1 / every) * SECOND), self.pay, every)
         rng = self.random
         currency = rng.choice(
-            (self.quote, self.quote, self.quote if self.kind in ("pacifica", "bybit", "hyperliquid") else "BTC")
+            (self.quote, self.quote, self.quote if self.kind in ("pacifica", "hyperliquid") else "BTC")
         )
         whole = rng.choice((5, 200, 3000)) if currency == self.quote else 1
         amount = Decimal(rng.randint(1, 10**6)).scaleb(-6) * whole * rng.choice((1, 1, -1))

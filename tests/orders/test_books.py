@@ -64,8 +64,11 @@ def test_an_internal_trade_leaves_what_the_account_holds_as_it_is(desk):
     assert (books.positions, books.booked) == ({}, 1)
 
 
-def test_of_spot_the_newest_balance_and_the_fills_since_count(desk):
-    books = Books(Spot())
+@pytest.mark.parametrize("traits", [Traits(positions=False), Traits(spot=frozenset({SYMBOL}))])
+def test_of_spot_the_newest_balance_and_the_fills_since_count(desk, traits):
+    venue = Spot()
+    venue.traits = traits
+    books = Books(venue)
     books.balance(BalanceReport("BTC", 100, NOW), "rest")
     for trade, time in enumerate((NOW + 1, NOW + 3), 1):
         books.book(desk.fill(4, trade, time=time))

@@ -284,9 +284,18 @@ def test_working_orders_hold_their_money_back():
     assert desk.code("sell", BTC + BTC // 4, 60_500) == 0
 
 
+def beside_contracts(desk: Desk) -> None:
+    """The account trades contracts, too, in hedge mode."""
+    traits = desk.manager.venue.traits
+    desk.manager.venue.traits = traits._replace(positions=True, spot=frozenset({SPOT}))
+    desk.manager.hear([AccountModeReport(True, False, True, False)], NOW)
+
+
+@pytest.mark.parametrize("account", [lambda _: None, beside_contracts])
 @pytest.mark.parametrize(("stop", "error"), [(killed, Killed), (deaf, StaleData)])
-def test_on_spot_what_was_bought_can_be_sold_whatever_is_on(stop, error):
+def test_on_spot_what_was_bought_can_be_sold_whatever_is_on(stop, error, account):
     desk = Desk(SPOT)
+    account(desk)
     desk.own("BTC", "5")
     desk.own("USD", "100000")
     desk.fill(desk.work("buy", BTC, 60_000), BTC)

@@ -164,21 +164,34 @@ def test_where_no_fill_is_known_they_are_asked_for_from_the_first_round_on(round
 
 
 @pytest.mark.parametrize(
-    ("traits", "left_out", "fills"),
-    [({"positions": False}, [Purpose.POSITIONS], 2), ({"fills_by_symbol": False}, [], 1)],
+    ("traits", "left_out", "fills", "held"),
+    [
+        ({"positions": False}, [Purpose.POSITIONS], 2, ()),
+        ({"spot": frozenset({SYMBOL})}, [], 2, ()),
+        ({"fills_by_symbol": False}, [], 1, (PositionReport(SYMBOL, BOTH, 7, NOW),)),
+    ],
 )
-def test_a_venue_is_asked_for_what_it_has(rounds, traits, left_out, fills):
+def test_a_venue_is_asked_for_what_it_has(rounds, traits, left_out, fills, held):
     rounds.make(symbols=(SYMBOL, ETH.symbol))
     venue = rounds.manager.venue
     venue.set_instruments([BTC, ETH])
     venue.traits = venue.traits._replace(**traits)
-    rounds.manager.positions[SYMBOL, BOTH] = 7  # which a venue without positions does not have
-    if not left_out:
-        rounds.rows[Purpose.POSITIONS] = (PositionReport(SYMBOL, BOTH, 7, NOW),)
+    rounds.manager.positions[SYMBOL, BOTH] = 7  # which a venue without positions, or spot, does not have
+    rounds.rows[Purpose.POSITIONS] = held
     rounds.reconciler.start(rounds.now, "start")
     requests = [purpose for purpose in ROUND[:-1] if purpose not in left_out]
     assert rounds.play() == requests + [Purpose.FILLS] * fills
     assert rounds.reconciler.differences == []
+
+
+def test_of_several_lists_of_orders_the_one_that_failed_is_asked_for_again(rounds):
+    venue, one = rounds.manager.venue, rounds.manager.venue.open_orders
+    venue.open_orders = lambda now: [one(now)[0]._replace(part=part) for part in ("linear", "spot")]
+    rounds.reconciler.start(rounds.now, "start")
+    for call in rounds.take():
+        rounds.done(call, FAILED if call.part == "spot" else None)
+    rounds.tick(2 * SECOND)
+    assert [(call.purpose, call.part) for call in rounds.take()] == [(Purpose.OPEN_ORDERS, "spot")]
 
 
 def test_a_venue_that_does_not_tell_what_moved_money_is_not_asked(rounds):
@@ -449,10 +462,11 @@ def test_a_fill_whose_order_is_not_known_yet_is_part_of_what_the_books_begin_wit
     assert not [o for o in rounds.manager.outs if isinstance(o, AccountOut) and o.source == OPENING]
 
 
-def test_books_without_positions_begin_with_none():
+@pytest.mark.parametrize("traits", [{"positions": False}, {"spot": frozenset({SYMBOL})}])
+def test_books_without_positions_begin_with_none(traits):
     rounds = Rounds(is_new=True)
     venue = rounds.manager.venue
-    venue.traits = venue.traits._replace(positions=False)
+    venue.traits = venue.traits._replace(**traits)
     rounds.manager.positions[SYMBOL, BOTH] = 7
     rounds.reconciler.start(rounds.now, "start")
     rounds.play()

@@ -23,8 +23,12 @@ TICK = 20 * MS
 class Desk:
     """A probe, what its venue holds, and a stream that tells it or does not."""
 
-    def __init__(self, *, spot: bool = False) -> None:
-        protocol = KrakenSpotProtocol("k", "c2VjcmV0") if spot else BinanceUsdmProtocol("k", "s")
+    def __init__(self, *, spot: bool = False, beside: bool = False) -> None:
+        """beside: spot is traded beside contracts."""
+        is_kraken = spot and not beside
+        protocol = KrakenSpotProtocol("k", "c2VjcmV0") if is_kraken else BinanceUsdmProtocol("k", "s")
+        if beside:
+            protocol.traits = protocol.traits._replace(spot=frozenset({"binance:BTC/USDT"}))
         self.manager = manager_at(protocol)
         self.probe = StreamProbe(self.manager, 2 * SECOND)
         self.spot, self.now, self.held, self.requests = spot, 0, 0, 0
@@ -60,11 +64,11 @@ class Desk:
         return self.probe.is_silent
 
 
-@pytest.mark.parametrize("spot", [False, True])
-def test_what_is_not_told_is_found_within_four_seconds(spot):
-    desk = Desk(spot=spot)
+@pytest.mark.parametrize("kind", [{}, {"spot": True}, {"spot": True, "beside": True}])
+def test_what_is_not_told_is_found_within_four_seconds(kind):
+    desk = Desk(**kind)
     assert not desk.run(60)
-    desk.held = 5
+    desk.held = 5 * 10**12
     began = desk.now
     assert desk.run(60)
     assert desk.now - began <= 4 * SECOND

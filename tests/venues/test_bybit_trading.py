@@ -37,19 +37,20 @@ from onetape.model.ids import client_id
 from onetape.model.order import OrderSpec
 from onetape.model.time import DAY, MINUTE, SECOND
 from onetape.orders.calls import OrderKey, Purpose
+from onetape.orders.order import Order
 from onetape.orders.outcome import Outcome
 from onetape.orders.reports import AccountModeReport, MoveKind
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.bybit.adapter import ADAPTER
 from onetape.venues.bybit.market import live_market, unified
 from onetape.venues.bybit.signing import signed_headers
-from onetape.venues.contract import Addresses
+from onetape.venues.contract import Addresses, joined
 from onetape.venues.open import open_trading_venue
 from onetape.venues.order_entry import EntrySession
 
 MS = 1_000_000
 NOW = 1_795_000_000_123 * MS
-BTC = "bybit:BTC/USDT:USDT"
+BTC, SPOT = "bybit:BTC/USDT:USDT", "bybit:BTC/USDT"
 OURS = client_id("mm", epoch=3, ordinal=77)
 UUID = "8c065341-7b52-4ca9-ac2c-37e31ac55c94"
 ROW = {
@@ -96,14 +97,40 @@ ORDER = {
 
 
 def said(result, code=0, **more):
+    if "list" in result:
+        result = {"category": "linear", **result}
     body = {"retCode": code, "retMsg": "OK" if not code else "why", "result": result, "retExtInfo": {}, **more}
     return json.dumps({"time": NOW // MS, **body}).encode()
+
+
+SPOT_ROW = {
+    "symbol": "BTCUSDT",
+    "baseCoin": "BTC",
+    "quoteCoin": "USDT",
+    "status": "Trading",
+    "lotSizeFilter": {
+        "basePrecision": "0.000001",
+        "quotePrecision": "0.0000001",
+        "minOrderQty": "0.000011",
+        "maxOrderQty": "83",
+        "maxLimitOrderQty": "83",
+        "maxMarketOrderQty": "41.5",
+        "minOrderAmt": "5",
+    },
+    "priceFilter": {"tickSize": "0.1"},
+}
+
+
+def lists(linear, spot=(), inverse=()):
+    """The answers to the requests of instruments."""
+    return joined([said({"list": list(rows)}) for rows in (linear, spot, inverse)])
 
 
 @pytest.fixture
 def venue():
     made = open_trading_venue("bybit", "KEY", "secret", Addresses("http://127.0.0.1:1", "ws://a", "ws://a"))
-    made.instruments_of(said({"list": [ROW, {**ROW, "symbol": "BTCPERP", "settleCoin": "USDC"}]}), frozenset())
+    others = {**ROW, "symbol": "BTCPERP", "settleCoin": "USDC"}
+    made.instruments_of(lists([ROW, others], [SPOT_ROW]), frozenset())
     return made
 
 
@@ -142,12 +169,12 @@ def test_a_signature_is_over_time_key_window_and_what_is_sent():
 
 
 def test_a_contract_has_the_venues_rules_and_others_are_left_out(venue):
-    (i,) = venue.instruments_of(said({"list": [ROW, {**ROW, "status": "PreLaunch"}]}), frozenset())
+    (i,) = venue.instruments_of(lists([ROW, {**ROW, "status": "PreLaunch"}]), frozenset())
     assert (i.symbol, i.raw_symbol, i.tick, i.lot) == (BTC, "BTCUSDT", Decimal("0.1"), Decimal("0.001"))
     assert (i.size_max, i.notional_min, i.leverage) == (1190, 5, 100)
     assert (i.maintenance_rate, i.funding_interval) == (Decimal("0.005"), 480 * MINUTE)
     assert i.kind is Kind.LINEAR and i.defaulted == ("maker_fee", "taker_fee")
-    assert venue.instruments_of(said({"list": [ROW]}), frozenset({"bybit:ETH/USDT:USDT"})) == []
+    assert venue.instruments_of(lists([ROW]), frozenset({"bybit:ETH/USDT:USDT"})) == []
 
 
 # --- requests -------------------------------------------------------------------------------------
@@ -207,18 +234,130 @@ def test_a_history_is_asked_for_by_weeks_and_pages(protocol, payloads):
     assert f"startTime={begin}&endTime={begin + (7 * DAY - SECOND) // MS}" in call.target
     row = json.loads((payloads / "http_get_executions.json").read_text())["result"]["list"][0]
     first = protocol.answer(call, 200, {}, said({"list": [row], "nextPageCursor": "abc%3A2"}), NOW)
-    assert (len(first.reports), first.cursor) == (1, f"{begin} abc%3A2")
+    assert (len(first.reports), first.cursor) == (1, f"linear {begin} {begin} abc%3A2")
     second = protocol.fills(BTC, NOW, since=0, cursor=first.cursor)
     assert second.target.endswith("cursor=abc%253A2") and f"startTime={begin}&" in second.target
     week = protocol.answer(second, 200, {}, said({"list": [], "nextPageCursor": ""}), NOW)
     last = protocol.fills(BTC, NOW, since=0, cursor=week.cursor)
-    assert protocol.answer(last, 200, {}, said({"list": [], "nextPageCursor": ""}), NOW).cursor == ""
+    of_spot = protocol.answer(last, 200, {}, said({"list": [], "nextPageCursor": ""}), NOW).cursor
+    assert of_spot == f"spot {begin}"
+    call, weeks = protocol.fills(BTC, NOW, since=0, cursor=of_spot), 1
+    assert "category=spot&" in call.target and f"startTime={begin}&" in call.target
+    while cursor := protocol.answer(call, 200, {}, said({"category": "spot", "list": []}), NOW).cursor:
+        call, weeks = protocol.fills(BTC, NOW, since=0, cursor=cursor), weeks + 1
+    assert weeks == 2
 
 
 def test_a_long_list_of_orders_has_pages(protocol):
-    (call,) = protocol.open_orders(NOW)
-    answer = protocol.answer(call, 200, {}, said({"list": [ORDER], "nextPageCursor": "next"}), NOW)
-    assert answer.cursor == "next" and "cursor=next" in protocol.more_orders(call, "next", NOW).target
+    linear, spot = protocol.open_orders(NOW)
+    answer = protocol.answer(linear, 200, {}, said({"list": [ORDER], "nextPageCursor": "next"}), NOW)
+    assert answer.cursor == "next"
+    for call, part in ((linear, "category=linear&settleCoin=USDT&cursor=next"), (spot, "category=spot&cursor=next")):
+        assert part in protocol.more_orders(call, "next", NOW).target
+
+
+# --- spot -----------------------------------------------------------------------------------------
+
+
+def test_spot_has_rules_of_its_own_beside_the_perpetual_of_the_same_name(venue):
+    linear, spot = venue.instruments_of(lists([ROW], [SPOT_ROW]), frozenset())
+    assert (linear.symbol, spot.symbol) == (BTC, SPOT) and linear.raw_symbol == spot.raw_symbol == "BTCUSDT"
+    assert (spot.kind, spot.lot, spot.size_min, spot.notional_min) == (
+        Kind.SPOT,
+        Decimal("0.000001"),
+        Decimal("0.000011"),
+        5,
+    )
+    assert (spot.market_size_max, spot.taker_fee, spot.trigger_by) == (Decimal("41.5"), Decimal("0.001"), ())
+
+
+def test_recorded_instruments_of_all_categories_are_read(venue, payloads):
+    bodies = [(payloads / f"http_get_instruments_{each}.json").read_bytes() for each in ("linear", "spot", "inverse")]
+    assert SPOT in {i.symbol for i in venue.instruments_of(joined(bodies), frozenset())}
+
+
+def test_an_order_of_spot_names_its_category_and_no_position(protocol):
+    limit = body(protocol.place(OURS, spec(symbol=SPOT, size_int=10_000), NOW))
+    assert (limit["category"], limit["symbol"], limit["qty"]) == ("spot", "BTCUSDT", "0.010000")
+    assert not {"positionIdx", "marketUnit", "reduceOnly"} & limit.keys()
+    market = body(protocol.place(OURS, spec(symbol=SPOT, size_int=10_000, price_int=0, type=OrderType.MARKET), NOW))
+    assert (market["marketUnit"], market["qty"]) == ("baseCoin", "0.010000")
+    assert body(protocol.cancel(OrderKey(SPOT, OURS), NOW))["category"] == "spot"
+    ended = protocol.query(OrderKey(SPOT, OURS, venue_id="17", ended=True), NOW).target
+    assert ended == "/v5/order/history?category=spot&orderId=17"
+
+
+def test_a_usual_order_of_spot_is_the_same_from_the_template(protocol):
+    for terms in ({}, {"price_int": 0, "type": OrderType.MARKET}, {"post_only": True}, {"tif": TimeInForce.IOC}):
+        order = Order(1, 1, spec(symbol=SPOT, size_int=10_000, **terms), NOW, OURS)
+        assert body(protocol.place_order(order, NOW, number=3)) == body(protocol.place(OURS, order.spec, NOW))
+
+
+def test_rows_of_one_name_are_told_apart_by_their_category(protocol):
+    row = {**ORDER, "category": "spot", "orderId": "1523347543495541248", "orderLinkId": "", "price": "60000.1"}
+    answer = said({"category": "spot", "list": [{**row, "qty": "0.010000", "cumExecQty": "0.000000"}]})
+    (report,) = protocol.answer(protocol.open_orders(NOW)[1], 200, {}, answer, NOW).reports
+    assert (report.symbol, report.size, report.position_side) == (SPOT, 10_000, PositionSide.BOTH)
+    assert body(protocol.cancel(OrderKey(SPOT, report.client_id), NOW))["orderId"] == "1523347543495541248"
+    by_value = said({"category": "spot", "list": [{**row, "qty": "250.5", "marketUnit": "quoteCoin"}]})
+    (report,) = protocol.answer(protocol.open_orders(NOW)[1], 200, {}, by_value, NOW).reports
+    assert report.size == 1  # of the amount nothing has traded yet
+
+
+def test_a_purchase_of_spot_pays_its_fee_in_the_bought_coin(protocol):
+    row = {
+        "category": "spot",
+        "symbol": "BTCUSDT",
+        "orderId": "15",
+        "orderLinkId": OURS,
+        "side": "Buy",
+        "execId": "2100000000007764263",
+        "execPrice": "60000.0",
+        "execQty": "0.010000",
+        "execFee": "0.00001",
+        "feeCurrency": "BTC",
+        "execType": "Trade",
+        "execTime": "1795000000000",
+        "isMaker": False,
+    }
+    message = json.dumps({"topic": "execution", "creationTime": NOW // MS, "data": [row]}).encode()
+    (fill,) = protocol.reports_of(message)
+    assert (fill.symbol, fill.trade_id, fill.fee_currency) == (SPOT, 2100000000007764263, "BTC")
+    assert dict(protocol.moves(fill)) == {"USDT": -600 * 10**18, "BTC": 999 * 10**13}
+    assert protocol.moves(fill._replace(symbol=BTC)) == []
+    assert not protocol.traits.has_position(SPOT) and protocol.traits.has_position(BTC)
+
+
+def test_a_coin_that_is_not_listed_any_more_is_zero(protocol):
+    coins = [{"coin": "USDT", "walletBalance": "5"}]
+    answer = said({"list": [{"totalAvailableBalance": "5", "coin": coins}]})
+    reports = protocol.answer(protocol.balances(NOW), 200, {}, answer, NOW).reports
+    assert {each.currency: each.total for each in reports} == {"USDT": 5 * 10**18, "BTC": 0}
+
+
+def test_each_category_has_a_connection_of_its_own(venue, tmp_path):
+    """The same names in their messages are other instruments."""
+    instruments = venue.instruments_of(lists([ROW], [SPOT_ROW]), frozenset())
+    market = venue.market(instruments, (4, 9))
+    linear, spot = market.streams()
+    assert (linear.url, spot.url) == ("ws://a/v5/public/linear", "ws://a/v5/public/spot")
+    assert "tickers" in linear.hello[0].decode() and "tickers" not in spot.hello[0].decode()
+    with JournalWriter(tmp_path / "a.tape", process="hub", created=1) as writer:
+        for stream, number, bid in ((linear, 4, "60000.0"), (spot, 9, "59990.5")):
+            data = {"s": "BTCUSDT", "b": [[bid, "1"]], "a": [["60100.0", "2"]], "u": 5, "seq": 5}
+            about = {"topic": "orderbook.1.BTCUSDT", "type": "snapshot", "ts": 1, "cts": 1, "data": data}
+            assert stream.market.take(json.dumps(about).encode(), NOW, writer.core) == number
+    assert (market.top(4).bid, market.top(9).bid) == (600000, 599905)
+    assert market.rejected == 0 and market.unmapped == {}
+    market.forget()
+    assert market.top(9).bid == 0
+
+
+def test_a_request_to_the_socket_of_spot_names_ten_topics(venue):
+    rows = [{**SPOT_ROW, "symbol": f"X{n}USDT", "baseCoin": f"X{n}"} for n in range(7)]
+    (stream,) = venue.market(venue.instruments_of(lists([], rows), frozenset())).streams()
+    counts = [len(json.loads(each)["args"]) for each in stream.hello]
+    assert counts == [10, 10, 1] and stream.confirmations == 3
 
 
 # --- answers --------------------------------------------------------------------------------------
@@ -296,7 +435,13 @@ def test_an_account_of_another_margin_mode_is_refused(protocol, mode, outcome):
 
 
 def test_money_moves_as_the_venue_says_and_not_by_fills(protocol):
-    row = {"id": "1_USDT", "symbol": "BTCUSDT", "currency": "USDT", "transactionTime": str(NOW // MS)}
+    row = {
+        "id": "1_USDT",
+        "category": "linear",
+        "symbol": "BTCUSDT",
+        "currency": "USDT",
+        "transactionTime": str(NOW // MS),
+    }
     rows = [
         {**row, "type": "SETTLEMENT", "change": "-0.25"},
         {**row, "type": "TRANSFER_IN", "change": "100", "symbol": ""},
@@ -393,8 +538,11 @@ def test_recorded_messages_of_an_account_are_all_understood(protocol, payloads):
 def test_other_symbols_of_the_account_are_noted_and_other_markets_are_not(protocol):
     other = json.dumps({"topic": "order", "data": [{**ORDER, "symbol": "XRPUSDT"}]}).encode()
     (report,) = protocol.reports_of(other)
-    assert (report.what, protocol.unlisted) == ("other symbol", {"XRPUSDT"})
-    assert protocol.reports_of(json.dumps({"topic": "order", "data": [{**ORDER, "category": "spot"}]}).encode()) == []
+    assert (report.what, protocol.unlisted) == ("other symbol", {"XRP/USDT:USDT"})
+    for category, found in (("spot", {"XRP/USDT:USDT", "XRP/USDT"}), ("option", {"XRP/USDT:USDT", "XRP/USDT"})):
+        row = {**ORDER, "symbol": "XRPUSDT", "category": category}
+        assert bool(protocol.reports_of(json.dumps({"topic": "order", "data": [row]}).encode())) is (category == "spot")
+        assert protocol.unlisted == found
 
 
 @pytest.mark.parametrize(
@@ -446,7 +594,7 @@ def test_orders_go_over_the_trade_socket(venue):
 
 
 def test_best_prices_marks_trades_and_bars_come_to_the_tape(tmp_path, venue):
-    (i,) = venue.instruments_of(said({"list": [ROW]}), frozenset())
+    (i,) = venue.instruments_of(lists([ROW]), frozenset())
     market, at = live_market([i], "ws://a"), 1795000000000
     writer = JournalWriter(tmp_path / "j", process="t", durable=False)
     book = {"s": "BTCUSDT", "b": [["60000.1", "1.5"]], "a": [["60000.2", "2"]], "u": 3, "seq": 5}
@@ -472,7 +620,7 @@ def test_best_prices_marks_trades_and_bars_come_to_the_tape(tmp_path, venue):
 
 
 def test_depth_follows_snapshot_and_changes_and_notices_a_gap(tmp_path, venue):
-    (i,) = venue.instruments_of(said({"list": [ROW]}), frozenset())
+    (i,) = venue.instruments_of(lists([ROW]), frozenset())
     depth, at = venue.depth(i, 1), 1795000000000
     writer = JournalWriter(tmp_path / "j", process="t", durable=False)
 
@@ -494,7 +642,7 @@ def test_depth_follows_snapshot_and_changes_and_notices_a_gap(tmp_path, venue):
 
 
 def test_past_bars_come_oldest_first(venue):
-    (i,) = venue.instruments_of(said({"list": [ROW]}), frozenset())
+    (i,) = venue.instruments_of(lists([ROW]), frozenset())
     call = venue.past.bars(i, MINUTE, NOW - 3 * MINUTE, NOW)
     assert "interval=1&" in call.target and "category=linear&symbol=BTCUSDT" in call.target
     rows = [["120000", "3", "4", "2", "3", "0.002", "6"], ["60000", "1", "2", "1", "2", "0.001", "1.5"]]

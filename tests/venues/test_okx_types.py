@@ -15,7 +15,7 @@ from onetape.model.time import DAY, MS
 from onetape.orders.books import Books
 from onetape.orders.outcome import Outcome
 from onetape.orders.reports import FillReport
-from onetape.venues.contract import Addresses
+from onetape.venues.contract import Addresses, joined
 from onetape.venues.okx.market import PONG, live_market
 from onetape.venues.open import open_trading_venue
 
@@ -79,7 +79,7 @@ def said(*rows, code=0):
 
 def opened(*lists):
     venue = open_trading_venue("okx", "KEY", "secret", Addresses("http://127.0.0.1:1", "ws://a", "ws://a"), "word")
-    venue.instruments_of(b"\n".join(said(*rows) for rows in lists), frozenset())
+    venue.instruments_of(joined([said(*rows) for rows in lists]), frozenset())
     return venue
 
 
@@ -107,10 +107,10 @@ def sent(protocol, **changes):
 
 def test_each_type_of_instrument_has_a_list_and_its_own_terms():
     venue = open_trading_venue("okx", "KEY", "secret", Addresses("http://127.0.0.1:1", "ws://a", "ws://a"), "word")
-    calls = (venue.instruments(), *venue.further_instruments())
+    calls = venue.instrument_lists()
     assert [call.target.partition("instType=")[2] for call in calls] == ["SWAP", "SPOT", "FUTURES"]
     other = {**DATED_ROW, "instId": "BTC-USDT-261226", "ruleType": "xperp"}
-    body = b"\n".join((said(CONTRACT), said(SPOT_ROW), said(DATED_ROW, other)))
+    body = joined((said(CONTRACT), said(SPOT_ROW), said(DATED_ROW, other)))
     swap, spot, dated = venue.instruments_of(body, frozenset())
     assert (swap.symbol, spot.symbol, dated.symbol) == (SWAP, SPOT, DATED)
     assert (spot.kind, spot.lot, spot.size_min, spot.multiplier) == (Kind.SPOT, Decimal("1e-8"), Decimal("1e-5"), 1)
@@ -122,7 +122,7 @@ def test_each_type_of_instrument_has_a_list_and_its_own_terms():
 
 def test_a_refused_list_is_no_empty_one(venue):
     with pytest.raises(ValueError):
-        venue.instruments_of(b"\n".join((said(CONTRACT), said(code=50011))), frozenset())
+        venue.instruments_of(joined((said(CONTRACT), said(code=50011))), frozenset())
 
 
 # --- orders ---------------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ def test_an_accounts_channels_are_of_any_type(venue):
 
 def test_the_market_of_each_type_has_its_channels(venue):
     lists = said(CONTRACT), said(SPOT_ROW), said(DATED_ROW)
-    instruments = venue.instruments_of(b"\n".join(lists), frozenset())
+    instruments = venue.instruments_of(joined(lists), frozenset())
     (stream,) = live_market(instruments, "ws://a").streams()
     found = {}
     for message in stream.hello:
@@ -267,7 +267,7 @@ def test_the_market_of_each_type_has_its_channels(venue):
 
 
 def test_a_market_without_marks_is_kept_by_pings(venue):
-    (spot,) = venue.instruments_of(said(SPOT_ROW), frozenset())
+    (spot,) = venue.instruments_of(joined([said(), said(SPOT_ROW), said()]), frozenset())
     market = live_market([spot], "ws://a")
     (stream,) = market.streams()
     assert (stream.ping, stream.most_s) == (b"ping", 0.0)

@@ -124,7 +124,7 @@ class Reductions:
     def takes_off(self, robot: int, spec: OrderSpec, left: int, old: Order | None = None) -> bool:
         """Tells whether an order without the flag opens nothing for its own sub-account, even if all its working orders
         of that direction fill first. left: the quantity that can be filled; old: the order that this one replaces."""
-        if not self._has_parts:
+        if not self._has_parts(spec):
             return True  # on spot the sub-account's money limits sales
         key = self._key(robot, spec)
         free = self._held(key) - left
@@ -136,7 +136,7 @@ class Reductions:
 
     def adds(self, robot: int, spec: OrderSpec) -> bool:
         """Tells whether an order increases its own sub-account's position."""
-        if not self._has_parts:
+        if not self._has_parts(spec):
             return True
         return self._own(*self._key(robot, spec)[:3]) * spec.side.sign > 0
 
@@ -242,14 +242,13 @@ class Reductions:
 
     # --- sums -------------------------------------------------------------------------------------
 
-    @property
-    def _has_parts(self) -> bool:
-        """Tells whether sub-accounts hold parts of the account's positions."""
-        return self._is_shared and self._manager.venue.traits.positions
+    def _has_parts(self, spec: OrderSpec) -> bool:
+        """Tells whether sub-accounts hold parts of the account's position in the order's symbol."""
+        return self._is_shared and self._manager.venue.traits.has_position(spec.symbol)
 
     def _is_ours(self, spec: OrderSpec) -> bool:
         """Tells whether an order only reduces a position that sub-accounts share."""
-        return only_reduces(spec) and self._has_parts
+        return only_reduces(spec) and self._has_parts(spec)
 
     def _key(self, robot: int, spec: OrderSpec) -> Key:
         return self._slot_of(robot), spec.symbol, spec.position_side, spec.side

@@ -35,6 +35,7 @@ from onetape.market.silence import Attention
 from onetape.market.wanted import symbols_wanted
 from onetape.model.errors import NotAvailable, OnetapeError, VenueUnavailable
 from onetape.model.home import hub_journal
+from onetape.model.instrument import Instrument
 from onetape.model.time import MINUTE, SECOND, parse_period
 from onetape.net.connection import back_off
 from onetape.net.egress import egress_of
@@ -274,7 +275,7 @@ class VenueFeed:
         while True:
             try:
                 listed = await learn_venue(self.line, ())
-                turnovers = await self._turnovers() if self.universe.wanted.top else {}
+                turnovers = await self._turnovers(listed) if self.universe.wanted.top else {}
             except OnetapeError as error:
                 if not failures:
                     self.tape.say(HealthOut("feed", "instruments", f"lost: {error.what}"[:200], "warning"))
@@ -299,14 +300,16 @@ class VenueFeed:
                 await self._apply(changes)
             await asyncio.sleep(self.options.listings_ns / SECOND)
 
-    async def _turnovers(self) -> dict[str, float]:
-        """Returns the turnovers of all symbols; {} without an answer, which keeps the followed ones. Raises
+    async def _turnovers(self, listed: Sequence[Instrument]) -> dict[str, float]:
+        """Returns the turnovers of these symbols; {} without an answer, which keeps the followed ones. Raises
         VenueUnavailable if none is followed yet."""
-        assert self.venue.polls is not None
+        polls = self.venue.polls
+        assert polls is not None
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, *MALFORMED):
-            status, _, body = await self.line.request(self.venue.polls.turnover)
+            status, _, body = await self.line.request(polls.turnover)
             if status == 200:
-                return dict(self.venue.polls.turnovers(body))
+                found = polls.turnovers(body)
+                return {i.symbol: found.get(polls.name_of(i), 0.0) for i in listed}
         if not self.universe.listings:
             raise VenueUnavailable("the venue does not report turnovers", location=self.options.rest)
         return {}

@@ -333,7 +333,7 @@ class SimAccount:
         return int(self.money.position(index, side.value).qty)
 
     def has_position(self, index: int) -> bool:
-        is_spot = self.instruments[index].kind is Kind.SPOT
+        is_spot = self.instruments[index].kind is Kind.SPOT  # the core counts its fills, too
         return not is_spot and any(self.qty(index, side) for side in self.sides)
 
     @property

@@ -94,12 +94,11 @@ class Clearing:
 
     def on_mark(self, index: int, mark: int, now: int) -> None:
         """Values positions at a new mark, and liquidates those without sufficient margin."""
-        is_spot = self.listings[index].instrument.kind is Kind.SPOT
         for account in self.accounts:
             account.money.set_mark(index, mark)
             if account.joint is not None:
                 self._check_joint(account, index, now)
-            elif is_spot or not account.has_position(index):
+            elif not account.has_position(index):
                 continue
             elif index in account.isolated and self.accounts.isolates:
                 self._check_isolated(account, index, now)

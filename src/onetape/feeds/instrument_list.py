@@ -18,6 +18,7 @@ from onetape.model.errors import VenueRateLimit, VenueUnavailable
 from onetape.model.instrument import Instrument
 from onetape.model.symbol import not_listed
 from onetape.model.time import SECOND
+from onetape.venues.contract import joined
 
 __all__ = ["learn_venue"]
 
@@ -59,16 +60,15 @@ async def _learn(line: VenueLine, symbols: Sequence[str]) -> list[Instrument]:
             await ask_time(line)
         except ValueError as error:
             raise VenueUnavailable(f"no exchange of this kind answers: {error}", location=line.rest) from None
-        calls = (venue.instruments(), *venue.further_instruments())
-        answers = [await line.request(call) for call in calls]
+        answers = [(call, *await line.request(call)) for call in venue.instrument_lists()]
+        body = joined([each for *_, each in answers])
         try:
             # Megabytes with some hundred instruments: read in a thread, so that streams do not have to wait.
-            body = b"\n".join([each[2] for each in answers])
             instruments = await asyncio.to_thread(venue.instruments_of, body, frozenset(symbols))
         except (KeyError, TypeError, ValueError, AttributeError, msgspec.DecodeError) as error:
-            for call, answer in zip(calls, answers, strict=True):
-                check_limited(answer[0], venue.protocol.answer(call, *answer, line.clock.now()))
-            words = f"its list of instruments makes no sense: HTTP {answers[0][0]}, {type(error).__name__} {error}"
+            for call, status, headers, body in answers:
+                check_limited(status, venue.protocol.answer(call, status, headers, body, line.clock.now()))
+            words = f"its list of instruments makes no sense: HTTP {status}, {type(error).__name__} {error}"
             raise VenueUnavailable(words, location=line.rest) from None
     except BudgetError:
         raise

@@ -220,7 +220,8 @@ class MarketFeed:
         self._received = time.time_ns()
         self.taken += 1
         try:
-            number = self._market.take(message, self._received, self._writer)
+            market = self._links[link].stream.market if link in self._links else None
+            number = (market or self._market).take(message, self._received, self._writer)
         except MALFORMED as error:
             raise self._rejects.noted("market", error, message) from error
         if number:

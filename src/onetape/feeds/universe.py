@@ -51,7 +51,7 @@ class Universe:
         self._gone: set[str] = set()  # symbols whose end this process has seen
 
     def update(self, listed: Sequence[Instrument], turnovers: Mapping[str, float], now: int) -> list[Change]:
-        """Returns the changes, removals first. listed: all instruments that trade now. turnovers: `raw_symbol` ->
+        """Returns the changes, removals first. listed: all instruments that trade now. turnovers: symbol ->
         turnover of 24 hours; empty: the choice by turnover stays. now: ns UTC."""
         by_symbol = {i.symbol: i for i in listed}
         chosen = self._chosen(by_symbol, turnovers)
@@ -79,7 +79,7 @@ class Universe:
             return by_symbol
         if not turnovers:
             return [symbol for symbol in self.listings if symbol in by_symbol]
-        of = {symbol: turnovers.get(each.raw_symbol, 0.0) for symbol, each in by_symbol.items()}
+        of = {symbol: turnovers.get(symbol, 0.0) for symbol in by_symbol}
         return self.wanted.chosen(of, self.listings, self._needed)
 
     def _one(self, instrument: Instrument, now: int) -> Change | None:

@@ -14,7 +14,7 @@ from onetape.model.instrument import Instrument
 from onetape.orders.calls import OrderProtocol
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.managed import HealthOut
-from onetape.venues.contract import TradingVenue
+from onetape.venues.contract import TradingVenue, joined
 
 __all__ = ["find_others"]
 
@@ -35,9 +35,8 @@ async def find_others(
         if not names:
             continue
         try:
-            calls = (venue.instruments(), *venue.further_instruments())
-            body = b"\n".join([(await line.request(call))[2] for call in calls])
-            every = await asyncio.to_thread(venue.instruments_of, body, frozenset())
+            bodies = [(await line.request(call))[2] for call in venue.instrument_lists()]
+            every = await asyncio.to_thread(venue.instruments_of, joined(bodies), frozenset())
         except (aiohttp.ClientError, OSError, *MALFORMED):  # budget used up, unreachable, or in maintenance
             await asyncio.sleep(RETRY_S)
             continue

@@ -1,7 +1,7 @@
 """What an account holds: by the booked fills, and as the venue reports it.
 
-Positions are compared. Money is in the ledger; spot has only balances: a holding is the newest reported balance and
-the fills booked since then.
+Positions of contracts are compared. Money is in the ledger; a currency that spot trades is held as the newest reported
+balance and the fills booked since then.
 """
 
 from __future__ import annotations

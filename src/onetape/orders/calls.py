@@ -112,7 +112,7 @@ class Traits(NamedTuple):
     """The differences between venues in how requests are made."""
 
     positions: bool = True  # else it has only balances, and fills are compared with these
-    spot: frozenset[str] = frozenset()  # symbols beside contracts of the same account, which change balances only
+    spot: frozenset[str] = frozenset()  # of an account with positions: symbols whose fills change balances only
     conditionals: bool = True  # orders with a trigger wait in a service of their own
     triggers_max: TriggerBounds = TriggerBounds()
     ended_apart: bool = False  # working and ended orders are queried separately, in this order
@@ -126,7 +126,7 @@ class Traits(NamedTuple):
     forced: tuple[str, ...] = ()  # prefixes of client ids of the venue's own closing orders
 
     def has_position(self, symbol: str) -> bool:
-        """Tells whether a fill of a symbol changes a position."""
+        """Tells whether fills of a symbol change a position; on spot they change balances only."""
         return self.positions and symbol not in self.spot
 
     def of(self, instruments: Sequence[Instrument]) -> Traits:
@@ -142,7 +142,8 @@ class Call(NamedTuple):
 
     `terms` are the parameters of an order request as REST names them. A call with terms is not signed yet: an order
     line makes its own message of them, or `OrderProtocol.signed` signs the request.
-    number: counts the order's requests, to match the answer to this one. made: ns UTC by the venue's clock, where the
+    part: of what, where several requests give one list. number: counts the order's requests, to match the answer to
+    this one. made: ns UTC by the venue's clock, where the
     request does not carry it. protects: it places or changes an order that can only reduce a position.
     """
 
@@ -159,6 +160,7 @@ class Call(NamedTuple):
     number: int = 0
     made: int = 0
     protects: bool = False
+    part: str = ""
 
 
 # Requests that an order line carries. Queries use REST, because they are sent when a line has failed.

@@ -322,8 +322,8 @@ class Reconciler:
             case Purpose.FILLS:
                 return venue.fills(call.symbol, now, since=self.fills.since(call.symbol))
             case _:
-                both = venue.open_orders(now)
-                return next(c for c in both if c.purpose is call.purpose)
+                every = venue.open_orders(now)
+                return next(c for c in every if (c.purpose, c.part) == (call.purpose, call.part))
 
     def _ask_for_missing(self, now: int) -> None:
         """Queries the orders that are in no list, after all lists are read. Pending fills come first: orders that they

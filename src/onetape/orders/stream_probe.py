@@ -55,6 +55,11 @@ class StreamProbe:
         self._probation = PROBATION
         self._believed_at = 0
 
+    @property
+    def _by_positions(self) -> bool:
+        traits = self._manager.venue.traits
+        return traits.positions and not traits.spot
+
     # --- the stream -------------------------------------------------------------------------------
 
     def came(self, now: int) -> None:
@@ -130,11 +135,6 @@ class StreamProbe:
             self._suspects[key] = (ours, since)
         if self._suspects:
             self._due = now + GRACE
-
-    @property
-    def _by_positions(self) -> bool:
-        traits = self._manager.venue.traits
-        return traits.positions and not traits.spot
 
     def _differing(self, answer: Answer) -> list[tuple[Key, int]]:
         """Returns the keys whose listed amount differs from the stream's, with the stream's amount."""

@@ -34,7 +34,7 @@ from onetape.security.secrets import read_secret
 from onetape.venues.adapter import adapter_of
 from onetape.venues.binance.protocol import BinanceProtocol
 from onetape.venues.binance.trading import BinanceUsdmProtocol
-from onetape.venues.contract import Addresses, TradingVenue
+from onetape.venues.contract import Addresses, TradingVenue, joined
 from onetape.venues.hosts import unfit_address
 from onetape.venues.key_check import (
     KeyRights,
@@ -221,8 +221,8 @@ def _public(access: VenueAccess, venue: TradingVenue, target: Target, symbols: S
             f"no exchange of the kind {target.kind} answers: HTTP {status}, {what}", location=location
         )
     passed = Passed(offset=clock_offset(int(answer.value), venue.clock_step, sent, received))
-    status, _, passed.raw = access.ask(venue.instruments())
-    passed.raw = b"\n".join((passed.raw, *(access.ask(call)[2] for call in venue.further_instruments())))
+    answers = [access.ask(call) for call in venue.instrument_lists()]
+    status, passed.raw = answers[-1][0], joined([body for *_, body in answers])
     try:
         # Without symbols nothing depends on the list: anomalies in it are drift, and reported as such.
         if symbols:

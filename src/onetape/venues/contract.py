@@ -20,7 +20,15 @@ from onetape.venues.market_polls import MarketPolls
 from onetape.venues.order_entry import EntryDialect
 from onetape.venues.past_market import PastBars
 
-__all__ = ["AccountStream", "AccountStreamDefaults", "Addresses", "MarkPrices", "TradingVenue", "VenueDefaults"]
+__all__ = [
+    "AccountStream",
+    "AccountStreamDefaults",
+    "Addresses",
+    "MarkPrices",
+    "TradingVenue",
+    "VenueDefaults",
+    "joined",
+]
 
 
 class Addresses(NamedTuple):
@@ -68,6 +76,12 @@ class AccountStreamDefaults:
         return ()
 
 
+def joined(bodies: Sequence[bytes]) -> bytes:
+    """Returns the answers to a venue's `instrument_lists` as `instruments_of` reads them: one as it is, several as a
+    JSON list."""
+    return bodies[0] if len(bodies) == 1 else b"[" + b",".join(bodies) + b"]"
+
+
 class VenueDefaults:
     """A base of `TradingVenue`s with defaults: it counts no orders, its account's stream has no key, and no WebSocket
     takes orders."""
@@ -88,8 +102,11 @@ class VenueDefaults:
         made: Call = self.protocol.time()
         return made
 
-    def further_instruments(self) -> Sequence[Call]:
-        return ()
+    def instruments(self) -> Call:
+        raise NotImplementedError
+
+    def instrument_lists(self) -> Sequence[Call]:
+        return (self.instruments(),)
 
     def account_stream(self, key: str) -> AccountStream:
         raise NotImplementedError
@@ -168,15 +185,13 @@ class TradingVenue(Protocol):
 
     def time(self) -> Call: ...
 
-    def instruments(self) -> Call: ...
-
-    def further_instruments(self) -> Sequence[Call]:
-        """Requests the rest of the list, where the venue lists kinds of instruments separately."""
+    def instrument_lists(self) -> Sequence[Call]:
+        """Requests all lists of instruments."""
         ...
 
     def instruments_of(self, body: bytes, wanted: frozenset[str]) -> list[Instrument]:
-        """Returns the wanted instruments that trade now. body: the answers to `instruments` and `further_instruments`,
-        one a line. Raises KeyError, TypeError, ValueError."""
+        """Returns the wanted instruments that trade now. body: the answers, `joined`. Raises KeyError, TypeError,
+        ValueError."""
         ...
 
     @property

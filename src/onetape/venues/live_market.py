@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from onetape import _core
+from onetape.model.errors import InvariantViolation
 from onetape.model.instrument import Instrument
 from onetape.venues.protocol_table import Protocol as MessageTable
 
-__all__ = ["NO_TOP", "LiveMarket", "Market", "MarketStream", "Top"]
+__all__ = ["NO_TOP", "JointMarket", "LiveMarket", "Market", "MarketStream", "Top"]
 
 
 class Top(NamedTuple):
@@ -28,7 +30,8 @@ class MarketStream(NamedTuple):
     """A connection for market data. url: its address; hello: the first messages to send. most_s: longest interval in
     seconds between two messages that the venue promises; 0: no promise. ping: a message that the venue requires
     periodically. confirmed_by: a part of each message that confirms a subscription; `confirmations` of them are
-    expected."""
+    expected. market: reads its messages, where their names mean other instruments than on other connections of the
+    market; None: the market itself."""
 
     url: str
     hello: tuple[bytes, ...] = ()
@@ -36,6 +39,7 @@ class MarketStream(NamedTuple):
     ping: bytes = b""
     confirmed_by: bytes = b""
     confirmations: int = 0
+    market: LiveMarket | None = None
 
 
 class Market(Protocol):
@@ -116,3 +120,42 @@ class LiveMarket:
 
     def top(self, stream: int) -> Top:
         return Top(*self.core.top(stream))
+
+
+class JointMarket:
+    """Implements `Market` for several markets of a venue, in whose messages the same names mean different instruments.
+    Each connection's messages go to its own market. parts: the markets, with the stream numbers of each; they have bars
+    of the same period."""
+
+    def __init__(self, parts: Sequence[tuple[LiveMarket, Sequence[int]]]) -> None:
+        self._parts = [part for part, _ in parts]
+        self._of = {number: part for part, numbers in parts for number in numbers}
+        self.bars = self._parts[0].bars
+
+    @property
+    def rejected(self) -> int:
+        return sum(part.rejected for part in self._parts)
+
+    @property
+    def unmapped(self) -> dict[str, int]:
+        return dict(sum((Counter(part.unmapped) for part in self._parts), Counter[str]()))
+
+    def streams(self) -> Sequence[MarketStream]:
+        return [stream._replace(market=part) for part in self._parts for stream in part.streams()]
+
+    def take(self, message: bytes, received: int, writer: _core.JournalWriter) -> int:
+        raise InvariantViolation("a message of a joint market belongs to one of its connections")
+
+    def top(self, stream: int) -> Top:
+        return self._of[stream].top(stream)
+
+    def middle(self, stream: int) -> int:
+        return int(self._of[stream].middle(stream))
+
+    def next_funding(self, stream: int) -> tuple[int, int] | None:
+        found: tuple[int, int] | None = self._of[stream].next_funding(stream)
+        return found
+
+    def forget(self) -> None:
+        for part in self._parts:
+            part.forget()

@@ -12,7 +12,7 @@ from onetape.model.instrument import Instrument
 from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call
 
-__all__ = ["MARKS", "OPEN_INTEREST", "QUOTES", "TRADES", "MarketPolls", "PollKind"]
+__all__ = ["MARKS", "OPEN_INTEREST", "QUOTES", "TRADES", "MarketPolls", "PollKind", "PollsDefaults"]
 
 QUOTES: Final = "quotes"
 TRADES: Final = "trades"
@@ -62,5 +62,16 @@ class MarketPolls(Protocol):
         ...
 
     def turnovers(self, body: bytes) -> Mapping[str, float]:
-        """Reads the turnovers, by `Instrument.raw_symbol`, in the quote currency."""
+        """Reads the turnovers, by `name_of`, in the quote currency."""
         ...
+
+    def name_of(self, instrument: Instrument) -> str:
+        """Returns the name of an instrument in `turnovers`."""
+        ...
+
+
+class PollsDefaults:
+    """A base of `MarketPolls`."""
+
+    def name_of(self, instrument: Instrument) -> str:
+        return instrument.raw_symbol

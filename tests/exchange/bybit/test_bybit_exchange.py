@@ -11,6 +11,7 @@ import pytest
 from exchange.venue_client import Virtual
 
 LINEAR = {"category": "linear", "symbol": "BTCUSDT"}
+SPOT = {"category": "spot", "symbol": "BTCUSDT"}
 
 
 class Client:
@@ -49,6 +50,15 @@ class Client:
     def market(self, side: str = "Buy", qty: str = "0.010", **more):
         return self.post("order/create", **LINEAR, side=side, orderType="Market", qty=qty, **more)
 
+    def coins(self) -> dict[str, tuple[str, str]]:
+        """By coin its balance, and how much of it orders of spot lock."""
+        (wallet,) = self.rows("account/wallet-balance", accountType="UNIFIED")
+        return {row["coin"]: (row["walletBalance"], row["locked"]) for row in wallet["coin"]}
+
+    def spot(self, side: str, qty: str, price: str = "", **more):
+        kind = {"orderType": "Limit", "price": price} if price else {"orderType": "Market"}
+        return self.post("order/create", **SPOT, side=side, qty=qty, **kind, **more)
+
     def price(self, part: float) -> str:
         return f"{self.venue.dialect.exchange.listings[0].last / 10 * part:.1f}"
 
@@ -58,7 +68,7 @@ class Client:
 
     def listen(self, path: str = "/v5/private", topics: tuple[str, ...] = ("order", "execution", "position", "wallet")):
         connection = self.venue.connect(path)
-        if path != "/v5/public/linear":
+        if "public" not in path:
             until = self.venue.now() // 10**6 + 5000
             auth = {"op": "auth", "args": [self.account.key, until, self._signed(f"GET/realtime{until}")]}
             self.send(connection, auth)
@@ -108,7 +118,7 @@ def test_the_market_is_there_by_rest(client):
     (row,) = client.rows("market/instruments-info", **LINEAR)
     assert (row["priceFilter"]["tickSize"], row["lotSizeFilter"]["qtyStep"]) == ("0.1", "0.001")
     assert row["fundingInterval"] == 480 and row["leverageFilter"]["maxLeverage"] == "100.00"
-    assert client.rows("market/instruments-info", category="spot") == []
+    assert client.rows("market/instruments-info", category="option") == []
     (ticker,) = client.rows("market/tickers", **LINEAR)
     assert float(ticker["bid1Price"]) < float(ticker["ask1Price"]) and float(ticker["markPrice"]) > 0
     book = client.get("market/orderbook", **LINEAR, limit=3)["result"]
@@ -139,7 +149,8 @@ def test_an_order_rests_is_amended_and_canceled(client):
 @pytest.mark.parametrize(
     ("changes", "refused"),
     [
-        ({"category": "spot"}, 10001),
+        ({"category": "option"}, 10001),
+        ({"category": "nothing"}, 10001),
         ({"symbol": "NOPE"}, 10001),
         ({"side": "buy"}, 10001),
         ({"orderType": "Stop"}, 10001),
@@ -404,3 +415,120 @@ def test_funding_is_paid_every_eight_hours(venue, client):
     venue.settle()
     rows = [row for row in client.rows("account/transaction-log", accountType="UNIFIED") if row["type"] == "SETTLEMENT"]
     assert len(rows) == 1 and float(rows[0]["change"]) < 0 and rows[0]["symbol"] == "BTCUSDT"
+
+
+# --- spot -----------------------------------------------------------------------------------------
+
+
+def test_spot_is_listed_beside_the_perpetual_of_the_same_name(client):
+    (spot,), (linear,) = (client.rows("market/instruments-info", **of) for of in (SPOT, LINEAR))
+    assert spot["lotSizeFilter"]["basePrecision"] == "0.000001" and "contractType" not in spot
+    assert linear["contractType"] == "LinearPerpetual"
+    (ticker,) = client.rows("market/tickers", **SPOT)
+    assert float(ticker["bid1Price"]) < float(ticker["ask1Price"]) and "markPrice" not in ticker
+    assert len(client.get("market/orderbook", **SPOT)["result"]["b"]) == 1
+    assert (
+        client.get("market/orderbook", **SPOT)["result"]["b"] != client.get("market/orderbook", **LINEAR)["result"]["b"]
+    )
+    assert len(client.rows("market/recent-trade", **SPOT, limit=900)) <= 60
+    for path in ("market/funding/history", "market/open-interest", "market/risk-limit", "position/list"):
+        assert code(client.get(path, **SPOT)) == 10001, path
+    assert code(client.post("position/set-leverage", **SPOT, buyLeverage="2", sellLeverage="2")) == 10001
+
+
+def test_a_purchase_moves_coins_and_its_fee_is_taken_from_them(client):
+    connection = client.listen()
+    number = client.spot("Buy", "0.010000", marketUnit="baseCoin", orderLinkId="s-1")["result"]["orderId"]
+    messages = heard(connection)
+    assert number.isdigit()
+    (ended,) = [row for each in messages for row in each.get("data", ()) if row.get("orderStatus") == "Filled"]
+    fills = [row for each in messages if each.get("topic") == "execution" for row in each["data"]]
+    assert {(row["category"], row["feeCurrency"], row["execId"].isdigit()) for row in fills} == {("spot", "BTC", True)}
+    fees = sum(float(row["execFee"]) for row in fills)
+    assert fees == pytest.approx(0.00001) and float(ended["cumFeeDetail"]["BTC"]) == pytest.approx(fees)
+    assert not any(each.get("topic") == "position" for each in messages)
+    coins = client.coins()
+    assert float(coins["BTC"][0]) == pytest.approx(1.01 - fees)
+    assert float(coins["USDT"][0]) == pytest.approx(100_000 - sum(float(row["execValue"]) for row in fills), abs=1e-7)
+    client.spot("Sell", "0.010000")
+    (sold, *_) = client.rows("execution/list", **SPOT)
+    assert sold["feeCurrency"] == "USDT" and client.rows("execution/list", **LINEAR) == []
+
+
+def test_a_purchase_at_the_market_is_an_amount_of_the_quote_coin_unless_it_says_otherwise(client):
+    number = client.spot("Buy", "100")["result"]["orderId"]
+    (row,) = client.rows("order/history", category="spot", orderId=number)
+    assert (row["qty"], row["marketUnit"]) == ("100", "quoteCoin") and 99 < float(row["cumExecValue"]) <= 100
+    assert code(client.spot("Buy", "0.01")) == 170140
+
+
+def test_orders_of_spot_lock_coins_until_they_end(client):
+    number = client.spot("Sell", "0.500000", "90000.0", orderLinkId="s-2")["result"]["orderId"]
+    client.spot("Buy", "0.100000", "50000.0", orderLinkId="s-3")
+    assert client.coins() == {"USDT": ("100000", "5000"), "BTC": ("1", "0.5")}
+    assert code(client.spot("Sell", "0.500001", "90000.0")) == 170131
+    assert code(client.spot("Sell", "0.1", "90000.0", orderLinkId="s-2")) == 170141
+    assert code(client.post("order/amend", **SPOT, orderId=number, qty="0.400000")) == 0
+    assert client.coins()["BTC"] == ("1", "0.4")
+    assert code(client.post("order/cancel", **LINEAR, orderId=number)) == 110001  # of another category
+    assert [row["orderLinkId"] for row in client.rows("order/realtime", category="spot")] == ["s-3", "s-2"]
+    assert client.rows("order/realtime", category="linear", settleCoin="USDT") == []
+    client.place()
+    assert len(client.post("order/cancel-all", category="spot")["result"]["list"]) == 2
+    assert len(client.rows("order/realtime", **LINEAR)) == 1
+    assert code(client.post("order/cancel", **SPOT, orderLinkId="s-2")) == 170213
+    assert client.coins() == {"USDT": ("100000", "0"), "BTC": ("1", "0")}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"reduceOnly": True},
+        {"triggerPrice": "50000.0", "triggerDirection": 2},
+        {"takeProfit": "90000"},
+        {"isLeverage": 1},
+        {"orderFilter": "tpslOrder"},
+        {"positionIdx": 1},
+    ],
+)
+def test_what_spot_does_not_have_is_refused_by_name(client, changes):
+    assert code(client.spot("Buy", "0.010000", "50000.0", **changes)) == 10001
+    assert client.rows("order/realtime", category="spot") == []
+
+
+def test_spot_trades_in_hedge_mode_too_and_does_not_keep_from_it(client):
+    client.spot("Buy", "0.010000", marketUnit="baseCoin")
+    assert code(client.post("position/switch-mode", category="linear", coin="USDT", mode=3)) == 0
+    assert code(client.spot("Sell", "0.010000")) == 0
+    assert code(client.market(positionIdx=1)) == 0
+
+
+def test_spot_is_streamed_at_an_address_of_its_own(venue, client):
+    topics = ("orderbook.50.BTCUSDT", "tickers.BTCUSDT", "publicTrade.BTCUSDT")
+    connections = [client.listen(f"/v5/public/{each}", topics) for each in ("spot", "linear")]
+    for _ in range(10):
+        venue.wait(0.2)
+    spot, linear = (heard(each) for each in connections)
+    books = [next(each for each in of if each.get("topic") == topics[0])["data"]["b"] for of in (spot, linear)]
+    assert books[0] != books[1]
+    tickers = [[each for each in of if each.get("topic") == topics[1]] for of in (spot, linear)]
+    assert {each["type"] for each in tickers[0]} == {"snapshot"} and "lastPrice" in tickers[0][-1]["data"]
+    assert {each["type"] for each in tickers[1]} == {"snapshot", "delta"}
+    many = client.listen(
+        "/v5/public/spot", tuple(f"kline.{each}.BTCUSDT" for each in (1, 3, 5, 15, 30, 60, 120, 240, 360, 720, "D"))
+    )
+    (answer,) = heard(many)
+    assert not answer["success"] and "args size" in answer["ret_msg"]
+
+
+def test_a_topic_of_a_category_has_the_news_of_that_category_alone(client):
+    connection = client.listen(topics=("order.spot",))
+    client.place()
+    client.spot("Buy", "0.010000", "50000.0")
+    assert [row["category"] for each in heard(connection, "order.spot") for row in each["data"]] == ["spot"]
+
+
+def test_a_batch_of_spot_has_ten_orders(client):
+    order = {"symbol": "BTCUSDT", "side": "Buy", "orderType": "Limit", "qty": "0.001000", "price": "50000.0"}
+    assert code(client.post("order/create-batch", category="spot", request=[order] * 11)) == 10001
+    assert len(client.post("order/create-batch", category="spot", request=[order] * 10)["result"]["list"]) == 10

@@ -1,7 +1,7 @@
 """Bybit v5: the endpoints that read an account: orders, executions, positions, wallet, history of money.
 
-Source: Bybit API documentation v5, "Trade", "Position" and "Account", as of 2026-07. The unified account has one
-currency of margin here; USDT counts one dollar.
+Source: Bybit API documentation v5, "Trade", "Position" and "Account", as of 2026-07. Contracts in USDT have USDT alone
+as margin here, which counts one dollar; coins of spot are no collateral.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from onetape.exchange.account import Income, SimAccount, SimOrder, Trade
 from onetape.exchange.bybit.public import PublicData, Query, number
 from onetape.exchange.bybit.wire import (
     Refused,
+    fee_currency,
     fixed,
     id_of,
     money_text,
@@ -28,9 +29,10 @@ from onetape.exchange.bybit.wire import (
 )
 from onetape.exchange.exchange import SimExchange
 from onetape.model.decimals import decimal_text
-from onetape.model.enums import PositionSide
+from onetape.model.enums import Kind, PositionSide, Side
+from onetape.model.money import MONEY_DECIMALS
 from onetape.model.time import DAY
-from onetape.venues.bybit.words import CATEGORY, POSITION_INDEX
+from onetape.venues.bybit.words import CATEGORIES, POSITION_INDEX
 
 __all__ = ["AccountData"]
 
@@ -56,7 +58,7 @@ _POSITION: Final = fixed(
     "curRealisedPnl=0 cumRealisedPnl=0 mmrSysUpdatedTime= leverageSysUpdatedTime="
 )
 _COIN: Final = fixed(
-    "free= locked=0 borrowAmount=0 availableToBorrow= availableToWithdraw= accruedInterest=0 totalOrderIM=0 "
+    "free= borrowAmount=0 availableToBorrow= availableToWithdraw= accruedInterest=0 totalOrderIM=0 "
     "cumRealisedPnl=0 bonus=0 spotHedgingQty=0 spotBorrow=0"
 )
 _TRANSACTION: Final = fixed(
@@ -102,7 +104,8 @@ class AccountData:
         if query.get("orderId") or query.get("orderLinkId"):
             found = self._named(account, query)
         else:
-            if not any(query.get(name) for name in ("symbol", "baseCoin", "settleCoin")):
+            is_named = any(query.get(name) for name in ("symbol", "baseCoin", "settleCoin"))
+            if not is_named and query.get("category") == CATEGORIES[Kind.LINEAR]:
                 raise Refused(10001, "Missing some parameters that must be filled in, symbol or settleCoin or baseCoin")
             wanted, kind = set(self.public.wanted(query)), query.get("orderFilter", "")
             orders = [o for o in account.open_orders.values() if o.index in wanted]
@@ -112,12 +115,12 @@ class AccountData:
         return self._listed(found[::-1], query, 20, 50, self.row)
 
     def _named(self, account: SimAccount, query: Query) -> list[SimOrder]:
-        self.public.wanted(query)
+        wanted = self.public.wanted(query)
         if query.get("orderId"):
             order = account.by_id.get(id_of(query["orderId"]))
         else:
             order = account.by_client_id.get(query["orderLinkId"])
-        return [] if order is None or order.origin != "client" else [order]
+        return [] if order is None or order.origin != "client" or order.index not in wanted else [order]
 
     def history(self, account: SimAccount, query: Query, now: int) -> dict[str, Any]:
         begin, end = self._span(query, now)
@@ -168,7 +171,7 @@ class AccountData:
             "execType": kind,
             "execValue": value_text(i, fill.price, fill.size),
             "execTime": str(ms(fill.time)),
-            "feeCurrency": i.settle,
+            "feeCurrency": fee_currency(i, order),
             "feeRate": decimal_text(rate) if kind == "Trade" else "0",
             "isMaker": fill.is_maker,
             "markPrice": price_text(i, self.exchange.listings[order.index].valuation),
@@ -181,7 +184,8 @@ class AccountData:
     def exec_id(self, trade: Trade) -> str:
         """Returns the id of one side of a trade."""
         of = trade.fill.trade_id * len(self.exchange.instruments) + trade.order.index
-        return uuid_of(2 * of + trade.fill.is_maker, EXECUTIONS)
+        number, i = 2 * of + trade.fill.is_maker, self.exchange.instruments[trade.order.index]
+        return str(number) if i.kind is Kind.SPOT else uuid_of(number, EXECUTIONS)
 
     def executions(self, account: SimAccount, query: Query, now: int) -> dict[str, Any]:
         begin, end = self._span(query, now)
@@ -234,7 +238,7 @@ class AccountData:
             "updatedTime": str(ms(updated)),
             "seq": updated // 1000 if updated else -1,
             "isReduceOnly": False,
-            "category": CATEGORY,
+            "category": CATEGORIES[i.kind],
             **_POSITION,
         }
 
@@ -245,20 +249,35 @@ class AccountData:
     def positions(self, account: SimAccount, query: Query, _now: int) -> dict[str, Any]:
         if not query.get("symbol") and not query.get("settleCoin"):
             raise Refused(10001, "Missing some parameters that must be filled in, symbol or settleCoin")
-        keys = [(at, side) for at in self.public.wanted(query) for side in account.sides]
+        keys = [(at, side) for at in self.public.contracts(query) for side in account.sides]
         if not query.get("symbol"):
             keys = [key for key in keys if account.qty(*key)]
         return self._listed(keys, query, 20, 200, lambda key: self.position(account, *key))
 
     # --- money ------------------------------------------------------------------------------------
 
-    def wallet(self, account: SimAccount) -> dict[str, Any]:
+    def _locked(self, account: SimAccount) -> dict[str, int]:
+        """Returns by coin what working orders of spot lock."""
+        locked: dict[str, int] = {}
+        for order in account.open_orders.values():
+            i = self.exchange.instruments[order.index]
+            if i.kind is Kind.SPOT:
+                coin = i.base if order.side is Side.SELL else i.quote
+                units = order.left * 10 ** (MONEY_DECIMALS - i.size_decimals)
+                value = units if order.side is Side.SELL else i.notional_units(order.reserved, order.left)
+                locked[coin] = locked.get(coin, 0) + value
+        return locked
+
+    def wallet(self, account: SimAccount, changed: tuple[int, ...] = ()) -> dict[str, Any]:
+        """Returns the account's coins. changed: also shown if nothing of them is left."""
+        locked = self._locked(account)
         coins, total = [], dict.fromkeys(("equity", "balance", "available", "initial", "maintenance", "profit"), 0)
         money = account.money
         for at, name in enumerate(self.exchange.currencies):
-            balance, equity = int(money.balance(at)), int(money.equity(at))
+            balance = int(money.balance(at))
+            equity = balance + int(money.unrealized(at))  # that of the core also values the coins of spot
             initial, maintenance = int(money.initial_margin(at)), int(money.cross_maintenance(at))
-            if not balance and name != "USDT":
+            if not balance and name != "USDT" and at not in changed:
                 continue
             row = {
                 "coin": name,
@@ -268,6 +287,7 @@ class AccountData:
                 "totalPositionIM": money_text(initial),
                 "totalPositionMM": money_text(maintenance),
                 "unrealisedPnl": money_text(equity - balance),
+                "locked": money_text(locked.get(name, 0)),
                 "collateralSwitch": name == "USDT",
                 "marginCollateral": name == "USDT",
                 **_COIN,
@@ -313,7 +333,7 @@ class AccountData:
         return {
             "id": f"{item.id}_{self.exchange.currencies[item.currency]}",
             "symbol": self.exchange.instruments[item.at].raw_symbol if item.at >= 0 else "",
-            "category": CATEGORY,
+            "category": CATEGORIES[self.exchange.instruments[item.at].kind] if item.at >= 0 else "",
             "transactionTime": str(ms(item.time)),
             "type": kind,
             "currency": self.exchange.currencies[item.currency],

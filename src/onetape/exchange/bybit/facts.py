@@ -18,8 +18,8 @@ def _dialect(exchange: SimExchange, **options: Any) -> Dialect:
 
 
 FACTS: Final = VenueFacts(
-    symbols=("bybit:BTC/USDT:USDT", "bybit:ETH/USDT:USDT", "bybit:SOL/USDT:USDT"),
-    balances={"USDT": "100000"},
+    symbols=("bybit:BTC/USDT:USDT", "bybit:BTC/USDT", "bybit:ETH/USDT:USDT", "bybit:SOL/USDT:USDT"),
+    balances={"USDT": "100000", "BTC": "1"},
     rules=Rules(first_order_id=1_000_000_001, isolates=True, fee_decimals=(8, 8)),
     dialect=_dialect,
     leverage={"bybit:BTC/USDT:USDT": 100, "bybit:ETH/USDT:USDT": 100, "bybit:SOL/USDT:USDT": 50},

@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
+from onetape.exchange.bybit.public import SPOT
 from onetape.exchange.bybit.wire import Refused, ms
 from onetape.model.time import MINUTE, SECOND
 
@@ -18,6 +19,7 @@ REQUESTS: Final = 600
 SPAN: Final = 5 * SECOND
 LOCKED: Final = 10 * MINUTE
 ORDERS: Final = 10  # a second, of each kind of request about orders
+SPOT_ORDERS: Final = 20
 READS: Final = 50
 
 
@@ -43,9 +45,13 @@ class Limits:
         if self.locked.get(address, 0) > now:
             raise Refused(10018, "access too frequent", status=403)
 
-    def spend(self, account: int, name: str, now: int, *, count: int = 1) -> dict[str, str]:
-        """Returns the headers with what is left of an account's second. Raises Refused."""
+    def spend(self, account: int, name: str, now: int, *, count: int = 1, category: object = "") -> dict[str, str]:
+        """Returns the headers with what is left of an account's second. category: of orders: spot has its own pool.
+        Raises Refused."""
         most = ORDERS if name.startswith("order/") and name not in ("order/realtime", "order/history") else READS
+        if category == SPOT:
+            name = f"{name} {SPOT}"
+            most = ORDERS if name.startswith("order/amend") else SPOT_ORDERS
         times = self.accounts.setdefault((account, name), deque())
         while times and times[0] <= now - SECOND:
             times.popleft()

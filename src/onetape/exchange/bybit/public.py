@@ -1,7 +1,7 @@
 """Bybit v5: the public endpoints: instruments, tickers, book, trades, bars, funding.
 
-Source: Bybit API documentation v5, "Market", as of 2026-07. Lists are newest first. Of the categories only linear
-contracts are there: the others are empty.
+Source: Bybit API documentation v5, "Market", as of 2026-07. Lists are newest first. A raw symbol names an instrument
+in a category. Options are not there: their lists are empty.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from onetape.exchange.bybit.wire import Refused, fixed, money_text, ms, price_te
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.reports import BarReport, TradeReport
 from onetape.model.decimals import decimal_text, scaled
-from onetape.model.enums import Side
+from onetape.model.enums import Kind, Side
 from onetape.model.instrument import Instrument
 from onetape.model.money import RATE_DECIMALS
 from onetape.model.time import MINUTE
-from onetape.venues.bybit.words import CATEGORY, INTERVALS, SIDE_WORDS
+from onetape.venues.bybit.words import CATEGORIES, INTERVALS, SIDE_WORDS
 
 __all__ = ["PublicData", "Query", "number"]
 
 Query = Mapping[str, str]
-CATEGORIES: Final = (CATEGORY, "inverse", "spot", "option")
+LISTED: Final = (*CATEGORIES.values(), "option")
+SPOT: Final = CATEGORIES[Kind.SPOT]
 TRADES: Final = 0xA1A1 << 112  # the first half of a public trade's id
 DEPTH_MAX: Final = 1000
 SIZE_MOST: Final = 100_000
@@ -35,7 +36,7 @@ class PublicData:
 
     def __init__(self, exchange: SimExchange) -> None:
         self.exchange = exchange
-        self.index_of = {i.raw_symbol: at for at, i in enumerate(exchange.instruments)}
+        self.index_of = {(CATEGORIES[i.kind], i.raw_symbol): at for at, i in enumerate(exchange.instruments)}
         self.handlers: dict[str, Callable[[Query, int], dict[str, Any]]] = {
             "market/time": lambda _q, now: {"timeSecond": str(now // 10**9), "timeNano": str(now)},
             "market/instruments-info": self.instruments,
@@ -50,9 +51,11 @@ class PublicData:
             "market/price-limit": self.price_limit,
         }
 
-    def at(self, symbol: object) -> int:
-        """Returns the instrument of a name. Raises Refused."""
-        found = self.index_of.get(symbol) if isinstance(symbol, str) else None
+    def at(self, category: object, symbol: object) -> int:
+        """Returns the instrument of a name in a category. Raises Refused."""
+        if category not in LISTED:
+            raise Refused(10001, "Illegal category")
+        found = self.index_of.get((str(category), symbol)) if isinstance(symbol, str) else None
         if found is None or not self.exchange.listings[found].is_listed:
             raise Refused(10001, "params error: symbol invalid")
         return found
@@ -60,23 +63,50 @@ class PublicData:
     def wanted(self, query: Query) -> list[int]:
         """Returns the instruments that a query names, all without a symbol; none of another category."""
         category = query.get("category", "")
-        if category not in CATEGORIES:
+        if category not in LISTED:
             raise Refused(10001, "Illegal category")
-        if category != CATEGORY:
-            return []
         if query.get("symbol"):
-            return [self.at(query["symbol"])]
+            return [self.at(category, query["symbol"])]
         coin, base = query.get("settleCoin", ""), query.get("baseCoin", "")
-        every = enumerate(self.exchange.instruments)
-        return [at for at, i in every if coin in ("", i.settle) and base in ("", i.base)]
+        found = ((at, self.exchange.instruments[at]) for (of, _), at in self.index_of.items() if of == category)
+        return [at for at, i in found if coin in ("", i.settle) and base in ("", i.base)]
+
+    def contracts(self, query: Query) -> list[int]:
+        """Returns the contracts that a query names. Raises Refused for spot, which has no positions and no funding."""
+        if query.get("category") == SPOT:
+            raise Refused(10001, "Illegal category")
+        return self.wanted(query)
 
     # --- instruments ------------------------------------------------------------------------------
 
     def instruments(self, query: Query, _now: int) -> dict[str, Any]:
-        rows = (
-            [] if query.get("status", "Trading") != "Trading" else [self._instrument(at) for at in self.wanted(query)]
-        )
+        show = self._spot if query.get("category") == SPOT else self._instrument
+        rows = [] if query.get("status", "Trading") != "Trading" else [show(at) for at in self.wanted(query)]
         return {"category": query["category"], "list": rows, "nextPageCursor": ""}
+
+    def _spot(self, at: int) -> dict[str, Any]:
+        i, listing = self.exchange.instruments[at], self.exchange.listings[at]
+        most = size_text(i, size_most(i))
+        sizes = {"maxOrderQty": most, "maxLimitOrderQty": most, "maxMarketOrderQty": most}
+        return {
+            "symbol": i.raw_symbol,
+            "symbolId": at + 1,
+            "baseCoin": i.base,
+            "quoteCoin": i.quote,
+            "status": "Trading" if listing.is_listed else "Closed",
+            "lotSizeFilter": {
+                "basePrecision": decimal_text(i.lot),
+                "quotePrecision": "0.00000001",
+                "minOrderQty": decimal_text(i.size_min or i.lot),
+                **sizes,
+                "minOrderAmt": decimal_text(i.notional_min),
+                "maxOrderAmt": "8000000",
+                "postOnlyMaxLimitOrderSize": most,
+            },
+            "priceFilter": {"tickSize": decimal_text(i.tick)},
+            "riskParameters": {"priceLimitRatioX": "0.05", "priceLimitRatioY": "0.1"},
+            **fixed("innovation=0 marginTrading=none stTag=0 symbolType= xstockMultiplier="),
+        }
 
     def _instrument(self, at: int) -> dict[str, Any]:
         i, listing = self.exchange.instruments[at], self.exchange.listings[at]
@@ -118,7 +148,7 @@ class PublicData:
 
     def risk_limits(self, query: Query, _now: int) -> dict[str, Any]:
         rows = []
-        for at in self.wanted(query):
+        for at in self.contracts(query):
             i = self.exchange.instruments[at]
             rate = decimal_text(i.maintenance_rate)
             row = {"id": at + 1, "symbol": i.raw_symbol, "riskLimitValue": "2000000", "maintenanceMargin": rate}
@@ -127,40 +157,48 @@ class PublicData:
         return {"category": query["category"], "list": rows, "nextPageCursor": ""}
 
     def price_limit(self, query: Query, now: int) -> dict[str, Any]:
-        (at,) = self.wanted({"category": CATEGORY, **query})[:1] or (self.at(None),)
+        at = self._one({"category": CATEGORIES[Kind.LINEAR], **query})
         i, price = self.exchange.instruments[at], self.exchange.listings[at].valuation
         limits = {"buyLmt": price_text(i, price * 21 // 20), "sellLmt": price_text(i, price * 19 // 20)}
         return {"symbol": i.raw_symbol, **limits, "ts": str(ms(now))}
 
     # --- prices -----------------------------------------------------------------------------------
 
-    def ticker(self, at: int, now: int) -> dict[str, str]:
+    def ticker(self, at: int, now: int, *, is_topic: bool = False) -> dict[str, str]:
         listing, i = self.exchange.listings[at], self.exchange.instruments[at]
         day = listing.day(now)
         change = (listing.last - day.open) * 10**6 // day.open if day.open else 0
-        interest = self.exchange.open_interest(at, now)
-        return {
-            "symbol": i.raw_symbol,
-            "lastPrice": price_text(i, listing.last),
-            "indexPrice": price_text(i, listing.index or listing.valuation),
-            "markPrice": price_text(i, listing.valuation),
-            "prevPrice24h": price_text(i, day.open),
-            "price24hPcnt": decimal_text(scaled(change, 6)),
-            "highPrice24h": price_text(i, day.high),
-            "lowPrice24h": price_text(i, day.low),
-            "prevPrice1h": price_text(i, day.open),
-            "openInterest": size_text(i, interest),
-            "openInterestValue": money_text(i.notional_units(listing.valuation, interest)),
-            "turnover24h": decimal_text(scaled(day.turnover, i.price_decimals + i.size_decimals)),
-            "volume24h": size_text(i, day.volume),
-            "fundingRate": rate_text(listing.funding_rate),
-            "nextFundingTime": str(ms(listing.funding_time)),
-            "fundingIntervalHour": str(i.funding_interval // (60 * MINUTE)),
-            "fundingCap": "0.00375",
+        best = {
             "bid1Price": price_text(i, listing.bid),
             "bid1Size": size_text(i, listing.bid_size),
             "ask1Price": price_text(i, listing.ask),
             "ask1Size": size_text(i, listing.ask_size),
+        }
+        row = {
+            "symbol": i.raw_symbol,
+            "lastPrice": price_text(i, listing.last),
+            "prevPrice24h": price_text(i, day.open),
+            "price24hPcnt": decimal_text(scaled(change, 6)),
+            "highPrice24h": price_text(i, day.high),
+            "lowPrice24h": price_text(i, day.low),
+            "turnover24h": decimal_text(scaled(day.turnover, i.price_decimals + i.size_decimals)),
+            "volume24h": size_text(i, day.volume),
+        }
+        if i.kind is Kind.SPOT:
+            return {**row, **({} if is_topic else best), "usdIndexPrice": price_text(i, listing.last)}
+        interest = self.exchange.open_interest(at, now)
+        return {
+            **row,
+            **best,
+            "indexPrice": price_text(i, listing.index or listing.valuation),
+            "markPrice": price_text(i, listing.valuation),
+            "prevPrice1h": price_text(i, day.open),
+            "openInterest": size_text(i, interest),
+            "openInterestValue": money_text(i.notional_units(listing.valuation, interest)),
+            "fundingRate": rate_text(listing.funding_rate),
+            "nextFundingTime": str(ms(listing.funding_time)),
+            "fundingIntervalHour": str(i.funding_interval // (60 * MINUTE)),
+            "fundingCap": "0.00375",
             "deliveryTime": "0",
         }
 
@@ -174,7 +212,8 @@ class PublicData:
 
     def orderbook(self, query: Query, now: int) -> dict[str, Any]:
         at = self._one(query)
-        depth, listing = number(query, "limit", 25, DEPTH_MAX), self.exchange.listings[at]
+        listing = self.exchange.listings[at]
+        depth = number(query, "limit", 1 if listing.instrument.kind is Kind.SPOT else 25, DEPTH_MAX)
         ids = {"ts": ms(now), "u": listing.depth_id, "seq": listing.depth_id, "cts": ms(now)}
         bids, asks = self.levels(at, Side.BUY, depth), self.levels(at, Side.SELL, depth)
         return {"s": listing.instrument.raw_symbol, "b": bids, "a": asks, **ids}
@@ -188,11 +227,13 @@ class PublicData:
     # --- trades -----------------------------------------------------------------------------------
 
     def trade_id(self, trade: TradeReport) -> str:
-        return uuid_of(trade.trade_id * len(self.exchange.instruments) + trade.at, TRADES)
+        number = trade.trade_id * len(self.exchange.instruments) + trade.at
+        return str(number) if self.exchange.instruments[trade.at].kind is Kind.SPOT else uuid_of(number, TRADES)
 
     def recent(self, query: Query, _now: int) -> dict[str, Any]:
         at = self._one(query)
-        i, limit = self.exchange.instruments[at], number(query, "limit", 500, 1000)
+        i = self.exchange.instruments[at]
+        limit = number(query, "limit", 60, 60) if i.kind is Kind.SPOT else number(query, "limit", 500, 1000)
         rows = [
             {
                 "execId": self.trade_id(trade),
@@ -207,7 +248,7 @@ class PublicData:
             }
             for trade in list(self.exchange.listings[at].trades)[: -limit - 1 : -1]
         ]
-        return {"category": CATEGORY, "list": rows}
+        return {"category": query["category"], "list": rows}
 
     # --- bars and funding -------------------------------------------------------------------------
 
@@ -218,6 +259,8 @@ class PublicData:
 
     def klines(self, query: Query, _now: int, *, is_mark: bool = False) -> dict[str, Any]:
         at, interval = self._one(query), query.get("interval", "")
+        if is_mark:
+            self.contracts(query)
         if interval not in INTERVALS:
             raise Refused(10001, "Invalid period!")
         i, limit = self.exchange.instruments[at], number(query, "limit", 200, 1000)
@@ -228,7 +271,7 @@ class PublicData:
             row = [str(ms(bar.open_time)), *(price_text(i, each) for each in (bar.open, bar.high, bar.low, bar.close))]
             turnover = decimal_text(scaled(bar.turnover, i.price_decimals + i.size_decimals))
             rows.append(row if is_mark else [*row, size_text(i, bar.volume), turnover])
-        return {"category": CATEGORY, "symbol": i.raw_symbol, "list": rows}
+        return {"category": query["category"], "symbol": i.raw_symbol, "list": rows}
 
     def kline(self, i: Instrument, bar: BarReport, interval: str, now: int, *, is_over: bool) -> dict[str, Any]:
         """Returns a bar as the topic shows it."""
@@ -246,6 +289,7 @@ class PublicData:
 
     def fundings(self, query: Query, _now: int) -> dict[str, Any]:
         at, limit = self._one(query), number(query, "limit", 200, 200)
+        self.contracts(query)
         if query.get("startTime") and not query.get("endTime"):
             raise Refused(10001, "params error: endTime is required")
         begin, end = number(query, "startTime", 0, 2**62), number(query, "endTime", 2**62, 2**62)
@@ -255,13 +299,14 @@ class PublicData:
             for time, rate, _ in reversed(self.exchange.listings[at].fundings)
             if begin <= ms(time) <= end
         ]
-        return {"category": CATEGORY, "list": rows[:limit]}
+        return {"category": query["category"], "list": rows[:limit]}
 
     def open_interests(self, query: Query, now: int) -> dict[str, Any]:
         at = self._one(query)
+        self.contracts(query)
         i = self.exchange.instruments[at]
         row = {"openInterest": size_text(i, self.exchange.open_interest(at, now)), "timestamp": str(ms(now))}
-        return {"symbol": i.raw_symbol, "category": CATEGORY, "list": [row], "nextPageCursor": ""}
+        return {"symbol": i.raw_symbol, "category": query["category"], "list": [row], "nextPageCursor": ""}
 
 
 def size_most(i: Instrument) -> int:

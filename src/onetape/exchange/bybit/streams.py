@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from onetape.exchange.account import SimAccount, Trade
 from onetape.exchange.bybit.account import AccountData
-from onetape.exchange.bybit.public import PublicData
+from onetape.exchange.bybit.public import SPOT, PublicData
 from onetape.exchange.bybit.trading import Trading
 from onetape.exchange.bybit.wire import Refused, ms, order_row, price_text, size_text
 from onetape.exchange.dialect import Connection, encode
@@ -23,7 +23,7 @@ from onetape.exchange.subscriptions import Subscriptions
 from onetape.model.enums import OrderState, PositionSide, Side
 from onetape.model.errors import OrderWouldCross, SelfTrade
 from onetape.model.time import MINUTE, SECOND
-from onetape.venues.bybit.words import CATEGORY, INTERVALS, SIDE_WORDS
+from onetape.venues.bybit.words import CATEGORIES, INTERVALS, SIDE_WORDS
 
 __all__ = ["PRIVATE", "Streams", "Subscriber"]
 
@@ -32,7 +32,8 @@ PRIVATE: Final = ("order", "execution", "position", "wallet")
 TICKERS_NS: Final = SECOND // 10
 REPEAT_NS: Final = 3 * SECOND
 _BY_ENGINE: Final = (OrderWouldCross.code, SelfTrade.code)
-Topic = tuple[str, str, str]  # name, symbol or account number, depth or interval
+SPOT_ARGS_MAX: Final = 10
+Topic = tuple[str, int, str]  # name; instrument or account number; depth, interval or an account's category
 
 
 @dataclass(slots=True)
@@ -43,7 +44,7 @@ class Subscriber:
     way: str
     heard: int
     account: SimAccount | None = None
-    tickers: dict[str, dict[str, str]] = field(default_factory=dict)  # by symbol, as sent last
+    tickers: dict[int, dict[str, str]] = field(default_factory=dict)  # by instrument, as sent last
     requests: dict[str, None] = field(default_factory=dict)  # ids, to refuse a second one
 
 
@@ -67,8 +68,8 @@ class Streams:
         self.trading = trading
         self.connections: dict[int, Connection] = {}
         self._subscriptions: Subscriptions[Topic] = Subscriptions()
-        self._tops: dict[str, tuple[int, bytes]] = {}  # symbol -> time and message of its best prices, as sent last
-        self._books: dict[tuple[str, str], _Shown] = {}  # by symbol and depth
+        self._tops: dict[int, tuple[int, bytes]] = {}  # instrument -> time and message of its best prices, as sent last
+        self._books: dict[tuple[int, str], _Shown] = {}  # by instrument and depth
         self._tickers_due = 0
         self._count = 0
 
@@ -79,12 +80,12 @@ class Streams:
         subscriber: Subscriber = connection.state
         if subscriber.way == "private":
             name, _, category = text.partition(".")
-            if name not in PRIVATE or category not in ("", CATEGORY) or subscriber.account is None:
+            listed = ("",) if name == "wallet" else ("", *CATEGORIES.values())
+            if name not in PRIVATE or category not in listed or subscriber.account is None:
                 raise Refused(10001, f"Request not authorized: {text}")
-            return name, str(subscriber.account.number), ""
+            return name, subscriber.account.number, category
         name, *rest = text.split(".")
-        symbol = rest[-1] if rest else ""
-        self.public.at(symbol)
+        at = self.public.at(subscriber.way, rest[-1] if rest else "")
         detail = rest[0] if len(rest) == 2 else ""
         is_listed = (
             (name == "orderbook" and detail in PACES)
@@ -93,21 +94,23 @@ class Streams:
         )
         if not is_listed:
             raise Refused(10001, f"error:handler not found,topic:{text}")
-        return name, symbol, detail
+        return name, at, detail
 
     def subscribe(self, connection: Connection, texts: list[str], now: int) -> None:
         """Adds subscriptions; a wrong topic refuses all. Raises Refused."""
+        if connection.state.way == SPOT and len(texts) > SPOT_ARGS_MAX:
+            raise Refused(10001, f"args size >{SPOT_ARGS_MAX}")
         topics = [self.topic(connection, text) for text in texts]
         for topic in topics:
             self._subscriptions.add(connection, topic)
 
     def begin(self, connection: Connection, texts: list[str], now: int) -> None:
         """Sends the snapshots of topics, once they are confirmed."""
-        for name, symbol, detail in (self.topic(connection, text) for text in texts):
+        for name, at, detail in (self.topic(connection, text) for text in texts):
             if name == "orderbook":
-                connection.send(self._snapshot(symbol, detail, now))
+                connection.send(self._snapshot(at, detail, now))
             elif name == "tickers":
-                self._ticker(connection, symbol, now)
+                self._ticker(connection, at, now)
 
     def unsubscribe(self, connection: Connection, texts: list[str]) -> None:
         for topic in (self.topic(connection, text) for text in texts):
@@ -126,51 +129,52 @@ class Streams:
             for connection in to:
                 connection.send(message)
 
-    def _snapshot(self, symbol: str, detail: str, now: int) -> bytes:
+    def _snapshot(self, at: int, detail: str, now: int) -> bytes:
         """Returns the book as the topic's subscribers have it."""
-        shown = self._books.get((symbol, detail))
-        if shown is None or len(self._subscriptions.to(("orderbook", symbol, detail))) < 2:  # nobody follows it
-            shown = self._books[symbol, detail] = _Shown(self._levels(symbol, detail), now + PACES[detail])
-        return self._message(symbol, detail, "snapshot", shown.update, shown.sides, now)
+        shown = self._books.get((at, detail))
+        if shown is None or len(self._subscriptions.to(("orderbook", at, detail))) < 2:  # nobody follows it
+            shown = self._books[at, detail] = _Shown(self._levels(at, detail), now + PACES[detail])
+        return self._message(at, detail, "snapshot", shown.update, shown.sides, now)
 
-    def _levels(self, symbol: str, detail: str) -> tuple[dict[str, str], dict[str, str]]:
-        at, depth = self.public.index_of[symbol], int(detail)
-        bids, asks = (self.public.levels(at, side, depth) for side in (Side.BUY, Side.SELL))
+    def _levels(self, at: int, detail: str) -> tuple[dict[str, str], dict[str, str]]:
+        bids, asks = (self.public.levels(at, side, int(detail)) for side in (Side.BUY, Side.SELL))
         return dict(bids), dict(asks)
 
     def _message(
-        self, symbol: str, detail: str, kind: str, update: int, sides: tuple[dict[str, str], dict[str, str]], now: int
+        self, at: int, detail: str, kind: str, update: int, sides: tuple[dict[str, str], dict[str, str]], now: int
     ) -> bytes:
         bids, asks = ([[price, size] for price, size in side.items()] for side in sides)
-        seq = self.exchange.listings[self.public.index_of[symbol]].depth_id
+        seq, symbol = self.exchange.listings[at].depth_id, self._symbol(at)
         data = {"s": symbol, "b": bids, "a": asks, "u": update, "seq": seq}
         topic = f"orderbook.{detail}.{symbol}"
         return encode({"topic": topic, "type": kind, "ts": ms(now), "data": data, "cts": ms(now)})
 
-    def _changes(self, symbol: str, detail: str, now: int) -> None:
+    def _changes(self, at: int, detail: str, now: int) -> None:
         """Sends what has changed within a topic's depth, at its pace."""
-        shown = self._books.get((symbol, detail))
+        shown = self._books.get((at, detail))
         if shown is None or now < shown.due:
             return
-        shown.due, sides = now + PACES[detail], self._levels(symbol, detail)
+        shown.due, sides = now + PACES[detail], self._levels(at, detail)
         gone = tuple(dict.fromkeys(old.keys() - new.keys(), "0") for old, new in zip(shown.sides, sides, strict=True))
         fresh = tuple(dict(new.items() - old.items()) for old, new in zip(shown.sides, sides, strict=True))
         if any(gone) or any(fresh):
             shown.sides, shown.update = sides, shown.update + 1
             changed = gone[0] | fresh[0], gone[1] | fresh[1]
-            message = self._message(symbol, detail, "delta", shown.update, changed, now)
-            self._send(("orderbook", symbol, detail), lambda: message)
+            message = self._message(at, detail, "delta", shown.update, changed, now)
+            self._send(("orderbook", at, detail), lambda: message)
 
-    def _ticker(self, connection: Connection, symbol: str, now: int) -> None:
-        """Sends a ticker's fields that have changed since they were sent on this connection."""
-        before = connection.state.tickers.get(symbol)
-        row = self.public.ticker(self.public.index_of[symbol], now)
+    def _ticker(self, connection: Connection, at: int, now: int) -> None:
+        """Sends a ticker's fields that have changed since they were sent on this connection; that of spot whole."""
+        before, symbol = connection.state.tickers.get(at), self._symbol(at)
+        row = self.public.ticker(at, now, is_topic=True)
         changed = row if before is None else {name: text for name, text in row.items() if before.get(name) != text}
         if not changed:
             return
-        connection.state.tickers[symbol] = row
+        connection.state.tickers[at] = row
         self._count += 1
-        message = {"topic": f"tickers.{symbol}", "type": "snapshot" if before is None else "delta"}
+        is_whole = before is None or connection.state.way == SPOT
+        changed = row if is_whole else changed
+        message = {"topic": f"tickers.{symbol}", "type": "snapshot" if is_whole else "delta"}
         connection.say({**message, "data": {"symbol": symbol, **changed}, "cs": self._count, "ts": ms(now)})
 
     def tick(self, now: int) -> None:
@@ -178,22 +182,22 @@ class Streams:
             return
         before, self._tickers_due = self._tickers_due - TICKERS_NS, now - now % TICKERS_NS + TICKERS_NS
         for topic in list(self._subscriptions):
-            name, symbol, detail = topic
+            name, at, detail = topic
             if name == "tickers":
                 for connection in self._subscriptions.to(topic):
-                    self._ticker(connection, symbol, now)
+                    self._ticker(connection, at, now)
             elif name == "kline":
                 self._klines(topic, before, now)
             elif name == "orderbook" and detail == "1":
-                time, message = self._tops.get(symbol, (now, b""))
+                time, message = self._tops.get(at, (now, b""))
                 if now - time >= REPEAT_NS:
-                    self._tops[symbol] = now, message
+                    self._tops[at] = now, message
                     self._send(topic, partial(bytes, message))
 
     def _klines(self, topic: Topic, before: int, now: int) -> None:
         """Sends the last message of a bar that has ended since `before`, and each second that of the running one."""
-        _, symbol, interval = topic
-        at, period = self.public.index_of[symbol], INTERVALS[interval] * MINUTE
+        _, at, interval = topic
+        period = INTERVALS[interval] * MINUTE
         has_ended = before // period != now // period
         if not has_ended and before // SECOND == now // SECOND:
             return
@@ -202,7 +206,12 @@ class Streams:
             if is_over and not (has_ended and bar.close_time > before - period):
                 continue
             row = self.public.kline(self.exchange.instruments[at], bar, interval, now, is_over=is_over)
-            message = {"topic": f"kline.{interval}.{symbol}", "type": "snapshot", "ts": ms(now), "data": [row]}
+            message = {
+                "topic": f"kline.{interval}.{self._symbol(at)}",
+                "type": "snapshot",
+                "ts": ms(now),
+                "data": [row],
+            }
             self._send(topic, partial(encode, message))
 
     # --- reports ------------------------------------------------------------------------------------------------------
@@ -213,24 +222,23 @@ class Streams:
                 case QuoteReport():
                     self._quote(report)
                 case TradeReport():
-                    symbol = self._symbol(report.at)
-                    self._send(("publicTrade", symbol, ""), partial(self._trade, report))
+                    self._send(("publicTrade", report.at, ""), partial(self._trade, report))
                 case OrderReport():
                     self._order(report, now)
                 case CashReport():
                     self._cash(report, now)
                 case _:
                     pass
-        for name, symbol, detail in self._subscriptions:
+        for name, at, detail in self._subscriptions:
             if name == "orderbook" and detail != "1":
-                self._changes(symbol, detail, now)
+                self._changes(at, detail, now)
 
     def _symbol(self, at: int) -> str:
         return self.exchange.instruments[at].raw_symbol
 
     def _quote(self, report: QuoteReport) -> None:
         symbol = self._symbol(report.at)
-        if ("orderbook", symbol, "1") not in self._subscriptions:
+        if ("orderbook", report.at, "1") not in self._subscriptions:
             return
         i = self.exchange.instruments[report.at]
         bids = [[price_text(i, report.bid), size_text(i, report.bid_size)]] if report.bid else []
@@ -238,8 +246,8 @@ class Streams:
         data = {"s": symbol, "b": bids, "a": asks, "u": report.update_id, "seq": report.update_id}
         about = {"topic": f"orderbook.1.{symbol}", "type": "snapshot", "ts": ms(report.time)}
         message = encode({**about, "data": data, "cts": ms(report.time)})
-        self._tops[symbol] = report.time, message
-        self._send(("orderbook", symbol, "1"), lambda: message)
+        self._tops[report.at] = report.time, message
+        self._send(("orderbook", report.at, "1"), lambda: message)
 
     def _trade(self, report: TradeReport) -> bytes:
         i = self.exchange.instruments[report.at]
@@ -260,14 +268,20 @@ class Streams:
 
     # --- an account's topics ----------------------------------------------------------------------
 
-    def _private(self, account: SimAccount, name: str, rows: Callable[[], list[Any]], now: int) -> None:
-        def make() -> bytes:
-            self._count += 1
-            return encode(
-                {"id": f"{account.number}-{self._count}", "topic": name, "creationTime": ms(now), "data": rows()}
-            )
+    def _private(
+        self, account: SimAccount, name: str, rows: Callable[[], list[Any]], now: int, at: int | None = None
+    ) -> None:
+        """Sends rows to a topic; of an instrument also to that of its category."""
 
-        self._send((name, str(account.number), ""), make)
+        def make(topic: str) -> bytes:
+            self._count += 1
+            about = {"id": f"{account.number}-{self._count}", "topic": topic, "creationTime": ms(now)}
+            return encode({**about, "data": rows()})
+
+        self._send((name, account.number, ""), partial(make, name))
+        if at is not None:
+            category = CATEGORIES[self.exchange.instruments[at].kind]
+            self._send((name, account.number, category), partial(make, f"{name}.{category}"))
 
     def _order(self, report: OrderReport, now: int) -> None:
         order = report.order
@@ -275,16 +289,16 @@ class Streams:
             return  # refused in the answer, and not reported
         if report.fill is not None:
             trade = Trade(order, report.fill)
-            self._private(order.account, "execution", lambda: [self.data.execution(trade)], now)
+            self._private(order.account, "execution", lambda: [self.data.execution(trade)], now, order.index)
             self.trading.protect(order, now)
         i = self.exchange.instruments[order.index]
-        self._private(order.account, "order", lambda: [order_row(i, order, report)], now)
+        self._private(order.account, "order", lambda: [order_row(i, order, report)], now, order.index)
 
     def _cash(self, report: CashReport, now: int) -> None:
         account = report.account
         for at, side in report.positions:
-            self._private(account, "position", partial(self._positions, account, at, side), now)
-        self._private(account, "wallet", lambda: [self.data.wallet(account)], now)
+            self._private(account, "position", partial(self._positions, account, at, side), now, at)
+        self._private(account, "wallet", lambda: [self.data.wallet(account, report.currencies)], now)
 
     def _positions(self, account: SimAccount, at: int, side: PositionSide) -> list[Any]:
         return [self.data.position(account, at, side, entry="entryPrice")]

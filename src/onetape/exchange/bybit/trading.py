@@ -15,14 +15,14 @@ from typing import Any, Final
 
 from onetape._core import plain_units
 from onetape.exchange.account import SimAccount, SimOrder
-from onetape.exchange.bybit.public import PublicData, size_most
-from onetape.exchange.bybit.wire import CODES, Refused, id_of, price_text, uuid_of
+from onetape.exchange.bybit.public import SPOT, PublicData, size_most
+from onetape.exchange.bybit.wire import Refused, id_of, order_id, price_text, refusal
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.order_entry import NewOrder
-from onetape.model.enums import OrderType, PositionSide, Side, TriggerBy, TriggerKind
-from onetape.model.errors import OrderWouldCross, SelfTrade
+from onetape.model.enums import Kind, OrderType, PositionSide, Side, TriggerBy, TriggerKind
+from onetape.model.errors import DuplicateClientId, OrderBelowMinNotional, OrderUnknown, OrderWouldCross, SelfTrade
 from onetape.model.money import money_units
-from onetape.venues.bybit.words import CATEGORY, POSITION_SIDES, SIDES, TIFS, TRIGGERS
+from onetape.venues.bybit.words import POSITION_SIDES, SIDES, TIFS, TRIGGERS
 
 __all__ = ["Params", "Trading"]
 
@@ -30,6 +30,7 @@ Params = Mapping[str, Any]
 ORDERS_MAX: Final = 500  # per symbol
 CONDITIONALS_MAX: Final = 10  # per symbol
 BATCH_MAX: Final = 20
+SPOT_BATCH_MAX: Final = 10
 _LINK: Final = re.compile(r"[A-Za-z0-9_-]{1,36}\Z")
 _TRIGGERS: Final = {word: by for by, word in TRIGGERS.items()}
 _BY_ENGINE: Final = (OrderWouldCross.code, SelfTrade.code)  # ends of an order that was acknowledged
@@ -52,9 +53,7 @@ class Trading:
     # --- terms ------------------------------------------------------------------------------------
 
     def _at(self, params: Params) -> int:
-        if params.get("category") != CATEGORY:
-            raise Refused(10001, "Illegal category")
-        return self.public.at(params.get("symbol"))
+        return self.public.at(params.get("category"), params.get("symbol"))
 
     def _price(self, at: int, text: object) -> int:
         i = self.exchange.instruments[at]
@@ -70,26 +69,59 @@ class Trading:
             raise Refused(10001, "Qty invalid")
         return size
 
-    def _side(self, account: SimAccount, params: Params) -> PositionSide:
+    def _side(self, account: SimAccount, at: int, params: Params) -> PositionSide:
         index = params.get("positionIdx") or 0
         side = POSITION_SIDES.get(int(index)) if str(index).isdigit() else None
-        if side is None or account.hedge != (side is not PositionSide.BOTH):
+        if side is None or (account.hedge and not self._is_spot(at)) != (side is not PositionSide.BOTH):
             raise Refused(10001, "position idx not match position mode")
         return side
 
     def _check_worth(self, at: int, price: int, size: int) -> None:
         i = self.exchange.instruments[at]
         if i.notional_units(price, size) < money_units(i.notional_min):
-            raise Refused(110094, f"Order does not meet minimum order value {i.notional_min}{i.quote}")
+            text = f"Order does not meet minimum order value {i.notional_min}{i.quote}"
+            raise refusal(i, OrderBelowMinNotional.code, text)
 
-    def _link(self, account: SimAccount, params: Params) -> str:
+    def _is_spot(self, at: int) -> bool:
+        return self.exchange.instruments[at].kind is Kind.SPOT
+
+    def _link(self, account: SimAccount, at: int, params: Params) -> str:
         """Returns our name of an order. Raises Refused if an order that is remembered has it."""
         link = str(params.get("orderLinkId") or "")
         if link and not _LINK.match(link):
             raise Refused(10001, "OrderLinkedID is invalid")
         if link in account.by_client_id:
-            raise Refused(110072)
+            raise refusal(self.exchange.instruments[at], DuplicateClientId.code)
         return link
+
+    def _check_spot(self, params: Params) -> None:
+        """Raises Refused for what spot orders do not have, or not here."""
+        for name in ("reduceOnly", "closeOnTrigger", "triggerPrice", "takeProfit", "stopLoss"):
+            if params.get(name) not in (None, "", "0", 0, False):
+                raise Refused(10001, f"{name} is not available for spot in this simulation")
+        if str(params.get("isLeverage") or 0) != "0" or params.get("orderFilter") not in (None, "", "Order"):
+            raise Refused(10001, "isLeverage and orderFilter are not available in this simulation")
+
+    def _spot_size(self, at: int, side: Side, params: Params, *, is_limit: bool) -> tuple[int, dict[str, Any]]:
+        """Returns the size of a spot order, and its facts: a purchase at the market names an amount of the quote coin,
+        unless `marketUnit` says otherwise."""
+        extra: dict[str, Any] = {"fee_in_base": True} if side is Side.BUY else {}
+        unit = str(params.get("marketUnit") or ("quoteCoin" if side is Side.BUY else "baseCoin"))
+        if is_limit or unit == "baseCoin":
+            return self._size(at, params.get("qty")), extra | ({} if is_limit else {"unit": unit})
+        i, text = self.exchange.instruments[at], params.get("qty")
+        left, size = _units(text, i.price_decimals + i.size_decimals), 0
+        if unit != "quoteCoin" or left <= 0:
+            raise Refused(10001, "Qty invalid")
+        for price, there in self.exchange.board.levels(at, side.opposite, 1 << 30):
+            take = min(there, left // price)
+            size, left = size + take, left - take * price
+            if take < there:
+                break
+        size -= size % i.core.lot
+        if size < i.size_int(i.size_min):
+            raise refusal(i, OrderBelowMinNotional.code)
+        return size, extra | {"unit": unit, "value": str(text)}
 
     # --- placing ----------------------------------------------------------------------------------
 
@@ -98,10 +130,14 @@ class Trading:
         order = self.exchange.orders.place(account, at, now, self._wanted(account, at, params))
         if order.code and not order.filled and not order.is_open and order.code not in _BY_ENGINE:
             self.exchange.orders.drop(account, order)
-            raise Refused(CODES.get(order.code, 10001))
+            raise refusal(self.exchange.instruments[at], order.code)
         if order.filled:
             self.protect(order, now)
-        return {"orderId": uuid_of(order.id), "orderLinkId": order.client_id}
+        return self._receipt(order)
+
+    def _receipt(self, order: SimOrder) -> dict[str, str]:
+        i = self.exchange.instruments[order.index]
+        return {"orderId": order_id(i, order), "orderLinkId": order.client_id}
 
     def _wanted(self, account: SimAccount, at: int, params: Params) -> NewOrder:
         i, listing = self.exchange.instruments[at], self.exchange.listings[at]
@@ -114,11 +150,14 @@ class Trading:
         tif = str(params.get("timeInForce") or "GTC") if is_limit else "IOC"
         if tif not in TIFS:
             raise Refused(110119 if tif == "RPI" else 10001, "" if tif == "RPI" else "timeInForce invalid")
-        position_side, reduces = self._side(account, params), bool(params.get("reduceOnly"))
-        closes = bool(params.get("closeOnTrigger"))
+        position_side, reduces = self._side(account, at, params), bool(params.get("reduceOnly"))
+        closes, more = bool(params.get("closeOnTrigger")), dict[str, Any]()
         is_whole = reduces and closes and _units(params.get("qty"), i.size_decimals) == 0
-        held = abs(account.qty(at, position_side))
-        size = held if is_whole else self._size(at, params.get("qty"))
+        if i.kind is Kind.SPOT:
+            self._check_spot(params)
+            size, more = self._spot_size(at, side, params, is_limit=is_limit)
+        else:
+            size = abs(account.qty(at, position_side)) if is_whole else self._size(at, params.get("qty"))
         price = self._price(at, params.get("price")) if is_limit else 0
         terms, extra = self._trigger(at, side, params), self._exits(at, side, params)
         if reduces and any(name in extra for name in _EXITS):
@@ -132,7 +171,7 @@ class Trading:
             terms and sum(bool(o.trigger) for o in working) >= CONDITIONALS_MAX
         ):
             raise Refused(110009 if terms else 110020)
-        extra |= {"amount": size, "last": price_text(i, listing.last)} | ({"closes": True} if closes else {})
+        extra |= more | {"amount": size, "last": price_text(i, listing.last)} | ({"closes": True} if closes else {})
         if terms:
             extra |= {"stop": "Stop", "direction": terms.pop("direction")}
         return NewOrder(
@@ -144,7 +183,7 @@ class Trading:
             post_only=tif == "PostOnly",
             reduce_only=(reduces or closes) and not account.hedge,
             position_side=position_side,
-            client_id=self._link(account, params),
+            client_id=self._link(account, at, params),
             extra=extra,
             **terms,
         )
@@ -238,7 +277,8 @@ class Trading:
         ]
 
     def trading_stop(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
-        at, position_side = self._at(params), self._side(account, params)
+        at = self._contract(params)
+        position_side = self._side(account, at, params)
         held = account.qty(at, position_side)
         if not held:
             raise Refused(10001, "can not set tp/sl/ts for zero position")
@@ -268,7 +308,7 @@ class Trading:
             raise Refused(10001, "OrderId or orderLinkId is required")
         order = account.by_id.get(id_of(str(number))) if number else account.by_client_id.get(str(link))
         if order is None or not order.is_open or order.index != at:
-            raise Refused(110001)
+            raise refusal(self.exchange.instruments[at], OrderUnknown.code)
         return order
 
     def amend(self, account: SimAccount, params: Params, now: int) -> dict[str, str]:
@@ -292,47 +332,47 @@ class Trading:
         if code == OrderWouldCross.code:  # a post-only order that would take is canceled
             self.exchange.orders.cancel(account, order, now)
         elif code:
-            raise Refused(CODES.get(code, 10001))
+            raise refusal(self.exchange.instruments[at], code)
         elif size:
             self.exchange.orders.note(order, {"amount": size})
-        return {"orderId": uuid_of(order.id), "orderLinkId": order.client_id}
+        return self._receipt(order)
 
     def cancel(self, account: SimAccount, params: Params, now: int) -> dict[str, str]:
         order = self._named(account, params)
         self.exchange.orders.note(order, {"canceled": True})
         self.exchange.orders.cancel(account, order, now)
-        return {"orderId": uuid_of(order.id), "orderLinkId": order.client_id}
+        return self._receipt(order)
 
     def cancel_all(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
         """Cancels all kinds of orders, of a symbol or all: conditional ones, too, unless a filter names one kind."""
-        if params.get("category") != CATEGORY:
-            raise Refused(10001, "Illegal category")
-        if not any(params.get(name) for name in ("symbol", "baseCoin", "settleCoin")):
+        is_named = any(params.get(name) for name in ("symbol", "baseCoin", "settleCoin"))
+        wanted = set(self.public.wanted({name: str(text) for name, text in params.items()}))
+        if not is_named and params.get("category") != SPOT:
             raise Refused(10001, "Missing symbol, baseCoin or settleCoin")
-        at = self.public.at(params["symbol"]) if params.get("symbol") else None
         kind, found = params.get("orderFilter") or "", []
         for order in list(account.open_orders.values()):
             is_stop = bool(order.trigger)
-            if at not in (None, order.index) or (kind == "Order" and is_stop) or (kind == "StopOrder" and not is_stop):
+            if order.index not in wanted or (kind == "Order" and is_stop) or (kind == "StopOrder" and not is_stop):
                 continue
             self.exchange.orders.note(order, {"canceled": True})
             self.exchange.orders.cancel(account, order, now)
-            found.append({"orderId": uuid_of(order.id), "orderLinkId": order.client_id})
+            found.append(self._receipt(order))
         return {"list": found, "success": "1"}
 
     def batch(
         self, account: SimAccount, params: Params, now: int, name: str
     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Carries out requests one after another. Returns the result, and the outcome of each."""
-        requests = params.get("request")
-        if not isinstance(requests, list) or not 1 <= len(requests) <= BATCH_MAX:
-            raise Refused(10001, "The number of orders in a batch is 1 to 20")
+        requests, category = params.get("request"), params.get("category")
+        most = SPOT_BATCH_MAX if category == SPOT else BATCH_MAX
+        if not isinstance(requests, list) or not 1 <= len(requests) <= most:
+            raise Refused(10001, f"The number of orders in a batch is 1 to {most}")
         rows: list[dict[str, Any]] = []
         codes: list[dict[str, Any]] = []
         for each in requests:
             try:
-                own = {**each, "category": params.get("category")}
-                rows.append({"category": CATEGORY, "symbol": own["symbol"], **self.handlers[name](account, own, now)})
+                own = {**each, "category": category}
+                rows.append({"category": category, "symbol": own["symbol"], **self.handlers[name](account, own, now)})
                 codes.append({"code": 0, "msg": "OK"})
             except Refused as refused:
                 rows.append({"category": "", "symbol": "", "orderId": "", "orderLinkId": ""})
@@ -341,8 +381,13 @@ class Trading:
 
     # --- settings ---------------------------------------------------------------------------------
 
+    def _contract(self, params: Params) -> int:
+        if params.get("category") == SPOT:
+            raise Refused(10001, "Illegal category")
+        return self._at(params)
+
     def set_leverage(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
-        at = self._at(params)
+        at = self._contract(params)
         texts = params.get("buyLeverage"), params.get("sellLeverage")
         try:
             times = {int(Decimal(str(text))) for text in texts}
@@ -383,7 +428,8 @@ class Trading:
         if account.has_positions or account.open_orders:
             raise Refused(3400045, "Set margin mode failed: the account has positions or orders")
         for at in range(len(self.exchange.instruments)):
-            self.exchange.accounts.set_isolated(account, at, isolated, now)
+            if not self._is_spot(at):
+                self.exchange.accounts.set_isolated(account, at, isolated, now)
         return {"reasons": []}
 
 

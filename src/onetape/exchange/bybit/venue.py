@@ -1,6 +1,6 @@
 """Bybit v5 in front of a simulated exchange: routes, signatures, envelopes, the WebSockets' calls.
 
-Linear contracts of a unified account, one-way or hedge mode. Source: Bybit API documentation v5, as of 2026-07; the
+Spot and contracts of a unified account, one-way or hedge mode. Source: Bybit API documentation v5, as of 2026-07; the
 bytes that clients send, as pybit 5.17.0 and ccxt 4.5.90 sign them.
 """
 
@@ -98,10 +98,11 @@ class Bybit(Streamed):
         if name in self._batches:
             requests = params.get("request")
             count = len(requests) if isinstance(requests, list) else 1
-            headers = self.limits.spend(account.number, name, now, count=count)
+            category = params.get("category")
+            headers = self.limits.spend(account.number, name, now, count=count, category=category)
             result, codes = self.trading.batch(account, params, now, self._batches[name])
             return headers, said(shown, result, more={"list": codes})
-        headers = self.limits.spend(account.number, name, now)
+        headers = self.limits.spend(account.number, name, now, category=params.get("category"))
         return headers, said(shown, self._posts[name](account, params, now))
 
     def _may_trade(self, key: str) -> bool:
@@ -216,7 +217,7 @@ class Bybit(Streamed):
         except Refused as refused:
             self._say(connection, request, operation, success=False, text=refused.text)
             return
-        self._say(connection, request, operation)
+        self._say(connection, request, operation, text=operation if connection.state.way == "spot" else "")
         if operation == "subscribe" and connection.state.way != "private":
             self.streams.begin(connection, texts, now)
 
@@ -232,7 +233,7 @@ class Bybit(Streamed):
             self._check_call(subscriber, request, operation, now)
             assert account is not None
             name = f"order/{operation.removeprefix('order.')}"
-            headers = self.limits.spend(account.number, name, now)
+            headers = self.limits.spend(account.number, name, now, category=params.get("category"))
             if operation in BATCHES:
                 about["data"], codes = self.trading.batch(account, params, now, BATCHES[operation])
                 about["retExtInfo"] = {"list": codes}

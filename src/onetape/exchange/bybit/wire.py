@@ -13,9 +13,10 @@ from uuid import UUID
 from onetape._core import units_text
 from onetape.exchange.account import SimOrder
 from onetape.exchange.reports import OrderReport
-from onetape.model.enums import OrderState, OrderType, TriggerBy
+from onetape.model.enums import Kind, OrderState, OrderType, TriggerBy
 from onetape.model.errors import (
     AccountMode,
+    DuplicateClientId,
     InsufficientFunds,
     MarketDataUnavailable,
     OrderBelowMinNotional,
@@ -29,18 +30,21 @@ from onetape.model.errors import (
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS
 from onetape.venues.bybit.errors import ERRORS
-from onetape.venues.bybit.words import CATEGORY, POSITION_INDEX, SIDE_WORDS, STATE_WORDS, TIF_WORDS, TRIGGERS
+from onetape.venues.bybit.words import CATEGORIES, POSITION_INDEX, SIDE_WORDS, STATE_WORDS, TIF_WORDS, TRIGGERS
 
 __all__ = [
     "Refused",
+    "fee_currency",
     "fixed",
     "id_of",
     "money_text",
     "ms",
+    "order_id",
     "order_names",
     "order_row",
     "page_of",
     "price_text",
+    "refusal",
     "said",
     "size_text",
     "uuid_of",
@@ -60,6 +64,16 @@ CODES: Final = {
     PriceBand.code: 110003,
     OrderBelowMinNotional.code: 110094,
     OrderUnknown.code: 110001,
+    DuplicateClientId.code: 110072,
+}
+SPOT_CODES: Final = {
+    InsufficientFunds.code: 170131,
+    PositionLimit.code: 170020,
+    MarketDataUnavailable.code: 170193,
+    PriceBand.code: 170193,
+    OrderBelowMinNotional.code: 170140,
+    OrderUnknown.code: 170213,
+    DuplicateClientId.code: 170141,
 }
 # Error number -> why the engine ended an order that was acknowledged.
 _REASONS: Final = {
@@ -88,6 +102,11 @@ class Refused(Exception):  # noqa: N818 - an answer, not a failure
     @property
     def text(self) -> str:
         return str(self)
+
+
+def refusal(i: Instrument, code: int, text: str = "") -> Refused:
+    """Returns the refusal for an error number of ours: the venue has codes of its own for spot."""
+    return Refused((SPOT_CODES if i.kind is Kind.SPOT else CODES).get(code, 10001), text)
 
 
 def said(now: int, result: Mapping[str, Any], *, code: int = 0, text: str = "OK", more: Any = None) -> dict[str, Any]:
@@ -126,8 +145,14 @@ def uuid_of(number: int, kind: int = _ORDERS) -> str:
     return str(UUID(int=kind | number))
 
 
+def order_id(i: Instrument, order: SimOrder) -> str:
+    return str(order.id) if i.kind is Kind.SPOT else uuid_of(order.id)
+
+
 def id_of(text: str) -> int:
     """Returns the number of an order's id, 0 for another text."""
+    if text.isascii() and text.isdigit():  # of spot
+        return int(text)
     try:
         value = UUID(text).int
     except ValueError:
@@ -152,6 +177,10 @@ _FIXED: Final = fixed(
 )
 
 
+def fee_currency(i: Instrument, order: SimOrder) -> str:
+    return i.base if order.extra.get("fee_in_base") else i.settle
+
+
 def _state_word(order: SimOrder, state: OrderState, filled: int) -> str:
     if order.trigger and state is OrderState.ACCEPTED:
         return "Untriggered"
@@ -163,9 +192,9 @@ def _state_word(order: SimOrder, state: OrderState, filled: int) -> str:
 def order_names(i: Instrument, order: SimOrder) -> dict[str, Any]:
     """Returns the fields by which rows of orders and of executions name an order."""
     return {
-        "category": CATEGORY,
+        "category": CATEGORIES[i.kind],
         "symbol": i.raw_symbol,
-        "orderId": uuid_of(order.id),
+        "orderId": order_id(i, order),
         "orderLinkId": order.client_id if order.origin == "client" else "",
         "side": SIDE_WORDS[order.side],
         "positionIdx": POSITION_INDEX[order.position_side],
@@ -175,16 +204,18 @@ def order_names(i: Instrument, order: SimOrder) -> dict[str, Any]:
 def order_row(i: Instrument, order: SimOrder, report: OrderReport | None = None) -> dict[str, Any]:
     """Returns an order as the venue shows it, now or at the time of a report."""
     state, filled, cost, code, updated = order.state, order.filled, order.cost, order.code, order.updated
-    fee = order.fee
+    fee = order.fee + order.fee_base  # one of them is zero
     if report is not None:
         state, filled, cost, code, updated = report.state, report.filled, report.cost, report.code, report.time
-        fee = report.fee
+        fee = report.fee + report.fee_base
     size = order.extra.get("amount", order.size)  # as sent: what reduces may have been cut
     left = 0 if state.is_final else max(size - filled, 0)
     ended = state.is_final and state is not OrderState.FILLED
     is_limit, word = order.type is OrderType.LIMIT, _state_word(order, state, filled)
     if state is OrderState.REJECTED and code in _REASONS:  # it was acknowledged, then ended by the engine
         word = "Cancelled"
+    if i.kind is Kind.SPOT and word == "Cancelled" and filled:
+        word = "PartiallyFilledCanceled"
     reason = _REASONS.get(code, "EC_NoError") if ended else "EC_NoError"
     if ended and not code and order.tif.value in ("IOC", "FOK") and not order.extra.get("canceled"):
         reason = "EC_NoImmediateQtyToFill" if not filled else "EC_CancelForNoFullFill"
@@ -197,14 +228,15 @@ def order_row(i: Instrument, order: SimOrder, report: OrderReport | None = None)
         "timeInForce": "PostOnly" if order.post_only else TIF_WORDS[order.tif] if is_limit else "IOC",
         "orderType": "Limit" if is_limit else "Market",
         "price": price_text(i, order.price) if is_limit else "0",
-        "qty": size_text(i, size),
+        "qty": order.extra.get("value") or size_text(i, size),
+        "marketUnit": order.extra.get("unit", ""),
         "avgPrice": price_text(i, cost // filled) if filled else "",
         "leavesQty": size_text(i, left),
         "leavesValue": value_text(i, order.price, left) if is_limit else "0",
         "cumExecQty": size_text(i, filled),
         "cumExecValue": value_text(i, cost // filled, filled) if filled else "0",
         "cumExecFee": money_text(fee),
-        "cumFeeDetail": {i.settle: money_text(fee)} if filled else {},
+        "cumFeeDetail": {fee_currency(i, order): money_text(fee)} if filled else {},
         "reduceOnly": order.reduce_only,
         "closeOnTrigger": bool(order.extra.get("closes")),
         "triggerPrice": price_text(i, order.trigger) if order.trigger else "",

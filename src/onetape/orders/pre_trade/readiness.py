@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from onetape.model.enums import OrderType, PositionSide
+from onetape.model.enums import Kind, OrderType, PositionSide
 from onetape.model.errors import (
     AccountMode,
     BannedSymbol,
@@ -36,7 +36,7 @@ def may_be_wrong(view: View) -> bool:
         view.instrument is None
         or len(view.client_id) > manager.venue.client_id_chars
         or spec.once is not None
-        or (manager.mode is not None and manager.mode.hedge is (spec.position_side is PositionSide.BOTH))
+        or not _has_side(view)
         or not view.near
     )
 
@@ -86,23 +86,24 @@ def of_other_side(view: View) -> Refusal | None:
     """Refuses a position side that the account's mode does not have, because the venue would, possibly after other
     orders of the same decision have filled. If the mode was changed, the rule `account mode` refuses instead."""
     mode, side = view.state.manager.mode, view.spec.position_side
-    if mode is None or _has_sides(view) is not (side is PositionSide.BOTH) or other_mode(view) is not None:
+    if mode is None or _has_side(view) or other_mode(view) is not None:
         return None
-    if side is not PositionSide.BOTH and not view.state.manager.venue.traits.has_position(view.spec.symbol):
-        return Refusal.of(AccountMode, f"{side}: spot has no positions, so its side is {_sides(False)}")
+    if view.instrument.kind is Kind.SPOT:
+        return Refusal.of(AccountMode, f"{side}: spot has no sides")
     text = f"{side}: the account is in {_mode(mode.hedge)} mode, whose sides are {_sides(mode.hedge)}"
     return Refusal.of(AccountMode, text)
 
 
 def position_side(view: View) -> Measure:
     mode = view.state.manager.mode
-    return view.spec.position_side.value, None if mode is None else _sides(_has_sides(view))
+    sides = None if mode is None else _sides(mode.hedge and view.instrument.kind is not Kind.SPOT)
+    return view.spec.position_side.value, sides
 
 
-def _has_sides(view: View) -> bool:
-    """Tells whether an order names a position side: in hedge mode, and not on spot."""
-    manager = view.state.manager
-    return manager.mode is not None and manager.mode.hedge and manager.venue.traits.has_position(view.spec.symbol)
+def _has_side(view: View) -> bool:
+    mode = view.state.manager.mode
+    is_both = view.spec.position_side is PositionSide.BOTH
+    return mode is None or is_both is not (mode.hedge and view.instrument.kind is not Kind.SPOT)
 
 
 def may_be_halted(view: View) -> bool:

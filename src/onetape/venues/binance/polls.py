@@ -16,7 +16,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.orders.calls import Call, Purpose
 from onetape.venues.binance.family import USDM_MARKET, PublicMarket
-from onetape.venues.market_polls import MARKS, OPEN_INTEREST, QUOTES, TRADES, PollKind
+from onetape.venues.market_polls import MARKS, OPEN_INTEREST, QUOTES, TRADES, PollKind, PollsDefaults
 from onetape.venues.protocol_table import Message, Protocol
 
 __all__ = ["BinancePolls"]
@@ -75,7 +75,7 @@ _ANSWERS: Final = Protocol(
 _TARGETS: Final = {QUOTES: "ticker/bookTicker", MARKS: "premiumIndex"}
 
 
-class BinancePolls:
+class BinancePolls(PollsDefaults):
     """Implements `MarketPolls`."""
 
     def __init__(self, public: PublicMarket = USDM_MARKET) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from onetape.model.errors import VenueRejected
-from onetape.venues.bybit.words import CATEGORY, INTERVALS
+from onetape.venues.bybit.words import INTERVALS
 from onetape.venues.candles import CandleRow, Candles
 
 __all__ = ["CANDLES"]
@@ -30,5 +30,5 @@ def _rows(answer: Any, _step: int) -> list[CandleRow]:
 
 CANDLES: Final = {
     is_contract: Candles("https://api.bybit.com", frozenset(_WORDS), 1000, 0.1, _target(category), _rows)
-    for is_contract, category in ((True, CATEGORY), (False, "spot"))
+    for is_contract, category in ((True, "linear"), (False, "spot"))
 }

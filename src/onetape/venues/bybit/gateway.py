@@ -21,9 +21,9 @@ from onetape.venues.bybit.past import BybitPast
 from onetape.venues.bybit.polls import BybitPolls
 from onetape.venues.bybit.signing import hello
 from onetape.venues.bybit.trading import CLOCK_STEP, TOPICS, BybitProtocol
-from onetape.venues.bybit.words import CATEGORY
+from onetape.venues.bybit.words import CATEGORIES
 from onetape.venues.contract import Addresses, VenueDefaults
-from onetape.venues.live_market import LiveMarket
+from onetape.venues.live_market import Market
 
 __all__ = ["BybitVenue"]
 
@@ -67,16 +67,17 @@ class BybitVenue(VenueDefaults):
         self.polls = BybitPolls()
         self._addresses = addresses
 
-    def instruments(self) -> Call:
-        target = f"/v5/market/instruments-info?category={CATEGORY}&limit=1000"
-        return Call(Purpose.INSTRUMENTS, "GET", target, b"", {}, 1)
+    def instrument_lists(self) -> list[Call]:
+        targets = [f"/v5/market/instruments-info?category={each}&limit=1000" for each in CATEGORIES.values()]
+        return [Call(Purpose.INSTRUMENTS, "GET", target, b"", {}, 1) for target in targets]
 
     def instruments_of(self, body: bytes, wanted: frozenset[str]) -> list[Instrument]:
-        found = instruments_of(read_json(body)["result"]["list"], wanted)
+        lists = zip(CATEGORIES, read_json(body), strict=True)
+        found = [i for kind, answer in lists for i in instruments_of(kind, answer["result"]["list"], wanted)]
         self.protocol.set_instruments(found)
         return found
 
-    def market(self, instruments: Sequence[Instrument], numbers: Sequence[int] = ()) -> LiveMarket:
+    def market(self, instruments: Sequence[Instrument], numbers: Sequence[int] = ()) -> Market:
         return live_market(instruments, self._addresses.ws, numbers)
 
     def depth(self, instrument: Instrument, stream: int) -> BybitDepth:

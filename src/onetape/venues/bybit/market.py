@@ -1,5 +1,5 @@
 """Bybit's market messages, v5 of the public streams: `orderbook.N`, `publicTrade`, `tickers`, `kline`; and a live
-market of linear contracts.
+market, with a connection for each category.
 
 Prices and sizes are decimal strings, size 0 removes a level. An order book comes as a snapshot, then as deltas whose
 update id `u` increases by one; a later snapshot (`u` 1 after a restart of the venue's service) begins again. Depth 1 is
@@ -24,15 +24,17 @@ from onetape import _core
 from onetape.model.enums import Kind
 from onetape.model.instrument import Instrument
 from onetape.model.time import MINUTE
+from onetape.venues.bybit.words import CATEGORIES
 from onetape.venues.depth import TableDepth
-from onetape.venues.live_market import LiveMarket, MarketStream
+from onetape.venues.live_market import JointMarket, LiveMarket, Market, MarketStream
 from onetape.venues.protocol_table import Message, Protocol, top
 
 __all__ = ["MARKET", "PING", "BybitDepth", "hello_of", "live_market", "unified"]
 
 PING: Final = b'{"op":"ping"}'
 ARGS_MAX: Final = 200  # topics per request, well below the limit of 21,000 characters
-PATH: Final = "/v5/public/linear"
+SPOT_ARGS_MAX: Final = 10
+PATH: Final = "/v5/public/"
 DEPTH: Final = "orderbook.200"  # the deepest with changes each 100 ms
 
 _SPOT_QUOTES: Final = ("USDT", "USDC", "USDE", "USD1", "EUR", "BRL", "BTC", "ETH", "DAI")
@@ -167,22 +169,30 @@ def unified(raw: str, kind: Kind) -> str:
     )
 
 
-def hello_of(*topics: str) -> tuple[bytes, ...]:
-    """Returns the messages that subscribe to topics."""
-    parts = [topics[at : at + ARGS_MAX] for at in range(0, len(topics), ARGS_MAX)]
+def hello_of(*topics: str, most: int = ARGS_MAX) -> tuple[bytes, ...]:
+    """Returns the messages that subscribe to topics. most: topics of a message."""
+    parts = [topics[at : at + most] for at in range(0, len(topics), most)]
     return tuple(msgspec.json.encode({"op": "subscribe", "args": part}) for part in parts)
 
 
-def live_market(instruments: Sequence[Instrument], url: str, numbers: Sequence[int] = ()) -> LiveMarket:
-    raws = [i.raw_symbol for i in instruments]
-    hello = hello_of(
-        *(f"{name}.{raw}" for name in ("orderbook.1", "publicTrade", "tickers", "kline.1") for raw in raws)
-    )
+def live_market(instruments: Sequence[Instrument], url: str, numbers: Sequence[int] = ()) -> Market:
+    numbered: dict[Kind, list[tuple[int, Instrument]]] = {}
+    for number, i in zip(numbers or range(1, len(instruments) + 1), instruments, strict=True):
+        numbered.setdefault(i.kind, []).append((number, i))
+    parts = [(_live(kind, rows, url), [number for number, _ in rows]) for kind, rows in numbered.items()]
+    return parts[0][0] if len(parts) == 1 else JointMarket(parts)
+
+
+def _live(kind: Kind, numbered: Sequence[tuple[int, Instrument]], url: str) -> LiveMarket:
+    """Returns the market of one category."""
+    is_spot, rows = kind is Kind.SPOT, [(i.raw_symbol, i) for _, i in numbered]
+    names = ("orderbook.1", "publicTrade", "kline.1", *(() if is_spot else ("tickers",)))  # spot has no marks
+    topics = [f"{name}.{raw}" for name in names for raw, _ in rows]
+    hello = hello_of(*topics, most=SPOT_ARGS_MAX if is_spot else ARGS_MAX)
     # A book without a change is repeated after three seconds.
-    stream = MarketStream(
-        url + PATH, hello, most_s=3.0, ping=PING, confirmed_by=b'"op":"subscribe"', confirmations=len(hello)
-    )
-    return LiveMarket(_LIVE, zip(raws, instruments, strict=True), [stream], numbers, bars=MINUTE)
+    about = MarketStream(url + PATH + CATEGORIES[kind], hello, most_s=3.0, ping=PING)
+    stream = about._replace(confirmed_by=b'"op":"subscribe"', confirmations=len(hello))
+    return LiveMarket(_LIVE, rows, [stream], [number for number, _ in numbered], bars=MINUTE)
 
 
 class BybitDepth(TableDepth):
@@ -192,7 +202,7 @@ class BybitDepth(TableDepth):
 
     def __init__(self, instrument: Instrument, stream: int, url: str) -> None:
         super().__init__(MARKET, instrument.raw_symbol, instrument, stream)
-        self.url = url + PATH
+        self.url = url + PATH + CATEGORIES[instrument.kind]
         self.hello = hello_of(f"{DEPTH}.{instrument.raw_symbol}")
 
     def take(self, message: bytes, received: int, writer: _core.JournalWriter) -> None:

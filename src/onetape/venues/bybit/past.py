@@ -13,7 +13,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.time import MINUTE, MS
 from onetape.orders.calls import Call, Purpose
-from onetape.venues.bybit.words import CATEGORY, INTERVALS
+from onetape.venues.bybit.words import CATEGORIES, INTERVALS
 from onetape.venues.numbers import units_of
 from onetape.venues.past_market import PastBar
 
@@ -31,7 +31,7 @@ class BybitPast:
     def bars(self, instrument: Instrument, interval: int, begin: int, end: int) -> Call:
         end = min(end, begin + BARS_MAX * interval)
         span = f"interval={_WORDS[interval]}&start={begin // MS}&end={end // MS - 1}&limit={BARS_MAX}"
-        target = f"/v5/market/kline?category={CATEGORY}&symbol={instrument.raw_symbol}&{span}"
+        target = f"/v5/market/kline?category={CATEGORIES[instrument.kind]}&symbol={instrument.raw_symbol}&{span}"
         return Call(Purpose.MARKET, "GET", target, b"", {}, 1)
 
     def bars_of(self, instrument: Instrument, body: bytes) -> list[PastBar]:

@@ -1,4 +1,4 @@
-"""Bybit v5: an account's requests, its answers and its topics, for linear contracts of a unified account.
+"""Bybit v5: an account's requests, its answers and its topics, for spot and contracts of a unified account.
 
 Sources: Bybit API documentation v5, "Trade", "Position", "Account", "WebSocket Stream, Private", as of 2026-07.
 
@@ -6,6 +6,9 @@ The answer to a request about an order says only that it was received: the topic
 of it. An order is named by our id or the venue's; one with a trigger is in the same list, and keeps its id when it
 fires. Working orders are queried in `order/realtime`, ended ones in `order/history`. No private topic begins with a
 snapshot. Numbers are decimal text, times milliseconds.
+
+A raw symbol means an instrument only with its category: orders and fills are queried in each category that the account
+trades. Spot has no position: its fills move coins, and a purchase pays its fee in the bought one.
 """
 
 from __future__ import annotations
@@ -15,8 +18,9 @@ from decimal import Decimal
 from typing import Any, Final
 
 from onetape._core import AccountOrder, PlaceTemplate
-from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, Side, TimeInForce, TriggerBy
+from onetape.model.enums import Kind, Liquidity, OrderNews, OrderState, OrderType, Side, TimeInForce, TriggerBy
 from onetape.model.errors import AccountMode, VenueRateLimit, VenueRejected
+from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.order import OrderSpec
 from onetape.model.time import DAY, MS, SECOND
@@ -37,9 +41,10 @@ from onetape.orders.reports import (
 from onetape.venues.account_protocol import AccountProtocol
 from onetape.venues.bybit.errors import ERRORS, GONE
 from onetape.venues.bybit.instruments import SETTLES
+from onetape.venues.bybit.market import unified
 from onetape.venues.bybit.signing import signed_headers
 from onetape.venues.bybit.words import (
-    CATEGORY,
+    CATEGORIES,
     CROSS,
     FORCED,
     NEWS,
@@ -55,7 +60,7 @@ from onetape.venues.bybit.words import (
 )
 from onetape.venues.error_tables import row_of, unreadable
 from onetape.venues.key_check import KeyRights
-from onetape.venues.numbers import money_of, trade_number, units_of
+from onetape.venues.numbers import money_of, spot_moves, trade_number, units_of
 from onetape.venues.order_entry import json_of
 from onetape.venues.query_text import query_text
 
@@ -85,22 +90,32 @@ _MOVES: Final = {
 _OF_FILLS: Final = frozenset({"TRADE", "LIQUIDATION", "ADL", "DELIVERY"})
 _FILLS: Final = frozenset({"Trade", *FORCED})
 _SILENT: Final = frozenset({"auth", "subscribe", "pong", "ping"})
+Row = Mapping[str, Any]
 
 
-# A usual order's parameters, as in `place`.
-_USUAL: Final = PlaceTemplate(
-    [
-        ("category", "constant", {"": CATEGORY}),
-        ("symbol", "symbol", {}),
-        ("side", "side", SIDE_WORDS),
-        ("orderType", "type", {OrderType.LIMIT: "Limit", OrderType.MARKET: "Market"}),
-        ("qty", "size", {}),
-        ("orderLinkId", "client_id", {}),
-        ("positionIdx", "position_index", {side: str(index) for side, index in POSITION_INDEX.items()}),
-        ("price", "price", {}),
-        ("timeInForce", "tif", {**TIF_WORDS, TimeInForce.GTD: "GTD", "post_only": "PostOnly"}),
-    ]
-)
+def _usual(kind: Kind) -> PlaceTemplate:
+    """Returns a usual order's parameters, as in `place`."""
+    of_kind: tuple[str, str, dict[Any, str]]
+    of_kind = ("positionIdx", "position_index", {side: str(index) for side, index in POSITION_INDEX.items()})
+    if kind is Kind.SPOT:  # else the size of a purchase at the market is an amount of the quote coin
+        of_kind = ("marketUnit", "type", {OrderType.MARKET: "baseCoin"})
+    return PlaceTemplate(
+        [
+            ("category", "constant", {"": CATEGORIES[kind]}),
+            ("symbol", "symbol", {}),
+            ("side", "side", SIDE_WORDS),
+            ("orderType", "type", {OrderType.LIMIT: "Limit", OrderType.MARKET: "Market"}),
+            ("qty", "size", {}),
+            ("orderLinkId", "client_id", {}),
+            of_kind,
+            ("price", "price", {}),
+            ("timeInForce", "tif", {**TIF_WORDS, TimeInForce.GTD: "GTD", "post_only": "PostOnly"}),
+        ]
+    )
+
+
+_USUAL: Final = {kind: _usual(kind) for kind in CATEGORIES}
+_LINEAR: Final = CATEGORIES[Kind.LINEAR]
 
 
 class BybitProtocol(AccountProtocol, WithoutTransfers):
@@ -120,6 +135,17 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
     def __init__(self, key: str, secret: str) -> None:
         super().__init__()
         self.key, self.secret = key, secret
+        self._of: dict[tuple[str, str], Instrument] = {}  # by category and raw symbol
+        self._categories: tuple[str, ...] = (_LINEAR,)  # linear first: its positions are always queried
+        self._coins: dict[str, None] = {}  # that a list of balances reports as zero when it lacks them
+
+    def set_instruments(self, instruments: Sequence[Instrument]) -> None:
+        super().set_instruments(instruments)
+        self._of = {(CATEGORIES[i.kind], i.raw_symbol): i for i in instruments}
+        self._categories = tuple(dict.fromkeys((_LINEAR, *(category for category, _ in self._of))))
+        spot = [i for i in instruments if i.kind is Kind.SPOT]
+        self.traits = self.traits._replace(spot=frozenset(i.symbol for i in spot))
+        self._coins |= dict.fromkeys(name for i in spot for name in (i.base, i.quote))
 
     # --- requests ---------------------------------------------------------------------------------
 
@@ -127,14 +153,16 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
         i = self._by_symbol[spec.symbol]
         is_limit = spec.type is OrderType.LIMIT
         terms: dict[str, Any] = {
-            "category": CATEGORY,
-            "symbol": i.raw_symbol,
+            **_named(i),
             "side": SIDE_WORDS[spec.side],
             "orderType": "Limit" if is_limit else "Market",
             "qty": i.size_text(spec.size_int),
             "orderLinkId": client_id,
-            "positionIdx": POSITION_INDEX[spec.position_side],
         }
+        if i.kind is not Kind.SPOT:
+            terms["positionIdx"] = POSITION_INDEX[spec.position_side]
+        elif not is_limit:
+            terms["marketUnit"] = "baseCoin"
         if is_limit:
             terms["price"] = i.price_text(spec.price_int)
             # A kind that the venue does not have is refused there rather than left out here.
@@ -151,7 +179,7 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
 
     def place_order(self, order: AccountOrder, now: int, *, number: int, reference: int = 0) -> Call:
         i = self._by_symbol[order.symbol]
-        terms = _USUAL.terms(order, i.raw_symbol, i.price_decimals, i.size_decimals)
+        terms = _USUAL[i.kind].terms(order, i.raw_symbol, i.price_decimals, i.size_decimals)
         if terms is None:
             return super().place_order(order, now, number=number, reference=reference)
         return self._order(Purpose.PLACE, terms, now, OrderKey(order.symbol, order.name), number)
@@ -165,9 +193,9 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
         return self._order(Purpose.AMEND, terms, now, key)
 
     def _named(self, key: OrderKey) -> dict[str, Any]:
-        """Returns the fields that name an order: by our id, else by the venue's, which is a UUID."""
+        """Returns the fields that name an order: by our id, else by the venue's (`_client_id`)."""
         word = "orderId" if "-" in key.client_id else "orderLinkId"
-        return {"category": CATEGORY, "symbol": self._by_symbol[key.symbol].raw_symbol, word: key.client_id}
+        return {**_named(self._by_symbol[key.symbol]), word: key.client_id.removeprefix("-")}
 
     def signed(self, call: Call, now: int) -> Call:
         if call.terms is None:
@@ -177,55 +205,58 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
         return call._replace(body=body, headers=headers, terms=None)
 
     def query(self, key: OrderKey, now: int) -> Call:
-        named = {"orderId": key.venue_id} if key.venue_id else self._named(key)
-        return self._get(
-            Purpose.QUERY, "order/history" if key.ended else "order/realtime", {"category": CATEGORY, **named}, now, key
-        )
+        named = self._named(key)
+        if key.venue_id:
+            named = {"category": named["category"], "orderId": key.venue_id}
+        return self._get(Purpose.QUERY, "order/history" if key.ended else "order/realtime", named, now, key)
 
     def open_orders(self, now: int) -> list[Call]:
-        return [self._open(Purpose.OPEN_ORDERS, {"settleCoin": SETTLES}, now)]
+        return [self._open(Purpose.OPEN_ORDERS, _every(each), now) for each in self._categories]
 
     def more_orders(self, call: Call, cursor: str, now: int) -> Call:
-        return self._open(call.purpose, {"settleCoin": SETTLES, "cursor": cursor}, now)
+        return self._open(call.purpose, {**_every(call.part), "cursor": cursor}, now)
 
     def open_stops(self, symbol: str, now: int) -> Call | None:
-        terms = {"symbol": self._by_symbol[symbol].raw_symbol, "orderFilter": "StopOrder"}
+        terms = {**_named(self._by_symbol[symbol]), "orderFilter": "StopOrder"}
         return self._open(Purpose.OPEN_CONDITIONALS, terms, now, symbol)
 
     def _open(self, purpose: Purpose, terms: Mapping[str, str], now: int, symbol: str = "") -> Call:
-        return self._get(
-            purpose, "order/realtime", {"category": CATEGORY, **terms, "limit": ORDERS_PAGE}, now, symbol=symbol
-        )
+        call = self._get(purpose, "order/realtime", {**terms, "limit": ORDERS_PAGE}, now, symbol=symbol)
+        return call._replace(part=terms["category"])
 
     def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
-        """Requests fills of all symbols, a week at a time, each week newest first."""
-        terms = {"category": CATEGORY, "limit": PAGE}
-        return self._week(Purpose.FILLS, "execution/list", terms, now, max(since, now - FILLS_REACH), cursor)
+        """Requests fills of all symbols, one category after the other, a week at a time, each week newest first.
+        cursor: `CATEGORY SINCE` and the place in it, as of `_week`."""
+        first = f"{self._categories[0]} {max(since, now - FILLS_REACH) // MS}"
+        category, begin, *place = (cursor or first).split(" ", 2)
+        terms = {"category": category, "limit": PAGE}
+        call = self._week(Purpose.FILLS, "execution/list", terms, now, place[0] if place else begin)
+        return call._replace(part=f"{category} {begin}")
 
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call:
         """Requests balance changes, as `fills`."""
         terms = {"accountType": "UNIFIED", "limit": MOVES_PAGE}
-        return self._week(Purpose.MOVES, "account/transaction-log", terms, now, max(since, now - MOVES_REACH), cursor)
+        place = cursor or str(max(since, now - MOVES_REACH) // MS)
+        return self._week(Purpose.MOVES, "account/transaction-log", terms, now, place)
 
-    def _week(self, purpose: Purpose, path: str, terms: Mapping[str, str], now: int, since: int, cursor: str) -> Call:
-        """Requests a page of a week. cursor: `START PAGE`, the week's begin in ms and the venue's name of the page."""
-        start, _, page = cursor.partition(" ")
-        begin = int(start or since // MS)
+    def _week(self, purpose: Purpose, path: str, terms: Mapping[str, str], now: int, place: str) -> Call:
+        """Requests a page of a week. place: `START PAGE`, the week's begin in ms and the venue's name of the page."""
+        start, _, page = place.partition(" ")
+        begin = int(start)
         end = min(begin + SPAN // MS, (now + SECOND) // MS)
         paged = {"startTime": str(begin), "endTime": str(end), **({"cursor": page} if page else {})}
         return self._get(purpose, path, {**terms, **paged}, now)._replace(number=begin)
 
     def positions(self, now: int) -> Call:
-        terms = {"category": CATEGORY, "settleCoin": SETTLES, "limit": "200"}
-        return self._get(Purpose.POSITIONS, "position/list", terms, now)
+        return self._get(Purpose.POSITIONS, "position/list", {**_every(_LINEAR), "limit": "200"}, now)
 
     def balances(self, now: int) -> Call:
         return self._get(Purpose.BALANCES, "account/wallet-balance", {"accountType": "UNIFIED"}, now)
 
     def modes(self, now: int) -> Call:
         """Requests the position of one symbol, which has a row for each side in hedge mode, also while it is flat."""
-        raw = next(iter(self._by_raw), "BTCUSDT")
-        return self._get(Purpose.MODES, "position/list", {"category": CATEGORY, "symbol": raw}, now)
+        raw = next((raw for category, raw in self._of if category == _LINEAR), "BTCUSDT")
+        return self._get(Purpose.MODES, "position/list", {"category": _LINEAR, "symbol": raw}, now)
 
     def key_info(self, now: int) -> Call:
         return self._get(Purpose.MODES, "user/query-api", {}, now)
@@ -235,7 +266,7 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
         granted = result["permissions"]
         rights = KeyRights(
             read=True,
-            trade=not result["readOnly"] and "Order" in granted["ContractTrade"],
+            trade=not result["readOnly"] and ("Order" in granted["ContractTrade"] or bool(granted.get("Spot"))),
             withdraw="Withdraw" in granted["Wallet"],
             is_bound=result["ips"] != ["*"],
         )
@@ -250,12 +281,7 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
         return None
 
     def leverage(self, symbol: str, times: int, now: int) -> Call:
-        terms = {
-            "category": CATEGORY,
-            "symbol": self._by_symbol[symbol].raw_symbol,
-            "buyLeverage": str(times),
-            "sellLeverage": str(times),
-        }
+        terms = {**_named(self._by_symbol[symbol]), "buyLeverage": str(times), "sellLeverage": str(times)}
         call = Call(Purpose.LEVERAGE, "POST", "/v5/position/set-leverage", b"", {}, 1, symbol=symbol, terms=terms)
         return self.signed(call, now)
 
@@ -264,6 +290,11 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
 
     def slack(self, currency: str) -> int:
         return SHOWN
+
+    def moves(self, fill: FillReport) -> list[tuple[str, int]]:
+        i = self._by_symbol.get(fill.symbol)
+        is_spot = i is not None and i.kind is Kind.SPOT
+        return spot_moves(fill, i.base, i.quote, i.price_decimals, i.size_decimals) if i is not None and is_spot else []
 
     def _get(
         self,
@@ -318,25 +349,30 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
         return Answer(row.outcome, (), row.error.code, str(code), text, min(wait, 10 * SECOND), not_found=is_gone)
 
     def _read(self, call: Call, result: Mapping[str, Any], time: int, now: int) -> Answer:
-        rows: Sequence[Mapping[str, Any]] = result.get("list") or ()
+        rows: Sequence[Row] = result.get("list") or ()
         page = str(result.get("nextPageCursor") or "")
         match call.purpose:
             case Purpose.PLACE | Purpose.AMEND | Purpose.CANCEL:
                 return Answer(Outcome.DONE, value=str(result["orderId"]))
             case Purpose.QUERY:
-                found = tuple(self._orders(rows))
+                found = tuple(self._status(i, row) for i, row in self._ours(rows, result["category"]))
                 return Answer(Outcome.DONE, found, not_found=not found)
             case Purpose.OPEN_ORDERS | Purpose.OPEN_CONDITIONALS:
-                return Answer(Outcome.DONE, tuple(self._orders(self.listed(rows))), cursor=page if rows else "")
+                listed = tuple(self._status(i, row) for i, row in self._all(rows, result["category"]))
+                return Answer(Outcome.DONE, listed, cursor=page if rows else "")
             case Purpose.FILLS:
-                fills = tuple(self._fill(row) for row in rows if row["execType"] in _FILLS and self._is_ours(row))
-                return Answer(Outcome.DONE, fills, cursor=_next_page(call, page if rows else "", now))
+                ours = self._ours(rows, result["category"])
+                fills = tuple(self._fill(i, row) for i, row in ours if row["execType"] in _FILLS)
+                return Answer(Outcome.DONE, fills, cursor=self._next_fills(call, page if rows else "", now))
             case Purpose.POSITIONS:
-                held = self.listed(rows, amount="size")
-                return Answer(Outcome.DONE, tuple(self._position(row, call.made, "avgPrice") for row in held))
+                held = self._all(rows, result["category"], amount="size")
+                return Answer(Outcome.DONE, tuple(_position(i, row, call.made, "avgPrice") for i, row in held))
             case Purpose.BALANCES:
                 bounds = (call.made, call.made - CLOCK_STEP, now + CLOCK_STEP)
-                return Answer(Outcome.DONE, tuple(_balances(rows, *bounds)))
+                coins = {each.currency: each for each in _balances(rows, *bounds)}
+                self._coins |= dict.fromkeys(coins)
+                reports = [coins.get(name) or BalanceReport(name, 0, *bounds) for name in self._coins]
+                return Answer(Outcome.DONE, tuple(reports))
             case Purpose.MOVES:
                 moves = tuple(self._move(row) for row in rows if row["type"] not in _OF_FILLS)
                 return Answer(Outcome.DONE, moves, cursor=_next_page(call, page if rows else "", now))
@@ -353,15 +389,28 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
             case _:
                 return Answer(Outcome.DONE)
 
-    def _is_ours(self, row: Mapping[str, Any]) -> bool:
-        return row["symbol"] in self._by_raw
+    def _ours(self, rows: Sequence[Row], category: str) -> Iterator[tuple[Instrument, Row]]:
+        """Yields the rows of known instruments."""
+        return ((i, row) for row in rows if (i := self._of.get((category, row["symbol"]))) is not None)
 
-    def _orders(self, rows: Sequence[Mapping[str, Any]]) -> list[OrderStatusReport]:
-        """Returns reports with time 0: a row has the time of the order's last change, not that of the list."""
-        return [self._status(row) for row in rows if self._is_ours(row)]
+    def _all(self, rows: Sequence[Row], category: str, *, amount: str = "") -> Iterator[tuple[Instrument, Row]]:
+        """Yields the rows of known instruments, and notes the others; amount: as of `listed`."""
+        for row in rows:
+            if (category, row["symbol"]) not in self._of and (not amount or Decimal(row[amount] or 0)):
+                self.unlisted.add(_name(category, row["symbol"]))
+        return self._ours(rows, category)
 
-    def _status(self, row: Mapping[str, Any], *, is_event: bool = False) -> OrderStatusReport:
-        i = self._by_raw[row["symbol"]]
+    def _next_fills(self, call: Call, page: str, now: int) -> str:
+        category, begin = call.part.split()
+        if place := _next_page(call, page, now):
+            return f"{category} {begin} {place}"
+        following = self._categories[self._categories.index(category) + 1 :]
+        return f"{following[0]} {begin}" if following else ""
+
+    @staticmethod
+    def _status(i: Instrument, row: Row, *, is_event: bool = False) -> OrderStatusReport:
+        """Reads an order. Its time is 0 in a list: a row has the time of the order's last change, not that of the
+        list."""
         word, side, is_limit = row["orderStatus"], SIDES[row["side"]], row["orderType"] == "Limit"
         state, filled = STATES.get(word, OrderState.UNKNOWN), units_of(row["cumExecQty"] or "0", i.size_decimals)
         why, code = str(row.get("rejectReason") or ""), 0
@@ -369,13 +418,14 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
             state = OrderState.REJECTED
         if state is OrderState.REJECTED:
             code = REJECTS.get(why, VenueRejected.code)
+        by_value = row.get("marketUnit") == "quoteCoin"  # an order by hand, whose size is an amount of that coin
         waits = word == "Untriggered"
         fired = not waits and bool(row.get("triggerPrice") or "") and row.get("stopOrderType") == "Stop"
         if state is OrderState.ACCEPTED and fired:
             state = OrderState.TRIGGERED
         return OrderStatusReport(
             symbol=i.symbol,
-            client_id=row["orderLinkId"] or row["orderId"],
+            client_id=_client_id(row),
             venue_id=row["orderId"],
             state=state,
             time=int(row["updatedTime"]) * MS if is_event else 0,
@@ -384,18 +434,18 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
             type=OrderType.LIMIT if is_limit else OrderType.MARKET,
             tif=TIFS.get(row["timeInForce"], TimeInForce.GTC),
             price=units_of(row["price"], i.price_decimals) if is_limit else 0,
-            size=units_of(row["qty"], i.size_decimals),
+            size=max(filled, i.lot_int) if by_value else units_of(row["qty"], i.size_decimals),
             filled=filled,
             trigger=units_of(row["triggerPrice"], i.price_decimals) if waits else 0,
-            position_side=POSITION_SIDES[int(row["positionIdx"])],
+            position_side=POSITION_SIDES[int(row.get("positionIdx") or 0)],
             reduce_only=bool(row["reduceOnly"]) or bool(row.get("closeOnTrigger")),
             code=code,
             reason=_reason(row) if state in (OrderState.CANCELED, OrderState.REJECTED) else "",
             takes_profit=waits and (side is Side.BUY) == (int(row["triggerDirection"] or 0) == 2),
         )
 
-    def _fill(self, row: Mapping[str, Any]) -> FillReport:
-        i = self._by_raw[row["symbol"]]
+    @staticmethod
+    def _fill(i: Instrument, row: Row) -> FillReport:
         kind = FORCED.get(row["execType"], "")
         return FillReport(
             symbol=i.symbol,
@@ -412,22 +462,8 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
             liquidity=Liquidity.MAKER if row["isMaker"] else Liquidity.TAKER,
         )
 
-    def _position(self, row: Mapping[str, Any], time: int, entry: str) -> PositionReport:
-        """Reads a position. entry: the name of its average price, which differs between REST and the topic."""
-        i = self._by_raw[row["symbol"]]
-        sign = -1 if row["side"] == "Sell" else 1
-        return PositionReport(
-            i.symbol,
-            POSITION_SIDES[int(row["positionIdx"])],
-            sign * units_of(row["size"], i.size_decimals),
-            time,
-            entry=_price(row[entry]),
-            mark=_price(row["markPrice"]),
-            liquidation=_price(row["liqPrice"]),
-        )
-
-    def _move(self, row: Mapping[str, Any]) -> MoveReport:
-        i = self._by_raw.get(row["symbol"])
+    def _move(self, row: Row) -> MoveReport:
+        i = self._of.get((row.get("category", ""), row["symbol"]))
         kind = _MOVES.get(row["type"], MoveKind.OTHER)
         symbol = "" if i is None else i.symbol
         time = int(row["transactionTime"]) * MS
@@ -436,15 +472,15 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
     # --- the account's topics ---------------------------------------------------------------------
 
     def reports_in(self, value: Mapping[str, Any]) -> list[VenueReport]:
-        rows: Sequence[Mapping[str, Any]] = value.get("data") or ()
+        rows: Sequence[Row] = value.get("data") or ()
         match value.get("topic"):
             case "order":
                 return [each for row in rows for each in self._event(row, "order")]
             case "execution":
                 return [each for row in rows for each in self._event(row, "execution")]
             case "position":
-                held = self.listed([row for row in rows if row["category"] == CATEGORY], amount="size")
-                return [self._position(row, int(row["updatedTime"]) * MS, "entryPrice") for row in held]
+                held = self._all([row for row in rows if row["category"] == _LINEAR], _LINEAR, amount="size")
+                return [_position(i, row, int(row["updatedTime"]) * MS, "entryPrice") for i, row in held]
             case "wallet":
                 return list(_balances(rows, int(value["creationTime"]) * MS))
             case None if value.get("op") in _SILENT:
@@ -452,23 +488,58 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
             case name:
                 return self.meaningless(name or value.get("op") or "no topic")
 
-    def _event(self, row: Mapping[str, Any], topic: str) -> list[VenueReport]:
-        if row["category"] != CATEGORY:
+    def _event(self, row: Row, topic: str) -> list[VenueReport]:
+        category = row["category"]
+        if category not in self._categories:
             return []  # of another market of the account
-        if not self._is_ours(row):
-            return self.of_other_symbol(row["symbol"])
+        if (i := self._of.get((category, row["symbol"]))) is None:
+            return self.of_other_symbol(_name(category, row["symbol"]))
         if topic == "order":
-            return [self._status(row, is_event=True)]
-        return [self._fill(row)] if row["execType"] in _FILLS else []
+            return [self._status(i, row, is_event=True)]
+        return [self._fill(i, row)] if row["execType"] in _FILLS else []
 
 
-def _news(state: OrderState, row: Mapping[str, Any]) -> OrderNews | None:
+def _named(i: Instrument) -> dict[str, str]:
+    return {"category": CATEGORIES[i.kind], "symbol": i.raw_symbol}
+
+
+def _every(category: str) -> dict[str, str]:
+    """Returns the parameters of a list of a whole category."""
+    return {"category": category} | ({"settleCoin": SETTLES} if category == _LINEAR else {})
+
+
+def _name(category: str, raw: str) -> str:
+    """Returns the name of an instrument that is not known here, as `Instrument.name` or as the venue calls it."""
+    return unified(raw, next(kind for kind, word in CATEGORIES.items() if word == category)) or raw
+
+
+def _client_id(row: Row) -> str:
+    """Returns our name of an order; of one without, the venue's: it is a UUID, or on spot a number behind a `-`."""
+    number = str(row["orderId"])
+    return str(row["orderLinkId"]) or (number if "-" in number else f"-{number}")
+
+
+def _position(i: Instrument, row: Row, time: int, entry: str) -> PositionReport:
+    """Reads a position. entry: the name of its average price, which differs between REST and the topic."""
+    sign = -1 if row["side"] == "Sell" else 1
+    return PositionReport(
+        i.symbol,
+        POSITION_SIDES[int(row["positionIdx"])],
+        sign * units_of(row["size"], i.size_decimals),
+        time,
+        entry=_price(row[entry]),
+        mark=_price(row["markPrice"]),
+        liquidation=_price(row["liqPrice"]),
+    )
+
+
+def _news(state: OrderState, row: Row) -> OrderNews | None:
     """Returns what has happened to an order: a change of one that works leaves it `New`, at a later time."""
     is_changed = state is OrderState.ACCEPTED and row["updatedTime"] != row["createdTime"]
     return OrderNews.UPDATED if is_changed and row["orderStatus"] == "New" else NEWS.get(state)
 
 
-def _reason(row: Mapping[str, Any]) -> str:
+def _reason(row: Row) -> str:
     words = (str(row.get(name) or "") for name in ("rejectReason", "cancelType"))
     return next((word for word in words if word not in ("", "EC_NoError", "UNKNOWN")), "")
 
@@ -486,9 +557,7 @@ def _next_page(call: Call, page: str, now: int) -> str:
     return f"{begin}" if begin < now // MS else ""
 
 
-def _balances(
-    rows: Sequence[Mapping[str, Any]], time: int, earliest: int = 0, latest: int = 0
-) -> Iterator[BalanceReport]:
+def _balances(rows: Sequence[Row], time: int, earliest: int = 0, latest: int = 0) -> Iterator[BalanceReport]:
     """Reads balances of the account's coins. Its margin is that of all coins, in dollars: it is reported with that in
     which the contracts settle."""
     for account in rows:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from onetape.model.enums import OrderNews, OrderState, PositionSide, Side, TimeInForce, TriggerBy
+from onetape.model.enums import Kind, OrderNews, OrderState, PositionSide, Side, TimeInForce, TriggerBy
 from onetape.model.errors import OrderInvalid, OrderWouldCross, ReduceOnlyViolated, SelfTrade
 
 __all__ = [
-    "CATEGORY",
+    "CATEGORIES",
     "CROSS",
     "FORCED",
     "INTERVALS",
@@ -25,7 +25,8 @@ __all__ = [
     "TRIGGERS",
 ]
 
-CATEGORY: Final = "linear"
+# The categories of its instruments: a raw symbol names one in each, BTCUSDT in two of them.
+CATEGORIES: Final = {Kind.LINEAR: "linear", Kind.SPOT: "spot", Kind.INVERSE: "inverse"}
 CROSS: Final = "REGULAR_MARGIN"  # the margin mode of an account whose positions share its margin
 SIDE_WORDS: Final = {Side.BUY: "Buy", Side.SELL: "Sell"}
 SIDES: Final = {word: side for side, word in SIDE_WORDS.items()}

@@ -20,14 +20,14 @@ from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call, Purpose
 from onetape.venues.hyperliquid.market import MARKET
 from onetape.venues.hyperliquid.trading import LIGHT, LISTS, STATES, info
-from onetape.venues.market_polls import MARKS, QUOTES, PollKind
+from onetape.venues.market_polls import MARKS, QUOTES, PollKind, PollsDefaults
 
 __all__ = ["HyperliquidPolls"]
 
 _CONTEXTS: Final = info(Purpose.MARKET, STATES, LISTS)
 
 
-class HyperliquidPolls:
+class HyperliquidPolls(PollsDefaults):
     """Implements `MarketPolls`."""
 
     rule: Final = BudgetRule(60 * SECOND, 1200, "", rolls=True)

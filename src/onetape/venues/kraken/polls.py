@@ -22,7 +22,7 @@ from onetape.orders.calls import Call, Purpose
 from onetape.venues.kraken.assets import Pairs
 from onetape.venues.kraken.market import MARKET, name_of
 from onetape.venues.kraken.wire import parse
-from onetape.venues.market_polls import QUOTES, TRADES, PollKind
+from onetape.venues.market_polls import QUOTES, TRADES, PollKind, PollsDefaults
 
 __all__ = ["KrakenPolls"]
 
@@ -31,7 +31,7 @@ ROUNDED: Final = 1_000  # ns: a displayed time may be earlier than the trade by 
 _SIDES: Final = {"b": "buy", "s": "sell"}
 
 
-class KrakenPolls:
+class KrakenPolls(PollsDefaults):
     """Implements `MarketPolls`. pairs: the venue's names of pairs, as last read."""
 
     # One a second, as a longer window, so that shares of it can be reserved.

@@ -85,14 +85,11 @@ class OkxVenue(VenueDefaults):
         self.polls = OkxPolls()
         self._addresses = addresses
 
-    def instruments(self) -> Call:
-        return _listed(SWAP)
-
-    def further_instruments(self) -> Sequence[Call]:
-        return (_listed(SPOT), _listed(FUTURES))
+    def instrument_lists(self) -> Sequence[Call]:
+        return tuple(map(_listed, (SWAP, SPOT, FUTURES)))
 
     def instruments_of(self, body: bytes, wanted: frozenset[str]) -> list[Instrument]:
-        lists = [read_json(each) for each in body.splitlines()]
+        lists = read_json(body)
         if refused := [each["msg"] for each in lists if each["code"] != "0"]:
             raise ValueError(refused[0])
         found = instruments_of([row for each in lists for row in each["data"]], wanted)
