@@ -22,20 +22,20 @@ from onetape.orders.reports import PositionReport
 from onetape.venues.contract import Addresses
 from onetape.venues.open import open_trading_venue
 
-HELD = {
-    "binance-usdm": ("binance:BTC/USDT:USDT", 0.03),
-    "aster": ("aster:BTC/USDT:USDT", 0.03),
-    "pacifica": ("pacifica:BTC/USDC:USDC", 0.03),
-    "bitmex": ("bitmex:BTC/USD:BTC", 3000),
-    "bybit": ("bybit:BTC/USDT:USDT", 0.03),
-    "hyperliquid": ("hyperliquid:BTC/USDC:USDC", 0.03),
-    "okx": ("okx:BTC/USDT:USDT", 3),
-}
+HELD = [
+    ("binance-usdm", "binance:BTC/USDT:USDT", 0.03),
+    ("aster", "aster:BTC/USDT:USDT", 0.03),
+    ("pacifica", "pacifica:BTC/USDC:USDC", 0.03),
+    ("bitmex", "bitmex:BTC/USD:BTC", 3000),
+    ("bybit", "bybit:BTC/USDT:USDT", 0.03),
+    ("bybit", "bybit:BTC/USD:BTC", 300),
+    ("hyperliquid", "hyperliquid:BTC/USDC:USDC", 0.03),
+    ("okx", "okx:BTC/USDT:USDT", 3),
+]
 
 
-@pytest.mark.parametrize("kind", HELD)
-def test_a_look_at_what_is_held_says_the_mark_price_too(kind, tmp_path):
-    symbol, qty = HELD[kind]
+@pytest.mark.parametrize(("kind", "symbol", "qty"), HELD)
+def test_a_look_at_what_is_held_says_the_mark_price_too(kind, symbol, qty, tmp_path):
     instrument = structs.replace(find(symbol), venue_number=0)  # the first of the list, where numbers name them
     with served(kind, seed=11, limits=False) as (dialect, port):
         account = dialect.exchange.accounts[0]

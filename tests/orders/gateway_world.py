@@ -96,7 +96,8 @@ class World:
         self.line: deque[Call] = deque()
         self.in_line: Call | None = None  # it keeps the next ones waiting
         self.unanswered: list[Call] = []
-        self.symbols = [i.symbol for i in self.exchange.instruments[:2]]
+        # At Bybit a contract in USDT, spot, and a contract in coin; the first two have the same raw symbol.
+        self.symbols = [i.symbol for i in self.exchange.instruments[: 3 if self.kind == "bybit" else 2]]
         by_symbol = {i.symbol: i for i in self.instruments}
         for instrument in self.exchange.instruments:  # what is listed is what there is
             ours = by_symbol[instrument.symbol]

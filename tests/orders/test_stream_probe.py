@@ -74,6 +74,29 @@ def test_what_is_not_told_is_found_within_four_seconds(kind):
     assert desk.now - began <= 4 * SECOND
 
 
+def test_positions_on_a_second_page_are_compared_too():
+    desk = Desk()
+    venue, held, pages = desk.manager.venue, PositionReport("binance:ETH/USDT:USDT", BOTH, 3, NOW), []
+    desk.manager.hear([held], NOW)
+    venue.more_positions = lambda cursor, now: pages.append(now) or venue.positions(now)._replace(part=cursor)
+
+    def listed(qty: int) -> bool:
+        """Whether it is silent after a probe or two."""
+        for _ in range(300):
+            desk.now += TICK
+            desk.probe.tick(desk.now, NOW + desk.now)
+            calls, desk.manager.calls = desk.manager.calls, []
+            for call in calls:
+                row = desk.report() if not call.part else held._replace(qty=qty, time=NOW + desk.now)
+                assert desk.probe.answered(
+                    call, Answer(Outcome.DONE, (row,), cursor="" if call.part else "2"), desk.now
+                )
+        return desk.probe.is_silent
+
+    assert not listed(3) and pages and pages[-1] - NOW <= desk.now
+    assert listed(4)
+
+
 def test_a_quiet_account_is_not_silent_and_costs_a_query_each_two_seconds():
     desk = Desk()
     assert not desk.run(600)

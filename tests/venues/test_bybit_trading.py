@@ -50,7 +50,7 @@ from onetape.venues.order_entry import EntrySession
 
 MS = 1_000_000
 NOW = 1_795_000_000_123 * MS
-BTC, SPOT = "bybit:BTC/USDT:USDT", "bybit:BTC/USDT"
+BTC, SPOT, COIN = "bybit:BTC/USDT:USDT", "bybit:BTC/USDT", "bybit:BTC/USD:BTC"
 OURS = client_id("mm", epoch=3, ordinal=77)
 UUID = "8c065341-7b52-4ca9-ac2c-37e31ac55c94"
 ROW = {
@@ -103,6 +103,15 @@ def said(result, code=0, **more):
     return json.dumps({"time": NOW // MS, **body}).encode()
 
 
+INVERSE_ROW = {
+    **ROW,
+    "symbol": "BTCUSD",
+    "contractType": "InversePerpetual",
+    "quoteCoin": "USD",
+    "settleCoin": "BTC",
+    "priceFilter": {"minPrice": "0.5", "maxPrice": "999999", "tickSize": "0.5"},
+    "lotSizeFilter": {"maxOrderQty": "25000000", "minOrderQty": "1", "qtyStep": "1"},
+}
 SPOT_ROW = {
     "symbol": "BTCUSDT",
     "baseCoin": "BTC",
@@ -256,6 +265,50 @@ def test_a_long_list_of_orders_has_pages(protocol):
         assert part in protocol.more_orders(call, "next", NOW).target
 
 
+# --- contracts in coin ----------------------------------------------------------------------------
+
+
+def test_contracts_in_coin_are_read_and_dated_ones_are_not(venue):
+    dated = {**INVERSE_ROW, "symbol": "BTCUSDZ26", "contractType": "InverseFutures"}
+    (i,) = venue.instruments_of(lists([], [], [INVERSE_ROW, dated]), frozenset())
+    assert (i.symbol, i.kind, i.settle, i.lot, i.notional_min) == (COIN, Kind.INVERSE, "BTC", 1, 0)
+
+
+def test_positions_of_contracts_in_coin_are_the_second_page(venue, protocol):
+    venue.instruments_of(lists([ROW], [], [INVERSE_ROW]), frozenset())
+    held = {"side": "Sell", "positionIdx": 0, "avgPrice": "60000", "markPrice": "60001", "liqPrice": ""}
+    first = protocol.positions(NOW)
+    answer = protocol.answer(first, 200, {}, said({"list": [{**held, "symbol": "BTCUSDT", "size": "0.010"}]}), NOW)
+    assert [(each.symbol, each.qty) for each in answer.reports] == [(BTC, -10)] and answer.cursor == "inverse"
+    second = protocol.more_positions(answer.cursor, NOW)
+    assert second.target == "/v5/position/list?category=inverse&limit=200"
+    listed = {"category": "inverse", "list": [{**held, "symbol": "BTCUSD", "size": "250"}]}
+    answer = protocol.answer(second, 200, {}, said(listed), NOW)
+    assert [(each.symbol, each.qty) for each in answer.reports] == [(COIN, -250)] and answer.cursor == ""
+    row = {**held, "category": "inverse", "symbol": "BTCUSD", "size": "1", "updatedTime": "1", "entryPrice": "60000"}
+    (report,) = protocol.reports_of(json.dumps({"topic": "position", "data": [row]}).encode())
+    assert (report.symbol, report.qty) == (COIN, -1)
+
+
+def test_the_bars_of_contracts_in_coin_have_no_turnover(venue, tmp_path):
+    """It is an amount of the coin, in more decimals than price and size have."""
+    (i,) = instruments = venue.instruments_of(lists([], [], [INVERSE_ROW]), frozenset())
+    prices = ("60000.5", "60010.0", "59990.0", "60001.0")
+    row = ["1795000000000", *prices, "250", "0.00416663888"]
+    (bar,) = venue.past.bars_of(i, said({"category": "inverse", "list": [row]}))
+    assert (bar.volume, bar.turnover) == (250, 0)
+    assert "category=inverse" in venue.past.bars(i, MINUTE, NOW, NOW + MINUTE).target
+    market = venue.market(instruments)
+    (stream,) = market.streams()
+    assert stream.url == "ws://a/v5/public/inverse"
+    names = zip(("open", "high", "low", "close", "volume", "turnover"), (*prices, "250", "0.00416663888"), strict=True)
+    kline = {"start": 1795000000000, "end": 1795000059999, "interval": "1", **dict(names), "confirm": True}
+    message = {"topic": "kline.1.BTCUSD", "data": [{**kline, "timestamp": 1795000060000}], "ts": 1, "type": "snapshot"}
+    with JournalWriter(tmp_path / "a.tape", process="hub", created=1) as writer:
+        market.take(json.dumps(message).encode(), NOW + MINUTE, writer.core)
+        assert (market.rejected, writer.published) == (0, 1)
+
+
 # --- spot -----------------------------------------------------------------------------------------
 
 
@@ -273,7 +326,7 @@ def test_spot_has_rules_of_its_own_beside_the_perpetual_of_the_same_name(venue):
 
 def test_recorded_instruments_of_all_categories_are_read(venue, payloads):
     bodies = [(payloads / f"http_get_instruments_{each}.json").read_bytes() for each in ("linear", "spot", "inverse")]
-    assert SPOT in {i.symbol for i in venue.instruments_of(joined(bodies), frozenset())}
+    assert {BTC, SPOT, COIN} <= {i.symbol for i in venue.instruments_of(joined(bodies), frozenset())}
 
 
 def test_an_order_of_spot_names_its_category_and_no_position(protocol):

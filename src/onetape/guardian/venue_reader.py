@@ -25,7 +25,7 @@ from onetape.options.guardian import AccountOptions
 from onetape.orders.calls import Call, Traits
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.managed import HealthOut
-from onetape.orders.outcome import Outcome
+from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import OrderStatusReport, PositionReport
 from onetape.risk.look_back import period_of
 from onetape.security.redaction import Redactor
@@ -88,12 +88,11 @@ class VenueReader:
 
     async def stops(self, symbol: str) -> tuple[int, list[OrderStatusReport]] | None:
         """Returns the request time, ns of a steady clock, and a symbol's stops. None: no answer."""
-        call = self.protocol.open_stops(symbol, self.clock.now())
-        found = await self._rows(call) if call is not None else None
+        call, queried_at = self.protocol.open_stops(symbol, self.clock.now()), self.steady()
+        found = await self._page(call) if call is not None else None
         if found is None:
             return None
-        queried_at, rows = found
-        return queried_at, [row for row in rows if isinstance(row, OrderStatusReport)]
+        return queried_at, [row for row in found.reports if isinstance(row, OrderStatusReport)]
 
     @property
     def pace(self) -> int:
@@ -106,11 +105,14 @@ class VenueReader:
     async def positions(self) -> tuple[int, list[PositionReport]] | None:
         """Returns the request time, ns of a steady clock, and positions with mark prices, from the market if the
         venue's positions have none. None: no answer."""
-        found = await self._rows(self.protocol.positions(self.clock.now()))
-        if found is None:
-            return None
-        queried_at, rows = found
-        held = [row for row in rows if isinstance(row, PositionReport)]
+        queried_at, held = self.steady(), list[PositionReport]()
+        call: Call | None = self.protocol.positions(self.clock.now())
+        while call is not None:
+            found = await self._page(call)
+            if found is None:
+                return None
+            held += [row for row in found.reports if isinstance(row, PositionReport)]
+            call = self.protocol.more_positions(found.cursor, self.clock.now()) if found.cursor else None
         if self._marks is None or not any(row.qty for row in held):
             return queried_at, held
         marks = await self._mark_prices(self._marks)
@@ -146,8 +148,7 @@ class VenueReader:
             return 0, 0
         return min((bar.low for bar in bars), default=0), max((bar.high for bar in bars), default=0)
 
-    async def _rows(self, call: Call) -> tuple[int, Sequence[object]] | None:
-        queried = self.steady()
+    async def _page(self, call: Call) -> Answer | None:
         self.weight += call.weight
         answer = await self.line.answer(call)
-        return (queried, answer.reports) if answer.outcome is Outcome.DONE else None
+        return answer if answer.outcome is Outcome.DONE else None

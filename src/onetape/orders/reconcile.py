@@ -56,6 +56,8 @@ class _Round:
     waiting: int = 0  # unanswered calls
     retries: list[tuple[int, Call]] = field(default_factory=list)
     listed: set[str] = field(default_factory=set)
+    held: set[tuple[str, PositionSide]] = field(default_factory=set)  # positions on the pages read so far
+    held_since: int = 0  # when the first of these pages was queried
     lists: int = 0  # lists of working orders queried
     lists_done: int = 0
     has_queried: bool = False  # whether orders that are in no list were queried
@@ -241,7 +243,7 @@ class Reconciler:
             current.listed.update(t.client_id for t in answer.reports if isinstance(t, OrderStatusReport))
             current.lists_done += not answer.cursor
         if call.purpose is Purpose.POSITIONS:
-            self._note_flat(answer, queried_at)
+            self._note_held(call, answer, queried_at)
         self.manager.hear(answer.reports, now, source="rest")
         self.fills.reported(answer.reports)
         if answer.cursor:
@@ -254,6 +256,8 @@ class Reconciler:
         match call.purpose:
             case Purpose.OPEN_ORDERS | Purpose.OPEN_CONDITIONALS:
                 self._call(venue.more_orders(call, cursor, now), now)
+            case Purpose.POSITIONS:
+                self._call(venue.more_positions(cursor, now), now)
             case Purpose.FILLS:
                 self._call(venue.fills(call.symbol, now, since=0, cursor=cursor), now)
             case _ if self._round is not None and self._round.moves_since is not None:
@@ -343,12 +347,20 @@ class Reconciler:
             order.ask_at = order.ask_at or now
             current.missing.add(order.client_id)
 
-    def _note_flat(self, answer: Answer, queried_at: int) -> None:
-        """Notes as flat each position that the venue does not list, as of the time of the query."""
-        listed = {(t.symbol, t.side) for t in answer.reports if isinstance(t, PositionReport)}
-        gone = [key for key in self.manager.venue_positions if key not in listed]
+    def _note_held(self, call: Call, answer: Answer, queried_at: int) -> None:
+        """Notes the listed positions, and after the last page as flat each that the venue does not list, as of the time
+        of the first page."""
+        current = self._round
+        assert current is not None
+        if not call.part:
+            current.held, current.held_since = set(), queried_at
+        current.held |= {(t.symbol, t.side) for t in answer.reports if isinstance(t, PositionReport)}
+        if answer.cursor:
+            return
+        gone = [key for key in self.manager.venue_positions if key not in current.held]
         for symbol, side in gone:
-            self.manager.outs += self.manager.books.position(PositionReport(symbol, side, 0, queried_at), "rest")
+            flat = PositionReport(symbol, side, 0, current.held_since)
+            self.manager.outs += self.manager.books.position(flat, "rest")
 
     def _begin_first(self, now: int) -> dict[tuple[str, PositionSide], int]:
         """Begins the books of newly followed symbols whose fills since the last known one do not add up to the venue's

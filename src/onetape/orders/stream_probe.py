@@ -19,7 +19,7 @@ from onetape.model.time import SECOND
 from onetape.orders.calls import Call
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
-from onetape.orders.reports import BalanceReport, PositionReport
+from onetape.orders.reports import BalanceReport, PositionReport, VenueReport
 
 __all__ = ["StreamProbe"]
 
@@ -51,6 +51,8 @@ class StreamProbe:
         self._due = 0
         self._call: Call | None = None
         self._called = 0
+        self._ahead = 0  # the venue's time less the attended time
+        self._rows: list[VenueReport] = []  # of the pages read so far
         self._suspects: dict[Key, tuple[int, int]] = {}  # the reported amount, and since when it differs
         self._probation = PROBATION
         self._believed_at = 0
@@ -101,7 +103,7 @@ class StreamProbe:
         venue = self._manager.venue
         ask = venue.positions if self._by_positions else venue.balances
         self._call, self._called = ask(venue_now), now
-        self._due = now + self._every
+        self._due, self._ahead, self._rows = now + self._every, venue_now - now, []
         self.sent += 1
         self._manager.calls.append(self._call)
 
@@ -119,13 +121,18 @@ class StreamProbe:
                 self._every = min(2 * self._every, EVERY_MAX)
             self._due = now + max(self._every, answer.retry_after)
             return True
+        self._rows += answer.reports
+        if answer.cursor:
+            self._call, self._called = self._manager.venue.more_positions(answer.cursor, now + self._ahead), now
+            self._manager.calls.append(self._call)
+            return True
         self._every = max(self._least, self._every * 9 // 10)
-        self._compare(answer, now)
+        self._compare(now)
         return True
 
-    def _compare(self, answer: Answer, now: int) -> None:
+    def _compare(self, now: int) -> None:
         before, self._suspects = self._suspects, {}
-        for key, ours in self._differing(answer):
+        for key, ours in self._differing():
             last, since = before.get(key, (ours, now))
             if last != ours:
                 since = now  # a report arrived meanwhile
@@ -136,7 +143,7 @@ class StreamProbe:
         if self._suspects:
             self._due = now + GRACE
 
-    def _differing(self, answer: Answer) -> list[tuple[Key, int]]:
+    def _differing(self) -> list[tuple[Key, int]]:
         """Returns the keys whose listed amount differs from the stream's, with the stream's amount."""
         venue, books, by_positions = self._manager.venue, self._manager.books, self._by_positions
         ours: dict[Key, tuple[int, int]] = {}  # amount, time
@@ -146,7 +153,7 @@ class StreamProbe:
             listed |= dict.fromkeys(ours, (0, 0))  # what is not listed is flat
         else:
             ours |= {(name, None): (b.total, b.time) for name, b in books.balances.items()}
-        for each in answer.reports:
+        for each in self._rows:
             if isinstance(each, PositionReport):
                 listed[each.symbol, each.side] = (each.qty, each.time)
             elif isinstance(each, BalanceReport):  # a list carries no time

@@ -66,6 +66,10 @@ class AccountProtocol:
         """Not called: the venue's lists of working orders have one page."""
         raise NotImplementedError
 
+    def more_positions(self, cursor: str, now: int) -> Call:
+        """Not called: the list of positions has one page."""
+        raise NotImplementedError
+
     def note_move(self, reference: str) -> None:
         """Does nothing: balance changes come from one list only, whose rows have ids."""
 

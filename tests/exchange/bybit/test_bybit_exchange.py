@@ -12,6 +12,7 @@ from exchange.venue_client import Virtual
 
 LINEAR = {"category": "linear", "symbol": "BTCUSDT"}
 SPOT = {"category": "spot", "symbol": "BTCUSDT"}
+INVERSE = {"category": "inverse", "symbol": "BTCUSD"}
 
 
 class Client:
@@ -532,3 +533,39 @@ def test_a_batch_of_spot_has_ten_orders(client):
     order = {"symbol": "BTCUSDT", "side": "Buy", "orderType": "Limit", "qty": "0.001000", "price": "50000.0"}
     assert code(client.post("order/create-batch", category="spot", request=[order] * 11)) == 10001
     assert len(client.post("order/create-batch", category="spot", request=[order] * 10)["result"]["list"]) == 10
+
+
+# --- contracts in coin ----------------------------------------------------------------------------
+
+
+def test_a_contract_in_coin_has_whole_dollars_and_its_money_in_the_coin(client):
+    (row,) = client.rows("market/instruments-info", **INVERSE)
+    assert (row["contractType"], row["settleCoin"], row["lotSizeFilter"]["qtyStep"]) == ("InversePerpetual", "BTC", "1")
+    connection = client.listen()
+    assert code(client.post("order/create", **INVERSE, side="Buy", orderType="Market", qty="0.5")) == 10001
+    number = client.post("order/create", **INVERSE, side="Buy", orderType="Market", qty="6000")["result"]["orderId"]
+    messages = heard(connection)
+    fills = [row for each in messages if each.get("topic") == "execution" for row in each["data"]]
+    assert sum(int(row["execQty"]) for row in fills) == 6000 and {row["feeCurrency"] for row in fills} == {"BTC"}
+    worth = sum(int(row["execQty"]) / float(row["execPrice"]) for row in fills)
+    fees = sum(float(row["execFee"]) for row in fills)
+    assert fees == pytest.approx(worth * 0.00055, abs=1e-7)
+    (order,) = client.rows("order/history", category="inverse", orderId=number)
+    assert float(order["cumExecValue"]) == pytest.approx(worth, abs=1e-7)
+    assert float(order["avgPrice"]) == pytest.approx(6000 / worth, abs=0.2)
+    (held,) = client.rows("position/list", category="inverse")
+    assert (held["symbol"], held["size"]) == ("BTCUSD", "6000")
+    assert float(held["positionValue"]) == pytest.approx(worth, rel=0.01)
+    assert client.rows("position/list", category="linear", settleCoin="USDT") == []
+    client.post("order/create", **INVERSE, side="Sell", orderType="Market", qty="6000", reduceOnly=True)
+    fills = client.rows("execution/list", **INVERSE)
+    gained = sum(float(row["execPnl"]) - float(row["execFee"]) for row in fills)
+    assert float(client.coins()["BTC"][0]) == pytest.approx(1 + gained, abs=1e-7)
+    assert client.coins()["USDT"] == ("100000", "0")
+
+
+def test_a_topic_of_positions_names_their_category(client):
+    connection = client.listen(topics=("position.inverse",))
+    client.market()
+    client.post("order/create", **INVERSE, side="Sell", orderType="Market", qty="100")
+    assert {row["symbol"] for each in heard(connection, "position") for row in each["data"]} == {"BTCUSD"}

@@ -207,12 +207,12 @@ class AccountData:
         """Returns a position, flat or not. entry: the name of its average price."""
         i, listing, qty = self.exchange.instruments[at], self.exchange.listings[at], account.qty(at, side)
         held, leverage = account.money.position(at, side.value), account.leverage_of(at)
-        value = i.notional_units(listing.valuation, abs(qty)) if qty else 0
+        value = abs(i.notional_units(listing.valuation, qty)) if qty else 0
         margin = value // leverage if qty else 0
         stops = {o.extra.get("stop"): price_text(i, o.trigger) for o in account.open_orders.values() if o.index == at}
         updated = account.touched.get((at, side), 0)
         average = rounded_text(held.entry_price(account.specs[at])) if qty else "0"
-        profit = rounded_text((i.price(listing.valuation) - Decimal(average)) * i.size(qty)) if qty else ""
+        profit = money_text(int(held.unrealized(account.specs[at], listing.valuation))) if qty else ""
         word = ("Buy" if qty > 0 else "Sell") if qty else ""
         return {
             "positionIdx": POSITION_INDEX[side],
@@ -247,7 +247,8 @@ class AccountData:
         return rounded_text(price) if price else ""
 
     def positions(self, account: SimAccount, query: Query, _now: int) -> dict[str, Any]:
-        if not query.get("symbol") and not query.get("settleCoin"):
+        is_named = query.get("symbol") or query.get("settleCoin")
+        if not is_named and query.get("category") == CATEGORIES[Kind.LINEAR]:
             raise Refused(10001, "Missing some parameters that must be filled in, symbol or settleCoin")
         keys = [(at, side) for at in self.public.contracts(query) for side in account.sides]
         if not query.get("symbol"):

@@ -18,9 +18,18 @@ def _dialect(exchange: SimExchange, **options: Any) -> Dialect:
 
 
 FACTS: Final = VenueFacts(
-    symbols=("bybit:BTC/USDT:USDT", "bybit:BTC/USDT", "bybit:ETH/USDT:USDT", "bybit:SOL/USDT:USDT"),
+    symbols=(
+        "bybit:BTC/USDT:USDT",
+        "bybit:BTC/USDT",
+        "bybit:BTC/USD:BTC",
+        "bybit:ETH/USDT:USDT",
+        "bybit:SOL/USDT:USDT",
+    ),
     balances={"USDT": "100000", "BTC": "1"},
     rules=Rules(first_order_id=1_000_000_001, isolates=True, fee_decimals=(8, 8)),
     dialect=_dialect,
-    leverage={"bybit:BTC/USDT:USDT": 100, "bybit:ETH/USDT:USDT": 100, "bybit:SOL/USDT:USDT": 50},
+    leverage={
+        "bybit:SOL/USDT:USDT": 50,
+        **{f"bybit:{name}": 100 for name in ("BTC/USDT:USDT", "ETH/USDT:USDT", "BTC/USD:BTC")},
+    },
 )

@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from onetape.exchange.bars import aligned, merged
-from onetape.exchange.bybit.wire import Refused, fixed, money_text, ms, price_text, size_text, uuid_of
+from onetape.exchange.bybit.wire import Refused, fixed, ms, price_text, size_text, uuid_of, value_text
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.reports import BarReport, TradeReport
 from onetape.model.decimals import decimal_text, scaled
 from onetape.model.enums import Kind, Side
 from onetape.model.instrument import Instrument
-from onetape.model.money import RATE_DECIMALS
+from onetape.model.money import MONEY_DECIMALS, RATE_DECIMALS
 from onetape.model.time import MINUTE
 from onetape.venues.bybit.words import CATEGORIES, INTERVALS, SIDE_WORDS
 
@@ -114,7 +114,7 @@ class PublicData:
         return {
             "symbol": i.raw_symbol,
             "symbolId": at + 1,
-            "contractType": "LinearPerpetual",
+            "contractType": "InversePerpetual" if i.kind is Kind.INVERSE else "LinearPerpetual",
             "status": "Trading" if listing.is_listed else "Closed",
             "baseCoin": i.base,
             "quoteCoin": i.quote,
@@ -133,7 +133,7 @@ class PublicData:
                 "qtyStep": decimal_text(i.lot),
                 "postOnlyMaxOrderQty": most,
                 "maxMktOrderQty": most,
-                "minNotionalValue": decimal_text(i.notional_min),
+                **({} if i.kind is Kind.INVERSE else {"minNotionalValue": decimal_text(i.notional_min)}),
             },
             "unifiedMarginTrade": True,
             "fundingInterval": i.funding_interval // MINUTE,
@@ -181,7 +181,7 @@ class PublicData:
             "price24hPcnt": decimal_text(scaled(change, 6)),
             "highPrice24h": price_text(i, day.high),
             "lowPrice24h": price_text(i, day.low),
-            "turnover24h": decimal_text(scaled(day.turnover, i.price_decimals + i.size_decimals)),
+            "turnover24h": turnover_text(i, day.turnover),
             "volume24h": size_text(i, day.volume),
         }
         if i.kind is Kind.SPOT:
@@ -194,7 +194,7 @@ class PublicData:
             "markPrice": price_text(i, listing.valuation),
             "prevPrice1h": price_text(i, day.open),
             "openInterest": size_text(i, interest),
-            "openInterestValue": money_text(i.notional_units(listing.valuation, interest)),
+            "openInterestValue": value_text(i, listing.valuation, interest),
             "fundingRate": rate_text(listing.funding_rate),
             "nextFundingTime": str(ms(listing.funding_time)),
             "fundingIntervalHour": str(i.funding_interval // (60 * MINUTE)),
@@ -269,8 +269,7 @@ class PublicData:
         rows = []
         for bar in found[: -limit - 1 : -1]:
             row = [str(ms(bar.open_time)), *(price_text(i, each) for each in (bar.open, bar.high, bar.low, bar.close))]
-            turnover = decimal_text(scaled(bar.turnover, i.price_decimals + i.size_decimals))
-            rows.append(row if is_mark else [*row, size_text(i, bar.volume), turnover])
+            rows.append(row if is_mark else [*row, size_text(i, bar.volume), turnover_text(i, bar.turnover)])
         return {"category": query["category"], "symbol": i.raw_symbol, "list": rows}
 
     def kline(self, i: Instrument, bar: BarReport, interval: str, now: int, *, is_over: bool) -> dict[str, Any]:
@@ -282,7 +281,7 @@ class PublicData:
             "interval": interval,
             **{name: price_text(i, price) for name, price in prices},
             "volume": size_text(i, bar.volume),
-            "turnover": decimal_text(scaled(bar.turnover, i.price_decimals + i.size_decimals)),
+            "turnover": turnover_text(i, bar.turnover),
             "confirm": is_over,
             "timestamp": ms(now),
         }
@@ -312,6 +311,12 @@ class PublicData:
 def size_most(i: Instrument) -> int:
     """Returns the largest size of an order, also of an instrument of which none is known."""
     return i.size_int(i.size_max) if i.size_max else SIZE_MOST * 10**i.size_decimals
+
+
+def turnover_text(i: Instrument, turnover: int) -> str:
+    """Formats a turnover: of an inverse contract an amount of its coin."""
+    decimals = MONEY_DECIMALS if i.kind is Kind.INVERSE else i.price_decimals + i.size_decimals
+    return decimal_text(scaled(turnover, decimals))
 
 
 def rate_text(rate: int) -> str:

@@ -78,7 +78,7 @@ class Trading:
 
     def _check_worth(self, at: int, price: int, size: int) -> None:
         i = self.exchange.instruments[at]
-        if i.notional_units(price, size) < money_units(i.notional_min):
+        if abs(i.notional_units(price, size)) < money_units(i.notional_min):
             text = f"Order does not meet minimum order value {i.notional_min}{i.quote}"
             raise refusal(i, OrderBelowMinNotional.code, text)
 

@@ -137,7 +137,15 @@ def money_text(units: int) -> str:
 
 
 def value_text(i: Instrument, price: int, size: int) -> str:
-    return money_text(i.notional_units(price, size))
+    """Formats a value in the settle currency: of an inverse contract in its coin."""
+    return money_text(abs(i.notional_units(price, size)))
+
+
+def average(i: Instrument, order: SimOrder, filled: int, cost: int) -> int:
+    """Returns the average price of an order's fills."""
+    if i.kind is Kind.INVERSE and order.value:
+        return int(i.size(order.filled) * i.multiplier * 10 ** (MONEY_DECIMALS + i.price_decimals)) // order.value
+    return cost // filled
 
 
 def uuid_of(number: int, kind: int = _ORDERS) -> str:
@@ -230,11 +238,11 @@ def order_row(i: Instrument, order: SimOrder, report: OrderReport | None = None)
         "price": price_text(i, order.price) if is_limit else "0",
         "qty": order.extra.get("value") or size_text(i, size),
         "marketUnit": order.extra.get("unit", ""),
-        "avgPrice": price_text(i, cost // filled) if filled else "",
+        "avgPrice": price_text(i, average(i, order, filled, cost)) if filled else "",
         "leavesQty": size_text(i, left),
         "leavesValue": value_text(i, order.price, left) if is_limit else "0",
         "cumExecQty": size_text(i, filled),
-        "cumExecValue": value_text(i, cost // filled, filled) if filled else "0",
+        "cumExecValue": value_text(i, average(i, order, filled, cost), filled) if filled else "0",
         "cumExecFee": money_text(fee),
         "cumFeeDetail": {fee_currency(i, order): money_text(fee)} if filled else {},
         "reduceOnly": order.reduce_only,

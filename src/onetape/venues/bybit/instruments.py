@@ -18,17 +18,20 @@ from onetape.venues.bybit.words import TRIGGERS
 
 __all__ = ["SETTLES", "instruments_of"]
 
-SETTLES: Final = "USDT"  # a contract in USDC settles its profit each eight hours, which is not read yet
+SETTLES: Final = "USDT"  # a linear contract in USDC settles its profit each eight hours, which is not read yet
+
+_TYPES: Final = {Kind.LINEAR: "LinearPerpetual", Kind.INVERSE: "InversePerpetual"}
 
 
 def instruments_of(kind: Kind, rows: Sequence[Mapping[str, Any]], wanted: frozenset[str]) -> list[Instrument]:
     """Returns the instruments of the list of a kind that trade, whose symbols are in `wanted` (all, if it is empty): of
-    contracts the perpetuals that settle in USDT. Raises KeyError, ValueError for malformed rows."""
+    contracts the perpetuals that settle in USDT or in coin. Raises KeyError, ValueError for malformed rows."""
     found = []
     for row in rows:
         is_spot = kind is Kind.SPOT
         symbol = f"bybit:{row['baseCoin']}/{row['quoteCoin']}" + ("" if is_spot else f":{row['settleCoin']}")
-        is_traded = is_spot or (row["contractType"] == "LinearPerpetual" and row["settleCoin"] == SETTLES)
+        settles = SETTLES if kind is Kind.LINEAR else row["baseCoin"]
+        is_traded = is_spot or (row["contractType"] == _TYPES[kind] and row["settleCoin"] == settles)
         if not is_traded or row["status"] != "Trading" or (wanted and symbol not in wanted):
             continue
         found.append(

@@ -141,6 +141,11 @@ _LIVE: Final = replace(
     ),
 )
 
+_IN_COIN: Final = {role: path for role, path in _KLINE.items() if role != "turnover"}  # it is an amount of the coin
+_INVERSE: Final = replace(
+    _LIVE, messages=(*_LIVE.messages[:-1], replace(_LIVE.messages[-1], roles=_IN_COIN, required=tuple(_IN_COIN)[1:7]))
+)
+
 
 def unified(raw: str, kind: Kind) -> str:
     """Returns the unified name of an instrument that is in no catalogue, "" if its raw name is ambiguous: dated
@@ -192,7 +197,9 @@ def _live(kind: Kind, numbered: Sequence[tuple[int, Instrument]], url: str) -> L
     # A book without a change is repeated after three seconds.
     about = MarketStream(url + PATH + CATEGORIES[kind], hello, most_s=3.0, ping=PING)
     stream = about._replace(confirmed_by=b'"op":"subscribe"', confirmations=len(hello))
-    return LiveMarket(_LIVE, rows, [stream], [number for number, _ in numbered], bars=MINUTE)
+    return LiveMarket(
+        _INVERSE if kind is Kind.INVERSE else _LIVE, rows, [stream], [number for number, _ in numbered], bars=MINUTE
+    )
 
 
 class BybitDepth(TableDepth):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Final
 
+from onetape.model.enums import Kind
 from onetape.model.errors import VenueUnavailable
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
@@ -42,6 +43,6 @@ class BybitPast:
         found = []
         for start, *prices, volume, turnover in reversed(value["result"]["list"]):
             o, high, low, c = (units_of(each, price) for each in prices)
-            exact = round(Decimal(turnover).scaleb(price + size))
+            exact = 0 if instrument.kind is Kind.INVERSE else round(Decimal(turnover).scaleb(price + size))
             found.append(PastBar(int(start) * MS, o, high, low, c, units_of(volume, size), exact))
         return found

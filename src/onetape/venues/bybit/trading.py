@@ -115,7 +115,7 @@ def _usual(kind: Kind) -> PlaceTemplate:
 
 
 _USUAL: Final = {kind: _usual(kind) for kind in CATEGORIES}
-_LINEAR: Final = CATEGORIES[Kind.LINEAR]
+_LINEAR, _INVERSE = CATEGORIES[Kind.LINEAR], CATEGORIES[Kind.INVERSE]
 
 
 class BybitProtocol(AccountProtocol, WithoutTransfers):
@@ -146,6 +146,7 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
         spot = [i for i in instruments if i.kind is Kind.SPOT]
         self.traits = self.traits._replace(spot=frozenset(i.symbol for i in spot))
         self._coins |= dict.fromkeys(name for i in spot for name in (i.base, i.quote))
+        self._coins |= dict.fromkeys(i.settle for i in instruments if i.kind is Kind.INVERSE)
 
     # --- requests ---------------------------------------------------------------------------------
 
@@ -248,7 +249,12 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
         return self._get(purpose, path, {**terms, **paged}, now)._replace(number=begin)
 
     def positions(self, now: int) -> Call:
-        return self._get(Purpose.POSITIONS, "position/list", {**_every(_LINEAR), "limit": "200"}, now)
+        return self.more_positions("", now)
+
+    def more_positions(self, cursor: str, now: int) -> Call:
+        """Requests the positions of a category. cursor: its name, "": linear."""
+        terms = {**_every(cursor or _LINEAR), "limit": "200"}
+        return self._get(Purpose.POSITIONS, "position/list", terms, now)._replace(part=cursor)
 
     def balances(self, now: int) -> Call:
         return self._get(Purpose.BALANCES, "account/wallet-balance", {"accountType": "UNIFIED"}, now)
@@ -366,13 +372,15 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
                 return Answer(Outcome.DONE, fills, cursor=self._next_fills(call, page if rows else "", now))
             case Purpose.POSITIONS:
                 held = self._all(rows, result["category"], amount="size")
-                return Answer(Outcome.DONE, tuple(_position(i, row, call.made, "avgPrice") for i, row in held))
+                more = _INVERSE if not call.part and _INVERSE in self._categories else ""
+                reports = tuple(_position(i, row, call.made, "avgPrice") for i, row in held)
+                return Answer(Outcome.DONE, reports, cursor=more)
             case Purpose.BALANCES:
                 bounds = (call.made, call.made - CLOCK_STEP, now + CLOCK_STEP)
                 coins = {each.currency: each for each in _balances(rows, *bounds)}
                 self._coins |= dict.fromkeys(coins)
-                reports = [coins.get(name) or BalanceReport(name, 0, *bounds) for name in self._coins]
-                return Answer(Outcome.DONE, tuple(reports))
+                totals = (coins.get(name) or BalanceReport(name, 0, *bounds) for name in self._coins)
+                return Answer(Outcome.DONE, tuple(totals))
             case Purpose.MOVES:
                 moves = tuple(self._move(row) for row in rows if row["type"] not in _OF_FILLS)
                 return Answer(Outcome.DONE, moves, cursor=_next_page(call, page if rows else "", now))
@@ -479,7 +487,7 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
             case "execution":
                 return [each for row in rows for each in self._event(row, "execution")]
             case "position":
-                held = self._all([row for row in rows if row["category"] == _LINEAR], _LINEAR, amount="size")
+                held = [each for of in (_LINEAR, _INVERSE) for each in self._positions_of(rows, of)]
                 return [_position(i, row, int(row["updatedTime"]) * MS, "entryPrice") for i, row in held]
             case "wallet":
                 return list(_balances(rows, int(value["creationTime"]) * MS))
@@ -487,6 +495,10 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
                 return []
             case name:
                 return self.meaningless(name or value.get("op") or "no topic")
+
+    def _positions_of(self, rows: Sequence[Row], category: str) -> Iterator[tuple[Instrument, Row]]:
+        traded = category in self._categories
+        return self._all([row for row in rows if traded and row["category"] == category], category, amount="size")
 
     def _event(self, row: Row, topic: str) -> list[VenueReport]:
         category = row["category"]

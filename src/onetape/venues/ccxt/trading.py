@@ -183,6 +183,10 @@ class CcxtProtocol(WithoutTransfers):  # a transfer whose answer is lost cannot 
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> None:
         return None
 
+    def more_positions(self, cursor: str, now: int) -> Call:
+        """Not called: the list of positions has one page."""
+        raise NotImplementedError
+
     def note_move(self, reference: str) -> None:
         """Does nothing: balance changes are not queried."""
 
