@@ -41,7 +41,7 @@ from onetape.orders.calls import OrderKey, Purpose
 from onetape.orders.outcome import Outcome
 from onetape.orders.reports import AccountModeReport, FillReport, MoveKind
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
-from onetape.venues.contract import Addresses
+from onetape.venues.contract import Addresses, joined
 from onetape.venues.okx.adapter import ADAPTER
 from onetape.venues.okx.market import PONG, live_market
 from onetape.venues.okx.signing import signature, signed_headers
@@ -144,6 +144,11 @@ def said(rows, code=0, text=""):
     return json.dumps({"code": str(code), "msg": text, "data": rows}).encode()
 
 
+def swaps(rows):
+    """The lists of instruments of an account that has swaps alone."""
+    return joined([said(rows), said([]), said([])])
+
+
 def acked(code=0, **more):
     return said([{"ordId": NUMBER, "clOrdId": OURS, "sCode": str(code), "sMsg": "why", **more}], min(code, 1))
 
@@ -155,7 +160,7 @@ def pushed(channel, *rows):
 @pytest.fixture
 def venue():
     made = open_trading_venue("okx", "KEY", "secret", Addresses("http://127.0.0.1:1", "ws://a", "ws://a"), "word")
-    made.instruments_of(said([ROW, {**ROW, **USD}, {**ROW, **ETH}]), frozenset())
+    made.instruments_of(swaps([ROW, {**ROW, **USD}, {**ROW, **ETH}]), frozenset())
     return made
 
 
@@ -216,14 +221,14 @@ def test_demo_keys_have_a_header_and_their_own_address():
 
 def test_a_swap_has_the_venues_rules_and_its_contracts_have_a_value(venue):
     rows = [ROW, {**ROW, **USD}, {**ROW, "state": "suspend"}, {**ROW, "ruleType": "pre_market"}]
-    linear, inverse = venue.instruments_of(said(rows), frozenset())
+    linear, inverse = venue.instruments_of(swaps(rows), frozenset())
     assert (linear.symbol, linear.raw_symbol, linear.venue_number) == (BTC, "BTC-USDT-SWAP", 10459)
     assert (linear.tick, linear.lot, linear.multiplier) == (Decimal("0.1"), Decimal("0.01"), Decimal("0.01"))
     assert (linear.leverage, linear.maintenance_rate) == (100, Decimal("0.005"))
     assert (linear.funding_interval, linear.market_size_max) == (8 * HOUR, 35000)
     assert linear.notional_units(600000, 100) == 600 * 10**18  # a contract of 0.01 coins at 60,000
     assert (inverse.symbol, inverse.kind, inverse.multiplier) == (INVERSE, Kind.INVERSE, 100)
-    assert venue.instruments_of(said([ROW]), frozenset({"okx:ETH/USDT:USDT"})) == []
+    assert venue.instruments_of(swaps([ROW]), frozenset({"okx:ETH/USDT:USDT"})) == []
 
 
 # --- requests -------------------------------------------------------------------------------------
@@ -485,7 +490,7 @@ def test_positions_and_balances_come_with_their_times(protocol, payloads):
 
 
 def test_recorded_messages_of_an_account_are_all_understood(venue, protocol, payloads):
-    venue.instruments_of(said([{**ROW, "lotSz": "0.001"}, {**ROW, **ETH, "lotSz": "0.001"}]), frozenset())
+    venue.instruments_of(swaps([{**ROW, "lotSz": "0.001"}, {**ROW, **ETH, "lotSz": "0.001"}]), frozenset())
     recorded = [each for each in payloads.glob("ws_*.json") if any(w in each.name for w in ("order", "account"))]
     recorded = [each for each in recorded if "option" not in each.name and "ioc" not in each.name]  # other instruments
     assert len(recorded) > 4
@@ -593,7 +598,7 @@ def test_what_the_socket_does_not_take_goes_by_rest(venue):
 
 
 def test_best_prices_marks_funding_and_trades_come_to_the_tape(tmp_path, venue):
-    (i,) = venue.instruments_of(said([ROW]), frozenset())
+    (i,) = venue.instruments_of(swaps([ROW]), frozenset())
     market, at = live_market([i], "ws://a"), 1795000000000
     (stream,) = market.streams()
     assert stream.url == "ws://a/ws/v5/public" and stream.confirmations == 4
@@ -621,7 +626,7 @@ def test_best_prices_marks_funding_and_trades_come_to_the_tape(tmp_path, venue):
 
 
 def test_depth_follows_numbered_changes_and_a_checksum_of_zero_is_none(tmp_path, venue):
-    (i,) = venue.instruments_of(said([ROW]), frozenset())
+    (i,) = venue.instruments_of(swaps([ROW]), frozenset())
     depth, at = venue.depth(i, 1), 1795000000000
     writer = JournalWriter(tmp_path / "j", process="t", durable=False)
 
