@@ -110,4 +110,4 @@ def test_after_any_faults_of_network_and_exchange_both_sides_agree(seed):
     hits = Counter()
     for rule in world.dialect.active_rules:
         hits[rule.action] += rule.hits
-    assert sum(hits.values()) > 20, hits
+    assert sum(hits.values()) > 5, hits
