@@ -274,6 +274,15 @@ def test_contracts_in_coin_are_read_and_dated_ones_are_not(venue):
     assert (i.symbol, i.kind, i.settle, i.lot, i.notional_min) == (COIN, Kind.INVERSE, "BTC", 1, 0)
 
 
+def test_a_position_that_nobody_here_trades_is_noted_whatever_its_category(protocol):
+    row = {"symbol": "ETHUSD", "side": "Buy", "size": "5", "positionIdx": 0}
+    answer = said({"category": "inverse", "list": [row, {**row, "symbol": "XRPUSD", "size": "0"}]})
+    assert protocol.answer(protocol.more_positions("inverse", NOW), 200, {}, answer, NOW).reports == ()
+    assert protocol.unlisted == {"ETH/USD:ETH"}
+    message = {"topic": "position", "data": [{**row, "category": each} for each in ("linear", "option")]}
+    assert protocol.reports_of(json.dumps(message).encode()) == [] and protocol.unlisted == {"ETH/USD:ETH", "ETHUSD"}
+
+
 def test_positions_of_contracts_in_coin_are_the_second_page(venue, protocol):
     venue.instruments_of(lists([ROW], [], [INVERSE_ROW]), frozenset())
     held = {"side": "Sell", "positionIdx": 0, "avgPrice": "60000", "markPrice": "60001", "liqPrice": ""}

@@ -123,14 +123,21 @@ def configure(folder: Path, port: int, account, *, kind: str = "binance-usdm", *
 
 
 class Robot:
-    """Writes requests as a robot's journal has them; wants at random."""
+    """Writes requests as a robot's journal has them; wants at random. traded: as a row of `TRADED`."""
 
     def __init__(
-        self, journal: Path, gateway: GatewayProcess, seed: int, *, subaccount: str = "main", name: str = "test"
+        self,
+        journal: Path,
+        gateway: GatewayProcess,
+        seed: int,
+        *,
+        subaccount: str = "main",
+        name: str = "test",
+        traded: tuple[str, int] | None = None,
     ) -> None:
         self.random, self.name, self.gateway = random.Random(seed), name, gateway
         self.writer = JournalWriter(journal, process="robot:test")
-        symbol, self.size = (TRADED | BRIDGED)[gateway.kind]
+        symbol, self.size = traded or (TRADED | BRIDGED)[gateway.kind]
         instrument = catalogue.find(symbol)
         self.tick = instrument.core.tick
         self.writer.append_instrument(1, time.time_ns(), instrument.to_msgpack())

@@ -12,10 +12,11 @@ import msgspec
 
 from onetape._core import OrderIndex
 from onetape.model.enums import RequestKind
+from onetape.model.order import OrderSpec
 from onetape.orders.books import Books
 from onetape.orders.calls import OrderProtocol
 from onetape.orders.managed import next_name
-from onetape.orders.order import Order
+from onetape.orders.order import Order, waits
 from onetape.orders.order_record import OrderRecord, order_of, record_of
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
 
@@ -70,6 +71,16 @@ class AccountOrders(OrderIndex):
         if is_internal:
             order.filled_outside += fill.size
         return order.take_fill(fill.trade_id, fill.price, fill.size)
+
+    def reducing(self, spec: OrderSpec, without: Order | None = None) -> int:
+        """Returns what may be filled of the orders that reduce the position of an order in the same direction, which
+        each may on spot. The core's sums distinguish venues, not symbols of one account."""
+        traits = self.venue.traits
+        if spec.symbol not in traits.spot:
+            return super().reducing(spec, without)
+        key = (spec.symbol, spec.side, spec.position_side)
+        beside = (o for o in self.open.values() if (o.spec.symbol, o.spec.side, o.spec.position_side) == key)
+        return sum(o.worst_left for o in beside if o is not without and not waits(o, traits))
 
     def fire(self, order: Order) -> None:
         """Records that an order's trigger has fired, by the venue's report: it is in the book from now on."""

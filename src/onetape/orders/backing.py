@@ -33,10 +33,7 @@ def reducible(manager: OrderManager, spec: OrderSpec, *, without: Order | None =
     the second one when the first has closed it.
     """
     held = manager.positions.get((spec.symbol, spec.position_side), 0) * -spec.side.sign
-    working = manager.account
-    # Beside positions the index counts the sales of spot as opening.
-    beside = working.opening if spec.symbol in manager.venue.traits.spot else working.reducing
-    return max(held, 0) - beside(spec, without)
+    return max(held, 0) - manager.account.reducing(spec, without)
 
 
 def worst_held(manager: OrderManager, spec: OrderSpec, *, without: Order | None = None) -> int:

@@ -569,3 +569,11 @@ def test_a_topic_of_positions_names_their_category(client):
     client.market()
     client.post("order/create", **INVERSE, side="Sell", orderType="Market", qty="100")
     assert {row["symbol"] for each in heard(connection, "position") for row in each["data"]} == {"BTCUSD"}
+
+
+def test_spot_has_a_pool_of_requests_of_its_own():
+    client = Client(Virtual("bybit"))
+    order = {"orderType": "Limit", "qty": "0.001000", "price": "50000.0", "side": "Buy"}
+    linear = [code(client.post("order/create", **LINEAR, **{**order, "qty": "0.001"})) for _ in range(11)]
+    spot = [code(client.post("order/create", **SPOT, **order)) for _ in range(21)]
+    assert (linear.count(0), linear[-1], spot.count(0), spot[-1]) == (10, 10006, 20, 10006)

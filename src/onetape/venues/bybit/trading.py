@@ -8,7 +8,8 @@ fires. Working orders are queried in `order/realtime`, ended ones in `order/hist
 snapshot. Numbers are decimal text, times milliseconds.
 
 A raw symbol means an instrument only with its category: orders and fills are queried in each category that the account
-trades. Spot has no position: its fills move coins, and a purchase pays its fee in the bought one.
+trades, positions in those of contracts. Spot has no position: its fills move coins, and a purchase pays its fee in the
+bought one.
 """
 
 from __future__ import annotations
@@ -116,6 +117,7 @@ def _usual(kind: Kind) -> PlaceTemplate:
 
 _USUAL: Final = {kind: _usual(kind) for kind in CATEGORIES}
 _LINEAR, _INVERSE = CATEGORIES[Kind.LINEAR], CATEGORIES[Kind.INVERSE]
+_LISTED: Final = frozenset(CATEGORIES.values())
 
 
 class BybitProtocol(AccountProtocol, WithoutTransfers):
@@ -372,9 +374,8 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
                 return Answer(Outcome.DONE, fills, cursor=self._next_fills(call, page if rows else "", now))
             case Purpose.POSITIONS:
                 held = self._all(rows, result["category"], amount="size")
-                more = _INVERSE if not call.part and _INVERSE in self._categories else ""
                 reports = tuple(_position(i, row, call.made, "avgPrice") for i, row in held)
-                return Answer(Outcome.DONE, reports, cursor=more)
+                return Answer(Outcome.DONE, reports, cursor="" if call.part else _INVERSE)
             case Purpose.BALANCES:
                 bounds = (call.made, call.made - CLOCK_STEP, now + CLOCK_STEP)
                 coins = {each.currency: each for each in _balances(rows, *bounds)}
@@ -404,7 +405,8 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
     def _all(self, rows: Sequence[Row], category: str, *, amount: str = "") -> Iterator[tuple[Instrument, Row]]:
         """Yields the rows of known instruments, and notes the others; amount: as of `listed`."""
         for row in rows:
-            if (category, row["symbol"]) not in self._of and (not amount or Decimal(row[amount] or 0)):
+            is_listed = (category, row["symbol"]) in self._of or category not in _LISTED
+            if not is_listed and (not amount or Decimal(row[amount] or 0)):
                 self.unlisted.add(_name(category, row["symbol"]))
         return self._ours(rows, category)
 
@@ -487,7 +489,7 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
             case "execution":
                 return [each for row in rows for each in self._event(row, "execution")]
             case "position":
-                held = [each for of in (_LINEAR, _INVERSE) for each in self._positions_of(rows, of)]
+                held = [each for row in rows for each in self._all([row], row["category"], amount="size")]
                 return [_position(i, row, int(row["updatedTime"]) * MS, "entryPrice") for i, row in held]
             case "wallet":
                 return list(_balances(rows, int(value["creationTime"]) * MS))
@@ -496,14 +498,10 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
             case name:
                 return self.meaningless(name or value.get("op") or "no topic")
 
-    def _positions_of(self, rows: Sequence[Row], category: str) -> Iterator[tuple[Instrument, Row]]:
-        traded = category in self._categories
-        return self._all([row for row in rows if traded and row["category"] == category], category, amount="size")
-
     def _event(self, row: Row, topic: str) -> list[VenueReport]:
         category = row["category"]
-        if category not in self._categories:
-            return []  # of another market of the account
+        if category not in _LISTED:
+            return []  # of options, which nothing here trades
         if (i := self._of.get((category, row["symbol"]))) is None:
             return self.of_other_symbol(_name(category, row["symbol"]))
         if topic == "order":
