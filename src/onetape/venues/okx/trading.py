@@ -31,7 +31,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.order import OrderSpec
 from onetape.model.time import DAY, MS, SECOND
-from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, Traits, WithoutTransfers
+from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, Traits, TransferRoute, WithoutTransfers
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import (
@@ -51,6 +51,7 @@ from onetape.venues.key_check import KeyRights
 from onetape.venues.numbers import money_of, trade_number, units_of
 from onetape.venues.okx.errors import ERRORS, GONE
 from onetape.venues.okx.signing import WINDOW_MS, signed_headers
+from onetape.venues.okx.transfers import FUNDING, history_terms, transfer_reports, transfer_terms, wallet_reports
 from onetape.venues.okx.words import (
     ALGO_STATES,
     CASH,
@@ -326,6 +327,19 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
         seconds = min(max(-(-after // SECOND), SWITCH_S[0]), SWITCH_S[1]) if after else 0
         return self._post(Purpose.DEAD_MAN, "trade/cancel-all-after", {"timeOut": str(seconds)}, now)
 
+    def transfer(self, route: TransferRoute, currency: str, amount: int, now: int, *, name: str = "") -> Call | None:
+        terms = transfer_terms(route, currency, amount, name)
+        return None if terms is None else self._post(Purpose.TRANSFER, "asset/transfer", terms, now)
+
+    def transfers(
+        self, route: TransferRoute, now: int, *, since: int, cursor: str = "", name: str = "", currency: str = ""
+    ) -> Call | None:
+        terms = history_terms(route, name)
+        return None if terms is None else self._get(Purpose.TRANSFERS, "asset/bills", terms, now, symbol=name)
+
+    def wallets(self, now: int) -> dict[str, Call]:
+        return {FUNDING: self._get(Purpose.WALLETS, "asset/balances", {}, now)}
+
     def leverage(self, symbol: str, times: int, now: int) -> Call:
         terms = {"instId": self._by_symbol[symbol].raw_symbol, "lever": str(times), "mgnMode": MARGIN}
         return self._post(Purpose.LEVERAGE, "account/set-leverage", terms, now, symbol=symbol)
@@ -419,6 +433,12 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
             case Purpose.MOVES:
                 moves = tuple(self._move(row) for row in rows if row["type"] not in _OF_FILLS)
                 return Answer(Outcome.DONE, moves, cursor=self._next_page(call, rows))
+            case Purpose.TRANSFER:
+                return Answer(Outcome.DONE, value=str(rows[0]["transId"]))
+            case Purpose.TRANSFERS:
+                return Answer(Outcome.DONE, tuple(transfer_reports(rows, call.symbol)))
+            case Purpose.WALLETS:
+                return Answer(Outcome.DONE, tuple(wallet_reports(rows)))
             case Purpose.MODES:
                 return Answer(Outcome.DONE, (_modes(rows[0]),))
             case Purpose.TIME:
