@@ -425,8 +425,7 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
                 fills = tuple(self._fill(row) for row in rows if row["instId"] in self._by_raw)
                 return Answer(Outcome.DONE, fills, cursor=self._next_page(call, rows))
             case Purpose.POSITIONS:
-                held = self.listed(rows, amount="pos", name="instId")
-                return Answer(Outcome.DONE, tuple(self._position(row, call.made) for row in held))
+                return Answer(Outcome.DONE, tuple(self._position(row, call.made) for row in self._held(rows)))
             case Purpose.BALANCES:
                 bounds = (call.made, call.made - CLOCK_STEP, now + CLOCK_STEP)
                 return Answer(Outcome.DONE, tuple(_balances(rows, *bounds)))
@@ -546,6 +545,11 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
             liquidity=Liquidity.MAKER if row["execType"] == "M" else Liquidity.TAKER,
         )
 
+    def _held(self, rows: Sequence[Any]) -> list[Any]:
+        """Returns the rows of contracts; a loan on spot is listed as a position, too."""
+        rows = self.listed(rows, amount="pos", name="instId")
+        return [row for row in rows if self.traits.has_position(self._by_raw[row["instId"]].symbol)]
+
     def _position(self, row: Mapping[str, Any], time: int) -> PositionReport:
         i, side = self._by_raw[row["instId"]], POSITION_SIDES[row["posSide"]]
         sign = -1 if side is PositionSide.SHORT else 1  # with one side the quantity is signed
@@ -579,8 +583,7 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
             case "orders-algo":
                 return [each for row in rows for each in self._algo_event(row)]
             case "positions":
-                held = self.listed(rows, amount="pos", name="instId")
-                return [self._position(row, int(row["uTime"]) * MS) for row in held]
+                return [self._position(row, int(row["uTime"]) * MS) for row in self._held(rows)]
             case "account":
                 return [each for row in rows for each in _balances([row], int(row["uTime"]) * MS)]
             case name if value and value.get("event") not in _SILENT:
