@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import ccxt
 import ccxt.pro
@@ -243,7 +244,8 @@ def maker(x):
             x.create_order(SYMBOL, "limit", side, AMOUNT, price, {"postOnly": True})
         time.sleep(1)
         if waiting := [r["id"] for r in x.fetch_open_orders(SYMBOL)]:
-            x.cancel_orders(waiting, SYMBOL)
+            with suppress(ccxt.OrderNotFound):  # all of them were filled meanwhile
+                x.cancel_orders(waiting, SYMBOL)
         rounds += 1
     return rounds
 
