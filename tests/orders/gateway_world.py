@@ -113,7 +113,7 @@ class World:
         self.count = 0
         self.streams: dict[Connection, AccountStream] = {}
         self.frozen_until = 0
-        self.is_quiet = self.stopping = False
+        self.is_quiet = self.stopping = self.is_pinging = False
         self.is_dead = False  # the gateway is, and `life` its last one
         self.is_mortal = False  # it is killed before the next call leaves, or
         self.is_mortal_at_fill = False  # between the next fill and what follows from it
@@ -259,7 +259,6 @@ class World:
             if self.sells_to_buy:
                 self.at(self.now + SECOND, robot.sell_to_buy)
         self.at(self.now + SECOND, self.owners.act)
-        self.at(self.now + PING_EVERY, self.ping)
         chances = (
             (self.crash, self.crash_every),
             (self.throw_switch, 60),
@@ -613,6 +612,9 @@ class World:
             assert self.dialect.connect(connection, self.now)
             for message in news.hello:
                 self.dialect.message(connection, message, self.now)
+        if not self.is_pinging and any(news.ping for news in self.streams.values()):
+            self.is_pinging = True
+            self.at(self.now + PING_EVERY, self.ping)
         if self.is_live:
             self.core.stream_came(self.moment())
 

@@ -202,6 +202,17 @@ def test_a_purchase_pays_its_fee_in_the_coin_and_changes_two_balances(protocol):
     assert books.positions == {(SPOT, PositionSide.BOTH): 50_000_000, (SWAP, PositionSide.BOTH): 100}
 
 
+def test_a_loan_on_spot_is_no_position_of_ours(protocol):
+    row = {"posSide": "net", "pos": "2", "avgPx": "60000", "markPx": "60001", "liqPx": "", "uTime": "1795000000001"}
+    rows = [{**row, "instId": raw} for raw in ("BTC-USDT", "BTC-USDT-SWAP")]
+    message = json.dumps({"arg": {"channel": "positions"}, "data": rows}).encode()
+    for found in (
+        protocol.answer(protocol.positions(NOW), 200, {}, said(*rows), NOW).reports,
+        protocol.reports_of(message),
+    ):
+        assert [(each.symbol, each.qty) for each in found] == [(SWAP, 200)]
+
+
 # --- lists ----------------------------------------------------------------------------------------
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import ccxt
 import ccxt.pro
 from ccxt_session import opened_by_key, streaming, watch_an_order, watch_market
 from session import Session
 
-SYMBOL = "BTC/USDT:USDT"
+SYMBOL, SPOT = "BTC/USDT:USDT", "BTC/USDT"
 AMOUNT = 1.0
 BOT_S = 120  # of each bot
 
@@ -27,7 +28,7 @@ def opened(make, account=None, secret=None):
     x = opened_by_key(s, make, account["key"], secret or account["secret"])
     x.password = account["password"]
     x.options["defaultType"] = "swap"
-    x.options["fetchMarkets"] = {"types": ["swap"]}
+    x.options["fetchMarkets"] = {"types": ["swap", "spot"]}
     return x
 
 
@@ -186,6 +187,30 @@ def attached(x, bid):
     s.call("cancel them", lambda: x.cancel_orders([r["id"] for r in waiting], SYMBOL, {"trigger": True}))
 
 
+def spot(x):
+    """A purchase is for an amount of money unless it says that its size is in coins; its fee is paid in the coin."""
+    coins = {"tgtCcy": "base_ccy"}
+    bought = s.call("spot create_order market", lambda: x.create_order(SPOT, "market", "buy", 0.01, None, coins))
+    s.call(
+        "spot fetch_order filled",
+        lambda: x.fetch_order(bought["id"], SPOT),
+        lambda v: (v["status"], v["filled"], v["fee"]["currency"]) == ("closed", 0.01, "BTC"),
+    )
+    s.call("spot fetch_my_trades", lambda: x.fetch_my_trades(SPOT), lambda v: v[-1]["fee"]["currency"] == "BTC")
+    s.call("spot fetch_positions", lambda: x.fetch_positions([SYMBOL]), lambda v: all(r["symbol"] == SYMBOL for r in v))
+    bid = x.fetch_order_book(SPOT, 5)["bids"][0][0]
+    low = float(x.price_to_precision(SPOT, bid * 0.99))
+    resting = s.call("spot create_order limit", lambda: x.create_order(SPOT, "limit", "buy", 0.01, low))
+    s.call(
+        "spot fetch_open_orders", lambda: x.fetch_open_orders(SPOT), lambda v: [r["id"] for r in v] == [resting["id"]]
+    )
+    s.call("spot cancel_order", lambda: x.cancel_order(resting["id"], SPOT))
+    s.call("spot sell", lambda: x.create_order(SPOT, "market", "sell", 0.00999))
+    s.refused("spot no funds", lambda: x.create_order(SPOT, "limit", "sell", 50, bid * 1.01), ccxt.InsufficientFunds)
+    s.call("transfer", lambda: x.transfer("USDT", 10, "trading", "funding"), lambda v: v["id"])
+    s.call("transfer back", lambda: x.transfer("USDT", 10, "funding", "trading"), lambda v: v["id"])
+
+
 def strangers():
     foreign = opened(ccxt.okx, secret="1" * 64)
     s.refused("wrong secret", foreign.fetch_balance, ccxt.AuthenticationError)
@@ -219,7 +244,8 @@ def maker(x):
             x.create_order(SYMBOL, "limit", side, AMOUNT, price, {"postOnly": True})
         time.sleep(1)
         if waiting := [r["id"] for r in x.fetch_open_orders(SYMBOL)]:
-            x.cancel_orders(waiting, SYMBOL)
+            with suppress(ccxt.OrderNotFound):  # all of them were filled meanwhile
+                x.cancel_orders(waiting, SYMBOL)
         rounds += 1
     return rounds
 
@@ -269,6 +295,7 @@ def main():
     fills(x)
     stops(x, bid)
     attached(x, bid)
+    spot(x)
     strangers()
     asyncio.run(streams())
     other = opened(ccxt.okx, s.accounts[1])

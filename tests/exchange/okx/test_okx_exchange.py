@@ -355,6 +355,27 @@ def test_leverage_is_set_within_the_instruments_bounds(client):
     assert client.post("account/set-leverage", {**value, "lever": "101"})["code"] == "59102"
 
 
+def test_money_moves_between_the_funding_and_the_trading_account(client):
+    def held() -> tuple[float, float]:
+        trading = {each["ccy"]: float(each["cashBal"]) for each in client.get("account/balance")[0]["details"]}
+        return trading["USDT"], sum(float(each["bal"]) for each in client.get("asset/balances", ccy="USDT"))
+
+    out = {"ccy": "USDT", "amt": "100.5", "from": "18", "to": "6", "clientId": "mine"}
+    before = held()
+    (made,) = client.post("asset/transfer", out)["data"]
+    assert (made["amt"], made["clientId"]) == ("100.5", "mine")
+    assert held() == (before[0] - 100.5, before[1] + 100.5)
+    back = {**out, "amt": "40", "from": "6", "to": "18", "clientId": ""}
+    assert client.post("asset/transfer", back)["code"] == "0" and held() == (before[0] - 60.5, before[1] + 60.5)
+    bills = [(row["type"], row["balChg"], row["clientId"]) for row in client.get("asset/bills", ccy="USDT")]
+    assert bills == [("131", "-40", ""), ("130", "100.5", "mine")]
+    assert [row["balChg"] for row in client.get("asset/bills", clientId="mine")] == ["100.5"]
+    assert [row["balChg"] for row in client.get("account/bills", type="1")][:2] == ["40", "-100.5"]
+    assert client.get("asset/transfer-state", transId=made["transId"])[0]["state"] == "success"
+    assert client.post("asset/transfer", {**back, "amt": "61"})["code"] == "58350"
+    assert client.post("asset/transfer", {**out, "to": "1"})["code"] == "51000"
+
+
 def test_funding_is_a_bill_of_its_own(client):
     client.market()
     client.venue.wait(8 * 3600 + 1)

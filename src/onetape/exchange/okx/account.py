@@ -37,8 +37,9 @@ from onetape.model.enums import Kind, PositionSide
 from onetape.model.time import DAY, HOUR
 from onetape.venues.okx.words import CASH, ISOLATED, MARGIN, POSITION_WORDS, SWAP, type_of
 
-__all__ = ["LEVELS", "SPOT_MODE", "AccountData", "level_of"]
+__all__ = ["ACCOUNTS", "FUNDING", "LEVELS", "SPOT_MODE", "AccountData", "level_of"]
 
+FUNDING, TRADING = ACCOUNTS = ("6", "18")
 SPOT_MODE, FUTURES_MODE = LEVELS = ("1", "2")
 UNFILLED_KEPT: Final = 2 * HOUR  # for which canceled orders without a fill can be queried
 BILLS_KEPT: Final = {"account/bills": 7 * DAY, "account/bills-archive": 90 * DAY}
@@ -118,7 +119,9 @@ class AccountData:
             "account/bills-archive": lambda a, q, n: self.bills(a, q, n, "account/bills-archive"),
             "account/instruments": lambda _a, q, n: self.public.instruments(q, n),
             "asset/currencies": self.currencies,
-            "asset/balances": lambda _a, _q, _n: [],
+            "asset/balances": self.funding_balances,
+            "asset/bills": self.funding_bills,
+            "asset/transfer-state": self.transfer_state,
         }
 
     # --- orders -----------------------------------------------------------------------------------
@@ -345,6 +348,51 @@ class AccountData:
             **fixed(
                 "bal= posBal= posBalChg= sz= px= execType= ordId= clOrdId= mgnMode= from= to= notes= tag= interest="
             ),
+        }
+
+    # --- the funding account ----------------------------------------------------------------------
+
+    def funding_balances(self, account: SimAccount, query: Query, _now: int) -> list[Any]:
+        wanted = query.get("ccy", "")
+        held = {self.exchange.currencies[at]: money_text(units) for at, units in account.beside.items() if units}
+        names = ("bal", "availBal")
+        return [
+            {"ccy": name, "frozenBal": "0", **dict.fromkeys(names, text)}
+            for name, text in held.items()
+            if not wanted or name in wanted.split(",")
+        ]
+
+    def _transfers(self, account: SimAccount) -> list[Income]:
+        return [each for each in reversed(account.income) if each.kind == "transfer"]
+
+    def funding_bills(self, account: SimAccount, query: Query, _now: int) -> list[Any]:
+        """Returns the bills of transfers, which have the opposite signs of the trading account's."""
+        rows = []
+        for each in rows_after(self._transfers(account), query, lambda item: item.id):
+            row = {"ccy": self.exchange.currencies[each.currency], "clientId": each.name}
+            row["type"] = "130" if each.amount < 0 else "131"
+            if all(query.get(name) in ("", None, text) for name, text in row.items()):
+                rows.append({**row, "billId": str(each.id), "balChg": money_text(-each.amount), "ts": ms(each.time)})
+        return [{"bal": "", "notes": "", **row} for row in rows]
+
+    def transfer_state(self, account: SimAccount, query: Query, _now: int) -> list[Any]:
+        number, name = query.get("transId", ""), query.get("clientId", "")
+        if not number and not name:
+            raise Refused(50015, "Either parameter transId or clientId is required")
+        found = [each for each in self._transfers(account) if number == str(each.id) or (name and name == each.name)]
+        if not found:
+            raise Refused(51000, "Parameter transId error")
+        return [self.transfer_row(found[0]) | {"state": "success", "type": "0", "subAcct": ""}]
+
+    def transfer_row(self, item: Income) -> dict[str, str]:
+        ends = (TRADING, FUNDING) if item.amount < 0 else (FUNDING, TRADING)
+        return {
+            "transId": str(item.id),
+            "ccy": self.exchange.currencies[item.currency],
+            "clientId": item.name,
+            "amt": money_text(abs(item.amount)),
+            "from": ends[0],
+            "to": ends[1],
         }
 
     # --- settings ---------------------------------------------------------------------------------

@@ -18,12 +18,13 @@ from onetape._core import plain_units
 from onetape.exchange.account import SimAccount, SimOrder
 from onetape.exchange.conditional import NewConditional
 from onetape.exchange.exchange import SimExchange
-from onetape.exchange.okx.account import LEVELS, SPOT_MODE, AccountData, level_of
+from onetape.exchange.okx.account import ACCOUNTS, FUNDING, LEVELS, SPOT_MODE, AccountData, level_of
 from onetape.exchange.okx.public import FIRST_CODE, SIZE_MOST, PublicData, family_of
 from onetape.exchange.okx.wire import CODES, Refused, ms
 from onetape.exchange.order_entry import NewOrder
 from onetape.model.enums import Kind, OrderState, OrderType, PositionSide, Side, TriggerBy
 from onetape.model.errors import OrderWouldCross, SelfTrade
+from onetape.model.money import MONEY_DECIMALS, money_text
 from onetape.model.time import SECOND
 from onetape.venues.okx.words import CASH, FUTURES, ISOLATED, MARGIN, POSITION_SIDES, SIDES, TIFS, TRIGGERS, type_of
 
@@ -69,6 +70,7 @@ class Trading:
             "account/set-leverage": self.set_leverage,
             "account/set-position-mode": self.set_mode,
             "account/set-account-level": self.set_level,
+            "asset/transfer": self.transfer,
         }
 
     # --- terms ------------------------------------------------------------------------------------
@@ -440,6 +442,21 @@ class Trading:
                 self.exchange.accounts.set_leverage(account, each, leverage, now)
         names = {"instId": str(params["instId"]), "mgnMode": mode, "posSide": str(params.get("posSide") or "net")}
         return [{**names, "lever": str(leverage)}]
+
+    def transfer(self, account: SimAccount, params: Params, now: int) -> list[Any]:
+        """Moves money between the funding account and the trading account."""
+        ends, currency = (str(params.get("from")), str(params.get("to"))), str(params.get("ccy"))
+        if ends[0] == ends[1] or not {*ends} <= {*ACCOUNTS} or str(params.get("type") or "0") != "0":
+            raise Refused(51000, "Parameter from, to or type error: funding (6) and trading (18) are available here")
+        units = _units(params.get("amt"), MONEY_DECIMALS)
+        if currency not in self.exchange.currencies or units <= 0:
+            raise Refused(51000, "Parameter ccy or amt error")
+        at, is_in = self.exchange.currencies.index(currency), ends[0] == FUNDING
+        if units > (account.beside.get(at, 0) if is_in else int(account.money.available(at))):
+            raise Refused(58350)
+        text = money_text(units if is_in else -units)
+        self.exchange.accounts.transfer(account, currency, text, now, self._own_name(params, "clientId"))
+        return [self.data.transfer_row(account.income[-1])]
 
     def set_level(self, account: SimAccount, params: Params, now: int) -> list[Any]:
         level = str(params.get("acctLv"))

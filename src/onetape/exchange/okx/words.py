@@ -29,6 +29,8 @@ moves: GET account/bills | GET account/bills-archive
 modes: GET account/config
 instruments: GET public/instruments
 time: GET public/time
+transfer: POST asset/transfer
+transfers: GET asset/bills
 dead_man: POST trade/cancel-all-after
 leverage: POST account/set-leverage
 """)

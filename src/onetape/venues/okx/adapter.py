@@ -12,6 +12,7 @@ from onetape.venues.okx.errors import ERRORS
 
 __all__ = ["ADAPTER"]
 
+_API: Final = "https://openapi.okx.com"
 # A key of one region is unknown at the others.
 _REST: Final = ("www.okx.com", *(f"{region}.okx.com" for region in ("us", "eea", "tr", "my")))
 _LIVE, _DEMO = (tuple(f"ws{region}{world}.okx.com" for region in ("", "us", "eea")) for world in ("", "pap"))
@@ -26,8 +27,8 @@ def _open(key: str, secret: str, addresses: Addresses, password: str = "") -> Tr
 ADAPTER: Final = Adapter(
     _open,
     addresses={
-        "live": Addresses("https://openapi.okx.com", "wss://ws.okx.com", "wss://ws.okx.com"),
-        "demo": Addresses("https://openapi.okx.com", "wss://wspap.okx.com", "wss://wspap.okx.com"),
+        "live": Addresses(_API, "wss://ws.okx.com", "wss://ws.okx.com", wallet=_API),
+        "demo": Addresses(_API, "wss://wspap.okx.com", "wss://wspap.okx.com"),
     },
     further_hosts={"live": (*_REST, *_LIVE), "demo": (*_REST, *_DEMO)},
     errors=ERRORS,

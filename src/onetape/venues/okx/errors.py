@@ -64,7 +64,7 @@ definitive ORDER_WOULD_TRIGGER: 51277 TP trigger price cannot be higher than the
 definitive PRICE_BAND: 51006 Order price is not within the price limit | 51116 Order price or trigger price exceeds {}
     51137 The highest price limit for buy orders is {} | 51138 The lowest price limit for sell orders is {}
 definitive INSUFFICIENT_FUNDS: 51008 Order failed. Insufficient {} margin in account | 51127 Available balance is 0
-    51131 Insufficient balance | 51502 Order modification failed for insufficient margin
+    51131 Insufficient balance | 58350 Insufficient balance | 51502 Order modification failed for insufficient margin
 definitive POSITION_LIMIT: 51004 Order failed. The position limit is reached
     51101 Entered amount exceeds the max pending order amount | 51102 Entered amount exceeds the max pending count
     51104 The number of pending orders exceeds the limit | 51105 The maximum position is reached
@@ -82,6 +82,7 @@ definitive ORDER_BELOW_MIN_NOTIONAL: 51020 Your order should meet or exceed the 
 definitive ORDER_WOULD_CROSS: 51511 Order modification failed. The post-only order would take
 definitive ACCOUNT_MODE: 51010 Request unsupported under current account mode | 50072 Isolated margin is not available
     59000 Setting failed. Cancel any open orders and close positions first
+definitive NOT_AVAILABLE: 50038 This feature is unavailable in demo trading
 definitive VENUE_REJECTED: 51512 Order modification failed | 54035 order refused | 54109 The currency is not activated
     54041 RPI order refused | 54051 RPI order refused | 59102 Leverage exceeds the maximum limit
     59110 The instrument does not support this margin mode

@@ -31,7 +31,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.order import OrderSpec
 from onetape.model.time import DAY, MS, SECOND
-from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, Traits, WithoutTransfers
+from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, Traits, TransferRoute, WithoutTransfers
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import (
@@ -51,6 +51,7 @@ from onetape.venues.key_check import KeyRights
 from onetape.venues.numbers import money_of, trade_number, units_of
 from onetape.venues.okx.errors import ERRORS, GONE
 from onetape.venues.okx.signing import WINDOW_MS, signed_headers
+from onetape.venues.okx.transfers import FUNDING, history_terms, transfer_reports, transfer_terms, wallet_reports
 from onetape.venues.okx.words import (
     ALGO_STATES,
     CASH,
@@ -326,6 +327,19 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
         seconds = min(max(-(-after // SECOND), SWITCH_S[0]), SWITCH_S[1]) if after else 0
         return self._post(Purpose.DEAD_MAN, "trade/cancel-all-after", {"timeOut": str(seconds)}, now)
 
+    def transfer(self, route: TransferRoute, currency: str, amount: int, now: int, *, name: str = "") -> Call | None:
+        terms = transfer_terms(route, currency, amount, name)
+        return None if terms is None else self._post(Purpose.TRANSFER, "asset/transfer", terms, now)
+
+    def transfers(
+        self, route: TransferRoute, now: int, *, since: int, cursor: str = "", name: str = "", currency: str = ""
+    ) -> Call | None:
+        terms = history_terms(route, name)
+        return None if terms is None else self._get(Purpose.TRANSFERS, "asset/bills", terms, now, symbol=name)
+
+    def wallets(self, now: int) -> dict[str, Call]:
+        return {FUNDING: self._get(Purpose.WALLETS, "asset/balances", {}, now)}
+
     def leverage(self, symbol: str, times: int, now: int) -> Call:
         terms = {"instId": self._by_symbol[symbol].raw_symbol, "lever": str(times), "mgnMode": MARGIN}
         return self._post(Purpose.LEVERAGE, "account/set-leverage", terms, now, symbol=symbol)
@@ -411,14 +425,19 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
                 fills = tuple(self._fill(row) for row in rows if row["instId"] in self._by_raw)
                 return Answer(Outcome.DONE, fills, cursor=self._next_page(call, rows))
             case Purpose.POSITIONS:
-                held = self.listed(rows, amount="pos", name="instId")
-                return Answer(Outcome.DONE, tuple(self._position(row, call.made) for row in held))
+                return Answer(Outcome.DONE, tuple(self._position(row, call.made) for row in self._held(rows)))
             case Purpose.BALANCES:
                 bounds = (call.made, call.made - CLOCK_STEP, now + CLOCK_STEP)
                 return Answer(Outcome.DONE, tuple(_balances(rows, *bounds)))
             case Purpose.MOVES:
                 moves = tuple(self._move(row) for row in rows if row["type"] not in _OF_FILLS)
                 return Answer(Outcome.DONE, moves, cursor=self._next_page(call, rows))
+            case Purpose.TRANSFER:
+                return Answer(Outcome.DONE, value=str(rows[0]["transId"]))
+            case Purpose.TRANSFERS:
+                return Answer(Outcome.DONE, tuple(transfer_reports(rows, call.symbol)))
+            case Purpose.WALLETS:
+                return Answer(Outcome.DONE, tuple(wallet_reports(rows)))
             case Purpose.MODES:
                 return Answer(Outcome.DONE, (_modes(rows[0]),))
             case Purpose.TIME:
@@ -526,6 +545,11 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
             liquidity=Liquidity.MAKER if row["execType"] == "M" else Liquidity.TAKER,
         )
 
+    def _held(self, rows: Sequence[Any]) -> list[Any]:
+        """Returns the rows of contracts; a loan on spot is listed as a position, too."""
+        rows = self.listed(rows, amount="pos", name="instId")
+        return [row for row in rows if self.traits.has_position(self._by_raw[row["instId"]].symbol)]
+
     def _position(self, row: Mapping[str, Any], time: int) -> PositionReport:
         i, side = self._by_raw[row["instId"]], POSITION_SIDES[row["posSide"]]
         sign = -1 if side is PositionSide.SHORT else 1  # with one side the quantity is signed
@@ -559,8 +583,7 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
             case "orders-algo":
                 return [each for row in rows for each in self._algo_event(row)]
             case "positions":
-                held = self.listed(rows, amount="pos", name="instId")
-                return [self._position(row, int(row["uTime"]) * MS) for row in held]
+                return [self._position(row, int(row["uTime"]) * MS) for row in self._held(rows)]
             case "account":
                 return [each for row in rows for each in _balances([row], int(row["uTime"]) * MS)]
             case name if value and value.get("event") not in _SILENT:
