@@ -464,17 +464,6 @@ def test_books_without_positions_begin_with_none(traits):
     assert [o for o in rounds.manager.outs if isinstance(o, AccountOut) and o.source == OPENING] == []
 
 
-def test_a_spot_symbol_beside_contracts_is_no_position_that_could_differ():
-    rounds = Rounds(is_new=True)
-    venue = rounds.manager.venue
-    venue.traits = venue.traits._replace(spot=frozenset({SYMBOL}))
-    rounds.manager.positions[SYMBOL, BOTH] = 7
-    rounds.reconciler.start(rounds.now, "start")
-    assert Purpose.POSITIONS in rounds.play()
-    assert rounds.manager.positions == {(SYMBOL, BOTH): 7} and not rounds.reconciler.differences
-    assert [o for o in rounds.manager.outs if isinstance(o, AccountOut) and o.source == OPENING] == []
-
-
 def test_later_the_books_are_not_made_to_agree():
     rounds = Rounds(is_new=True)
     rounds.reconciler.start(rounds.now, "start")
