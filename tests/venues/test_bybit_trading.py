@@ -387,6 +387,15 @@ def test_a_purchase_of_spot_pays_its_fee_in_the_bought_coin(protocol):
     assert (fill.symbol, fill.trade_id, fill.fee_currency) == (SPOT, 2100000000007764263, "BTC")
     assert dict(protocol.moves(fill)) == {"USDT": -600 * 10**18, "BTC": 999 * 10**13}
     assert protocol.moves(fill._replace(symbol=BTC)) == []
+    for side, fee, currency in (
+        ("Buy", "1", "BTC"),
+        ("Sell", "1", "USDT"),
+        ("Buy", "-1", "USDT"),
+        ("Sell", "-1", "BTC"),
+    ):
+        unnamed = {**row, "side": side, "execFee": fee, "feeCurrency": ""}
+        (fill,) = protocol.reports_of(json.dumps({"topic": "execution", "data": [unnamed]}).encode())
+        assert fill.fee_currency == currency
     assert not protocol.traits.has_position(SPOT) and protocol.traits.has_position(BTC)
 
 

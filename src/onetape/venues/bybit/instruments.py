@@ -51,7 +51,7 @@ def instruments_of(kind: Kind, rows: Sequence[Mapping[str, Any]], wanted: frozen
 def _spot(lots: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "lot": lots["basePrecision"],
-        "size_min": lots["minOrderQty"],
+        "size_min": lots.get("minOrderQty") or lots["basePrecision"],  # to be left out by the venue one day
         "size_max": lots.get("maxLimitOrderQty") or lots["maxOrderQty"],
         "market_size_max": lots.get("maxMarketOrderQty") or "0",
         "notional_min": lots["minOrderAmt"],

@@ -468,7 +468,7 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
             size=units_of(row["execQty"], i.size_decimals),
             time=int(row["execTime"]) * MS,
             fee=money_of(row["execFee"] or "0"),
-            fee_currency=row.get("feeCurrency") or i.settle,
+            fee_currency=row.get("feeCurrency") or _fee_currency(i, row),
             liquidity=Liquidity.MAKER if row["isMaker"] else Liquidity.TAKER,
         )
 
@@ -527,6 +527,13 @@ def _client_id(row: Row) -> str:
     """Returns our name of an order; of one without, the venue's: it is a UUID, or on spot a number behind a `-`."""
     number = str(row["orderId"])
     return str(row["orderLinkId"]) or (number if "-" in number else f"-{number}")
+
+
+def _fee_currency(i: Instrument, row: Row) -> str:
+    """Returns the currency of a fee that names none: on spot it is taken from what is received, and a rebate is paid in
+    the other coin."""
+    is_base = i.kind is Kind.SPOT and (row["side"] == "Buy") is (Decimal(row["execFee"] or 0) >= 0)
+    return i.base if is_base else i.settle
 
 
 def _position(i: Instrument, row: Row, time: int, entry: str) -> PositionReport:
