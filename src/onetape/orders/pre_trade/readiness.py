@@ -36,7 +36,7 @@ def may_be_wrong(view: View) -> bool:
         view.instrument is None
         or len(view.client_id) > manager.venue.client_id_chars
         or spec.once is not None
-        or (manager.mode is not None and manager.mode.hedge is (spec.position_side is PositionSide.BOTH))
+        or (manager.mode is not None and _has_sides(view) is (spec.position_side is PositionSide.BOTH))
         or not view.near
     )
 
