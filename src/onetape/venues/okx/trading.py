@@ -126,7 +126,7 @@ def _usual(*, is_spot: bool) -> PlaceTemplate:
             ("tdMode", "constant", {"": CASH if is_spot else MARGIN}),
             ("side", "side", {side: word for word, side in SIDES.items()}),
             ("sz", "size", {}),
-            ("posSide", "position_side", {side: POSITION_WORDS[side] for side in sides}),
+            ("posSide", "position_side", {} if is_spot else {side: POSITION_WORDS[side] for side in sides}),
             ("ordType", "tif", {**TIF_WORDS, TimeInForce.GTD: "GTD", "post_only": "post_only"}),
             ("ordType", "type", {OrderType.MARKET: "market"}),
             *([("tgtCcy", "type", {OrderType.MARKET: "base_ccy"})] if is_spot else []),
@@ -175,9 +175,10 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
             "side": spec.side.value,
             "sz": i.size_text(spec.size_int),
         }
-        if i.kind is Kind.SPOT and not is_limit:
+        is_spot = i.kind is Kind.SPOT
+        if is_spot and not is_limit:
             terms["tgtCcy"] = "base_ccy"
-        if spec.position_side is not PositionSide.BOTH:
+        if spec.position_side is not PositionSide.BOTH and not is_spot:
             terms["posSide"] = POSITION_WORDS[spec.position_side]
         elif spec.reduce_only:
             terms["reduceOnly"] = "true"
