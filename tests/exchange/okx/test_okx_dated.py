@@ -6,6 +6,7 @@ import pytest
 from test_okx_exchange import BTC, Client, heard, rows_of
 
 from exchange.venue_client import HISTORY, Virtual
+from onetape.exchange.kept_state import VenueState
 from onetape.exchange.venues import Crowd
 from onetape.model.errors import UnknownSymbol, UsageError
 from onetape.model.symbol import parse_symbol
@@ -49,6 +50,16 @@ def test_what_is_no_contract_of_the_venue_is_not_listed():
         Virtual("bybit", market=market("bybit:BTC/USDT:USDT-261225"))
     with pytest.raises(UsageError):
         Virtual("okx", market=market("binance:BTC/USDT"))
+
+
+def test_a_kept_exchange_has_the_symbols_that_it_was_opened_with(tmp_path):
+    terms = {"kind": "okx", "seed": 7, "now": EXPIRY - HISTORY, "limits": True}
+    for _ in range(2):
+        state, dialect = VenueState.open(tmp_path / "state", symbols=SYMBOLS, **terms)
+        state.close()
+        assert [i.symbol for i in dialect.exchange.instruments] == [*SYMBOLS]
+    with pytest.raises(UsageError, match="another market"):
+        VenueState.open(tmp_path / "state", **terms)
 
 
 def test_a_dated_contract_is_traded_beside_its_swap(client):
