@@ -259,10 +259,15 @@ class PyPlainOrders final {
         if (!mode.is_none()) {
             const nb::object is_hedge = Fields(mode).field<"hedge">();
             if (!is_hedge.is(state.field<"hedge">()) || !Fields(mode).flag<"can_trade">() ||
-                holds(is_hedge) == (terms.position_side == PositionSide::both))
+                has_sides(is_hedge, terms) == (terms.position_side == PositionSide::both))
                 return true;
         }
         return integer_of(nb::object(Fields(around).field<"silent_ns">()(symbol)).ptr()) != 0;
+    }
+
+    // Whether an order names a position side: in hedge mode, but not on spot.
+    [[nodiscard]] bool has_sides(const nb::object& is_hedge, const OrderTerms& terms) const {
+        return holds(is_hedge) && reserves_.facts_of(terms.symbol).spec.kind != ContractKind::spot;
     }
 
     [[nodiscard]] std::int64_t held(const nb::object& manager, const OrderTerms& terms,

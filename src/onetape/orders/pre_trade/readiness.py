@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from onetape.model.enums import Kind, OrderType, PositionSide
+from onetape.model.enums import OrderType, PositionSide
 from onetape.model.errors import (
     AccountMode,
     BannedSymbol,
@@ -88,7 +88,7 @@ def of_other_side(view: View) -> Refusal | None:
     mode, side = view.state.manager.mode, view.spec.position_side
     if mode is None or _has_side(view) or other_mode(view) is not None:
         return None
-    if view.instrument.kind is Kind.SPOT:
+    if not _has_position(view):
         return Refusal.of(AccountMode, f"{side}: spot has no sides")
     text = f"{side}: the account is in {_mode(mode.hedge)} mode, whose sides are {_sides(mode.hedge)}"
     return Refusal.of(AccountMode, text)
@@ -96,14 +96,18 @@ def of_other_side(view: View) -> Refusal | None:
 
 def position_side(view: View) -> Measure:
     mode = view.state.manager.mode
-    sides = None if mode is None else _sides(mode.hedge and view.instrument.kind is not Kind.SPOT)
+    sides = None if mode is None else _sides(mode.hedge and _has_position(view))
     return view.spec.position_side.value, sides
 
 
 def _has_side(view: View) -> bool:
     mode = view.state.manager.mode
     is_both = view.spec.position_side is PositionSide.BOTH
-    return mode is None or is_both is not (mode.hedge and view.instrument.kind is not Kind.SPOT)
+    return mode is None or is_both is not (mode.hedge and _has_position(view))
+
+
+def _has_position(view: View) -> bool:
+    return view.state.manager.venue.traits.has_position(view.spec.symbol)
 
 
 def may_be_halted(view: View) -> bool:
