@@ -7,6 +7,7 @@ never set. A foreign id stays unchanged.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -49,6 +50,7 @@ def short_id(client_id: str) -> str:
     return uuid_of(client_id) if is_ours and len(client_id) > _SHORT else client_id
 
 
+@lru_cache(maxsize=4096)  # a venue repeats the id of an order in each of its messages
 def client_id_of(text: str) -> str:
     """Returns our id; a foreign id stays unchanged."""
     try:
