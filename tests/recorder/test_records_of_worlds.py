@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from long_form import long_form
-from onetape.model.enums import EventType
+from onetape.model.enums import EventType, Kind
 from onetape.model.money import money
 from onetape.model.time import format_time
 from onetape.recorder.projection import READ, Projection
@@ -96,7 +96,7 @@ def test_equity_is_the_sum_of_sub_accounts(kind):
 def test_activity_is_what_the_rows_of_orders_and_fills_are(kind):
     """Counted anew from the rows, for each hour, and for all of it."""
     world = play(Seed("World", kind, 4, 150).begun(), 150)
-    times = {i.symbol: Fraction(i.multiplier) for i in world.exchange.instruments}
+    traded_as = {i.symbol: (i.kind, Fraction(i.multiplier)) for i in world.exchange.instruments}
     records = record_all(world.home.path)
     try:
         rows = contents(records)
@@ -109,15 +109,12 @@ def test_activity_is_what_the_rows_of_orders_and_fills_are(kind):
                 sent = [each for each in made if each["state"] != "DENIED"]
                 filled = [each for each in sent if each["filled"]]
                 traded = [each for each in fills if key(each, each["ts"]) == name]
-                volume = sum(
-                    (
-                        Fraction(each["qty_exact"]) / Fraction(each["price_exact"])
-                        if kind == "bitmex"  # inverse; the others are linear
-                        else Fraction(each["price_exact"]) * Fraction(each["qty_exact"]) * times[each["symbol"]]
-                    )
-                    for each in traded
-                    if each["trade_id"] >= 0
-                )
+                volume = Fraction(0)
+                for each in traded:
+                    form, times = traded_as[each["symbol"]]
+                    price, qty = Fraction(each["price_exact"]), Fraction(each["qty_exact"]) * times
+                    if each["trade_id"] >= 0:
+                        volume += qty / price if form is Kind.INVERSE else qty * price
                 counts = len(sent), len(made) - len(sent), len(filled), len(traded)
                 assert (row["sent"], row["denied"], row["filled"], row["fills"]) == counts
                 assert row["canceled"] == sum(each["state"] == "CANCELED" for each in sent)

@@ -40,8 +40,9 @@ STEPS: Final = 6  # parts of a rolling window, which counts the current part and
 
 # Requests that reduce risk: no other request can use their reserve.
 PROTECTIVE: Final = frozenset({Purpose.CANCEL, Purpose.DEAD_MAN})
-# Requests that reduce risk, settle the state of an order, or keep the account's stream alive.
-ESSENTIAL: Final = frozenset({Purpose.CANCEL, Purpose.DEAD_MAN, Purpose.QUERY, Purpose.KEEP_KEY, Purpose.STREAM_KEY})
+# Requests that reduce risk, settle the state of an order, or keep the account's stream alive; and the venue's time,
+# without which it refuses the others after its clock or ours was set.
+ESSENTIAL: Final = PROTECTIVE | {Purpose.QUERY, Purpose.KEEP_KEY, Purpose.STREAM_KEY, Purpose.TIME}
 BAN_UNTOLD: Final = 60 * SECOND  # assumed length of a ban if the venue reports none
 
 CLOCK_STEP: Final = SECOND // 10  # a larger difference is a set clock, not drift
