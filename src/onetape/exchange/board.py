@@ -66,6 +66,17 @@ class Board:
         found: list[tuple[int, int]] = book(index, count)
         return found
 
+    def size_for(self, index: int, side: Side, money: int) -> int:
+        """Returns the size, in whole lots, that an amount of the quote currency trades now. side: of the book; money:
+        in units of price times size."""
+        left, size = money, 0
+        for price, there in self.levels(index, side, 1 << 30):
+            take = min(there, left // price)
+            size, left = size + take, left - take * price
+            if take < there:
+                break
+        return size - size % self.instruments[index].lot_int
+
     def take(self, kind: int, flags: int, index: int, time: int, payload: bytes) -> None:
         """Applies one event of the market, except marks, and reports it."""
         listing, say = self.listings[index], self.timeline.say

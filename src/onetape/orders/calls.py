@@ -143,8 +143,8 @@ class Call(NamedTuple):
     `terms` are the parameters of an order request as REST names them. A call with terms is not signed yet: an order
     line makes its own message of them, or `OrderProtocol.signed` signs the request.
     part: of what, where several requests give one list. number: counts the order's requests, to match the answer to
-    this one. made: ns UTC by the venue's clock, where the
-    request does not carry it. protects: it places or changes an order that can only reduce a position.
+    this one. made: ns UTC by the venue's clock, where the request does not carry it. protects: it places or changes an
+    order that can only reduce a position.
     """
 
     purpose: Purpose

@@ -219,14 +219,8 @@ class Trading:
     def _size_of_quote(self, index: int, side: str, params: Params) -> int:
         """Returns the size, in whole lots, that an amount of the quote currency trades now."""
         i = self.exchange.instruments[index]
-        left = int(decimal_of(params, "quoteOrderQty").scaleb(i.price_decimals + i.size_decimals))
-        size = 0
-        for price, there in self.exchange.board.levels(index, _SIDES[side].opposite, 1 << 30):
-            take = min(there, left // price)
-            size, left = size + take, left - take * price
-            if take < there:
-                break
-        size -= size % i.lot_int
+        money = int(decimal_of(params, "quoteOrderQty").scaleb(i.price_decimals + i.size_decimals))
+        size = self.exchange.board.size_for(index, _SIDES[side].opposite, money)
         if size < int(i.size_min.scaleb(i.size_decimals)):
             raise failed_filter("NOTIONAL")
         return size

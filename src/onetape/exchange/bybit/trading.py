@@ -110,15 +110,10 @@ class Trading:
         if is_limit or unit == "baseCoin":
             return self._size(at, params.get("qty")), extra | ({} if is_limit else {"unit": unit})
         i, text = self.exchange.instruments[at], params.get("qty")
-        left, size = _units(text, i.price_decimals + i.size_decimals), 0
-        if unit != "quoteCoin" or left <= 0:
+        money = _units(text, i.price_decimals + i.size_decimals)
+        if unit != "quoteCoin" or money <= 0:
             raise Refused(10001, "Qty invalid")
-        for price, there in self.exchange.board.levels(at, side.opposite, 1 << 30):
-            take = min(there, left // price)
-            size, left = size + take, left - take * price
-            if take < there:
-                break
-        size -= size % i.core.lot
+        size = self.exchange.board.size_for(at, side.opposite, money)
         if size < i.size_int(i.size_min):
             raise refusal(i, OrderBelowMinNotional.code)
         return size, extra | {"unit": unit, "value": str(text)}

@@ -291,15 +291,8 @@ def quote_size(exchange: SimExchange, index: int, side: str, text: str) -> int:
     """Returns the size, in whole lots, that an amount of quote currency buys at the present asks."""
     i = exchange.instruments[index]
     scale = i.price_decimals + i.size_decimals
-    left = int(decimal_of(text, "volume").scaleb(scale))
-    size = 0
-    for price, there in exchange.board.levels(index, Side.SELL if side == "buy" else Side.BUY, 1 << 30):
-        take = min(there, left // price)
-        size, left = size + take, left - take * price
-        if take < there:
-            break
-    lot = i.lot_int
-    size -= size % lot
+    money = int(decimal_of(text, "volume").scaleb(scale))
+    size = exchange.board.size_for(index, Side.SELL if side == "buy" else Side.BUY, money)
     if size < int(i.size_min.scaleb(i.size_decimals)):
         raise Refused("EOrder:Order minimum not met")
     return size

@@ -198,15 +198,10 @@ class Trading:
     def _bought(self, at: int, money: object) -> int:
         """Returns the size, in whole lots, that an amount of the quote currency buys now. Raises Refused."""
         i = self.exchange.instruments[at]
-        left, size = _units(money, i.price_decimals + i.size_decimals), 0
-        if left <= 0:
+        amount = _units(money, i.price_decimals + i.size_decimals)
+        if amount <= 0:
             raise Refused(51000, "Parameter sz error")
-        for price, there in self.exchange.board.levels(at, Side.SELL, 1 << 30):
-            take = min(there, left // price)
-            size, left = size + take, left - take * price
-            if take < there:
-                break
-        size -= size % i.lot_int
+        size = self.exchange.board.size_for(at, Side.SELL, amount)
         if size < int(i.size_min.scaleb(i.size_decimals)) or not size:
             raise Refused(51020)
         return size

@@ -61,7 +61,7 @@ from onetape.venues.bybit.words import (
 )
 from onetape.venues.error_tables import row_of, unreadable
 from onetape.venues.key_check import KeyRights
-from onetape.venues.numbers import money_of, spot_moves, trade_number, units_of
+from onetape.venues.numbers import money_of, trade_number, units_of
 from onetape.venues.order_entry import json_of
 from onetape.venues.query_text import query_text
 
@@ -298,11 +298,6 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
 
     def slack(self, currency: str) -> int:
         return SHOWN
-
-    def moves(self, fill: FillReport) -> list[tuple[str, int]]:
-        i = self._by_symbol.get(fill.symbol)
-        is_spot = i is not None and i.kind is Kind.SPOT
-        return spot_moves(fill, i.base, i.quote, i.price_decimals, i.size_decimals) if i is not None and is_spot else []
 
     def _get(
         self,
