@@ -91,6 +91,7 @@ class Inside:
         instrument = find(self.symbol)
         assert instrument is not None
         instrument = structs.replace(instrument, venue_number=0)
+        self.far = instrument.price_int("50000", Side.SELL)
         key, secret, third = self.keys
         self.venue = open_trading_venue(self.kind, key, secret, Addresses("http://x", "ws://x", "ws://x"), third)
         self.venue.order_rules = ()  # more orders follow each other here than a venue would take
@@ -130,6 +131,7 @@ class Inside:
         self.manager = self.core.manager
         self.core.gate.ready = True
         balances = {self.currency: BalanceReport(self.currency, 10**23, time.time_ns())}
+        self.manager.balances.update(balances)
         self.core.money.begin(balances, is_other=False)
         self.core.money.ready()
         life = self.core.requests.attach("other", "", time.time_ns(), slot=3)
@@ -159,7 +161,7 @@ class Inside:
     def rest(self, count: int) -> None:
         """Orders of another robot work on the other side, away from the market."""
         for number in range(1, count + 1):
-            spec = OrderSpec(symbol=self.symbol, side=Side.SELL, size_int=10, price_int=500_000 + number)
+            spec = OrderSpec(symbol=self.symbol, side=Side.SELL, size_int=10, price_int=self.far + number)
             request = Request(self.other, RequestKind.PLACE, number, spec)
             order = self.manager.submit(f"T{number}", request, time.time_ns())
             order.pending.clear()
@@ -320,6 +322,25 @@ class AtHyperliquid(Inside):
         return msgspec.json.encode({"channel": "bbo", "data": row})
 
 
+class AtBinanceSpot(Inside):
+    kind, symbol = "binance-spot", "binance:BTC/USDT"
+
+    def ended(self, call: Call, name: str, now: int) -> tuple[Answer, Iterable[VenueReport]]:
+        ms = now // 1_000_000
+        body = {"symbol": RAW, "orderId": 1, "clientOrderId": name, "transactTime": ms}
+        answer = self.protocol.answer(call, 200, {}, msgspec.json.encode(body), now)
+        event: dict[str, Any] = {"e": "executionReport", "s": RAW, "c": name, "C": "", "i": 1, "T": ms, "E": ms}
+        event |= {"x": "EXPIRED", "X": "EXPIRED", "r": "NONE", "S": "BUY", "o": "LIMIT", "f": "IOC", "w": False}
+        event |= {"p": "30000", "q": "0.01", "P": "0", "l": "0", "z": "0", "L": "0", "n": "0", "N": None, "t": -1}
+        return answer, self.protocol.reports_of(
+            msgspec.json.encode({"subscriptionId": 0, "event": event | {"m": False}})
+        )
+
+    def tick(self, number: int) -> bytes:
+        prices = {"b": f"{30_000 + number}.00", "B": "1.00000", "a": f"{30_000 + number}.01", "A": "1.00000"}
+        return msgspec.json.encode({"u": number, "s": RAW, **prices})
+
+
 class AtBybit(Inside):
     kind, symbol = "bybit", "bybit:BTC/USDT:USDT"
 
@@ -369,7 +390,9 @@ class AtOkx(Inside):
         return msgspec.json.encode({"arg": {"channel": "bbo-tbt", "instId": "BTC-USDT-SWAP"}, "data": [row]})
 
 
-VENUES: dict[str, type[Inside]] = {each.kind: each for each in (AtPacifica, AtHyperliquid, AtBybit, AtOkx)}
+VENUES: dict[str, type[Inside]] = {
+    each.kind: each for each in (AtPacifica, AtHyperliquid, AtBinanceSpot, AtBybit, AtOkx)
+}
 
 
 def moment() -> Moment:

@@ -29,7 +29,7 @@ NOW = 1_795_000_000_000_000_000
 PEER = "127.0.0.1"
 ROUNDS = 5
 BINANCE = "binance-usdm"
-OTHERS = ("bybit", "okx", "hyperliquid", "pacifica")
+OTHERS = ("binance-spot", "bybit", "okx", "hyperliquid", "pacifica")
 WS_PATHS = {"pacifica": "/ws", "hyperliquid": "/ws"}  # where the address has it
 # What checks a wallet's signature: where, and its name.
 SIGNED: dict[str, tuple[Any, str]] = {"pacifica": (access, "is_signed"), "hyperliquid": (Access, "_signer")}

@@ -147,6 +147,14 @@ void bind_requests(nb::module_& m) {
         nb::arg("text"),
         "A number for the fields and words of a JSON text, without numbers and strings that have a "
         "digit.");
-    m.def("units_text", &units_text, nb::arg("units"), nb::arg("decimals"), nb::arg("least"),
-          "units * 10^-decimals with `least` decimals at least, and no more zeros than that.");
+    m.def(
+        "units_text",
+        [](const nb::int_& units, int decimals, int least) {
+            int beyond = 0;
+            const std::int64_t value = PyLong_AsLongLongAndOverflow(units.ptr(), &beyond);
+            if (beyond == 0) return units_text(value, decimals, least);
+            return units_text(nb::cast<std::string>(nb::str(units)), decimals, least);
+        },
+        nb::arg("units"), nb::arg("decimals"), nb::arg("least"),
+        "units * 10^-decimals with `least` decimals at least, and no more zeros than that.");
 }

@@ -2,6 +2,7 @@
 #include "text/http_request.hpp"
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -66,6 +67,8 @@ TEST_CASE("units are written with the decimals that are asked for, and more wher
     CHECK(units_text(1050, 3, 2) == "1.05");
     CHECK(units_text(1051, 3, 2) == "1.051");
     CHECK(units_text(-5, 2, 0) == "-0.05");
+    CHECK(units_text(std::numeric_limits<std::int64_t>::min(), 8, 0) == "-92233720368.54775808");
+    CHECK(units_text("-700000000000000000000", 8, 0) == "-7000000000000");
     CHECK(units_text(500, 2, 0) == "5");
     CHECK(units_text(0, 0, 0) == "0");
     CHECK(units_text(0, 0, 2) == "0.00");

@@ -149,10 +149,12 @@ bool plain_units(std::string_view text, int decimals, std::int64_t& out) noexcep
 }
 
 std::string units_text(std::int64_t units, int decimals, int least) {
-    const bool is_negative = units < 0;
-    const std::uint64_t amount =
-        is_negative ? 0 - static_cast<std::uint64_t>(units) : static_cast<std::uint64_t>(units);
-    std::string digits = std::to_string(amount);
+    return units_text(std::to_string(units), decimals, least);
+}
+
+std::string units_text(std::string_view units, int decimals, int least) {
+    const bool is_negative = units.starts_with('-');
+    std::string digits{units.substr(is_negative ? 1 : 0)};
     const auto places = static_cast<std::size_t>(std::max(decimals, 0));
     if (digits.size() <= places) digits.insert(0, places + 1 - digits.size(), '0');
     std::string text = is_negative ? "-" : "";

@@ -39,5 +39,7 @@ struct HttpRequest {
 
 // units * 10^-decimals with at least `least` decimals, without other trailing zeros.
 [[nodiscard]] std::string units_text(std::int64_t units, int decimals, int least);
+// The same of a whole number as text, of any size.
+[[nodiscard]] std::string units_text(std::string_view units, int decimals, int least);
 
 }  // namespace onetape

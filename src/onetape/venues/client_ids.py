@@ -17,6 +17,7 @@ __all__ = ["UUID_CHARS", "client_id_of", "short_id", "uuid_of"]
 
 UUID_CHARS: Final = 25  # letters that fit in a UUID
 _WHOLE: Final = 23
+_ORDINAL: Final = 4  # letters at the end that differ between orders of a robot
 _SHORT: Final = 18  # length of Kraken's ids that are no UUIDs
 _LONG: Final = 1 << 121
 _LETTERS: Final = "\0TX0123456789abcdefghijklmnopqrstuvwxyz"  # \0 fills up shorter ids
@@ -32,9 +33,11 @@ def uuid_of(client_id: str) -> str:
     is_long = len(client_id) > _WHOLE
     if len(client_id) > UUID_CHARS:
         raise ValueError(f"{client_id} has more than {UUID_CHARS} letters")
-    number, values = 0, _VALUES[_INNER if is_long else _LETTERS]
+    letters, text = (_INNER, client_id[1:-1]) if is_long else (_LETTERS, client_id)
+    values = _VALUES[letters]
     try:
-        for letter in client_id[1:-1] if is_long else client_id:
+        number = _number(text[:-_ORDINAL], letters)
+        for letter in text[-_ORDINAL:]:
             number = number * len(values) + values[letter]
     except KeyError:
         raise ValueError(f"{client_id} has other letters than T, X, a to z and 0 to 9") from None
@@ -42,6 +45,14 @@ def uuid_of(client_id: str) -> str:
     high, middle, low = number >> 74, number >> 62 & _MIDDLE, number & _LOW
     text = f"{high << 80 | middle << 64 | low | _MARKS:032x}"  # like UUID's text, in a third of the time
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+@lru_cache(maxsize=1024)  # the ids of a robot begin alike
+def _number(text: str, letters: str) -> int:
+    number, values = 0, _VALUES[letters]
+    for letter in text:
+        number = number * len(values) + values[letter]
+    return number
 
 
 def short_id(client_id: str) -> str:

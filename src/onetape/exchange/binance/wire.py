@@ -95,20 +95,12 @@ def size_text(instrument: Instrument, size: int) -> str:
 def amount(units: int, least: int = DECIMALS) -> str:
     """Returns an owned or received amount (1e-18) with at most eight decimals and at least `least`. Rounded towards
     less money: the shown amount is never more than there is."""
-    return _fixed(units // STEP, DECIMALS, least)
+    return units_text(units // STEP, DECIMALS, least)
 
 
 def owed(units: int) -> str:
     """Returns a fee or a required margin (1e-18), with eight decimals, rounded up."""
-    return _fixed(-(-units // STEP), DECIMALS, DECIMALS)
-
-
-def _fixed(units: int, decimals: int, least: int) -> str:
-    sign, units = ("-", -units) if units < 0 else ("", units)
-    text = str(units).rjust(decimals + 1, "0")
-    whole, rest = (text[:-decimals], text[-decimals:]) if decimals else (text, "")
-    rest = rest.rstrip("0").ljust(least, "0") if len(rest) > least else rest.ljust(least, "0")
-    return f"{sign}{whole}.{rest}" if rest else f"{sign}{whole}"
+    return units_text(-(-units // STEP), DECIMALS, DECIMALS)
 
 
 def average_price(instrument: Instrument, cost: int, filled: int) -> str:
@@ -240,4 +232,4 @@ def pair_fields(instrument: Instrument, order: SimOrder) -> dict[str, Any]:
 
 def _quote(instrument: Instrument, cost: int) -> str:
     decimals = instrument.price_decimals + instrument.size_decimals
-    return _fixed(cost, decimals, 2)
+    return units_text(cost, decimals, 2)

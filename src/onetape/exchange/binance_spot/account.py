@@ -9,6 +9,7 @@ from onetape.exchange.account import SimAccount
 from onetape.exchange.binance.public import eight
 from onetape.exchange.binance.wire import Refused, amount, ms
 from onetape.exchange.binance_spot.public import SpotPublic
+from onetape.exchange.binance_spot.wire import ZERO
 from onetape.exchange.exchange import SimExchange
 from onetape.model.instrument import Instrument
 
@@ -60,7 +61,7 @@ class AccountData:
     def commission(self, account: SimAccount, params: Params) -> dict[str, Any]:
         i = self.exchange.instruments[self.public.at(params)]
         rates = {name: eight(f"{rate:f}") for name, rate in _rates(i).items()}
-        none = dict.fromkeys(rates, eight("0."))
+        none = dict.fromkeys(rates, ZERO)
         discount = {
             "enabledForAccount": bool(account.fee_currency),
             "enabledForSymbol": True,

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from onetape.exchange.account import SimAccount, SimOrder
-from onetape.exchange.binance.public import eight
 from onetape.exchange.binance.streams import MarketTraits
 from onetape.exchange.binance.wire import amount, ms, owed
 from onetape.exchange.binance_spot.account import balance_of
 from onetape.exchange.binance_spot.wire import (
     STP_USUAL,
+    ZERO,
     fee_asset,
     kind_of,
     list_state,
@@ -193,8 +193,6 @@ class UserStreams:
             name, original = order.extra.get("by_user", f"sim{self._executions}"), name
         if kind == "REPLACED":
             original = order.extra["amends"][-1]["by"]
-        last = fill.price * fill.size if fill else 0
-        zero = eight("0.")
         event = {
             "e": "executionReport",
             "E": ms(now),
@@ -206,16 +204,16 @@ class UserStreams:
             "q": size8(i, order.size),
             "p": price8(i, order.price),
             "P": price8(i, order.extra.get("stop", 0)),
-            "F": zero,
+            "F": ZERO,
             "g": order.extra.get("list", -1),
             "C": original,
             "x": kind,
             "X": status,
             "r": "NONE",
             "i": order.id,
-            "l": size8(i, fill.size if fill else 0),
+            "l": size8(i, fill.size) if fill else ZERO,
             "z": size8(i, report.filled),
-            "L": price8(i, fill.price if fill else 0),
+            "L": price8(i, fill.price) if fill else ZERO,
             "n": owed(fill.fee) if fill else "0",
             "N": fee_asset(i, order, fill) if fill else None,
             "T": ms(report.time),
@@ -226,8 +224,8 @@ class UserStreams:
             "M": bool(fill),
             "O": ms(order.created),
             "Z": quote_text(i, report.cost),
-            "Y": quote_text(i, last),
-            "Q": order.extra.get("quote_qty", zero),
+            "Y": quote_text(i, fill.price * fill.size) if fill else ZERO,
+            "Q": order.extra.get("quote_qty", ZERO),
             "V": order.extra.get("stp", STP_USUAL),
         }
         if not waits:
@@ -235,7 +233,7 @@ class UserStreams:
         if kind == "EXPIRED":
             event["eR"] = "INSUFFICIENT_LIQUIDITY"
         if kind == "TRADE_PREVENTION":
-            event |= {"pl": size8(i, order.left), "pY": zero, "A": zero, "B": zero, "u": 1, "v": 1, "U": order.id}
+            event |= {"pl": size8(i, order.left), "pY": ZERO, "A": ZERO, "B": ZERO, "u": 1, "v": 1, "U": order.id}
         return event
 
 

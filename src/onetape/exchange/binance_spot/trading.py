@@ -18,10 +18,12 @@ from onetape.exchange.binance_spot.public import AMENDS_MAX, ORDERS_MAX, STOPS_M
 from onetape.exchange.binance_spot.wire import (
     STP,
     STP_USUAL,
+    ZERO,
     cancel_row,
     failed_filter,
     fill_rows,
     full_row,
+    named,
     order_row,
     refused,
     refused_order,
@@ -96,9 +98,9 @@ class Trading:
         """Returns the answer to a placed order, in the form that the request names."""
         usual = "FULL" if params.get("type") in ("LIMIT", "MARKET") else "ACK"
         kind = params.get("newOrderRespType") or usual
-        row = {**full_row(self._i(order), order), "transactTime": ms(self.exchange.now)}
-        if kind == "ACK":
-            return {name: row[name] for name in ("symbol", "orderId", "orderListId", "clientOrderId", "transactTime")}
+        row = {**named(self._i(order), order), "transactTime": ms(self.exchange.now)}
+        if kind != "ACK":
+            row |= full_row(self._i(order), order)
         if kind == "FULL":
             recent = since(account.trades, order.created, lambda trade: trade.fill.time)
             row["fills"] = fill_rows(self._i(order), order, recent)
@@ -115,7 +117,8 @@ class Trading:
         is_limit, trigger_kind = _KINDS[kind]
         waits = trigger_kind is not TriggerKind.NONE
         self._check_supported(params, kind)
-        word({"newOrderRespType": "ACK", **params}, "newOrderRespType", ("ACK", "RESULT", "FULL"), -1136)
+        if "newOrderRespType" in params:
+            word(params, "newOrderRespType", ("ACK", "RESULT", "FULL"), -1136)
         tif = self._tif(params, kind, is_limit=is_limit)
         extra: dict[str, Any] = {"kind": kind, "stp": STP_USUAL, **_fee(side)}
         if mode := params.get("selfTradePreventionMode"):
@@ -305,7 +308,7 @@ class Trading:
             **{name: row[name] for name in kept},
             "origClientOrderId": old,
             "qty": row["origQty"],
-            "preventedQty": eight("0."),
+            "preventedQty": ZERO,
             "quoteOrderQty": row["origQuoteOrderQty"],
             "cumulativeQuoteQty": row["cummulativeQuoteQty"],
         }

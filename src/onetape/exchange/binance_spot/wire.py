@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from onetape._core import units_text
 from onetape.exchange.account import SimFill, SimOrder, Trade
-from onetape.exchange.binance.public import eight
-from onetape.exchange.binance.wire import Refused, amount, ms, owed, price_text, size_text, status_of
-from onetape.model.enums import OrderState, OrderType, Side
+from onetape.exchange.binance.wire import DECIMALS, Refused, ms, owed, status_of
+from onetape.model.enums import OrderState, Side
 from onetape.model.errors import (
     InsufficientFunds,
     MarketDataUnavailable,
@@ -24,18 +24,19 @@ from onetape.model.errors import (
     SelfTrade,
 )
 from onetape.model.instrument import Instrument
-from onetape.model.money import MONEY_DECIMALS
 from onetape.venues.binance_spot.errors import FILTER
 
 __all__ = [
     "STP",
     "STP_USUAL",
+    "ZERO",
     "cancel_row",
     "failed_filter",
     "fill_rows",
     "full_row",
     "kind_of",
     "list_state",
+    "named",
     "order_row",
     "price8",
     "quote_text",
@@ -50,6 +51,7 @@ __all__ = [
 # The modes of self-trade prevention -> the exchange's rules.
 STP: Final = {"EXPIRE_TAKER": "cancel_incoming", "EXPIRE_MAKER": "cancel_resting", "EXPIRE_BOTH": "cancel_both"}
 STP_USUAL: Final = "EXPIRE_MAKER"
+ZERO: Final = "0.00000000"
 _TEXTS: Final = {
     InsufficientFunds.code: "Account has insufficient balance for requested action.",
     OrderWouldCross.code: "Order would immediately match and take.",
@@ -75,16 +77,16 @@ def refused_order(code: int) -> Refused:
 
 
 def price8(i: Instrument, price: int) -> str:
-    return eight(price_text(i, price))
+    return units_text(price, i.price_decimals, DECIMALS)
 
 
 def size8(i: Instrument, size: int) -> str:
-    return eight(size_text(i, size))
+    return units_text(size, i.size_decimals, DECIMALS)
 
 
 def quote_text(i: Instrument, cost: int) -> str:
     """Returns an amount of the quote currency. cost: price times size, in units."""
-    return amount(cost * 10**MONEY_DECIMALS // 10 ** (i.price_decimals + i.size_decimals))
+    return units_text(cost * 10**DECIMALS // 10 ** (i.price_decimals + i.size_decimals), DECIMALS, DECIMALS)
 
 
 def kind_of(order: SimOrder) -> str:
@@ -117,7 +119,7 @@ def order_row(i: Instrument, order: SimOrder) -> dict[str, Any]:
     return {
         **full_row(i, order),
         "stopPrice": price8(i, order.extra.get("stop", 0)),
-        "icebergQty": eight("0."),
+        "icebergQty": ZERO,
         "time": ms(order.created),
         "updateTime": ms(order.updated),
         "isWorking": works,
@@ -125,17 +127,24 @@ def order_row(i: Instrument, order: SimOrder) -> dict[str, Any]:
     }
 
 
-def full_row(i: Instrument, order: SimOrder) -> dict[str, Any]:
-    """Returns the fields of an order that all answers about it have."""
-    row: dict[str, Any] = {
+def named(i: Instrument, order: SimOrder) -> dict[str, Any]:
+    """Returns the fields that name an order."""
+    return {
         "symbol": i.raw_symbol,
         "orderId": order.id,
         "orderListId": order.extra.get("list", -1),
         "clientOrderId": order.client_id,
+    }
+
+
+def full_row(i: Instrument, order: SimOrder) -> dict[str, Any]:
+    """Returns the fields of an order that all answers about it have."""
+    row: dict[str, Any] = {
+        **named(i, order),
         "price": price8(i, order.price),
         "origQty": size8(i, order.size),
         "executedQty": size8(i, order.filled),
-        "origQuoteOrderQty": order.extra.get("quote_qty", eight("0.")),
+        "origQuoteOrderQty": order.extra.get("quote_qty", ZERO),
         "cummulativeQuoteQty": quote_text(i, order.cost),
         "status": spot_status(order),
         "timeInForce": order.tif.value,
@@ -146,8 +155,6 @@ def full_row(i: Instrument, order: SimOrder) -> dict[str, Any]:
     }
     if stop := order.extra.get("stop"):
         row["stopPrice"] = price8(i, stop)
-    if order.price == 0 and order.type is OrderType.LIMIT:
-        row["price"] = eight("0.")
     return row
 
 
