@@ -118,10 +118,10 @@ def test_parameters_without_escapes_are_read_as_the_library_reads_them(text):
         assert plain_fields(text) == dict(parse_qsl(text, keep_blank_values=True))
 
 
-@given(st.integers(0, 2**62), st.integers(0, 12), st.integers(0, 12))
+@given(st.integers(0, 2**80), st.integers(0, 12), st.integers(0, 12))
 def test_what_is_written_is_read_as_the_same_units(units, decimals, least):
     text = units_text(units, decimals, least)
-    assert Decimal(text) == Decimal(units).scaleb(-decimals)
+    assert Decimal(text) == Decimal(units).scaleb(-decimals)  # also above 64 bits
     assert len(text.partition(".")[2]) >= least
     assert units_text(-units, decimals, least) == (f"-{text}" if units else text)
     more = max(least - decimals, 0)
