@@ -40,7 +40,6 @@ class PyTradingLoop {
         robot = std::make_unique<PyRobot>(core, host);
         core->set_robot(robot.get());
         host_ = std::move(host);
-        hedge_ = account.hedge;
     }
 
     std::uint32_t add_instrument(const std::string& symbol, const InstrumentSpec& spec,
@@ -170,10 +169,9 @@ class PyTradingLoop {
     template <class Text>
     OrderRef send(Instrument& instrument, WantedOrder& wanted, Text&& qty_text) {
         OrderSpec& order = wanted.spec;
-        if (hedge_ == (order.position_side == PositionSide::both))
-            return deny(instrument, order, error::account_mode,
-                        hedge_ ? "the account is in hedge mode: give position_side long or short"
-                               : "the account is in one-way mode: leave position_side out");
+        if (std::string text = core->side_refusal(instrument, order.position_side, "position_side");
+            !text.empty())
+            return deny(instrument, order, error::account_mode, std::move(text));
         if (!wanted.has_qty) order.size = 0;
         if (wanted.refusal != 0)
             return deny(instrument, order, wanted.refusal, std::move(wanted.reason));
@@ -653,7 +651,6 @@ class PyTradingLoop {
     // The arrays of each feed's present block, by instrument, period and source.
     std::map<std::tuple<std::uint32_t, std::int64_t, int>, std::shared_ptr<BarArrays>> arrays_;
     std::map<std::pair<std::uint32_t, PositionSide>, Ladder> ladders_;
-    bool hedge_ = false;
     bool running_ = false;
     std::vector<RequestedTarget> targets_;  // by instrument
 };

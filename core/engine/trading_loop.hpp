@@ -185,9 +185,12 @@ class TradingLoop final {
     void note_reason(std::uint64_t order_id, std::string text);
     // Writes a MessagePack frame in its place between this callback's orders.
     void append_with_actions(EventType type, std::string payload);
-    // Places an order of a target or a ladder. It names a position side if, and only if, the
-    // account is in hedge mode.
+    // Places an order of a target or a ladder, or denies a side that the account does not have.
     OrderRef place_or_deny_side(Instrument& instrument, const OrderSpec& spec);
+    // Why an order may not name this side of a position, empty if it may. option: how the strategy
+    // names it.
+    [[nodiscard]] std::string side_refusal(const Instrument& instrument, PositionSide side,
+                                           std::string_view option) const;
     bool cancel(const OrderRef& order);
     bool amend(const OrderRef& order, std::int64_t price, std::int64_t size);
     void halt(bool and_flatten);

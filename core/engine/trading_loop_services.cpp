@@ -411,11 +411,19 @@ OrderRef TradingLoop::deny(Instrument& instrument, const OrderSpec& spec, std::u
 }
 
 OrderRef TradingLoop::place_or_deny_side(Instrument& instrument, const OrderSpec& spec) {
-    const bool is_hedged = robot_account_.options().hedge;
-    if (is_hedged != (spec.position_side == PositionSide::both)) return place(instrument, spec);
-    return deny(instrument, spec, error::account_mode,
-                is_hedged ? "the account is in hedge mode: give side long or short"
-                          : "the account is in one-way mode: leave side out");
+    std::string refusal = side_refusal(instrument, spec.position_side, "side");
+    if (refusal.empty()) return place(instrument, spec);
+    return deny(instrument, spec, error::account_mode, std::move(refusal));
+}
+
+std::string TradingLoop::side_refusal(const Instrument& instrument, PositionSide side,
+                                      std::string_view option) const {
+    const bool has_sides = robot_account_.has_sides(instrument.index);
+    if (has_sides != (side == PositionSide::both)) return {};
+    const std::string name(option);
+    if (has_sides) return "the account is in hedge mode: give " + name + " long or short";
+    if (robot_account_.options().hedge) return "spot has no sides: leave " + name + " out";
+    return "the account is in one-way mode: leave " + name + " out";
 }
 
 void TradingLoop::note_reason(std::uint64_t order_id, std::string text) {

@@ -146,7 +146,7 @@ void Account::deposit(std::uint32_t currency, Money amount) noexcept {
 
 Money Account::apply_fill(std::uint32_t index, const FillPayload& fill) noexcept {
     Holding& holding = at(index);
-    const auto side = options_.hedge ? fill.position_side : PositionSide::both;
+    const auto side = has_sides(index) ? fill.position_side : PositionSide::both;
     const Money fee = join_halves(fill.fee_low, fill.fee_high);
     Position& position = holding.positions[static_cast<std::size_t>(side)];
     const Position before = position;
@@ -231,7 +231,7 @@ bool Account::assume_filled(std::uint32_t index, PositionSide position_side, Sid
     if (index >= holdings_.size()) return false;
     const Holding& holding = holdings_[index];
     const std::int64_t held =
-        position(index, options_.hedge ? position_side : PositionSide::both).qty;
+        position(index, has_sides(index) ? position_side : PositionSide::both).qty;
     const bool reduces =
         holding.is_spot ? side == Side::sell : held != 0 && (held > 0) == (side == Side::sell);
     if (!reduces) return false;
@@ -298,7 +298,7 @@ Money Account::profit_of(const Holding& holding) const noexcept {
     };
     share.has_profit = true;
     share.profit = holding.mark_doubled == 0 ? 0
-                   : options_.hedge
+                   : options_.hedge && !holding.is_spot
                        ? profit_at(PositionSide::long_) + profit_at(PositionSide::short_)
                        : profit_at(PositionSide::both);
     return share.profit;

@@ -144,6 +144,10 @@ class Account {
     }
     [[nodiscard]] const Position& position(std::uint32_t index,
                                            PositionSide side = PositionSide::both) const noexcept;
+    // Whether orders of an instrument name a side of its position: in hedge mode, but not on spot.
+    [[nodiscard]] bool has_sides(std::uint32_t index) const noexcept {
+        return options_.hedge && !(index < holdings_.size() && holdings_[index].is_spot);
+    }
     [[nodiscard]] std::int64_t net_qty(std::uint32_t index) const noexcept;
     [[nodiscard]] Money unrealized(std::uint32_t index) const noexcept;
 

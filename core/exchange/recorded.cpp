@@ -114,8 +114,8 @@ std::uint16_t RecordedExchange::admit(std::uint32_t index, std::int64_t now,
                                       bool& on_credit) noexcept {
     if (index >= markets_.size() || markets_[index].view == nullptr) return error::order_invalid;
     const Market& market = markets_[index];
-    const bool hedge = account_->options().hedge;
-    if (hedge != (request.position_side != PositionSide::both)) return error::account_mode;
+    if (account_->has_sides(index) != (request.position_side != PositionSide::both))
+        return error::account_mode;
     const std::uint16_t code = check_order(market.spec, request, reference(market));
     if (code != error::none) return code;
     if (request.tif == TimeInForce::gtd && request.expire_ns <= now) return error::order_invalid;

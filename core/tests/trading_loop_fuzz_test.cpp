@@ -73,7 +73,7 @@ Plan plan_of(Prng& random) {
         InstrumentSpec spec = linear_spec();
         const std::uint32_t kind = random.below(4);
         if (kind == 0) spec.kind = ContractKind::inverse;
-        if (kind == 1 && !plan.options.account.hedge) spec.kind = ContractKind::spot;
+        if (kind == 1) spec.kind = ContractKind::spot;
         if (random.below(3) == 0) spec.maker_fee = -spec.maker_fee;
         spec.tick = 1 + random.below(5);
         spec.maintenance_rate = 5'000'000'000;
@@ -235,7 +235,7 @@ class RandomTrader {
             spec.flags =
                 with_trigger_kind(spec.flags, static_cast<TriggerKind>(1 + random_.below(2)));
         }
-        if (world_.options.account.hedge)
+        if (world_.options.account.hedge && instrument.spec.kind != ContractKind::spot)
             spec.position_side = random_.below(2) == 0 ? PositionSide::long_ : PositionSide::short_;
         const OrderRef order = world_.loop->place(instrument, spec);
         placed[order->id] = order;

@@ -170,3 +170,57 @@ def test_a_side_that_waits_for_a_cancel_goes_on_alone(tape):
         latency=(0.5, 0.5),
     )
     assert seen[-1] == {(BTC, "long"): 1.0, (BTC, "short"): -1.0}
+
+
+SPOT = "binance:BTC/USDT"
+
+
+@pytest.fixture
+def spot_tape(tmp_path):
+    market = Market(tmp_path / "tape")
+    market.add(ETH)
+    market.add(SPOT)
+    for second in range(1, 12):
+        market.quote(second, 100, 101)
+        market.quote(second, 100, 101, symbol=SPOT)
+        market.quote(second, 50, 51, symbol=ETH)
+    return market.done()
+
+
+def test_spot_has_no_sides_on_an_account_in_hedge_mode(spot_tape):
+    def own(robot):
+        robot.subscribe(SPOT, quotes=True)
+        robot.buy(SPOT, 2)
+
+    seen, orders, _ = traded(
+        spot_tape,
+        [
+            own,
+            lambda robot: robot.set_target(SPOT, 3),
+            lambda robot: robot.set_target(SPOT, 1.5, "touch", deadline="5s"),
+            lambda robot: robot.set_target(BTC, -1, side="short"),
+            lambda robot: robot.set_weights({SPOT: 0.05}),
+            lambda robot: robot.set_quotes(SPOT, [(90, 1)], []),
+            lambda robot: robot.close(SPOT),
+        ],
+        leverage=2,
+    )
+    assert [order.reason for order in orders if order.state == "DENIED"] == []
+    assert [each.get((SPOT, "both")) for each in seen[:3]] == [2.0, 3.0, 1.5]
+    assert seen[4][(BTC, "short")] == -1.0
+    assert (SPOT, "both") in seen[5]
+    assert (SPOT, "both") not in seen[-1]
+
+
+def test_a_side_of_spot_is_denied_on_an_account_in_hedge_mode(spot_tape):
+    orders = []
+
+    def step(robot):
+        orders.append(robot.set_target(SPOT, 1, side="long"))
+        orders.append(robot.buy(SPOT, 1, position_side="long"))
+        with pytest.raises(StrategyError, match="leave side out"):
+            robot.set_target(SPOT, 1, "join", side="long")
+
+    traded(spot_tape, [step])
+    assert [(order.state, order.code) for order in orders] == [("DENIED", 4308)] * 2
+    assert all("spot has no sides" in order.reason for order in orders)

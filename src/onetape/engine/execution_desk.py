@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from onetape.engine.divided_targets import NEVER, NO_ROOM, PASSED, DividedTargets
 from onetape.engine.handlers import ALL, PRIVATE_TIMER
-from onetape.engine.marks import BUY, CHANGING, QUOTES, SELL, SIDES, TRADES
+from onetape.engine.marks import BUY, CHANGING, QUOTES, SELL, TRADES
 from onetape.engine.notes import Signal, number_of
 from onetape.engine.parent_terms import ParentTerms
-from onetape.engine.parent_work import Work, key_of, position_of, sendable, timer_of
+from onetape.engine.parent_work import BOTH, Work, key_of, position_of, sendable, timer_of
 from onetape.engine.robot_commands import CANCEL_TARGET, PAUSE_TARGET, TARGET
 from onetape.engine.roll import moved
 from onetape.engine.target_commands import target_of
@@ -114,10 +114,10 @@ class ExecutionDesk:
         return any(key in self._works for key in self._keys(symbol, side))
 
     def _keys(self, symbol: str, side: str | None = None) -> list[str]:
-        """Returns the positions of a symbol; with a side, that one."""
-        if side is not None or not self._host.is_hedged:
-            return [key_of(symbol, side)]
-        return [key_of(symbol, each) for each in SIDES]
+        """Returns the positions of a symbol; with a side, or of a position's name, that one."""
+        symbol, named = position_of(symbol)
+        side = side or named
+        return [key_of(symbol, each) for each in ((side,) if side is not None else self._host.sides_of(symbol))]
 
     def _instrument(self, key: str) -> Instrument:
         return self._host.instrument_of(position_of(key)[0])
@@ -144,9 +144,11 @@ class ExecutionDesk:
     ) -> _core.Order | None:
         """Start a parent order, replacing the position's working one; returns the child that was sent, if any. Raises
         StrategyError, ValueError, and TypeError for a value that is no number."""
-        if (side in SIDES) is not self._host.is_hedged:
-            mode = 'hedge mode: give side="long" or "short"' if self._host.is_hedged else "one-way mode: leave side out"
-            raise StrategyError(f"the account is in {mode}", location=f"set_target({symbol})")
+        if (None if side == BOTH else side) not in (sides := self._host.sides_of(symbol)):
+            mode = "hedge" if self._host.is_hedged else "one-way"
+            todo = "leave side out" if None in sides else 'give side="long" or "short"'
+            words = "spot has no sides" if None in sides and mode == "hedge" else f"the account is in {mode} mode"
+            raise StrategyError(f"{words}: {todo}", location=f"set_target({symbol})")
         if side == "long" and float(qty) < 0:
             raise ValueError(f"a long position is of 0 or more, not {qty}")
         if side == "short" and float(qty) > 0:
@@ -247,9 +249,9 @@ class ExecutionDesk:
     def _check_resumed(self, key: str) -> None:
         """Raises an OnetapeError for a position of an earlier incarnation that this one does not have."""
         self.check_owner(key)
-        if (position_of(key)[1] is not None) is not self._host.is_hedged:
+        symbol, side = position_of(key)
+        if side not in self._host.sides_of(symbol):
             raise StrategyError("the account's position mode has changed", location=key)
-        self._instrument(key)
 
     def check_owner(self, symbol: str) -> None:
         """Raises StrategyError when an earlier incarnation's target belongs to another strategy or account."""
@@ -345,7 +347,7 @@ class ExecutionDesk:
     def move(self, old: str, new: str, algo: str, options: dict[str, Any]) -> None:
         """Move a contract's positions, or their pending targets, to the next contract. An earlier incarnation may have
         begun the roll."""
-        for side in SIDES if self._host.is_hedged else (None,):
+        for side in self._host.sides_of(old):
             leaves, enters = key_of(old, side), key_of(new, side)
             held, there = self._wanted(leaves), self._wanted(enters)
             if held:
@@ -409,7 +411,7 @@ class ExecutionDesk:
     def net(self, symbol: str, qty: Decimal) -> list[tuple[str, Decimal]]:
         """Returns the target of each position by which a symbol's net position becomes `qty`: in hedge mode all of it
         is on one side."""
-        if not self._host.is_hedged:
+        if None in self._host.sides_of(symbol):
             return [(symbol, qty)]
         return [(key_of(symbol, "long"), max(qty, Decimal(0))), (key_of(symbol, "short"), min(qty, Decimal(0)))]
 

@@ -24,7 +24,7 @@ from onetape.engine.bar_feeds import BarFeeds
 from onetape.engine.children import location_of, make_child
 from onetape.engine.handlers import KINDS, Handlers
 from onetape.engine.live_money import LiveMoney
-from onetape.engine.marks import BUY
+from onetape.engine.marks import BUY, SIDES
 from onetape.engine.notes import Direction, Notes, Signal, number_of
 from onetape.engine.plan import LiveRobot, Seat
 from onetape.engine.scans import ExternalEvent, ScanEvent, Scans
@@ -451,6 +451,10 @@ class Host:
         if found is None:
             self.unknown_symbol(symbol)
         return found  # type: ignore[return-value]
+
+    def sides_of(self, symbol: str) -> tuple[str | None, ...]:
+        """Returns the sides of a symbol's positions: long and short in hedge mode, but spot has none."""
+        return SIDES if self.is_hedged and self.instrument_of(symbol).kind != "spot" else (None,)
 
     def index_of(self, symbol: str) -> int:
         """Returns the core's number of an instrument. Raises UnknownSymbol."""

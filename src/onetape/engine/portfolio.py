@@ -21,7 +21,6 @@ from onetape.accounts.holding import Holding, Terms
 from onetape.accounts.sharing import shares
 from onetape.engine.children import Child
 from onetape.engine.handlers import ALL, PRIVATE_TIMER
-from onetape.engine.marks import SIDES
 from onetape.engine.robot_commands import CANCEL_TARGET, TARGET
 from onetape.engine.strategy import Strategy
 from onetape.engine.target_commands import check_target, members_meant, target_of
@@ -602,8 +601,7 @@ class Portfolio(Strategy):
 
     def _held(self, symbol: str) -> int:
         """Returns the net position in a symbol on one account."""
-        sides = SIDES if self._host.is_hedged else (None,)
-        return sum(self.position(symbol, side).qty_int for side in sides)
+        return sum(self.position(symbol, side).qty_int for side in self._host.sides_of(symbol))
 
     def _on_account_fill(self, fill: _core.Fill) -> None:
         symbol = at_exchange(fill.symbol)
@@ -724,7 +722,7 @@ class Portfolio(Strategy):
         """Returns the mid price; before the first quote the account's entry price."""
         if doubled := self._loop.value_doubled(symbol):
             return int(doubled) // 2
-        sides = SIDES if self._host.is_hedged else (None,)
+        sides = self._host.sides_of(symbol)
         positions = (self.position(each, side) for each in self._host.on_all(symbol) for side in sides)
         held = next((each for each in positions if each.qty_int), None)
         return round(held.entry_price * 10.0 ** self.instrument(symbol).price_decimals) if held is not None else 0

@@ -141,8 +141,7 @@ class Protections:
             missed.setdefault(fill.order.id, []).append((fill.qty_int, fill.price))
         for number, (symbol, side, position, filled, average, *terms, closed, legs) in list(self._kept.items()):
             try:
-                self._host.instrument_of(symbol)
-                if (position in SIDES) is not self._host.is_hedged:
+                if (position if position in SIDES else None) not in self._host.sides_of(symbol):
                     raise StrategyError("the account's position mode has changed", location=symbol)
             except OnetapeError as problem:
                 del self._kept[number]
@@ -450,7 +449,7 @@ class Protections:
             None if fires else price,
             str(instrument.watched(TriggerBy.LAST)),
             None if fires else leg.kind,
-            entry.position_side if self._host.is_hedged else None,
+            entry.position_side if None not in self._host.sides_of(entry.symbol) else None,
             None,
             f"{leg.name} of {entry.id}"[:32],
         )

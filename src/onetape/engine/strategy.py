@@ -624,7 +624,7 @@ class Strategy:
             return next(filter(None, [self.set_target(each, 0) for each in accounts]), None)
         self._drop(symbol)
         self._loop.cancel_all(symbol)
-        if self._host.is_hedged:
+        if None not in self._host.sides_of(symbol):
             return self._close_sides(symbol)
         is_spot = self._host.instrument_of(symbol).kind == "spot"
         return self._flatten(symbol, not is_spot)

@@ -41,12 +41,13 @@ def check_target(
     """Raises an OnetapeError for a target command that cannot be carried out. works: returns whether an algorithm
     works for a symbol and, in hedge mode, a side. is_net: targets are net positions, without a side."""
     symbol, qty, algo, options = target_of(fields)
-    side, is_sided = options.pop("side", None), host.is_hedged and not is_net
-    if side is not None and (side not in SIDES or not is_sided):
-        raise UsageError("side is long or short, on an account in hedge mode", location=command)
+    side = options.pop("side", None)
     if symbol not in host.instruments:
         traded = ", ".join(list(host.instruments)[:5])
         raise UnknownSymbol(f"this robot does not trade {symbol!r}", todo=f"symbol={traded}")
+    is_sided = not is_net and None not in host.sides_of(symbol)
+    if side is not None and (side not in SIDES or not is_sided):
+        raise UsageError("side is long or short, of contracts on an account in hedge mode", location=command)
     if command != TARGET:
         if len(fields) > 1 + (side is not None):
             raise UsageError(f"{command} takes a symbol alone" + ", or with a side" * is_sided)

@@ -201,9 +201,8 @@ class RobotControl:
     def _symbol(self, symbol: str) -> dict[str, Any]:
         loop = self._session.loop
         quote = loop.quote(symbol)
-        sides = ("long", "short") if self._session.host.is_hedged else (None,)
         return {
-            "position": sum(loop.position(symbol, side).qty for side in sides),
+            "position": sum(loop.position(symbol, side).qty for side in self._session.host.sides_of(symbol)),
             "bid": quote.bid if quote is not None else None,
             "ask": quote.ask if quote is not None else None,
         }
