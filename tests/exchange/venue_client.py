@@ -80,10 +80,12 @@ def value_of(body: bytes):
 class Virtual:
     """The same requests without a socket, at a time of the test's own."""
 
-    def __init__(self, kind: str, seed: int = 7, *, faults: str = "", **options) -> None:
+    def __init__(
+        self, kind: str, seed: int = 7, *, faults: str = "", now: int = 1_795_000_000_000_000_000, **options
+    ) -> None:
         """faults: TOML. A request whose answer is late is waited for; one that is never answered
         is a ConnectionResetError."""
-        self.time = 1_795_000_000_000_000_000
+        self.time = now
         self.connections = 0
         options.setdefault("market", Crowd(history=HISTORY))
         self.dialect = open_venue(kind, seed=seed, now=self.time, **options)

@@ -10,6 +10,7 @@ from onetape.exchange.kept_state import VenueState
 from onetape.exchange.venues import Crowd
 from onetape.model.errors import UnknownSymbol, UsageError
 from onetape.model.symbol import parse_symbol
+from onetape.model.time import HOUR
 
 DATED, LATER = "BTC-USDT-261119", "BTC-USDT-261225"
 SYMBOLS = ("okx:BTC/USDT:USDT", *(f"okx:BTC/USDT:USDT-{each.rpartition('-')[2]}" for each in (DATED, LATER)))
@@ -22,7 +23,7 @@ def market(*symbols: str) -> Crowd:
 
 @pytest.fixture
 def client():
-    return Client(Virtual("okx", limits=False, market=market()))
+    return Client(Virtual("okx", limits=False, market=market(), now=EXPIRY - HOUR))
 
 
 def until_expiry(client: Client, *, after_s: float) -> None:
