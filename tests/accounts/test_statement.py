@@ -232,6 +232,17 @@ def test_a_payment_that_was_taken_for_rounding_and_is_heard_of_later_leaves_noth
     assert kinds(world.report(9990.2, at=41)) == ["correction", "warning"]
 
 
+def test_a_fee_as_small_as_roundings_that_is_heard_of_later_leaves_nothing_unexplained():
+    world = allocated(slack=10 * U)
+    world.fill(-7, at=5)
+    assert kinds(world.report(9978, at=10)) == ["correction"]
+    world.fill(-15, at=10)
+    assert kinds(world.report(9978, at=20)) == ["correction"]
+    assert world.rows[0] == 9978
+    assert world.open == 0
+    assert kinds(world.report(9993, at=21)) == ["Recheck"]  # that has been taken back once
+
+
 def test_a_rounding_beside_a_reset_counts_once_and_leaves_nothing_unexplained():
     world = allocated(slack=U // 100, credit=0)
     world.fill(-5000, at=5, slot=1)

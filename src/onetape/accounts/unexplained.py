@@ -72,7 +72,7 @@ class _Currency:
     ours: list[_Item] = field(default_factory=list)
     venues: list[_Item] = field(default_factory=list)
     open: list[_Open] = field(default_factory=list)
-    roundings: list[_Open] = field(default_factory=list)  # roundings of many changes, which may hide a payment
+    roundings: list[_Open] = field(default_factory=list)  # roundings of changes, which may hide a payment
     corrected: int = _NEVER  # time of the venue's newest balance that was made ours
 
 
@@ -123,7 +123,7 @@ class Unexplained:
         return next((rest for rest in rests if abs(rest) <= slack), 0)
 
     def is_rounding_back(self, currency: str, difference: int, slack: int) -> bool:
-        """Tells whether a difference reverses an amount that was booked as rounding of many changes, because its true
+        """Tells whether a difference reverses an amount that was booked as rounding of changes, because its true
         cause has been booked since."""
         return any(abs(difference + each.amount) <= slack for each in self._of(currency).roundings)
 
@@ -254,7 +254,7 @@ class Unexplained:
             _keep(of.open, _Open(amount, time))
 
     def _rounded(self, of: _Currency, currency: str, amount: int, time: int) -> None:
-        slack = 2 * self._slack(currency)  # of one change and of the balance
+        slack = self._slack(currency)  # of a balance without changes, which would not take it for rounding
         if abs(amount) <= slack:
             return
         for each in reversed(of.roundings):
