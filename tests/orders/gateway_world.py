@@ -27,6 +27,7 @@ from onetape.gateway.core import GatewayCore, Moment
 from onetape.gateway.gateway_tape import GatewayTape
 from onetape.model.enums import Kind, OrderNews, PositionSide, RequestKind, Side
 from onetape.model.instrument import Instrument
+from onetape.model.money import money_text
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.gate import Gate
 from onetape.orders.managed import FillOut, IntentOut, NewsOut, Out
@@ -55,7 +56,10 @@ PING_EVERY = 10 * SECOND
 TURN = 100 * MS  # the core hears of the time at least so often
 WS_PATHS = {"pacifica": "/ws", "bitmex": "/realtime", "bybit": "/v5/private", "hyperliquid": "/ws"}  # where it is none
 # What is traded beside a swap in one account, in every other world: spot, or a dated contract.
-BESIDE = {"okx": ("okx:BTC/USDT", "okx:BTC/USDT:USDT-261225")}
+BESIDE = {
+    "okx": ("okx:BTC/USDT", "okx:BTC/USDT:USDT-261225"),
+    "hyperliquid": ("hyperliquid:PURR/USDC", "hyperliquid:HYPE/USDC"),
+}
 MARKET_RATE = 0.5  # enough to fill what is near, and little to compute
 
 
@@ -76,6 +80,8 @@ class World:
         self.now = START
         beside = BESIDE.get(self.kind, ()) if self.seed % 2 else ()
         symbols = (facts_of(self.kind).symbols[0], beside[self.seed // 2 % 2]) if beside else ()
+        if self.kind == "hyperliquid" and not beside:  # spot is in another wallet, unless it is traded, too
+            symbols = facts_of(self.kind).symbols[:2]
         market = Crowd(MARKET_RATE, 30 * SECOND, symbols)
         self.dialect = open_venue(self.kind, seed=self.seed, now=START, limits=False, market=market)
         # Some worlds have other hands in them; then exposure is not the gateway's alone.
@@ -84,6 +90,13 @@ class World:
         self.account = self.exchange.accounts[0]
         if self.seed % 5 == 4 and self.kind not in ("kraken", "pacifica", "bitmex", "hyperliquid", "binance-spot"):
             self.exchange.accounts.set_hedge(self.account, True, START)
+        if apart := self.account.spot_money:
+            if beside:
+                self.exchange.accounts.join_wallets(self.account, START)
+                self.exchange.accounts.set_level(self.account, "unifiedAccount")
+            else:
+                held = self.account.money.balance(self.exchange.currencies.index(apart))
+                self.exchange.accounts.deposit(self.account, apart, money_text(-held), START)
         if self.kind == "binance-spot" and self.seed % 3 == 1:
             self.exchange.accounts.set_fee_currency(self.account, "BNB")
         # Some have credit, and in some nothing moves money that nobody tells of.
