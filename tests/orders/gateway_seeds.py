@@ -118,7 +118,6 @@ def one_more_round(world: World) -> list:
     if core.is_up:
         core.reconcile()
     else:
-        answered(world, world.venue.stream_key(world.now))  # as before each connection
         core.stream_came(world.moment())
     for _ in range(100):
         if not core.reconciler.is_running and core.money.moves_wanted is None:

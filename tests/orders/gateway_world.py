@@ -37,6 +37,7 @@ from onetape.orders.reconcile import Reconciler
 from onetape.venues.client_ids import client_id_of
 from onetape.venues.contract import AccountStream, Addresses, joined
 from onetape.venues.open import open_trading_venue
+from onetape.venues.typed_data import checked
 from orders.gateway_faults import SPEECHLESS, Faults
 from orders.gateway_invariants import Invariants
 from orders.gateway_life import Died, Home, Life
@@ -90,13 +91,9 @@ class World:
         self.account = self.exchange.accounts[0]
         if self.seed % 5 == 4 and self.kind not in ("kraken", "pacifica", "bitmex", "hyperliquid", "binance-spot"):
             self.exchange.accounts.set_hedge(self.account, True, START)
-        if apart := self.account.spot_money:
-            if beside:
-                self.exchange.accounts.join_wallets(self.account, START)
-                self.exchange.accounts.set_level(self.account, "unifiedAccount")
-            else:
-                held = self.account.money.balance(self.exchange.currencies.index(apart))
-                self.exchange.accounts.deposit(self.account, apart, money_text(-held), START)
+        self.key, self.secret = self.account.key, self.account.secret
+        if self.kind == "hyperliquid":
+            self.choose_wallets(is_joint=bool(beside))
         if self.kind == "binance-spot" and self.seed % 3 == 1:
             self.exchange.accounts.set_fee_currency(self.account, "BNB")
         # Some have credit, and in some nothing moves money that nobody tells of.
@@ -139,11 +136,24 @@ class World:
         self.money_invariants.follow(self.home)
         self.state_invariants.follow(self.home)
 
+    def choose_wallets(self, *, is_joint: bool) -> None:
+        """The account is a sub-account in some worlds, which the main wallet's agent trades. is_joint: its wallets are
+        one; else only that of perpetuals has money."""
+        accounts = self.exchange.accounts
+        if self.seed % 8 in (2, 5):
+            main, address = self.key, checked(f"0x{self.seed % 2**32:040x}")
+            self.account = accounts.open("sub", address, "", facts_of(self.kind).balances, parent=main)
+            self.key = f"{main}/{address}"
+        if is_joint:
+            accounts.join_wallets(self.account, START)
+            accounts.set_level(self.account, "unifiedAccount")
+            return
+        held = self.account.money.balance(self.exchange.currencies.index(self.account.spot_money))
+        accounts.deposit(self.account, self.account.spot_money, money_text(-held), START)
+
     def open_venue(self) -> None:
         """As a process begins to know it."""
-        self.venue = open_trading_venue(
-            self.kind, self.account.key, self.account.secret, Addresses("", "", ""), self.account.password
-        )
+        self.venue = open_trading_venue(self.kind, self.key, self.secret, Addresses("", "", ""), self.account.password)
         self.protocol = self.venue.protocol
         self.listed = self.listed or joined([self.http(each).body for each in self.venue.instrument_lists()])
         self.instruments = self.venue.instruments_of(self.listed, frozenset())

@@ -124,7 +124,9 @@ def opened(addresses=None):
 
 @pytest.fixture
 def venue():
-    return following(BTC, ETH)
+    made = following(BTC, ETH)
+    answered(made.protocol, made.protocol.modes(NOW), "default")
+    return made
 
 
 def following(*symbols, addresses=None):
@@ -333,16 +335,16 @@ def test_an_order_is_named_by_our_id_or_the_venue_s_number(protocol):
     assert (name_of(CLOID, 77), name_of(None, 77), name_of(f"0x{1:032x}", 77)) == (OURS, "77", f"0x{1:032x}")
 
 
-def test_the_venue_says_whose_agent_the_key_s_wallet_is(protocol):
+def test_the_venue_says_whose_agent_the_key_s_wallet_is(venue, protocol):
     """A key of another account's agent would trade there."""
-    call = protocol.modes(NOW)
+    call = venue.stream_key(NOW)
     assert body(call) == {"type": "userRole", "user": protocol.signer.agent.lower()}
     agent, other = ({"role": "agent", "data": {"user": user}} for user in (USER, f"0x{1:040x}"))
-    (mode,) = answered(protocol, call, agent).reports
-    assert (mode.can_trade, mode.account, mode.multi_assets) == (True, USER, False)
+    assert (answered(protocol, call, agent).outcome, answered(protocol, call, agent).value) == (Outcome.DONE, USER)
     for value in (other, {"role": "missing"}, {"role": "user"}):
-        (mode,) = answered(protocol, call, value).reports
-        assert not mode.can_trade and not protocol.read_key(value)[1].trade
+        answer = answered(protocol, call, value)
+        assert (answer.outcome, answer.code) == (Outcome.DEFINITIVE, PermissionDenied.code)
+        assert not protocol.read_key(value)[1].trade
     assert protocol.read_key(agent)[1].trade
     refused = answered(protocol, protocol.place(OURS, spec(), NOW), failed("User or API Wallet 0x12 does not exist."))
     assert (refused.outcome, refused.code) == (Outcome.DEFINITIVE, PermissionDenied.code)
@@ -363,11 +365,12 @@ def test_the_venue_says_whose_agent_the_key_s_wallet_is(protocol):
 )
 def test_the_account_s_abstraction_decides_where_its_money_is(symbols, word, kind):
     venue = following(*symbols)
-    call = venue.stream_key(NOW)
+    call = venue.protocol.modes(NOW)
     assert body(call) == {"type": "userAbstraction", "user": USER}
     answer = answered(venue.protocol, call, word)
     if isinstance(kind, str):
-        assert (answer.outcome, answer.value) == (Outcome.DONE, USER)
+        (mode,) = answer.reports
+        assert (mode.can_trade, mode.multi_assets, mode.account) == (True, False, USER)
         assert body(venue.protocol.balances(NOW))["type"] == kind
     else:
         assert (answer.outcome, answer.code) == (Outcome.DEFINITIVE, kind.code) and word in (
@@ -568,7 +571,7 @@ BALANCES = {
 @pytest.fixture
 def pairs():
     made = following(BTC, HYPE)
-    answered(made.protocol, made.stream_key(NOW), "unifiedAccount")
+    answered(made.protocol, made.protocol.modes(NOW), "unifiedAccount")
     return made.protocol
 
 
@@ -592,6 +595,18 @@ def test_spot_balances_are_of_the_request_s_moment(pairs):
     found = {each.currency: each for each in answered(pairs, pairs.balances(NOW), BALANCES).reports}
     assert {name: each.total for name, each in found.items()} == {"USDC": 1481_844_000_01 * 10**10, "HYPE": 0}
     assert (found["USDC"].time, found["USDC"].as_of_from) == (NOW, NOW - MS)
+
+
+def test_balances_are_asked_for_again_until_the_abstraction_is_read():
+    """Until then, and after a change of it, the state of the other wallet would be taken for the account's."""
+    protocol = following(BTC, HYPE).protocol
+    state = {"dex": "", "user": USER, "clearinghouseState": ACCOUNT}
+    assert [each.qty for each in heard(protocol, "clearinghouseState", state)] == [-400]  # no balance
+    call = protocol.balances(NOW)
+    assert answered(protocol, call, ACCOUNT).outcome is Outcome.SAFE
+    answered(protocol, protocol.modes(NOW), "unifiedAccount")
+    assert answered(protocol, call, ACCOUNT).outcome is Outcome.SAFE
+    assert answered(protocol, protocol.balances(NOW), BALANCES).outcome is Outcome.DONE
 
 
 def test_the_state_of_perpetuals_has_no_money_in_a_unified_account(pairs):
@@ -664,7 +679,7 @@ def test_a_change_counts_in_the_wallet_that_is_followed(delta, perpetuals, spot,
     ):
         venue = following(*symbols)
         protocol = venue.protocol
-        answered(protocol, venue.stream_key(NOW), word)
+        answered(protocol, protocol.modes(NOW), word)
         found = answered(protocol, protocol.account_moves(NOW, since=0), [row]).reports
         assert {each.currency: each.amount for each in found} == {name: n * 10**18 for name, n in wanted.items()}
         assert len({each.reference for each in found}) == len(found)

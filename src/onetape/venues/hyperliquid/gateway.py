@@ -89,8 +89,8 @@ class HyperliquidVenue(VenueDefaults):
         return HyperliquidDepth(instrument, stream, self._addresses.ws)
 
     def stream_key(self, now: int, *, keep: bool = False) -> Call:
-        """Requests in which wallets the account keeps its money; the stream itself needs no key."""
-        return self.protocol.abstraction(now)
+        """Requests whose agent the key's wallet is, which orders need; the stream itself needs no key."""
+        return self.protocol.role()
 
     def account_stream(self, key: str) -> _AccountStream:
         return _AccountStream(self.protocol, self._addresses.ws_private)

@@ -3,9 +3,9 @@
 Sources: hyperliquid.gitbook.io "Exchange endpoint", "Info endpoint", "Websocket, Subscriptions", as of 2026-10;
 hyperliquid-python-sdk 0.24.0; schemas of nktkas/hyperliquid, of 2026-10.
 
-Only actions are signed, and an action does not name its account: it is that of the wallet that signed. So the venue is
-asked whose agent the key's wallet is. An order is valid until `expiresAfter`: a late one is refused, so an order's
-absence can be proven. A nonce counts once, by signer.
+Only actions are signed, and an action names its account only if that is a sub-account or vault: else it is that of the
+wallet that signed. So the venue is asked whose agent the key's wallet is. An order is valid until `expiresAfter`: a
+late one is refused, so an order's absence can be proven. A nonce counts once, by signer.
 
 An order is named by 128 bits of ours. One with a trigger is in the same list, and keeps its id when it fires. There is
 no order at the market: it is an order that fills or ends, at a price that the market does not leave at once. The
@@ -28,7 +28,7 @@ import msgspec
 
 from onetape._core import units_text
 from onetape.model.enums import Kind, Liquidity, OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy
-from onetape.model.errors import AccountMode, NotAvailable, VenueRateLimit
+from onetape.model.errors import AccountMode, NotAvailable, PermissionDenied, VenueRateLimit
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.order import OrderSpec
@@ -83,6 +83,7 @@ MOVES_PAGE: Final = 500
 _SLIPPAGE: Final = {False: Decimal("0.05"), True: Decimal("0.1")}  # the most for a market order; with a trigger
 _NONCE_BACK: Final = 2 * 86_400_000  # ms: the venue's bounds of a nonce around its time
 _RETRY: Final = 5 * SECOND
+_REFUSED: Final = 60 * SECOND  # until a refused account is looked at again
 _JSON: Final = {"Content-Type": "application/json"}
 _UNIFIED: Final = "unifiedAccount"
 _APART: Final = frozenset({"default", "disabled", "dexAbstraction"})  # two wallets of USDC
@@ -98,7 +99,7 @@ def info(purpose: Purpose, terms: Mapping[str, Any], weight: int) -> Call:
 
 # Transfers are signed by the main wallet, whose key we do not have.
 class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
-    """Implements `OrderProtocol`. account: the main wallet's address; secret: the private key of an agent of it;
+    """Implements `OrderProtocol`. account: as of `AgentSigner`; secret: the private key of an agent of the main wallet;
     source: the network that signatures are for. Raises BadConfig if one is invalid; without account and secret only
     public data can be requested."""
 
@@ -114,9 +115,9 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
 
     def __init__(self, account: str, secret: str, source: str = "a") -> None:
         super().__init__()
-        self.account = account.lower()
+        self.account = account.rpartition("/")[2].lower()
         self.signer = AgentSigner(account, secret, source) if account or secret else None
-        self._is_unified = False
+        self._is_unified: bool | None = None  # None: not read yet
         self._marks: dict[str, Decimal] = {}  # symbol -> mark price of its position when it was last read
         self._nonce = 0
         self.nonce_owner = self.signer.agent if self.signer is not None else ""
@@ -129,7 +130,7 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
     @property
     def _of_spot(self) -> bool:
         """Tells whether the account's money is in the spot wallet."""
-        return self._is_unified or not self.traits.positions
+        return bool(self._is_unified) or not self.traits.positions
 
     # --- requests ---------------------------------------------------------------------------------
 
@@ -185,7 +186,12 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
         nonce = self.take_nonce(now // 1000) // 1000
         expires = now // MS + WINDOW_MS if call.purpose in ORDER_PURPOSES else None
         signature = self.signer.sign(call.terms, nonce, expires)
-        value = {"action": call.terms, "nonce": nonce, "signature": signature, "vaultAddress": None}
+        value = {
+            "action": call.terms,
+            "nonce": nonce,
+            "signature": signature,
+            "vaultAddress": self.signer.vault or None,
+        }
         return msgspec.json.encode({**value, "expiresAfter": expires})
 
     @staticmethod
@@ -227,28 +233,34 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
     def balances(self, now: int) -> Call:
         return self._info(Purpose.BALANCES, f"{'spotC' if self._of_spot else 'c'}learinghouseState", now)
 
-    def abstraction(self, now: int) -> Call:
-        """Requests in which wallets the account keeps its money."""
-        return self._info(Purpose.STREAM_KEY, "userAbstraction", now, weight=LISTS)
-
     def modes(self, now: int) -> Call:
-        """Requests whose agent the key's wallet is: actions name no account."""
-        return self.role(Purpose.MODES)
+        """Requests in which wallets the account keeps its money."""
+        return self._info(Purpose.MODES, "userAbstraction", now, weight=LISTS)
 
-    def key_info(self, now: int) -> Call:
-        return self.role(Purpose.MODES)
-
-    def role(self, purpose: Purpose) -> Call:
+    def role(self) -> Call:
         """Requests whose agent the key's wallet is."""
         agent = self.signer.agent.lower() if self.signer is not None else ""
-        return info(purpose, {"type": "userRole", "user": agent}, ROLE)
+        return info(Purpose.STREAM_KEY, {"type": "userRole", "user": agent}, ROLE)
+
+    def key_info(self, now: int) -> Call:
+        """As `role`; of a sub-account or vault, requests what it is."""
+        is_named = self.signer is not None and self.signer.vault
+        return self._info(Purpose.STREAM_KEY, "userRole", now, weight=ROLE) if is_named else self.role()
 
     def read_key(self, value: Any) -> tuple[str, KeyRights]:
-        is_owner = self.signer is not None and self.signer.is_owner
-        user = str((value.get("data") or {}).get("user", "")).lower()
-        can_trade = is_owner or (value["role"] == "agent" and user == self.account)
+        assert self.signer is not None
+        can_trade = self._is_ours(value)
+        if self.signer.vault:  # whose vault it is, is not said
+            can_trade = value["role"] == "vault" or (value["role"] == "subAccount" and self._is_ours(value))
         # A main wallet could withdraw: it is refused where the key is read.
         return self.account, KeyRights(read=True, trade=can_trade, withdraw=False, is_bound=False)
+
+    def _is_ours(self, value: Any) -> bool:
+        """Tells whether a role is that of an agent or sub-account of the main wallet, or the wallet's own."""
+        assert self.signer is not None
+        data = value.get("data") or {}
+        master = str(data.get("user") or data.get("master")).lower()
+        return master == self.signer.owner.lower() or (value["role"] == "user" and self.signer.is_owner)
 
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
         """Returns None: the venue's `scheduleCancel` takes stops along, needs a traded volume, and fires ten times a
@@ -359,6 +371,8 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
                 return Answer(Outcome.DONE, fills, cursor=_next_page(call, value, FILLS_PAGE))
             case Purpose.POSITIONS:
                 return Answer(Outcome.DONE, tuple(self._positions(value, call.made)))
+            case Purpose.BALANCES if self.traits.positions and self._is_unified is not ("balances" in value):
+                return Answer(Outcome.SAFE)  # the abstraction has not been read, or has changed
             case Purpose.BALANCES if "balances" in value:
                 found = self._spot_balances(value["balances"], call.made, call.made - CLOCK_STEP, now + CLOCK_STEP)
                 return Answer(Outcome.DONE, tuple(found))
@@ -367,19 +381,19 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
                 return Answer(Outcome.DONE, (_balance(value, time, time, now + CLOCK_STEP),))
             case Purpose.MOVES:
                 return Answer(Outcome.DONE, tuple(self._moves(value)), cursor=_next_moves(call, value))
-            case Purpose.MODES:
-                can_trade = bool(self.read_key(value)[1].trade)
-                return Answer(Outcome.DONE, (AccountModeReport(False, False, can_trade, False, account=self.account),))
-            case Purpose.STREAM_KEY if value != _UNIFIED and value not in _APART:
+            case Purpose.MODES if value != _UNIFIED and value not in _APART:
                 text = f"an account with the abstraction {value}"
-                return Answer(Outcome.DEFINITIVE, (), NotAvailable.code, str(value), text)
-            case Purpose.STREAM_KEY if value in _APART and self.traits.spot:
-                text = (
-                    "the account has two wallets of USDC: trade spot or perpetuals in it, or make it a unified account"
-                )
-                return Answer(Outcome.DEFINITIVE, (), AccountMode.code, str(value), text)
-            case Purpose.STREAM_KEY:
+                return Answer(Outcome.DEFINITIVE, (), NotAvailable.code, str(value), text, _REFUSED)
+            case Purpose.MODES if value in _APART and self.traits.spot:
+                text = "two wallets of USDC: trade spot or perpetuals in the account, or make it a unified one"
+                return Answer(Outcome.DEFINITIVE, (), AccountMode.code, str(value), text, _REFUSED)
+            case Purpose.MODES:
                 self._is_unified = value == _UNIFIED
+                return Answer(Outcome.DONE, (AccountModeReport(False, False, True, False, account=self.account),))
+            case Purpose.STREAM_KEY if not self._is_ours(value):
+                text = "the key's wallet is no agent of the account"
+                return Answer(Outcome.DEFINITIVE, (), PermissionDenied.code, str(value["role"]), text)
+            case Purpose.STREAM_KEY:
                 return Answer(Outcome.DONE, value=self.account)
             case Purpose.TIME:
                 return Answer(Outcome.DONE, value=str(int(value["time"]) * MS))
@@ -481,7 +495,7 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
         return found
 
     def _funding(self, row: Mapping[str, Any]) -> list[MoveReport]:
-        if not self.traits.positions and not self._is_unified:
+        if not self._is_unified and self._of_spot:
             return []
         i, time = self._by_raw.get(row["coin"]), int(row["time"])
         symbol, amount = "" if i is None else i.symbol, money_of(row["usdc"])
@@ -506,7 +520,8 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
             case "clearinghouseState":
                 state = data["clearinghouseState"]
                 time = int(state["time"]) * MS
-                return [*self._positions(state, time), *(() if self._of_spot else (_balance(state, time),))]
+                has_money = self._is_unified is False and self.traits.positions
+                return [*self._positions(state, time), *((_balance(state, time),) if has_money else ())]
             case channel if channel in _SILENT:
                 return []
             case channel:
