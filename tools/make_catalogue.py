@@ -276,6 +276,10 @@ BTC/USDC:USDC BTC 1    0.00001 10 0.0125 1
 ETH/USDC:USDC ETH 0.1  0.0001  10 0.02   2
 SOL/USDC:USDC SOL 0.01 0.01    10 0.025  4
 """
+HYPERLIQUID_SPOT = """
+PURR/USDC PURR/USDC 0.00001 1    10 8
+HYPE/USDC @107      0.001   0.01 10 6
+"""
 
 HAND: list[dict[str, Any]] = [
     {
@@ -397,6 +401,14 @@ HAND: list[dict[str, Any]] = [
         "taker_fee": "0.00045",
         "funding_hours": 1,
         "rows": hand(HYPERLIQUID, "name raw tick lot notional_min maintenance_rate price_decimals"),
+    },
+    {
+        "venue": "hyperliquid",
+        "about": "spot, POST /info spotMeta as public clients' tests keep it, by hand",
+        "as_of": "2026-10-23",
+        "maker_fee": "0.0004",
+        "taker_fee": "0.0007",
+        "rows": hand(HYPERLIQUID_SPOT, "name raw tick lot notional_min price_decimals"),
     },
     {  # the margin rate of the first tier
         "venue": "okx",

@@ -89,7 +89,7 @@ AMEND = [
     },
     {
         "venue": "hyperliquid",
-        "markets": ["linear"],
+        "markets": ["spot", "linear"],
         "rule": "none",
         "triggers": False,
         "about": "hyperliquid.gitbook.io, Modify an order: it cancels, and places a new order under a new id that may "

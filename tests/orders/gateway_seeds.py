@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 from guardian.guardian_world import GuardianWorld
 from guardian.past_world import PastWorld
+from onetape.orders.calls import Call
 from onetape.orders.managed import HealthOut
 from onetape.orders.manager import OrderManager
+from onetape.orders.outcome import Answer
 from orders.entry_world import EntryWorld
 from orders.gateway_invariants import check
 from orders.gateway_life import Home
@@ -101,6 +103,12 @@ def beliefs(manager: OrderManager) -> tuple:
     return orders, held
 
 
+def answered(world: World, call: Call) -> Answer:
+    reply = world.http(world.protocol.signed(call, world.now))
+    received = {name.lower(): value for name, value in reply.headers.items()}
+    return world.protocol.answer(call, reply.status, received, reply.body, world.now)
+
+
 def one_more_round(world: World) -> list:
     """What the gateway says in one more round, while the market stands still."""
     world.outs.clear()
@@ -118,10 +126,7 @@ def one_more_round(world: World) -> list:
         core.tick(world.moment())
         calls, world.kept_back = world.kept_back, []
         for call in calls:
-            reply = world.http(world.protocol.signed(call, world.now))
-            received = {name.lower(): value for name, value in reply.headers.items()}
-            answer = world.protocol.answer(call, reply.status, received, reply.body, world.now)
-            core.answered(call, answer, world.moment())
+            core.answered(call, answered(world, call), world.moment())
     world.kept_back = None
     check(not core.reconciler.is_running, "the last reconciliation is not over")
     return world.outs

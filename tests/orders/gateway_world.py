@@ -27,6 +27,7 @@ from onetape.gateway.core import GatewayCore, Moment
 from onetape.gateway.gateway_tape import GatewayTape
 from onetape.model.enums import Kind, OrderNews, PositionSide, RequestKind, Side
 from onetape.model.instrument import Instrument
+from onetape.model.money import money_text
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.gate import Gate
 from onetape.orders.managed import FillOut, IntentOut, NewsOut, Out
@@ -36,6 +37,7 @@ from onetape.orders.reconcile import Reconciler
 from onetape.venues.client_ids import client_id_of
 from onetape.venues.contract import AccountStream, Addresses, joined
 from onetape.venues.open import open_trading_venue
+from onetape.venues.typed_data import checked
 from orders.gateway_faults import SPEECHLESS, Faults
 from orders.gateway_invariants import Invariants
 from orders.gateway_life import Died, Home, Life
@@ -55,7 +57,10 @@ PING_EVERY = 10 * SECOND
 TURN = 100 * MS  # the core hears of the time at least so often
 WS_PATHS = {"pacifica": "/ws", "bitmex": "/realtime", "bybit": "/v5/private", "hyperliquid": "/ws"}  # where it is none
 # What is traded beside a swap in one account, in every other world: spot, or a dated contract.
-BESIDE = {"okx": ("okx:BTC/USDT", "okx:BTC/USDT:USDT-261225")}
+BESIDE = {
+    "okx": ("okx:BTC/USDT", "okx:BTC/USDT:USDT-261225"),
+    "hyperliquid": ("hyperliquid:PURR/USDC", "hyperliquid:HYPE/USDC"),
+}
 MARKET_RATE = 0.5  # enough to fill what is near, and little to compute
 
 
@@ -76,6 +81,8 @@ class World:
         self.now = START
         beside = BESIDE.get(self.kind, ()) if self.seed % 2 else ()
         symbols = (facts_of(self.kind).symbols[0], beside[self.seed // 2 % 2]) if beside else ()
+        if self.kind == "hyperliquid" and not beside:  # spot is in another wallet, unless it is traded, too
+            symbols = facts_of(self.kind).symbols[:2]
         market = Crowd(MARKET_RATE, 30 * SECOND, symbols)
         self.dialect = open_venue(self.kind, seed=self.seed, now=START, limits=False, market=market)
         # Some worlds have other hands in them; then exposure is not the gateway's alone.
@@ -84,6 +91,9 @@ class World:
         self.account = self.exchange.accounts[0]
         if self.seed % 5 == 4 and self.kind not in ("kraken", "pacifica", "bitmex", "hyperliquid", "binance-spot"):
             self.exchange.accounts.set_hedge(self.account, True, START)
+        self.key, self.secret = self.account.key, self.account.secret
+        if self.kind == "hyperliquid":
+            self.choose_wallets(is_joint=bool(beside))
         if self.kind == "binance-spot" and self.seed % 3 == 1:
             self.exchange.accounts.set_fee_currency(self.account, "BNB")
         # Some have credit, and in some nothing moves money that nobody tells of.
@@ -126,11 +136,24 @@ class World:
         self.money_invariants.follow(self.home)
         self.state_invariants.follow(self.home)
 
+    def choose_wallets(self, *, is_joint: bool) -> None:
+        """The account is a sub-account in some worlds, which the main wallet's agent trades. is_joint: its wallets are
+        one; else only that of perpetuals has money."""
+        accounts = self.exchange.accounts
+        if self.seed % 8 in (2, 5):
+            main, address = self.key, checked(f"0x{self.seed % 2**32:040x}")
+            self.account = accounts.open("sub", address, "", facts_of(self.kind).balances, parent=main)
+            self.key = f"{main}/{address}"
+        if is_joint:
+            accounts.join_wallets(self.account, START)
+            accounts.set_level(self.account, "unifiedAccount")
+            return
+        held = self.account.money.balance(self.exchange.currencies.index(self.account.spot_money))
+        accounts.deposit(self.account, self.account.spot_money, money_text(-held), START)
+
     def open_venue(self) -> None:
         """As a process begins to know it."""
-        self.venue = open_trading_venue(
-            self.kind, self.account.key, self.account.secret, Addresses("", "", ""), self.account.password
-        )
+        self.venue = open_trading_venue(self.kind, self.key, self.secret, Addresses("", "", ""), self.account.password)
         self.protocol = self.venue.protocol
         self.listed = self.listed or joined([self.http(each).body for each in self.venue.instrument_lists()])
         self.instruments = self.venue.instruments_of(self.listed, frozenset())

@@ -11,9 +11,11 @@ import pytest
 from onetape._core import Book
 from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import (
+    AccountMode,
     BadConfig,
     ClockSkew,
     InsufficientFunds,
+    NotAvailable,
     OrderBelowMinNotional,
     OrderWouldCross,
     PermissionDenied,
@@ -38,6 +40,7 @@ from onetape.venues.typed_data import signed, wallet_key
 MS = 1_000_000
 NOW = 1_795_000_000_123 * MS
 BTC, ETH = "hyperliquid:BTC/USDC:USDC", "hyperliquid:ETH/USDC:USDC"
+PURR, HYPE = "hyperliquid:PURR/USDC", "hyperliquid:HYPE/USDC"
 OURS = client_id("mm", epoch=3, ordinal=77)
 CLOID = cloid_of(OURS)
 USER = f"0x{'5e' * 20}"
@@ -50,6 +53,21 @@ META = {
     ]
 }
 STATES = [{"markPx": price, "oraclePx": price, "funding": "0.0000125"} for price in ("60000.0", "1.0", "2500.1")]
+SPOT_META = {
+    "universe": [
+        {"name": "PURR/USDC", "tokens": [1, 0], "index": 0, "isCanonical": True},
+        {"name": "@107", "tokens": [150, 0], "index": 107, "isCanonical": False},
+        {"name": "@2", "tokens": [150, 1], "index": 2, "isCanonical": False},
+    ],
+    "tokens": [
+        {"name": "USDC", "szDecimals": 8, "index": 0},
+        {"name": "PURR", "szDecimals": 0, "index": 1},
+        {"name": "HYPE", "szDecimals": 2, "index": 150},
+    ],
+}
+# In another order than the pairs, and with one that has no price.
+CONTEXTS = [{"coin": name, "markPx": price} for name, price in (("@107", "40.1"), ("@2", "0.0"), ("PURR/USDC", "0.19"))]
+LISTS = [[META, STATES], [SPOT_META, CONTEXTS]]
 ORDER = {
     "coin": "BTC",
     "side": "B",
@@ -106,8 +124,14 @@ def opened(addresses=None):
 
 @pytest.fixture
 def venue():
-    made = opened()
-    made.instruments_of(json.dumps([META, STATES]).encode(), frozenset())
+    made = following(BTC, ETH)
+    answered(made.protocol, made.protocol.modes(NOW), "default")
+    return made
+
+
+def following(*symbols, addresses=None):
+    made = opened(addresses)
+    made.instruments_of(json.dumps(LISTS).encode(), frozenset(symbols))
     return made
 
 
@@ -326,10 +350,33 @@ def test_the_venue_says_whose_agent_the_key_s_wallet_is(venue, protocol):
     assert (refused.outcome, refused.code) == (Outcome.DEFINITIVE, PermissionDenied.code)
 
 
-def test_a_unified_account_is_not_traded(protocol):
-    for word, is_multi in (("default", False), ("disabled", False), ("unifiedAccount", True)):
-        (mode,) = answered(protocol, protocol.modes(NOW), word).reports
-        assert (mode.multi_assets, mode.account) == (is_multi, USER)
+@pytest.mark.parametrize(
+    ("symbols", "word", "kind"),
+    [
+        ((BTC,), "default", "clearinghouseState"),
+        ((BTC,), "disabled", "clearinghouseState"),
+        ((BTC,), "unifiedAccount", "spotClearinghouseState"),
+        ((HYPE,), "default", "spotClearinghouseState"),
+        ((BTC, HYPE), "unifiedAccount", "spotClearinghouseState"),
+        ((BTC, HYPE), "default", AccountMode),
+        ((BTC,), "portfolioMargin", NotAvailable),
+        ((BTC,), "tomorrow", NotAvailable),
+    ],
+)
+def test_the_account_s_abstraction_decides_where_its_money_is(symbols, word, kind):
+    venue = following(*symbols)
+    call = venue.protocol.modes(NOW)
+    assert body(call) == {"type": "userAbstraction", "user": USER}
+    answer = answered(venue.protocol, call, word)
+    if isinstance(kind, str):
+        (mode,) = answer.reports
+        assert (mode.can_trade, mode.multi_assets, mode.account) == (True, False, USER)
+        assert body(venue.protocol.balances(NOW))["type"] == kind
+    else:
+        assert (answer.outcome, answer.code) == (Outcome.DEFINITIVE, kind.code) and word in (
+            answer.venue_code,
+            "default",
+        )
 
 
 # --- answers --------------------------------------------------------------------------------------
@@ -510,6 +557,134 @@ def test_events_of_orders_and_fills(protocol):
     assert protocol.reports_of(b"{")[0].what == "malformed"
 
 
+# --- spot -----------------------------------------------------------------------------------------
+
+BOUGHT = {**FILL, "coin": "@107", "px": "40.12", "sz": "2.5", "dir": "Buy", "fee": "0.00175", "feeToken": "HYPE"}
+BALANCES = {
+    "balances": [
+        {"coin": "USDC", "token": 0, "total": "1481.84400001", "hold": "10.5", "entryNtl": "0.0"},
+        {"coin": "+14720", "total": "3.0", "hold": "0.0", "entryNtl": "0.0"},
+    ]
+}
+
+
+@pytest.fixture
+def pairs():
+    made = following(BTC, HYPE)
+    answered(made.protocol, made.protocol.modes(NOW), "unifiedAccount")
+    return made.protocol
+
+
+def test_an_order_on_spot_has_the_number_of_its_pair(pairs):
+    order = order_of(pairs.place(OURS, spec(symbol=HYPE, size_int=250, price_int=40_120_000), NOW))
+    assert (order["a"], order["p"], order["s"], order["r"]) == (10107, "40.12", "2.5", False)
+    assert body(pairs.cancel(OrderKey(HYPE, OURS), NOW))["action"]["cancels"] == [{"asset": 10107, "cloid": CLOID}]
+
+
+def test_a_fill_on_spot_moves_balances_and_no_position(pairs):
+    (fill,) = heard(pairs, "userFills", {"user": USER, "fills": [BOUGHT]})
+    assert (fill.symbol, fill.size, fill.fee_currency) == (HYPE, 250, "HYPE")
+    assert pairs.moves(fill) == [("USDC", -100_300_000 * 10**12), ("HYPE", 2_498_250 * 10**12)]
+    assert not pairs.traits.has_position(HYPE) and pairs.traits.has_position(BTC)
+    dust = {**BOUGHT, "dir": "Spot Dust Conversion", "sz": "0.0012345"}  # no number of lots
+    assert heard(pairs, "userFills", {"user": USER, "fills": [dust]}) == []
+    assert answered(pairs, pairs.fills(HYPE, NOW, since=0), [dust, BOUGHT]).reports == (fill,)
+
+
+def test_spot_balances_are_of_the_request_s_moment(pairs):
+    found = {each.currency: each for each in answered(pairs, pairs.balances(NOW), BALANCES).reports}
+    assert {name: each.total for name, each in found.items()} == {"USDC": 1481_844_000_01 * 10**10, "HYPE": 0}
+    assert (found["USDC"].time, found["USDC"].as_of_from) == (NOW, NOW - MS)
+
+
+def test_balances_are_asked_for_again_until_the_abstraction_is_read():
+    """Until then, and after a change of it, the state of the other wallet would be taken for the account's."""
+    protocol = following(BTC, HYPE).protocol
+    state = {"dex": "", "user": USER, "clearinghouseState": ACCOUNT}
+    assert [each.qty for each in heard(protocol, "clearinghouseState", state)] == [-400]  # no balance
+    call = protocol.balances(NOW)
+    assert answered(protocol, call, ACCOUNT).outcome is Outcome.SAFE
+    answered(protocol, protocol.modes(NOW), "unifiedAccount")
+    assert answered(protocol, call, ACCOUNT).outcome is Outcome.SAFE
+    assert answered(protocol, protocol.balances(NOW), BALANCES).outcome is Outcome.DONE
+
+
+def test_the_state_of_perpetuals_has_no_money_in_a_unified_account(pairs):
+    state = {"dex": "", "user": USER, "clearinghouseState": ACCOUNT}
+    (held,) = heard(pairs, "clearinghouseState", state)
+    assert held.qty == -400
+
+
+OTHER = f"0x{1:040x}"
+SENT = {
+    "type": "send",
+    "token": "USDC",
+    "amount": "4",
+    "fee": "1",
+    "feeToken": "USDC",
+    "user": USER,
+    "destination": OTHER,
+}
+
+
+@pytest.mark.parametrize(
+    ("delta", "perpetuals", "spot", "unified_"),
+    [
+        ({"type": "accountClassTransfer", "usdc": "2", "toPerp": True}, {"USDC": 2}, {"USDC": -2}, {}),
+        ({"type": "accountClassTransfer", "usdc": "2", "toPerp": False}, {"USDC": -2}, {"USDC": 2}, {}),
+        ({"type": "deposit", "usdc": "5"}, {"USDC": 5}, {}, {"USDC": 5}),
+        (
+            {"type": "spotTransfer", "token": "HYPE", "amount": "3", "user": OTHER, "destination": USER, "fee": "1"},
+            {},
+            {"HYPE": 3},
+            {"HYPE": 3},
+        ),
+        (
+            {
+                "type": "spotTransfer",
+                "token": "HYPE",
+                "amount": "3",
+                "user": USER,
+                "destination": OTHER,
+                "fee": "1",
+                "feeToken": "USDC",
+            },
+            {},
+            {"HYPE": -3, "USDC": -1},
+            {"HYPE": -3, "USDC": -1},
+        ),
+        ({**SENT, "sourceDex": "spot", "destinationDex": ""}, {}, {"USDC": -5}, {"USDC": -5}),
+        ({**SENT, "sourceDex": "", "destinationDex": "spot"}, {"USDC": -5}, {}, {"USDC": -5}),
+        (
+            {**SENT, "sourceDex": "", "destinationDex": "spot", "destination": USER},
+            {"USDC": -5},
+            {"USDC": 4},
+            {"USDC": -1},
+        ),
+        ({"type": "funding", "coin": "BTC", "usdc": "-1"}, {"USDC": -1}, {}, {"USDC": -1}),
+        (
+            {"type": "cStakingTransfer", "token": "HYPE", "amount": "2", "isDeposit": True},
+            {},
+            {"HYPE": -2},
+            {"HYPE": -2},
+        ),
+    ],
+)
+def test_a_change_counts_in_the_wallet_that_is_followed(delta, perpetuals, spot, unified_):
+    row = {"time": NOW // MS, "hash": "0x7", "delta": delta}
+    for symbols, word, wanted in (
+        ((BTC,), "default", perpetuals),
+        ((HYPE,), "default", spot),
+        ((), "unifiedAccount", unified_),
+    ):
+        venue = following(*symbols)
+        protocol = venue.protocol
+        answered(protocol, protocol.modes(NOW), word)
+        found = answered(protocol, protocol.account_moves(NOW, since=0), [row]).reports
+        assert {each.currency: each.amount for each in found} == {name: n * 10**18 for name, n in wanted.items()}
+        assert len({each.reference for each in found}) == len(found)
+
+
 # --- instruments and the market -------------------------------------------------------------------
 
 
@@ -531,6 +706,23 @@ def test_instruments_are_those_that_are_listed(venue, protocol):
     assert (listed[ETH].tick, listed[ETH].venue_number, listed[ETH].leverage) == (Decimal("0.1"), 2, 25)
     assert protocol.mark_prices(json.dumps([META, STATES]).encode(), 0) == {BTC: 60000, ETH: Decimal("2500.1")}
     assert (unified("kPEPE", None), unified("xyz:GOLD", None)) == ("kPEPE/USDC:USDC", "")
+
+
+def test_pairs_are_named_by_their_tokens_and_numbered_from_ten_thousand_on():
+    venue = opened()
+    found = {i.symbol: i for i in venue.instruments_of(json.dumps(LISTS).encode(), frozenset())}
+    assert set(found) == {BTC, ETH, PURR, HYPE}  # a pair without a price is left out
+    hype, purr = found[HYPE], found[PURR]
+    assert (hype.raw_symbol, hype.venue_number, hype.tick, hype.lot) == (
+        "@107",
+        10107,
+        Decimal("0.001"),
+        Decimal("0.01"),
+    )
+    assert (purr.raw_symbol, purr.venue_number, purr.price_decimals, purr.lot) == ("PURR/USDC", 10000, 8, 1)
+    assert (hype.maker_fee, hype.taker_fee, hype.price_decimals) == (Decimal("0.0004"), Decimal("0.0007"), 6)
+    assert [body(call)["type"] for call in venue.instrument_lists()] == ["metaAndAssetCtxs", "spotMetaAndAssetCtxs"]
+    assert unified("PURR/USDC", None) == "PURR/USDC" and unified("@107", None) == ""
 
 
 QUOTE = {"coin": "BTC", "time": 1795000000001, "bbo": [{"px": "59999.0", "sz": "0.5", "n": 2}, None]}

@@ -195,6 +195,8 @@ class SimAccount:
     can_withdraw: bool = False
     password: str = field(default="", repr=False)  # of its key, where keys have one
     parent: str = ""  # of a sub-account: the key of its main account
+    # The currency that stands for the quote money of spot, where it is in a wallet of its own; "": in the same one.
+    spot_money: str = ""
     money: Any = field(init=False)  # a CoreAccount; its amounts are int, 1e-18
     leverage: dict[int, int] = field(default_factory=dict)  # by instrument
     isolated: set[int] = field(default_factory=set)
@@ -231,10 +233,26 @@ class SimAccount:
         made = _core.CoreAccount(hedge=self.hedge, leverage=self.leverage_default, margin_step=MARGIN_STEP)
         number = {name: at for at, name in enumerate(self.currencies)}
         for index, instrument in enumerate(self.instruments):
-            made.set_instrument(index, self.specs[index], number[instrument.settle], number[instrument.base])
+            made.set_instrument(index, self.specs[index], number[self.settle_of(index)], number[instrument.base])
             made.set_terms(index, self._terms(index))
             made.set_isolated(index, self.isolates and index in self.isolated)
         return made
+
+    def settle_of(self, index: int) -> str:
+        """Returns the currency in which this account pays for an instrument."""
+        i = self.instruments[index]
+        return self.spot_money if self.spot_money and i.kind is Kind.SPOT else i.settle
+
+    def join_wallets(self) -> None:
+        """Makes the quote money of spot and that of contracts one. Only without orders on spot."""
+        apart, self.spot_money = self.currencies.index(self.spot_money), ""
+        for index, i in enumerate(self.instruments):
+            if i.kind is Kind.SPOT:
+                settle = self.currencies.index(i.settle)
+                self.money.set_instrument(index, self.specs[index], settle, self.currencies.index(i.base))
+                moved = self.money.balance(apart)
+                self.money.deposit(apart, -moved)
+                self.money.deposit(settle, moved)
 
     def _terms(self, index: int) -> _core.InstrumentTerms:
         terms = self.instruments[index].terms()

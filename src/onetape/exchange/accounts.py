@@ -44,7 +44,7 @@ class Accounts(Sequence[SimAccount]):
     """All accounts of an exchange, in the order of opening.
 
     keyring: seed and kind of venue, from which keys and secrets are derived. isolates: isolated positions have margin
-    of their own, and are liquidated alone. collateral: rates of joint margin. has_passwords: as in `Rules`.
+    of their own, and are liquidated alone. collateral: rates of joint margin. has_passwords, spot_money: as in `Rules`.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Accounts(Sequence[SimAccount]):
         isolates: bool,
         collateral: dict[str, Collateral],
         has_passwords: bool = False,
+        spot_money: str = "",
     ) -> None:
         self.timeline = timeline
         self.board = board
@@ -63,6 +64,7 @@ class Accounts(Sequence[SimAccount]):
         self.isolates = isolates
         self.collateral = collateral
         self.has_passwords = has_passwords
+        self.spot_money = spot_money
         self.account_transfers: list[AccountTransfer] = []  # oldest first
         self.spot_trades: dict[tuple[int, str], tuple[int, SpotTrade]] = {}  # (account, client id) -> purchase
         self.by_key: dict[str, SimAccount] = {}
@@ -100,6 +102,7 @@ class Accounts(Sequence[SimAccount]):
             leverage_default=leverage,
             isolates=self.isolates,
             parent=parent,
+            spot_money=self.spot_money,
         )
         self._all.append(account)
         self.by_key[key] = account
@@ -310,6 +313,12 @@ class Accounts(Sequence[SimAccount]):
     @recorded("set_level")
     def set_level(self, account: SimAccount, level: str) -> None:
         account.level = level
+
+    @recorded("join_wallets")
+    def join_wallets(self, account: SimAccount, now: int) -> None:
+        """Makes the money of spot and of contracts one. The caller has checked that there are no orders on spot."""
+        account.join_wallets()
+        self.timeline.say(ModeReport(now, account, "wallets"))
 
     @recorded("set_self_trade")
     def set_self_trade(self, account: SimAccount, rule: str) -> None:

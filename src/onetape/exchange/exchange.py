@@ -63,6 +63,7 @@ class Rules:
     fee_decimals: tuple[int, int] = (MONEY_DECIMALS, MONEY_DECIMALS)
     outside_wallet: str = ""  # for deposits, if it is not the trading wallet
     has_passwords: bool = False  # a key has a password beside its secret
+    spot_money: str = ""  # stands for the quote money of spot, if accounts begin with a wallet of its own for it
 
 
 class SimExchange:
@@ -83,6 +84,7 @@ class SimExchange:
             isolates=rules.isolates,
             collateral=dict(rules.collateral),
             has_passwords=rules.has_passwords,
+            spot_money=rules.spot_money,
         )
         self.orders = OrderEntry(
             self.timeline,

@@ -44,6 +44,8 @@ _NEAR_LIFE: dict[str, tuple[str, float]] = {
     "LTC": ("70", 0.7),
     "LINK": ("12", 0.8),
     "AVAX": ("28", 0.85),
+    "HYPE": ("40", 0.9),
+    "PURR": ("0.2", 1.1),
 }
 _ELSE = ("10", 0.9)
 CHUNK: Final = 1 << 16  # events: after each chunk Ctrl-C and progress are handled

@@ -576,7 +576,7 @@ class OrderEntry:
         fill = SimFill(said["trade_id"], now, price, size, fee, said["liquidity"] == "maker", realized, held, currency)
         account.trades.append(Trade(order, fill))
         instrument = self.instruments[index]
-        settle = self.board.currencies.index(instrument.settle)
+        settle = self.board.currencies.index(account.settle_of(index))
         account.touched[index, order.position_side] = now
         currencies: tuple[int, ...] = (settle,)
         if instrument.kind is Kind.SPOT:

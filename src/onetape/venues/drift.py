@@ -31,8 +31,8 @@ class Kinds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The fields of one object. needs: read by the adapter; knows: further known ones; values: allowed values of a
-    field; each: the shape of a field's value, or of each row if it is a list; all: the shape of every value, if the
-    keys are names."""
+    field; each: the shape of a field's value, or of each row if it is a list (fields "0", "1": the list is an object of
+    its parts); all: the shape of every value, if the keys are names."""
 
     needs: list[str] = []
     knows: list[str] = []
@@ -198,6 +198,8 @@ class Drifts:
             if name in shape.values:
                 self._words(shape.values[name], path, inner)
             if name in shape.each:
+                if "0" in shape.each[name].each and isinstance(inner, list):
+                    inner = {str(number): row for number, row in enumerate(inner)}
                 for row in inner if isinstance(inner, list) else (inner,):
                     self._compare(shape.each[name], path, row)
             if name in shape.by and isinstance(inner, list):

@@ -47,7 +47,7 @@ class Client:
         """An action that only the main wallet signs."""
         self.nonce = max(self.nonce + 1, self.venue.now() // 10**6)
         whole = {**action, "signatureChainId": "0x66eee", "hyperliquidChain": "Testnet"}
-        time = "time" if action["type"] in ("usdSend", "withdraw3") else "nonce"
+        time = "time" if action["type"] in ("usdSend", "spotSend", "withdraw3") else "nonce"
         whole[time] = self.nonce
         signature = parts(signed(wallet_key(self.account.key, self.secret), owner_digest(whole)))
         return self.ask("/exchange", {"action": whole, "nonce": self.nonce, "signature": signature})[1]
@@ -297,7 +297,7 @@ def test_leverage_is_a_setting_of_an_asset_and_isolated_margin_moves(client):
 def test_a_withdrawal_costs_a_dollar_and_is_in_the_ledger(client):
     assert client.own({"type": "withdraw3", "destination": client.user, "amount": "10"})["status"] == "ok"
     rows = client.info("userNonFundingLedgerUpdates", startTime=0)
-    assert [row["delta"]["type"] for row in rows] == ["deposit", "withdraw"]
+    assert [row["delta"]["type"] for row in rows] == ["deposit", "spotTransfer", "withdraw"]
     assert client.info("clearinghouseState")["marginSummary"]["accountValue"] == "99990.0"
 
 

@@ -18,12 +18,15 @@ from onetape.exchange.keys import AGENT, agent_key
 from onetape.venues.hyperliquid.signing import OWNER_ACTIONS, SOURCES, action_hash, agent_digest, owner_digest
 from onetape.venues.typed_data import checked, is_address, signer_address
 
-__all__ = ["Access", "Params"]
+__all__ = ["VAULT", "Access", "Params"]
 
 Params = dict[str, Any]
 DAY_MS: Final = 86_400_000
 NONCES_MAX: Final = 100  # remembered for each signer
 UNNAMED: Final = ""
+VAULT: Final = "vault"  # level of an account
+# Actions that an agent may not sign, although they are hashed like those that it may.
+OF_SUB_ACCOUNTS: Final = ("createSubAccount", "subAccountTransfer", "subAccountSpotTransfer", "createVault")
 
 
 class Access:
@@ -53,7 +56,7 @@ class Access:
         if vault is not None and not (isinstance(vault, str) and is_address(vault)):
             raise Refused
         signer = self._signer(action, nonce, _signature(body.get("signature")), vault or "", expires)
-        account = self._owner(signer, is_owner_needed=action["type"] in OWNER_ACTIONS)
+        account = self._owner(signer, is_owner_needed=action["type"] in (*OWNER_ACTIONS, *OF_SUB_ACCOUNTS))
         if account is None:
             raise Refused(f"User or API Wallet {signer.lower()} does not exist.")
         if expires is not None and ms(now) > expires:
@@ -62,7 +65,7 @@ class Access:
         if not vault:
             return account
         sub = self.exchange.accounts.by_key.get(checked(vault))
-        if sub is None or sub.parent != account.key:
+        if sub is None or sub.parent != account.key:  # a vault's leader counts as its parent
             raise Refused(f"Sub-account or vault {vault} is not registered to {account.key.lower()}")
         return sub
 
@@ -128,6 +131,8 @@ class Access:
     def role(self, address: object) -> dict[str, Any]:
         account = self.account_at(address)
         owner = self._owner(account.key)
+        if account.level == VAULT:
+            return {"role": "vault"}
         if account.parent:
             return {"role": "subAccount", "data": {"master": account.parent.lower()}}
         if owner is account:
@@ -137,7 +142,7 @@ class Access:
         return {"role": "missing"}
 
     def subaccounts(self, account: SimAccount) -> list[SimAccount]:
-        return [each for each in self.exchange.accounts if each.parent == account.key]
+        return [each for each in self.exchange.accounts if each.parent == account.key and each.level != VAULT]
 
 
 def _signature(value: Any) -> str:

@@ -2,6 +2,9 @@
 
 Source: hyperliquid.gitbook.io "Info endpoint", schemas of nktkas/hyperliquid, as of 2026-10. Lists that begin at a time
 are oldest first, others newest first. The hash of a transaction is its number here.
+
+An account begins with two wallets of USDC (`default`), which it may make one (`unifiedAccount`). Then all money is that
+of spot, and the account's state has only what positions use; its exact value is unverified.
 """
 
 from __future__ import annotations
@@ -12,12 +15,22 @@ from typing import Any, Final
 
 from onetape.exchange.account import Income, SimAccount, SimFill, SimOrder, Trade
 from onetape.exchange.exchange import SimExchange
-from onetape.exchange.hyperliquid.access import Access
+from onetape.exchange.hyperliquid.access import VAULT, Access
 from onetape.exchange.hyperliquid.limits import Limits
 from onetape.exchange.hyperliquid.public import Params, PublicData, first_rows, number
-from onetape.exchange.hyperliquid.wire import front_row, ms, order_row, price_text, size_text, status_of, usdc
+from onetape.exchange.hyperliquid.wire import (
+    SPOT_USDC,
+    coins,
+    front_row,
+    ms,
+    order_row,
+    price_text,
+    size_text,
+    status_of,
+    usdc,
+)
 from onetape.model.decimals import decimal_text, scaled
-from onetape.model.enums import PositionSide
+from onetape.model.enums import Kind, PositionSide, Side
 from onetape.model.money import RATE_DECIMALS
 from onetape.venues.hyperliquid.words import CURRENCY, SIDE_WORDS
 
@@ -32,6 +45,7 @@ _DIRECTIONS: Final = {"adl": "Auto-Deleveraging", "settlement": "Settlement"}
 _MOVES: Final = frozenset(
     {"deposit", "withdrawal", "withdraw", "given", "adjust", "insurance", "liquidation_fee", "payout"}
 )
+_NO_FEE: Final = {"usdcValue": "0.0", "fee": "0.0", "nativeTokenFee": "0.0", "nonce": None, "feeToken": ""}
 
 Query = Callable[[SimAccount, Params, int], Any]
 
@@ -46,7 +60,7 @@ class AccountData:
         self.limits = limits
         self.queries: dict[str, Query] = {
             "clearinghouseState": lambda a, _t, n: self.state(a, n),
-            "spotClearinghouseState": lambda _a, _t, _n: {"balances": []},
+            "spotClearinghouseState": lambda a, _t, _n: self.spot_state(a),
             "openOrders": lambda a, _t, _n: [self.order_row(each) for each in reversed(a.open_orders.values())],
             "frontendOpenOrders": lambda a, _t, _n: self.open_orders(a),
             "orderStatus": lambda a, t, _n: self.order_status(a, t.get("oid")),
@@ -58,7 +72,7 @@ class AccountData:
             "userFees": lambda _a, _t, _n: self._fees(),
             "userRateLimit": lambda a, _t, _n: self._rate_limit(a),
             "userRole": lambda _a, t, _n: self.access.role(t.get("user")),
-            "userAbstraction": lambda _a, _t, _n: "default",
+            "userAbstraction": lambda a, _t, _n: "default" if a.level in ("", VAULT) else a.level,
             "userDexAbstraction": lambda _a, _t, _n: None,
             "extraAgents": lambda a, _t, _n: self.access.agents(a),
             "subAccounts": lambda a, _t, n: self._subaccounts(a, n),
@@ -78,9 +92,10 @@ class AccountData:
         """Returns the account's state. Its value is the balance and what its positions have made, each in whole 1e-6,
         so that one follows from the other exactly."""
         at, money = self.wallet(), account.money
-        held = [index for index in range(len(self.exchange.instruments)) if account.qty(index)]
+        held = [index for index in self.public.perpetuals if account.qty(index)]
         made = sum(int(money.unrealized(index)) // STEP for index in held)
-        value = int(money.balance(at)) // STEP * STEP + made * STEP
+        owned = int(money.balance(at)) if account.spot_money else int(money.initial_margin(at))
+        value = owned // STEP * STEP + made * STEP
         values = [self._value(account, index) for index in held]
         summary = {
             "accountValue": usdc(value),
@@ -92,10 +107,24 @@ class AccountData:
             "marginSummary": summary,
             "crossMarginSummary": summary,  # isolated positions are in it; the real one leaves them out
             "crossMaintenanceMarginUsed": usdc(int(money.cross_maintenance(at))),
-            "withdrawable": usdc(max(min(int(money.available(at)), int(money.balance(at))), 0)),
+            "withdrawable": usdc(max(min(int(money.available(at)), owned), 0) if account.spot_money else 0),
             "assetPositions": [{"type": "oneWay", "position": self._position(account, index)} for index in held],
             "time": ms(now),
         }
+
+    def spot_state(self, account: SimAccount) -> dict[str, Any]:
+        """Returns the balances of the spot wallet. What orders lock is on hold, and a unified account's margin, too."""
+        money, rows = account.money, []
+        for token, name in enumerate(self.public.tokens):
+            at = self.exchange.currencies.index((account.spot_money or name) if name == CURRENCY else name)
+            total, free = int(money.balance(at)), int(money.available(at))
+            if at == self.wallet():
+                cross = (index for index in self.public.perpetuals if index not in account.isolated)
+                free -= sum(int(money.unrealized(index)) for index in cross)
+            if total or not token:
+                hold = coins(max(total - free, 0))
+                rows.append({"coin": name, "token": token, "total": coins(total), "hold": hold, "entryNtl": "0.0"})
+        return {"balances": rows}
 
     def _value(self, account: SimAccount, at: int) -> int:
         return self.exchange.instruments[at].notional_units(self.exchange.listings[at].valuation, account.qty(at))
@@ -183,14 +212,14 @@ class AccountData:
             "side": SIDE_WORDS[order.side],
             "time": ms(fill.time),
             "startPosition": size_text(i, fill.held),
-            "dir": _direction(order, fill),
+            "dir": _direction(order, fill, i.kind),
             "closedPnl": usdc(fill.realized),
             "hash": f"0x{number_:064x}",
             "oid": order.id,
             "crossed": not fill.is_maker,
-            "fee": usdc(fill.fee),
+            "fee": coins(fill.fee),
             "tid": number_,
-            "feeToken": CURRENCY,
+            "feeToken": i.base if i.kind is Kind.SPOT and order.side is Side.BUY else CURRENCY,
             "twapId": None,
         }
         if order.client_id:
@@ -225,49 +254,46 @@ class AccountData:
         }
 
     def _ledger(self, account: SimAccount, terms: Params, _now: int) -> list[Params]:
-        rows = [self.move(each) for each in account.income if self.is_move(each)]
+        rows = [self.move(account, each) for each in account.income if self.is_move(each)]
         return first_rows(rows, number(terms, "startTime", 0), number(terms, "endTime", 2**62), ROWS_MAX)
 
     def is_move(self, item: Income) -> bool:
-        return item.kind in _MOVES and item.currency == self.wallet()
+        return item.kind in _MOVES or (item.kind == "transfer" and item.currency == self.wallet())
 
-    def move(self, item: Income) -> Params:
+    def move(self, account: SimAccount, item: Income) -> Params:
         """Returns a change of the balance that is no fill and no funding. What the venue itself pays or takes is shown
         as of a vault."""
-        amount = usdc(abs(item.amount))
+        amount, currency = usdc(abs(item.amount)), self.exchange.currencies[item.currency]
         is_paid = item.amount > 0
-        delta: dict[str, Any] = {"type": "deposit", "usdc": amount}
+        ends = {"user": NOBODY, "destination": NOBODY, ("destination" if is_paid else "user"): account.key.lower()}
         if item.kind == "given":
             last = next(each for each in reversed(self.exchange.accounts.account_transfers) if each.time == item.time)
             names = {each.name: each.key.lower() for each in self.exchange.accounts}
             ends = {"user": names[last.source], "destination": names[last.target]}
+        delta: dict[str, Any] = {"type": "deposit", "usdc": amount}
+        if currency != CURRENCY:
+            token = CURRENCY if currency == SPOT_USDC else currency
+            delta = {"type": "spotTransfer", "token": token, "amount": coins(abs(item.amount)), **ends, **_NO_FEE}
+        elif item.kind == "given":
             delta = {"type": "subAccountTransfer", "usdc": amount, **ends}
+        elif item.kind == "transfer":
+            delta = {"type": "accountClassTransfer", "usdc": amount, "toPerp": is_paid}
         elif item.kind not in ("deposit", "withdrawal", "withdraw"):
             kind = "vaultDistribution" if is_paid else "vaultDeposit"
             delta = {"type": kind, "vault": NOBODY, "usdc": amount}
         elif not is_paid:
-            delta = {"type": "withdraw", "usdc": usdc(-item.amount - item.fee), "nonce": item.id, "fee": usdc(item.fee)}
+            taken = usdc(-item.amount - item.fee)
+            delta = {"type": "withdraw", "usdc": taken, "nonce": item.id, "fee": usdc(item.fee)}
         return {"time": ms(item.time), "hash": f"0x{item.id:064x}", "delta": delta}
 
     # --- the rest ---------------------------------------------------------------------------------
 
     def _fees(self) -> dict[str, Any]:
-        first = self.exchange.instruments[0]
-        maker, taker = decimal_text(first.maker_fee), decimal_text(first.taker_fee)
-        spot = {"spotCross": "0.0007", "spotAdd": "0.0004"}
+        usual = {"cross": "0.00045", "add": "0.00015", "spotCross": "0.0007", "spotAdd": "0.0004"}
         return {
             "dailyUserVlm": [],
-            "feeSchedule": {
-                "cross": taker,
-                "add": maker,
-                **spot,
-                "tiers": {"vip": [], "mm": []},
-                "referralDiscount": "0.04",
-            },
-            "userCrossRate": taker,
-            "userAddRate": maker,
-            "userSpotCrossRate": "0.0007",
-            "userSpotAddRate": "0.0004",
+            "feeSchedule": {**usual, "tiers": {"vip": [], "mm": []}, "referralDiscount": "0.04"},
+            **{f"user{name[0].upper()}{name[1:]}Rate": rate for name, rate in usual.items()},
             "activeReferralDiscount": "0.0",
             "trial": None,
             "feeTrialReward": "0.0",
@@ -287,14 +313,16 @@ class AccountData:
                 "name": each.name,
                 "master": account.key.lower(),
                 "clearinghouseState": self.state(each, now),
-                "spotState": {"balances": []},
+                "spotState": self.spot_state(each),
             }
             for each in self.access.subaccounts(account)
         ]
         return found or None
 
 
-def _direction(order: SimOrder, fill: SimFill) -> str:
+def _direction(order: SimOrder, fill: SimFill, kind: Kind) -> str:
+    if kind is Kind.SPOT:
+        return "Buy" if order.side is Side.BUY else "Sell"
     if order.origin in _DIRECTIONS:
         return _DIRECTIONS[order.origin]
     after = fill.held + order.side.sign * fill.size

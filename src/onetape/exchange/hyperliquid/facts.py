@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from onetape.exchange.dialect import Dialect
 from onetape.exchange.exchange import Rules, SimExchange
+from onetape.exchange.hyperliquid.wire import SPOT_USDC
 from onetape.exchange.keys import wallet_pair
 from onetape.exchange.venue_facts import VenueFacts
 
@@ -19,9 +20,13 @@ def _dialect(exchange: SimExchange, **options: Any) -> Dialect:
 
 
 FACTS: Final = VenueFacts(
-    symbols=("hyperliquid:BTC/USDC:USDC", "hyperliquid:ETH/USDC:USDC", "hyperliquid:SOL/USDC:USDC"),
-    balances={"USDC": "100000"},
-    rules=Rules(first_order_id=141_682_155_424, isolates=True, fee_decimals=(6, 6)),
+    symbols=(
+        *(f"hyperliquid:{base}/USDC:USDC" for base in ("BTC", "ETH", "SOL")),
+        "hyperliquid:PURR/USDC",
+        "hyperliquid:HYPE/USDC",
+    ),
+    balances={"USDC": "100000", SPOT_USDC: "100000"},
+    rules=Rules(first_order_id=141_682_155_424, isolates=True, fee_decimals=(6, 8), spot_money=SPOT_USDC),
     dialect=_dialect,
     keys=wallet_pair,
     raw_symbol=lambda base, _quote: base,

@@ -1,8 +1,8 @@
-"""Hyperliquid: the public queries: markets, prices, book, trades, candles, funding.
+"""Hyperliquid: the public queries: perpetuals, spot pairs, prices, book, trades, candles, funding.
 
 Source: hyperliquid.gitbook.io "Info endpoint", "Perpetuals", schemas of nktkas/hyperliquid, as of 2026-10. The number
 of orders at a level and the impact prices of funding are unknown here: they are shown as one, and as the best bid and
-ask.
+ask. The numbers of tokens are ours; pairs that are not simulated have a context without prices.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from onetape.exchange.hyperliquid.wire import Refused, mean_text, ms, price_text
 from onetape.exchange.listing import Listing
 from onetape.exchange.reports import BarReport, TradeReport
 from onetape.model.decimals import decimal_text, scaled
-from onetape.model.enums import Side
+from onetape.model.enums import Kind, Side
 from onetape.model.instrument import Instrument
 from onetape.model.money import RATE_DECIMALS
 from onetape.model.time import MINUTE
-from onetape.venues.hyperliquid.instruments import DECIMALS, FIGURES
-from onetape.venues.hyperliquid.words import INTERVALS, SIDE_WORDS
+from onetape.venues.hyperliquid.instruments import DECIMALS, FIGURES, SPOT_ASSETS
+from onetape.venues.hyperliquid.words import CURRENCY, INTERVALS, SIDE_WORDS
 
-__all__ = ["Params", "PublicData", "number"]
+__all__ = ["Params", "PublicData", "assets_of", "number"]
 
 DEPTH: Final = 20  # levels per side
 CANDLES_MAX: Final = 5000
@@ -32,18 +32,32 @@ ROWS_MAX: Final = 500
 TRADES: Final = 10
 EIGHTH: Final = 8  # funding is paid each hour, an eighth of the rate of eight hours
 MANTISSAS: Final = (None, 1, 2, 5)
-USDC_TOKEN: Final = {
-    "name": "USDC",
-    "szDecimals": 8,
+Params = dict[str, Any]
+_TOKEN: Final = {
     "weiDecimals": 8,
-    "index": 0,
-    "tokenId": f"0x{'6d':0>32}",
     "isCanonical": True,
     "evmContract": None,
     "fullName": None,
     "deployerTradingFeeShare": "0.0",
 }
-Params = dict[str, Any]
+_SUPPLY: Final = {"circulatingSupply": "1000000000.0", "totalSupply": "1000000000.0"}
+_NO_CONTEXT: Final = {
+    **dict.fromkeys(("prevDayPx", "dayNtlVlm", "markPx", "dayBaseVlm"), "0.0"),
+    "midPx": None,
+    **_SUPPLY,
+}
+
+
+def assets_of(instruments: Sequence[Instrument]) -> dict[int, int]:
+    """Returns the venue's number of each asset -> its place here. Perpetuals are counted; a pair has a number in its
+    name, and 0 with a name of tokens."""
+    perpetuals = [at for at, i in enumerate(instruments) if i.kind is not Kind.SPOT]
+    pairs = {_pair_number(i): at for at, i in enumerate(instruments) if i.kind is Kind.SPOT}
+    return {**dict(enumerate(perpetuals)), **{SPOT_ASSETS + n: at for n, at in sorted(pairs.items())}}
+
+
+def _pair_number(i: Instrument) -> int:
+    return int(i.raw_symbol[1:]) if i.raw_symbol.startswith("@") else 0
 
 
 class PublicData:
@@ -51,6 +65,10 @@ class PublicData:
 
     def __init__(self, exchange: SimExchange) -> None:
         self.exchange = exchange
+        self.assets = assets_of(exchange.instruments)
+        self.perpetuals = [at for asset, at in self.assets.items() if asset < SPOT_ASSETS]
+        self.pairs = [at for asset, at in self.assets.items() if asset >= SPOT_ASSETS]
+        self.tokens = [CURRENCY, *(exchange.instruments[at].base for at in self.pairs)]
         self.index_of = {i.raw_symbol: at for at, i in enumerate(exchange.instruments)}
 
     def at(self, coin: object) -> int:
@@ -62,7 +80,8 @@ class PublicData:
 
     def decimals(self, at: int) -> int:
         """Returns the most decimals of an instrument's prices."""
-        return DECIMALS - self.exchange.instruments[at].size_decimals
+        i = self.exchange.instruments[at]
+        return DECIMALS[i.kind] - i.size_decimals
 
     def trade_number(self, at: int, trade_id: int) -> int:
         """Returns the `tid` of a trade: one count for all instruments."""
@@ -71,8 +90,8 @@ class PublicData:
     # --- markets ----------------------------------------------------------------------------------
 
     def meta(self) -> dict[str, Any]:
-        rows = []
-        for at, listing in enumerate(self.exchange.listings):
+        rows, listings = [], [self.exchange.listings[at] for at in self.perpetuals]
+        for at, listing in enumerate(listings):
             i = listing.instrument
             row = {
                 "szDecimals": i.size_decimals,
@@ -81,28 +100,33 @@ class PublicData:
                 "marginTableId": at + 1,
             }
             rows.append(row if listing.is_listed else row | {"isDelisted": True})
-        tables = [[at + 1, _tier(each.instrument.leverage)] for at, each in enumerate(self.exchange.listings)]
+        tables = [[at + 1, _tier(each.instrument.leverage)] for at, each in enumerate(listings)]
         return {"universe": rows, "marginTables": tables, "collateralToken": 0}
 
     def contexts(self, now: int) -> list[dict[str, Any]]:
-        return [self.context(at, now) for at in range(len(self.exchange.listings))]
+        return [self.context(at, now) for at in self.perpetuals]
 
     def context(self, at: int, now: int) -> dict[str, Any]:
         listing = self.exchange.listings[at]
         i, day = listing.instrument, listing.day(now)
         index = listing.index or listing.valuation
         has_book = bool(listing.bid and listing.ask)
-        return {
-            "funding": self.rate(listing),
-            "openInterest": size_text(i, self.exchange.open_interest(at, now)),
+        usual = {
             "prevDayPx": price_text(i, day.open),
             "dayNtlVlm": mean_text(i, day.turnover, 10**i.size_decimals),
-            "premium": decimal_text(round(Decimal(listing.valuation - index) / max(index, 1), 8)),
-            "oraclePx": price_text(i, index),
             "markPx": price_text(i, listing.valuation),
             "midPx": self.mid(listing) if has_book else None,
-            "impactPxs": [price_text(i, listing.bid), price_text(i, listing.ask)] if has_book else None,
             "dayBaseVlm": size_text(i, day.volume),
+        }
+        if i.kind is Kind.SPOT:
+            return {**usual, "coin": i.raw_symbol, **_SUPPLY}
+        return {
+            **usual,
+            "funding": self.rate(listing),
+            "openInterest": size_text(i, self.exchange.open_interest(at, now)),
+            "premium": decimal_text(round(Decimal(listing.valuation - index) / max(index, 1), 8)),
+            "oraclePx": price_text(i, index),
+            "impactPxs": [price_text(i, listing.bid), price_text(i, listing.ask)] if has_book else None,
         }
 
     @staticmethod
@@ -116,10 +140,29 @@ class PublicData:
     def mids(self) -> dict[str, str]:
         return {e.instrument.raw_symbol: self.mid(e) for e in self.exchange.listings if e.bid and e.ask}
 
-    @staticmethod
-    def spot_meta() -> dict[str, Any]:
-        """Returns the only token: no spot market is simulated."""
-        return {"universe": [], "tokens": [USDC_TOKEN]}
+    def spot_meta(self) -> dict[str, Any]:
+        instruments = [self.exchange.instruments[at] for at in self.pairs]
+        decimals = [8, *(i.size_decimals for i in instruments)]
+        tokens = [
+            {**_TOKEN, "name": name, "szDecimals": size, "index": at, "tokenId": f"0x{at + 1:032x}"}
+            for at, (name, size) in enumerate(zip(self.tokens, decimals, strict=True))
+        ]
+        universe = [
+            {
+                "tokens": [self.tokens.index(i.base), 0],
+                "name": i.raw_symbol,
+                "index": _pair_number(i),
+                "isCanonical": not i.raw_symbol.startswith("@"),
+            }
+            for i in instruments
+        ]
+        return {"universe": universe, "tokens": tokens}
+
+    def spot_contexts(self, now: int) -> list[dict[str, Any]]:
+        """Returns the contexts of all numbers of pairs up to the last one that is simulated."""
+        last = max(self.assets, default=0) - SPOT_ASSETS
+        found = [self.assets.get(SPOT_ASSETS + n) for n in range(last + 1)]
+        return [_NO_CONTEXT | {"coin": f"@{n}"} if at is None else self.context(at, now) for n, at in enumerate(found)]
 
     # --- book and trades --------------------------------------------------------------------------
 

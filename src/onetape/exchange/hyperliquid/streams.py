@@ -36,8 +36,8 @@ USERS_MAX: Final = 10  # of an address
 SNAPSHOT: Final = 500  # rows
 ACCOUNTS: Final = frozenset(
     columns(
-        "orderUpdates userEvents userFills userFundings userNonFundingLedgerUpdates clearinghouseState openOrders "
-        "notification activeAssetData"
+        "orderUpdates userEvents userFills userFundings userNonFundingLedgerUpdates clearinghouseState spotState "
+        "openOrders notification activeAssetData"
     )
 )
 _MARKET: Final = frozenset({"bbo", "trades", "activeAssetCtx", "l2Book"})
@@ -106,7 +106,12 @@ class Streams:
         if topic[0] in ACCOUNTS:
             subscriber.account = self.exchange.accounts.by_key[topic[1]]
         if (first := self._first(topic, now)) is not None:
-            connection.say({"channel": topic[0], "data": first})
+            connection.say({"channel": self._channel(topic), "data": first})
+
+    def _channel(self, topic: Topic) -> str:
+        """Returns the channel of a topic's messages: contexts of spot have one of their own."""
+        is_pair = topic[0] == "activeAssetCtx" and self.public.index_of[topic[1]] in self.public.pairs
+        return "activeSpotAssetCtx" if is_pair else topic[0]
 
     def _first(self, topic: Topic, now: int) -> Any:
         """Returns what a subscription begins with; None: nothing."""
@@ -131,10 +136,12 @@ class Streams:
                 rows = [self.data.funding(account, each) for each in account.income if each.kind == "funding"]
                 return {**head, "fundings": rows[-SNAPSHOT:][::-1]}
             case "userNonFundingLedgerUpdates":
-                rows = [self.data.move(each) for each in account.income if self.data.is_move(each)]
+                rows = [self.data.move(account, each) for each in account.income if self.data.is_move(each)]
                 return {**head, "nonFundingLedgerUpdates": rows[-SNAPSHOT:][::-1]}
             case "clearinghouseState":
                 return self._state(account, now)
+            case "spotState":
+                return self._spot_state(account)
             case "openOrders":
                 return self._open_orders(account)
             case "activeAssetData":
@@ -179,7 +186,7 @@ class Streams:
             self._send(("allMids", "", ""), lambda: {"mids": self.public.mids()})
             for topic in self._subscriptions:
                 if topic[0] == "activeAssetCtx":
-                    self._send(topic, partial(self._first, topic, now))
+                    self._send(topic, partial(self._first, topic, now), self._channel(topic))
                 elif topic[0] == "candle":
                     self._candle(topic, before, now)
 
@@ -246,6 +253,9 @@ class Streams:
     def _state(self, account: SimAccount, now: int) -> dict[str, Any]:
         return {"dex": "", "user": account.key.lower(), "clearinghouseState": self.data.state(account, now)}
 
+    def _spot_state(self, account: SimAccount) -> dict[str, Any]:
+        return {"user": account.key.lower(), "spotState": self.data.spot_state(account)}
+
     def _cash(self, report: CashReport, now: int) -> None:
         account, user = report.account, report.account.key
         if account.income:
@@ -255,13 +265,14 @@ class Streams:
                 self._send(("userFundings", user, ""), lambda: {"user": user.lower(), "fundings": [row()]})
                 self._send(("userEvents", user, ""), lambda: {"funding": row()}, "user")
             elif self.data.is_move(item) and item.time == report.time:
-                move = partial(self.data.move, item)
+                move = partial(self.data.move, account, item)
                 name = "nonFundingLedgerUpdates"
                 self._send(("userNonFundingLedgerUpdates", user, ""), lambda: {"user": user.lower(), name: [move()]})
         self._changed(account, now)
 
     def _changed(self, account: SimAccount, now: int) -> None:
         self._send(("clearinghouseState", account.key, ""), lambda: self._state(account, now))
+        self._send(("spotState", account.key, ""), lambda: self._spot_state(account))
         for topic in self._subscriptions:
             if topic[0] == "activeAssetData" and topic[1] == account.key:
                 self._send(topic, partial(self.data.asset_data, account, self.public.index_of[topic[2]]))

@@ -19,12 +19,12 @@ from msgspec import structs
 from onetape._core import plain_units
 from onetape.exchange.account import SimAccount, SimOrder
 from onetape.exchange.exchange import SimExchange
-from onetape.exchange.hyperliquid.access import Access, Params
+from onetape.exchange.hyperliquid.access import VAULT, Access, Params
 from onetape.exchange.hyperliquid.limits import Limits
 from onetape.exchange.hyperliquid.public import PublicData
 from onetape.exchange.hyperliquid.wire import Refused, mean_text, ms, price_text, size_text
 from onetape.exchange.order_entry import NewOrder
-from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy, TriggerKind
+from onetape.model.enums import Kind, OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import (
     BY_CODE,
     InsufficientFunds,
@@ -37,6 +37,7 @@ from onetape.model.errors import (
 from onetape.model.money import money_text, money_units
 from onetape.venues.hyperliquid.errors import GONE
 from onetape.venues.hyperliquid.instruments import is_price
+from onetape.venues.hyperliquid.words import CURRENCY
 from onetape.venues.typed_data import checked, is_address
 
 __all__ = ["CANCELS", "Trading"]
@@ -62,6 +63,8 @@ _REFUSALS: Final = {
     PositionLimit.code: "Order would increase open interest too quickly.",
     ReduceOnlyViolated.code: "Reduce only order would increase position.",
 }
+
+_ABSTRACTIONS: Final = {"i": "disabled", "u": "unifiedAccount", "p": "portfolioMargin"}  # as an agent writes them
 
 Handler = Callable[[SimAccount, Params, int], Any]
 OK: Final = {"type": "default"}
@@ -94,31 +97,47 @@ class Trading:
             "approveAgent": self._approve,
             "approveBuilderFee": lambda _a, _p, _n: OK,  # here builders get no fees
             "usdSend": self._send,
+            "spotSend": self._spot_send,
+            "usdClassTransfer": self._between_wallets,
+            "subAccountSpotTransfer": self._sub_transfer,
+            "createVault": self._create_vault,
+            "vaultTransfer": self._vault_transfer,
+            "userSetAbstraction": self._set_abstraction,
+            "agentSetAbstraction": self._set_abstraction,
             "withdraw3": self._withdraw,
         }
 
     # --- terms ------------------------------------------------------------------------------------
 
     def _at(self, said: object) -> int:
-        if type(said) is not int or not 0 <= said < len(self.exchange.instruments):
+        if type(said) is not int or said not in self.public.assets:
             raise Refused(f"Order has invalid asset={said}" if type(said) is int else Refused().text)
-        return said
+        return self.public.assets[said]
+
+    def _contract(self, said: object) -> int:
+        at = self._at(said)
+        if at in self.public.pairs:
+            raise Refused("Cannot change margin of a spot asset")
+        return at
+
+    def _asset(self, at: int) -> int:
+        return next(asset for asset, each in self.public.assets.items() if each == at)
 
     def _price(self, at: int, said: object) -> int:
         """Returns a price in units. Raises Refused if it has too many figures."""
         i = self.exchange.instruments[at]
         units = _units(said, i.price_decimals)
         if not units or units % i.core.tick or not is_price(Decimal(str(said)), self.public.decimals(at)):
-            raise Refused(f"Price must be divisible by tick size. asset={at}")
+            raise Refused(f"Price must be divisible by tick size. asset={self._asset(at)}")
         return units
 
     def _size(self, at: int, said: object) -> int:
         i = self.exchange.instruments[at]
         units = _units(said, i.size_decimals)
         if units == 0:
-            raise Refused(f"Order has zero size. asset={at}")
+            raise Refused(f"Order has zero size. asset={self._asset(at)}")
         if units is None or units % i.core.lot:
-            raise Refused(f"Order has invalid size. asset={at}")
+            raise Refused(f"Order has invalid size. asset={self._asset(at)}")
         return units
 
     def _terms(self, account: SimAccount, said: object, *, extra: dict[str, Any]) -> tuple[int, NewOrder]:
@@ -134,7 +153,7 @@ class Trading:
         price, size, name = self._price(at, said.get("p")), self._size(at, said.get("s")), (cloid or "").lower()
         self._check(account, at, side, price, size, reduces=said["r"])
         if name in account.by_client_id and account.by_client_id[name].is_open:
-            raise Refused(f"Duplicate cloid asset={at}")
+            raise Refused(f"Duplicate cloid asset={self._asset(at)}")
         if trigger:
             wanted = self._stop(at, side, price, trigger)
         elif limit["tif"] in _TIFS:
@@ -146,15 +165,18 @@ class Trading:
         else:
             raise Refused
         more = {**wanted.extra, **extra}
+        if at in self.public.pairs and side is Side.BUY:
+            more["fee_in_base"] = True
         return at, structs.replace(wanted, size=size, reduce_only=said["r"], client_id=name, extra=more)
 
     def _check(self, account: SimAccount, at: int, side: Side, price: int, size: int, *, reduces: bool) -> None:
         """Raises Refused for an order of too little value, too far away, or that would not reduce."""
         i, mark = self.exchange.instruments[at], self.exchange.listings[at].valuation
         if not reduces and i.notional_units(price, size) < money_units(i.notional_min):
-            raise Refused(f"Order must have minimum value of $10. asset={at}")
+            least = f"10 {i.quote}" if i.kind is Kind.SPOT else "$10"
+            raise Refused(f"Order must have minimum value of {least}. asset={self._asset(at)}")
         if mark and abs(Decimal(price) / mark - 1) > AWAY_MOST:
-            raise Refused(f"Order price cannot be more than 80% away from the reference price. asset={at}")
+            raise Refused(f"Order price cannot be more than 80% away from the reference price. asset={self._asset(at)}")
 
     def _stop(self, at: int, side: Side, price: int, said: Params) -> NewOrder:
         """Returns the terms of an order with a trigger. One at the market is filled at any price here."""
@@ -165,16 +187,17 @@ class Trading:
             self._price(at, said.get("triggerPx")),
             TriggerKind.STOP if word == "sl" else TriggerKind.TAKE_PROFIT,
         )
-        mark, rises = self.exchange.board.price(at, TriggerBy.MARK), (kind is TriggerKind.STOP) == (side is Side.BUY)
+        by = TriggerBy.LAST if at in self.public.pairs else TriggerBy.MARK
+        mark, rises = self.exchange.board.price(at, by), (kind is TriggerKind.STOP) == (side is Side.BUY)
         if mark and (stop <= mark if rises else stop >= mark):
-            raise Refused(f"Invalid TP/SL price. asset={at}")
+            raise Refused(f"Invalid TP/SL price. asset={self._asset(at)}")
         return NewOrder(
             side=side,
             type=OrderType.MARKET if is_market else OrderType.LIMIT,
             size=1,
             price=0 if is_market else price,
             trigger=stop,
-            trigger_by=TriggerBy.MARK,
+            trigger_by=by,
             trigger_kind=kind,
             extra={"limit": price},
         )
@@ -212,21 +235,27 @@ class Trading:
     def _entered(self, account: SimAccount, at: int, wanted: NewOrder, now: int) -> dict[str, Any]:
         """Enters an order, and returns its state for the answer. Raises Refused for one that leaves no trace."""
         listing, i = self.exchange.listings[at], self.exchange.instruments[at]
+        is_pair = at in self.public.pairs
         best = f"{price_text(i, listing.bid)}@{price_text(i, listing.ask)}"
-        if wanted.reduce_only and not wanted.trigger and account.qty(at) * wanted.side.sign >= 0:
-            raise Refused(f"{_REFUSALS[ReduceOnlyViolated.code]} asset={at}")
+        is_reducing = account.qty(at) * wanted.side.sign < 0 and not is_pair
+        if wanted.reduce_only and not wanted.trigger and not is_reducing:
+            raise Refused(f"{_REFUSALS[ReduceOnlyViolated.code]} asset={self._asset(at)}")
         order = self.exchange.orders.place(account, at, now, wanted)
         if order.state is OrderState.REJECTED:
             if order.code == OrderWouldCross.code:
-                raise Refused(f"Post only order would have immediately matched, bbo was {best}. asset={at}")
+                raise Refused(
+                    f"Post only order would have immediately matched, bbo was {best}. asset={self._asset(at)}"
+                )
             self.exchange.orders.drop(account, order)
             text = _REFUSALS.get(order.code, f"{BY_CODE[order.code].name if order.code in BY_CODE else 'Refused'}.")
-            raise Refused(f"{text} asset={at}")
+            if is_pair and order.code == InsufficientFunds.code:
+                text = "Insufficient spot balance"
+            raise Refused(f"{text} asset={self._asset(at)}")
         if order.filled:
             filled = {"totalSz": size_text(i, order.filled), "avgPx": mean_text(i, order.cost, order.filled)}
             return {"filled": {**filled, "oid": order.id}}
         if not order.is_open:
-            raise Refused(f"Order could not immediately match against any resting orders. asset={at}")
+            raise Refused(f"Order could not immediately match against any resting orders. asset={self._asset(at)}")
         return {"resting": {"oid": order.id, **({"cloid": order.client_id} if order.client_id else {})}}
 
     # --- canceling and changing -------------------------------------------------------------------
@@ -303,7 +332,7 @@ class Trading:
     # --- leverage, margin, money ------------------------------------------------------------------
 
     def _leverage(self, account: SimAccount, body: Params, now: int) -> Params:
-        at, wanted, is_cross = self._at(body.get("asset")), body.get("leverage"), body.get("isCross")
+        at, wanted, is_cross = self._contract(body.get("asset")), body.get("leverage"), body.get("isCross")
         if type(wanted) is not int or type(is_cross) is not bool:
             raise Refused
         if not 1 <= wanted <= self.exchange.instruments[at].leverage:
@@ -323,7 +352,7 @@ class Trading:
 
     def _margin(self, account: SimAccount, body: Params, now: int) -> Params:
         """Moves margin to an isolated position, or from it. ntli: 1e-6 USDC, signed."""
-        at, units = self._at(body.get("asset")), body.get("ntli")
+        at, units = self._contract(body.get("asset")), body.get("ntli")
         if type(units) is not int or not units:
             raise Refused
         if at not in account.isolated or not account.qty(at):
@@ -333,8 +362,8 @@ class Trading:
         self.exchange.accounts.move_margin(account, at, PositionSide.BOTH, units * 10**12, now)
         return OK
 
-    def _free(self, account: SimAccount) -> int:
-        return int(account.money.available(self.exchange.currencies.index("USDC")))
+    def _free(self, account: SimAccount, currency: str = CURRENCY) -> int:
+        return int(account.money.available(self.exchange.currencies.index(currency)))
 
     def _reserve(self, account: SimAccount, body: Params, _now: int) -> Params:
         """Buys requests; what they cost is not charged here."""
@@ -347,21 +376,66 @@ class Trading:
         name = body.get("name")
         if not isinstance(name, str) or not 1 <= len(name) <= 16 or account.parent:
             raise Refused
-        taken = len(self.access.subaccounts(account))
+        return {"type": "createSubAccount", "data": self._opened(account, name).key.lower()}
+
+    def _opened(self, account: SimAccount, name: str) -> SimAccount:
+        taken = sum(each.parent == account.key for each in self.exchange.accounts)
         address = checked(f"0x{(int(account.key, 16) + taken + 1) % 2**160:040x}")
-        self.exchange.accounts.open(name, address, "", {}, parent=account.key)
-        return {"type": "createSubAccount", "data": address.lower()}
+        return self.exchange.accounts.open(name, address, "", {}, parent=account.key)
+
+    def _create_vault(self, account: SimAccount, body: Params, now: int) -> Params:
+        """Opens a vault, to which only its leader pays here."""
+        name, units = body.get("name"), body.get("initialUsd")
+        if not isinstance(name, str) or len(name) < 3 or type(units) is not int or account.parent:
+            raise Refused
+        self._check_free(account, CURRENCY, units * 10**12)
+        vault = self._opened(account, name)
+        self.exchange.accounts.set_level(vault, VAULT)
+        self._pay(account, vault, CURRENCY, units * 10**12, now)
+        return {"type": "createVault", "data": vault.key.lower()}
+
+    def _vault_transfer(self, account: SimAccount, body: Params, now: int) -> Params:
+        return self._to_or_from(account, body.get("vaultAddress"), body, CURRENCY, _micros(body), now)
 
     def _sub_transfer(self, account: SimAccount, body: Params, now: int) -> Params:
-        address, units = str(body.get("subAccountUser")), body.get("usd")
-        found = self.exchange.accounts.by_key.get(checked(address)) if is_address(address) else None
-        if found is None or found.parent != account.key or type(units) is not int or units <= 0:
-            raise Refused
-        source, target = (account, found) if body.get("isDeposit") else (found, account)
-        if units * 10**12 > self._free(source):
-            raise Refused("Insufficient balance for token transfer")
-        self.exchange.accounts.give(source, target.name, ("", ""), "USDC", money_text(units * 10**12), "", now)
+        """Moves USDC of perpetuals, or a spot balance, to or from a sub-account."""
+        if "token" in body:
+            money = self._token(account, body["token"]), _coins(body.get("amount"))
+        else:
+            money = CURRENCY, _micros(body)
+        return self._to_or_from(account, body.get("subAccountUser"), body, *money, now)
+
+    def _to_or_from(
+        self, account: SimAccount, said: object, body: Params, currency: str, units: int, now: int
+    ) -> Params:
+        other = self._of_sub(account, said)
+        source, target = (account, other) if body.get("isDeposit") else (other, account)
+        self._check_free(source, currency, units)
+        self._pay(source, target, currency, units, now)
         return OK
+
+    def _of_sub(self, account: SimAccount, said: object) -> SimAccount:
+        """Returns a sub-account or vault of an account. Raises Refused."""
+        found = self.exchange.accounts.by_key.get(checked(str(said))) if _is_address(said) else None
+        if found is None or found.parent != account.key:
+            raise Refused
+        return found
+
+    def _check_free(self, account: SimAccount, currency: str, units: int) -> None:
+        if not 0 < units <= self._free(account, currency):
+            raise Refused("Insufficient balance for token transfer")
+
+    def _pay(self, source: SimAccount, target: SimAccount, currency: str, units: int, now: int) -> None:
+        if source.spot_money != target.spot_money and currency in (CURRENCY, source.spot_money):
+            raise Refused("USDC between accounts of different abstraction is not available in this simulation")
+        self.exchange.accounts.give(source, target.name, ("", ""), currency, money_text(units), "", now)
+
+    def _token(self, account: SimAccount, said: object) -> str:
+        """Returns the currency of a token, which is named `NAME:0x...`. Raises Refused."""
+        name = said.partition(":")[0] if isinstance(said, str) else ""
+        if name not in self.public.tokens:
+            raise Refused
+        return (account.spot_money or name) if name == CURRENCY else name
 
     def _paid(self, account: SimAccount, body: Params) -> int:
         """Returns an amount that the account can spare, 1e-18. Raises Refused."""
@@ -374,7 +448,44 @@ class Trading:
 
     def _send(self, account: SimAccount, body: Params, now: int) -> Params:
         units, target = self._paid(account, body), self.access.account_at(body["destination"])
-        self.exchange.accounts.give(account, target.name, ("", ""), "USDC", money_text(units), "", now)
+        self._pay(account, target, CURRENCY, units, now)
+        return OK
+
+    def _spot_send(self, account: SimAccount, body: Params, now: int) -> Params:
+        currency, units = self._token(account, body.get("token")), _coins(body.get("amount"))
+        target = self.access.account_at(body.get("destination"))
+        self._check_free(account, currency, units)
+        self._pay(account, target, currency, units, now)
+        return OK
+
+    def _between_wallets(self, account: SimAccount, body: Params, now: int) -> Params:
+        """Moves USDC between the wallets of the account, or of a sub-account that the amount names."""
+        amount, _, sub = str(body.get("amount")).partition(" subaccount:")
+        units, is_to_perps = (_units(amount, 6) or 0) * 10**12, body.get("toPerp")
+        if sub:
+            account = self._of_sub(account, sub)
+        if type(is_to_perps) is not bool:
+            raise Refused
+        if not account.spot_money:
+            raise Refused("Action disabled when unified account is active")
+        source, target = (account.spot_money, CURRENCY) if is_to_perps else (CURRENCY, account.spot_money)
+        self._check_free(account, source, units)
+        for currency, change in ((source, -units), (target, units)):
+            self.exchange.accounts.deposit(account, currency, money_text(change), now, reason="transfer")
+        return OK
+
+    def _set_abstraction(self, account: SimAccount, body: Params, now: int) -> Params:
+        """Makes the wallets one, which cannot be undone; without orders on spot here."""
+        word = _ABSTRACTIONS.get(str(body.get("abstraction")), body.get("abstraction"))
+        if word not in ("disabled", "unifiedAccount"):
+            raise Refused(f"{word} is not available in this simulation")
+        if word == "disabled" and not account.spot_money:
+            raise Refused("Cannot disable a unified account")
+        if any(each.index in self.public.pairs for each in account.open_orders.values()):
+            raise Refused("Cannot change the account's abstraction with open spot orders")
+        if word == "unifiedAccount" and account.spot_money:
+            self.exchange.accounts.join_wallets(account, now)
+        self.exchange.accounts.set_level(account, word)
         return OK
 
     def _withdraw(self, account: SimAccount, body: Params, now: int) -> Params:
@@ -402,6 +513,21 @@ def _or_error(make: Callable[[], Any]) -> Any:
         if refused.status != 200:
             raise
         return {"error": refused.text}
+
+
+def _micros(body: Params) -> int:
+    """Returns the amount of an action, 1e-18, which names it in 1e-6 USD."""
+    units = body.get("usd")
+    if type(units) is not int or units <= 0:
+        raise Refused
+    return units * 10**12
+
+
+def _coins(said: object) -> int:
+    units = _units(said, 8)
+    if not units:
+        raise Refused
+    return units * 10**10
 
 
 def _list(body: Params, name: str) -> list[Any]:

@@ -1,7 +1,7 @@
 """Hyperliquid in front of a simulated exchange: `/info`, `/exchange`, the WebSocket.
 
-Perpetuals margined in USDC. Source: hyperliquid.gitbook.io (2026), hyperliquid-python-sdk 0.24.0, ccxt 4.5.90;
-docs/reference/hyperliquid.md names the source of each line.
+Perpetuals margined in USDC, and spot. Source: hyperliquid.gitbook.io (2026), hyperliquid-python-sdk 0.24.0, ccxt
+4.5.90; docs/reference/hyperliquid.md names the source of each line.
 """
 
 from __future__ import annotations
@@ -34,9 +34,8 @@ BATCH: Final = 40  # orders of a batch for one more weight
 # Actions of the venue that are not simulated: they are refused by name.
 UNSUPPORTED: Final = frozenset(
     columns(
-        "twapOrder twapCancel spotSend sendAsset usdClassTransfer vaultTransfer createVault userSetAbstraction "
-        "agentSetAbstraction agentEnableDexAbstraction tokenDelegate cDeposit cWithdraw convertToMultiSigUser multiSig "
-        "subAccountSpotTransfer spotDeploy perpDeploy"
+        "twapOrder twapCancel sendAsset agentEnableDexAbstraction tokenDelegate cDeposit cWithdraw "
+        "convertToMultiSigUser multiSig spotDeploy perpDeploy"
     )
 )
 
@@ -62,7 +61,7 @@ class Hyperliquid(Streamed):
             "meta": lambda _t, _n: public.meta(),
             "metaAndAssetCtxs": lambda _t, n: [public.meta(), public.contexts(n)],
             "spotMeta": lambda _t, _n: public.spot_meta(),
-            "spotMetaAndAssetCtxs": lambda _t, _n: [public.spot_meta(), []],
+            "spotMetaAndAssetCtxs": lambda _t, n: [public.spot_meta(), public.spot_contexts(n)],
             "perpDexs": lambda _t, _n: [None],
             "allMids": lambda _t, _n: public.mids(),
             "l2Book": public.book,

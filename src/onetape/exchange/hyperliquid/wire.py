@@ -21,7 +21,9 @@ from onetape.venues.hyperliquid.words import SIDE_WORDS
 
 __all__ = [
     "BAD_ACTION",
+    "SPOT_USDC",
     "Refused",
+    "coins",
     "front_row",
     "mean_text",
     "ms",
@@ -33,6 +35,7 @@ __all__ = [
 ]
 
 USDC_DECIMALS: Final = 6
+SPOT_USDC: Final = "USDC-SPOT"  # here the USDC of the spot wallet, while it is apart from that of perpetuals
 BAD_ACTION: Final = "Failed to deserialize the JSON body into the target type"
 _ENDS: Final = {
     SelfTrade.code: "selfTradeCanceled",
@@ -62,6 +65,11 @@ def _point(text: str) -> str:
 def usdc(units: int) -> str:
     """Formats money (1e-18) with six decimals at most, rounded down."""
     return _point(units_text(units // 10 ** (MONEY_DECIMALS - USDC_DECIMALS), USDC_DECIMALS, 0))
+
+
+def coins(units: int) -> str:
+    """Formats a spot balance (1e-18) with eight decimals at most, rounded down."""
+    return _point(units_text(units // 10**10, 8, 0))
 
 
 def price_text(i: Instrument, price: int) -> str:

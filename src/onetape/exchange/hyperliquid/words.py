@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from onetape.exchange.dialect import Connection, Reply, Request, encode
 from onetape.exchange.fault_facts import Facts, Said, VenueWords, is_number, object_of, ways
+from onetape.exchange.hyperliquid.public import assets_of
 from onetape.exchange.hyperliquid.streams import ACCOUNTS
 from onetape.orders.outcome import Outcome
 from onetape.venues.hyperliquid.errors import ERRORS
@@ -22,9 +23,10 @@ open_orders: POST openOrders | POST frontendOpenOrders
 query: POST orderStatus | POST historicalOrders
 fills: POST userFills | POST userFillsByTime
 positions: POST clearinghouseState
+balances: POST spotClearinghouseState
 moves: POST userFunding | POST userNonFundingLedgerUpdates
 modes: POST userAbstraction
-instruments: POST meta | POST metaAndAssetCtxs
+instruments: POST meta | POST metaAndAssetCtxs | POST spotMeta | POST spotMetaAndAssetCtxs
 time: POST exchangeStatus
 leverage: POST updateLeverage
 stream_key: POST userRole
@@ -52,9 +54,10 @@ class HyperliquidWords(VenueWords):
     def _symbols(self, named: Mapping[str, Any]) -> tuple[str, ...]:
         if isinstance(coin := named.get("coin"), str):
             return (coin,)
-        assets = [row.get("a", row.get("asset")) for row in _rows(named)]
+        numbers = [row.get("a", row.get("asset")) for row in _rows(named)]
         instruments = self.exchange.instruments
-        return tuple(instruments[at].raw_symbol for at in assets if type(at) is int and 0 <= at < len(instruments))
+        assets = assets_of(instruments)
+        return tuple(instruments[assets[each]].raw_symbol for each in numbers if type(each) is int and each in assets)
 
     def call(self, connection: Connection, data: bytes) -> Facts:
         request = object_of(data)

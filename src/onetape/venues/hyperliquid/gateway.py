@@ -20,7 +20,15 @@ from onetape.venues.hyperliquid.market import PING, HyperliquidDepth, hello_of, 
 from onetape.venues.hyperliquid.order_session import HyperliquidOrderSession
 from onetape.venues.hyperliquid.past import HyperliquidPast
 from onetape.venues.hyperliquid.polls import HyperliquidPolls
-from onetape.venues.hyperliquid.trading import CHANNELS, CLOCK_STEP, LISTS, STATES, HyperliquidProtocol, info
+from onetape.venues.hyperliquid.trading import (
+    CHANNELS,
+    CLOCK_STEP,
+    LISTS,
+    SPOT_STATES,
+    STATES,
+    HyperliquidProtocol,
+    info,
+)
 from onetape.venues.live_market import LiveMarket
 
 __all__ = ["HyperliquidVenue"]
@@ -66,12 +74,11 @@ class HyperliquidVenue(VenueDefaults):
         self.marks = MarkPrices(info(Purpose.MARKET, STATES, LISTS), self.protocol.mark_prices)
         self._addresses = addresses
 
-    def instruments(self) -> Call:
-        return info(Purpose.INSTRUMENTS, STATES, LISTS)
+    def instrument_lists(self) -> Sequence[Call]:
+        return tuple(info(Purpose.INSTRUMENTS, each, LISTS) for each in (STATES, SPOT_STATES))
 
     def instruments_of(self, body: bytes, wanted: frozenset[str]) -> list[Instrument]:
-        meta, states = read_json(body)
-        found = instruments_of(meta["universe"], states, wanted)
+        found = instruments_of(read_json(body), wanted)
         self.protocol.set_instruments(found)
         return found
 
@@ -83,7 +90,7 @@ class HyperliquidVenue(VenueDefaults):
 
     def stream_key(self, now: int, *, keep: bool = False) -> Call:
         """Requests whose agent the key's wallet is, which orders need; the stream itself needs no key."""
-        return self.protocol.role(Purpose.STREAM_KEY)
+        return self.protocol.role()
 
     def account_stream(self, key: str) -> _AccountStream:
         return _AccountStream(self.protocol, self._addresses.ws_private)

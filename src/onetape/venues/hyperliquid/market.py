@@ -2,7 +2,8 @@
 
 A message is {channel, data}; data is one object, or a list of rows. Prices and sizes are decimals as text, times are
 milliseconds. A book is sent whole, 20 levels of each side. A candle is sent with each trade of its period, without a
-final message; its end is its last millisecond. A context (mark, oracle, funding) has no time. Source:
+final message; its end is its last millisecond. A context (mark, oracle, funding) has no time; those of spot pairs are
+not followed. Source:
 hyperliquid.gitbook.io "Websocket, Subscriptions", "Timeouts and heartbeats", as of 2026-10.
 
 The venue ends a connection to which it has sent nothing for a minute, so `PING` is sent.
@@ -16,6 +17,7 @@ from typing import Final
 import msgspec
 
 from onetape import _core
+from onetape.model.enums import Kind
 from onetape.model.instrument import Instrument
 from onetape.model.time import MINUTE
 from onetape.venues.columns import columns
@@ -70,9 +72,9 @@ MARKET: Final = Protocol(
 
 
 def unified(raw: str, kind: object) -> str:
-    """Returns the unified name of a perpetual that is in no catalogue, "" for other names."""
+    """Returns the unified name of an instrument that is in no catalogue, "" for other names."""
     del kind
-    return f"{raw}/USDC:USDC" if raw.isalnum() else ""
+    return f"{raw}/USDC:USDC" if raw.isalnum() else raw if raw.replace("/", "", 1).isalnum() else ""
 
 
 def hello_of(*subscriptions: Mapping[str, object]) -> tuple[bytes, ...]:
@@ -81,13 +83,19 @@ def hello_of(*subscriptions: Mapping[str, object]) -> tuple[bytes, ...]:
 
 def live_market(instruments: Sequence[Instrument], url: str, numbers: Sequence[int] = ()) -> LiveMarket:
     raws = [i.raw_symbol for i in instruments]
+    contracts = [i.raw_symbol for i in instruments if i.kind is not Kind.SPOT]
     hello = hello_of(
-        *({"type": name, "coin": raw} for name in ("bbo", "trades", "activeAssetCtx") for raw in raws),
+        *({"type": name, "coin": raw} for name in ("bbo", "trades") for raw in raws),
+        *({"type": "activeAssetCtx", "coin": raw} for raw in contracts),
         *({"type": "candle", "coin": raw, "interval": "1m"} for raw in raws),
     )
-    # Contexts come every few seconds at least.
     stream = MarketStream(
-        url, hello, most_s=10.0, ping=PING, confirmed_by=b'"channel":"subscriptionResponse"', confirmations=len(hello)
+        url,
+        hello,
+        most_s=10.0 if contracts else 0.0,  # contexts come every few seconds at least
+        ping=PING,
+        confirmed_by=b'"channel":"subscriptionResponse"',
+        confirmations=len(hello),
     )
     return LiveMarket(MARKET, zip(raws, instruments, strict=True), [stream], numbers, bars=MINUTE)
 

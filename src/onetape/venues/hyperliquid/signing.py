@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.model.errors import BadConfig
-from onetape.venues.typed_data import address_of, checked, digest, domain, keccak, signed, wallet_key
+from onetape.venues.typed_data import address_of, checked, digest, domain, is_address, keccak, signed, wallet_key
 
 __all__ = ["OWNER_ACTIONS", "SOURCES", "AgentSigner", "action_hash", "agent_digest", "owner_digest"]
 
@@ -56,23 +56,30 @@ def owner_digest(action: Mapping[str, Any]) -> bytes:
 
 
 class AgentSigner:
-    """Signs for an account with the wallet of an agent. account: the main wallet's address; secret: the agent's private
-    key, 32 bytes in hexadecimal; source: of `SOURCES`. Raises BadConfig."""
+    """Signs for an account with the wallet of an agent. account: the main wallet's address; of a sub-account or vault
+    `MAIN/ADDRESS`, because its actions name it and are signed for the main wallet; secret: the agent's private key, 32
+    bytes in hexadecimal; source: of `SOURCES`. Raises BadConfig."""
 
     def __init__(self, account: str, secret: str, source: str) -> None:
-        self._key = wallet_key(account, secret)
-        self.account = account
+        self.owner, slash, vault = account.partition("/")
+        self._key = wallet_key(self.owner, secret)
+        if slash and not is_address(vault):
+            todo = "write the main wallet's address, a slash, and that of the sub-account or vault"
+            raise BadConfig("the key names no sub-account or vault", location="key", todo=todo)
+        self.vault = vault.lower()
         self.agent = address_of(self._key.public_key.format(False))
         self._source = source
 
     def sign(self, action: Any, nonce: int, expires: int | None) -> dict[str, Any]:
         """Returns r, s, v."""
-        text = signed(self._key, agent_digest(action_hash(action, nonce, expires=expires), self._source))
+        text = signed(
+            self._key, agent_digest(action_hash(action, nonce, vault=self.vault, expires=expires), self._source)
+        )
         return {"r": text[:66], "s": f"0x{text[66:130]}", "v": int(text[130:], 16)}
 
     @property
     def is_owner(self) -> bool:
-        return checked(self.account) == self.agent
+        return checked(self.owner) == self.agent
 
     def refuse_main_key(self) -> None:
         """Raises BadConfig if the account's main wallet signs, because its key can move everything in the account."""

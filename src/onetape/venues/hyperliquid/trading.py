@@ -1,31 +1,34 @@
-"""Hyperliquid: an account's requests, its answers and its channels, for perpetuals margined in USDC.
+"""Hyperliquid: an account's requests, its answers and its channels, for perpetuals margined in USDC, and spot.
 
 Sources: hyperliquid.gitbook.io "Exchange endpoint", "Info endpoint", "Websocket, Subscriptions", as of 2026-10;
 hyperliquid-python-sdk 0.24.0; schemas of nktkas/hyperliquid, of 2026-10.
 
-Only actions are signed, and an action does not name its account: it is that of the wallet that signed. So the venue is
-asked whose agent the key's wallet is. An order is valid until `expiresAfter`: a late one is refused, so an order's
-absence can be proven. A nonce counts once, by signer.
+Only actions are signed, and an action names its account only if that is a sub-account or vault: else it is that of the
+wallet that signed. So the venue is asked whose agent the key's wallet is. An order is valid until `expiresAfter`: a
+late one is refused, so an order's absence can be proven. A nonce counts once, by signer.
 
 An order is named by 128 bits of ours. One with a trigger is in the same list, and keeps its id when it fires. There is
 no order at the market: it is an order that fills or ends, at a price that the market does not leave at once. The
 venue's amendment is not used: it cancels, and places another order that may be refused.
 
-Answers are about the moment at which they were made, and name it; lists of what an account was paid begin at a time,
-oldest first.
+An account keeps USDC of perpetuals and of spot in two wallets (`default`), or all money in that of spot
+(`unifiedAccount`). The first kind is followed in one of them: that of perpetuals, if any is traded.
+
+Answers are about the moment at which they were made, and name it, but those about spot balances; lists of what an
+account was paid begin at a time, oldest first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
 from onetape._core import units_text
-from onetape.model.enums import Liquidity, OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy
-from onetape.model.errors import PermissionDenied, VenueRateLimit
+from onetape.model.enums import Kind, Liquidity, OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy
+from onetape.model.errors import AccountMode, NotAvailable, PermissionDenied, VenueRateLimit
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.order import OrderSpec
@@ -52,6 +55,7 @@ from onetape.venues.hyperliquid.instruments import tick_of
 from onetape.venues.hyperliquid.signing import AgentSigner
 from onetape.venues.hyperliquid.words import (
     CURRENCY,
+    DUST,
     FORCED,
     NEWS,
     SIDES,
@@ -65,7 +69,7 @@ from onetape.venues.hyperliquid.words import (
 from onetape.venues.key_check import KeyRights
 from onetape.venues.numbers import money_of, units_of
 
-__all__ = ["CHANNELS", "CLOCK_STEP", "LIGHT", "LISTS", "STATES", "HyperliquidProtocol", "info"]
+__all__ = ["CHANNELS", "CLOCK_STEP", "LIGHT", "LISTS", "SPOT_STATES", "STATES", "HyperliquidProtocol", "info"]
 
 WINDOW_MS: Final = 5000
 CLOCK_STEP: Final = MS
@@ -73,13 +77,16 @@ CHANNELS: Final = ("orderUpdates", "userFills", "userFundings", "userNonFundingL
 SHOWN: Final = 10**12  # the precision of its money, 1e-6; in 1e-18
 LIGHT, LISTS, ROLE = 2, 20, 60  # weights of queries; a list costs more with its rows
 STATES: Final = {"type": "metaAndAssetCtxs"}  # of all perpetuals, with the list of them
+SPOT_STATES: Final = {"type": "spotMetaAndAssetCtxs"}
 FILLS_PAGE: Final = 2000
 MOVES_PAGE: Final = 500
 _SLIPPAGE: Final = {False: Decimal("0.05"), True: Decimal("0.1")}  # the most for a market order; with a trigger
 _NONCE_BACK: Final = 2 * 86_400_000  # ms: the venue's bounds of a nonce around its time
 _RETRY: Final = 5 * SECOND
+_REFUSED: Final = 60 * SECOND  # until a refused account is looked at again
 _JSON: Final = {"Content-Type": "application/json"}
-_UNIFIED: Final = frozenset({"unifiedAccount", "portfolioMargin"})
+_UNIFIED: Final = "unifiedAccount"
+_APART: Final = frozenset({"default", "disabled", "dexAbstraction"})  # two wallets of USDC
 _LISTS: Final = ("userFunding", "userNonFundingLedgerUpdates")  # of balance changes, read one after the other
 _SILENT: Final = frozenset({"pong", "subscriptionResponse"})
 _ORDER_LISTS: Final = frozenset({Purpose.OPEN_ORDERS, Purpose.OPEN_CONDITIONALS})
@@ -92,7 +99,7 @@ def info(purpose: Purpose, terms: Mapping[str, Any], weight: int) -> Call:
 
 # Transfers are signed by the main wallet, whose key we do not have.
 class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
-    """Implements `OrderProtocol`. account: the main wallet's address; secret: the private key of an agent of it;
+    """Implements `OrderProtocol`. account: as of `AgentSigner`; secret: the private key of an agent of the main wallet;
     source: the network that signatures are for. Raises BadConfig if one is invalid; without account and secret only
     public data can be requested."""
 
@@ -108,12 +115,22 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
 
     def __init__(self, account: str, secret: str, source: str = "a") -> None:
         super().__init__()
-        self.account = account.lower()
+        self.account = account.rpartition("/")[2].lower()
         self.signer = AgentSigner(account, secret, source) if account or secret else None
+        self._is_unified: bool | None = None  # None: not read yet
         self._marks: dict[str, Decimal] = {}  # symbol -> mark price of its position when it was last read
         self._nonce = 0
         self.nonce_owner = self.signer.agent if self.signer is not None else ""
         self.take_nonce: Callable[[int], int] = self._take_nonce
+
+    def set_instruments(self, instruments: Sequence[Instrument]) -> None:
+        super().set_instruments(instruments)
+        self.traits = self.traits.of(instruments)
+
+    @property
+    def _of_spot(self) -> bool:
+        """Tells whether the account's money is in the spot wallet."""
+        return bool(self._is_unified) or not self.traits.positions
 
     # --- requests ---------------------------------------------------------------------------------
 
@@ -169,7 +186,12 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
         nonce = self.take_nonce(now // 1000) // 1000
         expires = now // MS + WINDOW_MS if call.purpose in ORDER_PURPOSES else None
         signature = self.signer.sign(call.terms, nonce, expires)
-        value = {"action": call.terms, "nonce": nonce, "signature": signature, "vaultAddress": None}
+        value = {
+            "action": call.terms,
+            "nonce": nonce,
+            "signature": signature,
+            "vaultAddress": self.signer.vault or None,
+        }
         return msgspec.json.encode({**value, "expiresAfter": expires})
 
     @staticmethod
@@ -209,25 +231,36 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
         return self._info(Purpose.POSITIONS, "clearinghouseState", now)
 
     def balances(self, now: int) -> Call:
-        return self._info(Purpose.BALANCES, "clearinghouseState", now)
+        return self._info(Purpose.BALANCES, f"{'spotC' if self._of_spot else 'c'}learinghouseState", now)
 
     def modes(self, now: int) -> Call:
+        """Requests in which wallets the account keeps its money."""
         return self._info(Purpose.MODES, "userAbstraction", now, weight=LISTS)
 
-    def key_info(self, now: int) -> Call:
-        return self.role(Purpose.MODES)
-
-    def role(self, purpose: Purpose) -> Call:
+    def role(self) -> Call:
         """Requests whose agent the key's wallet is."""
         agent = self.signer.agent.lower() if self.signer is not None else ""
-        return info(purpose, {"type": "userRole", "user": agent}, ROLE)
+        return info(Purpose.STREAM_KEY, {"type": "userRole", "user": agent}, ROLE)
+
+    def key_info(self, now: int) -> Call:
+        """As `role`; of a sub-account or vault, requests what it is."""
+        is_named = self.signer is not None and self.signer.vault
+        return self._info(Purpose.STREAM_KEY, "userRole", now, weight=ROLE) if is_named else self.role()
 
     def read_key(self, value: Any) -> tuple[str, KeyRights]:
-        is_owner = self.signer is not None and self.signer.is_owner
-        user = str((value.get("data") or {}).get("user", "")).lower()
-        can_trade = is_owner or (value["role"] == "agent" and user == self.account)
+        assert self.signer is not None
+        can_trade = self._is_ours(value)
+        if self.signer.vault:  # whose vault it is, is not said
+            can_trade = value["role"] == "vault" or (value["role"] == "subAccount" and self._is_ours(value))
         # A main wallet could withdraw: it is refused where the key is read.
         return self.account, KeyRights(read=True, trade=can_trade, withdraw=False, is_bound=False)
+
+    def _is_ours(self, value: Any) -> bool:
+        """Tells whether a role is that of an agent or sub-account of the main wallet, or the wallet's own."""
+        assert self.signer is not None
+        data = value.get("data") or {}
+        master = str(data.get("user") or data.get("master")).lower()
+        return master == self.signer.owner.lower() or (value["role"] == "user" and self.signer.is_owner)
 
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
         """Returns None: the venue's `scheduleCancel` takes stops along, needs a traded volume, and fires ten times a
@@ -334,19 +367,30 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
                     rows = tuple(each for each in rows if each.trigger and each.symbol == call.symbol)
                 return Answer(Outcome.DONE, rows)
             case Purpose.FILLS:
-                fills = tuple(self._fill(row) for row in value if row["coin"] in self._by_raw)
+                fills = tuple(self._fill(row) for row in value if row["coin"] in self._by_raw and row["dir"] != DUST)
                 return Answer(Outcome.DONE, fills, cursor=_next_page(call, value, FILLS_PAGE))
             case Purpose.POSITIONS:
                 return Answer(Outcome.DONE, tuple(self._positions(value, call.made)))
+            case Purpose.BALANCES if self.traits.positions and self._is_unified is not ("balances" in value):
+                return Answer(Outcome.SAFE)  # the abstraction has not been read, or has changed
+            case Purpose.BALANCES if "balances" in value:
+                found = self._spot_balances(value["balances"], call.made, call.made - CLOCK_STEP, now + CLOCK_STEP)
+                return Answer(Outcome.DONE, tuple(found))
             case Purpose.BALANCES:
                 time = int(value["time"]) * MS
                 return Answer(Outcome.DONE, (_balance(value, time, time, now + CLOCK_STEP),))
             case Purpose.MOVES:
                 return Answer(Outcome.DONE, tuple(self._moves(value)), cursor=_next_moves(call, value))
+            case Purpose.MODES if value != _UNIFIED and value not in _APART:
+                text = f"an account with the abstraction {value}"
+                return Answer(Outcome.DEFINITIVE, (), NotAvailable.code, str(value), text, _REFUSED)
+            case Purpose.MODES if value in _APART and self.traits.spot:
+                text = "two wallets of USDC: trade spot or perpetuals in the account, or make it a unified one"
+                return Answer(Outcome.DEFINITIVE, (), AccountMode.code, str(value), text, _REFUSED)
             case Purpose.MODES:
-                mode = AccountModeReport(False, value in _UNIFIED, True, False, account=self.account)
-                return Answer(Outcome.DONE, (mode,))
-            case Purpose.STREAM_KEY if not self.read_key(value)[1].trade:
+                self._is_unified = value == _UNIFIED
+                return Answer(Outcome.DONE, (AccountModeReport(False, False, True, False, account=self.account),))
+            case Purpose.STREAM_KEY if not self._is_ours(value):
                 text = "the key's wallet is no agent of the account"
                 return Answer(Outcome.DEFINITIVE, (), PermissionDenied.code, str(value["role"]), text)
             case Purpose.STREAM_KEY:
@@ -406,6 +450,16 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
             liquidity=Liquidity.TAKER if row["crossed"] else Liquidity.MAKER,
         )
 
+    def _spot_balances(
+        self, rows: Sequence[Mapping[str, Any]], time: int, earliest: int, latest: int
+    ) -> Iterator[BalanceReport]:
+        """Yields spot balances; a coin that is not listed is not held."""
+        held = {i.base: "0" for i in self._by_symbol.values() if i.kind is Kind.SPOT}
+        held |= {CURRENCY: "0"} | {row["coin"]: row["total"] for row in rows}
+        for coin, total in held.items():
+            if coin.isalnum():  # others are sides of outcome markets
+                yield BalanceReport(coin, money_of(total), time, earliest, latest)
+
     def _positions(self, value: Mapping[str, Any], time: int) -> list[PositionReport]:
         rows = [each["position"] for each in value["assetPositions"]]
         return [self._position(row, time) for row in self.listed(rows, amount="szi", name="coin")]
@@ -429,18 +483,23 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
     def _moves(self, rows: Iterable[Mapping[str, Any]]) -> list[MoveReport]:
         found = []
         for row in rows:
-            delta = row["delta"]
+            delta, time = row["delta"], int(row["time"])
             if delta["type"] == "funding":
-                found.append(self._funding({**delta, "time": row["time"]}))
-            elif (amount := _moved(delta, self.account)) is not None:
-                word, time = delta["type"], int(row["time"])
-                found.append(MoveReport(f"{word} {row['hash']} {time}", CURRENCY, amount, time * MS))
+                found += self._funding({**delta, "time": time})
+                continue
+            has_perpetuals = self._is_unified or not self._of_spot
+            moved = _moved(delta, self.account, perpetuals=has_perpetuals, spot=self._of_spot)
+            for currency, amount in moved.items():
+                name = f"{delta['type']} {row['hash']} {time}{'' if currency == CURRENCY else f' {currency}'}"
+                found.append(MoveReport(name, currency, amount, time * MS))
         return found
 
-    def _funding(self, row: Mapping[str, Any]) -> MoveReport:
+    def _funding(self, row: Mapping[str, Any]) -> list[MoveReport]:
+        if not self._is_unified and self._of_spot:
+            return []
         i, time = self._by_raw.get(row["coin"]), int(row["time"])
         symbol, amount = "" if i is None else i.symbol, money_of(row["usdc"])
-        return MoveReport(f"funding {time} {row['coin']}", CURRENCY, amount, time * MS, MoveKind.FUNDING, symbol)
+        return [MoveReport(f"funding {time} {row['coin']}", CURRENCY, amount, time * MS, MoveKind.FUNDING, symbol)]
 
     # --- the account's channels -------------------------------------------------------------------
 
@@ -453,14 +512,16 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
                 rows = () if data.get("isSnapshot") else data["fills"]
                 return [each for row in rows for each in self._fill_event(row)]
             case "userFundings":
-                return [self._funding(row) for row in (() if data.get("isSnapshot") else data["fundings"])]
+                rows = () if data.get("isSnapshot") else data["fundings"]
+                return [each for row in rows for each in self._funding(row)]
             case "userNonFundingLedgerUpdates":
                 rows = () if data.get("isSnapshot") else data["nonFundingLedgerUpdates"]
                 return list(self._moves(rows))
             case "clearinghouseState":
                 state = data["clearinghouseState"]
                 time = int(state["time"]) * MS
-                return [*self._positions(state, time), _balance(state, time)]
+                has_money = self._is_unified is False and self.traits.positions
+                return [*self._positions(state, time), *((_balance(state, time),) if has_money else ())]
             case channel if channel in _SILENT:
                 return []
             case channel:
@@ -473,11 +534,15 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
         return [self._status(order, row["status"], int(row["statusTimestamp"]) * MS)]
 
     def _fill_event(self, row: dict[str, Any]) -> list[VenueReport]:
-        """Returns a fill and the position after it: the list of positions leaves out closed ones."""
+        """Returns a fill and the position after it: the list of positions leaves out closed ones. Spot has none."""
         i = self._by_raw.get(row["coin"])
         if i is None:
             return self.of_other_symbol(row["coin"])
+        if row["dir"] == DUST:
+            return []
         fill = self._fill(row)
+        if i.kind is Kind.SPOT:
+            return [fill]
         qty = units_of(row["startPosition"], i.size_decimals) + fill.side.sign * fill.size
         return [fill, PositionReport(i.symbol, PositionSide.BOTH, qty, fill.time)]
 
@@ -525,26 +590,43 @@ def _balance(value: Mapping[str, Any], time: int, earliest: int = 0, latest: int
     return BalanceReport(CURRENCY, money_of(summary["accountValue"]) - profit, time, earliest, latest, margin)
 
 
-def _moved(delta: Mapping[str, Any], account: str) -> int | None:
-    """Returns the change of the balance of perpetuals by a row; None: it changed another one. Whether a withdrawal's
-    amount includes its fee is unverified: here it does not."""
+def _moved(delta: Mapping[str, Any], account: str, *, perpetuals: bool, spot: bool) -> dict[str, int]:
+    """Returns currency -> change of the account's balance by a row. perpetuals, spot: the wallets that count. Whether a
+    withdrawal's amount includes its fee is unverified: here it does not."""
+    found: dict[str, int] = {}
 
-    def amount(name: str) -> int:
-        return money_of(str(delta.get(name) or "0"))
+    def add(is_counted: bool, amount: str, sign: int, currency: str = CURRENCY) -> None:
+        units = sign * money_of(str(delta.get(amount) or "0"))
+        if is_counted and units:
+            found[currency] = found.get(currency, 0) + units
 
+    token, is_ours = str(delta.get("token") or CURRENCY), str(delta.get("destination")).lower() == account
     match delta["type"]:
         case "deposit" | "vaultDistribution":
-            return amount("usdc")
+            add(perpetuals, "usdc", 1)
         case "withdraw" | "vaultCreate":
-            return -amount("usdc") - amount("fee")
+            add(perpetuals, "usdc", -1)
+            add(perpetuals, "fee", -1)
         case "vaultDeposit":
-            return -amount("usdc")
+            add(perpetuals, "usdc", -1)
         case "vaultWithdraw":
-            return amount("netWithdrawnUsd")
-        case "accountClassTransfer":
-            return amount("usdc") if delta["toPerp"] else -amount("usdc")
+            add(perpetuals, "netWithdrawnUsd", 1)
+        case "accountClassTransfer" if perpetuals is not spot:
+            add(True, "usdc", 1 if delta["toPerp"] is perpetuals else -1)
         case "internalTransfer" | "subAccountTransfer":
-            is_ours = str(delta["destination"]).lower() == account
-            return amount("usdc") if is_ours else -amount("usdc") - amount("fee")
-        case _:
-            return None
+            add(perpetuals, "usdc", 1 if is_ours else -1)
+            add(perpetuals and not is_ours, "fee", -1)
+        case "spotTransfer":
+            add(spot, "amount", 1 if is_ours else -1, token)
+            add(spot and not is_ours, "fee", -1, str(delta.get("feeToken") or token))
+        case "send":
+            of = {"": perpetuals, "spot": spot}
+            add(is_ours and of.get(delta["destinationDex"], False), "amount", 1, token)
+            is_sender = str(delta["user"]).lower() == account and of.get(delta["sourceDex"], False)
+            add(is_sender, "amount", -1, token)
+            add(is_sender, "fee", -1, str(delta.get("feeToken") or token))
+        case "rewardsClaim" | "spotGenesis":
+            add(spot, "amount", 1, token)
+        case "cStakingTransfer":
+            add(spot, "amount", -1 if delta["isDeposit"] else 1, token)
+    return found

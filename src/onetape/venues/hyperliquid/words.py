@@ -20,6 +20,7 @@ from onetape.venues.client_ids import client_id_of, uuid_of
 
 __all__ = [
     "CURRENCY",
+    "DUST",
     "FORCED",
     "INTERVALS",
     "SIDES",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 CURRENCY: Final = "USDC"
+DUST: Final = "Spot Dust Conversion"  # the venue's sale of less than a lot: its size is no number of lots
 SIDE_WORDS: Final = {Side.BUY: "B", Side.SELL: "A"}
 SIDES: Final = {word: side for side, word in SIDE_WORDS.items()}
 TIF_WORDS: Final = {TimeInForce.GTC: "Gtc", TimeInForce.IOC: "Ioc"}
@@ -60,6 +62,8 @@ _STATES: Final = {
 _CODES: Final = {
     "badAloPxRejected": OrderWouldCross.code,
     "reduceOnlyRejected": ReduceOnlyViolated.code,
+    "insufficientSpotBalanceRejected": InsufficientFunds.code,
+    "minTradeSpotNtlRejected": OrderBelowMinNotional.code,
     "perpMarginRejected": InsufficientFunds.code,
     "minTradeNtlRejected": OrderBelowMinNotional.code,
     "badTriggerPxRejected": OrderWouldTrigger.code,
