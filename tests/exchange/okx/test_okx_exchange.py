@@ -346,6 +346,13 @@ def test_a_position_in_isolated_margin_has_margin_of_its_own(client):
     assert float(row["margin"]) == pytest.approx(price * size / 5, rel=0.01)
     expected = price - (float(row["margin"]) - float(row["mmr"])) / size
     assert float(row["liqPx"]) == pytest.approx(expected, rel=0.002)
+    (money,) = client.get("account/balance", ccy="USDT")[0]["details"]
+    cash, apart, profit = (float(money[name]) for name in ("cashBal", "isoEq", "isoUpl"))
+    assert apart - profit == pytest.approx(float(row["margin"])) and profit == pytest.approx(float(row["upl"]))
+    assert float(money["eq"]) == pytest.approx(cash + apart) and cash < 100_000 - float(row["margin"])
+    client.venue.wait(8 * 3600 + 1)
+    (bill,) = client.get("account/bills", type="8")
+    assert (bill["mgnMode"], bill["balChg"]) == ("isolated", "0") and float(bill["posBalChg"])
 
 
 def test_leverage_is_set_within_the_instruments_bounds(client):

@@ -18,7 +18,7 @@ from onetape._core import plain_units
 from onetape.exchange.account import SimAccount, SimOrder
 from onetape.exchange.conditional import NewConditional
 from onetape.exchange.exchange import SimExchange
-from onetape.exchange.okx.account import ACCOUNTS, FUNDING, LEVELS, SPOT_MODE, AccountData, level_of
+from onetape.exchange.okx.account import ACCOUNTS, FUNDING, LEVELS, SPOT_MODE, AccountData, level_of, mode_of
 from onetape.exchange.okx.public import FIRST_CODE, SIZE_MOST, PublicData, family_of
 from onetape.exchange.okx.wire import CODES, Refused, ms
 from onetape.exchange.order_entry import NewOrder
@@ -26,7 +26,7 @@ from onetape.model.enums import Kind, OrderState, OrderType, PositionSide, Side,
 from onetape.model.errors import OrderWouldCross, SelfTrade
 from onetape.model.money import MONEY_DECIMALS, money_text
 from onetape.model.time import SECOND
-from onetape.venues.okx.words import CASH, FUTURES, ISOLATED, MARGIN, POSITION_SIDES, SIDES, TIFS, TRIGGERS, type_of
+from onetape.venues.okx.words import FUTURES, ISOLATED, MARGIN, POSITION_SIDES, SIDES, TIFS, TRIGGERS, type_of
 
 __all__ = ["Params", "Trading"]
 
@@ -124,8 +124,8 @@ class Trading:
         if self.public.has_expired(at):
             raise Refused(51027)
         if self._is_spot(at):
-            if mode != CASH:
-                raise Refused(51000, "Parameter tdMode error: spot is traded with cash alone here")
+            if mode != mode_of(account, at):
+                raise Refused(51000, f"Parameter tdMode error: spot is traded with {mode_of(account, at)} alone here")
             return
         if level_of(account) == SPOT_MODE:
             raise Refused(51010)
@@ -456,7 +456,7 @@ class Trading:
     def set_level(self, account: SimAccount, params: Params, now: int) -> list[Any]:
         level = str(params.get("acctLv"))
         if level not in LEVELS:
-            raise Refused(51000, "Parameter acctLv error: levels 1 and 2 are available in this simulation")
+            raise Refused(51000, "Parameter acctLv error: portfolio margin is not available in this simulation")
         if level != level_of(account):
             if account.has_positions or account.open_orders or self.exchange.conditionals.open_of(account):
                 raise Refused(59000)
