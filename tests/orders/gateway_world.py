@@ -84,6 +84,11 @@ class World:
         self.account = self.exchange.accounts[0]
         if self.seed % 5 == 4 and self.kind not in ("kraken", "pacifica", "bitmex", "hyperliquid", "binance-spot"):
             self.exchange.accounts.set_hedge(self.account, True, START)
+        if self.kind == "okx" and self.seed % 3 == 1:
+            self.exchange.accounts.set_level(self.account, "3")
+        if self.kind == "bybit" and self.seed % 3 == 1:
+            for at, instrument in enumerate(self.exchange.instruments):
+                self.exchange.accounts.set_isolated(self.account, at, instrument.kind is not Kind.SPOT, START)
         if self.kind == "binance-spot" and self.seed % 3 == 1:
             self.exchange.accounts.set_fee_currency(self.account, "BNB")
         # Some have credit, and in some nothing moves money that nobody tells of.

@@ -418,9 +418,6 @@ def test_a_position_in_isolated_margin_has_margin_of_its_own(client):
     cash, apart, profit = (float(money[name]) for name in ("cashBal", "isoEq", "isoUpl"))
     assert apart - profit == pytest.approx(float(row["margin"])) and profit == pytest.approx(float(row["upl"]))
     assert float(money["eq"]) == pytest.approx(cash + apart) and cash < 100_000 - float(row["margin"])
-    client.venue.wait(8 * 3600 + 1)
-    (bill,) = client.get("account/bills", type="8")
-    assert (bill["mgnMode"], bill["balChg"]) == ("isolated", "0") and float(bill["posBalChg"])
 
 
 def test_leverage_is_set_within_the_instruments_bounds(client):
@@ -452,10 +449,15 @@ def test_money_moves_between_the_funding_and_the_trading_account(client):
 
 
 def test_funding_is_a_bill_of_its_own(client):
+    """Of a position in isolated margin its margin pays."""
     client.market()
+    client.post("account/set-leverage", {"instId": "BTC-USD-SWAP", "mgnMode": "isolated", "lever": "1"})
+    client.market(instId="BTC-USD-SWAP", tdMode="isolated")
     client.venue.wait(8 * 3600 + 1)
-    bills = client.get("account/bills", type="8")
-    assert bills and bills[0]["instId"] == BTC
+    bills = {bill["instId"]: bill for bill in client.get("account/bills", type="8")}
+    cross, isolated = bills[BTC], bills["BTC-USD-SWAP"]
+    assert cross["mgnMode"] == "cross" and float(cross["balChg"]) and cross["posBalChg"] == "0"
+    assert isolated["mgnMode"] == "isolated" and isolated["balChg"] == "0" and float(isolated["posBalChg"])
 
 
 def test_an_account_has_its_endpoints_limits():

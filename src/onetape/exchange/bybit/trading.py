@@ -15,13 +15,14 @@ from typing import Any, Final
 
 from onetape._core import plain_units
 from onetape.exchange.account import SimAccount, SimOrder
+from onetape.exchange.bybit.account import ACCOUNTS
 from onetape.exchange.bybit.public import SPOT, PublicData, size_most
 from onetape.exchange.bybit.wire import Refused, id_of, order_id, price_text, refusal
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.order_entry import NewOrder
 from onetape.model.enums import Kind, OrderType, PositionSide, Side, TriggerBy, TriggerKind
 from onetape.model.errors import DuplicateClientId, OrderBelowMinNotional, OrderUnknown, OrderWouldCross, SelfTrade
-from onetape.model.money import money_units
+from onetape.model.money import money_text, money_units
 from onetape.venues.bybit.words import POSITION_SIDES, SIDES, TIFS, TRIGGERS
 
 __all__ = ["Params", "Trading"]
@@ -31,6 +32,7 @@ ORDERS_MAX: Final = 500  # per symbol
 CONDITIONALS_MAX: Final = 10  # per symbol
 BATCH_MAX: Final = 20
 SPOT_BATCH_MAX: Final = 10
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _LINK: Final = re.compile(r"[A-Za-z0-9_-]{1,36}\Z")
 _TRIGGERS: Final = {word: by for by, word in TRIGGERS.items()}
 _BY_ENGINE: Final = (OrderWouldCross.code, SelfTrade.code)  # ends of an order that was acknowledged
@@ -380,6 +382,22 @@ class Trading:
         if params.get("category") == SPOT:
             raise Refused(10001, "Illegal category")
         return self._at(params)
+
+    def transfer(self, account: SimAccount, params: Params, now: int) -> dict[str, str]:
+        """Moves money between the unified account and the funding account; an id counts once."""
+        ends = str(params.get("fromAccountType")), str(params.get("toAccountType"))
+        name, coin, units = str(params.get("transferId")), params.get("coin"), _units(params.get("amount"), 18)
+        if ends not in (ACCOUNTS, ACCOUNTS[::-1]):
+            raise Refused(131203, "fromAccountType or toAccountType error: UNIFIED and FUND are available here")
+        if coin not in self.exchange.currencies or units <= 0 or not _UUID.match(name):
+            raise Refused(131203)
+        if any(each.name == name for each in account.income if each.kind == "transfer"):
+            raise Refused(131214)
+        at, is_in = self.exchange.currencies.index(coin), ends[0] == ACCOUNTS[1]
+        if units > (account.beside.get(at, 0) if is_in else int(account.money.available(at))):
+            raise Refused(131212)
+        self.exchange.accounts.transfer(account, coin, money_text(units if is_in else -units), now, name)
+        return {"transferId": name, "status": "SUCCESS"}
 
     def set_leverage(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
         at = self._contract(params)

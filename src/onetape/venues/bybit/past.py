@@ -1,6 +1,8 @@
-"""Bybit v5: past bars. Its trades have ids without an order, so past trades are not read.
+"""Bybit v5: past bars. Past trades cannot be read: the venue lists the last thousand (of spot sixty), without a start,
+and their ids have no order, so that nothing says where the stream continues.
 
-Source: Bybit API documentation v5, "Get Kline", as of 2026-07: up to 1000 bars, newest first, the running one too.
+Sources: Bybit API documentation v5, "Get Kline" and "Get Recent Public Trades", as of 2026-07: up to 1000 bars, newest
+first, the running one too.
 """
 
 from __future__ import annotations
