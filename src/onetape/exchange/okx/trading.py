@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from onetape._core import plain_units
 from onetape.exchange.account import SimAccount, SimOrder
 from onetape.exchange.conditional import NewConditional
+from onetape.exchange.dialect import TOO_FINE, sent_units
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.okx.account import ACCOUNTS, FUNDING, LEVELS, SPOT_MODE, AccountData, level_of, mode_of
 from onetape.exchange.okx.public import FIRST_CODE, SIZE_MOST, PublicData, family_of
@@ -35,7 +35,6 @@ ORDERS_MAX: Final = 500  # of an instrument
 ALGOS_MAX: Final = 100
 BATCH_MAX: Final = 20
 ALGO_BATCH_MAX: Final = 10
-TOO_FINE: Final = -2
 SWITCH_S: Final = (10, 120)
 _NAME: Final = re.compile(r"[A-Za-z0-9]{1,32}\Z")
 _TRIGGERS: Final = {word: by for by, word in TRIGGERS.items()}
@@ -89,14 +88,14 @@ class Trading:
 
     def _price(self, at: int, text: object) -> int:
         i = self.exchange.instruments[at]
-        price = _units(text, i.price_decimals)
+        price = sent_units(text, i.price_decimals)
         if price <= 0 or price % i.core.tick:
             raise Refused(51000, "Parameter px error")
         return price
 
     def _size(self, at: int, text: object) -> int:
         i = self.exchange.instruments[at]
-        size, most = _units(text, i.size_decimals), i.size_int(i.size_max or SIZE_MOST)
+        size, most = sent_units(text, i.size_decimals), i.size_int(i.size_max or SIZE_MOST)
         if size == TOO_FINE or (size > 0 and size % i.core.lot):
             raise Refused(51121)
         if size <= 0:
@@ -199,7 +198,7 @@ class Trading:
     def _bought(self, at: int, money: object) -> int:
         """Returns the size, in whole lots, that an amount of the quote currency buys now. Raises Refused."""
         i = self.exchange.instruments[at]
-        amount = _units(money, i.price_decimals + i.size_decimals)
+        amount = sent_units(money, i.price_decimals + i.size_decimals)
         if amount <= 0:
             raise Refused(51000, "Parameter sz error")
         size = self.exchange.board.size_for(at, Side.SELL, amount)
@@ -293,7 +292,7 @@ class Trading:
         """Returns the terms of a trailing stop, by a ratio of the price in steps of 0.01 %."""
         if params.get("callbackSpread"):
             raise Refused(51000, "callbackSpread is not available in this simulation")
-        callback = _units(params.get("callbackRatio"), 4)
+        callback = sent_units(params.get("callbackRatio"), 4)
         if not 0 < callback < 10_000:
             raise Refused(51000, "Parameter callbackRatio error")
         activate = self._price(at, params["activePx"]) if params.get("activePx") else 0
@@ -463,7 +462,7 @@ class Trading:
         ends, currency = (str(params.get("from")), str(params.get("to"))), str(params.get("ccy"))
         if ends[0] == ends[1] or not {*ends} <= {*ACCOUNTS} or str(params.get("type") or "0") != "0":
             raise Refused(51000, "Parameter from, to or type error: funding (6) and trading (18) are available here")
-        units = _units(params.get("amt"), MONEY_DECIMALS)
+        units = sent_units(params.get("amt"), MONEY_DECIMALS)
         if currency not in self.exchange.currencies or units <= 0:
             raise Refused(51000, "Parameter ccy or amt error")
         at, is_in = self.exchange.currencies.index(currency), ends[0] == FUNDING
@@ -515,19 +514,3 @@ def _acked(order: SimOrder) -> dict[str, str]:
 def _flag(params: Params, name: str) -> bool:
     """Clients send booleans as text, too."""
     return str(params.get(name)).lower() == "true"
-
-
-def _units(text: object, decimals: int) -> int:
-    """Returns a decimal as units, -1 for one that is none, TOO_FINE for one that has too many decimals."""
-    if not isinstance(text, str | int | float) or isinstance(text, bool):
-        return -1
-    units = plain_units(str(text), decimals)
-    if units is not None:
-        return units
-    try:
-        value = Decimal(str(text)).scaleb(decimals)
-    except InvalidOperation:
-        return -1
-    if not value.is_finite():
-        return -1
-    return int(value) if value == int(value) else TOO_FINE
