@@ -146,6 +146,9 @@ def full_row(i: Instrument, order: SimOrder) -> dict[str, Any]:
     }
     if stop := order.extra.get("stop"):
         row["stopPrice"] = price8(i, stop)
+    if peg := order.extra.get("peg"):
+        row |= {name: int(text) if text.isdigit() else text for name, text in peg.items()}
+        row["peggedPrice"] = row["price"]
     if order.price == 0 and order.type is OrderType.LIMIT:
         row["price"] = eight("0.")
     return row
