@@ -94,6 +94,11 @@ class World:
         self.key, self.secret = self.account.key, self.account.secret
         if self.kind == "hyperliquid":
             self.choose_wallets(is_joint=bool(beside))
+        if self.kind == "okx" and self.seed % 3 == 1:
+            self.exchange.accounts.set_level(self.account, "3")
+        if self.kind == "bybit" and self.seed % 3 == 1:
+            for at, instrument in enumerate(self.exchange.instruments):
+                self.exchange.accounts.set_isolated(self.account, at, instrument.kind is not Kind.SPOT, START)
         if self.kind == "binance-spot" and self.seed % 3 == 1:
             self.exchange.accounts.set_fee_currency(self.account, "BNB")
         # Some have credit, and in some nothing moves money that nobody tells of.

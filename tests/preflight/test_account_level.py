@@ -1,4 +1,4 @@
-"""An account whose level has no contracts trades spot, and is refused before anything else with them."""
+"""An account is refused before it trades if its level cannot trade what is wanted, or is not supported."""
 
 from __future__ import annotations
 
@@ -14,9 +14,16 @@ SPOT, SWAP = "okx:BTC/USDT", "okx:BTC/USDT:USDT"
 
 
 @pytest.mark.parametrize(
-    ("level", "symbols", "refused"), [("1", [SPOT], False), ("1", [SPOT, SWAP], True), ("2", [SPOT, SWAP], False)]
+    ("level", "symbols", "refused"),
+    [
+        ("1", [SPOT], ""),
+        ("1", [SPOT, SWAP], rf"spot mode \(acctLv 1\), which has no contracts: {SWAP}"),
+        ("2", [SPOT, SWAP], ""),
+        ("3", [SPOT, SWAP], ""),
+        ("4", [SPOT], "the account has portfolio margin, which is not supported"),
+    ],
 )
-def test_an_account_in_spot_mode_is_checked_for_what_it_is_to_trade(level, symbols, refused):
+def test_an_accounts_level_is_checked_for_what_it_is_to_trade(level, symbols, refused):
     with served("okx", limits=False) as (dialect, port):
         account = dialect.exchange.accounts[0]
         dialect.exchange.accounts.set_level(account, level)
@@ -28,5 +35,5 @@ def test_an_account_in_spot_mode_is_checked_for_what_it_is_to_trade(level, symbo
                 *symbols
             }
             return
-        with pytest.raises(AccountMode, match=rf"spot mode \(acctLv 1\), which has no contracts: {SWAP}"):
+        with pytest.raises(AccountMode, match=refused):
             preflight(target, "main", keys, symbols, Wanted())

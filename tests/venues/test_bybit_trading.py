@@ -4,6 +4,7 @@ venue's documentation, and recorded ones."""
 from __future__ import annotations
 
 import json
+import uuid
 from decimal import Decimal
 
 import pytest
@@ -36,7 +37,7 @@ from onetape.model.errors import (
 from onetape.model.ids import client_id
 from onetape.model.order import OrderSpec
 from onetape.model.time import DAY, MINUTE, SECOND
-from onetape.orders.calls import OrderKey, Purpose
+from onetape.orders.calls import OrderKey, Purpose, TransferRoute
 from onetape.orders.order import Order
 from onetape.orders.outcome import Outcome
 from onetape.orders.reports import AccountModeReport, MoveKind
@@ -493,16 +494,47 @@ def test_hedge_mode_is_seen_by_the_rows_of_a_flat_position(protocol):
     ("mode", "outcome"),
     [
         ("REGULAR_MARGIN", Outcome.DONE),
-        ("ISOLATED_MARGIN", Outcome.DEFINITIVE),
+        ("ISOLATED_MARGIN", Outcome.DONE),
         ("PORTFOLIO_MARGIN", Outcome.DEFINITIVE),
         (None, Outcome.AMBIGUOUS),
     ],
 )
-def test_an_account_of_another_margin_mode_is_refused(protocol, mode, outcome):
+def test_an_account_in_portfolio_margin_is_refused_by_name(protocol, mode, outcome):
     answer = protocol.answer(protocol.stream_key(NOW), 200, {}, said({"marginMode": mode} if mode else {}), NOW)
     assert answer.outcome is outcome
     if outcome is Outcome.DEFINITIVE:
-        assert answer.code == AccountMode.code and mode in answer.text
+        assert answer.code == AccountMode.code
+        assert answer.text == "the account has portfolio margin (PORTFOLIO_MARGIN), which is not supported"
+
+
+def test_the_balance_of_an_account_in_isolated_margin_has_no_margin_of_its_own(protocol):
+    coin = {"coin": "USDT", "walletBalance": "1000.5", "unrealisedPnl": "-2"}
+    for available, has_margin in (("900", True), ("", False)):
+        account = {"totalAvailableBalance": available, "totalInitialMargin": available, "coin": [coin]}
+        reports = protocol.answer(protocol.balances(NOW), 200, {}, said({"list": [account]}), NOW).reports
+        (found,) = (each for each in reports if each.currency == "USDT")
+        assert (found.total, found.margin is not None) == (10005 * 10**17, has_margin)
+
+
+def test_a_transfer_is_found_by_its_id_whatever_its_form(protocol):
+    way = TransferRoute("", "funding")
+    for name in ("mine", "22c2bc11-ed5b-49a4-8647-c4e0f5f6f2b2"):
+        sent = body(protocol.transfer(way, "USDT", 10**18, NOW, name=name))
+        number = str(uuid.UUID(sent["transferId"]))
+        assert (sent["fromAccountType"], sent["toAccountType"], sent["amount"]) == ("UNIFIED", "FUND", "1")
+        call = protocol.transfers(way, NOW, since=NOW, name=name)
+        assert f"transferId={number}" in call.target
+        row = {"coin": "USDT", "amount": "1", "fromAccountType": "UNIFIED", "toAccountType": "FUND"}
+        row |= {"transferId": f"selfTransfer_{number}", "timestamp": str(NOW // MS), "status": "SUCCESS"}
+        other = {**row, "transferId": str(uuid.UUID(int=7)), "status": "PENDING"}
+        rows = [row, other, {**row, "toAccountType": "SPOT"}]
+        found = protocol.answer(call, 200, {}, said({"list": rows}), NOW).reports
+        assert [(each.name, each.state.value) for each in found] == [
+            (name, "done"),
+            (str(uuid.UUID(int=7)), "underway"),
+        ]
+    assert protocol.transfer(TransferRoute("", "spot"), "USDT", 10**18, NOW, name="x") is None
+    assert protocol.transfer(TransferRoute("", "funding", "other"), "USDT", 10**18, NOW, name="x") is None
 
 
 def test_money_moves_as_the_venue_says_and_not_by_fills(protocol):

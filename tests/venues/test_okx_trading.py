@@ -388,7 +388,7 @@ def test_an_answer_to_an_order_is_a_receipt(protocol):
             {"posMode": "long_short_mode", "perm": "read_only,trade,withdraw"},
             AccountModeReport(True, False, True, True, "77"),
         ),
-        ({"acctLv": "3"}, AccountModeReport(False, True, True, False, "77")),
+        ({"acctLv": "3"}, AccountModeReport(False, False, True, False, "77")),
         ({"acctLv": "1"}, AccountModeReport(False, False, True, False, "77")),  # what it lacks is said at the start
         ({"perm": "read_only"}, AccountModeReport(False, False, False, False, "77")),
     ],
@@ -414,10 +414,14 @@ def test_money_moves_as_the_venue_says_and_not_by_fills(protocol):
         {**row, "type": "2", "balChg": "-1"},
         {**row, "type": "5", "balChg": "-1"},
         {**row, "type": "11", "balChg": "2", "instId": ""},
+        # The margin of an isolated position: money for it is no change, and its funding is paid out of it.
+        {**row, "type": "6", "balChg": "-50", "posBalChg": "50", "mgnMode": "isolated"},
+        {**row, "type": "8", "balChg": "0", "posBalChg": "-0.5", "mgnMode": "isolated"},
     ]
     answer = protocol.answer(protocol.account_moves(NOW, since=NOW), 200, {}, said(rows), NOW)
     found = [(each.kind, each.amount / 10**18, each.symbol) for each in answer.reports]
-    assert found == [(MoveKind.FUNDING, -0.25, BTC), (MoveKind.TRANSFER, 100, ""), (MoveKind.OTHER, 2, "")]
+    isolated = (MoveKind.FUNDING, -0.5, BTC)
+    assert found == [(MoveKind.FUNDING, -0.25, BTC), (MoveKind.TRANSFER, 100, ""), (MoveKind.OTHER, 2, ""), isolated]
 
 
 # --- orders and channels --------------------------------------------------------------------------
@@ -471,7 +475,8 @@ def test_a_listed_fill_of_an_order_without_our_id_leaves_its_owner_open(protocol
 
 
 def test_what_the_venue_closes_itself_is_nobodys_order(protocol, payloads):
-    found = protocol.reports_of((payloads / "ws_orders_liquidation.json").read_bytes())
+    recorded = (payloads / "ws_orders_liquidation.json").read_bytes()
+    found = protocol.reports_of(recorded.replace(b"isolated", b"cross"))
     assert {each.client_id for each in found} == {"liquidation-2497956918703120999"}
     assert found[0].client_id.startswith(protocol.traits.forced)
 
@@ -485,8 +490,9 @@ def test_positions_and_balances_come_with_their_times(protocol, payloads):
     assert (report.qty, report.side, report.time) == (-150, PositionSide.SHORT, 1795000000001 * MS)
     answer = (payloads / "http_get_account_balance.json").read_bytes()
     (balance,) = protocol.answer(protocol.balances(NOW), 200, {}, answer, NOW).reports
-    assert (balance.currency, balance.total) == ("USDT", 94426129903333330000)
-    assert balance.margin is not None and balance.margin.profit == -27300000000000200
+    # 94.43 free of isolated positions, whose margin is 5.47 with a loss of 0.03.
+    assert (balance.currency, balance.total) == ("USDT", 99921996569999997200)
+    assert balance.margin is not None and (balance.margin.profit, balance.margin.available) == (0, 94426129903333330000)
 
 
 def test_recorded_messages_of_an_account_are_all_understood(venue, protocol, payloads):
@@ -517,6 +523,26 @@ def test_recorded_answers_about_orders_are_all_understood(protocol, payloads):
 def test_other_symbols_of_the_account_are_noted(protocol):
     (report,) = protocol.reports_of(pushed("orders", {**ORDER, "instId": "XRP-USDT-SWAP"}))
     assert (report.what, protocol.unlisted) == ("other symbol", {"XRP-USDT-SWAP"})
+
+
+def test_what_is_in_isolated_margin_is_noted_and_is_no_position_or_order_of_ours(protocol):
+    row = {"instId": "BTC-USDT-SWAP", "posSide": "net", "pos": "2", "avgPx": "60000", "markPx": "60001"}
+    row |= {"liqPx": "", "uTime": "1795000000001", "mgnMode": "cross"}
+    for flat in ("0", "3"):
+        rows = [row, {**row, "mgnMode": "isolated", "pos": flat}]
+        for found in (
+            protocol.answer(protocol.positions(NOW), 200, {}, said(rows), NOW).reports,
+            protocol.reports_of(json.dumps({"arg": {"channel": "positions"}, "data": rows}).encode()),
+        ):
+            assert [each.qty for each in found] == [200]
+        assert bool(protocol.unlisted) is (flat != "0")
+    apart = {"BTC-USDT-SWAP in isolated margin"}
+    assert protocol.unlisted == apart
+    order = {**ORDER, "tdMode": "isolated"}
+    (report,) = protocol.reports_of(pushed("orders", order))
+    assert ({report.detail}, protocol.unlisted) == (apart, apart)
+    answer = protocol.answer(protocol.open_orders(NOW)[0], 200, {}, said([order, ORDER]), NOW)
+    assert [each.venue_id for each in answer.reports] == [ORDER["ordId"]]
 
 
 @pytest.mark.parametrize("text", [b"", b"{", pushed("orders", {}), pushed("account", 1), b"[1]"])

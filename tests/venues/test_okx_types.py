@@ -13,6 +13,7 @@ from onetape.model.ids import client_id
 from onetape.model.order import OrderSpec
 from onetape.model.time import DAY, MS
 from onetape.orders.books import Books
+from onetape.orders.order import Order
 from onetape.orders.outcome import Outcome
 from onetape.orders.reports import FillReport
 from onetape.venues.contract import Addresses, joined
@@ -231,22 +232,41 @@ def test_lists_have_all_types_and_old_fills_come_type_by_type(protocol):
 
 
 @pytest.mark.parametrize(
-    ("lists", "level", "outcome"),
+    ("lists", "level", "borrows", "refusal"),
     [
-        (([CONTRACT], [SPOT_ROW]), "1", Outcome.DEFINITIVE),
-        (([], [SPOT_ROW]), "1", Outcome.DONE),
-        (([CONTRACT], [SPOT_ROW]), "2", Outcome.DONE),
-        ((), "1", Outcome.DONE),  # nothing is named that it could lack
+        (([CONTRACT], [SPOT_ROW]), "1", False, f"spot mode (acctLv 1), which has no contracts: {SWAP}"),
+        (([], [SPOT_ROW]), "1", False, ""),
+        (([CONTRACT], [SPOT_ROW]), "2", False, ""),
+        ((), "1", False, ""),  # nothing is named that it could lack
+        (([CONTRACT], [SPOT_ROW]), "3", False, ""),
+        (([CONTRACT], [SPOT_ROW]), "3", True, "borrows by itself (autoLoan)"),
+        (([], [SPOT_ROW]), "4", False, "portfolio margin (acctLv 4), which is not supported"),
     ],
 )
-def test_an_account_in_spot_mode_has_no_contracts(lists, level, outcome):
+def test_an_accounts_level_decides_what_it_may_trade(lists, level, borrows, refusal):
     protocol = opened(*lists).protocol
-    row = {"uid": "77", "acctLv": level, "posMode": "net_mode", "perm": "read_only,trade", "ip": ""}
+    row = {
+        "uid": "77",
+        "acctLv": level,
+        "posMode": "net_mode",
+        "perm": "read_only,trade",
+        "ip": "",
+        "autoLoan": borrows,
+    }
     answer = protocol.answer(protocol.stream_key(NOW), 200, {}, said(row), NOW)
-    assert answer.outcome is outcome
-    if outcome is Outcome.DEFINITIVE:
-        assert answer.code == AccountMode.code
-        assert answer.text == f"the account is in spot mode (acctLv 1), which has no contracts: {SWAP}"
+    assert answer.outcome is (Outcome.DEFINITIVE if refusal else Outcome.DONE)
+    assert refusal in answer.text and (answer.code == AccountMode.code) is bool(refusal)
+    assert protocol.read_key({"data": [row]})[1].portfolio_margin is (level == "4")
+
+
+@pytest.mark.parametrize(("level", "mode"), [("2", "cash"), ("3", "cross"), ("1", "cash")])
+def test_spot_is_traded_in_the_mode_of_the_accounts_level(level, mode):
+    protocol = opened([], [SPOT_ROW]).protocol
+    row = {"uid": "77", "acctLv": level, "posMode": "net_mode", "perm": "read_only,trade", "ip": ""}
+    protocol.answer(protocol.stream_key(NOW), 200, {}, said(row), NOW)
+    usual = protocol.place_order(Order(1, 1, spec(), NOW, OURS), NOW, number=3)
+    for call in (protocol.place(OURS, spec(), NOW), usual):
+        assert json.loads(call.body)["tdMode"] == mode
 
 
 # --- channels -------------------------------------------------------------------------------------

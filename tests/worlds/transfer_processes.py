@@ -24,6 +24,7 @@ PATH = "/sapi/v1/asset/transfer"
 WAY = {"currency": "usdt", "from": "trading", "to": "spot"}
 WAYS = {
     "kraken": ("/0/private/WalletTransfer", {"currency": "usd", "from": "trading", "to": "futures"}),
+    "bybit": ("/v5/asset/transfer/inter-transfer", {"currency": "usdt", "from": "trading", "to": "funding"}),
     "okx": ("/api/v5/asset/transfer", {"currency": "usdt", "from": "trading", "to": "funding"}),
     "binance-spot": (PATH, {"currency": "usdt", "from": "trading", "to": "usdm"}),
 }

@@ -61,6 +61,8 @@ class NewConditional(CallTerms, frozen=True, kw_only=True):
     close_position: bool = False
     activate: int = 0  # trailing: the activation price, 0: at once
     callback: int = 0  # trailing: in 1e-4 of the price (0.1 % is 10)
+    other_trigger: int = 0  # of a take-profit in the same order as the stop, 0: none; the first one met is sent
+    other_price: int = 0  # the take-profit's, 0: at the market
     protect: int = 0  # largest difference of mark and last trade at which it triggers, 1e-4 of the mark; 0: any
     expire: int = 0
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
@@ -89,6 +91,8 @@ class Conditional:
     close_position: bool = False
     activate: int = 0
     callback: int = 0
+    other_trigger: int = 0
+    other_price: int = 0
     protect: int = 0
     expire: int = 0
     state: str = "NEW"
@@ -124,7 +128,12 @@ class Conditional:
         return (self.side is Side.BUY) != self.type.startswith("TAKE_PROFIT")
 
     def meets(self, price: int) -> bool:
-        """Moves a trailing stop's trigger, and returns whether the trigger is met."""
+        """Moves a trailing stop's trigger, and returns whether the trigger is met; that of a take-profit beside the
+        stop replaces the stop's."""
+        other = self.other_trigger
+        if other and (price <= other if self.rises else price >= other):
+            self.type = "TAKE_PROFIT" if self.other_price else "TAKE_PROFIT_MARKET"
+            self.trigger, self.price, self.other_trigger = other, self.other_price, 0
         if self.type != "TRAILING_STOP_MARKET":
             return price >= self.trigger if self.rises else price <= self.trigger
         sells = self.side is Side.SELL

@@ -8,18 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import unquote_plus
 
 import msgspec
 
-from onetape._core import plain_fields
+from onetape._core import plain_fields, plain_units
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.reports import Report
 
-__all__ = ["ABORT", "Close", "Connection", "Dialect", "Pending", "Reply", "Request", "Streamed", "encode", "fields"]
+__all__ = [
+    "ABORT",
+    "NO_NUMBER",
+    "TOO_FINE",
+    "Close",
+    "Connection",
+    "Dialect",
+    "Pending",
+    "Reply",
+    "Request",
+    "Streamed",
+    "encode",
+    "fields",
+    "sent_units",
+]
 
 encode: Final = msgspec.json.encode
+NO_NUMBER, TOO_FINE = -1, -2  # in place of a number
 OUT_MAX: Final = 100_000  # messages queued for a client; a client that falls further behind is disconnected
 
 
@@ -183,3 +199,19 @@ def fields(text: str) -> dict[str, str]:
             name, _, value = part.partition("=")
             found[unquote_plus(name)] = unquote_plus(value)
     return found
+
+
+def sent_units(text: object, decimals: int) -> int:
+    """Returns a number of a request, text or not, in units of 10**-decimals; NO_NUMBER, TOO_FINE: it has more
+    decimals."""
+    if not isinstance(text, str | int | float) or isinstance(text, bool):
+        return NO_NUMBER
+    if (units := plain_units(str(text), decimals)) is not None:
+        return units
+    try:
+        value = Decimal(str(text)).scaleb(decimals)
+    except InvalidOperation:
+        return NO_NUMBER
+    if not value.is_finite():
+        return NO_NUMBER
+    return int(value) if value == int(value) else TOO_FINE

@@ -346,6 +346,12 @@ def test_a_pegged_order_takes_its_price_from_the_book(venue, client):
     answer = ok(client.place(price=None, type="LIMIT_MAKER", timeInForce=None, pegPriceType="PRIMARY_PEG"))
     row = ok(client.ask("GET", ORDER, symbol="BTCUSDT", orderId=answer["orderId"]))
     assert Decimal(row["price"]) == Decimal(listing.bid) / 100
+    assert (row["pegPriceType"], row["peggedPrice"], "pegOffsetValue" in row) == ("PRIMARY_PEG", row["price"], False)
+    deep = {"pegPriceType": "PRIMARY_PEG", "pegOffsetType": "PRICE_LEVEL", "pegOffsetValue": "2"}
+    answer = ok(client.place(price=None, newOrderRespType="RESULT", **deep))
+    assert {name: answer[name] for name in deep} == {**deep, "pegOffsetValue": 2}
+    assert Decimal(answer["peggedPrice"]) < Decimal(row["price"])
+    assert "pegPriceType" not in ok(client.place(newOrderRespType="RESULT"))
     assert refused(client.place(pegPriceType="PRIMARY_PEG"))[0] == -1106
 
 

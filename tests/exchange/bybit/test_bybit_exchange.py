@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from uuid import UUID
 
 import pytest
 
@@ -303,6 +304,33 @@ def test_isolated_margin_is_a_mode_of_the_account(client):
     assert margin == pytest.approx(price * size / 5, rel=0.01)
     assert float(row["liqPrice"]) == pytest.approx(price - (margin - owed) / size, rel=0.002)
     assert available() == ""
+
+
+def test_money_moves_between_the_unified_and_the_funding_account(client):
+    def held():
+        (coin,) = client.get("asset/transfer/query-account-coins-balance", accountType="FUND")["result"]["balance"] or [
+            {}
+        ]
+        wallet = {row["coin"]: float(row["walletBalance"]) for row in client.rows("account/wallet-balance")[0]["coin"]}
+        return wallet["USDT"], float(coin.get("walletBalance", 0))
+
+    before, ids = held(), [str(UUID(int=n)) for n in range(3)]
+    way = {"coin": "USDT", "amount": "100.5", "fromAccountType": "UNIFIED", "toAccountType": "FUND"}
+    made = client.post("asset/transfer/inter-transfer", **way, transferId=ids[0])
+    assert made["result"] == {"transferId": ids[0], "status": "SUCCESS"}
+    assert held() == (before[0] - 100.5, before[1] + 100.5)
+    assert code(client.post("asset/transfer/inter-transfer", **way, transferId=ids[0])) == 131214  # an id counts once
+    back = {**way, "amount": "40", "fromAccountType": "FUND", "toAccountType": "UNIFIED"}
+    assert code(client.post("asset/transfer/inter-transfer", **back, transferId=ids[1])) == 0
+    assert held() == (before[0] - 60.5, before[1] + 60.5)
+    for wrong, number in ({"amount": "61"}, 131212), ({"toAccountType": "FUND"}, 131203), ({"coin": "XYZ"}, 131203):
+        refused = client.post("asset/transfer/inter-transfer", **{**back, **wrong}, transferId=ids[2])
+        assert code(refused) == number
+    rows = client.rows("asset/transfer/query-inter-transfer-list", coin="USDT")
+    assert [(row["transferId"], row["amount"]) for row in rows] == [(ids[1], "40"), (ids[0], "100.5")]
+    assert len(client.rows("asset/transfer/query-inter-transfer-list", transferId=ids[0])) == 1
+    log = [(row["type"], row["change"]) for row in client.rows("account/transaction-log")]
+    assert log[:2] == [("TRANSFER_IN", "40"), ("TRANSFER_OUT", "-100.5")]
 
 
 def test_leverage_is_a_setting_of_a_symbol(client):

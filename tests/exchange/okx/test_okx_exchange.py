@@ -70,6 +70,13 @@ class Client:
             {**usual, "slTriggerPx": self.price(part), "slOrdPx": "-1", "reduceOnly": "true", **terms},
         )["data"][0]
 
+    def mark(self, part: float) -> None:
+        """Moves the mark to a part of the last price."""
+        exchange = self.venue.dialect.exchange
+        price = int(exchange.listings[0].last * part)
+        exchange.set_mark(0, price, price, self.venue.now())
+        self.venue.wait(1)
+
     def status(self, **named):
         return self.get("trade/order", instId=BTC, **named)[0]
 
@@ -303,9 +310,70 @@ def test_attached_stops_are_placed_when_their_order_is_filled(client):
     }
 
 
-def test_what_is_not_simulated_is_refused_by_name(client):
-    answer = client.stop(0.9, ordType="move_order_stop")
-    assert "not available in this simulation" in answer["sMsg"]
+def test_attached_to_one_row_both_are_one_order(client):
+    row = {"tpTriggerPx": client.price(1.05), "tpOrdPx": "-1", "slTriggerPx": client.price(0.95), "slOrdPx": "-1"}
+    client.market(attachAlgoOrds=[row])
+    (found,) = client.get("trade/orders-algo-pending", ordType="oco")
+    assert {name: float(found[name]) for name in row} == {name: float(text) for name, text in row.items()}
+
+
+@pytest.mark.parametrize(("part", "side"), [(0.9, "sl"), (1.1, "tp")])
+def test_of_a_pair_in_one_order_the_first_that_is_met_is_sent(client, part, side):
+    client.market(sz="2")
+    connection = client.listen("orders-algo", way="business")
+    pair = {"tpTriggerPx": client.price(1.02), "tpOrdPx": "-1", "ordType": "oco"}
+    pair |= {"slTriggerPxType": "mark", "tpTriggerPxType": "mark"}
+    assert client.stop(0.98, **{**pair, "tpTriggerPx": client.price(0.99)})["sCode"] == "51279"
+    assert client.stop(0.98, **{**pair, "tpTriggerPx": ""})["sCode"] == "50014"
+    number, sold = client.stop(0.98, **pair, sz="2")["algoId"], client.price(0.98)
+    client.mark(part)
+    row = client.get("trade/order-algo", algoId=number)[0]
+    assert (row["state"], row["actualSide"], row["slTriggerPx"], row["tpTriggerPx"]) == (
+        "effective",
+        side,
+        sold,
+        pair["tpTriggerPx"],
+    )
+    sent = client.status(ordId=row["ordId"])
+    assert (sent["state"], sent["algoId"], sent["source"]) == ("filled", number, "7")
+    assert client.get("account/positions") == []
+    client.venue.settle()
+    assert [each["state"] for each in rows_of(heard(connection), "orders-algo")] == ["live", "effective"]
+
+
+def test_a_trailing_stop_follows_the_price_and_has_a_channel_of_its_own(client):
+    client.market()
+    connection = client.listen("algo-advance", "orders-algo", way="business")
+    terms = {"ordType": "move_order_stop", "callbackRatio": "0.001", "slTriggerPx": ""}
+    number, best = client.stop(1, **terms)["algoId"], float(client.price(1))
+    (row,) = client.get("trade/orders-algo-pending", ordType="move_order_stop")
+    assert (row["callbackRatio"], row["activePx"]) == ("0.001", "")
+    assert float(row["moveTriggerPx"]) == pytest.approx(best * 0.999, rel=1e-5)
+    pushed = heard(connection)
+    for _ in range(6000):
+        client.venue.wait(0.5)
+        pushed += [each for each in client.say(connection, b"ping") if each != b"pong"]
+        best, (row,) = max(best, float(client.price(1))), client.get("trade/order-algo", algoId=number)
+        if row["state"] == "effective":
+            break
+    sent = client.status(ordId=row["ordId"])
+    assert (sent["state"], sent["source"]) == ("filled", "25") and float(sent["avgPx"]) < best * 0.9995
+    pushed += heard(connection)
+    assert [each["state"] for each in rows_of(pushed, "algo-advance")] == ["live", "effective"]
+    assert not rows_of(pushed, "orders-algo")
+
+
+@pytest.mark.parametrize(
+    ("terms", "text"),
+    [
+        ({"ordType": "chase"}, "chase is not available in this simulation"),
+        ({"ordType": "move_order_stop", "callbackSpread": "5"}, "callbackSpread is not available in this simulation"),
+        ({"ordType": "move_order_stop", "callbackRatio": "1.5"}, "Parameter callbackRatio error"),
+    ],
+)
+def test_what_is_not_simulated_is_refused_by_name(client, terms, text):
+    answer = client.stop(0.9, **terms)
+    assert (answer["sCode"], answer["sMsg"]) == ("51000", text)
 
 
 # --- the account ----------------------------------------------------------------------------------
@@ -346,6 +414,10 @@ def test_a_position_in_isolated_margin_has_margin_of_its_own(client):
     assert float(row["margin"]) == pytest.approx(price * size / 5, rel=0.01)
     expected = price - (float(row["margin"]) - float(row["mmr"])) / size
     assert float(row["liqPx"]) == pytest.approx(expected, rel=0.002)
+    (money,) = client.get("account/balance", ccy="USDT")[0]["details"]
+    cash, apart, profit = (float(money[name]) for name in ("cashBal", "isoEq", "isoUpl"))
+    assert apart - profit == pytest.approx(float(row["margin"])) and profit == pytest.approx(float(row["upl"]))
+    assert float(money["eq"]) == pytest.approx(cash + apart) and cash < 100_000 - float(row["margin"])
 
 
 def test_leverage_is_set_within_the_instruments_bounds(client):
@@ -377,10 +449,15 @@ def test_money_moves_between_the_funding_and_the_trading_account(client):
 
 
 def test_funding_is_a_bill_of_its_own(client):
+    """Of a position in isolated margin its margin pays."""
     client.market()
+    client.post("account/set-leverage", {"instId": "BTC-USD-SWAP", "mgnMode": "isolated", "lever": "1"})
+    client.market(instId="BTC-USD-SWAP", tdMode="isolated")
     client.venue.wait(8 * 3600 + 1)
-    bills = client.get("account/bills", type="8")
-    assert bills and bills[0]["instId"] == BTC
+    bills = {bill["instId"]: bill for bill in client.get("account/bills", type="8")}
+    cross, isolated = bills[BTC], bills["BTC-USD-SWAP"]
+    assert cross["mgnMode"] == "cross" and float(cross["balChg"]) and cross["posBalChg"] == "0"
+    assert isolated["mgnMode"] == "isolated" and isolated["balChg"] == "0" and float(isolated["posBalChg"])
 
 
 def test_an_account_has_its_endpoints_limits():

@@ -152,7 +152,7 @@ def test_a_stop_on_spot_holds_no_coins_and_sends_its_order_when_it_fires(client)
 
 
 def test_an_account_in_spot_mode_has_no_contracts_and_no_margin(client):
-    assert client.post("account/set-account-level", {"acctLv": "3"})["code"] == "51000"
+    assert client.post("account/set-account-level", {"acctLv": "4"})["code"] == "51000"
     client.market()
     assert client.post("account/set-account-level", {"acctLv": "1"})["code"] == "59000"
     client.market("sell")
@@ -163,6 +163,14 @@ def test_an_account_in_spot_mode_has_no_contracts_and_no_margin(client):
     value = {"instId": BTC, "mgnMode": "cross", "lever": "10"}
     assert client.post("account/set-leverage", value)["code"] == "51010"
     assert {each["availEq"] for each in client.get("account/balance")[0]["details"]} == {""}
+
+
+def test_in_multi_currency_margin_spot_is_traded_with_cross(client):
+    assert client.post("account/set-account-level", {"acctLv": "3"})["code"] == "0"
+    assert client.market(**CASH, tgtCcy="base_ccy")["sCode"] == "51000"
+    placed = client.market(**{**CASH, "tdMode": "cross"}, tgtCcy="base_ccy")
+    assert client.get("trade/order", instId=SPOT, ordId=placed["ordId"])[0]["tdMode"] == "cross"
+    assert client.market()["sCode"] == "0" and len(client.get("account/positions")) == 1
 
 
 def test_an_order_on_spot_by_websocket_names_its_instrument_by_number(client):

@@ -20,12 +20,12 @@ import msgspec
 from onetape.exchange.binance.access import Access
 from onetape.exchange.binance.limits import Limits
 from onetape.exchange.binance.wire import Refused, ms
-from onetape.exchange.dialect import Connection, fields
+from onetape.exchange.dialect import Connection, Streamed, fields
 from onetape.exchange.keys import ED25519, HMAC, RSA, ApiKey
 from onetape.model.json_text import read_json
 from onetape.venues.binance.signing import socket_payload
 
-__all__ = ["PATH", "Api", "Session", "SocketApi"]
+__all__ = ["Api", "Session", "SocketApi", "SocketRouted"]
 
 PATH: Final = "/ws-fapi/v1"
 HANDSHAKE_WEIGHT: Final = 5
@@ -265,6 +265,31 @@ class SocketApi:
             ]
         rows.append({**limits.announced_weight(), "count": limits.used(_pool(connection), now)})
         return rows
+
+
+class SocketRouted(Streamed):
+    """A base of `Dialect`s that have the WebSocket API at one path, and streams at the others."""
+
+    socket_path = PATH
+    socket_api: SocketApi
+
+    def _is_api(self, connection: Connection) -> bool:
+        return connection.path.rstrip("/") == self.socket_path
+
+    def connect(self, connection: Connection, now: int) -> bool:
+        is_api = self._is_api(connection)
+        return self.socket_api.connect(connection, now) if is_api else super().connect(connection, now)
+
+    def message(self, connection: Connection, data: bytes, now: int) -> None:
+        (self.socket_api if self._is_api(connection) else self.streams).message(connection, data, now)
+
+    def disconnect(self, connection: Connection) -> None:
+        self.socket_api.disconnect(connection)
+        super().disconnect(connection)
+
+    def tick(self, now: int) -> None:
+        super().tick(now)
+        self.socket_api.tick(now)
 
 
 def _pool(connection: Connection) -> str:

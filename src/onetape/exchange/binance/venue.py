@@ -17,8 +17,7 @@ from onetape.exchange.binance.capital import WITHDRAW_PATH, CapitalData
 from onetape.exchange.binance.limits import Limits
 from onetape.exchange.binance.public import PublicData, price_klines
 from onetape.exchange.binance.rest import Params, Rest
-from onetape.exchange.binance.socket_api import PATH as SOCKET_API
-from onetape.exchange.binance.socket_api import Routes, SocketApi
+from onetape.exchange.binance.socket_api import Routes, SocketApi, SocketRouted
 from onetape.exchange.binance.spot import SPOT, SpotData
 from onetape.exchange.binance.streams import Streams
 from onetape.exchange.binance.terms import OrderTerms
@@ -26,9 +25,8 @@ from onetape.exchange.binance.trading import Trading
 from onetape.exchange.binance.wallet import WalletData
 from onetape.exchange.binance.wire import Refused, ms
 from onetape.exchange.binance.words import BinanceWords
-from onetape.exchange.dialect import Connection, Reply, Request
+from onetape.exchange.dialect import Reply, Request
 from onetape.exchange.exchange import SimExchange
-from onetape.exchange.reports import Report
 
 __all__ = ["BinanceUsdm", "Public", "Signed", "one_or_all", "public_routes", "wallet_routes"]
 
@@ -46,7 +44,7 @@ Public = Callable[[Params, int], Any]
 Signed = Callable[[SimAccount, Params, int], Any]
 
 
-class BinanceUsdm:
+class BinanceUsdm(SocketRouted):
     """Implements `Dialect`. limits: refuse excess requests, as the venue does."""
 
     vocabulary = BinanceWords
@@ -219,30 +217,6 @@ class BinanceUsdm:
             ("PUT", path): keep,
             ("DELETE", path): close,
         }
-
-    # --- WebSocket --------------------------------------------------------------------------------
-
-    def connect(self, connection: Connection, now: int) -> bool:
-        if connection.path.rstrip("/") == SOCKET_API:
-            return self.socket_api.connect(connection, now)
-        return self.streams.connect(connection, now)
-
-    def message(self, connection: Connection, data: bytes, now: int) -> None:
-        if connection.path.rstrip("/") == SOCKET_API:
-            self.socket_api.message(connection, data, now)
-        else:
-            self.streams.message(connection, data, now)
-
-    def disconnect(self, connection: Connection) -> None:
-        self.socket_api.disconnect(connection)
-        self.streams.disconnect(connection)
-
-    def publish(self, reports: list[Report], now: int) -> None:
-        self.streams.publish(reports, now)
-
-    def tick(self, now: int) -> None:
-        self.streams.tick(now)
-        self.socket_api.tick(now)
 
 
 def wallet_routes(wallet: WalletData, capital: CapitalData) -> dict[tuple[str, str], Signed]:

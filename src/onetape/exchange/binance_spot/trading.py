@@ -61,6 +61,7 @@ _CANCELED: Final = {  # parameters of a cancel -> those of a cancel and an order
     "orderId": "cancelOrderId",
     "newClientOrderId": "cancelNewClientOrderId",
 }
+_PEG: Final = ("pegPriceType", "pegOffsetType", "pegOffsetValue")
 _RESTRICTIONS: Final = {"ONLY_NEW": False, "ONLY_PARTIALLY_FILLED": True}  # has the order fills
 
 
@@ -127,6 +128,7 @@ class Trading:
             extra |= {"stp": mode, "self_trade": STP[mode]}
         price = 0
         if is_limit:
+            extra["peg"] = {name: params[name] for name in _PEG if params.get(name)}
             price = self._peg(index, side, params, waits=waits) or self.price(i, params, "price")
             self._check_band(index, side, price)
         elif params.get("price"):

@@ -15,7 +15,7 @@ from onetape.exchange.binance.access import Access
 from onetape.exchange.binance.capital import WITHDRAW_PATH, CapitalData
 from onetape.exchange.binance.limits import Limits
 from onetape.exchange.binance.rest import Params, Rest
-from onetape.exchange.binance.socket_api import Api, Routes, SocketApi
+from onetape.exchange.binance.socket_api import Api, Routes, SocketApi, SocketRouted
 from onetape.exchange.binance.streams import MarketStreams
 from onetape.exchange.binance.venue import wallet_routes
 from onetape.exchange.binance.wallet import WalletData
@@ -34,7 +34,6 @@ from onetape.exchange.reports import OrderReport, Report
 __all__ = ["BinanceSpot"]
 
 ROOT: Final = "/api/v3/"
-SOCKET_API: Final = "/ws-api/v3"
 RESTRICTIONS: Final = "/sapi/v1/account/apiRestrictions"
 _GONE: Final = (
     b"<html>\r\n<head><title>410 Gone</title></head>\r\n<body><center><h1>410 Gone</h1></center></body>\r\n</html>"
@@ -113,10 +112,11 @@ API: Final = Api(
 )
 
 
-class BinanceSpot:
+class BinanceSpot(SocketRouted):
     """Implements `Dialect`. limits: refuse excess requests, as the venue does."""
 
     vocabulary = SpotWords
+    socket_path = "/ws-api/v3"
 
     def __init__(self, exchange: SimExchange, *, limits: bool = True) -> None:
         self.exchange = exchange
@@ -266,21 +266,9 @@ class BinanceSpot:
 
     # --- WebSocket --------------------------------------------------------------------------------
 
-    def connect(self, connection: Connection, now: int) -> bool:
-        if connection.path.rstrip("/") == SOCKET_API:
-            return self.socket_api.connect(connection, now)
-        return self.streams.connect(connection, now)
-
-    def message(self, connection: Connection, data: bytes, now: int) -> None:
-        if connection.path.rstrip("/") == SOCKET_API:
-            self.socket_api.message(connection, data, now)
-        else:
-            self.streams.message(connection, data, now)
-
     def disconnect(self, connection: Connection) -> None:
-        self.socket_api.disconnect(connection)
+        super().disconnect(connection)
         self.user.disconnect(connection)
-        self.streams.disconnect(connection)
 
     def _subscribe(self, connection: Connection, params: Params, now: int) -> dict[str, int]:
         """Subscribes the account of the logon, or that of a signed request."""
@@ -292,9 +280,5 @@ class BinanceSpot:
         for report in reports:  # an order that begins to fill no longer counts as unfilled
             if isinstance(report, OrderReport) and report.fill is not None and report.filled == report.fill.size:
                 self.limits.give_back(report.order.account.number, now)
-        self.streams.publish(reports, now)
+        super().publish(reports, now)
         self.user.publish(reports, now)
-
-    def tick(self, now: int) -> None:
-        self.streams.tick(now)
-        self.socket_api.tick(now)

@@ -155,6 +155,9 @@ def full_row(i: Instrument, order: SimOrder) -> dict[str, Any]:
     }
     if stop := order.extra.get("stop"):
         row["stopPrice"] = price8(i, stop)
+    if peg := order.extra.get("peg"):
+        row |= {name: int(text) if text.isdigit() else text for name, text in peg.items()}
+        row["peggedPrice"] = row["price"]
     return row
 
 

@@ -34,8 +34,9 @@ from onetape.model.money import MONEY_DECIMALS
 from onetape.model.time import DAY
 from onetape.venues.bybit.words import CATEGORIES, POSITION_INDEX
 
-__all__ = ["AccountData"]
+__all__ = ["ACCOUNTS", "AccountData"]
 
+ACCOUNTS: Final = ("UNIFIED", "FUND")
 EXECUTIONS: Final = 0xE0E0 << 112  # the first half of an execution's id
 SPAN_MS: Final = 7 * DAY // 10**6
 KEPT_MS: Final = DAY // 10**6  # for which canceled orders without a fill can be queried
@@ -92,6 +93,8 @@ class AccountData:
             "account/transaction-log": self.transactions,
             "user/query-api": self.key,
             "asset/coin/query-info": self.coins,
+            "asset/transfer/query-inter-transfer-list": self.transfers,
+            "asset/transfer/query-account-coins-balance": self.funding,
         }
 
     # --- orders -----------------------------------------------------------------------------------
@@ -345,6 +348,38 @@ class AccountData:
             "tradeId": str(item.trade_id) if item.trade_id else "",
             **_TRANSACTION,
         }
+
+    def transfers(self, account: SimAccount, query: Query, now: int) -> dict[str, Any]:
+        begin, end = self._span(query, now)
+        rows = [self._transfer(each) for each in reversed(account.income) if each.kind == "transfer"]
+        wanted = [(name, query[name]) for name in ("transferId", "coin", "status") if query.get(name)]
+        rows = [row for row in rows if begin <= int(row["timestamp"]) <= end]
+        rows = [row for row in rows if all(row[name] == text for name, text in wanted)]
+        page, cursor = page_of(rows, number(query, "limit", 20, 50), query.get("cursor", ""))
+        return {"nextPageCursor": cursor, "list": page}
+
+    def _transfer(self, item: Income) -> dict[str, str]:
+        ends = ACCOUNTS if item.amount < 0 else ACCOUNTS[::-1]
+        return {
+            "transferId": item.name,
+            "coin": self.exchange.currencies[item.currency],
+            "amount": money_text(abs(item.amount)),
+            "fromAccountType": ends[0],
+            "toAccountType": ends[1],
+            "timestamp": str(ms(item.time)),
+            "status": "SUCCESS",
+        }
+
+    def funding(self, account: SimAccount, query: Query, _now: int) -> dict[str, Any]:
+        """Returns the coins of the funding account."""
+        if query.get("accountType") != ACCOUNTS[1]:
+            raise Refused(10001, "accountType error: FUND alone is available in this simulation")
+        rows = [
+            {"coin": self.exchange.currencies[at], "walletBalance": text, "transferBalance": text, "bonus": ""}
+            for at, text in ((at, money_text(units)) for at, units in account.beside.items() if units)
+            if query.get("coin", "") in ("", self.exchange.currencies[at])
+        ]
+        return {"memberId": str(10_000_000 + account.number), "accountType": ACCOUNTS[1], "balance": rows}
 
     # --- settings ---------------------------------------------------------------------------------
 

@@ -13,15 +13,16 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from onetape._core import plain_units
 from onetape.exchange.account import SimAccount, SimOrder
+from onetape.exchange.bybit.account import ACCOUNTS
 from onetape.exchange.bybit.public import SPOT, PublicData, size_most
 from onetape.exchange.bybit.wire import Refused, id_of, order_id, price_text, refusal
+from onetape.exchange.dialect import sent_units
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.order_entry import NewOrder
 from onetape.model.enums import Kind, OrderType, PositionSide, Side, TriggerBy, TriggerKind
 from onetape.model.errors import DuplicateClientId, OrderBelowMinNotional, OrderUnknown, OrderWouldCross, SelfTrade
-from onetape.model.money import money_units
+from onetape.model.money import money_text, money_units
 from onetape.venues.bybit.words import POSITION_SIDES, SIDES, TIFS, TRIGGERS
 
 __all__ = ["Params", "Trading"]
@@ -31,6 +32,7 @@ ORDERS_MAX: Final = 500  # per symbol
 CONDITIONALS_MAX: Final = 10  # per symbol
 BATCH_MAX: Final = 20
 SPOT_BATCH_MAX: Final = 10
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _LINK: Final = re.compile(r"[A-Za-z0-9_-]{1,36}\Z")
 _TRIGGERS: Final = {word: by for by, word in TRIGGERS.items()}
 _BY_ENGINE: Final = (OrderWouldCross.code, SelfTrade.code)  # ends of an order that was acknowledged
@@ -57,14 +59,14 @@ class Trading:
 
     def _price(self, at: int, text: object) -> int:
         i = self.exchange.instruments[at]
-        price = _units(text, i.price_decimals)
+        price = sent_units(text, i.price_decimals)
         if price <= 0 or price % i.core.tick:
             raise Refused(10001, "params error: price invalid")
         return price
 
     def _size(self, at: int, text: object) -> int:
         i = self.exchange.instruments[at]
-        size = _units(text, i.size_decimals)
+        size = sent_units(text, i.size_decimals)
         if size <= 0 or size % i.core.lot or size > size_most(i):
             raise Refused(10001, "Qty invalid")
         return size
@@ -110,7 +112,7 @@ class Trading:
         if is_limit or unit == "baseCoin":
             return self._size(at, params.get("qty")), extra | ({} if is_limit else {"unit": unit})
         i, text = self.exchange.instruments[at], params.get("qty")
-        money = _units(text, i.price_decimals + i.size_decimals)
+        money = sent_units(text, i.price_decimals + i.size_decimals)
         if unit != "quoteCoin" or money <= 0:
             raise Refused(10001, "Qty invalid")
         size = self.exchange.board.size_for(at, side.opposite, money)
@@ -147,7 +149,7 @@ class Trading:
             raise Refused(110119 if tif == "RPI" else 10001, "" if tif == "RPI" else "timeInForce invalid")
         position_side, reduces = self._side(account, at, params), bool(params.get("reduceOnly"))
         closes, more = bool(params.get("closeOnTrigger")), dict[str, Any]()
-        is_whole = reduces and closes and _units(params.get("qty"), i.size_decimals) == 0
+        is_whole = reduces and closes and sent_units(params.get("qty"), i.size_decimals) == 0
         if i.kind is Kind.SPOT:
             self._check_spot(params)
             size, more = self._spot_size(at, side, params, is_limit=is_limit)
@@ -381,6 +383,22 @@ class Trading:
             raise Refused(10001, "Illegal category")
         return self._at(params)
 
+    def transfer(self, account: SimAccount, params: Params, now: int) -> dict[str, str]:
+        """Moves money between the unified account and the funding account; an id counts once."""
+        ends = str(params.get("fromAccountType")), str(params.get("toAccountType"))
+        name, coin, units = str(params.get("transferId")), params.get("coin"), sent_units(params.get("amount"), 18)
+        if ends not in (ACCOUNTS, ACCOUNTS[::-1]):
+            raise Refused(131203, "fromAccountType or toAccountType error: UNIFIED and FUND are available here")
+        if coin not in self.exchange.currencies or units <= 0 or not _UUID.match(name):
+            raise Refused(131203)
+        if any(each.name == name for each in account.income if each.kind == "transfer"):
+            raise Refused(131214)
+        at, is_in = self.exchange.currencies.index(coin), ends[0] == ACCOUNTS[1]
+        if units > (account.beside.get(at, 0) if is_in else int(account.money.available(at))):
+            raise Refused(131212)
+        self.exchange.accounts.transfer(account, coin, money_text(units if is_in else -units), now, name)
+        return {"transferId": name, "status": "SUCCESS"}
+
     def set_leverage(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
         at = self._contract(params)
         texts = params.get("buyLeverage"), params.get("sellLeverage")
@@ -426,17 +444,3 @@ class Trading:
             if not self._is_spot(at):
                 self.exchange.accounts.set_isolated(account, at, isolated, now)
         return {"reasons": []}
-
-
-def _units(text: object, decimals: int) -> int:
-    """Returns a decimal as units, -1 for one that is none or has too many decimals."""
-    if not isinstance(text, str | int | float) or isinstance(text, bool):
-        return -1
-    units = plain_units(str(text), decimals)
-    if units is not None:
-        return units
-    try:
-        value = Decimal(str(text)).scaleb(decimals)
-    except InvalidOperation:
-        return -1
-    return int(value) if value.is_finite() and value == int(value) else -1

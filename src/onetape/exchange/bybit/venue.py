@@ -63,6 +63,7 @@ class Bybit(Streamed):
             "position/switch-mode": trading.switch_mode,
             "position/trading-stop": trading.trading_stop,
             "account/set-margin-mode": trading.set_margin_mode,
+            "asset/transfer/inter-transfer": trading.transfer,
         }
         self._batches = {f"order/{name.removeprefix('order.')}": of for name, of in BATCHES.items()}
         self._batches = {path.replace("-batch", "") + "-batch": of for path, of in self._batches.items()}

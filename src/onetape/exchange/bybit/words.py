@@ -27,6 +27,8 @@ moves: GET account/transaction-log
 modes: GET user/query-api
 instruments: GET market/instruments-info
 time: GET market/time
+transfer: POST asset/transfer/inter-transfer
+transfers: GET asset/transfer/query-inter-transfer-list
 """)
 
 

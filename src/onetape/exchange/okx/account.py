@@ -1,8 +1,9 @@
 """OKX v5: the endpoints that read an account: orders, fills, positions, balances, bills, settings.
 
 Source: OKX API v5 documentation, "Trade", "Algo Trading" and "Trading Account", as of 2026-07. The account is in
-futures mode, where each currency is the margin of what settles in it, or in spot mode, which has no contracts. The
-numbers of bills of fills are ours; trades on spot have no bills here.
+futures mode, where each currency is the margin of what settles in it, in multi-currency margin, where it is so as well
+here, since nothing is borrowed, or in spot mode, which has no contracts. The numbers of bills of fills are ours; trades
+on spot have no bills here.
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ from onetape.model.enums import Kind, PositionSide
 from onetape.model.time import DAY, HOUR
 from onetape.venues.okx.words import CASH, ISOLATED, MARGIN, POSITION_WORDS, SWAP, type_of
 
-__all__ = ["ACCOUNTS", "FUNDING", "LEVELS", "SPOT_MODE", "AccountData", "level_of"]
+__all__ = ["ACCOUNTS", "FUNDING", "LEVELS", "SPOT_MODE", "AccountData", "level_of", "mode_of"]
 
 FUNDING, TRADING = ACCOUNTS = ("6", "18")
-SPOT_MODE, FUTURES_MODE = LEVELS = ("1", "2")
+SPOT_MODE, FUTURES_MODE, JOINT_MODE = LEVELS = ("1", "2", "3")
 UNFILLED_KEPT: Final = 2 * HOUR  # for which canceled orders without a fill can be queried
 BILLS_KEPT: Final = {"account/bills": 7 * DAY, "account/bills-archive": 90 * DAY}
 _DELIVERY: Final = "3"
@@ -63,7 +64,7 @@ _POSITION: Final = fixed(
     "vegaBS= vegaPA= adl=1 pnl=0 realizedPnl=0 settledPnl=0 fee=0"
 )
 _DETAIL: Final = fixed(
-    "accAvgPx= borrowFroz= clSpotInUseAmt= crossLiab= disEq=0 fixedBal=0 interest= isoEq=0 isoLiab= isoUpl=0 liab= "
+    "accAvgPx= borrowFroz= clSpotInUseAmt= crossLiab= disEq=0 fixedBal=0 interest= isoLiab= liab= "
     "maxLoan= maxSpotInUseAmt= notionalLever=0 openAvgPx= ordFrozen=0 rewardBal=0 smtSyncEq=0 spotBal= "
     "spotCopyTradingEq=0 spotInUseAmt= spotIsoBal=0 spotUpl= spotUplRatio= stgyEq=0 totalPnl= totalPnlRatio= twap=0 "
     "uplLiab="
@@ -82,7 +83,7 @@ _CONFIG: Final = fixed(
 def mode_of(account: SimAccount, at: int) -> str:
     """Returns an instrument's tdMode."""
     if account.instruments[at].kind is Kind.SPOT:
-        return CASH
+        return MARGIN if level_of(account) == JOINT_MODE else CASH
     return ISOLATED if at in account.isolated else MARGIN
 
 
@@ -292,11 +293,13 @@ class AccountData:
 
     def balance(self, account: SimAccount, now: int, only: str = "") -> dict[str, Any]:
         money, details, total = account.money, [], 0
-        profits = dict.fromkeys(self.exchange.currencies, 0)
+        profits, apart = (dict.fromkeys(self.exchange.currencies, 0) for _ in range(2))
         for at, i in enumerate(self.exchange.instruments):
-            profits[i.settle] += 0 if i.kind is Kind.SPOT else int(money.unrealized(at))
+            profit = 0 if i.kind is Kind.SPOT else int(money.unrealized(at))
+            profits[i.settle] += profit
+            apart[i.settle] += profit if at in account.isolated else 0
         for at, name in enumerate(self.exchange.currencies):
-            balance = int(money.balance(at))
+            balance, cash = int(money.balance(at)), account.cross_balance(at)
             equity = balance + profits[name]
             if (not balance and not equity and name != "USDT") or (only and name not in only.split(",")):
                 continue
@@ -305,13 +308,15 @@ class AccountData:
             details.append(
                 {
                     "ccy": name,
-                    "cashBal": money_text(balance),
+                    "cashBal": money_text(cash),
                     "eq": money_text(equity),
                     "eqUsd": money_text(equity) if is_dollar else "0",
                     "availEq": "" if level_of(account) == SPOT_MODE else money_text(available),
                     "availBal": money_text(available),
                     "frozenBal": money_text(max(equity - available, 0)),
-                    "upl": money_text(equity - balance),
+                    "upl": money_text(profits[name]),
+                    "isoEq": money_text(balance - cash + apart[name]),
+                    "isoUpl": money_text(apart[name]),
                     "imr": money_text(int(money.initial_margin(at))),
                     "mmr": money_text(int(money.cross_maintenance(at))),
                     "mgnRatio": "",
@@ -329,10 +334,14 @@ class AccountData:
         rows = [each for each in recent if int(ms(each.time)) <= end]
         rows = [each for each in rows if currency in ("", self.exchange.currencies[each.currency])]
         rows = [each for each in rows if kind in ("", _bill_type(each))]
-        return [self._bill(each) for each in rows_after(rows, query, lambda each: each.id)]
+        return [self._bill(account, each) for each in rows_after(rows, query, lambda each: each.id)]
 
-    def _bill(self, item: Income) -> dict[str, Any]:
+    def _bill(self, account: SimAccount, item: Income) -> dict[str, Any]:
         at, kind = item.at, _bill_type(item)
+        mode = mode_of(account, at) if at >= 0 else ""
+        changes = {"balChg": money_text(item.amount), "posBalChg": "0"}
+        if mode == ISOLATED and item.kind == "funding":  # its margin pays
+            changes = dict(zip(changes, ("0", changes["balChg"]), strict=True))
         return {
             "instType": type_of(self.exchange.instruments[at]) if at >= 0 else "",
             "instId": self.exchange.instruments[at].raw_symbol if at >= 0 else "",
@@ -340,14 +349,13 @@ class AccountData:
             "type": kind,
             "subType": "",
             "ts": ms(item.time),
-            "balChg": money_text(item.amount),
+            **changes,
+            "mgnMode": mode,
             "ccy": self.exchange.currencies[item.currency],
             "fee": money_text(item.amount) if item.kind == "fee" else "0",
             "pnl": money_text(item.amount) if item.kind in ("realized", "funding") else "0",
             "tradeId": str(item.trade_id) if item.trade_id else "",
-            **fixed(
-                "bal= posBal= posBalChg= sz= px= execType= ordId= clOrdId= mgnMode= from= to= notes= tag= interest="
-            ),
+            **fixed("bal= posBal= sz= px= execType= ordId= clOrdId= from= to= notes= tag= interest="),
         }
 
     # --- the funding account ----------------------------------------------------------------------

@@ -37,13 +37,14 @@ DEPTH: Final = 400
 BOOKS: Final = {"books": DEPTH, "books5": 5, "books-rpi": DEPTH}
 TIMED: Final = ("tickers", "mark-price", "funding-rate", "open-interest", "price-limit")
 PUBLIC: Final = frozenset({*BOOKS, *TIMED, "bbo-tbt", "trades", "instruments", "index-tickers", "status"})
-PRIVATE: Final = ("orders", "account", "positions", "orders-algo")
+ALGOS: Final = ("orders-algo", "algo-advance")  # the second one of trailing stops
+PRIVATE: Final = ("orders", "account", "positions", *ALGOS)
 # Channel -> the socket that has it.
-_WAYS: Final = dict.fromkeys(PUBLIC, "public") | dict.fromkeys(PRIVATE, "private") | {"orders-algo": "business"}
+_WAYS: Final = dict.fromkeys(PUBLIC, "public") | dict.fromkeys(PRIVATE, "private") | dict.fromkeys(ALGOS, "business")
 _BY_ENGINE: Final = (OrderWouldCross.code, SelfTrade.code)
 Topic = tuple[str, str]  # channel, and name of an instrument, or number of an account and type of instruments
 ANY: Final = "ANY"
-TYPED: Final = ("orders", "positions", "orders-algo")  # private channels of a type of instruments
+TYPED: Final = ("orders", "positions", *ALGOS)  # private channels of a type of instruments
 
 
 @dataclass(slots=True)
@@ -322,11 +323,13 @@ class Streams:
         self._tell("orders", order.account, order.index, lambda: [{**self.data.row(order, report), **more}], now)
 
     def _algo(self, report: ConditionalReport, now: int) -> None:
-        if report.state in ("TRIGGERING", "FINISHED") or (algo_state(report.state) == "live" and report.activated):
-            return  # what the order that it sends does is reported with that
         order = report.order
+        is_activated = algo_state(report.state) == "live" and order.updated != order.created
+        if report.state in ("TRIGGERING", "FINISHED") or is_activated:
+            return  # what the order that it sends does is reported with that
         rows = partial(self._algo_rows, order, report.state)
-        self._tell("orders-algo", order.account, order.index, rows, now)
+        channel = ALGOS[order.extra["ordType"] == "move_order_stop"]
+        self._tell(channel, order.account, order.index, rows, now)
 
     def _algo_rows(self, order: Conditional, state: str) -> list[Any]:
         return [self.data.algo_row(order, state)]

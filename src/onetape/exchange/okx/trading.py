@@ -14,19 +14,19 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from onetape._core import plain_units
 from onetape.exchange.account import SimAccount, SimOrder
 from onetape.exchange.conditional import NewConditional
+from onetape.exchange.dialect import TOO_FINE, sent_units
 from onetape.exchange.exchange import SimExchange
-from onetape.exchange.okx.account import ACCOUNTS, FUNDING, LEVELS, SPOT_MODE, AccountData, level_of
+from onetape.exchange.okx.account import ACCOUNTS, FUNDING, LEVELS, SPOT_MODE, AccountData, level_of, mode_of
 from onetape.exchange.okx.public import FIRST_CODE, SIZE_MOST, PublicData, family_of
-from onetape.exchange.okx.wire import CODES, Refused, ms
+from onetape.exchange.okx.wire import CODES, Refused, ms, price_text
 from onetape.exchange.order_entry import NewOrder
 from onetape.model.enums import Kind, OrderState, OrderType, PositionSide, Side, TriggerBy
 from onetape.model.errors import OrderWouldCross, SelfTrade
 from onetape.model.money import MONEY_DECIMALS, money_text
 from onetape.model.time import SECOND
-from onetape.venues.okx.words import CASH, FUTURES, ISOLATED, MARGIN, POSITION_SIDES, SIDES, TIFS, TRIGGERS, type_of
+from onetape.venues.okx.words import FUTURES, ISOLATED, MARGIN, POSITION_SIDES, SIDES, TIFS, TRIGGERS, type_of
 
 __all__ = ["Params", "Trading"]
 
@@ -35,10 +35,10 @@ ORDERS_MAX: Final = 500  # of an instrument
 ALGOS_MAX: Final = 100
 BATCH_MAX: Final = 20
 ALGO_BATCH_MAX: Final = 10
-TOO_FINE: Final = -2
 SWITCH_S: Final = (10, 120)
 _NAME: Final = re.compile(r"[A-Za-z0-9]{1,32}\Z")
 _TRIGGERS: Final = {word: by for by, word in TRIGGERS.items()}
+_TRIGGER_NAMES: Final = ("triggerPx", "triggerPxType", "orderPx")
 _BY_ENGINE: Final = (OrderWouldCross.code, SelfTrade.code)  # ends of an order that was acknowledged
 _TYPES: Final = ("market", "post_only", "optimal_limit_ioc", *TIFS)
 # Whether a take-profit, whether the price rises to it -> the refusal of a trigger that is met, by last price.
@@ -88,14 +88,14 @@ class Trading:
 
     def _price(self, at: int, text: object) -> int:
         i = self.exchange.instruments[at]
-        price = _units(text, i.price_decimals)
+        price = sent_units(text, i.price_decimals)
         if price <= 0 or price % i.core.tick:
             raise Refused(51000, "Parameter px error")
         return price
 
     def _size(self, at: int, text: object) -> int:
         i = self.exchange.instruments[at]
-        size, most = _units(text, i.size_decimals), i.size_int(i.size_max or SIZE_MOST)
+        size, most = sent_units(text, i.size_decimals), i.size_int(i.size_max or SIZE_MOST)
         if size == TOO_FINE or (size > 0 and size % i.core.lot):
             raise Refused(51121)
         if size <= 0:
@@ -124,8 +124,8 @@ class Trading:
         if self.public.has_expired(at):
             raise Refused(51027)
         if self._is_spot(at):
-            if mode != CASH:
-                raise Refused(51000, "Parameter tdMode error: spot is traded with cash alone here")
+            if mode != mode_of(account, at):
+                raise Refused(51000, f"Parameter tdMode error: spot is traded with {mode_of(account, at)} alone here")
             return
         if level_of(account) == SPOT_MODE:
             raise Refused(51010)
@@ -198,7 +198,7 @@ class Trading:
     def _bought(self, at: int, money: object) -> int:
         """Returns the size, in whole lots, that an amount of the quote currency buys now. Raises Refused."""
         i = self.exchange.instruments[at]
-        amount = _units(money, i.price_decimals + i.size_decimals)
+        amount = sent_units(money, i.price_decimals + i.size_decimals)
         if amount <= 0:
             raise Refused(51000, "Parameter sz error")
         size = self.exchange.board.size_for(at, Side.SELL, amount)
@@ -249,29 +249,55 @@ class Trading:
 
     def _trigger(self, at: int, side: Side, params: Params) -> dict[str, Any]:
         kind = str(params.get("ordType") or "")
-        if kind == "conditional":  # with both, only the stop loss counts
-            word = "sl" if params.get("slTriggerPx") else "tp"
-            names = (f"{word}TriggerPx", f"{word}TriggerPxType", f"{word}OrdPx")
-        elif kind == "trigger":
-            word, names = "", ("triggerPx", "triggerPxType", "orderPx")
-        else:
-            is_other = kind in ("oco", "move_order_stop", "chase", "twap", "iceberg", "smart_iceberg")
+        if kind == "move_order_stop":
+            return self._trailing(at, params)
+        if kind not in ("conditional", "oco", "trigger"):
+            is_other = kind in ("chase", "twap", "iceberg", "smart_iceberg")
             text = f"{kind} is not available in this simulation" if is_other else "Parameter ordType error"
             raise Refused(51000, text)
+        # With both, only the stop loss of a conditional order counts.
+        one = ["sl" if params.get("slTriggerPx") else "tp"]
+        words = [""] if kind == "trigger" else ["sl", "tp"] if kind == "oco" else one
+        legs, shown = [], dict[str, str]()
+        for word in words:
+            names = (f"{word}TriggerPx", f"{word}TriggerPxType", f"{word}OrdPx") if word else _TRIGGER_NAMES
+            trigger, by, price = self._leg(at, params, names)
+            if word:
+                self._check_met(at, word, side, trigger, by)
+                i, wanted = self.exchange.instruments[at], str(params.get(names[2]) or "-1")
+                shown |= dict(zip(names, (price_text(i, trigger), TRIGGERS[by], wanted), strict=True))
+            legs.append((trigger, by, price))
+        (trigger, by, price), *others = legs
+        other_trigger, other_by, other_price = others[0] if others else (0, by, 0)
+        if other_by is not by:
+            raise Refused(51000, "Parameter tpTriggerPxType error: both triggers watch the same price here")
+        takes_profit = words == ["tp"]
+        if kind == "trigger":  # it waits for the price to come to it, from wherever it is
+            takes_profit = (trigger > self.exchange.board.price(at, by)) is (side is Side.SELL)
+        form = ("TAKE_PROFIT" if takes_profit else "STOP") + ("" if price else "_MARKET")
+        other = {"other_trigger": other_trigger, "other_price": other_price}
+        extra = {"ordType": kind, "legs": shown}
+        return {"type": form, "trigger": trigger, "by": by, "price": price, **other, "extra": extra}
+
+    def _leg(self, at: int, params: Params, names: tuple[str, str, str]) -> tuple[int, TriggerBy, int]:
+        """Returns the trigger, what it watches and the price (0: at the market) that these parameters say."""
         if not params.get(names[0]):
             raise Refused(50014, f"Parameter {names[0]} can not be empty")
-        trigger, by = self._price(at, params[names[0]]), _TRIGGERS.get(str(params.get(names[1]) or "last"))
+        by, text = _TRIGGERS.get(str(params.get(names[1]) or "last")), str(params.get(names[2]) or "-1")
         if by is None:
             raise Refused(51000, f"Parameter {names[1]} error")
-        if word:
-            self._check_met(at, word, side, trigger, by)
-            takes_profit = word == "tp"
-        else:  # it waits for the price to come to it, from wherever it is
-            takes_profit = (trigger > self.exchange.board.price(at, by)) is (side is Side.SELL)
-        text = str(params.get(names[2]) or "-1")
-        price = 0 if text == "-1" else self._price(at, text)
-        form = ("TAKE_PROFIT" if takes_profit else "STOP") + ("" if price else "_MARKET")
-        return {"type": form, "trigger": trigger, "by": by, "price": price, "extra": {"ordType": kind}}
+        return self._price(at, params[names[0]]), by, 0 if text == "-1" else self._price(at, text)
+
+    def _trailing(self, at: int, params: Params) -> dict[str, Any]:
+        """Returns the terms of a trailing stop, by a ratio of the price in steps of 0.01 %."""
+        if params.get("callbackSpread"):
+            raise Refused(51000, "callbackSpread is not available in this simulation")
+        callback = sent_units(params.get("callbackRatio"), 4)
+        if not 0 < callback < 10_000:
+            raise Refused(51000, "Parameter callbackRatio error")
+        activate = self._price(at, params["activePx"]) if params.get("activePx") else 0
+        extra = {"ordType": "move_order_stop", "callbackRatio": str(params["callbackRatio"])}
+        return {"type": "TRAILING_STOP_MARKET", "activate": activate, "callback": callback, "price": 0, "extra": extra}
 
     def _check_met(self, at: int, word: str, side: Side, trigger: int, by: TriggerBy) -> None:
         """Raises Refused for a trigger that is met already. side: of the order that it would send."""
@@ -292,30 +318,23 @@ class Trading:
     def protect(self, order: SimOrder, now: int) -> None:
         """Places the take profits and stop losses of an order that is completely filled."""
         for row in order.extra.get("attached", ()):
-            for word in ("tp", "sl"):
-                if not row.get(f"{word}TriggerPx"):
-                    continue
-                params = {
-                    "ordType": "conditional",
-                    **{name: text for name, text in row.items() if name.startswith(word)},
-                }
-                side = order.side.opposite
-                is_spot = self._is_spot(order.index)
-                try:
-                    terms = self._trigger(order.index, side, params)
-                except Refused:
-                    continue  # it is met meanwhile; the venue then has no such order either (unverified)
-                wanted = NewConditional(
-                    index=order.index,
-                    client_id=str(row.get("attachAlgoClOrdId") or ""),
-                    side=side,
-                    position_side=order.position_side,
-                    size=order.filled,
-                    reduce_only=not order.account.hedge and not is_spot,
-                    **terms,
-                )
-                wanted.extra.update(_fee_of(side, is_spot=is_spot))
-                self.exchange.conditionals.place(order.account, now, wanted)
+            both = row.get("tpTriggerPx") and row.get("slTriggerPx")
+            side, is_spot = order.side.opposite, self._is_spot(order.index)
+            try:
+                terms = self._trigger(order.index, side, {**row, "ordType": "oco" if both else "conditional"})
+            except Refused:
+                continue  # it is met meanwhile; the venue then has no such order either (unverified)
+            wanted = NewConditional(
+                index=order.index,
+                client_id=str(row.get("attachAlgoClOrdId") or ""),
+                side=side,
+                position_side=order.position_side,
+                size=order.filled,
+                reduce_only=not order.account.hedge and not is_spot,
+                **terms,
+            )
+            wanted.extra.update(_fee_of(side, is_spot=is_spot))
+            self.exchange.conditionals.place(order.account, now, wanted)
 
     def on_ended(self, order: SimOrder, now: int) -> None:
         if order.state is OrderState.FILLED:
@@ -443,7 +462,7 @@ class Trading:
         ends, currency = (str(params.get("from")), str(params.get("to"))), str(params.get("ccy"))
         if ends[0] == ends[1] or not {*ends} <= {*ACCOUNTS} or str(params.get("type") or "0") != "0":
             raise Refused(51000, "Parameter from, to or type error: funding (6) and trading (18) are available here")
-        units = _units(params.get("amt"), MONEY_DECIMALS)
+        units = sent_units(params.get("amt"), MONEY_DECIMALS)
         if currency not in self.exchange.currencies or units <= 0:
             raise Refused(51000, "Parameter ccy or amt error")
         at, is_in = self.exchange.currencies.index(currency), ends[0] == FUNDING
@@ -456,7 +475,7 @@ class Trading:
     def set_level(self, account: SimAccount, params: Params, now: int) -> list[Any]:
         level = str(params.get("acctLv"))
         if level not in LEVELS:
-            raise Refused(51000, "Parameter acctLv error: levels 1 and 2 are available in this simulation")
+            raise Refused(51000, "Parameter acctLv error: portfolio margin is not available in this simulation")
         if level != level_of(account):
             if account.has_positions or account.open_orders or self.exchange.conditionals.open_of(account):
                 raise Refused(59000)
@@ -495,19 +514,3 @@ def _acked(order: SimOrder) -> dict[str, str]:
 def _flag(params: Params, name: str) -> bool:
     """Clients send booleans as text, too."""
     return str(params.get(name)).lower() == "true"
-
-
-def _units(text: object, decimals: int) -> int:
-    """Returns a decimal as units, -1 for one that is none, TOO_FINE for one that has too many decimals."""
-    if not isinstance(text, str | int | float) or isinstance(text, bool):
-        return -1
-    units = plain_units(str(text), decimals)
-    if units is not None:
-        return units
-    try:
-        value = Decimal(str(text)).scaleb(decimals)
-    except InvalidOperation:
-        return -1
-    if not value.is_finite():
-        return -1
-    return int(value) if value == int(value) else TOO_FINE

@@ -68,6 +68,7 @@ CODES: Final = {
 # Error number -> cancelSource of an order that was acknowledged and ended by the engine.
 _SOURCES: Final = {OrderWouldCross.code: "31", SelfTrade.code: "32", ReduceOnlyViolated.code: "22"}
 _ENDS: Final = {"IOC": "14", "FOK": "13"}
+_SOURCES_OF: Final = {"trigger": "6", "move_order_stop": "25"}  # why an order with a trigger has sent one
 _CATEGORIES: Final = {"liquidation": "full_liquidation", "adl": "adl", "settlement": "delivery"}
 _STATES: Final = {
     OrderState.ACCEPTED: "live",
@@ -192,7 +193,7 @@ def order_row(
         "fee": money_text(-fees[pays_in_base(order)]),
         "feeCcy": fee_currency(i, order),
         "pnl": "0",
-        "source": "7" if parent else "",
+        "source": _SOURCES_OF.get(parent.extra["ordType"], "7") if isinstance(parent, Conditional) else "",
         "category": _CATEGORIES.get(order.origin, "normal"),
         "reduceOnly": str(order.reduce_only).lower(),
         "cancelSource": why,
@@ -238,9 +239,8 @@ def fill_fields(i: Instrument, order: SimOrder, fill: SimFill) -> dict[str, str]
 
 
 _ALGO: Final = fixed(
-    "ccy= closeFraction= tgtCcy= tag= actualSide= callbackRatio= callbackSpread= activePx= "
-    "moveTriggerPx= quickMgnType= amendPxOnTriggerType=0 last= isTradeBorrowMode= chaseType= chaseVal= "
-    "maxChaseType= maxChaseVal="
+    "ccy= closeFraction= tgtCcy= tag= callbackSpread= quickMgnType= amendPxOnTriggerType=0 last= isTradeBorrowMode= "
+    "chaseType= chaseVal= maxChaseType= maxChaseVal="
 )
 
 
@@ -254,12 +254,9 @@ def algo_row(i: Instrument, order: Conditional, margin: str, leverage: str, *, s
     word = algo_state(state or order.state)
     price = "-1" if order.is_market else price_text(i, order.price)
     by = TRIGGERS[order.by] if order.by is not TriggerBy.NONE else "last"
-    terms = {"TriggerPx": price_text(i, order.trigger), "TriggerPxType": by, "OrdPx": price}
-    stop = {f"{side}{name}": "" for side in ("sl", "tp") for name in terms}
-    if kind == "conditional":
-        side = "tp" if order.type.startswith("TAKE_PROFIT") else "sl"
-        stop |= {f"{side}{name}": text for name, text in terms.items()}
-        terms = dict.fromkeys(terms, "")
+    legs = {f"{side}{name}": "" for side in ("sl", "tp") for name in ("TriggerPx", "TriggerPxType", "OrdPx")}
+    trigger = price_text(i, order.trigger)
+    terms = (trigger, by, price) if kind == "trigger" else ("", "", "")
     number = str(child.id) if child is not None and word == "effective" else ""
     return {
         "instType": type_of(i),
@@ -277,11 +274,16 @@ def algo_row(i: Instrument, order: Conditional, margin: str, leverage: str, *, s
         "tdMode": margin,
         "lever": leverage,
         "reduceOnly": str(order.reduce_only).lower(),
-        **stop,
-        "triggerPx": terms["TriggerPx"],
-        "triggerPxType": terms["TriggerPxType"],
-        "orderPx": terms["OrdPx"],
-        "ordPx": terms["OrdPx"],
+        **legs,
+        **order.extra.get("legs", {}),
+        "actualSide": ("tp" if order.type.startswith("TAKE_PROFIT") else "sl") if number and kind == "oco" else "",
+        "triggerPx": terms[0],
+        "triggerPxType": terms[1],
+        "orderPx": terms[2],
+        "ordPx": terms[2],
+        "callbackRatio": order.extra.get("callbackRatio", ""),
+        "activePx": price_text(i, order.activate) if order.activate else "",
+        "moveTriggerPx": trigger if order.activated else "",
         "actualSz": size_text(i, child.filled) if child is not None else "0",
         "actualPx": "",
         "triggerTime": ms(order.triggered) if order.triggered else "",

@@ -1,12 +1,14 @@
-"""Bybit v5: past bars. Its trades have ids without an order, so past trades are not read.
+"""Bybit v5: past bars. Past trades cannot be read: the venue lists the last thousand (of spot sixty), without a start,
+and their ids have no order, so that nothing says where the stream continues.
 
-Source: Bybit API documentation v5, "Get Kline", as of 2026-07: up to 1000 bars, newest first, the running one too.
+Sources: Bybit API documentation v5, "Get Kline" and "Get Recent Public Trades", as of 2026-07: up to 1000 bars, newest
+first, the running one too.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from onetape.model.enums import Kind
 from onetape.model.errors import VenueUnavailable
@@ -14,34 +16,28 @@ from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.time import MINUTE, MS
 from onetape.orders.calls import Call, Purpose
+from onetape.venues.bybit.candles import BARS_MAX, rows_of, target_of
 from onetape.venues.bybit.words import CATEGORIES, INTERVALS
 from onetape.venues.numbers import units_of
 from onetape.venues.past_market import PastBar
 
 __all__ = ["BybitPast"]
 
-BARS_MAX: Final = 1000
-_WORDS: Final = {minutes * MINUTE: word for word, minutes in INTERVALS.items()}
-
 
 class BybitPast:
     """Implements `PastBars`."""
 
-    intervals: Final = tuple(_WORDS)
+    intervals: Final = tuple(minutes * MINUTE for minutes in INTERVALS.values())
 
     def bars(self, instrument: Instrument, interval: int, begin: int, end: int) -> Call:
-        end = min(end, begin + BARS_MAX * interval)
-        span = f"interval={_WORDS[interval]}&start={begin // MS}&end={end // MS - 1}&limit={BARS_MAX}"
-        target = f"/v5/market/kline?category={CATEGORIES[instrument.kind]}&symbol={instrument.raw_symbol}&{span}"
+        count, category = min(-(-(end - begin) // interval), BARS_MAX), CATEGORIES[instrument.kind]
+        target = target_of(category, instrument.raw_symbol, interval // MINUTE, begin // MS, count)
         return Call(Purpose.MARKET, "GET", target, b"", {}, 1)
 
     def bars_of(self, instrument: Instrument, body: bytes) -> list[PastBar]:
-        value: Any = read_json(body)
-        if value["retCode"]:
-            raise VenueUnavailable(f"Bybit says {value['retMsg']}"[:200])
         price, size = instrument.price_decimals, instrument.size_decimals
         found = []
-        for start, *prices, volume, turnover in reversed(value["result"]["list"]):
+        for start, *prices, volume, turnover in rows_of(read_json(body), VenueUnavailable):
             o, high, low, c = (units_of(each, price) for each in prices)
             exact = 0 if instrument.kind is Kind.INVERSE else round(Decimal(turnover).scaleb(price + size))
             found.append(PastBar(int(start) * MS, o, high, low, c, units_of(volume, size), exact))

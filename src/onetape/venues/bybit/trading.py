@@ -5,7 +5,7 @@ Sources: Bybit API documentation v5, "Trade", "Position", "Account", "WebSocket 
 The answer to a request about an order says only that it was received: the topic `order`, or a query, says what became
 of it. An order is named by our id or the venue's; one with a trigger is in the same list, and keeps its id when it
 fires. Working orders are queried in `order/realtime`, ended ones in `order/history`. No private topic begins with a
-snapshot. Numbers are decimal text, times milliseconds.
+snapshot. Numbers are decimal text, times milliseconds. Margin is cross or isolated as the account is set.
 
 A raw symbol means an instrument only with its category: orders and fills are queried in each category that the account
 trades, positions in those of contracts. Spot has no position: its fills move coins, and a purchase pays its fee in the
@@ -25,7 +25,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.order import OrderSpec
 from onetape.model.time import DAY, MS, SECOND
-from onetape.orders.calls import Call, OrderKey, Purpose, Traits, TriggerBounds, WithoutTransfers
+from onetape.orders.calls import Call, OrderKey, Purpose, Traits, TransferRoute, TriggerBounds, WithoutTransfers
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import (
@@ -44,11 +44,19 @@ from onetape.venues.bybit.errors import ERRORS, GONE
 from onetape.venues.bybit.instruments import SETTLES
 from onetape.venues.bybit.market import unified
 from onetape.venues.bybit.signing import signed_headers
+from onetape.venues.bybit.transfers import (
+    ACCOUNTS,
+    FUNDING,
+    transfer_id,
+    transfer_reports,
+    transfer_terms,
+    wallet_reports,
+)
 from onetape.venues.bybit.words import (
     CATEGORIES,
-    CROSS,
     FORCED,
     NEWS,
+    PORTFOLIO,
     POSITION_INDEX,
     POSITION_SIDES,
     REJECTS,
@@ -90,6 +98,7 @@ _MOVES: Final = {
 # Balance changes by fills, which are reported separately.
 _OF_FILLS: Final = frozenset({"TRADE", "LIQUIDATION", "ADL", "DELIVERY"})
 _FILLS: Final = frozenset({"Trade", *FORCED})
+_TRANSFERS: Final = "asset/transfer"
 _SILENT: Final = frozenset({"auth", "subscribe", "pong", "ping"})
 Row = Mapping[str, Any]
 
@@ -290,8 +299,23 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
 
     def leverage(self, symbol: str, times: int, now: int) -> Call:
         terms = {**_named(self._by_symbol[symbol]), "buyLeverage": str(times), "sellLeverage": str(times)}
-        call = Call(Purpose.LEVERAGE, "POST", "/v5/position/set-leverage", b"", {}, 1, symbol=symbol, terms=terms)
-        return self.signed(call, now)
+        return self._post(Purpose.LEVERAGE, "position/set-leverage", terms, now, symbol=symbol)
+
+    def transfer(self, route: TransferRoute, currency: str, amount: int, now: int, *, name: str = "") -> Call | None:
+        terms = transfer_terms(route, currency, amount, name)
+        return None if terms is None else self._post(Purpose.TRANSFER, f"{_TRANSFERS}/inter-transfer", terms, now)
+
+    def transfers(
+        self, route: TransferRoute, now: int, *, since: int, cursor: str = "", name: str = "", currency: str = ""
+    ) -> Call | None:
+        if transfer_terms(route, currency, 0, name) is None:
+            return None
+        terms = {"transferId": transfer_id(name)}
+        return self._get(Purpose.TRANSFERS, f"{_TRANSFERS}/query-inter-transfer-list", terms, now, symbol=name)
+
+    def wallets(self, now: int) -> dict[str, Call]:
+        terms = {"accountType": ACCOUNTS[FUNDING]}
+        return {FUNDING: self._get(Purpose.WALLETS, f"{_TRANSFERS}/query-account-coins-balance", terms, now)}
 
     def time(self) -> Call:
         return Call(Purpose.TIME, "GET", "/v5/market/time", b"", {}, 1)
@@ -313,6 +337,9 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
         target = f"/v5/{path}?{query}" if query else f"/v5/{path}"
         headers = signed_headers(self.key, self.secret, query.encode(), now)
         return Call(purpose, "GET", target, b"", headers, 1, subject=subject, symbol=symbol, made=now)
+
+    def _post(self, purpose: Purpose, path: str, terms: Mapping[str, Any], now: int, *, symbol: str = "") -> Call:
+        return self.signed(Call(purpose, "POST", f"/v5/{path}", b"", {}, 1, symbol=symbol, terms=terms), now)
 
     def _order(self, purpose: Purpose, terms: Mapping[str, Any], now: int, key: OrderKey, number: int = 0) -> Call:
         path = f"/v5/order/{OPERATIONS[purpose]}"
@@ -385,9 +412,15 @@ class BybitProtocol(AccountProtocol, WithoutTransfers):
                 return Answer(Outcome.DONE, (AccountModeReport(hedge, False, True, False),))
             case Purpose.TIME:
                 return Answer(Outcome.DONE, value=str(int(result["timeNano"])))
-            case Purpose.STREAM_KEY if result["marginMode"] != CROSS:
-                text = f"the account is in {result['marginMode']}; only {CROSS} is supported"
-                return Answer(Outcome.DEFINITIVE, (), AccountMode.code, result["marginMode"], text)
+            case Purpose.TRANSFER:
+                return Answer(Outcome.DONE, value=str(result["transferId"]))
+            case Purpose.TRANSFERS:
+                return Answer(Outcome.DONE, tuple(transfer_reports(rows, call.symbol)))
+            case Purpose.WALLETS:
+                return Answer(Outcome.DONE, tuple(wallet_reports(result["balance"])))
+            case Purpose.STREAM_KEY if result["marginMode"] == PORTFOLIO:
+                text = f"the account has portfolio margin ({PORTFOLIO}), which is not supported"
+                return Answer(Outcome.DEFINITIVE, (), AccountMode.code, PORTFOLIO, text)
             case Purpose.STREAM_KEY:
                 return Answer(Outcome.DONE, value=str(now))
             case _:

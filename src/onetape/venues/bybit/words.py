@@ -9,10 +9,10 @@ from onetape.model.errors import OrderInvalid, OrderWouldCross, ReduceOnlyViolat
 
 __all__ = [
     "CATEGORIES",
-    "CROSS",
     "FORCED",
     "INTERVALS",
     "NEWS",
+    "PORTFOLIO",
     "POSITION_INDEX",
     "POSITION_SIDES",
     "REJECTS",
@@ -27,7 +27,7 @@ __all__ = [
 
 # The categories of its instruments: a raw symbol names one in each, BTCUSDT in two of them.
 CATEGORIES: Final = {Kind.LINEAR: "linear", Kind.SPOT: "spot", Kind.INVERSE: "inverse"}
-CROSS: Final = "REGULAR_MARGIN"  # the margin mode of an account whose positions share its margin
+PORTFOLIO: Final = "PORTFOLIO_MARGIN"  # the margin mode of an account that is not traded here
 SIDE_WORDS: Final = {Side.BUY: "Buy", Side.SELL: "Sell"}
 SIDES: Final = {word: side for side, word in SIDE_WORDS.items()}
 TIF_WORDS: Final = {TimeInForce.GTC: "GTC", TimeInForce.IOC: "IOC", TimeInForce.FOK: "FOK"}

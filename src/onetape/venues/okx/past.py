@@ -4,7 +4,7 @@ up to 300 bars, newest first, the running one too; of the first list the newest 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from onetape.model.enums import Kind
 from onetape.model.errors import VenueUnavailable
@@ -13,33 +13,27 @@ from onetape.model.json_text import read_json
 from onetape.model.time import MINUTE, MS
 from onetape.orders.calls import Call, Purpose
 from onetape.venues.numbers import units_of
+from onetape.venues.okx.candles import BARS_MAX, rows_of, target_of
 from onetape.venues.okx.words import INTERVALS
 from onetape.venues.past_market import PastBar
 
 __all__ = ["OkxPast"]
 
-BARS_MAX: Final = 300
-_WORDS: Final = {minutes * MINUTE: word for word, minutes in INTERVALS.items()}
-
 
 class OkxPast:
     """Implements `PastBars`."""
 
-    intervals: Final = tuple(_WORDS)
+    intervals: Final = tuple(minutes * MINUTE for minutes in INTERVALS.values())
 
     def bars(self, instrument: Instrument, interval: int, begin: int, end: int) -> Call:
-        end = min(end, begin + BARS_MAX * interval)
-        span = f"bar={_WORDS[interval]}&before={begin // MS - 1}&after={end // MS}&limit={BARS_MAX}"
-        target = f"/api/v5/market/history-candles?instId={instrument.raw_symbol}&{span}"
+        count = min(-(-(end - begin) // interval), BARS_MAX)
+        target = target_of(instrument.raw_symbol, interval // MINUTE, begin // MS, count)
         return Call(Purpose.MARKET, "GET", target, b"", {}, 30)
 
     def bars_of(self, instrument: Instrument, body: bytes) -> list[PastBar]:
-        value: Any = read_json(body)
-        if value["code"] != "0":
-            raise VenueUnavailable(f"OKX says {value['msg']}"[:200])
         price, size = instrument.price_decimals, instrument.size_decimals
         found = []
-        for row in reversed(value["data"]):
+        for row in rows_of(read_json(body), VenueUnavailable):
             o, high, low, c = (units_of(each, price) for each in row[1:5])
             # The value in quote currency, as a sum of price times contracts; of an inverse contract it is not known.
             is_linear = instrument.kind is not Kind.INVERSE

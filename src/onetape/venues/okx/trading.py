@@ -12,7 +12,8 @@ which has no id of ours. It is a stop or a take-profit by its field, and refused
 
 A market order on spot is sent in coins (`tgtCcy`): the venue takes a purchase's size as money otherwise. Spot has no
 position: the fee of a purchase is charged in the coin, and balances are compared. Lists have all types of instruments,
-except that of old fills, which is read type by type.
+except that of old fills, which is read type by type. Since 2026-06 the documentation allows isolated margin for loans
+on spot only: positions and orders in it are noted, not traded, and their margin belongs to the balance.
 
 Sizes are contracts, on spot coins; numbers are decimal text, a fee that is paid is negative; times are milliseconds.
 Lists are newest first, and a page begins after an id.
@@ -56,6 +57,7 @@ from onetape.venues.okx.words import (
     ALGO_STATES,
     CASH,
     FORCED,
+    ISOLATED,
     MARGIN,
     NEWS,
     POSITION_SIDES,
@@ -113,17 +115,17 @@ _MOVES: Final = {"1": MoveKind.TRANSFER, "6": MoveKind.TRANSFER, "7": MoveKind.I
 # Changes of a balance by fills, which are reported separately: trades, delivery, liquidation, auto-deleveraging.
 _OF_FILLS: Final = frozenset({"2", "3", "5", "9"})
 _SILENT: Final = frozenset({"login", "subscribe", "channel-conn-count"})
-_SPOT_ONLY: Final = "1"  # the level of an account that takes no contracts
-_ALL_CURRENCIES: Final = frozenset({"3", "4"})  # levels at which all currencies are one margin
+# Levels of an account: without contracts, with all currencies as one margin, portfolio margin.
+_SPOT_ONLY, _ALL_CURRENCIES, _PORTFOLIO = "1", "3", "4"
 
 
-def _usual(*, is_spot: bool) -> PlaceTemplate:
+def _usual(mode: str, *, is_spot: bool) -> PlaceTemplate:
     """Returns a usual order's parameters, as in `place`."""
     sides = (PositionSide.LONG, PositionSide.SHORT)
     return PlaceTemplate(
         [
             ("instId", "symbol", {}),
-            ("tdMode", "constant", {"": CASH if is_spot else MARGIN}),
+            ("tdMode", "constant", {"": mode}),
             ("side", "side", {side: word for word, side in SIDES.items()}),
             ("sz", "size", {}),
             ("posSide", "position_side", {} if is_spot else {side: POSITION_WORDS[side] for side in sides}),
@@ -136,7 +138,8 @@ def _usual(*, is_spot: bool) -> PlaceTemplate:
     )
 
 
-_USUAL: Final = {Kind.SPOT: _usual(is_spot=True)} | dict.fromkeys((Kind.LINEAR, Kind.INVERSE), _usual(is_spot=False))
+_USUAL: Final = _usual(MARGIN, is_spot=False)
+_USUAL_SPOT: Final = {mode: _usual(mode, is_spot=True) for mode in (CASH, MARGIN)}
 
 
 class OkxProtocol(AccountProtocol, WithoutTransfers):
@@ -156,6 +159,7 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
         self.key, self.secret, self.password = key, secret, password
         self._headers: Final = _DEMO if is_demo else {}
         self._types: list[str] = []
+        self._spot_mode = CASH  # as of the account's level
 
     def set_instruments(self, instruments: Sequence[Instrument]) -> None:
         super().set_instruments(instruments)
@@ -167,15 +171,15 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
     def place(self, client_id: str, spec: OrderSpec, now: int, *, reference: int = 0) -> Call:
         i = self._by_symbol[spec.symbol]
         is_limit, waits = spec.type is OrderType.LIMIT, spec.trigger_by is not TriggerBy.NONE
+        is_spot = i.kind is Kind.SPOT
         # A kind that the venue does not have is refused there rather than left out here.
         tif = "post_only" if spec.post_only else TIF_WORDS.get(spec.tif, spec.tif.value)
         terms: dict[str, Any] = {
             "instId": i.raw_symbol,
-            "tdMode": CASH if i.kind is Kind.SPOT else MARGIN,
+            "tdMode": self._spot_mode if is_spot else MARGIN,
             "side": spec.side.value,
             "sz": i.size_text(spec.size_int),
         }
-        is_spot = i.kind is Kind.SPOT
         if is_spot and not is_limit:
             terms["tgtCcy"] = "base_ccy"
         if spec.position_side is not PositionSide.BOTH and not is_spot:
@@ -199,7 +203,8 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
 
     def place_order(self, order: AccountOrder, now: int, *, number: int, reference: int = 0) -> Call:
         i = self._by_symbol[order.symbol]
-        terms = _USUAL[i.kind].terms(order, i.raw_symbol, i.price_decimals, i.size_decimals)
+        template = _USUAL_SPOT[self._spot_mode] if i.kind is Kind.SPOT else _USUAL
+        terms = template.terms(order, i.raw_symbol, i.price_decimals, i.size_decimals)
         if terms is None:
             return super().place_order(order, now, number=number, reference=reference)
         return self._order(Purpose.PLACE, terms, now, OrderKey(order.symbol, order.name), number)
@@ -314,6 +319,7 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
             trade="trade" in granted,
             withdraw="withdraw" in granted,
             is_bound=bool(row["ip"]),
+            portfolio_margin=row["acctLv"] == _PORTFOLIO,
         )
 
     def stream_key(self, now: int) -> Call:
@@ -431,8 +437,8 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
                 bounds = (call.made, call.made - CLOCK_STEP, now + CLOCK_STEP)
                 return Answer(Outcome.DONE, tuple(_balances(rows, *bounds)))
             case Purpose.MOVES:
-                moves = tuple(self._move(row) for row in rows if row["type"] not in _OF_FILLS)
-                return Answer(Outcome.DONE, moves, cursor=self._next_page(call, rows))
+                moves = (self._move(row) for row in rows if row["type"] not in _OF_FILLS)
+                return Answer(Outcome.DONE, tuple(m for m in moves if m.amount), cursor=self._next_page(call, rows))
             case Purpose.TRANSFER:
                 return Answer(Outcome.DONE, value=str(rows[0]["transId"]))
             case Purpose.TRANSFERS:
@@ -443,14 +449,25 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
                 return Answer(Outcome.DONE, (_modes(rows[0]),))
             case Purpose.TIME:
                 return Answer(Outcome.DONE, value=str(int(rows[0]["ts"]) * MS))
-            case Purpose.STREAM_KEY if rows[0]["acctLv"] == _SPOT_ONLY and self._by_symbol and self.traits.positions:
-                contracts = ", ".join(sorted(name for name in self._by_symbol if self.traits.has_position(name)))
-                text = f"the account is in spot mode (acctLv 1), which has no contracts: {contracts}"
-                return Answer(Outcome.DEFINITIVE, (), AccountMode.code, _SPOT_ONLY, text)
             case Purpose.STREAM_KEY:
+                level = str(rows[0]["acctLv"])
+                if lacks := self._lacks(level, borrows=bool(rows[0].get("autoLoan"))):
+                    return Answer(Outcome.DEFINITIVE, (), AccountMode.code, level, lacks)
+                self._spot_mode = MARGIN if level == _ALL_CURRENCIES else CASH
                 return Answer(Outcome.DONE, value=str(now))
             case _:
                 return Answer(Outcome.DONE)
+
+    def _lacks(self, level: str, *, borrows: bool) -> str:
+        """Returns why an account of a level cannot trade here, "": it can."""
+        if level == _PORTFOLIO:
+            return f"the account has portfolio margin (acctLv {level}), which is not supported"
+        if level == _ALL_CURRENCIES and borrows:
+            return "the account borrows by itself (autoLoan); loans are not supported, turn it off at the venue"
+        contracts = sorted(name for name in self._by_symbol if self.traits.has_position(name))
+        if level != _SPOT_ONLY or not contracts:
+            return ""
+        return f"the account is in spot mode (acctLv {level}), which has no contracts: {', '.join(contracts)}"
 
     def _next_page(self, call: Call, rows: Sequence[Mapping[str, Any]]) -> str:
         """Returns the place of the next page: when it begins in ms, the id after which it begins, and the type."""
@@ -546,6 +563,12 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
             liquidity=Liquidity.MAKER if row["execType"] == "M" else Liquidity.TAKER,
         )
 
+    def listed(self, rows: Sequence[Any], *, amount: str = "", name: str = "symbol") -> list[Any]:
+        """Returns the rows of known instruments in cross margin, and notes the others."""
+        cross = [row for row in rows if not _apart(row)]
+        self.unlisted |= {_apart(row) for row in rows if not amount or Decimal(row[amount] or 0)} - {""}
+        return super().listed(cross, amount=amount, name=name)
+
     def _held(self, rows: Sequence[Any]) -> list[Any]:
         """Returns the rows of contracts; a loan on spot is listed as a position, too."""
         rows = self.listed(rows, amount="pos", name="instId")
@@ -565,11 +588,12 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
         )
 
     def _move(self, row: Mapping[str, Any]) -> MoveReport:
+        """Reads a bill. What moves between the balance and the margin of an isolated position changes neither."""
         i = self._by_raw.get(row["instId"])
-        kind = _MOVES.get(row["type"], MoveKind.OTHER)
-        return MoveReport(
-            row["billId"], row["ccy"], money_of(row["balChg"]), int(row["ts"]) * MS, kind, "" if i is None else i.symbol
-        )
+        kind, amount = _MOVES.get(row["type"], MoveKind.OTHER), money_of(row["balChg"])
+        amount += money_of(row["posBalChg"] or "0") if row.get("mgnMode") == ISOLATED else 0
+        symbol = "" if i is None else i.symbol
+        return MoveReport(row["billId"], row["ccy"], amount, int(row["ts"]) * MS, kind, symbol)
 
     # --- the account's channels -------------------------------------------------------------------
 
@@ -593,16 +617,16 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
                 return []
 
     def _event(self, row: Mapping[str, Any]) -> list[VenueReport]:
-        if row["instId"] not in self._by_raw:
-            return self.of_other_symbol(row["instId"])
+        if (apart := _apart(row)) or row["instId"] not in self._by_raw:
+            return self.of_other_symbol(apart or row["instId"])
         found: list[VenueReport] = [self._status(row, is_event=True)]
         if Decimal(row["fillSz"] or 0) and row["tradeId"]:
             found.insert(0, self._fill(row, is_event=True))
         return found
 
     def _algo_event(self, row: Mapping[str, Any]) -> list[VenueReport]:
-        if row["instId"] not in self._by_raw:
-            return self.of_other_symbol(row["instId"])
+        if (apart := _apart(row)) or row["instId"] not in self._by_raw:
+            return self.of_other_symbol(apart or row["instId"])
         return [self._algo(row, is_event=True)]
 
 
@@ -615,6 +639,11 @@ def _name(row: Mapping[str, Any]) -> str:
     kind = FORCED.get(str(row.get("category") or ""), "")
     number = str(row["ordId"])
     return f"{kind}-{number}" if kind else row.get("algoClOrdId") or row.get("clOrdId") or number
+
+
+def _apart(row: Mapping[str, Any]) -> str:
+    """Returns the name under which an order or a position in isolated margin is noted, "" for another one."""
+    return f"{row['instId']} in isolated margin" if ISOLATED in (row.get("mgnMode"), row.get("tdMode")) else ""
 
 
 def _price(text: str) -> Decimal | None:
@@ -631,14 +660,18 @@ def _place_of(cursor: str, since: int) -> tuple[int, str, str]:
 
 def _modes(row: Mapping[str, Any]) -> AccountModeReport:
     granted, hedge = row["perm"].split(","), row["posMode"] == "long_short_mode"
-    is_joint = row["acctLv"] in _ALL_CURRENCIES
-    return AccountModeReport(hedge, is_joint, "trade" in granted, "withdraw" in granted, row["uid"])
+    return AccountModeReport(hedge, False, "trade" in granted, "withdraw" in granted, row["uid"])
 
 
 def _balances(
     rows: Sequence[Mapping[str, Any]], time: int, earliest: int = 0, latest: int = 0
 ) -> Iterator[BalanceReport]:
+    """Reads balances; the margin of isolated positions (`isoEq`) is not in `cashBal`."""
     for account in rows:
         for row in account["details"]:
-            margin = MarginReport(money_of(row["upl"] or "0"), money_of(row["availEq"])) if row.get("availEq") else None
-            yield BalanceReport(row["ccy"], money_of(row["cashBal"] or "0"), time, earliest, latest, margin)
+            apart, profit = (money_of(row.get(name) or "0") for name in ("isoEq", "isoUpl"))
+            margin = None
+            if row.get("availEq"):
+                margin = MarginReport(money_of(row["upl"] or "0") - profit, money_of(row["availEq"]))
+            total = money_of(row["cashBal"] or "0") + apart - profit
+            yield BalanceReport(row["ccy"], total, time, earliest, latest, margin)
