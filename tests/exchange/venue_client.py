@@ -22,8 +22,10 @@ from onetape.exchange.faults import parse_faults
 from onetape.exchange.faulty import Faulty
 from onetape.exchange.server import VenueServer
 from onetape.exchange.venues import Crowd, open_venue
+from onetape.model.time import MINUTE
 from waiting import PATIENCE_S
 
+NOW = 1_795_000_000_000_000_000
 HISTORY = 200 * 10**9  # of the market: enough for a few bars, and soon made
 
 
@@ -80,9 +82,7 @@ def value_of(body: bytes):
 class Virtual:
     """The same requests without a socket, at a time of the test's own."""
 
-    def __init__(
-        self, kind: str, seed: int = 7, *, faults: str = "", now: int = 1_795_000_000_000_000_000, **options
-    ) -> None:
+    def __init__(self, kind: str, seed: int = 7, *, faults: str = "", now: int = NOW, **options) -> None:
         """faults: TOML. A request whose answer is late is waited for; one that is never answered
         is a ConnectionResetError."""
         self.time = now
@@ -106,7 +106,7 @@ class Virtual:
         end = self.time + int(seconds * 1e9)
         while self.time < end:
             due = getattr(self.dialect, "next_due", end)
-            self.time = min(max(due, self.time + 1), end)
+            self.time = min(max(due, self.time + 1), end, self.time + MINUTE)  # as a server, which looks often
             self.dialect.exchange.advance(self.time)
             self.settle()
 

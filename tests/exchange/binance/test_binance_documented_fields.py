@@ -7,8 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from exchange.venue_client import BinanceClient, Virtual, heard
+from exchange.venue_client import NOW, BinanceClient, Virtual, heard
 from onetape.exchange.venues import Crowd
+from onetape.model.time import HOUR, MINUTE
 
 BTC = {"symbol": "BTCUSDT"}
 ORDER = "/fapi/v1/order"
@@ -64,9 +65,11 @@ def test_a_modify_id_that_is_no_number_changes_nothing(client):
 
 
 def test_funding_is_regular():
-    venue = Virtual("binance-usdm", market=Crowd(rate=0.02, history=10**9))
+    venue = Virtual(
+        "binance-usdm", market=Crowd(rate=0.02, history=10**9), now=-(-NOW // (8 * HOUR)) * 8 * HOUR - MINUTE
+    )
     account = venue.dialect.exchange.accounts[0]
-    venue.wait(9 * 3600)
+    venue.wait(61)
     rows = BinanceClient(venue, account.key, account.secret).ask("GET", "/fapi/v1/fundingRate", signed=False, **BTC)[1]
     assert {row["rateType"] for row in rows} == {"Regular"}
 

@@ -11,8 +11,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from exchange.venue_client import Virtual
-from onetape.model.time import format_time
+from exchange.venue_client import HISTORY, NOW, Virtual
+from onetape.exchange.venues import Crowd
+from onetape.model.time import HOUR, MINUTE, format_time
 
 BTC = "BTC-USDT-SWAP"
 CODE = 10459  # of the first instrument
@@ -121,6 +122,11 @@ def venue():
 @pytest.fixture
 def client(venue):
     return Client(venue)
+
+
+def quiet(**options) -> Client:
+    """An account at a market where little happens, for tests of hours."""
+    return Client(Virtual("okx", limits=False, market=Crowd(0.02, HISTORY), **options))
 
 
 # --- who asks -------------------------------------------------------------------------------------
@@ -237,7 +243,8 @@ def test_a_batch_says_what_became_of_each(client):
     assert client.post("trade/batch-orders", [usual] * 21)["code"] == "51000"
 
 
-def test_an_order_that_was_canceled_without_a_fill_is_forgotten_after_two_hours(client):
+def test_an_order_that_was_canceled_without_a_fill_is_forgotten_after_two_hours():
+    client = quiet()
     number = client.order()["ordId"]
     client.post("trade/cancel-order", {"instId": BTC, "ordId": number})
     assert client.status(ordId=number)["state"] == "canceled"
@@ -448,12 +455,13 @@ def test_money_moves_between_the_funding_and_the_trading_account(client):
     assert client.post("asset/transfer", {**out, "to": "1"})["code"] == "51000"
 
 
-def test_funding_is_a_bill_of_its_own(client):
+def test_funding_is_a_bill_of_its_own():
     """Of a position in isolated margin its margin pays."""
+    client = quiet(now=-(-NOW // (8 * HOUR)) * 8 * HOUR - MINUTE)
     client.market()
     client.post("account/set-leverage", {"instId": "BTC-USD-SWAP", "mgnMode": "isolated", "lever": "1"})
     client.market(instId="BTC-USD-SWAP", tdMode="isolated")
-    client.venue.wait(8 * 3600 + 1)
+    client.venue.wait(61)
     bills = {bill["instId"]: bill for bill in client.get("account/bills", type="8")}
     cross, isolated = bills[BTC], bills["BTC-USD-SWAP"]
     assert cross["mgnMode"] == "cross" and float(cross["balChg"]) and cross["posBalChg"] == "0"

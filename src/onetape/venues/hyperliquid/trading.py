@@ -26,7 +26,7 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape._core import units_text
+from onetape._core import AccountOrder, units_text
 from onetape.model.enums import Kind, Liquidity, OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy
 from onetape.model.errors import AccountMode, NotAvailable, PermissionDenied, VenueRateLimit
 from onetape.model.instrument import Instrument
@@ -35,6 +35,7 @@ from onetape.model.order import OrderSpec
 from onetape.model.time import MS, SECOND
 from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, Traits, WithoutTransfers
 from onetape.orders.malformed import MALFORMED
+from onetape.orders.managed import spec_sent
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import (
     AccountModeReport,
@@ -85,6 +86,7 @@ _NONCE_BACK: Final = 2 * 86_400_000  # ms: the venue's bounds of a nonce around 
 _RETRY: Final = 5 * SECOND
 _REFUSED: Final = 60 * SECOND  # until a refused account is looked at again
 _JSON: Final = {"Content-Type": "application/json"}
+_to_json: Final = msgspec.json.Encoder().encode
 _UNIFIED: Final = "unifiedAccount"
 _APART: Final = frozenset({"default", "disabled", "dexAbstraction"})  # two wallets of USDC
 _LISTS: Final = ("userFunding", "userNonFundingLedgerUpdates")  # of balance changes, read one after the other
@@ -135,6 +137,12 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
     # --- requests ---------------------------------------------------------------------------------
 
     def place(self, client_id: str, spec: OrderSpec, now: int, *, reference: int = 0) -> Call:
+        return self._place(client_id, spec, now, reference, 0)
+
+    def place_order(self, order: AccountOrder, now: int, *, number: int, reference: int = 0) -> Call:
+        return self._place(order.name, spec_sent(order), now, reference, number)
+
+    def _place(self, client_id: str, spec: OrderSpec, now: int, reference: int, number: int) -> Call:
         i = self._by_symbol[spec.symbol]
         has_trigger = spec.trigger_by is not TriggerBy.NONE
         is_limit = spec.type is OrderType.LIMIT
@@ -162,7 +170,7 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
             "c": cloid_of(client_id),
         }
         action = {"type": "order", "orders": [order], "grouping": "na"}
-        return self._signed(Purpose.PLACE, action, now, OrderKey(spec.symbol, client_id))
+        return self._signed(Purpose.PLACE, action, now, OrderKey(spec.symbol, client_id), number)
 
     def cancel(self, key: OrderKey, now: int) -> Call:
         asset, name = self._by_symbol[key.symbol].venue_number, key.client_id
@@ -181,18 +189,24 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
         return call if call.terms is None else call._replace(body=self.body(call, now), terms=None)
 
     def body(self, call: Call, now: int) -> bytes:
-        """Returns the body of a call with terms. Only orders have a deadline: a late cancel does no harm."""
-        assert self.signer is not None
+        """Returns the body of a call with terms."""
+        return self._body(call.purpose, call.terms, now)
+
+    def _body(self, purpose: Purpose, action: Any, now: int) -> bytes:
+        signer = self.signer
+        assert signer is not None
         nonce = self.take_nonce(now // 1000) // 1000
-        expires = now // MS + WINDOW_MS if call.purpose in ORDER_PURPOSES else None
-        signature = self.signer.sign(call.terms, nonce, expires)
-        value = {
-            "action": call.terms,
-            "nonce": nonce,
-            "signature": signature,
-            "vaultAddress": self.signer.vault or None,
-        }
-        return msgspec.json.encode({**value, "expiresAfter": expires})
+        # Only orders have a deadline: a late cancel does no harm.
+        expires = now // MS + WINDOW_MS if purpose in ORDER_PURPOSES else None
+        return _to_json(
+            {
+                "action": action,
+                "nonce": nonce,
+                "signature": signer.sign(action, nonce, expires),
+                "vaultAddress": signer.vault or None,
+                "expiresAfter": expires,
+            }
+        )
 
     @staticmethod
     def next_nonce(last: int, now: int) -> int:
@@ -303,9 +317,12 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
         call = info(purpose, {"type": kind, "user": self.account, **(terms or {})}, weight)
         return call._replace(subject=subject, symbol=symbol, made=now)
 
-    def _signed(self, purpose: Purpose, action: Mapping[str, Any], now: int, subject: OrderKey | None = None) -> Call:
-        call = Call(purpose, "POST", "/exchange", b"", _JSON, 1, 1, subject, terms=action)
-        return call if self.signs_late and purpose in ORDER_PURPOSES else self.signed(call, now)
+    def _signed(
+        self, purpose: Purpose, action: Mapping[str, Any], now: int, subject: OrderKey | None = None, number: int = 0
+    ) -> Call:
+        is_late = self.signs_late and purpose in ORDER_PURPOSES
+        body, terms = (b"", action) if is_late else (self._body(purpose, action, now), None)
+        return Call(purpose, "POST", "/exchange", body, _JSON, 1, 1, subject, "", terms, number)
 
     # --- answers ----------------------------------------------------------------------------------
 
