@@ -85,7 +85,7 @@ test-fast: setup ## only the tests that failed last time, or all
 	$(BIN)/python -m pytest -n 2 --last-failed
 
 test-alone: setup ## what needs recorded market data, as it is without any: skipped by name
-	ONETAPE_RECORDED= $(BIN)/python -m pytest -n 0 -m recorded
+	ONETAPE_RECORDED= $(BIN)/python -m pytest -n 0 -m recorded $$(grep -rlw shared tests --include='test_*.py') # the fixture
 
 golden: setup ## keep what the golden runs give now; the reason goes into the commit
 	$(BIN)/python -m pytest tests/research/test_golden_runs.py --golden-update
