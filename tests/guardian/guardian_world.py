@@ -92,7 +92,12 @@ class GuardianLife:
             JournalWriter(path, process=GUARDIAN, created=1, durable=False, segment_bytes_first=1 << 16)
         )
         venue = open_trading_venue(
-            world.kind, world.account.key, world.account.secret, Addresses("", "", ""), world.account.password
+            world.kind,
+            world.account.key,
+            world.account.secret,
+            Addresses("", "", ""),
+            world.account.password,
+            isolated=world.isolated,
         )
         self.protocol = venue.protocol
         self.protocol.set_instruments(world.instruments)
