@@ -456,7 +456,7 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
                 return Answer(Outcome.DONE, value=str(int(rows[0]["ts"]) * MS))
             case Purpose.STREAM_KEY:
                 level = str(rows[0]["acctLv"])
-                if lacks := self._lacks(level, borrows=bool(rows[0].get("autoLoan"))):
+                if lacks := self._lacks(level, borrows=str(rows[0].get("autoLoan")).lower() == "true"):
                     return Answer(Outcome.DEFINITIVE, (), AccountMode.code, level, lacks)
                 self._spot_mode = MARGIN if level == _ALL_CURRENCIES else CASH
                 return Answer(Outcome.DONE, value=str(now))
