@@ -66,6 +66,16 @@ def test_a_trigger_waits_in_its_direction_and_may_be_met_to_the_unit(desk, kind,
     assert (order.child.client_id, order.child.filled) == ("w", 10)
 
 
+@pytest.mark.parametrize(("side", "stop", "other"), [(SELL, -3, 2), (BUY, 3, -2)])
+def test_of_a_stop_and_a_take_profit_in_one_order_the_first_that_is_met_is_sent(desk, side, stop, other):
+    for percent, kind in ((stop, "STOP_MARKET"), (other, "TAKE_PROFIT_MARKET")):
+        order = waiting(desk, "STOP_MARKET", side, stop, other_trigger=desk.at(other), client_id=f"w{percent}")
+        glance(desk, desk.at(other) - (1 if other > 0 else -1))
+        assert order.state == "NEW"
+        price(desk, desk.at(percent))
+        assert (order.state, order.type, order.trigger) == ("FINISHED", kind, desk.at(percent))
+
+
 def test_a_trailing_stop_follows_the_best_price_from_its_activation_on(desk):
     order = waiting(desk, "TRAILING_STOP_MARKET", SELL, 0, activate=desk.at(3), callback=100)
     glance(desk, desk.at(2))

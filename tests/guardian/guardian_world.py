@@ -91,7 +91,9 @@ class GuardianLife:
         self.writer = MortalWriter(
             JournalWriter(path, process=GUARDIAN, created=1, durable=False, segment_bytes_first=1 << 16)
         )
-        venue = open_trading_venue(world.kind, world.key, world.secret, Addresses("", "", ""), world.account.password)
+        venue = open_trading_venue(
+            world.kind, world.key, world.secret, Addresses("", "", ""), world.account.password, isolated=world.isolated
+        )
         self.protocol = venue.protocol
         self.protocol.set_instruments(world.instruments)
         watched = {ACCOUNT} if self.protocol.traits.positions else set()

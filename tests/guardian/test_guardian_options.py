@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from decimal import Decimal
 from functools import partial
@@ -11,17 +12,22 @@ import msgspec
 import pytest
 
 from exchange.venue_client import served
+from onetape.gateway.gateway import Gateway
 from onetape.guardian.events import Record
 from onetape.guardian.guardian import Guardian
 from onetape.guardian.past_gateway import OrderNumbers
-from onetape.guardian.venue_reader import can_watch
+from onetape.guardian.venue_reader import VenueReader, can_watch
+from onetape.model import catalogue
+from onetape.model.enums import OrderType, Side
 from onetape.model.errors import BadConfig
 from onetape.model.home import guardian_journal
+from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.options.gateway import GatewayOptions
 from onetape.options.guardian import AccountOptions, GuardianOptions, guarded_account, guardian_options
 from onetape.options.guardian_rules import DISTANCES, GuardianSettings
 from onetape.preflight.configured import clean_environ
+from onetape.robot.live import addressed
 from onetape.store.config import parse_config
 from onetape.tape.journal import JournalReader
 from waiting import wait_in_loop
@@ -83,6 +89,22 @@ def test_a_symbol_has_none_of_what_is_written_empty_for_it(tmp_path, text, field
 def test_what_is_other_for_a_symbol_and_never_used_is_refused(symbol, text, words):
     with pytest.raises(BadConfig, match=words):
         parse_config(f'{CONFIG}[guardian.symbols."{symbol}"]\n{text}')
+
+
+@pytest.mark.parametrize(("text", "mode"), [("", "cross"), ('margin = "isolated"', "isolated")])
+def test_gateway_and_guardian_order_in_the_accounts_margin(tmp_path, text, mode):
+    config = parse_config(f'[venues.okx]\nkind = "okx"\n[accounts.main]\nvenue = "okx"\n{text}')
+    exchange = {"venue": "okx", "rest": "http://x", "ws": "ws://x"}
+    keys = {"key": "k", "secret": "s", "password": "p"}
+    made = addressed(tmp_path, "main", exchange, keys, [], config.accounts["main"])
+    guarded = guarded_account(made, config, {}, tmp_path)
+    assert [each.isolated for each in (made, guarded)] == [mode == "isolated"] * 2
+    symbol, said = "okx:BTC/USDT:USDT", []
+    spec = OrderSpec(symbol=symbol, side=Side.SELL, size_int=1, type=OrderType.MARKET, reduce_only=True)
+    for protocol in (Gateway(made).protocol, VenueReader(guarded, tmp_path, said.append).protocol):
+        protocol.set_instruments([catalogue.find(symbol)])
+        call = protocol.signed(protocol.place("a1", spec, 10**18), 10**18)
+        assert json.loads(call.body)["tdMode"] == mode
 
 
 @pytest.mark.parametrize("confirm", ["", "49ms", "6s", "soon", "0s"])

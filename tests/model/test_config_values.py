@@ -109,6 +109,7 @@ def test_nothing_at_all_is_a_configuration():
         ("[robots.mm]", '[dashboard]\nhosts = ["a.b", "*"]\n[robots.mm]', "'*' is no host name", 8),
         ("[robots.mm]", '[control]\nhosts = ["a b"]\n[robots.mm]', "'a b' is no host name", 8),
         ('venue = "kraken"', 'venue = "kraken"\nposition_mode = "hedge"', "kraken is not traded in hedge mode", 6),
+        ('venue = "kraken"', 'venue = "kraken"\nmargin = "isolated"', "orders of kraken name no margin mode", 6),
         ('venue = "kraken"', 'venue = "kraken"\nmaster = "boss"', "no other account `boss`", 6),
         ('venue = "kraken"', 'venue = "kraken"\nmaster = "main"', "no other account `main`", 6),
     ],

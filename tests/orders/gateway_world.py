@@ -96,7 +96,8 @@ class World:
             self.choose_wallets(is_joint=bool(beside))
         if self.kind == "okx" and self.seed % 3 == 1:
             self.exchange.accounts.set_level(self.account, "3")
-        if self.kind == "bybit" and self.seed % 3 == 1:
+        self.isolated = self.kind == "okx" and self.seed % 3 == 2  # its orders name the mode
+        if self.isolated or (self.kind == "bybit" and self.seed % 3 == 1):
             for at, instrument in enumerate(self.exchange.instruments):
                 self.exchange.accounts.set_isolated(self.account, at, instrument.kind is not Kind.SPOT, START)
         if self.kind == "binance-spot" and self.seed % 3 == 1:
@@ -158,7 +159,9 @@ class World:
 
     def open_venue(self) -> None:
         """As a process begins to know it."""
-        self.venue = open_trading_venue(self.kind, self.key, self.secret, Addresses("", "", ""), self.account.password)
+        self.venue = open_trading_venue(
+            self.kind, self.key, self.secret, Addresses("", "", ""), self.account.password, isolated=self.isolated
+        )
         self.protocol = self.venue.protocol
         self.listed = self.listed or joined([self.http(each).body for each in self.venue.instrument_lists()])
         self.instruments = self.venue.instruments_of(self.listed, frozenset())

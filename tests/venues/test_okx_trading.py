@@ -38,6 +38,7 @@ from onetape.model.ids import client_id
 from onetape.model.order import OrderSpec
 from onetape.model.time import DAY, HOUR, SECOND, parse_time
 from onetape.orders.calls import OrderKey, Purpose
+from onetape.orders.order import Order
 from onetape.orders.outcome import Outcome
 from onetape.orders.reports import AccountModeReport, FillReport, MoveKind
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
@@ -543,6 +544,22 @@ def test_what_is_in_isolated_margin_is_noted_and_is_no_position_or_order_of_ours
     assert ({report.detail}, protocol.unlisted) == (apart, apart)
     answer = protocol.answer(protocol.open_orders(NOW)[0], 200, {}, said([order, ORDER]), NOW)
     assert [each.venue_id for each in answer.reports] == [ORDER["ordId"]]
+
+
+def test_an_account_that_trades_in_isolated_margin_names_it_and_notes_the_other_mode():
+    addresses = Addresses("http://127.0.0.1:1", "ws://a", "ws://a")
+    venue = open_trading_venue("okx", "KEY", "secret", addresses, "word", isolated=True)
+    venue.instruments_of(swaps([ROW]), frozenset())
+    isolated, own = venue.protocol, Order(1, 1, spec(), NOW, OURS)
+    calls = (isolated.place(OURS, spec(), NOW), isolated.place_order(own, NOW, number=3))
+    assert [json.loads(call.body)["tdMode"] for call in calls] == ["isolated"] * 2
+    assert json.loads(isolated.leverage(BTC, 5, NOW).body)["mgnMode"] == "isolated"
+    for mode in ("cross", "isolated"):
+        isolated.reports_of(pushed("orders", {**ORDER, "tdMode": mode}))
+    assert isolated.unlisted == {"BTC-USDT-SWAP in cross margin"}
+    row = {"acctLv": "3", "perm": "trade", "posMode": "net_mode", "uid": "7", "ip": ""}
+    answer = isolated.answer(isolated.stream_key(NOW), 200, {}, said([row]), NOW)
+    assert answer.text == "the account is in multi-currency margin (acctLv 3), which has no isolated margin"
 
 
 @pytest.mark.parametrize("text", [b"", b"{", pushed("orders", {}), pushed("account", 1), b"[1]"])

@@ -89,11 +89,11 @@ class Gateway:
         self.options = options
         self.is_single = is_single  # its one robot runs in this process
         self.home = Path(options.home)
-        addresses = Addresses(
-            options.rest, options.ws, options.ws_private or options.ws, options.ws_entry, options.rest_wallet
-        )
+        private = options.ws_private or options.ws
+        addresses = Addresses(options.rest, options.ws, private, options.ws_entry, options.rest_wallet)
         secrets = options.key, options.secret, options.third_secret
-        self._open_venue = partial(open_trading_venue, options.kind, *secrets[:2], addresses, secrets[2])
+        opened = options.kind, *secrets[:2], addresses, secrets[2]
+        self._open_venue = partial(open_trading_venue, *opened, isolated=options.isolated)
         self.venue = self._open_venue()
         self.protocol = self.venue.protocol
         keep_nonces(self.protocol, self.home)

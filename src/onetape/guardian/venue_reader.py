@@ -49,7 +49,8 @@ def traits_of(options: AccountOptions) -> Traits:
 
 def _venue(options: AccountOptions) -> TradingVenue:
     addresses = Addresses(options.rest, options.ws, options.ws)
-    return open_trading_venue(options.kind, options.key, options.secret, addresses, options.third_secret)
+    secrets = options.key, options.secret, addresses, options.third_secret
+    return open_trading_venue(options.kind, *secrets, isolated=options.isolated)
 
 
 class VenueReader:

@@ -682,6 +682,8 @@ def _check_accounts(config: Config, source: _Source) -> None:
         if account.position_mode == "hedge" and not native.hedges:
             todo = f"remove the key; hedge mode: {_those(lambda each: each.hedges)}"
             raise source.bad((*path, "position_mode"), f"{kind} is not traded in hedge mode", todo)
+        if account.margin == "isolated" and not native.names_margin:
+            raise source.bad((*path, "margin"), f"orders of {kind} name no margin mode", "set it at the venue")
         for third in ("password", "api_config_key"):
             takes = native.third_secret == third or (third == "password" and kind.startswith("ccxt:"))
             if getattr(account, third) and not takes:

@@ -151,6 +151,7 @@ class AccountConfig(Section, frozen=True):
     # Where an order is recorded before it is sent; replicated: also at the standby.
     durability: Literal["process", "disk", "replicated"] = "process"
     position_mode: Literal["one-way", "hedge"] = "one-way"  # required mode of the account
+    margin: Literal["cross", "isolated"] = "cross"  # okx: of contracts; elsewhere as the account is set at the venue
     allow_withdraw: bool = False  # a key that may withdraw is refused otherwise
     credit: dict[str, str | int | float] = {}  # currency -> how far below zero its pool may go
     check_every: str = "60s"  # how often balances are compared with the venue's

@@ -13,13 +13,15 @@ __all__ = ["VENUE_KINDS", "VenueKind"]
 
 
 class VenueKind(NamedTuple):
-    """A kind of venue. hedges: its accounts may hold both sides of a symbol; withdraws_to: extra fields required for
-    an address of [accounts.X.withdraw]; third_secret: the key of an account's third secret: a `password` is part of the
-    venue's key, an `api_config_key` is optional; sells_fee_asset: the asset that pays fees can be bought on the
-    venue's spot market (not in demo mode); closed: when the venue ceased operation, "": it is open."""
+    """A kind of venue. hedges: its accounts may hold both sides of a symbol; names_margin: its orders name cross or
+    isolated margin; withdraws_to: extra fields required for an address of [accounts.X.withdraw]; third_secret: the key
+    of an account's third secret: a `password` is part of the venue's key, an `api_config_key` is optional;
+    sells_fee_asset: the asset that pays fees can be bought on the venue's spot market (not in demo mode); closed: when
+    the venue ceased operation, "": it is open."""
 
     folder: str
     hedges: bool = False
+    names_margin: bool = False
     withdraws_to: str = ""
     third_secret: str = ""
     sells_fee_asset: bool = False
@@ -35,5 +37,5 @@ VENUE_KINDS: Final = {
     "kraken": VenueKind("kraken", withdraws_to="key"),
     "bybit": VenueKind("bybit", hedges=True),
     "hyperliquid": VenueKind("hyperliquid"),
-    "okx": VenueKind("okx", hedges=True, third_secret="password"),  # noqa: S106 - the name of a key
+    "okx": VenueKind("okx", hedges=True, names_margin=True, third_secret="password"),  # noqa: S106 - the name of a key
 }

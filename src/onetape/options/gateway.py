@@ -99,6 +99,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     proxy: Proxy | None = None  # for the connections to its venue
     bridge: BridgeOptions | None = None  # for kinds `ccxt:`; `rest` is then "" or another address
     hub: HubOfGateway | None = None  # the hub that it reads; None: it follows the venue's market itself
+    isolated: bool = False  # orders name isolated margin
     hedge: bool | None = None  # required position mode; None: accept the account's mode
     is_guarded: bool = False  # no position is opened without a running guardian
     is_slow: bool = False  # check orders by the rules in Python instead of the core, as a reference

@@ -42,6 +42,7 @@ class AccountOptions(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     secret: str
     third_secret: str = ""
+    isolated: bool = False
     hub: HubOfGateway | None = None
     proxy: Proxy | None = None
 
@@ -64,6 +65,7 @@ def guarded_account(made: GatewayOptions, config: Config, environ: Mapping[str, 
         key=key,
         secret=secret,
         third_secret=third,
+        isolated=made.isolated,
         hub=made.hub,
         proxy=made.proxy,
     )

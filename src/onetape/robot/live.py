@@ -356,6 +356,7 @@ def addressed(
         check_every_ns=parse_duration(limits.check_every),
         stale_ns=parse_duration(limits.stale_after) if limits.stale_after else 0,
         leverage=limits.leverage,
+        isolated=limits.margin == "isolated",
         hedge=None if account is None else account.position_mode == "hedge",
         cross_internally=limits.cross_internally,
         commands=limits.commands,

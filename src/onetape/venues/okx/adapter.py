@@ -18,10 +18,10 @@ _REST: Final = ("www.okx.com", *(f"{region}.okx.com" for region in ("us", "eea",
 _LIVE, _DEMO = (tuple(f"ws{region}{world}.okx.com" for region in ("", "us", "eea")) for world in ("", "pap"))
 
 
-def _open(key: str, secret: str, addresses: Addresses, password: str = "") -> TradingVenue:
+def _open(key: str, secret: str, addresses: Addresses, password: str = "", *, isolated: bool = False) -> TradingVenue:
     from onetape.venues.okx.gateway import OkxVenue
 
-    return OkxVenue(key, secret, password, addresses)
+    return OkxVenue(key, secret, password, addresses, isolated=isolated)
 
 
 ADAPTER: Final = Adapter(

@@ -77,10 +77,11 @@ class OkxVenue(VenueDefaults):
     symbols_max: Final = 100  # four channels for each
     probe_s: Final = 2.0
 
-    def __init__(self, key: str, secret: str, password: str, addresses: Addresses) -> None:
+    def __init__(self, key: str, secret: str, password: str, addresses: Addresses, *, isolated: bool = False) -> None:
         # Demo and live trading differ in the address of their WebSockets, and by a header.
         host = urlsplit(addresses.ws).hostname or ""
-        self.protocol = OkxProtocol(key, secret, password, is_demo=host.startswith(_DEMO_HOSTS))
+        is_demo = host.startswith(_DEMO_HOSTS)
+        self.protocol = OkxProtocol(key, secret, password, is_demo=is_demo, isolated=isolated)
         self.past = OkxPast()
         self.polls = OkxPolls()
         self._addresses = addresses

@@ -1,5 +1,5 @@
-"""OKX v5: an account's requests, its answers and its channels: spot without loans, swaps and dated futures in cross
-margin.
+"""OKX v5: an account's requests, its answers and its channels: spot without loans, swaps and dated futures in cross or
+isolated margin.
 
 Sources: OKX API v5 documentation, "Order Book Trading, Trade", "Algo Trading", "Trading Account", as of 2026-07, and
 its change log until 2026-10.
@@ -12,8 +12,12 @@ which has no id of ours. It is a stop or a take-profit by its field, and refused
 
 A market order on spot is sent in coins (`tgtCcy`): the venue takes a purchase's size as money otherwise. Spot has no
 position: the fee of a purchase is charged in the coin, and balances are compared. Lists have all types of instruments,
-except that of old fills, which is read type by type. Since 2026-06 the documentation allows isolated margin for loans
-on spot only: positions and orders in it are noted, not traded, and their margin belongs to the balance.
+except that of old fills, which is read type by type.
+
+Each order names its margin mode: an account trades contracts in one mode, and notes positions and orders of the other
+one. The margin of isolated positions belongs to the balance. Fills of a list do not say their mode. Sources disagree on
+isolated margin of contracts: the English page of "Place order" has it for loans on spot alone since 2026-06, others for
+contracts in futures mode.
 
 Sizes are contracts, on spot coins; numbers are decimal text, a fee that is paid is negative; times are milliseconds.
 Lists are newest first, and a page begins after an id.
@@ -138,12 +142,12 @@ def _usual(mode: str, *, is_spot: bool) -> PlaceTemplate:
     )
 
 
-_USUAL: Final = _usual(MARGIN, is_spot=False)
+_USUAL: Final = {mode: _usual(mode, is_spot=False) for mode in (MARGIN, ISOLATED)}
 _USUAL_SPOT: Final = {mode: _usual(mode, is_spot=True) for mode in (CASH, MARGIN)}
 
 
 class OkxProtocol(AccountProtocol, WithoutTransfers):
-    """Implements `OrderProtocol`. is_demo: for the venue's demo service."""
+    """Implements `OrderProtocol`. is_demo: for the venue's demo service; isolated: contracts in isolated margin."""
 
     name = "okx"
     client_id_chars = 32
@@ -154,12 +158,13 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
         forced=tuple(f"{word}-" for word in dict.fromkeys(FORCED.values())),
     )
 
-    def __init__(self, key: str, secret: str, password: str, *, is_demo: bool = False) -> None:
+    def __init__(self, key: str, secret: str, password: str, *, is_demo: bool = False, isolated: bool = False) -> None:
         super().__init__()
         self.key, self.secret, self.password = key, secret, password
         self._headers: Final = _DEMO if is_demo else {}
         self._types: list[str] = []
         self._spot_mode = CASH  # as of the account's level
+        self._margin, self._other_margin = (ISOLATED, MARGIN) if isolated else (MARGIN, ISOLATED)
 
     def set_instruments(self, instruments: Sequence[Instrument]) -> None:
         super().set_instruments(instruments)
@@ -176,7 +181,7 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
         tif = "post_only" if spec.post_only else TIF_WORDS.get(spec.tif, spec.tif.value)
         terms: dict[str, Any] = {
             "instId": i.raw_symbol,
-            "tdMode": self._spot_mode if is_spot else MARGIN,
+            "tdMode": self._spot_mode if is_spot else self._margin,
             "side": spec.side.value,
             "sz": i.size_text(spec.size_int),
         }
@@ -203,7 +208,7 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
 
     def place_order(self, order: AccountOrder, now: int, *, number: int, reference: int = 0) -> Call:
         i = self._by_symbol[order.symbol]
-        template = _USUAL_SPOT[self._spot_mode] if i.kind is Kind.SPOT else _USUAL
+        template = _USUAL_SPOT[self._spot_mode] if i.kind is Kind.SPOT else _USUAL[self._margin]
         terms = template.terms(order, i.raw_symbol, i.price_decimals, i.size_decimals)
         if terms is None:
             return super().place_order(order, now, number=number, reference=reference)
@@ -348,7 +353,7 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
         return {FUNDING: self._get(Purpose.WALLETS, "asset/balances", {}, now)}
 
     def leverage(self, symbol: str, times: int, now: int) -> Call:
-        terms = {"instId": self._by_symbol[symbol].raw_symbol, "lever": str(times), "mgnMode": MARGIN}
+        terms = {"instId": self._by_symbol[symbol].raw_symbol, "lever": str(times), "mgnMode": self._margin}
         return self._post(Purpose.LEVERAGE, "account/set-leverage", terms, now, symbol=symbol)
 
     def time(self) -> Call:
@@ -451,7 +456,7 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
                 return Answer(Outcome.DONE, value=str(int(rows[0]["ts"]) * MS))
             case Purpose.STREAM_KEY:
                 level = str(rows[0]["acctLv"])
-                if lacks := self._lacks(level, borrows=bool(rows[0].get("autoLoan"))):
+                if lacks := self._lacks(level, borrows=str(rows[0].get("autoLoan")).lower() == "true"):
                     return Answer(Outcome.DEFINITIVE, (), AccountMode.code, level, lacks)
                 self._spot_mode = MARGIN if level == _ALL_CURRENCIES else CASH
                 return Answer(Outcome.DONE, value=str(now))
@@ -464,6 +469,8 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
             return f"the account has portfolio margin (acctLv {level}), which is not supported"
         if level == _ALL_CURRENCIES and borrows:
             return "the account borrows by itself (autoLoan); loans are not supported, turn it off at the venue"
+        if level == _ALL_CURRENCIES and self._margin == ISOLATED:
+            return f"the account is in multi-currency margin (acctLv {level}), which has no isolated margin"
         contracts = sorted(name for name in self._by_symbol if self.traits.has_position(name))
         if level != _SPOT_ONLY or not contracts:
             return ""
@@ -564,10 +571,16 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
         )
 
     def listed(self, rows: Sequence[Any], *, amount: str = "", name: str = "symbol") -> list[Any]:
-        """Returns the rows of known instruments in cross margin, and notes the others."""
-        cross = [row for row in rows if not _apart(row)]
-        self.unlisted |= {_apart(row) for row in rows if not amount or Decimal(row[amount] or 0)} - {""}
-        return super().listed(cross, amount=amount, name=name)
+        """Returns the rows of known instruments in our margin mode, and notes the others."""
+        ours = [row for row in rows if not self._apart(row)]
+        self.unlisted |= {self._apart(row) for row in rows if not amount or Decimal(row[amount] or 0)} - {""}
+        return super().listed(ours, amount=amount, name=name)
+
+    def _apart(self, row: Mapping[str, Any]) -> str:
+        """Returns the name under which an order or a position in the other margin mode is noted, "": it is in ours."""
+        i = self._by_raw.get(row["instId"])
+        other = ISOLATED if i is not None and i.kind is Kind.SPOT else self._other_margin
+        return f"{row['instId']} in {other} margin" if other in (row.get("mgnMode"), row.get("tdMode")) else ""
 
     def _held(self, rows: Sequence[Any]) -> list[Any]:
         """Returns the rows of contracts; a loan on spot is listed as a position, too."""
@@ -617,7 +630,7 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
                 return []
 
     def _event(self, row: Mapping[str, Any]) -> list[VenueReport]:
-        if (apart := _apart(row)) or row["instId"] not in self._by_raw:
+        if (apart := self._apart(row)) or row["instId"] not in self._by_raw:
             return self.of_other_symbol(apart or row["instId"])
         found: list[VenueReport] = [self._status(row, is_event=True)]
         if Decimal(row["fillSz"] or 0) and row["tradeId"]:
@@ -625,7 +638,7 @@ class OkxProtocol(AccountProtocol, WithoutTransfers):
         return found
 
     def _algo_event(self, row: Mapping[str, Any]) -> list[VenueReport]:
-        if (apart := _apart(row)) or row["instId"] not in self._by_raw:
+        if (apart := self._apart(row)) or row["instId"] not in self._by_raw:
             return self.of_other_symbol(apart or row["instId"])
         return [self._algo(row, is_event=True)]
 
@@ -639,11 +652,6 @@ def _name(row: Mapping[str, Any]) -> str:
     kind = FORCED.get(str(row.get("category") or ""), "")
     number = str(row["ordId"])
     return f"{kind}-{number}" if kind else row.get("algoClOrdId") or row.get("clOrdId") or number
-
-
-def _apart(row: Mapping[str, Any]) -> str:
-    """Returns the name under which an order or a position in isolated margin is noted, "" for another one."""
-    return f"{row['instId']} in isolated margin" if ISOLATED in (row.get("mgnMode"), row.get("tdMode")) else ""
 
 
 def _price(text: str) -> Decimal | None:
