@@ -263,6 +263,18 @@ def test_a_drift_is_new_once_and_counted_each_time():
     assert [each.text for each in drifts.rows()] == ["unknown field bookTicker.zz (3 times)"]
 
 
+def test_parts_of_a_list_are_compared_by_their_numbers(answers):
+    """A list of pairs: assets, and their states."""
+    lists = copy.deepcopy(answers["hyperliquid", "instruments"])
+    del lists[0][1][2]["markPx"]
+    lists[1][0]["tokens"][0]["mood"] = 1
+    drifts = Drifts(facts_of("hyperliquid")).answer("instruments", lists)
+    assert [each.text for each in drifts] == [
+        "missing field instruments.0.1.markPx",
+        "unknown field instruments.1.0.tokens.mood",
+    ]
+
+
 def test_names_are_bounded():
     """A venue, or who claims to be one, that invents a name a message costs no memory."""
     drifts = Drifts(facts_of("binance-usdm"))

@@ -13,6 +13,7 @@ from onetape.model.errors import (
     AccountMode,
     BadSignature,
     ClockSkew,
+    NotAvailable,
     OnetapeError,
     PermissionDenied,
     VenueRateLimit,
@@ -150,6 +151,8 @@ def refused(answer: Answer, location: str, rights: KeyRights | None = None) -> O
         )
     if answer.code == AccountMode.code:
         return AccountMode(text, location=location, todo="change it at the venue, or name another account")
+    if answer.code == NotAvailable.code:
+        return NotAvailable(text, location=location, todo="name another account")
     if answer.code == VenueRateLimit.code:
         return VenueRateLimit(
             f"the venue's rate limit makes this address wait: {text or code}", location=location, todo="wait a while"

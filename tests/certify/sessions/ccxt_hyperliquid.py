@@ -1,5 +1,5 @@
-"""ccxt's hyperliquid, synchronous and with streams, against a simulated Hyperliquid; then a market maker and a taker by
-it. An order at the market needs a price, from which ccxt derives the worst one."""
+"""ccxt's hyperliquid, synchronous and with streams, against a simulated Hyperliquid, perpetuals and spot; then a market
+maker and a taker by it. An order at the market needs a price, from which ccxt derives the worst one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from session import Session
 
 SYMBOL = "BTC/USDC:USDC"
 AMOUNT = 0.01
+PAIR, LOTS = "HYPE/USDC", 5.0  # of spot
 BOT_S = 120  # of each bot
+SPOT_MONEY = {"USDC": "USDC-SPOT", "HYPE": "HYPE"}  # in the exchange's ledger
 
 s = Session()
 
@@ -146,6 +148,35 @@ def attached(x, bid):
     s.eventually("they end with it", lambda: x.fetch_open_orders(SYMBOL), lambda v: not v)
 
 
+def of_spot(x):
+    return {name: each["total"] for name, each in x.fetch_balance({"type": "spot"}).items() if name in ("USDC", "HYPE")}
+
+
+def spot(x):
+    s.holds("a pair is a spot market", x.market(PAIR)["spot"] and x.market(PAIR)["id"] == "@107", x.market(PAIR))
+    bid = s.call("fetch_order_book spot", lambda: x.fetch_order_book(PAIR), lambda b: len(b["bids"]) > 5)["bids"][0][0]
+    s.call("fetch_balance spot", lambda: of_spot(x), lambda v: v["USDC"] == s.balances["USDC-SPOT"])
+    low = float(x.price_to_precision(PAIR, bid * 0.97))
+    o = s.call("create_order spot", lambda: x.create_order(PAIR, "limit", "buy", LOTS, low), lambda v: v["id"])
+    s.call("fetch_open_orders spot", lambda: x.fetch_open_orders(PAIR), lambda v: [r["id"] for r in v] == [o["id"]])
+    s.call("cancel_order spot", lambda: x.cancel_order(o["id"], PAIR))
+    s.call(
+        "create_order spot market",
+        lambda: x.create_order(PAIR, "market", "buy", LOTS, bid),
+        lambda v: v["filled"] == LOTS,
+    )
+    bought = s.call(
+        "fetch_my_trades spot", lambda: x.fetch_my_trades(PAIR), lambda v: v[0]["fee"]["currency"] == "HYPE"
+    )
+    fee = sum(each["fee"]["cost"] for each in bought)
+    s.call("fetch_balance with the coin", lambda: of_spot(x), lambda v: abs(v["HYPE"] - (LOTS - fee)) < 1e-8)
+    s.call("create_order spot sell", lambda: x.create_order(PAIR, "market", "sell", 2, bid), lambda v: v["filled"] == 2)
+    s.refused(
+        "more of a coin than there is", lambda: x.create_order(PAIR, "limit", "sell", 90, bid * 1.01), ccxt.BaseError
+    )
+    s.call("transfer", lambda: x.transfer("USDC", 50, "spot", "swap"))
+
+
 def strangers():
     foreign = opened(ccxt.hyperliquid, secret="0x" + "1" * 64)
     foreign.load_markets()
@@ -210,6 +241,11 @@ def books(x, name, account):
         profit = sum(r["unrealizedPnl"] for r in x.fetch_positions([SYMBOL]))
         return float(x.fetch_balance()["info"]["marginSummary"]["accountValue"]) - profit
 
+    s.books(
+        f"{name}: spot as the ledger's",
+        lambda: {each: round(of_spot(x).get(each, 0), 4) for each in ("USDC", "HYPE")},
+        theirs(lambda a: {each: round(float(a["balances"].get(at, 0)), 4) for each, at in SPOT_MONEY.items()}),
+    )
     s.books(f"{name}: position as the ledger's", lambda: round(position(), 6), theirs(lambda a: round(held(a), 6)))
     s.books(
         f"{name}: wallet as the ledger's",
@@ -231,6 +267,7 @@ def main():
     fills(x, bid)
     stops(x, bid)
     attached(x, bid)
+    spot(x)
     strangers()
     asyncio.run(streams())
     other = opened(ccxt.hyperliquid, 1)

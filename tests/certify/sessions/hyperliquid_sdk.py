@@ -1,5 +1,6 @@
 """hyperliquid-python-sdk, the venue's own, against a simulated Hyperliquid: queries, orders of all kinds, an agent, the
-WebSocket; then a market maker by an agent's key and a taker by another account's. Only address and keys are changed."""
+WebSocket, spot, wallets and sub-accounts; then a market maker by an agent's key and a taker by another account's. Only
+address and keys are changed."""
 
 from __future__ import annotations
 
@@ -15,8 +16,10 @@ from session import Session
 
 COIN = "BTC"
 SIZE = 0.01
+PAIR, BASE, LOTS = "HYPE/USDC", "HYPE", 5.0  # of spot, which the venue calls @107
 BOT_S = 120  # of each bot
 WAIT_S = 15
+MINUTE_S = 60
 LIMIT = {"limit": {"tif": "Gtc"}}
 POST_ONLY = {"limit": {"tif": "Alo"}}
 
@@ -166,6 +169,72 @@ def stranger():
     )
 
 
+def held(info, user):
+    return {row["coin"]: float(row["total"]) for row in info.spot_user_state(user)["balances"]}
+
+
+def spot(x, info, user):
+    meta = s.call("spot_meta_and_asset_ctxs", info.spot_meta_and_asset_ctxs, lambda v: len(v[0]["universe"]) == 2)
+    s.holds("a pair has a number", [row["index"] for row in meta[0]["universe"]] == [0, 107], meta[0])
+    bid = float(info.l2_snapshot(PAIR)["levels"][0][0]["px"])
+    before = s.call("spot_user_state", lambda: held(info, user), lambda v: v["USDC"] == s.balances["USDC-SPOT"])
+    made = s.call("spot order", lambda: x.order(PAIR, True, LOTS, round(bid * 0.97, 2), LIMIT), first)
+    s.call(
+        "spot hold",
+        lambda: info.spot_user_state(user)["balances"],
+        lambda v: abs(float(v[0]["hold"]) - LOTS * round(bid * 0.97, 2)) < 1,
+    )
+    s.call("spot cancel", lambda: x.cancel(PAIR, first(made)["resting"]["oid"]), lambda v: first(v) == "success")
+    s.call("spot buy", lambda: x.market_open(PAIR, True, LOTS), lambda v: float(first(v)["filled"]["totalSz"]) == LOTS)
+    mine = [row for row in info.user_fills(user) if row["coin"] == "@107"]
+    fee = sum(float(row["fee"]) for row in mine)
+    s.holds("a buyer pays in the coin", {row["feeToken"] for row in mine} == {BASE} and fee > 0, mine)
+    s.call("spot balance", lambda: held(info, user), lambda v: abs(v[BASE] - (LOTS - fee)) < 1e-8)
+    s.call("spot sell", lambda: x.market_open(PAIR, False, 2.0), lambda v: float(first(v)["filled"]["totalSz"]) == 2)
+    cost = sum(
+        float(row["px"]) * float(row["sz"]) * (1 if row["side"] == "B" else -1)
+        + (float(row["fee"]) if row["feeToken"] == "USDC" else 0)
+        for row in info.user_fills(user)
+        if row["coin"] == "@107"
+    )
+    s.call("spot money", lambda: held(info, user), lambda v: abs(before["USDC"] - cost - v["USDC"]) < 1e-5)
+    s.call(
+        "more of a coin than there is",
+        lambda: x.order(PAIR, False, 50.0, round(bid * 1.01, 2), LIMIT),
+        lambda v: first(v)["error"].startswith("Insufficient spot balance"),
+    )
+
+
+def transfers(x, info, user, agent, other):
+    """Money between spot and perpetuals, sub-accounts, and another user."""
+    s.call("usd_class_transfer", lambda: x.usd_class_transfer(100.0, True), lambda v: v["status"] == "ok")
+    s.call(
+        "it is in the ledger",
+        lambda: info.user_non_funding_ledger_updates(user, 0)[-1]["delta"],
+        lambda v: v == {"type": "accountClassTransfer", "usdc": "100.0", "toPerp": True},
+    )
+    refused = agent.usd_class_transfer(1.0, True)
+    s.holds("an agent moves no money", refused["response"].startswith("User or API Wallet"), refused)
+    s.call("spot_transfer", lambda: x.spot_transfer(0.5, other, f"{BASE}:0x3"), lambda v: v["status"] == "ok")
+    s.call("it has come", lambda: held(info, other), lambda v: v[BASE] == 0.5)
+    made = s.call("create_sub_account", lambda: x.create_sub_account("desk"), lambda v: v["status"] == "ok")
+    sub = made["response"]["data"]
+    s.call(
+        "sub_account_transfer", lambda: x.sub_account_transfer(sub, True, 2000 * 10**6), lambda v: v["status"] == "ok"
+    )
+    s.call(
+        "sub_account_spot_transfer",
+        lambda: x.sub_account_spot_transfer(sub, True, f"{BASE}:0x3", 1.0),
+        lambda v: v["status"] == "ok",
+    )
+    s.call("query_sub_accounts", lambda: info.query_sub_accounts(user), lambda v: v[0]["subAccountUser"] == sub)
+    desk = Exchange(agent.wallet, s.rest, vault_address=sub, account_address=user)
+    s.call("a sub-account buys", lambda: desk.market_open(COIN, True, SIZE), lambda v: "filled" in first(v))
+    s.call("its position", lambda: info.user_state(sub)["assetPositions"], lambda v: len(v) == 1)
+    s.call("a sub-account sells spot", lambda: desk.market_open(PAIR, False, 1.0), lambda v: "filled" in first(v))
+    s.call("query_user_abstraction_state", lambda: info.query_user_abstraction_state(user), lambda v: v == "default")
+
+
 def topics(info, x, user, bid):
     heard = queue.Queue()
     wanted = {"l2Book", "trades", "bbo", "candle", "allMids", "activeAssetCtx", "orderUpdates", "userFills", "user"}
@@ -211,14 +280,30 @@ def taker(x):
     return rounds
 
 
-def books(info, name, user, account):
+def unified(x, info, user):
+    """The other account makes its wallets one, and trades both from it."""
+    state = info.user_state(user)
+    profit = sum(float(each["position"]["unrealizedPnl"]) for each in state["assetPositions"])
+    before = held(info, user)["USDC"] + float(state["marginSummary"]["accountValue"]) - profit
+    s.call(
+        "user_set_abstraction", lambda: x.user_set_abstraction(user, "unifiedAccount"), lambda v: v["status"] == "ok"
+    )
+    s.call("all USDC is one", lambda: held(info, user), lambda v: abs(v["USDC"] - before) < 1e-5)
+    s.call("a unified account buys spot", lambda: x.market_open(PAIR, True, LOTS), lambda v: "filled" in first(v))
+
+
+def books(info, name, user, account, *, apart=True):
     def theirs(read):
         return lambda _main: read(s.ledger(account))
+
+    def coins(ledger):
+        names = {"USDC": "USDC-SPOT" if apart else "USDC", BASE: BASE}
+        return {ours: round(float(ledger["balances"].get(name, 0)), 4) for ours, name in names.items()}
 
     def position():
         return sum(float(each["position"]["szi"]) for each in info.user_state(user)["assetPositions"])
 
-    def held(ledger):
+    def size(ledger):
         return sum(float(r["size"]) for r in ledger["positions"] if r["symbol"] == "hyperliquid:BTC/USDC:USDC")
 
     def wallet():
@@ -226,12 +311,18 @@ def books(info, name, user, account):
         profit = sum(float(each["position"]["unrealizedPnl"]) for each in state["assetPositions"])
         return float(state["marginSummary"]["accountValue"]) - profit
 
-    s.books(f"{name}: position as the ledger's", lambda: round(position(), 6), theirs(lambda a: round(held(a), 6)))
     s.books(
-        f"{name}: balance as the ledger's",
-        lambda: round(wallet(), 4),
-        theirs(lambda a: round(float(a["balances"]["USDC"]), 4)),
+        f"{name}: spot as the ledger's",
+        lambda: {each: round(held(info, user).get(each, 0), 4) for each in ("USDC", BASE)},
+        theirs(coins),
     )
+    s.books(f"{name}: position as the ledger's", lambda: round(position(), 6), theirs(lambda a: round(size(a), 6)))
+    if apart:
+        s.books(
+            f"{name}: balance as the ledger's",
+            lambda: round(wallet(), 4),
+            theirs(lambda a: round(float(a["balances"]["USDC"]), 4)),
+        )
     s.books(
         f"{name}: orders as the ledger's",
         lambda: len(info.open_orders(user)),
@@ -252,12 +343,16 @@ def main():
     agent = agent_of(x, users[0])
     stranger()
     topics(info, agent, users[0], bid)
+    spot(agent, info, users[0])
+    transfers(x, info, users[0], agent, users[1])
+    time.sleep(MINUTE_S)  # an address has a weight of 1200 in it, of which the calls so far take most
     with ThreadPoolExecutor() as pool:
         quoting, taking = pool.submit(maker, agent, info), pool.submit(taker, other)
     s.call("a market maker with an agent's key for two minutes", quoting.result, lambda rounds: rounds > 20)
     s.call("a taker for two minutes beside it", taking.result, lambda rounds: rounds > 40)
+    unified(other, info, users[1])
     books(info, "maker", users[0], "main")
-    books(info, "taker", users[1], "second")
+    books(info, "taker", users[1], "second", apart=False)
     info.disconnect_websocket()
 
 

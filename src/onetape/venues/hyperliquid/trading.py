@@ -385,7 +385,7 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
                 return Answer(Outcome.DONE, rows)
             case Purpose.FILLS:
                 fills = tuple(self._fill(row) for row in value if row["coin"] in self._by_raw and row["dir"] != DUST)
-                return Answer(Outcome.DONE, fills, cursor=_next_page(call, value, FILLS_PAGE))
+                return Answer(Outcome.DONE, fills, cursor=_next_page(value, FILLS_PAGE))
             case Purpose.POSITIONS:
                 return Answer(Outcome.DONE, tuple(self._positions(value, call.made)))
             case Purpose.BALANCES if self.traits.positions and self._is_unified is not ("balances" in value):
@@ -583,7 +583,7 @@ def _worst_price(i: Instrument, spec: OrderSpec, last: Decimal) -> Decimal:
     return price // tick * tick
 
 
-def _next_page(call: Call, rows: Sequence[Mapping[str, Any]], page: int) -> str:
+def _next_page(rows: Sequence[Mapping[str, Any]], page: int) -> str:
     """Returns the begin of the next page, ms: the last time again, because more may have happened then; "" after the
     last page."""
     if len(rows) < page:
@@ -594,7 +594,7 @@ def _next_page(call: Call, rows: Sequence[Mapping[str, Any]], page: int) -> str:
 
 def _next_moves(call: Call, rows: Sequence[Mapping[str, Any]]) -> str:
     kind, first = call.symbol.split(" ")
-    if start := _next_page(call, rows, MOVES_PAGE):
+    if start := _next_page(rows, MOVES_PAGE):
         return f"{kind} {start} {first}"
     return f"1 {first} {first}" if kind == "0" else ""
 
@@ -607,43 +607,46 @@ def _balance(value: Mapping[str, Any], time: int, earliest: int = 0, latest: int
     return BalanceReport(CURRENCY, money_of(summary["accountValue"]) - profit, time, earliest, latest, margin)
 
 
+# Changes of the wallet of perpetuals: how a row counts, its amount, and what is taken along with it.
+_CHANGES: Final = {
+    "deposit": (1, "usdc", ""),
+    "vaultDistribution": (1, "usdc", ""),
+    "vaultWithdraw": (1, "netWithdrawnUsd", ""),
+    "vaultDeposit": (-1, "usdc", ""),
+    "vaultCreate": (-1, "usdc", "fee"),
+    "withdraw": (-1, "usdc", "fee"),
+    "internalTransfer": (-1, "usdc", "fee"),
+    "subAccountTransfer": (-1, "usdc", ""),
+}
+
+
 def _moved(delta: Mapping[str, Any], account: str, *, perpetuals: bool, spot: bool) -> dict[str, int]:
     """Returns currency -> change of the account's balance by a row. perpetuals, spot: the wallets that count. Whether a
-    withdrawal's amount includes its fee is unverified: here it does not."""
+    withdrawal's amount includes its fee is unverified: here it does not; and so is a vault's own list."""
     found: dict[str, int] = {}
 
-    def add(is_counted: bool, amount: str, sign: int, currency: str = CURRENCY) -> None:
+    def add(sign: int, amount: str, currency: str = CURRENCY) -> None:
         units = sign * money_of(str(delta.get(amount) or "0"))
-        if is_counted and units:
+        if units:
             found[currency] = found.get(currency, 0) + units
 
-    token, is_ours = str(delta.get("token") or CURRENCY), str(delta.get("destination")).lower() == account
-    match delta["type"]:
-        case "deposit" | "vaultDistribution":
-            add(perpetuals, "usdc", 1)
-        case "withdraw" | "vaultCreate":
-            add(perpetuals, "usdc", -1)
-            add(perpetuals, "fee", -1)
-        case "vaultDeposit":
-            add(perpetuals, "usdc", -1)
-        case "vaultWithdraw":
-            add(perpetuals, "netWithdrawnUsd", 1)
-        case "accountClassTransfer" if perpetuals is not spot:
-            add(True, "usdc", 1 if delta["toPerp"] is perpetuals else -1)
-        case "internalTransfer" | "subAccountTransfer":
-            add(perpetuals, "usdc", 1 if is_ours else -1)
-            add(perpetuals and not is_ours, "fee", -1)
-        case "spotTransfer":
-            add(spot, "amount", 1 if is_ours else -1, token)
-            add(spot and not is_ours, "fee", -1, str(delta.get("feeToken") or token))
-        case "send":
-            of = {"": perpetuals, "spot": spot}
-            add(is_ours and of.get(delta["destinationDex"], False), "amount", 1, token)
-            is_sender = str(delta["user"]).lower() == account and of.get(delta["sourceDex"], False)
-            add(is_sender, "amount", -1, token)
-            add(is_sender, "fee", -1, str(delta.get("feeToken") or token))
-        case "rewardsClaim" | "spotGenesis":
-            add(spot, "amount", 1, token)
-        case "cStakingTransfer":
-            add(spot, "amount", -1 if delta["isDeposit"] else 1, token)
+    token, kind = str(delta.get("token") or CURRENCY), delta["type"]
+    fee_token = str(delta.get("feeToken") or token)
+    is_ours = account in (str(delta.get("destination")).lower(), str(delta.get("vault")).lower())
+    if kind in _CHANGES and perpetuals:
+        sign, amount, fee = _CHANGES[kind]
+        add(-sign if is_ours else sign, amount)
+        add(0 if is_ours else -1, fee)
+    elif kind == "accountClassTransfer" and perpetuals is not spot:
+        add(1 if delta["toPerp"] is perpetuals else -1, "usdc")
+    elif kind == "spotTransfer" and spot:
+        add(1 if is_ours else -1, "amount", token)
+        add(0 if is_ours else -1, "fee", fee_token)
+    elif kind == "send":
+        counted = {"": perpetuals, "spot": spot}
+        is_sent = str(delta["user"]).lower() == account and counted.get(delta["sourceDex"], False)
+        add(int(is_ours and counted.get(delta["destinationDex"], False)) - is_sent, "amount", token)
+        add(-int(is_sent), "fee", fee_token)
+    elif kind in ("rewardsClaim", "spotGenesis", "cStakingTransfer") and spot:
+        add(-1 if delta.get("isDeposit") else 1, "amount", token)
     return found
