@@ -528,8 +528,11 @@ def heard(protocol, channel, data):
 
 def test_the_stream_is_live_after_all_channels_and_the_account_s_state(venue):
     stream = venue.account_stream("")
-    names = [json.loads(each)["subscription"]["type"] for each in stream.hello]
-    for name in names:
+    request, *subscriptions = map(json.loads, stream.hello)
+    assert request["request"] == {"type": "info", "payload": {"type": "userAbstraction", "user": USER}}
+    said = {"type": "info", "payload": {"type": "userAbstraction", "data": "disabled"}}
+    stream.reports_of(json.dumps({"channel": "post", "data": {"id": 1, "response": said}}).encode())
+    for name in (each["subscription"]["type"] for each in subscriptions):
         assert not stream.is_live
         said = {"method": "subscribe", "subscription": {"type": name, "user": USER}}
         assert stream.reports_of(json.dumps({"channel": "subscriptionResponse", "data": said}).encode()) == []

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
+
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.time import SECOND
@@ -35,19 +37,26 @@ __all__ = ["HyperliquidVenue"]
 
 
 class _AccountStream(ChannelStream):
-    """An `AccountStream` that is live once its channels are confirmed and the account's state has come. What happened
-    before is read by REST."""
+    """An `AccountStream` that is live once its channels are confirmed, the account's state has come, and the account's
+    abstraction, which it requests. What happened before is read by REST."""
 
     ping = PING
+    _protocol: HyperliquidProtocol
 
     def __init__(self, protocol: HyperliquidProtocol, url: str) -> None:
         hello = hello_of(*({"type": each, "user": protocol.account} for each in CHANNELS))
-        super().__init__(protocol, url, hello, waits_for=(*CHANNELS, "state"))
+        query = {"type": "info", "payload": msgspec.Raw(protocol.modes(0).body)}
+        request = msgspec.json.encode({"method": "post", "id": 1, "request": query})
+        super().__init__(protocol, url, (request, *hello), waits_for=(*CHANNELS, "state", "abstraction"))
 
     def confirms(self, value: Any) -> bool:
         match value.get("channel"):
             case "subscriptionResponse":
                 self._waiting.discard(str(value["data"]["subscription"]["type"]))
+                return True
+            case "post":
+                self._protocol.note_abstraction(value["data"]["response"]["payload"]["data"])
+                self._waiting.discard("abstraction")
                 return True
             case "clearinghouseState":
                 self._waiting.discard("state")

@@ -129,6 +129,10 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
         super().set_instruments(instruments)
         self.traits = self.traits.of(instruments)
 
+    def note_abstraction(self, word: str) -> None:
+        """Notes in which wallets the account keeps its money."""
+        self._is_unified = word == _UNIFIED
+
     @property
     def _of_spot(self) -> bool:
         """Tells whether the account's money is in the spot wallet."""
@@ -405,7 +409,7 @@ class HyperliquidProtocol(AccountProtocol, WithoutTransfers):
                 text = "two wallets of USDC: trade spot or perpetuals in the account, or make it a unified one"
                 return Answer(Outcome.DEFINITIVE, (), AccountMode.code, str(value), text, _REFUSED)
             case Purpose.MODES:
-                self._is_unified = value == _UNIFIED
+                self.note_abstraction(value)
                 return Answer(Outcome.DONE, (AccountModeReport(False, False, True, False, account=self.account),))
             case Purpose.STREAM_KEY if not self._is_ours(value):
                 text = "the key's wallet is no agent of the account"
