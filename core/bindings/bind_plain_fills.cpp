@@ -151,7 +151,7 @@ class PyPlainFills final {
         if (report.is_among(*nb::cast<Booked*>(nb::handle(trades)))) return false;
         const nb::object statements = Fields(kept_).field<"statements">();
         const nb::object unexplained = Fields(statements).field<"unexplained">();
-        if (report.time <= Fields(unexplained).number<"corrected_last">()) return false;
+        if (report.time <= Fields(unexplained).number<"compared_last">()) return false;
         at.reference = report.reference();
         const nb::object entries = Fields(ledger()).field<"fills">();
         const Booked& booked = nb::cast<const Booked&>(entries);

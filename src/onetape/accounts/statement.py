@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
 from onetape.accounts.slots import SubAccounts
-from onetape.accounts.unexplained import WINDOW, Unexplained
+from onetape.accounts.unexplained import LATE, WINDOW, Unexplained
 from onetape.model.money import money
 from onetape.model.time import SECOND
 from onetape.orders.managed import HealthOut
@@ -69,6 +69,7 @@ class _FirstLook(NamedTuple):
 class _Currency:
     newest: int = -(2**63)  # venue's time of the newest report
     agreed: int = 0  # of the newest report that agreed or was corrected to
+    late: int = 0  # changes of before that which were booked after it
     pending: _FirstLook | None = None
     is_prompted: bool = False  # a stream's report has requested a check
     looks: int = 0
@@ -122,6 +123,10 @@ class Statements:
         """Notes an entry that was booked; to be called for all, in the order of the tape."""
         self.unexplained.posted(entry)
         cause = entry.cause
+        if cause in LATE:
+            for currency in {leg.currency for leg in entry.legs if not leg.wallet}:
+                state = self._of(currency)
+                state.late += entry.time <= state.agreed
         if cause not in _REPORTED:
             return
         for holder, currency, amount, wallet in entry.legs:
@@ -130,7 +135,7 @@ class Statements:
             # A total set by an operator, which has a command's id, is not the venue's.
             if cause is _OPENING or (cause is not _COMMAND and not entry.reference):
                 state = self._of(currency)
-                state.agreed = max(state.agreed, entry.time)
+                self._agreed(state, max(state.agreed, entry.time))
             if holder > MAIN and cause is _RESET:
                 self.stopped.setdefault(currency, set()).add(holder)
             elif holder > MAIN and amount > 0 and cause is _COMMAND:
@@ -148,7 +153,7 @@ class Statements:
             return []
         state.newest = time
         # The venue rounds each change separately.
-        changes = self._ledger.changes(currency, state.agreed)
+        changes = self._ledger.changes(currency, state.agreed) + state.late
         slack = self._slack(currency) * (changes + 1)
         if abs(total - ours) > slack:
             time, ours = self._moment(report, slack) or (time, ours)
@@ -203,8 +208,12 @@ class Statements:
         return next((each for each in moments if abs(report.total - each[1]) <= slack), None)
 
     def _settled(self, state: _Currency, time: int) -> None:
-        state.agreed, state.pending, state.is_prompted = time, None, False
-        state.looks = 0
+        self._agreed(state, time)
+        state.pending, state.is_prompted, state.looks = None, False, 0
+
+    def _agreed(self, state: _Currency, time: int) -> None:
+        state.agreed, state.late = time, 0
+        self.unexplained.compared_last = max(self.unexplained.compared_last, time)
 
     def _calmed(self, currency: str, state: _Currency) -> list[Effect]:
         """Reports the end of a problem: the balance agrees with the venue's again, and all allocations are backed."""
@@ -265,13 +274,16 @@ class Statements:
             "unexplained": self.unexplained.to_record(),
             "stopped": {name: sorted(slots) for name, slots in self.stopped.items() if slots},
             "agreed": {name: of.agreed for name, of in self._currencies.items() if of.agreed},
+            "late": {name: of.late for name, of in self._currencies.items() if of.late},
         }
 
     def restore(self, record: dict[str, Any]) -> None:
         self.unexplained.restore(record["unexplained"])
         self.stopped = {name: set(slots) for name, slots in record["stopped"].items()}
         for name, agreed in record["agreed"].items():
-            self._of(name).agreed = agreed
+            self._agreed(self._of(name), agreed)
+        for name, late in record.get("late", {}).items():  # which older checkpoints lack
+            self._of(name).late = late
 
 
 def _rounding(currency: str, difference: int, time: int, of: int) -> Entry:

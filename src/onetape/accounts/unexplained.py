@@ -23,7 +23,7 @@ from onetape.accounts.entries import MAIN, TRANSFER_REPORTED, Cause, Entry, Leg,
 from onetape.model.time import SECOND
 from onetape.orders.reports import MoveReport
 
-__all__ = ["DEADLINE", "WINDOW", "Compared", "Unexplained", "moved"]
+__all__ = ["DEADLINE", "LATE", "WINDOW", "Compared", "Unexplained", "moved"]
 
 DEADLINE: Final = 120 * SECOND  # longest time until the venue's balance shows a transfer that we reported
 WINDOW: Final = 3600 * SECOND  # beyond it, equal amounts are two transfers
@@ -32,7 +32,7 @@ _TRIED: Final = 8  # movements tested as seen or not seen, in all 256 combinatio
 _NEVER: Final = -(2**63)
 
 _CORRECTED = frozenset((Cause.CORRECTION, Cause.RESET))
-_LATE = frozenset((Cause.FILL, Cause.FEE, Cause.FUNDING, Cause.INTEREST))
+LATE = frozenset((Cause.FILL, Cause.FEE, Cause.FUNDING, Cause.INTEREST))
 
 # Bound once: a lookup of a member at its class costs as much as a call.
 _WORLD: Final = Outside.WORLD
@@ -72,7 +72,7 @@ class _Currency:
     ours: list[_Item] = field(default_factory=list)
     venues: list[_Item] = field(default_factory=list)
     open: list[_Open] = field(default_factory=list)
-    roundings: list[_Open] = field(default_factory=list)  # roundings of changes, which may hide a payment
+    roundings: list[_Open] = field(default_factory=list)  # roundings of many changes, which may hide a payment
     corrected: int = _NEVER  # time of the venue's newest balance that was made ours
 
 
@@ -107,6 +107,7 @@ class Unexplained:
         self._window = window
         self._currencies: dict[str, _Currency] = {}
         self.corrected_last = _NEVER  # of all currencies: later entries are late for none
+        self.compared_last = _NEVER  # the same, of balances that agreed, too
 
     def _of(self, currency: str) -> _Currency:
         return self._currencies.setdefault(currency, _Currency())
@@ -123,7 +124,7 @@ class Unexplained:
         return next((rest for rest in rests if abs(rest) <= slack), 0)
 
     def is_rounding_back(self, currency: str, difference: int, slack: int) -> bool:
-        """Tells whether a difference reverses an amount that was booked as rounding of changes, because its true
+        """Tells whether a difference reverses an amount that was booked as rounding of many changes, because its true
         cause has been booked since."""
         return any(abs(difference + each.amount) <= slack for each in self._of(currency).roundings)
 
@@ -139,7 +140,7 @@ class Unexplained:
 
     def explained(self, entry: Entry) -> Entry:
         """Returns the entry as it must be booked, so that no money counts twice."""
-        if entry.cause in _LATE:
+        if entry.cause in LATE:
             return self._late(entry) if entry.time <= self.corrected_last else entry
         movement = _movement(entry)
         if movement is None:
@@ -225,7 +226,7 @@ class Unexplained:
 
     def posted(self, entry: Entry) -> None:
         """Notes an entry that was booked; to be called for all, in the order of the tape."""
-        if entry.cause in _LATE and entry.time > self.corrected_last:
+        if entry.cause in LATE and entry.time > self.corrected_last:
             return
         if entry.cause in _CORRECTED:
             for currency, amount in _amounts(entry, _UNEXPLAINED):
@@ -243,6 +244,7 @@ class Unexplained:
         of = self._of(currency)
         of.corrected = max(of.corrected, time)
         self.corrected_last = max(self.corrected_last, time)
+        self.compared_last = max(self.compared_last, time)
         for item in of.ours:
             if not item.seen and item.time <= time:
                 item.seen = time  # whatever its state, the total is the venue's now
@@ -254,7 +256,7 @@ class Unexplained:
             _keep(of.open, _Open(amount, time))
 
     def _rounded(self, of: _Currency, currency: str, amount: int, time: int) -> None:
-        slack = self._slack(currency)  # of a balance without changes, which would not take it for rounding
+        slack = 2 * self._slack(currency)  # of one change and of the balance
         if abs(amount) <= slack:
             return
         for each in reversed(of.roundings):
@@ -359,6 +361,7 @@ class Unexplained:
                 of["corrected"],
             )
             self.corrected_last = max(self.corrected_last, of["corrected"])
+            self.compared_last = max(self.compared_last, of["corrected"])
 
 
 def _keep(kept: list[Any], one: object) -> None:
