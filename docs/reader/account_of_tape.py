@@ -33,6 +33,7 @@ class Account:
         self.positions: dict[tuple[str, str], Position] = defaultdict(Position)
         self.orders: dict[tuple[int, int], Row] = {}
         self._unbooked: dict[int, tuple[Row, int, Row]] = {}
+        self._has_begun = False
 
     def take(self, frame: Frame) -> None:
         if frame.type in ("instrument", "params", "entry", "position", "health"):
@@ -69,15 +70,18 @@ class Account:
     def _entry(self, _: Frame, entry: Row) -> None:
         for holder, currency, amount, wallet in entry["legs"]:
             self.balances[currency][holder] += 0 if wallet else int(amount)
-        if fill := self._unbooked.pop(entry["of"], None):
-            facts, slot, fields = fill
+        self._has_begun = True
+        while entry["of"] in self._unbooked:
+            sequence = min(self._unbooked)
+            facts, slot, fields = self._unbooked.pop(sequence)
             held = self.positions[facts["symbol"], fields["position_side"]]
             held.facts = facts
-            held.fill(fields, slot, is_forced=entry["note"] == "forced")
+            held.fill(fields, slot, is_forced=sequence == entry["of"] and entry["note"] == "forced")
 
     def _fill(self, frame: Frame, fields: Row, order: Row) -> None:
         slot = self.robots.get(fields["robot"], {}).get("slot", MAIN)
-        self._unbooked[frame.sequence] = self.facts[frame.stream], slot, fields
+        if self._has_begun:
+            self._unbooked[frame.sequence] = self.facts[frame.stream], slot, fields
         order["filled"] += fields["size"]
         wanted, state = max(order["qty"], order["amended"]), order["state"]
         if order["filled"] >= wanted and state not in ("DENIED", "REJECTED"):
