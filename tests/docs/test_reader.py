@@ -105,10 +105,15 @@ def test_its_orders_are_the_records(kind, number):
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """A gateway's home with sub-accounts, forced closes and working orders, and its configuration."""
+    return made_home(tmp_path_factory, "okx")
+
+
+def made_home(tmp_path_factory, kind):
     folder = tmp_path_factory.mktemp("home")
-    world = play(Seed("World", "okx", 9, 90).begun(), 90)
+    world = play(Seed("World", kind, 9, 90).begun(), 90)
     shutil.copytree(world.home.path, folder, dirs_exist_ok=True)
-    text = '[venues.okx]\nkind = "okx"\n[accounts.main]\nvenue = "okx"\nsubaccounts = { one = 2, two = 3, three = 4 }\n'
+    account = '[accounts.main]\nvenue = "x"\nsubaccounts = { one = 2, two = 3, three = 4 }\n'
+    text = f'[venues.x]\nkind = "{kind}"\n{account}'
     (folder / "onetape.toml").write_text(text)
     return folder
 
@@ -150,6 +155,13 @@ def test_it_compares_with_what_the_commands_print(home, tmp_path, capfd):
         and f"orders {rows[0]['robot']} {rows[0]['id']} state: " in out
     )
     assert len(lines) == 3 + len(rows)
+
+
+def test_positions_of_a_stopped_gateway_have_late_fills_where_the_venue_has_them(tmp_path_factory, tmp_path, capfd):
+    """As those of a running one; the tape has a fill of a position that came after a later one."""
+    home = made_home(tmp_path_factory, "aster")
+    code, out, _ = reader(gateway_journal(home, "main"), "--compare", *printed(home, tmp_path, capfd))
+    assert code == 0, out
 
 
 def test_other_tapes_have_a_summary(tmp_path):
