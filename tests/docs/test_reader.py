@@ -23,7 +23,8 @@ from onetape.cli.main import run
 from onetape.model.home import gateway_journal
 from onetape.tape.journal import JournalWriter
 from onetape.tape.verify import verify
-from orders.gateway_seeds import KINDS, Seed, play
+from orders.gateway_life import Home
+from orders.gateway_seeds import KINDS, Seed, one_more_round, play
 from recorder.recorded_worlds import contents, record_all
 from tape.made_tapes import SMALL, make_tape
 
@@ -52,12 +53,28 @@ def account_of(tape: Path) -> Account:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("number", [9, *long_form(*range(20, 30))])
 def test_its_balances_and_positions_are_the_gateway_s(kind, number):
-    """Of the account and of each sub-account, to the unit; the gateway has them from its own events."""
+    """Of the account and of each sub-account: balances to the unit, realized profit as it is shown, to 12 decimals."""
     world = Seed("World", kind, number, 90).begun()
     world.run(90)
-    ledger, booking = world.money.ledger, world.money.booking
-    account = account_of(gateway_journal(world.home.path, "main"))
-    found = account.rows("main")
+    has_the_ledger_s_figures(account_of(gateway_journal(world.home.path, "main")), world.money)
+
+
+@pytest.mark.parametrize("kind", ["binance-usdm", "bitmex"])
+def test_positions_from_before_the_tape_are_the_gateway_s(kind):
+    """A gateway that has lost its journal takes them from the venue."""
+    world, home = Seed("World", kind, 9, 90).begun(), Home()
+    world.run(90)
+    world.invariants.out = lambda out: None  # it judges one gateway
+    world.life.end()
+    world.begin_gateway(home, with_robots=False)
+    one_more_round(world)
+    account = account_of(gateway_journal(home.path, "main"))
+    assert account.positions
+    has_the_ledger_s_figures(account, world.money)
+
+
+def has_the_ledger_s_figures(account, money):
+    ledger, booking, found = money.ledger, money.booking, account.rows("main")
     shown = {row["currency"]: row for row in found["accounts"]}
     assert shown.keys() == set(ledger.currencies())
     for currency, row in shown.items():
