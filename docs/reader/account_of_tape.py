@@ -1,7 +1,7 @@
 """Recompute the account of a gateway's tape: balances, positions and orders.
 
-Written from docs/format.md ("A gateway's journal"); `read_tape.py` reads the frames. Money and values are integers of
-1e-18, quantities are integers of the instrument's size decimals.
+Written from docs/format.md ("The journal of an account"); `read_tape.py` reads the frames. Money and values are
+integers of 1e-18, quantities are integers of the instrument's size decimals.
 """
 
 from __future__ import annotations
