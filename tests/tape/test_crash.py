@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 import pytest
-from independent_reader import read_tape
 from made_tapes import UUID
+from read_tape import Tape
 
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.verify import verify
@@ -101,8 +101,8 @@ def half_written(tmp_path: Path) -> tuple[Path, int]:
     del writer
     path = directory / "0000000001.tape"
     data = bytearray(path.read_bytes())
-    frames = read_tape(directory).frames
-    at = int.from_bytes(data[80:88], "little") + sum((32 + len(f[5]) + 7) & ~7 for f in frames)
+    frames = list(Tape(directory).frames())
+    at = int.from_bytes(data[80:88], "little") + sum((32 + len(f.payload) + 7) & ~7 for f in frames)
     data[at + 8 : at + 8 + 150] = os.urandom(149) + b"\1"
     path.write_bytes(data)
     return directory, 150 + 8

@@ -137,13 +137,17 @@ class AccountState:
         }
 
     def positions_at(self, account: str, references: dict[str, int]) -> list[dict[str, Any]]:
-        """Returns the positions, valued at prices.
+        """Returns the positions, valued at prices, with the ledger's cost and profit if parts are kept.
 
         references: price units by symbol.
         """
-        shown = []
+        shown, ledger = [], self.subaccounts.booking.account
         for (symbol, side), held in sorted(self.held.items()):
             price = references.get(symbol, 0)
+            # The ledger inserts late fills where the venue had them; `held` adds them where they are on the tape.
+            booked = ledger.get((symbol, side))
+            if booked is not None and not booked.terms.is_spot and held.cost and booked.qty == held.qty:
+                held = booked
             is_priced = bool(held.qty and held.cost)
             unrealized = held.unrealized_at(price) if price and is_priced else None
             shown.append(

@@ -42,7 +42,7 @@ def positions(home: Path, config: Config, *, only_tables: bool = False) -> list[
         if name in shown:
             rows, alive = list(_in_table(name, shown[name].positions(), account)), True
         elif not only_tables and is_tape(path):
-            view = read_account(path, checkpoint_file(home, name))
+            view = read_account(path, checkpoint_file(home, name), keeps_parts=True)
             rows = view.positions_at(name, last_prices(view, (path, hub_journal(home))))
             alive = is_written(path)  # on another host, whose table is there
         else:

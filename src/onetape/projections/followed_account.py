@@ -12,8 +12,8 @@ from onetape.accounts.entries import TOTAL
 from onetape.accounts.ledger import Ledger
 from onetape.model.enums import EventType
 from onetape.model.errors import OnetapeError, TornTape
-from onetape.orders.order_frames import fill_of
-from onetape.projections.account import READ, AccountState
+from onetape.orders.order_frames import FillFrame, fill_of
+from onetape.projections.account import READ, READ_PARTS, AccountState
 from onetape.projections.checkpoint import Checkpoint, read_checkpoint
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.payloads import fields
@@ -25,23 +25,29 @@ QUOTES_BACK: Final = 20_000  # frames searched for the last quote of a symbol
 _BID_AND_ASK: Final = fields("quote", "bid", "ask")
 
 
-def read_account(path: Path, file: Path | None = None) -> AccountState:
+def read_account(path: Path, file: Path | None = None, *, keeps_parts: bool = False) -> AccountState:
     """Reads all of a gateway's journal about its account. file: its checkpoint, from which a journal without its
-    beginning is read; such a journal has only its remaining fills."""
+    beginning is read; such a journal has only its remaining fills. keeps_parts: also keep the ledger's positions."""
     with JournalReader(path) as reader:
-        view = begun_view(reader, file)
-        for frame in reader.frames(READ):
+        view = begun_view(reader, file, keeps_parts=keeps_parts)
+        for frame in reader.frames(READ_PARTS if keeps_parts else READ):
             view.apply(frame)
     return view
 
 
 def begun_view(
-    reader: JournalReader, file: Path | None = None, *, fills_max: int | None = None, is_whole: bool = True
+    reader: JournalReader,
+    file: Path | None = None,
+    *,
+    fills_max: int | None = None,
+    is_whole: bool = True,
+    keeps_parts: bool = False,
 ) -> AccountState:
     """Returns a view of an account at the frame from which its gateway's journal is to be read: its beginning, or that
     of the checkpoint `file` if the beginning is pruned, or not needed. fills_max: how many of the newest fills it
     keeps, None: all. Raises TornTape if no checkpoint fits."""
-    view, made = AccountState(keeps_fills=fills_max != 0, booked=deque(maxlen=fills_max)), None
+    booked: deque[tuple[str, FillFrame]] = deque(maxlen=fills_max)
+    view, made = AccountState(keeps_fills=fills_max != 0, keeps_parts=keeps_parts, booked=booked), None
     if not is_whole and file is not None:
         made = read_checkpoint(reader.path, file)
     made = made or pruned_checkpoint(reader.path, file)
