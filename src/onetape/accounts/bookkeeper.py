@@ -45,8 +45,8 @@ class Bookkeeper:
         return True
 
     def read(self, payload: bytes) -> Entry | int:
-        """Books an entry frame of the tape. Returns its entry; for a fill after all compared balances, which needs no further
-        handling, only the sequence of the fill's frame. Raises BadInput for an invalid entry."""
+        """Books an entry frame of the tape. Returns its entry; for a fill after all compared balances, which needs no
+        further handling, only the sequence of the fill's frame. Raises BadInput for an invalid entry."""
         of = self._ledger.replay_fill(payload, self._statements.unexplained.compared_last)
         if of is not None:
             return of
