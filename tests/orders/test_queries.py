@@ -8,7 +8,7 @@ import pytest
 
 from onetape.model.enums import OrderNews, OrderState, RequestKind
 from onetape.orders.account_orders import NEVER
-from onetape.orders.calls import OrderKey, Purpose
+from onetape.orders.calls import Call, OrderKey, Purpose
 from onetape.orders.order import Order
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.queries import is_absent, next_query, queries, request
@@ -137,6 +137,17 @@ def test_the_other_list_is_asked_once_and_then_the_first_again(desk):
     assert ask(order, venue, NOW + 2).ended
     assert order.working_query_at == NOW + 1
     assert not ask(order, venue, NOW + 3).ended
+
+
+def test_an_order_that_the_venue_has_named_is_looked_for_among_the_ended_ones_too(desk):
+    order = desk.place()
+    desk.manager.venue = venue = Apart(desk.manager.venue)
+    key = ask(order, venue)
+    assert key.venue_id and not key.ended
+    call = Call(Purpose.QUERY, "GET", "", b"", {}, 1, subject=key)
+    desk.manager.answered(call, Answer(Outcome.DONE, not_found=True), NOW + SECOND)
+    assert order.state is OrderState.ACCEPTED
+    assert order.ask_at == NOW + SECOND and ask(order, venue, NOW + SECOND).ended
 
 
 def test_a_conditional_order_that_may_have_fired_is_asked_for_in_the_book(desk):

@@ -382,7 +382,7 @@ class OrderManager:
 
     def _not_found(self, order: Order, key: OrderKey, now: int) -> bool:
         """Handles the answer that the venue does not have the order. Returns True if its next query is set."""
-        if self.venue.traits.ended_apart and not key.venue_id and not key.ended:
+        if self.venue.traits.ended_apart and not key.ended:
             order.ask_other, order.ask_at = True, now
             return True
         order.not_found += 1

@@ -123,7 +123,7 @@ class AccountData:
             order = account.by_id.get(id_of(query["orderId"]))
         else:
             order = account.by_client_id.get(query["orderLinkId"])
-        return [] if order is None or order.origin != "client" or order.index not in wanted else [order]
+        return [] if order is None or order.index not in wanted else [order]
 
     def history(self, account: SimAccount, query: Query, now: int) -> dict[str, Any]:
         begin, end = self._span(query, now)
