@@ -124,7 +124,7 @@ class Statements:
         self.unexplained.posted(entry)
         cause = entry.cause
         if cause in LATE:
-            for currency in {leg.currency for leg in entry.legs if not leg.wallet}:
+            for currency in dict.fromkeys(leg.currency for leg in entry.legs if not leg.wallet):
                 state = self._of(currency)
                 state.late += entry.time <= state.agreed
         if cause not in _REPORTED:
