@@ -79,7 +79,7 @@ demo: $(if $(wildcard $(STAMP)),$(STAMP),$(VENV)/.runs) ## simulated market, two
 test: test-core test-python ## all tests
 
 test-python: setup ## all tests but the C++ core's own
-	$(BIN)/python -m pytest -n 4 --dist worksteal # many wait for processes that begin
+	$(BIN)/python -m pytest -n 6 --dist worksteal # many wait for processes that begin
 
 test-fast: setup ## only the tests that failed last time, or all
 	$(BIN)/python -m pytest -n 2 --last-failed

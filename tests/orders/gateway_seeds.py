@@ -103,7 +103,7 @@ def beliefs(manager: OrderManager) -> tuple:
     return orders, held
 
 
-def answered(world: World, call: Call) -> Answer:
+def venues_answer(world: World, call: Call) -> Answer:
     reply = world.http(world.protocol.signed(call, world.now))
     received = {name.lower(): value for name, value in reply.headers.items()}
     return world.protocol.answer(call, reply.status, received, reply.body, world.now)
@@ -126,7 +126,7 @@ def one_more_round(world: World) -> list:
         core.tick(world.moment())
         calls, world.kept_back = world.kept_back, []
         for call in calls:
-            core.answered(call, answered(world, call), world.moment())
+            core.answered(call, venues_answer(world, call), world.moment())
     world.kept_back = None
     check(not core.reconciler.is_running, "the last reconciliation is not over")
     return world.outs

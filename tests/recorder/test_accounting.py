@@ -124,7 +124,8 @@ def test_books_of_a_year_are_the_ledger(kind, number, tmp_path):
         assert {f"{name}.csv": len(rows) for name, rows in found.items()} == said["files"]
         ledger = world.money.ledger
         ends = {row["asset"]: Decimal(row["end"]) for row in found["sums"]}
-        assert ends == {asset: money(ledger.total(asset)) for asset in ledger.currencies()}
+        totals = {asset: money(ledger.total(asset)) for asset in ledger.currencies()}
+        assert ends == {asset: total for asset, total in totals.items() if total or asset in ends}
         assert {row["asset"]: Decimal(row["begin"]) for row in _rows(tmp_path / "2027" / "sums.csv")} == ends
         assert later["files"]["fills.csv"] == later["files"]["lots.csv"] == 0
         assert len(found["fills"]) == len(contents(records)["record_fills"]) > 5

@@ -68,7 +68,7 @@ class _FirstLook(NamedTuple):
 @dataclass(slots=True)
 class _Currency:
     newest: int = -(2**63)  # venue's time of the newest report
-    agreed: int = 0  # of the newest report that agreed or was corrected to
+    agreed: int = 0  # of the newest report that agreed or was corrected to, 0: none
     late: int = 0  # changes of before that which were booked after it
     pending: _FirstLook | None = None
     is_prompted: bool = False  # a stream's report has requested a check
@@ -126,7 +126,7 @@ class Statements:
         if cause in LATE:
             for currency in dict.fromkeys(leg.currency for leg in entry.legs if not leg.wallet):
                 state = self._of(currency)
-                state.late += entry.time <= state.agreed
+                state.late += 0 < state.agreed >= entry.time
         if cause not in _REPORTED:
             return
         for holder, currency, amount, wallet in entry.legs:

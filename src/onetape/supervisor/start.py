@@ -376,7 +376,7 @@ class Starter:
                 from onetape.exchange.venues import facts_of
                 from onetape.options.bridge import simulated_kind
 
-                wanted = dict.fromkeys(facts_of(simulated_kind(venue.kind)).symbols)
+                wanted = dict.fromkeys(facts_of(simulated_kind(venue.kind)).of_an_account)
             wanted |= dict.fromkeys(self._common(self.config.accounts[account].venue))
             self._symbols[account] = list(wanted)
         return self._symbols[account]
