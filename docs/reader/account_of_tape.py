@@ -264,7 +264,8 @@ def described(found: Row) -> list[str]:
 
 
 def differences(mine: dict[str, list[Row]], theirs: dict[str, list[Row]], account: str) -> list[str]:
-    """Compare with what onetape prints, where both have a figure. What neither holds may be missing on one side."""
+    """Compare with what onetape prints, where both have a figure. A row of the tape that holds nothing may be missing
+    there."""
     keys = {"accounts": ("currency",), "positions": ("symbol", "side"), "orders": ("robot", "id")}
     found = []
     for kind, rows in theirs.items():

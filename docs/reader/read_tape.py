@@ -117,7 +117,7 @@ class Frame(NamedTuple):
 
 
 class Tape:
-    """A directory of segments. What it says of itself is complete once `frames` has ended."""
+    """A directory of segments. Its summary is complete once `frames` has ended."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.account, self.process, self.hash = path, "", "", ""

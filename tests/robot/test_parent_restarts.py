@@ -162,6 +162,18 @@ def test_what_waits_for_a_reduction_waits_in_the_next_life_too(tmp_path):
         assert robot.working() == []
 
 
+def test_a_target_that_waits_for_a_symbol_that_is_traded_no_more_does_not_go_on(tmp_path):
+    with Robot(tmp_path, Weighted, accounts="ab") as robot:
+        robot.fill("b")
+        assert robot.working() == [(B, "sell", 0.01)]  # A waits for it
+        robot.run.close(keep=True)
+        robot.options = replace(robot.options, venues={"b": "aster"}, params={"symbols": [B]})
+        only = {"b": robot.gateways["b"]}
+        robot.run = open_live(robot.options, only, earlier_of(robot.options, only))
+        said = [each for each in robot.said("does not go on") if A in each]
+        assert ["is not in the data" in each for each in said] == [True]
+
+
 def test_a_gateway_that_is_away_ends_no_parent(tmp_path):
     """However often its child is denied; and what was denied without one is said when it is back, what grows too."""
 

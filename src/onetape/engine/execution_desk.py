@@ -250,6 +250,7 @@ class ExecutionDesk:
         """Raises an OnetapeError for a position of an earlier incarnation that this one does not have."""
         self.check_owner(key)
         symbol, side = position_of(key)
+        self._host.instrument_of(symbol)  # in one-way mode the sides need none
         if side not in self._host.sides_of(symbol):
             raise StrategyError("the account's position mode has changed", location=key)
 

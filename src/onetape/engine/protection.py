@@ -141,6 +141,7 @@ class Protections:
             missed.setdefault(fill.order.id, []).append((fill.qty_int, fill.price))
         for number, (symbol, side, position, filled, average, *terms, closed, legs) in list(self._kept.items()):
             try:
+                self._host.instrument_of(symbol)  # in one-way mode the sides need none
                 if (position if position in SIDES else None) not in self._host.sides_of(symbol):
                     raise StrategyError("the account's position mode has changed", location=symbol)
             except OnetapeError as problem:
