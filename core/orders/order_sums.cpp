@@ -18,7 +18,8 @@ constexpr std::size_t at(PositionSide side) noexcept {
     const bool reduces = terms.only_reduces(), is_waiting = waits(order, traits);
     OrderShare share;
     share.worst.opening = reduces ? 0 : left;
-    share.worst.reducing = (reduces || !traits.positions) && !is_waiting ? left : 0;
+    // On spot no venue cuts a sale to what is held, so one that waits for its trigger counts, too.
+    share.worst.reducing = (reduces && !is_waiting) || !traits.positions ? left : 0;
     share.is_met = terms.type != OrderType::market && !is_waiting;
     share.is_unknown = order.is_unknown();
     // Prices of buys are negated, so that the highest comes first.

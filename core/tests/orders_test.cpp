@@ -544,6 +544,8 @@ TEST_CASE("order sums: in hedge mode the side that is closed says that an order 
     spot.of.positions = false;
     const AccountOrderRef sale = spot.working("a", terms_of(Side::sell, 4, 100));
     CHECK(spot.sums().worst(sale->terms, nullptr).reducing == 4);
+    spot.working("b", stop_of(Side::sell, 3, 90), 2);
+    CHECK(spot.sums().worst(sale->terms, nullptr).reducing == 7);  // no venue cuts it
 }
 
 TEST_CASE("order sums: what is unknown may have opened, but for what only reduces and waits") {

@@ -40,9 +40,9 @@ def opening(manager: OrderManager, spec: OrderSpec, without=None) -> int:
 
 
 def reducing(manager: OrderManager, spec: OrderSpec, without=None) -> int:
-    found = [o for o in beside(manager, spec, without) if not is_waiting(manager, o)]
     is_spot = not manager.venue.traits.has_position(spec.symbol)
-    return sum(o.worst_left for o in found if is_spot or is_reducing(o.spec))
+    found = beside(manager, spec, without)
+    return sum(o.worst_left for o in found if is_spot or (is_reducing(o.spec) and not is_waiting(manager, o)))
 
 
 def met(manager: OrderManager, spec: OrderSpec) -> list:

@@ -307,6 +307,18 @@ def test_on_spot_what_was_bought_can_be_sold_whatever_is_on(stop, error, account
     assert desk.code("sell", BTC // 4, 60_000, reduce_only=True) == ReduceOnlyViolated.code
 
 
+@pytest.mark.parametrize("account", [lambda _: None, beside_contracts])
+def test_on_spot_nothing_is_a_reduction_before_the_first_reconciliation(account):
+    desk = Desk(SPOT)
+    account(desk)
+    desk.own("BTC", "5")
+    desk.fill(desk.work("buy", BTC, 60_000), BTC)
+    not_ready(desk)
+    assert desk.code("sell", BTC, 60_000) == VenueUnavailable.code  # a copied journal may lack a sale of it
+    desk.gate.reconciled_once = True
+    assert desk.code("sell", BTC, 60_000) == 0
+
+
 def test_reductions_pass_the_rate_and_count():
     desk = Desk(orders_a_second=2)
     desk.hold(10)

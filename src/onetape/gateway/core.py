@@ -403,6 +403,7 @@ class GatewayCore:
         if money.moves_wanted is None:
             money.ready()
             was_ready, self.gate.ready = self.gate.ready, self.is_up
+            self.gate.reconciled_once = True
             self.listening.reconciled(is_new=self.gate.ready and not was_ready)
             self._reused, self.is_reconciled = None, True
 

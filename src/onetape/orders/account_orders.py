@@ -16,7 +16,7 @@ from onetape.model.order import OrderSpec
 from onetape.orders.books import Books
 from onetape.orders.calls import OrderProtocol
 from onetape.orders.managed import next_name
-from onetape.orders.order import Order, waits
+from onetape.orders.order import Order
 from onetape.orders.order_record import OrderRecord, order_of, record_of
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
 
@@ -80,7 +80,7 @@ class AccountOrders(OrderIndex):
             return super().reducing(spec, without)
         key = (spec.symbol, spec.side, spec.position_side)
         beside = (o for o in self.open.values() if (o.spec.symbol, o.spec.side, o.spec.position_side) == key)
-        return sum(o.worst_left for o in beside if o is not without and not waits(o, traits))
+        return sum(o.worst_left for o in beside if o is not without)
 
     def fire(self, order: Order) -> None:
         """Records that an order's trigger has fired, by the venue's report: it is in the book from now on."""

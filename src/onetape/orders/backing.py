@@ -30,7 +30,7 @@ def reducible(manager: OrderManager, spec: OrderSpec, *, without: Order | None =
     """Returns how much of the position an order in this direction can reduce, less the working orders that reduce it.
 
     Orders that wait for a trigger do not count: a stop and a target for the same position are usual, and the venue cuts
-    the second one when the first has closed it.
+    the second one when the first has closed it. On spot they count, because there no venue cuts a sale.
     """
     held = manager.positions.get((spec.symbol, spec.position_side), 0) * -spec.side.sign
     return max(held, 0) - manager.account.reducing(spec, without)

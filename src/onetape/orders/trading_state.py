@@ -109,6 +109,7 @@ class TradingState:
     halts: Halts
     around: Surroundings
     ready: bool = False  # reconciled, and the account's stream is connected
+    reconciled_once: bool = False  # since the gateway's start
     disk_full: bool = False  # the journal's next segment has no room
     is_deaf: bool = False  # the account's stream is connected but reports nothing
     rates: OrderRates = field(default_factory=OrderRates)

@@ -242,7 +242,12 @@ def protection(view: View) -> Measure:
 
 
 def not_reconciled(view: View) -> Refusal | None:
-    if view.state.ready:
+    """Refuses what is no reduction. On spot no venue enforces one, so before the first reconciliation there is none: a
+    journal that another host copied may lack the last fills."""
+    state = view.state
+    if state.ready:
+        return None
+    if view.reduces and (state.reconciled_once or state.manager.venue.traits.has_position(view.spec.symbol)):
         return None
     return Refusal.of(VenueUnavailable, "the account is being reconciled")
 

@@ -167,7 +167,7 @@ RULES: Final = (
         Rule("protection", (NotProtected,), readiness.unprotected, readiness.protection, True),
         # A silent stream also leaves the account unreconciled; its silence is the better reason, so it comes first.
         Rule("account stream", (StaleData,), readiness.deaf, readiness.account_stream, True),
-        Rule("reconciled", (VenueUnavailable,), readiness.not_reconciled, readiness.reconciled, True),
+        Rule("reconciled", (VenueUnavailable,), readiness.not_reconciled, readiness.reconciled),
         Rule("market data", (StaleData,), readiness.silent, readiness.silence, True),
         Rule("decision age", (StaleData,), readiness.late, readiness.lateness, True),
         Rule("unknown orders", (OrderOutcomeUnknown,), readiness.unknown, readiness.unknown_orders, True),
