@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import pty
 import re
-import select
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from onetape.cli.progress import ERASE
+from onetape.supervisor.fork_server import is_readable
+from waiting import PATIENCE_S
 
 __all__ = ["Terminal"]
-
-WITHIN_S = 60
 
 
 class Terminal:
@@ -46,7 +45,7 @@ class Terminal:
 
     def until(self, pattern: str) -> str:
         """What it has said, once that is in it."""
-        deadline = time.monotonic() + WITHIN_S
+        deadline = time.monotonic() + PATIENCE_S
         while not re.search(pattern, self.said):
             assert self._read() and time.monotonic() < deadline, (pattern, self.said)
         return self.said
@@ -60,12 +59,11 @@ class Terminal:
         """Standard output, and what is left to see on the terminal."""
         while self._read():
             pass
-        out, _ = self.process.communicate(timeout=WITHIN_S)
+        out, _ = self.process.communicate(timeout=PATIENCE_S)
         return out, self.said.rpartition(ERASE)[2].replace("\r\n", "\n")
 
     def _read(self) -> bool:
-        ready, _, _ = select.select([self.ours], [], [], WITHIN_S)
-        assert ready, self.said
+        assert is_readable(self.ours, PATIENCE_S), self.said
         try:
             data = os.read(self.ours, 65536)
         except OSError:  # nobody has its other end any more

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from http.client import HTTPConnection
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
@@ -257,15 +258,20 @@ def test_fills_and_balances_are_listed(world: World) -> None:
     bought = world.call("POST", "/orders", {**market, "side": "buy"})[1]["orders"][0]
     sold = world.call("POST", "/orders", {**market, "side": "sell"})[1]["orders"][0]
 
-    def filled(query: str = "") -> list[tuple[str, str]]:
-        return [(each["orderId"], each["side"]) for each in world.call("GET", f"/fills?account=second{query}")[1]]
+    def filled(query: str = "") -> list[dict[str, Any]]:
+        return world.call("GET", f"/fills?account=second{query}")[1]
 
-    both = [(bought["orderId"], "buy"), (sold["orderId"], "sell")]
-    wait_for(lambda: filled("&limit=2") == both, filled)
-    assert filled("&limit=1") == both[1:]
-    rows = world.call("GET", "/fills?account=second&limit=2")[1]
+    def both() -> list[dict[str, Any]]:
+        """Their fills, in order, once they are whole: each order may have several."""
+        found = [each for each in filled() if each["orderId"] in (bought["orderId"], sold["orderId"])]
+        return found if sum(Decimal(each["quantity"]) for each in found) == Decimal("0.02") else []
+
+    rows = wait_for(both, filled)
+    sides = dict.fromkeys((each["orderId"], each["side"]) for each in rows)
+    assert [*sides] == [(bought["orderId"], "buy"), (sold["orderId"], "sell")]
+    assert filled(f"&limit={len(rows)}") == rows and filled("&limit=1") == rows[-1:]
     shown = world.home.run("fills")
-    of_command = [row for row in shown if row["account"] == "second"][-2:]
+    of_command = [row for row in shown if row["account"] == "second"][-len(rows) :]
     assert [(r["id"], r["price"], r["quantity"], r["fee"]) for r in rows] == [
         (r["id"], r["price"], r["qty"], r["fee"]) for r in of_command
     ]

@@ -6,7 +6,6 @@ import fcntl
 import os
 import pty
 import re
-import select
 import struct
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from rich.console import Console
 
 from onetape.dashboard.overview import AccountNow, DayOf, Look, first_look
 from onetape.dashboard.terminal import QUIT, Top
+from onetape.supervisor.fork_server import is_readable
 from waiting import PATIENCE_S
 from worlds.command_lines import CLEAN, command_line
 from worlds.supervised import ALLOCATE, CONFIG, Home
@@ -105,7 +105,7 @@ class Screen:
         deadline, found = time.monotonic() + PATIENCE_S, ""
         while words not in found:
             assert time.monotonic() < deadline, (words, found[-3000:])
-            if select.select([self.ours], [], [], 0.2)[0]:
+            if is_readable(self.ours, 0.2):
                 self.said += os.read(self.ours, 1 << 16).decode(errors="replace")
             found = SEQUENCE.sub("", self.said)
         self.said = ""
@@ -116,7 +116,7 @@ class Screen:
         deadline = time.monotonic() + PATIENCE_S
         while self.process.poll() is None:
             assert time.monotonic() < deadline
-            if select.select([self.ours], [], [], 0.1)[0]:
+            if is_readable(self.ours, 0.1):
                 self.said += os.read(self.ours, 1 << 16).decode(errors="replace")
         assert termios.tcgetattr(self.theirs) == self.before
         return int(self.process.returncode)

@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import http.client
 import json
-import select
 import threading
 import time
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from onetape.exchange.faulty import Faulty
 from onetape.exchange.server import VenueServer
 from onetape.exchange.venues import Crowd, open_venue
 from onetape.model.time import MINUTE
+from onetape.supervisor.fork_server import is_readable
 from waiting import PATIENCE_S
 
 NOW = 1_795_000_000_000_000_000
@@ -63,7 +63,7 @@ class Wire:
         return time.time_ns()
 
     def request(self, method: str, target: str, body: bytes, headers: dict[str, str]):
-        if self.connection.sock is not None and select.select([self.connection.sock], [], [], 0)[0]:
+        if self.connection.sock is not None and is_readable(self.connection.sock, 0):
             self.connection.close()  # the server has closed it, which was idle for long: a new one is made
         self.connection.request(method, target, body=body or None, headers=headers)
         answer = self.connection.getresponse()

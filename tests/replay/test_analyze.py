@@ -216,7 +216,7 @@ def test_connections_that_open_a_new_file_at_once_wait_for_each_other(tmp_path: 
     def opens(url: str, gate: threading.Barrier) -> None:
         gate.wait()
         try:
-            Database(url)
+            Database(url).close()
         except BadConfig as error:
             found.append(error)
 

@@ -7,7 +7,6 @@ import json
 import os
 import pty
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from onetape.replay.replay import replay_run
 from onetape.replay.robot_state import ITEMS_MAX, TEXT_MAX, whole_state, worded
 from onetape.replay.time_travel import COPIES_MAX, Traveller, steps_of
 from onetape.research.backtest import BacktestOptions, run_backtest
+from onetape.supervisor.fork_server import is_readable
 from onetape.tape.journal import JournalReader
 from waiting import PATIENCE_S, wait_for
 from worlds.command_lines import answered
@@ -364,8 +364,7 @@ def test_a_terminal_steps_by_hand(run):
 def until_prompt(terminal: int) -> str:
     said = ""
     while not said.endswith("\n> "):
-        ready, _, _ = select.select([terminal], [], [], 60)
-        assert ready, said
+        assert is_readable(terminal, PATIENCE_S), said
         said += os.read(terminal, 65536).decode()
     return said
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import pty
-import select
 import signal
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from onetape.model.home import supervisor_journal
 from onetape.preflight.findings import ERROR
 from onetape.security.tokens import make_token, token_file
 from onetape.store.config import load_config
+from onetape.supervisor.fork_server import is_readable
 from onetape.supervisor.reread import changes, reread
 from onetape.supervisor.start_check import check_clock, check_start, refuse
 from onetape.tape.journal import JournalWriter
@@ -259,7 +259,7 @@ def test_an_up_whose_terminal_is_closed_leaves_nothing(tmp_path: Path):
             os.execv(sys.executable, [sys.executable, "-m", "onetape", "up"])
         home.wait_for(lambda: len(all_pids(home)) > 1)
         pids = all_pids(home)
-        while select.select([terminal], [], [], 0)[0]:
+        while is_readable(terminal, 0):
             os.read(terminal, 4096)
         os.close(terminal)
         (tmp_path / "go").touch()

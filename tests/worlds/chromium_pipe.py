@@ -6,13 +6,13 @@ import base64
 import fcntl
 import json
 import os
-import select
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from onetape.supervisor.fork_server import is_readable
 from waiting import PATIENCE_S, wait_for
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -144,8 +144,7 @@ class Chromium:
 
     def _next(self) -> Any:
         while b"\0" not in self.rest:
-            ready, _, _ = select.select([self.inward], [], [], 30)
-            assert ready, "the browser does not answer"
+            assert is_readable(self.inward, PATIENCE_S), "the browser does not answer"
             data = os.read(self.inward, 1 << 20)
             assert data, "the browser has gone"
             self.rest += data
