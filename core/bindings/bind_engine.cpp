@@ -472,6 +472,16 @@ void bind_engine(nb::module_& m) {
             nb::sig("def book(self, symbol: str) -> LiveBook"))
         .def("position", &PyTradingLoop::position, nb::arg("symbol"), nb::arg("side").none(),
              nb::sig("def position(self, symbol: str, side: str | None) -> Position"))
+        .def(
+            "hear_sales",
+            [](PyTradingLoop& s, nb::object function) { s.robot->hear_sales(std::move(function)); },
+            nb::sig("def hear_sales(self, function: object) -> None"),
+            "Calls `function` with symbol and size units before each order that sells on spot.")
+        .def("is_at", &PyTradingLoop::is_at, nb::arg("symbol"), nb::arg("side").none(),
+             nb::arg("wanted"),
+             nb::sig("def is_at(self, symbol: str, side: str | None, wanted: int) -> bool"),
+             "Whether a position has this quantity, but for the fee paid in the coins of its "
+             "purchase.")
         .def("positions", &PyTradingLoop::open_positions,
              nb::sig("def positions(self) -> list[Position]"))
         .def("subscribe", &PyTradingLoop::subscribe)

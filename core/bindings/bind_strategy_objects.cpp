@@ -261,8 +261,8 @@ void bind_strategy_objects(nb::module_& m) {
             nb::sig("def qty_int(self) -> int"),
             "The quantity in units of the instrument's size decimals, exact [size units].");
 
-    const auto position_of = [](const PositionView& v) -> const Position& {
-        return v.loop->account().position(v.instrument->index, v.side);
+    const auto position_of = [](const PositionView& v) {
+        return v.loop->account().held(v.instrument->index, v.side);
     };
     nb::class_<PositionView>(m, "Position", "A holding; a live view. qty is signed.")
         .def_prop_ro(
@@ -275,7 +275,8 @@ void bind_strategy_objects(nb::module_& m) {
         .def_prop_ro(
             "qty",
             [=](const PositionView& v) { return size_of(*v.instrument, position_of(v).qty); },
-            nb::sig("def qty(self) -> float"), "Quantity held, below 0: short [qty].")
+            nb::sig("def qty(self) -> float"),
+            "Quantity held, below 0: short; on spot less coins that paid fees [qty].")
         .def_prop_ro(
             "qty_int", [=](const PositionView& v) { return position_of(v).qty; },
             nb::sig("def qty_int(self) -> int"),

@@ -250,8 +250,8 @@ std::int64_t order_word(std::int64_t id, std::int64_t what) {
 
 double position(std::int64_t instrument, std::int64_t side, std::int64_t what) {
     const Instrument& state = instrument_at(instrument);
-    const Position& held =
-        current_loop->core->account().position(state.index, static_cast<PositionSide>(side));
+    const Position held =
+        current_loop->core->account().held(state.index, static_cast<PositionSide>(side));
     switch (what) {
         case 0:
             return static_cast<double>(held.qty) / state.size_scale;

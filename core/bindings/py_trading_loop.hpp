@@ -381,11 +381,15 @@ class PyTradingLoop {
         return positions_[key];
     }
 
+    bool is_at(nb::handle symbol, nb::handle side, std::int64_t wanted) {
+        return core->account().is_at(find(symbol).index, position_side(side), wanted);
+    }
+
     nb::list open_positions() {
         nb::list found;
         for (std::uint32_t i = 0; i < core->instrument_count(); ++i)
             for (const auto side : {PositionSide::both, PositionSide::long_, PositionSide::short_})
-                if (core->account().position(i, side).qty != 0)
+                if (core->account().held(i, side).qty != 0)
                     found.append(nb::cast(PositionView{core, core->instrument(i), side}));
         return found;
     }

@@ -98,6 +98,7 @@ nb::object PyRobot::fee_currency(const Instrument& instrument, const FillPayload
 
 void PyRobot::release() {
     fee_names_.clear();
+    hear_sales_.clear();
     for (const auto& [name, callback] : callbacks()) callback->clear();
     books_.clear();
     compiled.reset();
@@ -339,6 +340,10 @@ bool PyRobot::on_scan(std::size_t scan, Instrument& instrument, const ScanChange
     const nb::object kept = nb::steal(event);
     if (!event_.set() || plays()) return true;
     return finish(event_.call(event), "on_event");
+}
+
+void PyRobot::before_sale(const Instrument& instrument, std::int64_t size) {
+    for (const nb::object& hears : hear_sales_) hears(symbols_[instrument.index], size);
 }
 
 // The host is notified instead of the strategy, and halts the robot.

@@ -73,6 +73,8 @@ class PyRobot final : public RobotPort {
     void set_callback(std::string_view name, nb::object function);
     void add_instrument(const Instrument& instrument, nb::object settle_currency);
     void name_fee_currency(std::uint32_t gateway, std::uint32_t number, nb::object name);
+    // function: called with symbol and size units before each order that sells on spot.
+    void hear_sales(nb::object function) { hear_sales_.push_back(std::move(function)); }
     void release();  // drops the strategy and the host: ends the reference cycle
 
     bool on_quote(Instrument& instrument, const QuotePayload& quote) override;
@@ -88,6 +90,7 @@ class PyRobot final : public RobotPort {
     bool on_order(const OrderRef& order) override;
     bool on_fill(const OrderRef& order, const FillPayload& fill) override;
     bool on_position(Instrument& instrument, PositionSide side) override;
+    void before_sale(const Instrument& instrument, std::int64_t size) override;
     bool on_health(const char* kind, const std::string& subject, const char* state) override;
     bool on_scan(std::size_t scan, Instrument& instrument, const ScanChange& change) override;
     bool on_refusal_storm(const OrderRef& order) override;
@@ -133,6 +136,7 @@ class PyRobot final : public RobotPort {
 
     std::shared_ptr<TradingLoop> loop_;
     nb::object host_;
+    std::vector<nb::object> hear_sales_;
     Callback quote_, trade_, book_, bar_, mark_, funding_, liquidation_, mbo_, instrument_, timer_,
         order_, fill_, position_, health_, event_;
     std::vector<EventOrigin> origins_;

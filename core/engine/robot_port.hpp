@@ -37,6 +37,9 @@ class RobotPort {
     // number.
     virtual bool on_scan(std::size_t scan, Instrument& instrument, const ScanChange& change) = 0;
 
+    // An order that sells coins is about to be placed: protective orders may hold them back.
+    virtual void before_sale(const Instrument& /*instrument*/, std::int64_t /*size*/) {}
+
     // Too many orders were refused for the same reason as `order` within one second.
     virtual bool on_refusal_storm(const OrderRef& order) = 0;
 

@@ -41,8 +41,9 @@ OrderRef Targets::send(std::size_t key) {
     wish.waits = false;
     wish.canceled.clear();
     std::erase_if(wish.open, [](const OrderRef& order) { return order->closed(); });
-    const std::int64_t position = loop_->account().position(instrument.index, position_side).qty;
-    if (wish.open.empty() && position == wanted) return nullptr;
+    const std::int64_t position = loop_->account().held(instrument.index, position_side).qty;
+    if (wish.open.empty() && loop_->account().is_at(instrument.index, position_side, wanted))
+        return nullptr;
     // The range of the position after any partial fill of the open orders.
     std::int64_t highest = position, lowest = position;
     for (const OrderRef& order : wish.open)

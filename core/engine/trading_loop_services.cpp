@@ -247,6 +247,9 @@ OrderRef TradingLoop::open_order(const OrderRef& order, const Instrument& instru
 }
 
 OrderRef TradingLoop::place(Instrument& instrument, const OrderSpec& spec) {
+    if (instrument.spec.kind == ContractKind::spot && spec.side == Side::sell &&
+        spec.attached.entry == 0)
+        robot_->before_sale(instrument, spec.size);
     OrderRequestPayload request = request_of(spec);
     const OrderRef order = open_order(orders_.add(), instrument, request, now_);
     request.order_id = order->id;
@@ -330,6 +333,10 @@ Account TradingLoop::account_after(const Order& but, bool everything) const {
     Account after = robot_account_;
     for (const auto& [id, order] : orders_.working()) {
         const Instrument& on = *order->instrument;
+        // What it holds back is free again before a later order arrives.
+        if (order->cancel_open && order->reserve_price != 0)
+            after.remove_working(on.index, order->position_side, order->side, order->reserve_price,
+                                 order->remaining());
         const std::int64_t price = on.touch(order->side);
         const bool takes =
             order->type == OrderType::market || within(order->side, price, order->price);
@@ -538,7 +545,7 @@ void TradingLoop::flatten() {
     for (auto& instrument : instruments_) {
         for (const PositionSide side :
              {PositionSide::both, PositionSide::long_, PositionSide::short_}) {
-            std::int64_t qty = robot_account_.position(instrument->index, side).qty;
+            std::int64_t qty = robot_account_.held(instrument->index, side).qty;
             for (const auto& [id, order] : orders_.working())
                 if (order->instrument == instrument.get() && order->position_side == side &&
                     tag == order->tag.data())

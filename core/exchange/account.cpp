@@ -162,6 +162,8 @@ Money Account::apply_fill(std::uint32_t index, const FillPayload& fill) noexcept
         const std::int64_t size = fill.side == Side::buy ? fill.size : -fill.size;
         balance_at(holding.settle) -= holding.spec.notional(fill.price, size);
         balance_at(holding.base) += base_money(holding.spec, size);
+        if (bought_.size() <= holding.base) bought_.resize(holding.base + 1);
+        bought_[holding.base] += base_money(holding.spec, size);
     } else {
         balance_at(holding.settle) += profit;
     }
@@ -275,6 +277,26 @@ const Position& Account::position(std::uint32_t index, PositionSide side) const 
     static const Position none;
     if (index >= holdings_.size()) return none;
     return holdings_[index].positions[static_cast<std::size_t>(side)];
+}
+
+Position Account::held(std::uint32_t index, PositionSide side) const noexcept {
+    Position found = position(index, side);
+    if (found.qty <= 0 || !holdings_[index].is_spot) return found;
+    const Holding& holding = holdings_[index];
+    const Money missing = bought_[holding.base] - balance(holding.base);
+    if (missing <= 0) return found;
+    const Money unit = base_money(holding.spec, 1);
+    const Money units = std::min<Money>((missing + unit - 1) / unit, found.qty);
+    const std::int64_t left = found.qty - static_cast<std::int64_t>(units);
+    found.cost = multiply_divide_half_even(found.cost, left, found.qty);
+    found.qty = left;
+    return found;
+}
+
+bool Account::is_at(std::uint32_t index, PositionSide side, std::int64_t wanted) const noexcept {
+    const std::int64_t qty = held(index, side).qty;
+    if (qty >= wanted || qty >= position(index, side).qty) return qty == wanted;
+    return wanted - qty <= at_rate(wanted, holdings_[index].spec.taker_fee) + 1;
 }
 
 std::int64_t Account::net_qty(std::uint32_t index) const noexcept {

@@ -144,6 +144,13 @@ class Account {
     }
     [[nodiscard]] const Position& position(std::uint32_t index,
                                            PositionSide side = PositionSide::both) const noexcept;
+    // A position as it can be closed: of spot less the coins that are missing, because fees may be
+    // paid in them.
+    [[nodiscard]] Position held(std::uint32_t index,
+                                PositionSide side = PositionSide::both) const noexcept;
+    // Whether a position has this quantity, but for the fee paid in the coins of its purchase.
+    [[nodiscard]] bool is_at(std::uint32_t index, PositionSide side,
+                             std::int64_t wanted) const noexcept;
     // Whether orders of an instrument name a side of its position: in hedge mode, but not on spot.
     [[nodiscard]] bool has_sides(std::uint32_t index) const noexcept {
         return options_.hedge && !(index < holdings_.size() && holdings_[index].is_spot);
@@ -273,6 +280,7 @@ class Account {
     // Contracts with a position or orders, and spot with orders: usually few of many instruments.
     std::vector<std::uint32_t> open_;
     std::vector<Money> balances_;
+    std::vector<Money> bought_;     // by currency: coins of spot fills, less those sold
     std::vector<Money> interest_;   // by currency
     std::vector<bool> may_borrow_;  // by currency
     bool borrows_ = false;

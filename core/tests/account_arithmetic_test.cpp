@@ -256,3 +256,40 @@ TEST_CASE("liquidation price: the other side of a hedge goes with it, unless it 
     CHECK(*both == doctest::Approx(500));
     CHECK(*alone == doctest::Approx(9000.0 / 99));
 }
+
+TEST_CASE("account: of a position on spot the coins are not held that paid fees") {
+    InstrumentSpec spec = ruled(ContractKind::spot);
+    spec.taker_fee = rate_one / 1000;
+    Account account{AccountOptions{}};
+    account.set_instrument(0, spec, 0, 1);
+    account.deposit(0, 1'000'000 * one);
+    const auto fill = [&](std::uint32_t index, Side side, std::int64_t size, Money fee) {
+        FillPayload filled{};
+        filled.side = side;
+        filled.price = mark;
+        filled.size = size;
+        filled.fee_low = static_cast<std::uint64_t>(fee);
+        filled.fee_currency = 2;  // the coin
+        account.apply_fill(index, filled);
+    };
+    fill(0, Side::buy, 10'000, one / 100);  // 10 coins
+    CHECK(account.position(0).qty == 10'000);
+    CHECK(account.held(0).qty == 9'990);
+    CHECK(account.held(0).cost == 9'990 * (account.position(0).cost / 10'000));
+    CHECK(account.is_at(0, PositionSide::both, 10'000));
+    CHECK(account.is_at(0, PositionSide::both, 9'990));
+    CHECK_FALSE(account.is_at(0, PositionSide::both, 10'002));  // more than the fee is missing
+    CHECK_FALSE(account.is_at(0, PositionSide::both, 9'980));
+    fill(0, Side::sell, 9'990, 0);
+    CHECK(account.held(0).qty == 0);
+    CHECK(account.held(0).cost == 0);
+    CHECK(account.is_at(0, PositionSide::both, 0));
+    CHECK_FALSE(account.is_at(0, PositionSide::both, 10));
+    account.deposit(1, one);  // other coins of the account, as far as the fills go
+    CHECK(account.held(0).qty == 10);
+    CHECK(account.held(1).qty == 0);
+    account.set_instrument(1, spec, 0, 1);
+    fill(1, Side::sell, 500, 0);  // coins that another instrument has sold are there
+    CHECK(account.held(0).qty == 10);
+    CHECK(account.held(1).qty == -500);
+}

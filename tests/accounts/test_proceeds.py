@@ -400,3 +400,23 @@ def test_what_has_its_money_may_trade_inside(tmp_path):
         assert account.money.reserves.of(purchase, account.quote) > 0
         account.ended(waiting)
         assert (purchase.state, waiting.state) == (FILLED, FILLED)
+
+
+@pytest.mark.parametrize("subaccounts", [True, False])
+def test_a_sale_waits_for_the_coins_of_one_that_is_being_canceled(tmp_path, subaccounts):
+    with Funded(tmp_path, "spot", subaccounts=subaccounts) as account:
+        account.fund(USD=10_000, BTC=SIZE)
+        if subaccounts:
+            account.allocate(A, USD=20, BTC=SIZE)
+        trigger = {"trigger_int": account.price("BTC", -50), "trigger_by": TriggerBy.LAST}
+        stop = account.ask(A, SELL, "BTC", SIZE, trigger_kind=TriggerKind.STOP, **trigger)
+        assert stop.state is SUBMITTED
+        account.manager._accepted(stop, account.now)
+        stop.pending.clear()
+        account.write()
+        assert sell(account, ROWS["coins"]).state is DENIED, "nothing frees them"
+        account.manager.cancel(stop, account.now)
+        sale = sell(account, ROWS["coins"])
+        assert sale.is_held
+        account.ended(stop)
+        assert account.placed() == [stop.client_id, sale.client_id]

@@ -371,47 +371,6 @@ def test_legs_of_an_entry_that_was_closed_by_hand_do_not_come_back_for_a_later_o
     assert robot.orders() == [] and robot.entry.children == []
 
 
-@pytest.mark.parametrize("symbol", [BTC, "binance:BTC/USDT"])
-@pytest.mark.parametrize(
-    ("legs", "share"),
-    [
-        ({"stop_loss": "2%"}, False),
-        ({"take_profit": "2%"}, False),
-        ({"trail": "2%"}, False),
-        ({"stop_loss": "2%", "trail": "3%"}, False),
-        ({"stop_loss": "2%", "take_profit": "2%"}, True),
-        ({"take_profit": "2%", "trail": "2%"}, True),
-        ({"stop_loss": "2%", "take_profit": "2%", "trail": "2%"}, True),
-    ],
-)
-def test_on_spot_a_take_profit_shares_its_coins_with_no_stop(tmp_path, symbol, legs, share):
-    """Each of the two orders would hold all of the coins back; of a contract both only reduce."""
-
-    class Mine(Strategy):
-        def on_start(self):
-            self.subscribe(symbol, quotes=True, trades=True)
-            self.entry = None
-
-        def on_quote(self, quote):
-            if self.entry is None:
-                self.entry = self.buy(symbol, 1, **legs)
-
-    market = Market(tmp_path / "t", symbol=symbol)
-    for second in range(6):
-        market.quote(second, 99.9, 100.1).trade(second + 0.5, 100, 1)
-    played = play(Mine, market.done(), on_error="continue")
-    is_refused = share and symbol != BTC
-    assert ["share one spot balance" in each.error for each in played.host.failures[:1]] == [True] * is_refused
-    robot = played.robot
-    if is_refused:
-        assert robot.entry is None and robot.orders() == [], "no entry without what is to protect it"
-    else:
-        assert {each.kind for each in robot.entry.children} == {
-            "take_profit" if name == "take_profit" else "stop" for name in legs
-        }
-        assert all(each.reduce_only == (symbol == BTC) for each in robot.entry.children)
-
-
 def bars(path, *rows: tuple[float, float, float, float], symbol: str = BTC, **facts: object) -> Market:
     made = Market(path, symbol, **facts)
     for minute, prices in enumerate(rows, 1):

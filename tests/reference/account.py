@@ -86,6 +86,16 @@ class SlowAccount(Margin):
             self.balances[facts.settle] += profit
         return profit
 
+    def closable(self, index: int, side: str) -> int:
+        """A position, on spot less the coins that are missing of all that was bought."""
+        facts, qty = self.facts[index], self.at(index, side).qty
+        if not facts.is_spot or qty <= 0:
+            return qty
+        alike = [n for n, each in enumerate(self.facts) if each.is_spot and each.base == facts.base]
+        bought = sum(self.facts[n].coins(self.at(n, side).qty) for n in alike)
+        missing = max(bought - self.balances[facts.base], 0)
+        return max(qty + -missing // facts.coins(1), 0)
+
     def funding_of(self, index: int, side: str, rate: int, mark: int) -> int:
         """A long pays when the rate is positive. mark 0: the price last known, else the cost."""
         facts, held = self.facts[index], self.at(index, side)

@@ -448,8 +448,8 @@ class Duel:
                 total += recorded.equity(at_venue(first, account))
         for index, symbol in enumerate(self.named.symbols):
             for side in ("long", "short") if self.session.hedge else (None,):
-                held = recorded.at(index, side or "both")
-                same(played.robot.position(symbol, side).qty_int, held.qty, f"position {symbol}")
+                held = recorded.closable(index, side or "both")
+                same(played.robot.position(symbol, side).qty_int, held, f"position {symbol}")
             same(money(sim.fees_text(index)), recorded.fees[index], f"fees {symbol}")
             same(money(sim.funding_text(index)), recorded.funding[index], f"funding {symbol}")
             same(money(sim.insurance_text(index)), recorded.insurance[index], f"insurance {symbol}")

@@ -23,7 +23,7 @@ from onetape.model.errors import InsufficientFunds
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
-from onetape.orders.backing import Spending
+from onetape.orders.backing import Spending, spending
 from onetape.orders.filters import Refusal
 from onetape.orders.internal import HELD_MAX, end_held, release
 from onetape.orders.managed import Request
@@ -168,14 +168,26 @@ class Proceeds:
         return any(_is_enough(amounts, lacks.amount) for amounts in sources)
 
     def _under_way(self, slot: int, currency: str, than: Order | None) -> Iterable[int]:
-        """Yields the money from each order that takes from the market and returns some of the currency."""
+        """Yields the money from each order that takes from the market and returns some of the currency, and from each
+        that is being canceled and holds some of it back."""
         is_younger = False
         for order in self._manager.open.values():  # oldest first
             is_younger = is_younger or order is than
             if self._slot_of(order.robot) != slot or not order.robot:
                 continue
-            if not (order.is_unfunded and is_younger) and self._takes(order):
+            if order.cancel_open or order.cancel_wanted:
+                yield self._bound(order, currency)
+            elif not (order.is_unfunded and is_younger) and self._takes(order):
                 yield self._brings(slot, order.spec, order.worst_left, currency)
+
+    def _bound(self, order: Order, currency: str) -> int:
+        """Returns what of the currency a spot order holds back, which its cancel releases."""
+        spec, instrument = order.spec, self._instruments.get(order.spec.symbol)
+        if order.is_unfunded or instrument is None:
+            return 0
+        price = order.price or spec.trigger_int or self._manager.references.get(spec.symbol, 0)
+        held = spending(instrument, spec, order.worst_left, price)
+        return held.amount if held is not None and held.currency == currency else 0
 
     def _takes(self, order: Order) -> bool:
         spec = order.spec

@@ -126,6 +126,16 @@ class ExecutionDesk:
         """Returns a position in size units, signed."""
         return int(self._loop.position(*position_of(key)).qty_int)
 
+    def _is_at(self, key: str, wanted: int) -> bool:
+        """Returns True if a position has this quantity, but for the fee paid in the coins of its purchase."""
+        return self._loop.is_at(*position_of(key), wanted)
+
+    def _is_reached(self, symbol: str) -> bool:
+        target, parts = self.target_of(symbol), self._symbols_of(symbol)
+        if target is None or len(parts) > 1:
+            return target == self._position(symbol)
+        return self._is_at(parts[0], target)
+
     def _working(self, key: str) -> list[_core.Order]:
         symbol, side = position_of(key)
         return [order for order in self._loop.working(symbol) if side in (None, order.position_side)]
@@ -380,7 +390,7 @@ class ExecutionDesk:
         refusal."""
         if self._target_orders(symbol):
             self._denied.pop(symbol, None)
-        elif self.target_of(symbol) == self._position(symbol):
+        elif self._is_reached(symbol):
             self.forget(symbol)
         elif symbol not in self._later:
             self._denied[symbol] = code
@@ -642,7 +652,7 @@ class ExecutionDesk:
                 self._withdrawals.cancel(work.order)
             return
         now, lot, side = self._loop.now, self._lot(work), work.parent.side
-        left = max(side * (work.wanted - self._held(work.key)), 0) // lot
+        left = 0 if self._is_at(work.key, work.wanted) else max(side * (work.wanted - self._held(work.key)), 0) // lot
         order = work.order
         if left == 0:
             if order is None:

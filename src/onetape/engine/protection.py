@@ -2,7 +2,9 @@
 
 Each leg is an order at the venue, conditional, reduce-only and never larger than the part of the entry still held. A
 leg that ends the position cancels the others. To change a leg's price or size, the new order is placed before the
-old one is canceled: filled quantity is never without its stop.
+old one is canceled: filled quantity is never without its stop. A spot venue has no reduce-only orders, and an order
+holds back the coins that it sells: there the old one is canceled first, and a take-profit beside a stop waits here
+until the market has reached its price. Then the stop gives up its coins, and they are sold at market.
 
 A leg leaves when the robot receives the entry's first fill. Where orders fill only on bars this would be the end of
 the bar, too late for events inside it: there the legs leave together with the entry, and the simulated exchange
@@ -22,8 +24,10 @@ from onetape.engine.parent_terms import ParentTerms
 from onetape.engine.trailing import STEP
 from onetape.execution.amount import amount_of, plain_of
 from onetape.execution.levels import LegPrice, improbable, is_share, leg_price, levels_of, no_part, part_of, positive_of
+from onetape.model.back_off import back_off
 from onetape.model.enums import OrderState, TriggerBy
 from onetape.model.errors import NotAvailable, OnetapeError, OrderInvalid, ProcessDown, StrategyError
+from onetape.model.time import MINUTE, SECOND
 
 if TYPE_CHECKING:
     from onetape import _core
@@ -36,6 +40,7 @@ __all__ = ["PROTECTED", "Attached", "Protections"]
 WOULD_TRIGGER: Final = 4109
 REFUSALS_MAX: Final = 10  # of one leg, before an error ends it
 SHARE_DECIMALS: Final = 9  # units of a share, in the core's form
+STOP: Final = "stop"
 TAKE_PROFIT: Final = "take_profit"
 PROTECTED: Final = "protected"  # key of what is saved
 
@@ -56,18 +61,21 @@ class Leg:
     resized: bool = False
     fixed: bool = False
     attached: bool = False  # `order` left together with the entry
+    due: int = 0  # it is not placed before, after a refusal [ns]
 
 
 @dataclass(slots=True)
 class Attached:
     """The protection of one entry. stop, trail: as the strategy passed them, a price or a distance, or "2%"; takes:
-    level of each take-profit and its cumulative share of the entry, as from `levels_of`; closed: size units of
-    the entry's fills closed by other orders."""
+    level of each take-profit and its cumulative share of the entry, as from `levels_of`; waits: the take-profits
+    are no orders until their prices are reached, because a stop holds the coins; closed: size units of the entry's
+    fills closed by other orders."""
 
     entry: _core.Order | Filled
     stop: Any
     takes: list[tuple[Any, Decimal]]
     trail: Any
+    waits: bool
     best: Decimal | None = None
     closed: int = 0
     legs: dict[str, Leg] = field(default_factory=dict)
@@ -99,11 +107,14 @@ class Protections:
         self._traded: set[str] = set()  # symbols whose trades are followed
         self._terms = ParentTerms(host)
         self._away = AwayVenues(host)
+        self._leaving: tuple[str, int] = "", 0  # a sale on spot that is about to be placed: symbol, size units
+        self._places = False  # a leg's order is being placed
+        self._loop.hear_sales(self._before_sale)
         # Live the attached protections outlive the process: they are saved beside the strategy's memory.
         self._kept: dict[int, list[Any]] = {}
         if host.robot_numbers:
             self._kept = host.kept.setdefault(owner, {}).setdefault(PROTECTED, {})
-        self._resume = f"{PRIVATE_TIMER}protect{owner}"
+        self._timer, self._retry_at = f"{PRIVATE_TIMER}protect{owner}", 0  # for the next try of a refused leg
         handlers = self._host.handlers_of(base)
         handlers.on("fill", self._on_fill)
         handlers.on("order", self._on_order)
@@ -157,7 +168,8 @@ class Protections:
                 entry = Filled(number, symbol, side, position, filled, average)
             stop, takes, trail, best = terms
             levels = [(level, Decimal(ends)) for level, ends in takes]
-            each = Attached(entry, stop, levels, trail, None if best is None else Decimal(best), closed)
+            waits = self._has_one_sale(symbol, stop, levels, trail)
+            each = Attached(entry, stop, levels, trail, waits, None if best is None else Decimal(best), closed)
             self._attached[number] = each
             for name, (done, orders) in legs.items():
                 leg = each.legs[name] = _leg_of(name)
@@ -172,14 +184,14 @@ class Protections:
                     leg.trigger = Decimal(repr(leg.order.trigger))
                 for order in leg.retired:
                     self._withdrawals.cancel(order)
-            if trail is not None:
-                self._loop.subscribe(symbol, QUOTES | TRADES)
+            self._follow(each)
             self._host.log(f"the protection of order {number} of {symbol} goes on", "info", {"order": number})
         if self._attached:
-            self._loop.set_timer(self._resume, 0, self._loop.now)
+            self._loop.set_timer(self._timer, 0, self._loop.now)
 
     def _on_timer(self, name: str) -> None:
-        if name == self._resume:
+        if name == self._timer:
+            self._retry_at = 0
             for each in list(self._attached.values()):
                 self._settle(each)
 
@@ -203,11 +215,9 @@ class Protections:
             if amount >= 1 and is_share(value) and falls:
                 raise ValueError(f"{name}: {value!r} below a price is no price: less than 100%")
         instrument = self._host.instrument_of(symbol)
-        if instrument.kind == "spot" and takes and (stop is not None or trail is not None):
+        if not instrument.trigger_by and any(value is not None for _, value in named):
             raise NotAvailable(
-                "a stop and a take-profit that share one spot balance",
-                location=f"order of {symbol}",
-                todo="attach one of them",
+                "protective orders: the venue takes no orders with a trigger", location=f"order of {symbol}"
             )
         reason = self._no_level(instrument, price, named[:-1]) or no_part(instrument, qty, takes)
         return (OrderInvalid.code, reason) if reason else None
@@ -221,24 +231,41 @@ class Protections:
         """Attach the protection from the entry's first fill on; check() has accepted it."""
         if entry.is_closed and not entry.filled_int:
             return
-        each = self._attached[entry.id] = Attached(entry, stop, levels_of(take), trail)
-        if trail is not None:
-            self._loop.subscribe(entry.symbol, QUOTES | TRADES)
+        takes = levels_of(take)
+        each = Attached(entry, stop, takes, trail, self._has_one_sale(entry.symbol, stop, takes, trail))
+        self._attached[entry.id] = each
+        self._follow(each)
         self._keep(each)
         if self._host.legs_with_entry and self._loop.fills_bars(entry.symbol):
             self._send_ahead(each)
+
+    def _has_one_sale(self, symbol: str, stop: Any, takes: list[tuple[Any, Decimal]], trail: Any) -> bool:
+        """Returns True where a stop and a take-profit would both hold back the same coins."""
+        has_stop = stop is not None or trail is not None
+        return has_stop and bool(takes) and self._host.instrument_of(symbol).kind == "spot"
+
+    def _follow(self, each: Attached) -> None:
+        if each.trail is not None or each.waits:
+            self._loop.subscribe(each.entry.symbol, QUOTES | TRADES)
 
     def _send_ahead(self, each: Attached) -> None:
         """Send the legs together with their entry. Until the entry fills, a leg relative to its price uses the
         limit, else the current price; without either it waits for the fill."""
         entry = each.entry
         price = Decimal(repr(entry.price)) if entry.price else self._terms.price(entry.symbol)
-        qty = entry.qty_int - entry.filled_int
-        for name, stand in self._leg_prices(each, price or Decimal(0)).items():
-            part = part_of(self._host.instrument_of(entry.symbol), qty, stand)
-            if part and stand.price > 0 and (price or not stand.follows):
-                leg = each.legs[name] = _leg_of(name)
-                self._place(each, leg, part, stand.price, stand)
+        qty, instrument = entry.qty_int - entry.filled_int, self._host.instrument_of(entry.symbol)
+        stands = {
+            name: stand
+            for name, stand in self._leg_prices(each, price or Decimal(0)).items()
+            if part_of(instrument, qty, stand) and stand.price > 0 and (price or not stand.follows)
+        }
+        # Legs that left together are one sale for the simulated exchange, as long as none is replaced.
+        each.waits &= each.trail is not None or len(stands) <= len(each.takes)
+        for name, stand in stands.items():
+            leg = _leg_of(name)
+            if not (each.waits and leg.kind == TAKE_PROFIT):
+                each.legs[name] = leg
+                self._place(each, leg, part_of(instrument, qty, stand), stand.price, stand)
         entry.children = [order for leg in each.legs.values() for order in self._orders(leg)]
 
     # --- events -----------------------------------------------------------------------------------
@@ -252,8 +279,18 @@ class Protections:
             self._answered(order)
             return
         for each in self._of(order.symbol):
-            if each.entry.id == order.id or any(self._ended(each, leg, order) for leg in each.legs.values()):
+            is_own = each.entry.id == order.id or any(self._ended(each, leg, order) for leg in each.legs.values())
+            if is_own or self._cancels_first(each):  # a sale that has ended holds its coins back no more
                 self._settle(each)
+
+    def _before_sale(self, symbol: str, units: int) -> None:
+        """Let legs give up the coins that an order of the strategy sells."""
+        if self._places:
+            return
+        self._leaving = symbol, units
+        for each in self._of(symbol):
+            self._settle(each)
+        self._leaving = "", 0
 
     def _answered(self, order: _core.Order) -> None:
         """Handle the venue's answer about a leg or its new size: it may have refused it, and more may have filled
@@ -288,6 +325,7 @@ class Protections:
         if order.code == WOULD_TRIGGER and leg.refusals < REFUSALS_MAX:
             leg.fires = True
             return
+        leg.due = self._loop.now + back_off(SECOND // 4, leg.refusals, MINUTE)
         words = f"the {leg.name} of {each.entry!r} was refused: {order.code} {order.reason}"
         self._host.log(words, "error", {"symbol": order.symbol, "order": each.entry.id})
 
@@ -295,23 +333,23 @@ class Protections:
         if quote.symbol in self._traded:
             return
         for each in self._of(quote.symbol):
-            if each.trail is not None:
-                price = quote.bid_int if each.entry.side == "buy" else quote.ask_int
-                self._trail(each, price)
+            price = quote.bid_int if each.entry.side == "buy" else quote.ask_int
+            self._reach(each, price)
+            self._trail(each, price)
 
     def _on_trade(self, trade: _core.Trade) -> None:
         # Stops fire on the last trade: one moved by quotes ahead of it would be beyond it, and fire at once.
         self._traded.add(trade.symbol)
         for each in self._of(trade.symbol):
-            if each.trail is not None:
-                self._trail(each, trade.price_int)
+            self._reach(each, trade.price_int)
+            self._trail(each, trade.price_int)
 
     def _on_bar(self, bar: _core.Bar) -> None:
         if bar.symbol in self._traded:
             return
         for each in self._of(bar.symbol):
-            if each.trail is not None:
-                self._trail(each, bar.close_int)
+            self._reach(each, bar.high_int if each.entry.side == "buy" else bar.low_int)
+            self._trail(each, bar.close_int)
 
     def _on_health(self, health: _core.Health) -> None:
         if self._away.note(health):
@@ -321,8 +359,23 @@ class Protections:
     def _of(self, symbol: str) -> list[Attached]:
         return [each for each in self._attached.values() if each.entry.symbol == symbol]
 
+    def _reach(self, each: Attached, price: int) -> None:
+        """Let the waiting take-profits go whose prices are reached."""
+        entry = each.entry
+        if not each.waits or not entry.filled_int or price <= 0:
+            return
+        instrument, away = self._host.instrument_of(entry.symbol), 1 if entry.side == "buy" else -1
+        exact, due = Decimal(price).scaleb(-instrument.price_decimals), False
+        for name, stand in self._leg_prices(each, Decimal(repr(entry.average_price))).items():
+            leg = each.legs.setdefault(name, _leg_of(name))
+            if leg.kind == TAKE_PROFIT and not leg.fires and leg.order is None and self._is_due(leg):
+                leg.fires = (exact - stand.price) * away >= 0
+                due |= leg.fires
+        if due:
+            self._settle(each)
+
     def _trail(self, each: Attached, price: int) -> None:
-        if not each.entry.filled_int or price <= 0:
+        if each.trail is None or not each.entry.filled_int or price <= 0:
             return
         decimals = self._host.instrument_of(each.entry.symbol).price_decimals
         exact, is_long = Decimal(price).scaleb(-decimals), each.entry.side == "buy"
@@ -336,20 +389,29 @@ class Protections:
     def _settle(self, each: Attached) -> None:
         """Bring all legs to the held part of the entry: each take-profit to its part, the first ones first."""
         entry = each.entry
-        exits = sum(leg.filled + sum(order.filled_int for order in self._orders(leg)) for leg in each.legs.values())
-        left = entry.filled_int - exits - each.closed
-        wanted = max(min(left, self._held(entry)), 0)
+        left, held = self._left(each), self._held(entry)
+        is_spot = self._cancels_first(each)
+        if is_spot:  # nothing cuts two sales of the same coins: those of later entries are not its own
+            held -= sum(self._left(of) for of in self._of(entry.symbol) if of.entry.id > entry.id)
+        wanted = max(min(left, held), 0)
         each.closed += max(left - wanted, 0)  # a later entry of the symbol is not protected by it
+        if is_spot:
+            wanted = max(min(wanted, held - self._sold(entry.symbol)), 0)
         if entry.filled_int:
             average, free = Decimal(repr(entry.average_price)), wanted
             instrument = self._host.instrument_of(entry.symbol)
-            for name, stand in self._leg_prices(each, average).items():
-                leg, size = each.legs.setdefault(name, _leg_of(name)), wanted
+            stands = self._leg_prices(each, average)
+            sizes = dict.fromkeys(stands, wanted)
+            for name, stand in stands.items():
+                leg = each.legs.setdefault(name, _leg_of(name))
                 if leg.kind == TAKE_PROFIT:
                     done = leg.filled + sum(order.filled_int for order in self._orders(leg))
-                    size = max(min(part_of(instrument, entry.filled_int, stand) - done, free), 0)
-                    free -= size
-                self._stand(each, leg, size, stand.price)
+                    sizes[name] = max(min(part_of(instrument, entry.filled_int, stand) - done, free), 0)
+                    free -= sizes[name]
+            if each.waits:
+                self._divide(each, sizes, wanted)
+            for name, size in sizes.items():
+                self._stand(each, each.legs[name], size, stands[name].price)
         elif entry.is_closed:
             for leg in each.legs.values():
                 self._stand(each, leg, 0, Decimal(0))
@@ -357,6 +419,29 @@ class Protections:
         if entry.is_closed and wanted == 0 and not entry.children:
             del self._attached[entry.id]
         self._keep(each)
+
+    def _left(self, each: Attached) -> int:
+        """Returns size units of the entry that its legs and other orders have not closed."""
+        exits = sum(leg.filled + sum(order.filled_int for order in self._orders(leg)) for leg in each.legs.values())
+        return each.entry.filled_int - exits - each.closed
+
+    def _sold(self, symbol: str) -> int:
+        """Returns size units in working sales of the strategy's own, and in the one about to be placed."""
+        own = {order.id for of in self._of(symbol) for leg in of.legs.values() for order in self._orders(leg)}
+        sales = (o for o in self._loop.working(symbol) if o.side == "sell" and o.id not in own)
+        return sum(o.qty_int - o.filled_int for o in sales) + (self._leaving[1] if self._leaving[0] == symbol else 0)
+
+    def _divide(self, each: Attached, sizes: dict[str, int], wanted: int) -> None:
+        """Divide coins that only one sale may hold: the take-profits whose prices are reached get theirs, once the stop
+        has given them up, and the stop keeps the rest."""
+        takes = {name: leg for name, leg in each.legs.items() if leg.kind == TAKE_PROFIT and name in sizes}
+        for name, leg in takes.items():
+            if leg.order is None and not leg.fires:
+                sizes[name] = 0
+        sizes[STOP] = wanted - sum(sizes[name] for name in takes)
+        stop = each.legs[STOP]
+        if sum(order.qty_int - order.filled_int for order in self._orders(stop)) > sizes[STOP]:
+            sizes.update({name: 0 for name, leg in takes.items() if leg.order is None})
 
     def _held(self, entry: _core.Order | Filled) -> int:
         """Returns size units of the position on the entry's side."""
@@ -381,7 +466,7 @@ class Protections:
             distance = Decimal(0) if share else positive_of(each.trail, Decimal(1))
             stops.append(LegPrice(behind, -away * share, -away * distance))
         if stops:
-            found["stop"] = max(stops, key=lambda stop: stop.price * away)
+            found[STOP] = max(stops, key=lambda stop: stop.price * away)
         tick = self._host.instrument_of(entry.symbol).tick
         return {
             kind: stand._replace(price=(stand.price / tick).to_integral_value() * tick) for kind, stand in found.items()
@@ -392,7 +477,7 @@ class Protections:
         if self._away.has(each.entry.symbol):
             return
         if order is None:
-            if wanted and leg.refusals < REFUSALS_MAX and not (leg.fires and leg.retired):
+            if wanted and self._is_due(leg) and not (leg.retired and (leg.fires or self._cancels_first(each))):
                 self._place(each, leg, wanted, price)
             return
         if wanted == 0:
@@ -409,22 +494,40 @@ class Protections:
         elif order.qty_int - order.filled_int != wanted:
             decimals = self._host.instrument_of(each.entry.symbol).size_decimals
             whole = Decimal(order.filled_int + wanted).scaleb(-decimals)
-            leg.resized = not leg.fixed and bool(self._loop.amend(order, None, whole))
+            may_amend = not (leg.fixed or self._cancels_first(each))
+            leg.resized = may_amend and bool(self._loop.amend(order, None, whole))
             if not leg.resized:
                 self._replace(each, leg, wanted, price)
 
     def _replace(self, each: Attached, leg: Leg, wanted: int, price: Decimal) -> None:
         """Replace a leg's order; the old one stays when the new one is denied."""
-        if leg.refusals >= REFUSALS_MAX:
-            return
         old, trigger = leg.order, leg.trigger
         assert old is not None
+        if self._cancels_first(each):
+            self._withdrawals.cancel(old)
+            return
+        if not self._is_due(leg):
+            return
         self._place(each, leg, wanted, price)
         if leg.order is None and not leg.fires:
             leg.order, leg.trigger = old, trigger
         else:
             leg.retired.append(old)
             self._withdrawals.cancel(old)
+
+    def _cancels_first(self, each: Attached) -> bool:
+        """Returns True on spot, where the old order holds back the coins that the new one sells."""
+        return self._host.instrument_of(each.entry.symbol).kind == "spot"
+
+    def _is_due(self, leg: Leg) -> bool:
+        if leg.refusals >= REFUSALS_MAX:
+            return False
+        if self._loop.now >= leg.due:
+            return True
+        if not self._retry_at or leg.due < self._retry_at:
+            self._retry_at = leg.due
+            self._loop.set_timer(self._timer, 0, leg.due)
+        return False
 
     def _moves(self, each: Attached, now: Decimal, to: Decimal) -> bool:
         """Returns True when the price must move: a trailing stop moves in steps, other prices exactly."""
@@ -454,12 +557,16 @@ class Protections:
             None,
             f"{leg.name} of {entry.id}"[:32],
         )
-        if ahead is None:
-            leg.order = self._host.place_for(self._owner, *terms)
-        else:
-            distance = int(ahead.distance.scaleb(instrument.price_decimals))
-            attached = (entry.id, int(ahead.share.scaleb(SHARE_DECIMALS)), distance)
-            leg.order = self._host.place_attached(self._owner, attached, *terms)
+        self._places = True
+        try:
+            if ahead is None:
+                leg.order = self._host.place_for(self._owner, *terms)
+            else:
+                distance = int(ahead.distance.scaleb(instrument.price_decimals))
+                attached = (entry.id, int(ahead.share.scaleb(SHARE_DECIMALS)), distance)
+                leg.order = self._host.place_attached(self._owner, attached, *terms)
+        finally:
+            self._places = False
         leg.trigger = price
         if leg.order.is_closed:
             order, leg.order = leg.order, None

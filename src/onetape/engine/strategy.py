@@ -287,7 +287,8 @@ class Strategy:
         stop_loss, take_profit, trail: protective orders that follow the fills of this one, reduce-only,
         one cancels the other (`order.children`): a price, or "2%" from the average price of the
         entry; trail: "1%" or a distance, behind the best price since. take_profit also as a list of
-        (level, share of the entry): [("2%", 0.5), ("4%", 0.5)]. Where one of them is invalid the
+        (level, share of the entry): [("2%", 0.5), ("4%", 0.5)]; on spot, beside a stop, it is no order until
+        its price is reached, and sells at market then. Where one of them is invalid the
         entry is DENIED (ORDER_INVALID): a level below a hundredth of the price counts as a share that
         lacks its "%".
         account: one of the robot's, by default the one whose venue the symbol names; raises UnknownSymbol
