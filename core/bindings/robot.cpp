@@ -343,7 +343,12 @@ bool PyRobot::on_scan(std::size_t scan, Instrument& instrument, const ScanChange
 }
 
 void PyRobot::before_sale(const Instrument& instrument, std::int64_t size) {
-    for (const nb::object& hears : hear_sales_) hears(symbols_[instrument.index], size);
+    for (const nb::object& hears : hear_sales_) {
+        PyObject* done = PyObject_CallFunction(hears.ptr(), "OL", symbols_[instrument.index].ptr(),
+                                               static_cast<long long>(size));
+        if (done == nullptr) failed("on_order");
+        Py_XDECREF(done);
+    }
 }
 
 // The host is notified instead of the strategy, and halts the robot.

@@ -288,9 +288,11 @@ class Protections:
         if self._places:
             return
         self._leaving = symbol, units
-        for each in self._of(symbol):
-            self._settle(each)
-        self._leaving = "", 0
+        try:
+            for each in self._of(symbol):
+                self._settle(each)
+        finally:
+            self._leaving = "", 0
 
     def _answered(self, order: _core.Order) -> None:
         """Handle the venue's answer about a leg or its new size: it may have refused it, and more may have filled
@@ -390,12 +392,13 @@ class Protections:
         """Bring all legs to the held part of the entry: each take-profit to its part, the first ones first."""
         entry = each.entry
         left, held = self._left(each), self._held(entry)
-        is_spot = self._cancels_first(each)
-        if is_spot:  # nothing cuts two sales of the same coins: those of later entries are not its own
-            held -= sum(self._left(of) for of in self._of(entry.symbol) if of.entry.id > entry.id)
-        wanted = max(min(left, held), 0)
+        sells_coins = entry.side == "buy" and self._cancels_first(each)
+        if sells_coins:  # nothing cuts two sales of the same coins: those of later entries are not its own
+            later = (of for of in self._of(entry.symbol) if of.entry.id > entry.id and of.entry.side == "buy")
+            held -= sum(map(self._left, later))
+        kept = wanted = max(min(left, held), 0)
         each.closed += max(left - wanted, 0)  # a later entry of the symbol is not protected by it
-        if is_spot:
+        if sells_coins:
             wanted = max(min(wanted, held - self._sold(entry.symbol)), 0)
         if entry.filled_int:
             average, free = Decimal(repr(entry.average_price)), wanted
@@ -416,7 +419,7 @@ class Protections:
             for leg in each.legs.values():
                 self._stand(each, leg, 0, Decimal(0))
         entry.children = [order for leg in each.legs.values() for order in self._orders(leg)]
-        if entry.is_closed and wanted == 0 and not entry.children:
+        if entry.is_closed and kept == 0 and not entry.children:
             del self._attached[entry.id]
         self._keep(each)
 
