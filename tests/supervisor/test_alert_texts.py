@@ -74,6 +74,7 @@ def test_readers_see_the_latest_figure_of_what_goes_on_and_a_sink_hears_of_it_on
     wait_for(lambda: shown() == [("WARN", "delta main USDT: 9000, limit 5000")])
     first.close()
     second = watch()
+    wait_for(lambda: len(about()) == 2)
     says("7000, limit 5000")
     wait_for(lambda: shown() == [("WARN", "delta main USDT: 7000, limit 5000")])
     says("100, limit 5000", "")
