@@ -366,14 +366,12 @@ class Protections:
         entry = each.entry
         if not each.waits or not entry.filled_int or price <= 0:
             return
-        instrument, away = self._host.instrument_of(entry.symbol), 1 if entry.side == "buy" else -1
-        exact, due = Decimal(price).scaleb(-instrument.price_decimals), False
-        for name, stand in self._leg_prices(each, Decimal(repr(entry.average_price))).items():
-            leg = each.legs.setdefault(name, _leg_of(name))
-            if leg.kind == TAKE_PROFIT and not leg.fires and leg.order is None and self._is_due(leg):
-                leg.fires = (exact - stand.price) * away >= 0
-                due |= leg.fires
-        if due:
+        decimals = self._host.instrument_of(entry.symbol).price_decimals
+        exact, away = Decimal(price).scaleb(-decimals), 1 if entry.side == "buy" else -1
+        reached = [leg for leg in each.legs.values() if _is_reached(leg, exact, away)]
+        for leg in reached:
+            leg.fires = self._is_due(leg)
+        if any(leg.fires for leg in reached):
             self._settle(each)
 
     def _trail(self, each: Attached, price: int) -> None:
@@ -412,7 +410,7 @@ class Protections:
                     sizes[name] = max(min(part_of(instrument, entry.filled_int, stand) - done, free), 0)
                     free -= sizes[name]
             if each.waits:
-                self._divide(each, sizes, wanted)
+                self._divide(each, sizes, stands, wanted)
             for name, size in sizes.items():
                 self._stand(each, each.legs[name], size, stands[name].price)
         elif entry.is_closed:
@@ -434,13 +432,13 @@ class Protections:
         sales = (o for o in self._loop.working(symbol) if o.side == "sell" and o.id not in own)
         return sum(o.qty_int - o.filled_int for o in sales) + (self._leaving[1] if self._leaving[0] == symbol else 0)
 
-    def _divide(self, each: Attached, sizes: dict[str, int], wanted: int) -> None:
+    def _divide(self, each: Attached, sizes: dict[str, int], stands: dict[str, LegPrice], wanted: int) -> None:
         """Divide coins that only one sale may hold: the take-profits whose prices are reached get theirs, once the stop
         has given them up, and the stop keeps the rest."""
         takes = {name: leg for name, leg in each.legs.items() if leg.kind == TAKE_PROFIT and name in sizes}
         for name, leg in takes.items():
             if leg.order is None and not leg.fires:
-                sizes[name] = 0
+                sizes[name], leg.trigger = 0, stands[name].price
         sizes[STOP] = wanted - sum(sizes[name] for name in takes)
         stop = each.legs[STOP]
         if sum(order.qty_int - order.filled_int for order in self._orders(stop)) > sizes[STOP]:
@@ -583,3 +581,10 @@ class Protections:
 
 def _leg_of(name: str) -> Leg:
     return Leg(TAKE_PROFIT if name.startswith(TAKE_PROFIT) else name, name)
+
+
+def _is_reached(leg: Leg, price: Decimal, away: int) -> bool:
+    """Returns True when the price reaches a take-profit that waits without an order. away: 1: the price rises to it."""
+    if leg.kind != TAKE_PROFIT or leg.order is not None or leg.fires or leg.trigger is None:
+        return False
+    return (price - leg.trigger) * away >= 0
