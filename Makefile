@@ -11,9 +11,6 @@ unexport PYTHONDONTWRITEBYTECODE
 WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
 RUNS ?= 3
 FUZZ_SECONDS ?= 20
-HOURS ?= 1
-WORKERS ?= 2
-SEEDS ?= 100
 KILLS ?= 1000
 MODULES ?=
 ONLY ?=
@@ -37,7 +34,7 @@ fuzz_native = cd build/fuzz && for target in *_fuzz; do \
 		{ tail -n 60 $$target.log; exit 1; }; \
 	echo "$$target: $$(sed -n 's/^stat::number_of_executed_units: *//p' $$target.log) inputs tried"; done
 
-PROOFS := prove-long prove-stress prove-pythons prove-threads prove-simulate prove-operations prove-kills prove-hostile prove-disk prove-soak prove-mutants
+PROOFS := prove-long prove-stress prove-pythons prove-threads prove-kills prove-hostile prove-disk prove-soak prove-mutants
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-locked lock sbom audit build demo test test-core test-python test-fast test-alone test-asan prove $(PROOFS) golden fuzz fuzz-build fuzz-python fuzz-core lint format bench gate peers pictures certify bridge docs wheel clean
 
@@ -98,7 +95,7 @@ test-core: setup ## the C++ core's own tests
 	@$(WITH_TOOLS) ninja -C build/tests
 	build/tests/core_tests
 
-# What takes minutes to hours. `make prove` alone lists it; KILLS, HOURS, SEEDS, TIMES, SECONDS, MINUTES say how much.
+# What takes minutes to hours. `make prove` alone lists it; KILLS, TIMES, SECONDS, MINUTES say how much.
 prove: ## a long proof: make prove WHAT=kills; without WHAT their list
 	@$(if $(WHAT),$(MAKE) --no-print-directory prove-$(WHAT),grep -hE '^prove-[a-z]+:.*#: ' Makefile | \
 		awk -F':.*#: ' '{sub("prove-", "", $$1); printf "  make prove WHAT=%-10s %s\n", $$1, $$2}')
@@ -114,12 +111,6 @@ prove-pythons: setup #: the same decisions under every other Python found (build
 
 prove-threads: setup #: the core's tests under the thread sanitizer
 	@$(call core_tests,tsan,thread)
-
-prove-simulate: setup #: gateways and guardians at faulty exchanges in virtual time: HOURS of seeds never drawn before
-	$(BIN)/python tests/orders/simulate.py --hours $(HOURS) --workers $(WORKERS)
-
-prove-operations: setup #: operations over two or three gateways at faulty exchanges in virtual time: SEEDS never drawn before
-	$(BIN)/python tests/hedge/simulate_operations.py --seeds $(SEEDS) --workers $(WORKERS)
 
 prove-kills: setup #: all processes of `up` killed KILLS times at random while they trade
 	KILLS=$(KILLS) $(BIN)/python -m pytest -q -o timeout=0 tests/supervisor/test_random_kills.py

@@ -137,7 +137,7 @@ class Inside:
         life = self.core.requests.attach("other", "", time.time_ns(), slot=3)
         assert life is not None
         self.other = life.number
-        self.robots = Robots(self.core, account="main", loop=asyncio.get_running_loop(), moment=moment)
+        self.robots = Robots(self.core, loop=asyncio.get_running_loop(), moment=moment)
         self.sent: list[tuple[Call, bytes]] = []
         self.at = 0  # when the newest request was there
         self.home = home

@@ -34,7 +34,7 @@ def test_every_verb_has_its_least_work_or_none_that_ends():
     source = (BENCH / "start.py").read_text()
     measured = set(re.findall(r'^    "(\w+)": f?"', source, re.MULTILINE))
     listed = {entry.name for entry in VERBS}
-    # `sim` and `mcp` serve without end, others ask processes or a home, `bench` is these programs, `chaos` comes later.
+    # `sim` and `mcp` serve without end, others ask processes or a home, `bench` is these programs, `chaos` plays long.
     asks = {"deploy", "failover", "feeds", "trace", "activity", "leverage", "delta", "hedge", "rebalance"}
     assert listed - measured == {"sim", "mcp", "bench", "chaos", "token", "top", *asks}
     assert measured <= listed

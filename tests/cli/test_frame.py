@@ -17,7 +17,6 @@ from onetape.cli.output import to_json
 from onetape.cli.verbs import VERBS
 from waiting import PATIENCE_S
 
-LATER = [entry.name for entry in VERBS if not entry.built]
 CONTRACT_VERBS = (
     "demo init doctor sample import fetch export backtest run up down status restart replay parity "
     "journal accounts orders positions fills buy sell cancel close flatten send params alerts "
@@ -25,7 +24,7 @@ CONTRACT_VERBS = (
     "ledger trips equity risk tca attribution optimize delta hedge rebalance token mcp failover deploy"
 )
 GROUPS = {"journal": ["ls", "cat", "tail", "verify", "repair", "prune"], "delta": ["status", "control", "auto"]}
-BUILT = [entry.name for entry in VERBS if entry.built and entry.name not in GROUPS]
+ALONE = [entry.name for entry in VERBS if entry.name not in GROUPS]
 SUB_VERBS = [[group, name] for group, names in GROUPS.items() for name in names]
 
 
@@ -39,7 +38,7 @@ def test_verbs_are_those_of_the_contract():
     }  # the last are our own
 
 
-@pytest.mark.parametrize("words", [[n] for n in BUILT + LATER] + SUB_VERBS)
+@pytest.mark.parametrize("words", [[n] for n in ALONE] + SUB_VERBS)
 def test_every_verb_has_an_example_and_the_four_options_in_its_help(words):
     import click
 
@@ -81,15 +80,6 @@ def test_alone_it_names_the_next_steps(onetape):
     done = onetape()
     assert done.code == 0
     assert "onetape demo" in done.out and "onetape init" in done.out
-
-
-@pytest.mark.parametrize("name", LATER)
-def test_a_later_verb_says_not_available_whatever_it_is_given(onetape, name):
-    done = onetape(name, "anything", "--port", "1", "--json")
-    assert done.code == 1
-    assert done.value["error"]["code"] == 4601
-    assert done.value["error"]["name"] == "NOT_AVAILABLE"
-    assert f"onetape {name}" in done.value["error"]["message"]
 
 
 @pytest.mark.parametrize(

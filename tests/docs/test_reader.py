@@ -21,10 +21,10 @@ from read_tape import DamageError, Frame, RefusedError, Tape, crc32c
 from long_form import long_form
 from onetape.cli.main import run
 from onetape.model.home import gateway_journal
+from onetape.simulation.gateway_life import Home
+from onetape.simulation.seeds import KINDS, Seed, one_more_round, play
 from onetape.tape.journal import JournalWriter
 from onetape.tape.verify import verify
-from orders.gateway_life import Home
-from orders.gateway_seeds import KINDS, Seed, one_more_round, play
 from recorder.recorded_worlds import contents, record_all
 from tape.made_tapes import SMALL, make_tape
 

@@ -17,11 +17,11 @@ from onetape.model.time import SECOND
 from onetape.orders.outcome import Answer, Outcome
 from onetape.projections.checkpoint import checkpoint_file
 from onetape.projections.found import Found
+from onetape.simulation.faults import Faults
+from onetape.simulation.gateway_life import SLOTS, Died, Life
+from onetape.simulation.robots import TAGS, SimRobot
+from onetape.simulation.world import World
 from onetape.tape.journal import JournalReader
-from orders.gateway_faults import Faults
-from orders.gateway_life import SLOTS, Died, Life
-from orders.gateway_robots import TAGS, SimRobot
-from orders.gateway_world import World
 from worlds.gateway_process import SYMBOL
 
 PRICE = 2000  # so far from the market, in units, an order rests

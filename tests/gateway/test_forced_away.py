@@ -11,9 +11,9 @@ from onetape.accounts.entry_frames import unpack
 from onetape.model.enums import OrderType, PositionSide, Side
 from onetape.model.home import gateway_journal
 from onetape.model.order import OrderSpec
+from onetape.simulation.faults import Faults
+from onetape.simulation.world import SECOND, World
 from onetape.tape.journal import JournalReader
-from orders.gateway_faults import Faults
-from orders.gateway_world import SECOND, World
 
 BOTH = PositionSide.BOTH
 SIZES = {1: 60, 2: 20}  # of the robots, whose slots are one more

@@ -25,13 +25,13 @@ from onetape.orders.account_orders import AccountOrders
 from onetape.projections.account_balances import balances
 from onetape.projections.checkpoint import FORMAT, Checkpoint, checkpoint_file
 from onetape.projections.followed_account import read_account
+from onetape.simulation.world import World
 from onetape.store.config import parse_config
 from onetape.tape import checkpoint as checkpoints
 from onetape.tape.checkpoint import previous_of
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.prune import pins, prune
 from onetape.tape.segments import list_segments
-from orders.gateway_world import World
 
 
 class Reading:

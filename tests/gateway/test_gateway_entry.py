@@ -11,9 +11,9 @@ import pytest
 
 from exchange.venue_client import served
 from onetape.model.enums import RequestKind, Side
+from onetape.simulation.venue_numbers import venue_number
 from waiting import wait_for
 from worlds.gateway_process import TRADED, GatewayProcess, Robot, booked, news_of
-from worlds.venue_numbers import venue_number
 
 KINDS = ("binance-usdm", "kraken", "bybit", "okx", "binance-spot")  # that take orders by WebSocket
 PLACES = {

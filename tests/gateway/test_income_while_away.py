@@ -10,9 +10,9 @@ from onetape.model.enums import OrderType, Side
 from onetape.model.home import gateway_journal
 from onetape.model.money import money
 from onetape.model.order import OrderSpec
+from onetape.simulation.faults import Faults
+from onetape.simulation.world import MS, SECOND, World
 from onetape.tape.journal import JournalReader
-from orders.gateway_faults import Faults
-from orders.gateway_world import MS, SECOND, World
 from recorder.recorded_worlds import contents, moved, opened, record_all
 
 ROWS = 1250  # a page has 1000

@@ -11,7 +11,7 @@ from onetape.model.errors import PriceBand
 from onetape.model.order import OrderSpec
 from onetape.model.time import MS, SECOND
 from onetape.orders.trading_state import Limits
-from orders.gateway_world import World
+from onetape.simulation.world import World
 
 
 @pytest.fixture

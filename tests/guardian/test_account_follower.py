@@ -8,7 +8,6 @@ from decimal import Decimal
 
 import pytest
 
-from guardian.guardian_world import ACCOUNT, GuardianWorld
 from onetape.guardian.account_follower import AccountFollower
 from onetape.guardian.core import GuardianCore
 from onetape.model.errors import TornTape
@@ -19,12 +18,13 @@ from onetape.projections.account_balances import balances
 from onetape.projections.account_views import orders, positions, summary
 from onetape.projections.checkpoint import checkpoint_file, read_checkpoint
 from onetape.projections.followed_account import read_account
+from onetape.simulation.gateway_life import SLOTS
+from onetape.simulation.guardian_world import ACCOUNT, GuardianWorld
 from onetape.tape.checkpoint import previous_of
 from onetape.tape.journal import JournalReader
 from onetape.tape.prune import prune
 from onetape.tape.segments import list_segments
 from onetape.tape.wait import Waiter
-from orders.gateway_life import SLOTS
 
 
 @pytest.fixture(scope="module", params=[("binance-usdm", 3, 1), ("binance-usdm", 13, 1), ("aster", 5, 1)])

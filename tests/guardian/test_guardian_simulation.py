@@ -1,5 +1,5 @@
 """Guardian, gateway and venue in one virtual time: what the guardian promises holds while both are killed at
-any frame, and while messages are lost, late and sent twice. `make prove WHAT=simulate` plays new seeds of it, beside
+any frame, and while messages are lost, late and sent twice. `onetape chaos` plays new seeds of it, beside
 those of gateways alone, for as long as you like."""
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from guardian.guardian_world import GuardianWorld, calm
 from onetape.guardian.events import Record
 from onetape.model.enums import OrderType, Side
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.managed import HealthOut
-from orders.gateway_seeds import Seed
+from onetape.simulation.guardian_world import GuardianWorld, calm
+from onetape.simulation.seeds import Seed
 
 LONG = bool(os.environ.get("ONETAPE_LONG"))
 SEEDS = 1000 if LONG else 6

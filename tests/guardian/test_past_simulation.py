@@ -1,5 +1,5 @@
 """The guardian past a dead gateway in one virtual time: what `past_world` promises holds while both are killed at any
-frame, and while answers are lost, late or refusals. `make prove WHAT=simulate` plays new seeds of it."""
+frame, and while answers are lost, late or refusals. `onetape chaos` plays new seeds of it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from guardian.past_world import PastWorld
 from onetape.exchange.dialect import Reply
 from onetape.exchange.hands import trade_by_hand
 from onetape.model.time import MS, SECOND
 from onetape.options.guardian_rules import GuardianSettings
 from onetape.orders.calls import Purpose
-from orders.gateway_faults import SPEECHLESS, Faults
-from orders.gateway_seeds import Seed
+from onetape.simulation.faults import SPEECHLESS, Faults
+from onetape.simulation.past_world import PastWorld
+from onetape.simulation.seeds import Seed
 
 LONG = bool(os.environ.get("ONETAPE_LONG"))
 SEEDS = 300 if LONG else 1

@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from guardian.guarded_world import tell
-from guardian.guardian_world import TIGHT, GuardianWorld, calm
 from onetape.accounts.holding import Holding, Terms
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import CloseSubAccount, Flatten, Record
@@ -21,7 +20,8 @@ from onetape.model.money import money_units
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.options.guardian_rules import GuardianSettings, Rules
-from orders.gateway_faults import Faults
+from onetape.simulation.faults import Faults
+from onetape.simulation.guardian_world import TIGHT, GuardianWorld, calm
 
 BTC = catalogue.find("binance:BTC/USDT:USDT")
 AT, BOTH = ("main", BTC.symbol), PositionSide.BOTH

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from guardian.guarded_world import ACCOUNT, START, SYMBOL, Faults, GuardedWorld
-from guardian.guardian_world import GuardianWorld
 from onetape.guardian.events import CancelStops, PlaceStops, ReadVenue
 from onetape.model.errors import BadConfig
 from onetape.model.time import SECOND
 from onetape.options.guardian import guardian_options
 from onetape.options.guardian_rules import GuardianSettings, Rules
+from onetape.simulation.faults import Faults as Calm
+from onetape.simulation.guardian_world import GuardianWorld
 from onetape.store.config import parse_config
-from orders.gateway_faults import Faults as Calm
 
 OTHER = "binance:ETH/USDT:USDT"
 TARGETS = (Decimal("0.02"), Decimal("0.04"))

@@ -7,7 +7,6 @@ from fractions import Fraction
 
 import pytest
 
-from guardian.guardian_world import GuardianWorld
 from onetape.accounts.entries import MAIN
 from onetape.gateway.order_requests import ROBOTS_MAX
 from onetape.model import catalogue
@@ -17,8 +16,9 @@ from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.reports import FillReport
 from onetape.projections.followed_account import read_account
-from orders.gateway_faults import Faults
-from orders.gateway_world import MS
+from onetape.simulation.faults import Faults
+from onetape.simulation.guardian_world import GuardianWorld
+from onetape.simulation.world import MS
 
 BTC = catalogue.find("binance:BTC/USDT:USDT")
 BOTH = PositionSide.BOTH

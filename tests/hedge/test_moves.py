@@ -14,7 +14,6 @@ import msgspec
 import pytest
 from leg_views import perpetual, view
 
-from hedge.venues_world import SECOND, START, Killed, VirtualLoop
 from long_form import LONG
 from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
 from onetape.control.margin_moves import MarginMoves
@@ -26,6 +25,7 @@ from onetape.model.errors import Killed as KillSwitch
 from onetape.model.errors import NotAvailable, VenueUnavailable
 from onetape.model.instrument import from_symbol
 from onetape.model.money import money, money_units
+from onetape.simulation.operations_world import SECOND, START, Killed, VirtualLoop
 
 ACCOUNTS = ("master", "sub")
 WAYS = {

@@ -7,13 +7,13 @@ from decimal import Decimal
 import pytest
 
 from hedge.leg_views import perpetual, view
-from hedge.venues_world import SECOND, START, Faults, House
 from onetape.control.desk import work_of
 from onetape.control.desk_replies import number
 from onetape.hedge.plan import Terms, leg_of, plan_change
 from onetape.hedge.saga import Goal, Place, Saga
 from onetape.hedge.working import Work, wish_of
 from onetape.model.errors import BadInput, MarketDataUnavailable, ServiceTimeout
+from onetape.simulation.operations_world import SECOND, START, Faults, House
 from onetape.web.control_models import DeltaControl, HedgeExecute, UtilizationRebalance
 
 MS = SECOND // 1000

@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from accounts.command_model import Book, CommandModel, Said
 from exchange.venue_client import served
 from onetape.accounts import StrategyBalanceManager
 from onetape.accounts.entries import Cause, Outside
@@ -24,6 +23,7 @@ from onetape.ipc import IPCCommandSystem
 from onetape.model.home import gateway_journal
 from onetape.model.money import money, money_units
 from onetape.security.tokens import make_token
+from onetape.simulation.command_model import Book, CommandModel, Said
 from onetape.tape.journal import JournalReader, type_id
 from waiting import PATIENCE_S
 from worlds.gateway_process import GatewayProcess

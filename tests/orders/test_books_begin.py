@@ -9,8 +9,8 @@ import pytest
 from onetape.exchange.hands import trade_by_hand
 from onetape.model.enums import PositionSide
 from onetape.model.time import SECOND
-from orders.gateway_faults import Faults
-from orders.gateway_world import World
+from onetape.simulation.faults import Faults
+from onetape.simulation.world import World
 
 
 @pytest.mark.parametrize("has_entry", [True, False])

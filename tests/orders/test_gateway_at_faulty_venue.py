@@ -14,7 +14,7 @@ from onetape.exchange.dialect import Request as Http
 from onetape.exchange.faults import parse_faults
 from onetape.exchange.faulty import Faulty
 from onetape.orders.calls import Call
-from orders.gateway_world import SECOND, World
+from onetape.simulation.world import SECOND, World
 
 SEEDS = 500 if os.environ.get("ONETAPE_LONG") else 8
 FIRST = 10_000  # none of the seeds of the network alone

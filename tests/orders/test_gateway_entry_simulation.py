@@ -9,8 +9,8 @@ import pytest
 
 from onetape.model.enums import OrderNews
 from onetape.orders.managed import NewsOut
-from orders.entry_world import EntryWorld
-from orders.gateway_faults import Faults
+from onetape.simulation.entry_world import EntryWorld
+from onetape.simulation.faults import Faults
 from orders.test_gateway_at_faulty_venue import FaultyWorld
 
 LONG = bool(os.environ.get("ONETAPE_LONG"))

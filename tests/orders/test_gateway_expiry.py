@@ -8,10 +8,10 @@ import pytest
 from onetape.model.symbol import parse_symbol
 from onetape.model.time import SECOND
 from onetape.orders.managed import FillOut, HealthOut
-from orders import gateway_world
-from orders.gateway_faults import Faults
-from orders.gateway_seeds import positions_of
-from orders.gateway_world import World
+from onetape.simulation import world as gateway_world
+from onetape.simulation.faults import Faults
+from onetape.simulation.seeds import positions_of
+from onetape.simulation.world import World
 
 DATED = "okx:BTC/USDT:USDT-261225"
 BEFORE = 60 * SECOND

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from orders.gateway_invariants import Broken
-from orders.gateway_seeds import Seed, play
-from orders.hub_world import HubWorld
+from onetape.simulation.hub_world import HubWorld
+from onetape.simulation.invariants import Broken
+from onetape.simulation.seeds import Seed, play
 
 WANTED = {"hub still", "source frozen", "step back", "disagrees", "stale", "fresh", "denied 4304", "robot places"}
 

@@ -4,7 +4,7 @@ and of money to the last unit.
 
 Besides seeds that are the same for every change each run draws some of its own, from SIMULATION_SEED,
 which it prints: `.ci/run` makes that of the change, so that a change is judged the same each time. A
-failing seed is shown with the command that repeats it, and `make prove WHAT=simulate HOURS=300` plays that many
+failing seed is shown with the command that repeats it, and `onetape chaos --seeds 3000 --hours 300` plays that many
 hours of new ones."""
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from onetape.model.enums import OrderNews
 from onetape.orders.managed import NewsOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.reconcile import Reconciler
+from onetape.simulation.faults import Faults
+from onetape.simulation.seeds import KINDS, Seed, SellToBuyWorld, drawn
+from onetape.simulation.world import World
 from onetape.venues.binance.gateway import BinanceUsdmVenue
-from orders.gateway_faults import Faults
-from orders.gateway_seeds import KINDS, Seed, SellToBuyWorld, drawn
-from orders.gateway_world import World
 
 SEEDS = 1000 if LONG else 5  # of each kind, and twice as many of
 NEWEST = ("aster", "pacifica")

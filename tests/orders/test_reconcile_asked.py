@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from onetape.model.time import MS, SECOND
-from orders.gateway_faults import Faults
-from orders.gateway_world import World
+from onetape.simulation.faults import Faults
+from onetape.simulation.world import World
 
 
 @pytest.mark.parametrize("kind", ["pacifica", "binance-usdm"])

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from onetape.simulation.faults import Faults
+from onetape.simulation.halt_world import HaltWorld
+from onetape.simulation.seeds import KINDS
+from onetape.simulation.world import World
 from onetape.tape.journal import JournalReader
-from orders.gateway_faults import Faults
-from orders.gateway_seeds import KINDS
-from orders.gateway_world import World
-from orders.halt_world import HaltWorld
 
 LONG = bool(os.environ.get("ONETAPE_LONG"))
 

@@ -12,33 +12,33 @@ import pytest
 from onetape.gateway import admission, core, order_requests, silence_watch
 from onetape.gateway.core import GatewayCore
 from onetape.orders import order_budget
-from orders.gateway_faults import Faults
-from orders.gateway_seeds import WORLDS
+from onetape.simulation.faults import Faults
+from onetape.simulation.seeds import WORLDS
 
-FOLDER = Path(__file__).parent
-TESTS = FOLDER.parent
 PRODUCT = Path(core.__file__).parents[1]
+FOLDER = PRODUCT / "simulation"
 OF_THE_CORE = (admission, core, order_budget, order_requests, silence_watch)
-# Sums of open orders by a walk over all of them: a slow model, which decides nothing.
-MODELS = {FOLDER / "plain_scan.py"}
+# Sums of open orders by a walk over all of them, and wallets without a venue: models, which decide nothing.
+MODELS = {FOLDER / "plain_scan.py", FOLDER / "wallets.py"}
 
 
 def imported(path: Path) -> Iterator[Path]:
-    """The files of our tests that a file of tests imports."""
+    """The files of the simulation that a file imports."""
     for node in ast.walk(ast.parse(path.read_text())):
         names = []
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{each.name}" for each in node.names)]
         elif isinstance(node, ast.Import):
             names = [each.name for each in node.names]
-        found = (TESTS.joinpath(*name.split(".")).with_suffix(".py") for name in names)
-        yield from (each for each in found if each.is_file())
+        found = (PRODUCT.parent.joinpath(*name.split(".")).with_suffix(".py") for name in names)
+        yield from (each for each in found if each.parent == FOLDER and each.is_file())
 
 
 def world_files() -> list[Path]:
     """All that the simulated worlds are made of, and the tests and tools that run them."""
-    worlds = {FOLDER / f"{name}.py" for name in ("gateway_world", "entry_world", "gateway_seeds")}
-    left = [path for path in FOLDER.glob("*.py") if path in worlds or worlds & {*imported(path)}]
+    worlds = {FOLDER / f"{name}.py" for name in ("world", "entry_world", "seeds")}
+    tests = [*Path(__file__).parent.glob("*.py")]
+    left = [path for path in (*FOLDER.glob("*.py"), *tests) if path in worlds or worlds & {*imported(path)}]
     found: set[Path] = set()
     while left:
         path = left.pop()
@@ -75,7 +75,7 @@ def decided() -> set[str]:
 
 def test_the_worlds_are_found():
     assert {path.name for path in WORLD_FILES} >= {
-        "gateway_world.py", "gateway_life.py", "gateway_robots.py", "gateway_owners.py", "entry_world.py",
+        "world.py", "gateway_life.py", "robots.py", "owners.py", "entry_world.py", "system_world.py",
         "money_invariants.py", "test_gateway_at_faulty_venue.py",
     }  # fmt: skip
     assert decided() >= {"tick", "carry_out", "record", "end_round", "request", "amend", "reports", "refusal", "place"}

@@ -8,9 +8,9 @@ import pytest
 from onetape.accounts.reserves import Reserves
 from onetape.model.enums import OrderType, Side
 from onetape.model.order import OrderSpec
-from orders.gateway_faults import Faults
-from orders.gateway_invariants import Broken
-from orders.gateway_world import SECOND, World
+from onetape.simulation.faults import Faults
+from onetape.simulation.invariants import Broken
+from onetape.simulation.world import SECOND, World
 
 LOTS = 10  # of BTC/USDT:USDT, some 600 USDT
 

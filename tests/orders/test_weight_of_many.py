@@ -15,11 +15,11 @@ from onetape.exchange.hands import trade_by_hand
 from onetape.exchange.venues import Crowd, open_venue
 from onetape.model.time import MINUTE, SECOND
 from onetape.orders.calls import Purpose
+from onetape.simulation import world as gateway_world
+from onetape.simulation.faults import Faults
+from onetape.simulation.world import World
 from onetape.venues.contract import Addresses
 from onetape.venues.open import open_trading_venue
-from orders import gateway_world
-from orders.gateway_faults import Faults
-from orders.gateway_world import World
 
 COUNT, FEW, MINUTES = 200, 5, 3
 RATE = 3.0  # of each market, so that there is somebody to trade with

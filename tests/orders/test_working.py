@@ -27,10 +27,10 @@ from onetape.orders.calls import Purpose
 from onetape.orders.managed import Request
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import BalanceReport, FillReport, OrderStatusReport
+from onetape.simulation.plain_scan import check_funds, check_sums
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.kraken.assets import Pairs
 from onetape.venues.kraken.trading import KrakenSpotProtocol
-from orders.plain_scan import check_funds, check_sums
 from orders.surroundings import manager_at
 
 PERPS = ["binance:BTC/USDT:USDT", "binance:ETH/USDT:USDT"]

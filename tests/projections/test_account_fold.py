@@ -1,5 +1,6 @@
 """An account as the frames of its gateway's journal make it: positions, robots' parts, what sub-accounts hold. The
-simulation compares the same with what the gateway has, after every event (`tests/orders/state_invariants.py`).
+simulation compares the same with what the gateway has, after every event
+(`src/onetape/simulation/state_invariants.py`).
 """
 
 from __future__ import annotations

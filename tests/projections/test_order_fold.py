@@ -1,5 +1,5 @@
 """An order as the frames of its gateway's journal make it, one row a rule. The simulation of gateways compares the same
-fold with the orders that the gateway has, after every event (`tests/orders/state_invariants.py`)."""
+fold with the orders that the gateway has, after every event (`src/onetape/simulation/state_invariants.py`)."""
 
 from __future__ import annotations
 

@@ -22,9 +22,9 @@ from onetape.recorder.accounting import accounting
 from onetape.recorder.lots import Change, Lots
 from onetape.recorder.public import file_writer, public
 from onetape.recorder.recorder import gateway_journals
+from onetape.simulation.seeds import KINDS, Seed, play
 from onetape.store.record_queries import ledger
 from onetape.tape.journal import JournalReader
-from orders.gateway_seeds import KINDS, Seed, play
 from recorder.recorded_worlds import contents, record_all
 
 _COLUMNS = ("openings", "realized", "traded", "fees", "funding", "transfers", "interest", "corrections")

@@ -21,10 +21,10 @@ from onetape.model.sections import TRADE_TYPES
 from onetape.model.time import DAY, SECOND, TIME_MAX
 from onetape.recorder.notes import LATE, LINES_MAX, NOTES, Notes
 from onetape.recorder.recorder import Recorder
+from onetape.simulation.seeds import Seed, play
 from onetape.store.record_queries import EXTERNAL, ledger, slippage
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import JournalReader
-from orders.gateway_seeds import Seed, play
 
 EVERY = 10 * SECOND
 _FILL = re.compile(r"(\S+) (bought|sold) (\S+) (\S+) at (\S+?)(?: in (\d+) fills)?, fees (.+)")

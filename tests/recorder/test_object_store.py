@@ -14,7 +14,7 @@ from onetape.model.errors import BadConfig
 from onetape.preflight.configured import clean_environ
 from onetape.recorder.object_store import object_writer
 from onetape.recorder.public import file_writer, public
-from orders.gateway_seeds import Seed, play
+from onetape.simulation.seeds import Seed, play
 from recorder.recorded_worlds import record_all
 from worlds.command_lines import answered
 from worlds.databases import wait_for_server

@@ -11,8 +11,8 @@ import pytest
 from onetape.model.time import DAY
 from onetape.recorder import public as public_page
 from onetape.recorder.public import file_writer, public
+from onetape.simulation.seeds import Seed, play
 from onetape.store.record_queries import equity, ledger
-from orders.gateway_seeds import Seed, play
 from recorder.recorded_worlds import record_all
 from worlds.chromium_pipe import CHROMIUM, Chromium
 

@@ -17,9 +17,9 @@ from long_form import long_form
 from onetape.model import catalogue
 from onetape.model.errors import BadConfig, NotAvailable
 from onetape.recorder.recorder import Recorder
+from onetape.simulation.seeds import Seed, play
 from onetape.store import records as records_module
 from onetape.store.records import HEAD, LeaseLost, Records, metadata, migrate
-from orders.gateway_seeds import Seed, play
 from recorder.recorded_worlds import Killed, contents, moved, opened, record_all, record_with_kills
 from worlds.databases import mariadb, postgresql
 

@@ -20,10 +20,10 @@ from onetape.model.money import money
 from onetape.model.time import format_time
 from onetape.recorder.projection import READ, Projection
 from onetape.recorder.recorder import Recorder, gateway_journals
+from onetape.simulation.seeds import KINDS, Seed, play
 from onetape.store.record_queries import activity, ledger
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import Frame, JournalReader, JournalWriter
-from orders.gateway_seeds import KINDS, Seed, play
 from recorder.recorded_worlds import contents, moved, opened, record_all, record_with_kills
 
 

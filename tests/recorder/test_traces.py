@@ -16,8 +16,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from onetape.model.enums import EventType
 from onetape.recorder.chains import READ, Chains, Home, trace
 from onetape.recorder.recorder import gateway_journals
+from onetape.simulation.seeds import Seed, play
 from onetape.tape.journal import JournalReader
-from orders.gateway_seeds import Seed, play
 from recorder.recorded_worlds import Retold, contents, record_all
 from waiting import wait_for
 from worlds.command_lines import begin

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from exchange.venue_client import Virtual
-from guardian.guardian_world import GuardianWorld
 from onetape.model import catalogue
 from onetape.model.enums import OrderType, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import NotAvailable
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import MASTER, OrderKey, TransferRoute
+from onetape.simulation.guardian_world import GuardianWorld
 from onetape.venues.contract import Addresses
 from onetape.venues.drift import BadRequest, Drifts, What
 from onetape.venues.fact_tables import errors_of, facts_of

@@ -22,10 +22,10 @@ from onetape.model.request_key import RequestKey
 from onetape.model.sections import OPERATOR
 from onetape.options.gateway import gateway_socket
 from onetape.security.tokens import read_token
+from onetape.simulation.venue_numbers import venue_number
 from onetape.tape.journal import JournalReader, JournalWriter
 from waiting import wait_for
 from worlds.frames import FILL, NEWS, REQUEST
-from worlds.venue_numbers import venue_number
 
 SYMBOL = "binance:BTC/USDT:USDT"
 # What is traded, and 0.01 of it in units.

@@ -56,10 +56,6 @@ class VerbGroup(Suggesting):
         entry = BY_NAME.get(cmd_name)
         if entry is None:
             return None
-        if not entry.built:
-            from onetape.cli.later import later_command
-
-            return later_command(cmd_name)
         module = import_module(f"onetape.cli.{entry.home or cmd_name}")
         command = getattr(module, cmd_name) if hasattr(module, cmd_name) else module.command
         assert isinstance(command, click.Command)

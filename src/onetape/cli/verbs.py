@@ -13,7 +13,6 @@ class VerbEntry(NamedTuple):
     name: str
     section: str
     summary: str
-    built: bool = True
     home: str = ""  # the verb's module, if its name differs
 
 
@@ -21,7 +20,6 @@ BEGIN = "First steps"
 DATA = "Data"
 RUNS = "Runs"
 PROCESSES = "Processes"
-STUDY = "Study (a later release)"
 
 VERBS = (
     VerbEntry("demo", BEGIN, "A simulated market, robots, the report and the replay proof."),
@@ -44,6 +42,7 @@ VERBS = (
     VerbEntry("tca", RUNS, "Show what orders cost: spread, impact, delay, fees."),
     VerbEntry("attribution", RUNS, "Show which strategy, symbol and day made a run's profit."),
     VerbEntry("sim", RUNS, "Serve a simulated exchange that clients of the venue can use."),
+    VerbEntry("chaos", RUNS, "Play whole systems in virtual time under faults that a seed decides."),
     VerbEntry("bench", RUNS, "Measure the performance of this machine."),
     VerbEntry("up", PROCESSES, "Start the processes of the configuration.", home="processes"),
     VerbEntry("down", PROCESSES, "Stop all processes in reverse order.", home="processes"),
@@ -85,6 +84,5 @@ VERBS = (
     VerbEntry("params", PROCESSES, "Show the parameters of a strategy or of a robot that runs."),
     VerbEntry("variants", PROCESSES, "Show robots beside their variants on paper."),
     VerbEntry("analyze", RUNS, "Project a run into SQL or Parquet."),
-    VerbEntry("chaos", STUDY, "Deterministic simulation with faults.", built=False),
 )
 BY_NAME = {entry.name: entry for entry in VERBS}

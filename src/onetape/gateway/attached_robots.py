@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -64,7 +63,7 @@ class AttachedRobots:
             return {"status": "refused", **UnknownSubaccount(words).as_json()}
         if name.partition(":")[0] == OPERATOR:
             return {"error": f"no robot is called {name[:80]!r}"}
-        life = self._robots.attach(name, journal, time.time_ns(), slot=slot, rate=rate, epoch=epoch)
+        life = self._robots.attach(name, journal, self._robots.wall(), slot=slot, rate=rate, epoch=epoch)
         if life is None:
             return {"error": "no number is left for one more robot"}
         core.robot_began(life)

@@ -395,7 +395,6 @@ class Gateway:
         )
         self.robots = Robots(
             core,
-            account=options.account,
             loop=asyncio.get_running_loop(),
             moment=self._request_moment,
             spans=self.spans,

@@ -37,7 +37,7 @@ _PARAMS: Final = type_id("params")
 class Robots:
     """Follows the journals of robots and passes on their requests.
 
-    moment: returns the time, called at each event.
+    moment: returns the time, called at each event. wall: the machine's clock, ns UTC.
     lag: measures how far behind they are.
     decided: called for each request, after the orders are sent.
     may_lack_end: the gateway's tape may lack its end, so requests on robots' journals that the tape does not record as
@@ -48,19 +48,19 @@ class Robots:
         self,
         core: GatewayCore,
         *,
-        account: str,
         loop: asyncio.AbstractEventLoop,
         moment: Callable[[], Moment],
         spans: Spans | None = None,
         lag: RobotLag | None = None,
         may_lack_end: bool = False,
         decided: Callable[[str], None] = lambda _symbol: None,
+        wall: Callable[[], int] = time.time_ns,
     ) -> None:
         self._core = core
         self._home = Path(core.options.home)
-        self._account = account
+        self._account = core.options.account
         self._tape = core.tape
-        self._moment = moment
+        self._moment, self.wall = moment, wall
         self._spans = spans or Spans()
         self._lag = lag
         self._decided = decided
@@ -72,7 +72,7 @@ class Robots:
         self._is_due = False  # another look is scheduled
         self._watch = JournalWatch(self._waiter, self._take_requests, loop)
         for life in self._tape.robots.values():
-            if life.is_operator or not robot_journal(self._home, life.journal).is_dir():
+            if life.is_operator or not life.journal or not robot_journal(self._home, life.journal).is_dir():
                 continue
             try:
                 self._follow(life)
@@ -93,7 +93,7 @@ class Robots:
         if former in self._followed:
             self._take_all()  # all requests of its earlier incarnation
             self._leave(former)
-        taken = _last_sequence(Path(journal))
+        taken = _last_sequence(robot_journal(self._home, journal))
         reserved = self._core.parts.operators_to_come
         life = self._core.requests.attach(
             name, journal, now, taken=taken, slot=slot, rate=rate, reserved=reserved, epoch=epoch
@@ -144,7 +144,7 @@ class Robots:
     def _look_at_lag(self, life: RobotLife, reader: JournalReader) -> None:
         if self._lag is None or not life.leads:
             return
-        now = time.time_ns()
+        now = self.wall()
         behind = self._lag.of_progress(reader.control.get("progress", 0), now)
         if behind and self._lag.began(life.number):
             self._tape.lag(life, "behind", behind, now)
@@ -189,7 +189,7 @@ class Robots:
                     elif kind == _PARAMS:
                         life.sit(msgspec.msgpack.decode(payload), self._account)
                     elif kind == _ORDER_REQUEST and sequence > life.taken and life.trades(stream):
-                        newest = taken = time.time_ns()  # some are written while the first is handled
+                        newest = taken = self.wall()  # some are written while the first is handled
                         if not decided:
                             decided, now = taken, self._begin(taken)
                         first, last = first or sequence, sequence
@@ -210,7 +210,7 @@ class Robots:
                         )
                     elif kind == _CYCLE and sequence > life.taken:
                         if not decided:
-                            decided = time.time_ns()
+                            decided = self.wall()
                             now = self._begin(decided)
                         first, last = first or sequence, sequence
                         requests.end_cycle(ended_key(payload), life.slot, life.number)

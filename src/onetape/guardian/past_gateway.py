@@ -97,7 +97,7 @@ class PastGateway:
         self._began = 0  # when its gateway was found dead, ns of the steady clock
         self._ids = ids
         self._flattening: set[tuple[str, PositionSide]] = set()
-        self._stops: set[str] = set()
+        self._stops: dict[str, None] = {}  # in the order of their placing
         self._handed: dict[str, _Handed] = {}  # stops that a gateway is to take over, by client id
         self.begin_anew({})
 
@@ -396,10 +396,10 @@ class PastGateway:
     def _stop_changed(self, order: Order) -> None:
         now = self._steady()
         if order.is_protective and order.is_open:
-            self._stops.add(order.client_id)
+            self._stops[order.client_id] = None
             self._core.stop(self._account, _row(order), now)
         elif order.client_id in self._stops and not order.is_open:
-            self._stops.discard(order.client_id)
+            del self._stops[order.client_id]
             self._core.stop_ended(self._account, order.client_id, now, is_canceled=order.state in WITHDRAWN)
 
     def _send(self, call: Call) -> None:

@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -477,7 +477,7 @@ def _attached(
 ) -> dict[str, dict[str, Any]]:
     """Attach to each gateway and return their answers: order ids must be new at all of them. lived: epoch of the
     robot's last incarnation."""
-    epoch = max(lived + 1, epoch_of(time.time_ns()))
+    epoch = max(lived + 1, epoch_of(options.wall()))
     return {
         account: client.ask(
             "attach",
@@ -556,7 +556,7 @@ def _open(
     periods = []
     for client in gateways.values():
         while not (market := client.ask("status")["market"])["hears"] and time.monotonic() < deadline:
-            time.sleep(0.02)  # trades meanwhile would be missing from its bars
+            options.sleep(0.02)  # trades meanwhile would be missing from its bars
         periods.append(int(market.get("bars", 0)))
     venues = {account: options.venues.get(account, "") for account in gateways}
     hub = hub_of(replies.values())
@@ -565,12 +565,14 @@ def _open(
         if not is_tape(tape):  # the journal was deleted: its process ends and creates another
             raise ProcessDown("the journal does not exist yet", location=str(tape), todo="run it again")
     cash, hedge = options.cash or _cash(replies, venues), _hedge(replies, venues)
-    completed = replace(options, data=tapes, cash=cash, hedge=hedge, start=time.time_ns())
+    completed = replace(options, data=tapes, cash=cash, hedge=hedge, start=options.wall())
     plan = prepare_plan(completed, strategy)
     live = replace(live_robot(replies, venues, options.restart, before), stopped=options.stopped)
     live = with_market(live, hub, strategy, options.params)
     plan = replace(plan, kind="live", sample_every=SAMPLE_NS, live=live)
-    session = _opened(_spec(RunSpec(plan, strategy, folder / "journal", is_growing=True), folder, before))
+    session = _opened(
+        _spec(RunSpec(plan, strategy, folder / "journal", is_growing=True), folder, before, options.home), options.sleep
+    )
     try:
         begin_run(
             session,
@@ -635,13 +637,13 @@ def _history(
     return found
 
 
-def _spec(begun: RunSpec, folder: Path, before: Earlier | None) -> RunSpec:
+def _spec(begun: RunSpec, folder: Path, before: Earlier | None, home: Path) -> RunSpec:
     """Returns the run's specification with the state passed on by the robot's earlier run."""
     live = begun.plan.live
     assert live is not None
     attributes = rebuilt(before, begun.strategy) if before is not None and live.restart == REPLAY else {}
     if before is None or not before.continues:
-        return replace(begun, uuid=run_uuid(folder.name, begun.plan), attributes=attributes)
+        return replace(begun, uuid=run_uuid(folder.name, begun.plan, home), attributes=attributes)
     last = before.incarnations[-1]
     with JournalReader(before.journal) as reader:
         uuid = reader.uuid.bytes
@@ -656,7 +658,7 @@ def _spec(begun: RunSpec, folder: Path, before: Earlier | None) -> RunSpec:
     )
 
 
-def _opened(spec: RunSpec) -> Session:
+def _opened(spec: RunSpec, sleep: Callable[[float], None]) -> Session:
     """Open a session once there is a market on the tape. Raises MarketDataUnavailable where none comes."""
     deadline = time.monotonic() + MARKET_WITHIN_S
     while True:
@@ -668,7 +670,7 @@ def _opened(spec: RunSpec) -> Session:
             session.close()
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.1)
+            sleep(0.1)
 
 
 def drain(robots: Sequence[RobotRun]) -> list[str]:

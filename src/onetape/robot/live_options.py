@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,4 +36,6 @@ class LiveOptions(RobotRunOptions):
     streams: Sequence[str] = ()  # collectors read beside its gateway
     grants: Mapping[str, str] = field(default_factory=dict)  # by account, for a robot with its own token
     stopped: bool = False  # by the operator: it begins without trading
+    wall: Callable[[], int] = time.time_ns  # the machine's clock, ns UTC
+    sleep: Callable[[float], None] = time.sleep
     orders_per_second: int = 0  # of this robot; 0: only the account's limits

@@ -106,9 +106,13 @@ def new_folders_removed(*folders: Path) -> Iterator[None]:
         raise
 
 
-def run_uuid(name: str, plan: RunPlan) -> bytes:
-    """Returns the identity of a run's journal, derived from its name and plan: equal runs have equal ones."""
-    text = f"{name}|{plan.strategy}|{plan.params}|{plan.seed}|{[each.path for each in plan.inputs]}"
+def run_uuid(name: str, plan: RunPlan, home: Path | None = None) -> bytes:
+    """Returns the identity of a run's journal, derived from its name and plan: equal runs have equal ones. home: the
+    place of this folder is no part of it."""
+    inputs = str([each.path for each in plan.inputs])
+    if home is not None:
+        inputs = inputs.replace(str(home), "")
+    text = f"{name}|{plan.strategy}|{plan.params}|{plan.seed}|{inputs}"
     return hashlib.sha256(text.encode()).digest()[:16]
 
 

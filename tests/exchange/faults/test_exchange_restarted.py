@@ -17,7 +17,7 @@ from onetape.exchange.kept_state import VenueState
 from onetape.exchange.server import catch_up
 from onetape.exchange.venues import Crowd, open_venue
 from onetape.model.errors import OnetapeError
-from orders.gateway_world import MARKET_RATE, SECOND, World
+from onetape.simulation.world import MARKET_RATE, SECOND, World
 from waiting import wait_for
 
 BTC = {"symbol": "BTCUSDT"}

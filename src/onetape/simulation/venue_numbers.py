@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from onetape.exchange.account import Trade
 from onetape.exchange.bitmex.venue import Bitmex
 from onetape.exchange.bitmex.wire import key_id
@@ -13,7 +15,7 @@ from onetape.venues.numbers import trade_number
 __all__ = ["venue_number"]
 
 
-def venue_number(dialect, trade: Trade) -> int:
+def venue_number(dialect: Any, trade: Trade) -> int:
     """A trade's number as the venue's adapter has it. dialect: or what a test has put around it."""
     dialect = getattr(dialect, "inner", dialect)
     index, number = trade.order.index, trade.fill.trade_id

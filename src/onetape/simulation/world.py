@@ -12,13 +12,16 @@ and says where the two sides differ.
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import random
 from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
-from onetape.exchange.dialect import Connection
+from onetape.exchange.dialect import Connection, Reply
 from onetape.exchange.dialect import Request as Http
 from onetape.exchange.hands import deposit, trade_by_hand
 from onetape.exchange.venues import Crowd, facts_of, open_venue
@@ -34,24 +37,25 @@ from onetape.orders.managed import FillOut, IntentOut, NewsOut, Out
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
+from onetape.simulation.faults import SPEECHLESS, Faults
+from onetape.simulation.gateway_life import Died, Home, Life
+from onetape.simulation.invariants import Invariants
+from onetape.simulation.money_invariants import MoneyInvariants
+from onetape.simulation.owners import Owners
+from onetape.simulation.robots import TAGS, SimRobot
+from onetape.simulation.state_invariants import StateInvariants
+from onetape.simulation.venue_numbers import venue_number
 from onetape.venues.client_ids import client_id_of
 from onetape.venues.contract import AccountStream, Addresses, joined
 from onetape.venues.open import open_trading_venue
 from onetape.venues.typed_data import checked
-from orders.gateway_faults import SPEECHLESS, Faults
-from orders.gateway_invariants import Invariants
-from orders.gateway_life import Died, Home, Life
-from orders.gateway_owners import Owners
-from orders.gateway_robots import TAGS, SimRobot
-from orders.money_invariants import MoneyInvariants
-from orders.state_invariants import StateInvariants
-from worlds.venue_numbers import venue_number
 
 MS = 1_000_000
 SECOND = 1000 * MS
 START = 1_795_000_000 * SECOND
 LINE_HELD = SECOND  # as the gateway's, where requests go in order
 CALL_TIMEOUT = 4 * SECOND
+LIVE_WITHIN = 10 * SECOND  # as the gateway's feed
 QUIET_CHECK = 10 * SECOND  # how old a look at the account's money may be at the end
 PING_EVERY = 10 * SECOND
 TURN = 100 * MS  # the core hears of the time at least so often
@@ -74,13 +78,57 @@ class World:
     is_guarded: bool = False  # nothing is opened but under a guardian's lease
     sells_to_buy: bool = False  # robots close one thing to open another
     is_slow: bool = False  # the list of rules judges each order
-    seen: Counter = field(default_factory=Counter)
+    seen: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
         self.now = START
+        self.open_account()
+        # Some have credit, and in some nothing moves money that nobody tells of.
+        self.quote = {"kraken": "USD", "pacifica": "USDC", "hyperliquid": "USDC"}.get(self.kind, "USDT")
+        self.credit = {self.quote: "5000"} if self.seed % 4 == 1 else {}
+        # Nor does this venue list what was missed.
+        self.is_open = self.seed % 2 == 0 or self.kind == "binance-spot"
+        self.listed = b""
+        self.open_venue()
+        self.line: deque[Call] = deque()
+        self.in_line: Call | None = None  # it keeps the next ones waiting
+        self.unanswered: list[Call] = []
+        # At Bybit a contract in USDT, spot, and a contract in coin; the first two have the same raw symbol.
+        self.symbols = [i.symbol for i in self.exchange.instruments[: 3 if self.kind == "bybit" else 2]]
+        by_symbol = {i.symbol: i for i in self.instruments}
+        for instrument in self.exchange.instruments:  # what is listed is what there is
+            ours = by_symbol[instrument.symbol]
+            for fact in ("tick", "lot", "size_min", "price_decimals", "size_decimals"):
+                assert getattr(ours, fact) == getattr(instrument, fact)
+        self.held_first = {i.symbol: self.account.qty(n) for n, i in enumerate(self.exchange.instruments)}
+        self.places = list(range(len(self.symbols)))  # of the symbols that robots and other hands trade
+        self.robots = [SimRobot(self, number) for number in (1, 2)]
+        # Of each symbol some twelve usual orders.
+        self.limits = {symbol: 12 * self.robots[0].usual(symbol) for symbol in self.symbols}
+        self.invariants = Invariants(self, TAGS)
+        self.outs: list[Out] = []
+        self.events: list[tuple[int, int, Callable[..., object], tuple[Any, ...]]] = []
+        self.count = 0
+        self.streams: dict[Connection, AccountStream] = {}
+        self.frozen_until = 0
+        self.is_quiet = self.stopping = self.is_pinging = False
+        self.is_dead = False  # the gateway is, and `life` its last one
+        self.is_mortal = False  # it is killed before the next call leaves, or
+        self.is_mortal_at_fill = False  # between the next fill and what follows from it
+        self.kept_back: list[Call] | None = None  # calls, where somebody wants to answer them
+        self.owners = Owners(self)
+        self.money_invariants = MoneyInvariants(self)
+        self.state_invariants = StateInvariants(self)
+        self.home = Home()
+        self.begin_gateway(self.home)
+        self.money_invariants.follow(self.home)
+        self.state_invariants.follow(self.home)
+
+    def open_account(self) -> None:
+        """At an exchange of its own, in one of the modes that its venue has."""
         beside = BESIDE.get(self.kind, ()) if self.seed % 2 else ()
-        symbols = (facts_of(self.kind).symbols[0], beside[self.seed // 2 % 2]) if beside else ()
+        symbols: tuple[str, ...] = (facts_of(self.kind).symbols[0], beside[self.seed // 2 % 2]) if beside else ()
         if self.kind == "hyperliquid" and not beside:  # spot is in another wallet, unless it is traded, too
             symbols = facts_of(self.kind).symbols[:2]
         market = Crowd(MARKET_RATE, 30 * SECOND, symbols)
@@ -102,45 +150,10 @@ class World:
                 self.exchange.accounts.set_isolated(self.account, at, instrument.kind is not Kind.SPOT, START)
         if self.kind == "binance-spot" and self.seed % 3 == 1:
             self.exchange.accounts.set_fee_currency(self.account, "BNB")
-        # Some have credit, and in some nothing moves money that nobody tells of.
-        self.quote = {"kraken": "USD", "pacifica": "USDC", "hyperliquid": "USDC"}.get(self.kind, "USDT")
-        self.credit = {self.quote: "5000"} if self.seed % 4 == 1 else {}
-        # Nor does this venue list what was missed.
-        self.is_open = self.seed % 2 == 0 or self.kind == "binance-spot"
-        self.listed = b""
-        self.open_venue()
-        self.line: deque[Call] = deque()
-        self.in_line: Call | None = None  # it keeps the next ones waiting
-        self.unanswered: list[Call] = []
-        # At Bybit a contract in USDT, spot, and a contract in coin; the first two have the same raw symbol.
-        self.symbols = [i.symbol for i in self.exchange.instruments[: 3 if self.kind == "bybit" else 2]]
-        by_symbol = {i.symbol: i for i in self.instruments}
-        for instrument in self.exchange.instruments:  # what is listed is what there is
-            ours = by_symbol[instrument.symbol]
-            for fact in ("tick", "lot", "size_min", "price_decimals", "size_decimals"):
-                assert getattr(ours, fact) == getattr(instrument, fact)
-        self.held_first = {i.symbol: self.account.qty(n) for n, i in enumerate(self.exchange.instruments)}
-        self.robots = [SimRobot(self, number) for number in (1, 2)]
-        # Of each symbol some twelve usual orders.
-        self.limits = {symbol: 12 * self.robots[0].usual(symbol) for symbol in self.symbols}
-        self.invariants = Invariants(self, TAGS)
-        self.outs: list = []
-        self.events: list = []
-        self.count = 0
-        self.streams: dict[Connection, AccountStream] = {}
-        self.frozen_until = 0
-        self.is_quiet = self.stopping = self.is_pinging = False
-        self.is_dead = False  # the gateway is, and `life` its last one
-        self.is_mortal = False  # it is killed before the next call leaves, or
-        self.is_mortal_at_fill = False  # between the next fill and what follows from it
-        self.kept_back: list[Call] | None = None  # calls, where somebody wants to answer them
-        self.owners = Owners(self)
-        self.money_invariants = MoneyInvariants(self)
-        self.state_invariants = StateInvariants(self)
-        self.home = Home()
-        self.begin_gateway(self.home)
-        self.money_invariants.follow(self.home)
-        self.state_invariants.follow(self.home)
+
+    def identity(self, process: str) -> bytes:
+        """Returns the identity of a new journal: the same in each play of the seed."""
+        return hashlib.sha256(f"{self.kind} {self.seed} {process}".encode()).digest()[:16]
 
     def choose_wallets(self, *, is_joint: bool) -> None:
         """The account is a sub-account in some worlds, which the main wallet's agent trades. is_joint: its wallets are
@@ -176,7 +189,12 @@ class World:
         self.life.begin(with_robots=with_robots)
         self.watch_proceeds()
         for n, each in enumerate(self.exchange.instruments):
-            self.manager.references[each.symbol] = self.exchange.listings[n].last
+            self.note_price(each.symbol, self.exchange.listings[n].last)
+
+    def note_price(self, symbol: str, price: int) -> None:
+        """The gateway knows it, as by its market."""
+        references: Any = self.manager.references  # the market's own, which it reads
+        references[symbol] = price
 
     def watch_proceeds(self) -> None:
         """What is held before an order that has waited leaves is noted: a fill may have changed
@@ -189,7 +207,7 @@ class World:
                 self.money_invariants.note_held()
             look(now)
 
-        proceeds.look = noted
+        proceeds.look = noted  # type: ignore[method-assign]  # seen from here, and done there
 
     @property
     def core(self) -> GatewayCore:
@@ -279,36 +297,47 @@ class World:
     def moment(self) -> Moment:
         return Moment(self.now, self.now, self.now)
 
-    def at(self, when: int, what, *args) -> None:
+    def at(self, when: int, what: Callable[..., object], *args: Any) -> None:
         self.count += 1
         heapq.heappush(self.events, (when, self.count, what, args))
 
     def run(self, seconds: float) -> World:
         self.connect()
+        self.trade()
+        self.until(self.now + int(seconds * SECOND))
+        self.be_quiet()
+        return self
+
+    def trade(self) -> None:
+        """Begins what everybody wants, and what goes wrong."""
         for robot in self.robots:
             self.at(self.now + SECOND, robot.act)
             if self.sells_to_buy:
                 self.at(self.now + SECOND, robot.sell_to_buy)
         self.at(self.now + SECOND, self.owners.act)
-        chances = (
+        for what, every in self.chances():
+            self.at(self.now + int(self.random.expovariate(1 / every) * SECOND), what, every)
+
+    def chances(self) -> tuple[tuple[Callable[[int], None], int], ...]:
+        """Returns what happens by chance, with the seconds from one time to the next."""
+        return (
             (self.crash, self.crash_every),
             (self.throw_switch, 60),
             (self.meddle, 15),
             (self.pay, 40),
             (self.lose_robot, 80),
         )
-        for what, every in chances:
-            self.at(self.now + int(self.random.expovariate(1 / every) * SECOND), what, every)
-        self.until(self.now + int(seconds * SECOND))
-        self.be_quiet()
-        return self
 
-    def be_quiet(self) -> None:
-        """No fault and no wish any more; until all has been said, at most some minutes."""
+    def stop_faults(self) -> None:
+        """No fault and no wish any more."""
         self.stopping, self.is_quiet = True, True
         self.frozen_until = 0
         self.life.writer.left = -1
         self.is_mortal = self.is_mortal_at_fill = False
+
+    def be_quiet(self) -> None:
+        """Goes on without faults until all has been said, at most some minutes."""
+        self.stop_faults()
         self.until(self.now + 12 * SECOND)  # what was slow arrives
         if not self.streams or any(each.closed for each in self.streams):
             self.connect()
@@ -350,7 +379,7 @@ class World:
             return self.now + TURN
         return min(self.manager.next_due, self.reconciler.next_due)
 
-    def step(self, what=None, *args) -> None:
+    def step(self, what: Callable[..., object] | None = None, *args: Any) -> None:
         try:
             if what is not None and self.is_dead and self.is_of_gateway(what):
                 self.at(self.now + SECOND, what, *args)
@@ -361,7 +390,7 @@ class World:
         except Died:
             self.die()
 
-    def is_of_gateway(self, what) -> bool:
+    def is_of_gateway(self, what: Callable[..., object]) -> bool:
         """What comes to nothing without one comes later."""
         return isinstance(getattr(what, "__self__", None), SimRobot | Owners) or what in (
             self.connect,
@@ -392,7 +421,7 @@ class World:
     def chance(self, name: str) -> bool:
         if self.is_quiet:
             return False
-        hit = self.random.random() < getattr(self.faults, name)
+        hit = self.random.random() < float(getattr(self.faults, name))
         if hit:
             self.seen[name] += 1
         return hit
@@ -487,7 +516,7 @@ class World:
             return self.at(self.now + SECOND, self.meddle, every) if self.hands else None
         self.at(self.now + int(self.random.expovariate(1 / every) * SECOND), self.meddle, every)
         rng, account, exchange = self.random, self.account, self.exchange
-        index = rng.randrange(len(self.symbols))
+        index = self.places[rng.randrange(len(self.places))]
         instrument = exchange.instruments[index]
         what = rng.random()
         if what < 0.4 or instrument.kind is Kind.SPOT:
@@ -575,11 +604,13 @@ class World:
             return
         self.at(self.now + self.way(), self.arrive, call)
 
-    def http(self, call: Call):
+    def http(self, call: Call) -> Reply:
         path, _, query = call.target.partition("?")
         received = {name.lower(): value for name, value in call.headers.items()}
         request = Http(call.method, path, query, call.body, received, "127.0.0.1")
-        return self.dialect.http(request, self.now)
+        reply = self.dialect.http(request, self.now)
+        assert isinstance(reply, Reply)  # nothing is answered later: no limits are on
+        return reply
 
     def arrive(self, call: Call) -> None:
         is_done = not self.chance("error_answer")
@@ -603,7 +634,7 @@ class World:
         self.leave_line(call)
         return True
 
-    def answer(self, call: Call, status: int, headers: dict, body: bytes) -> None:
+    def answer(self, call: Call, status: int, headers: Mapping[str, str], body: bytes) -> None:
         if not self.is_waited_for(call):
             return
         received = {name.lower(): value for name, value in headers.items()}
@@ -648,12 +679,20 @@ class World:
             self.at(self.now + PING_EVERY, self.ping)
         if self.is_live:
             self.core.stream_came(self.moment())
+        else:
+            self.at(self.now + LIVE_WITHIN, self.look_late, self.streams)
+
+    def look_late(self, streams: dict[Connection, AccountStream]) -> None:
+        """As the gateway's feed does: what has not begun to report in time is connected again."""
+        if streams is self.streams and not self.is_live:
+            self.seen["late stream"] += 1
+            self.cut(streams)
 
     @property
     def is_live(self) -> bool:
         return bool(self.streams) and all(each.is_live for each in self.streams.values())
 
-    def carry(self, message, news: AccountStream) -> None:
+    def carry(self, message: object, news: AccountStream) -> None:
         if not isinstance(message, bytes):
             return
         if not self.streams:
@@ -678,8 +717,9 @@ class World:
         # That messages overtake each other does not break it here: the manager has to bear it.
         self.core.reports(news.reports_of(message), self.moment())
         connection = next((each for each, of in self.streams.items() if of is news), None)
-        for each in news.due() if connection is not None else ():
-            self.dialect.message(connection, each, self.now)
+        if connection is not None:
+            for each in news.due():
+                self.dialect.message(connection, each, self.now)
         if self.is_live and not was_live:
             self.core.stream_came(self.moment())
 

@@ -4,9 +4,9 @@ times, and says when all its sources are silent."""
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -14,17 +14,31 @@ from onetape._core import Merge
 from onetape.feeds.hub_market import SILENT_MAX, HubMarket
 from onetape.model.enums import RequestKind
 from onetape.model.home import hub_journal
+from onetape.options.collector import collector_journal
 from onetape.options.gateway import HubOfGateway
 from onetape.orders.managed import IntentOut, Out
+from onetape.simulation.gateway_life import Home
+from onetape.simulation.invariants import check, is_handed_over, is_made_smaller
+from onetape.simulation.world import MS, SECOND, World
 from onetape.tape.journal import JournalReader, JournalWriter
-from orders.gateway_invariants import check, is_handed_over, is_made_smaller
-from orders.gateway_life import Home
-from orders.gateway_world import MS, SECOND, World
-from worlds.hub_process import SourceJournal
+from onetape.tape.payloads import fields
 
 EVERY = 200 * MS  # a source's quotes
 SILENT = 3 * SECOND // 2  # of all sources: the hub says so
+_QUOTE = fields("quote", "ts_event", "ts_recv", "bid", "ask", "bid_size", "ask_size")
 FROZEN_S, STILL_S = 15, 40  # from one freeze of a source, and of the hub, to the next
+
+
+class SourceJournal:
+    """What a collector writes."""
+
+    def __init__(self, home: Path, name: str, now: int, uuid: bytes) -> None:
+        path = collector_journal(home, name)
+        self.writer = JournalWriter(path, process=f"collector:{name}", uuid=uuid, durable=False, created=now)
+        self.streams: dict[str, int] = {}
+
+    def quote(self, symbol: str, bid: int, ask: int, *, at: int, recv: int) -> None:
+        self.writer.append("quote", _QUOTE.pack(at, recv, bid, ask, 10, 10), stream=self.streams[symbol], time=recv)
 
 
 @dataclass
@@ -41,14 +55,15 @@ class _Source:
 class HubWorld(World):
     """`World(...)` whose gateway reads a hub."""
 
-    folder: tempfile.TemporaryDirectory = field(default_factory=tempfile.TemporaryDirectory)
+    _home: Path = Path()  # of its first gateway
     hub: HubMarket | None = None
     beats = 1
     still_until = 0  # the hub
     sources: list[_Source] = field(default_factory=list)
 
-    def begin_gateway(self, home: Home, **options) -> None:
+    def begin_gateway(self, home: Home, **options: Any) -> None:
         if not self.sources:
+            self._home = home.path
             self._begin_hub()
         super().begin_gateway(home, **options)
         self.hub = HubMarket(
@@ -62,17 +77,23 @@ class HubWorld(World):
         self.hub.look(self.now)
 
     @property
+    def hub_path(self) -> Path:
+        return hub_journal(self._path)
+
+    @property
     def _path(self) -> Path:
-        return Path(self.folder.name)
+        return self._home
 
     def _begin_hub(self) -> None:
-        self.writer = JournalWriter(hub_journal(self._path), process="hub", durable=False, created=self.now)
+        self.writer = JournalWriter(
+            hub_journal(self._path), process="hub", uuid=self.identity("hub"), durable=False, created=self.now
+        )
         self.merge = Merge(self.writer.core, 2 * SECOND, True)
         self.live_at = dict.fromkeys(self.symbols, self.now)  # when the hub took a quote last
         self.stale: set[str] = set()
         self.newest: dict[int, int] = {}  # by stream of the hub's: venue time of the last quote
         for number, name in enumerate(("ws", "rest")):
-            journal = SourceJournal(self._path, name)
+            journal = SourceJournal(self._path, name, self.now, self.identity(name))
             for symbol in self.symbols:
                 instrument = next(i for i in self.instruments if i.symbol == symbol)
                 facts = instrument.to_msgpack()
@@ -162,7 +183,7 @@ class HubWorld(World):
     # --- what has to hold -----------------------------------------------------------------------------
 
     def gateway_step(self) -> None:
-        if self.hub is not None:
+        if self.hub is not None and not self.is_dead:
             self.hub.look(self.now)
         super().gateway_step()
 

@@ -4,17 +4,15 @@ their gateways do with transfers. The money of the wallets that are traded from 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import Any
 
 from onetape.exchange.hands import deposit
 from onetape.hedge.moves import Margin, Move, Step
 from onetape.model import errors as e
 from onetape.model.time import SECOND
 from onetape.model.typed import from_builtins
-
-if TYPE_CHECKING:
-    from hedge.venues_world import House
 
 TRADING, SPOT = "trading", "spot"
 COMMANDS = ("check_transfer", "transfer", "transfers")
@@ -23,7 +21,7 @@ COMMANDS = ("check_transfer", "transfer", "transfers")
 class Wallets:
     """Of a house. moved: by account and wallet, what has come and gone since the beginning."""
 
-    def __init__(self, house: House, master: str, sub: str) -> None:
+    def __init__(self, house: Any, master: str, sub: str) -> None:
         self.house, venue = house, house.venues[master].place
         self.steps = {
             Step(master, TRADING, SPOT),
@@ -34,10 +32,10 @@ class Wallets:
             Step(sub, SPOT, f"{venue}.{master}.{SPOT}"),
         }
         self.moved: Counter[tuple[str, str]] = Counter()
-        self.rows: dict[str, dict] = {}
+        self.rows: dict[str, dict[str, Any]] = {}
         self.ends: Counter[str] = Counter()
 
-    def answer(self, account: str, command: str, fields: dict) -> dict:
+    def answer(self, account: str, command: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Returns what the gateway says of a command; it is there."""
         row = self.rows.get(fields.get("id", ""))
         if command == "transfers":
@@ -52,7 +50,7 @@ class Wallets:
             return _refused(e.VenueUnavailable, "its balances are not known yet")
         if command == "check_transfer":
             return _applied({})
-        if amount > (venue.view().available if step.source == TRADING else self.moved[account, SPOT]):
+        if amount > (venue.leg_view().available if step.source == TRADING else self.moved[account, SPOT]):
             return _refused(e.InsufficientFunds, "it has less")
         owner, _, wallet = step.target.rpartition(".")
         there = owner.rpartition(".")[2] or account, wallet
@@ -72,7 +70,7 @@ class Wallets:
         target.at(max(self.house.now, target.now) + chance.choice((0, SECOND // 2, 3 * SECOND)), self._come, row, goes)
         return _applied({})
 
-    def _come(self, row: dict, place: tuple[str, str]) -> None:
+    def _come(self, row: dict[str, Any], place: tuple[str, str]) -> None:
         row["is_over"] = True
         self.ends[row["state"]] += 1
         self._book(place, Decimal(row["amount"]))
@@ -105,9 +103,9 @@ class Wallets:
         return found
 
 
-def _applied(result: dict) -> dict:
+def _applied(result: dict[str, Any]) -> dict[str, Any]:
     return {"status": "applied", "result": result, "error": None}
 
 
-def _refused(kind: type[e.OnetapeError], message: str) -> dict:
+def _refused(kind: type[e.OnetapeError], message: str) -> dict[str, Any]:
     return {"status": "refused", "result": None, "error": {"code": kind.code, "name": kind.name, "message": message}}

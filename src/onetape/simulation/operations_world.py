@@ -20,11 +20,10 @@ from itertools import pairwise
 from pathlib import Path
 from shutil import rmtree
 from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 
-from guardian.past_world import PastWorld
-from hedge.wallets_world import COMMANDS, Wallets
 from onetape.control.desk import Desk
 from onetape.hedge.model import LegView, Level
 from onetape.hedge.saga import Goal, Saga
@@ -32,12 +31,15 @@ from onetape.ipc.system import CommandResult
 from onetape.model.enums import PositionSide, Side
 from onetape.model.errors import OnetapeError
 from onetape.model.home import gateway_journal
+from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.options.guardian_rules import GuardianSettings
-from orders.gateway_faults import Faults
-from orders.gateway_life import Died
-from orders.gateway_robots import LEVERAGE
-from orders.gateway_world import SECOND, START, TURN, World
+from onetape.simulation.faults import Faults
+from onetape.simulation.gateway_life import Died
+from onetape.simulation.past_world import PastWorld
+from onetape.simulation.robots import LEVERAGE
+from onetape.simulation.wallets import COMMANDS, Wallets
+from onetape.simulation.world import SECOND, START, TURN, World
 
 MS = SECOND // 1000
 KINDS = ("binance-usdm", "aster", "pacifica")
@@ -74,7 +76,7 @@ class Venue(World):
         if now > self.now and (sees_all or min(next_event, self.next_due(), self.now + TURN) <= now):
             self.until(now)
 
-    def commanded(self, request: dict) -> dict | None:
+    def commanded(self, request: dict[str, Any]) -> dict[str, Any] | None:
         """What its door answers; None: nobody is there, or it died over it."""
         if self.is_dead:
             return None
@@ -87,26 +89,30 @@ class Venue(World):
             return None
 
     @property
-    def instrument(self):
+    def instrument(self) -> Instrument:
         return next(each for each in self.instruments if each.symbol == self.symbols[0])
+
+    def base(self, units: int) -> Decimal:
+        """Returns a size of its contract in coins."""
+        return self.instrument.size(units) * self.instrument.multiplier
 
     @property
     def held_base(self) -> Decimal:
         """The venue's own word on the position, base."""
-        return self.instrument.size(self.account.qty(0))
+        return self.base(self.account.qty(0))
 
-    def view(self) -> LegView:
+    def leg_view(self) -> LegView:
         instrument, manager = self.instrument, self.manager
         bids, asks = (
             tuple(
-                Level(instrument.price(price), instrument.size(size))
+                Level(instrument.price(price), self.base(size))
                 for price, size in self.exchange.board.levels(0, side, LEVELS)
             )
             for side in (Side.BUY, Side.SELL)
         )
         why = "its gateway does not run" if self.is_dead else "" if self.core.gate.ready else "its stream is lost"
         mark = (bids[0].price + asks[0].price) / 2 if bids and asks else ZERO
-        held = instrument.size(manager.positions.get((instrument.symbol, PositionSide.BOTH), 0))
+        held = self.base(manager.positions.get((instrument.symbol, PositionSide.BOTH), 0))
         equity = money(self.money.ledger.total(instrument.settle)) if not why else ZERO
         return LegView(
             self.name,
@@ -131,7 +137,7 @@ class GuardedVenue(Venue, PastWorld):
     """A guardian watches the account, acts past its gateway while that is dead, and is killed itself. Its levels are
     far from the market: no stop fires, and all that trades is operations."""
 
-    def __init__(self, *of) -> None:
+    def __init__(self, *of: Any) -> None:
         super().__init__(*of)
         self.settings, self.away = GuardianSettings(), ((0.1, AWAY_S), (0.1, AWAY_S), (AWAY_S, 30))
 
@@ -147,6 +153,9 @@ class House:
     """Everything of one seed. kill_at: the desk's process is killed at this record, counted from 1; 0: it is not.
     wallets: two of three accounts are a master and its sub-account, between which margin may move. guarded: a guardian
     watches each account."""
+
+    account_kinds: tuple[str, ...] = ()
+    loop_ends = False  # the desk's event loop is closed, and kills nobody
 
     def __init__(
         self,
@@ -165,13 +174,12 @@ class House:
         weakref.finalize(self, rmtree, self.path, ignore_errors=True)
         (self.path / "journal").mkdir()
         self.venues: dict[str, Venue] = {}
+        self.guarded = guarded
         accounts = accounts or (3 if wallets else self.random.choice((2, 3)))
-        kinds = (*KINDS[:2], KINDS[0]) if wallets else KINDS
+        kinds = self.account_kinds or ((*KINDS[:2], KINDS[0]) if wallets else KINDS)
         for number, name in enumerate("abc"[:accounts]):
             place = "a" if wallets and name == "c" else name
-            # A multiple of five is no hedge mode.
-            kind = GuardedVenue if guarded else Venue
-            venue = kind(name, 5 * (seed * 3 + number), kinds[number], Faults.none(), place)
+            venue = self.new_venue(number, name, kinds[number], place)
             venue.crashes = crashes
             if isinstance(venue, GuardedVenue):
                 venue.begin_watch()
@@ -194,6 +202,11 @@ class House:
         self.kills = 0
         self.looks: list[tuple[int, bool]] = []  # when, and whether any account took orders
 
+    def new_venue(self, number: int, name: str, kind: str, place: str) -> Venue:
+        made = GuardedVenue if self.guarded else Venue
+        # A multiple of five is no hedge mode.
+        return made(name, 5 * (self.seed * 3 + number), kind, Faults.none(), place)
+
     # --- time -------------------------------------------------------------------------------------
 
     def advance(self, span: int) -> None:
@@ -203,7 +216,7 @@ class House:
 
     # --- the desk's surroundings ------------------------------------------------------------------
 
-    def append(self, record: dict, event: str = "memory") -> int:
+    def append(self, record: dict[str, Any], event: str = "memory") -> int:
         """Of its tape."""
         if self.is_killed:
             raise Killed
@@ -215,19 +228,19 @@ class House:
             raise Killed
         return self.count
 
-    def read(self) -> list:
+    def read(self) -> list[SimpleNamespace]:
         return [SimpleNamespace(record=msgspec.msgpack.decode(each)) for each in self.records]
 
     def refresh(self) -> None:
         for venue in self.venues.values():
             venue.catch_up(self.now)
 
-    def symbols(self):
+    def symbols(self) -> SimpleNamespace:
         of = {name: each.instrument for name, each in self.venues.items()}
         return SimpleNamespace(of=lambda _: of, on=lambda _, accounts: {name: of[name] for name in accounts})
 
     def legs(self, symbol: str, accounts: Sequence[str]) -> list[LegView]:
-        found = [self.venues[name].view() for name in accounts]
+        found = [self.venues[name].leg_view() for name in accounts]
         found = [replace(each, refusal=each.refusal or self.refusal) for each in found]
         self.looks.append((self.now, not all(each.refusal for each in found)))
         return found
@@ -242,13 +255,19 @@ class House:
     def traded(self, account: str, symbol: str, since: int) -> Decimal | None:
         venue = self.venues[account]
         sizes = [each.size for each in venue.exchange.board.listings[0].trades if each.time >= since]
-        return venue.instrument.size(sum(sizes)) if sizes and not self.is_mute else None
+        return venue.base(sum(sizes)) if sizes and not self.is_mute else None
 
     def gate(self, accounts: Sequence[str], reduces: bool) -> None:
         """Nothing is alerted."""
 
     async def send_command(
-        self, target: str, command: str, fields: dict | None = None, *, timeout: float = 5.0, command_id: str = ""
+        self,
+        target: str,
+        command: str,
+        fields: dict[str, Any] | None = None,
+        *,
+        timeout: float = 5.0,
+        command_id: str = "",
     ) -> CommandResult:
         """As the sender of commands: again under its id, until there is an answer or the time is over."""
         venue, until = self.venues[target.partition(":")[2]], self.now + int(timeout * SECOND)
@@ -271,7 +290,7 @@ class House:
 
     # --- operations -------------------------------------------------------------------------------
 
-    def operate(self, operation: str, call: Callable[[Desk], Awaitable]) -> object:
+    def operate(self, operation: str, call: Callable[[Desk], Awaitable[object]]) -> object:
         """Carries out one call, which its caller repeats after each kill, and returns its reply or its error once the
         operation has ended."""
         while True:
@@ -286,7 +305,7 @@ class House:
                 loop.end()
                 self.is_killed = False
 
-    async def _life(self, operation: str, call: Callable[[Desk], Awaitable]) -> object:
+    async def _life(self, operation: str, call: Callable[[Desk], Awaitable[object]]) -> object:
         desk = Desk(self, self, self.path, self, self, now=lambda: self.now)  # type: ignore[arg-type]
         await desk.resume()
         async with asyncio.timeout(ENDS_WITHIN_S):
@@ -314,7 +333,7 @@ class House:
     def naked_spans(self, goal: Goal) -> list[tuple[int, int]]:
         """From when to when, ns, anything of an operation was naked by the venues' own trades."""
         trades = sorted(
-            (trade.fill.time, self.venues[name].instrument.size(trade.fill.size) * trade.order.side.sign)
+            (trade.fill.time, self.venues[name].base(trade.fill.size) * trade.order.side.sign)
             for name, venue in self.venues.items()
             for trade in venue.account.trades
             if trade.order.index == 0 and trade.fill.time >= goal.begun
@@ -346,7 +365,7 @@ class _Selector:
     def __init__(self, house: House) -> None:
         self._house, self._real = house, selectors.DefaultSelector()
 
-    def select(self, timeout: float | None = None) -> list:
+    def select(self, timeout: float | None = None) -> list[Any]:
         if self._house.is_killed and not self._house.loop_ends:
             raise Killed
         assert timeout is not None, "nothing would ever happen"
@@ -354,7 +373,7 @@ class _Selector:
             self._house.advance(int(timeout * SECOND) + 1)
         return self._real.select(0)
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
 

@@ -9,6 +9,7 @@ a bound unless that has been said, and no level is loosened.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -41,17 +42,17 @@ from onetape.options.guardian_rules import GuardianSettings, Rules
 from onetape.orders.outcome import Outcome
 from onetape.orders.reports import OrderStatusReport, PositionReport
 from onetape.projections.once import Once
+from onetape.simulation.faults import Faults
+from onetape.simulation.gateway_life import SLOTS, Died, Home, MortalWriter
+from onetape.simulation.invariants import check
+from onetape.simulation.robots import TAGS
+from onetape.simulation.world import MS, SECOND, World
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.segments import is_tape
 from onetape.tape.wait import Waiter
 from onetape.venues.client_ids import client_id_of
 from onetape.venues.contract import Addresses
 from onetape.venues.open import open_trading_venue
-from orders.gateway_faults import Faults
-from orders.gateway_invariants import check
-from orders.gateway_life import SLOTS, Died, Home, MortalWriter
-from orders.gateway_robots import TAGS
-from orders.gateway_world import MS, SECOND, World
 
 ACCOUNT: Final = "main"
 TICK: Final = 50 * MS
@@ -85,11 +86,20 @@ class GuardianLife:
         assert not refused
         if is_tape(path) and not world.life_count % 2:  # of a frame between the one before and the end
             with JournalReader(path) as reader:
-                write_checkpoint(path, file, sequence=(at + reader.last_sequence + 1) // 2)
+                middle = (at + reader.last_sequence + 1) // 2
+            if middle:  # else it died before its first frame
+                write_checkpoint(path, file, sequence=middle)
             assert recover(path, file, Once()).kept == self.kept
         world.life_count += 1
         self.writer = MortalWriter(
-            JournalWriter(path, process=GUARDIAN, created=1, durable=False, segment_bytes_first=1 << 16)
+            JournalWriter(
+                path,
+                process=GUARDIAN,
+                uuid=world.identity(GUARDIAN),
+                created=1,
+                durable=False,
+                segment_bytes_first=1 << 16,
+            )
         )
         venue = open_trading_venue(
             world.kind, world.key, world.secret, Addresses("", "", ""), world.account.password, isolated=world.isolated
@@ -151,7 +161,7 @@ class GuardianLife:
             raise _Died from None
         self.world.said(record)
 
-    def _arrive(self, effect: Effect, sent: int) -> None:
+    def _arrive(self, effect: Any, sent: int) -> None:
         """At the venue, or at the gateway, which may die of it; then it is sent again."""
         world = self.world
         if world.guardian is not self:
@@ -176,7 +186,8 @@ class GuardianLife:
 
     @property
     def ids_done(self) -> set[str]:
-        return self.__dict__.setdefault("_answered", set())
+        found: set[str] = self.__dict__.setdefault("_answered", set())
+        return found
 
     def _command(self, effect: Effect) -> tuple[str, dict[str, Any]]:
         match effect:
@@ -291,7 +302,7 @@ class GuardianWorld(World):
         if self.guardian is not None:
             self.guardian.writer.left = self.random.randrange(6)
 
-    def alive(self, do, *args) -> None:
+    def alive(self, do: Callable[..., object], *args: Any) -> None:
         try:
             do(*args)
         except _Died:
@@ -299,7 +310,7 @@ class GuardianWorld(World):
             self.end_guardian()
             self.at(self.now + int(self.random.uniform(0.2, self.guardian_away) * SECOND), self.begin_guardian)
 
-    def step(self, what=None, *args) -> None:
+    def step(self, what: Callable[..., object] | None = None, *args: Any) -> None:
         if what is not None and isinstance(getattr(what, "__self__", None), GuardianLife):
             super().step(partial(self.alive, what), *args)
         else:

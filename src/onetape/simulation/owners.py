@@ -7,11 +7,11 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from accounts.command_model import OPERATOR, POOL, Book, CommandModel, Said
 from onetape.accounts.entries import Outside
 from onetape.model.money import money
-from orders.gateway_invariants import check
-from orders.gateway_life import SLOTS, Died
+from onetape.simulation.command_model import OPERATOR, POOL, Book, CommandModel, Said
+from onetape.simulation.gateway_life import SLOTS, Died
+from onetape.simulation.invariants import check
 
 SECOND = 1_000_000_000
 EVERY_S = 3.0
@@ -22,14 +22,14 @@ RETRY_S = 15 * SECOND
 
 
 class Owners:
-    def __init__(self, world) -> None:
+    def __init__(self, world: Any) -> None:
         self.world = world
         self.random = random.Random(world.seed * 13 + 5)
         self.count = 0
-        self.done: dict = {}  # ids, what was asked and answered
+        self.done: dict[str, Any] = {}  # ids, what was asked and answered
         self.done_at: dict[str, int] = {}  # last frame of the journal then
         self.sent: list[tuple[str, str, dict[str, Any], str]] = []
-        self.doubtful: tuple | None = None  # the gateway died over it
+        self.doubtful: tuple[Any, ...] | None = None  # the gateway died over it
         self.doubts: set[str] = set()  # all of these, by id
 
     def forget_after(self, sequence: int) -> None:
@@ -84,7 +84,7 @@ class Owners:
         if name == "reset" and rng.random() < 0.7:
             name = "release"
         currency = rng.choice((*seen, world.quote, world.quote.lower(), "DOGE"))
-        slot = SLOTS[actor] if actor in SLOTS else rng.choice((2, 3, 4))
+        slot: int | str = SLOTS[actor] if actor in SLOTS else rng.choice((2, 3, 4))
         if rng.random() < 0.1:
             slot = rng.choice((0, 1, 2, 3, 4, 5, 64, "two", "main", "nobody", "3"))
         fields = {"currency": currency, "amount": self.amount(currency, name)}

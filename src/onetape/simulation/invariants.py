@@ -22,9 +22,9 @@ from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, NewsOut, Out
 from onetape.orders.order import Order
 from onetape.orders.outcome import Outcome
+from onetape.simulation.plain_scan import check_sums
+from onetape.simulation.venue_numbers import venue_number
 from onetape.venues.client_ids import client_id_of
-from orders.plain_scan import check_sums
-from worlds.venue_numbers import venue_number
 
 SUMS_EVERY = 20  # checks: a walk over all orders each time would be most of a simulation
 TURNED = {PositionSide.LONG: -1, PositionSide.SHORT: 1}  # the sign that a side never has
@@ -59,20 +59,20 @@ def is_made_smaller(out: IntentOut) -> bool:
 class Invariants:
     """Of one world. tags: what our client ids begin with."""
 
-    def __init__(self, world, tags: tuple[str, ...]) -> None:
+    def __init__(self, world: Any, tags: tuple[str, ...]) -> None:
         self.world, self.tags = world, tags
-        self.intents: dict[str, tuple] = {}  # what each client id stands for
+        self.intents: dict[str, tuple[Any, ...]] = {}  # what each client id stands for
         self.intents_lost: set[str] = set()  # of these, what a dead gateway's copy does not have
         self.intents_past: dict[str, tuple[str, Side, PositionSide, int, int]] = {}  # past a dead gateway
         self.placed: dict[str, Outcome | None] = {}  # the answer to the last placing of each
-        self.booked: set = set()
-        self.unproven: set = set()  # of these, until the exchange's trade has been seen
+        self.booked: set[Any] = set()
+        self.unproven: set[Any] = set()  # of these, until the exchange's trade has been seen
         self.sums: dict[tuple[str, PositionSide], int] = {}
         self.ended: set[str] = set()
         self.unknown_to_robots: set[str] = set()  # the last that their robots have heard
-        self.traded: set = set()
+        self.traded: set[Any] = set()
         self.trades_seen = self.orders_seen = 0
-        self.client_ids: Counter = Counter()
+        self.client_ids: Counter[str] = Counter()
         self.checks = 0
 
     # --- what the gateway does --------------------------------------------------------------------
@@ -243,15 +243,17 @@ class Invariants:
         """By the exchange's ledger."""
         world = self.world
         exchange, account = world.exchange, world.account
-        opening: Counter = Counter()
+        opening: Counter[Any] = Counter()
         # Of what has fired the child counts.
         waiting = [o for o in exchange.conditionals.open_of(account) if o.is_open]
-        for o in (*account.open_orders.values(), *waiting):
+        works: tuple[Any, ...] = (*account.open_orders.values(), *waiting)
+        for o in works:
             if not o.reduce_only:
                 opening[o.index, o.side, o.position_side] += getattr(o, "left", o.size)
         for index, instrument in enumerate(exchange.instruments):
-            most = world.limits.get(instrument.symbol)
-            for position_side in world.sides_of(instrument) if most is not None else ():
+            if (most := world.limits.get(instrument.symbol)) is None:
+                continue
+            for position_side in world.sides_of(instrument):
                 held = account.qty(index, position_side)
                 if not world.protocol.traits.has_position(instrument.symbol):
                     held -= world.held_first[instrument.symbol]

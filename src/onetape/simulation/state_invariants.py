@@ -3,6 +3,7 @@ that would start next, had this one died."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from onetape.accounts.kept_money import KeptMoney
@@ -13,8 +14,9 @@ from onetape.orders.order import Order
 from onetape.projections.account import READ_ALL, READ_PARTS, AccountState
 from onetape.projections.gateway_state import GatewayState
 from onetape.projections.robot_parts import RobotParts
+from onetape.simulation.gateway_life import Home
+from onetape.simulation.invariants import Broken
 from onetape.tape.journal import JournalReader, type_id
-from orders.gateway_invariants import Broken
 
 READ = {type_id(name) for name in READ_PARTS}
 
@@ -22,11 +24,11 @@ READ = {type_id(name) for name in READ_PARTS}
 class StateInvariants:
     """Of one world. state: a reader's; next: of the gateway that would start."""
 
-    def __init__(self, world) -> None:
+    def __init__(self, world: Any) -> None:
         self.world = world
         self.frames: JournalReader | None = None
 
-    def follow(self, home) -> None:
+    def follow(self, home: Home) -> None:
         self.frames = JournalReader(gateway_journal(home.path, "main"))
         self.state = AccountState(keeps_fills=False, keeps_parts=True)
         options, by_symbol = self.world.life.options, {i.symbol: i for i in self.world.instruments}
@@ -81,7 +83,7 @@ class StateInvariants:
             controls(world.core.tape.state, world.now).items(), controls(state, world.now).values(), strict=True
         ):
             same(name, live, folded)
-        bare, read_bare = world.gate.halts.unprotected, state.halts.unprotected
+        bare, read_bare = world.gate.halts.unprotected, dict[str, Any](state.halts.unprotected)
         if not world.is_guarded:  # then a start forgets them, which no frame says
             read_bare = {symbol: read_bare.get(symbol) for symbol in bare}
         same("positions without protection", bare, read_bare)
@@ -109,11 +111,11 @@ def same(what: str, live: Any, folded: Any) -> None:
     raise Broken(f"{what}: the gateway has {live}, its tape comes to {folded}")
 
 
-def held(positions: dict) -> dict:
+def held(positions: Mapping[Any, int]) -> dict[Any, int]:
     return {at: qty for at, qty in positions.items() if qty}
 
 
-def parts_of(robots: dict) -> dict:
+def parts_of(robots: Mapping[int, Any]) -> dict[Any, int]:
     return {
         (number, symbol, side): qty
         for number, robot in robots.items()
@@ -123,15 +125,15 @@ def parts_of(robots: dict) -> dict:
     }
 
 
-def booked(positions: dict) -> dict:
+def booked(positions: Mapping[Any, Any]) -> dict[Any, Any]:
     return {at: (own.qty, own.cost, own.realized) for at, own in positions.items() if own.qty}
 
 
-def handed(parts: RobotParts) -> tuple:
+def handed(parts: RobotParts) -> tuple[Any, ...]:
     return tuple([(robot, fill.symbol, fill.size) for robot, fill in each] for each in (parts.beyond, parts.forced))
 
 
-def kept(order: Order) -> tuple:
+def kept(order: Order) -> tuple[Any, ...]:
     return (*said(order), order.price, order.name, order.is_held, order.is_taken_off)
 
 
@@ -147,13 +149,13 @@ def controls(state: GatewayState, now: int) -> dict[str, Any]:
     }
 
 
-def money(ledger) -> dict:
+def money(ledger: Any) -> dict[str, Any]:
     return {name: ledger.slots(name) for name in ledger.currencies()}
 
 
-def said(order: Order) -> tuple:
+def said(order: Order) -> tuple[Any, ...]:
     return order.state, order.filled, order.size
 
 
-def shown(order: Order) -> tuple:
+def shown(order: Order) -> tuple[Any, ...]:
     return order.state, order.filled, order.size

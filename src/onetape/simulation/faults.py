@@ -29,9 +29,8 @@ class Faults:
     duplicate: float = 0.05  # of stream messages
     delay_stream: float = 0.1
     cut_stream: float = 0.002  # for each message: the connection is gone, and what follows lost
-    silent_expiry: float = 0.0005
     freeze_stream: float = 0.002  # for each message: the stream tells nothing for a while
 
     @classmethod
     def none(cls) -> Faults:
-        return cls(0, 0, 0, 0, 0, 0, 0, 0, 0)
+        return cls(0, 0, 0, 0, 0, 0, 0, 0)

@@ -4,24 +4,33 @@ another reconciliation changes nothing, and a restart with and without the journ
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
-from guardian.guardian_world import GuardianWorld
-from guardian.past_world import PastWorld
+from onetape.model.home import gateway_journal
+from onetape.model.sections import GUARDIAN
+from onetape.model.time import SECOND
 from onetape.orders.calls import Call
-from onetape.orders.managed import HealthOut
+from onetape.orders.managed import HealthOut, Out
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer
-from orders.entry_world import EntryWorld
-from orders.gateway_invariants import check
-from orders.gateway_life import Home
-from orders.gateway_world import World
-from orders.halt_world import HaltWorld
-from orders.hub_world import HubWorld
-from orders.takeover_world import TakeoverWorld
+from onetape.simulation.entry_world import EntryWorld
+from onetape.simulation.gateway_life import Home
+from onetape.simulation.guardian_world import GuardianWorld
+from onetape.simulation.halt_world import HaltWorld
+from onetape.simulation.hub_world import HubWorld
+from onetape.simulation.invariants import check
+from onetape.simulation.operations import Operations
+from onetape.simulation.past_world import PastWorld
+from onetape.simulation.system_world import System
+from onetape.simulation.takeover_world import TakeoverWorld
+from onetape.simulation.tape_hash import hash_of
+from onetape.simulation.world import World
+from onetape.tape.segments import is_tape
 
 
 @dataclass
@@ -50,31 +59,110 @@ NOT_THERE = [("EntryWorld", "aster"), ("EntryWorld", "bitmex"), ("PastWorld", "k
 ROUNDS = [[(world, KINDS[(at + turn) % len(KINDS)]) for at, world in enumerate(WORLDS)] for turn in range(len(KINDS))]
 PAIRS = [pair for pairs in ROUNDS for pair in pairs if pair not in NOT_THERE]
 SEED_MAX = 10**9
+SYSTEM, OPERATIONS = "System", "Operations"  # of several accounts, at venues that they draw
 
 
 class Seed(NamedTuple):
-    """world: of `WORLDS`; seconds: how long it trades."""
+    """world: of `WORLDS`, or one of those of several accounts; kind: of its venue, "" where it draws them; seconds: how
+    long it trades."""
 
     world: str
     kind: str
     number: int
     seconds: float
 
+    @classmethod
+    def of(cls, number: int, seconds: float, world: str = "", kind: str = "") -> Seed:
+        """Returns a seed whose number decides what is not said: every other one is of a whole system."""
+        chance = random.Random(number)
+        pairs = [(SYSTEM, "")] * (len(PAIRS) - len(WORLDS)) + [(OPERATIONS, "")] * len(WORLDS) + PAIRS
+        pairs = [pair for pair in pairs if world in ("", pair[0]) and kind in ("", pair[1])]
+        return cls(*chance.choice(pairs), number, seconds)
+
     @property
     def command(self) -> str:
         """What repeats it."""
-        named = f"--world {self.world} --kind {self.kind} --seed {self.number}"
-        return f".venv/bin/python tests/orders/simulate.py {named} --seconds {self.seconds:g}"
+        venue = f" --venue {self.kind}" if self.kind else ""
+        return f"onetape chaos --seed {self.number} --world {self.world}{venue} --hours {self.seconds / 3600:.9g}"
 
     def begun(self) -> World:
+        """Returns its world of one account."""
         return WORLDS[self.world](self.number, kind=self.kind)
 
+    def game(self) -> Game:
+        """Returns its world as a campaign plays it."""
+        if self.world == SYSTEM:
+            return System(self.number)
+        if self.world == OPERATIONS:
+            return Operations(self.number)
+        return Alone(self.begun())
+
     def played(self) -> World:
-        """As `play` does it. Raises AssertionError with the command that repeats what broke."""
+        """As `play` does it, of a world of one account. Raises AssertionError with the command that repeats what
+        broke."""
         try:
             return play(self.begun(), self.seconds)
         except Exception as error:
             raise AssertionError(f"{self.command}: {type(error).__name__}: {error}") from error
+
+
+class Game(Protocol):
+    """A world that a campaign plays."""
+
+    @property
+    def seen(self) -> Counter[str]:
+        """Returns how often each fault and event came."""
+
+    @property
+    def elapsed(self) -> float:
+        """Returns how long it has run, simulated seconds."""
+
+    def play(self, seconds: float) -> object:
+        """Trades so long, and holds the end to account. Raises Broken, or what broke."""
+
+    def hash(self) -> str:
+        """Returns the SHA-256 of all its tapes' frames."""
+
+    def journals(self) -> dict[str, Path]:
+        """Returns its tapes by what they are of."""
+
+
+class Alone:
+    """A world of one account, as a campaign plays it."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self._began = world, world.now
+
+    @property
+    def seen(self) -> Counter[str]:
+        return self.world.seen
+
+    @property
+    def elapsed(self) -> float:
+        return (self.world.now - self._began) / SECOND
+
+    def play(self, seconds: float) -> World:
+        return play(self.world, seconds)
+
+    def journals(self) -> dict[str, Path]:
+        found = {"gateway": gateway_journal(self.world.home.path, "main")}
+        guardian = self.world.home.path / "journal" / GUARDIAN
+        return {**found, "guardian": guardian} if is_tape(guardian) else found
+
+    def hash(self) -> str:
+        return hash_of(self.journals(), (self.world.home.path,))
+
+
+class Played(NamedTuple):
+    """How a seed ended. simulated, cpu: seconds; failure: the first invariant that did not hold, "": none; hash: of all
+    its tapes' frames."""
+
+    seed: Seed
+    simulated: float
+    cpu: float
+    failure: str
+    seen: dict[str, int]
+    hash: str
 
 
 def drawn(rng: random.Random, seconds: float, pairs: Sequence[tuple[str, str]] = PAIRS) -> Iterator[Seed]:
@@ -93,11 +181,11 @@ def play(world: World, seconds: float) -> World:
     return world
 
 
-def positions_of(world: World, held: dict) -> dict:
+def positions_of(world: World, held: Mapping[Any, int]) -> dict[Any, int]:
     return {key: qty for key, qty in held.items() if world.protocol.traits.has_position(key[0])}
 
 
-def beliefs(manager: OrderManager) -> tuple:
+def beliefs(manager: OrderManager) -> tuple[dict[str, Any], dict[Any, int]]:
     orders = {o.client_id: (o.price, o.size, o.filled) for o in manager.open.values()}
     held = {key: qty for key, qty in manager.positions.items() if qty}
     return orders, held
@@ -109,7 +197,7 @@ def venues_answer(world: World, call: Call) -> Answer:
     return world.protocol.answer(call, reply.status, received, reply.body, world.now)
 
 
-def one_more_round(world: World) -> list:
+def one_more_round(world: World) -> list[Out]:
     """What the gateway says in one more round, while the market stands still."""
     world.outs.clear()
     core = world.core
@@ -147,7 +235,7 @@ def restarts_end_equal(world: World) -> None:
     works = world.manager.open.values() if world.gate.halts.killed else ()
     ends = {o.client_id for o in works if o.robot and not world.gate.reduces(o.spec, o)}  # before it knows what is held
     wanted = {name: each for name, each in before[0].items() if name not in ends}
-    world.invariants.out = lambda out: None  # it judges one life
+    world.invariants.out = lambda out: None  # type: ignore[method-assign]  # it judges one life
     home = Home()
     for each in (world.home, home):
         world.life.end()

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import random
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 from msgspec import structs
 
+from onetape.exchange.listing import Listing
 from onetape.model.enums import Kind, OrderType, PositionSide, RequestKind, Side, TimeInForce, TriggerBy, TriggerKind
+from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.model.order import OrderSpec
 from onetape.orders.order import Order
@@ -27,7 +30,7 @@ OPEN_MAX = 10
 class SimRobot:
     """number: from 1. Its orders are numbered from 1 too."""
 
-    def __init__(self, world, number: int) -> None:
+    def __init__(self, world: Any, number: int) -> None:
         self.world, self.number = world, number
         self.random = random.Random(world.seed * 7 + number)
         self.changes = random.Random(world.seed * 11 + number)
@@ -40,7 +43,7 @@ class SimRobot:
         instrument = self.world.exchange.instruments[index]
         coins = Decimal("0.01" if index == 0 or (instrument.base == "BTC") else "0.2")
         qty = coins / instrument.multiplier if instrument.kind is Kind.LINEAR else coins
-        return max(int(instrument.size_int(qty)), instrument.lot_int)
+        return max(int(instrument.size_int(qty)), int(instrument.lot_int))
 
     def act(self) -> None:
         world, rng = self.world, self.random
@@ -60,7 +63,7 @@ class SimRobot:
         elif len(mine) < OPEN_MAX:
             self._enter()
 
-    def _change(self, order) -> None:
+    def _change(self, order: Order) -> None:
         rng = self.random
         if order.spec.type is not OrderType.LIMIT:
             return
@@ -74,7 +77,7 @@ class SimRobot:
 
     def _enter(self) -> None:
         world, rng = self.world, self.random
-        index = rng.randrange(len(world.symbols))
+        index = world.places[rng.randrange(len(world.places))]
         listing = world.exchange.listings[index]
         instrument = listing.instrument
         tick = int(instrument.tick.scaleb(instrument.price_decimals))
@@ -84,7 +87,7 @@ class SimRobot:
         away = int(near * rng.choice((0, 0, 0.0002, 0.001, -0.0005)))
         price = (near - away * side.sign) // tick * tick
         size = self.usual(instrument.symbol) * rng.randint(1, 3)
-        spec = {"symbol": instrument.symbol, "side": side, "size_int": size}
+        spec: dict[str, Any] = {"symbol": instrument.symbol, "side": side, "size_int": size}
         if world.account.hedge and instrument.kind is not Kind.SPOT:
             spec["position_side"] = rng.choice((PositionSide.LONG, PositionSide.SHORT))
         elif rng.random() < 0.15 and world.protocol.traits.has_position(instrument.symbol):
@@ -140,10 +143,10 @@ class SimRobot:
         fields = {"currency": currency, "index": slot, "amount": amount}
         world.owners.send(owner, "release", fields, f"back {self.number} {self.ordinal}")
 
-    def _closing(self, listing) -> tuple[OrderSpec, int] | None:
+    def _closing(self, listing: Listing) -> tuple[OrderSpec, int] | None:
         world, rng, i = self.world, self.changes, listing.instrument
         slot, at_once = world.tape.parts.slot_of(self.number), rng.random() < 0.8
-        terms = (
+        terms: dict[str, Any] = (
             {"symbol": i.symbol, "type": OrderType.MARKET}
             if at_once
             else {"symbol": i.symbol, "price_int": listing.bid + rng.choice((-2, 0, 1)) * self._tick_of(i)}
@@ -163,7 +166,7 @@ class SimRobot:
             return spec, listing.last
         return None
 
-    def _purchase(self, listing) -> tuple[OrderSpec, int]:
+    def _purchase(self, listing: Listing) -> tuple[OrderSpec, int]:
         """For what is free and a part of what is held."""
         world, rng, i = self.world, self.changes, listing.instrument
         slot, accounts = world.tape.parts.slot_of(self.number), world.money.accounts
@@ -180,13 +183,13 @@ class SimRobot:
         spec = OrderSpec(symbol=i.symbol, side=Side.BUY, size_int=size, position_side=position_side, **terms)
         return spec, listing.last
 
-    def _tick_of(self, instrument) -> int:
+    def _tick_of(self, instrument: Instrument) -> int:
         return int(instrument.tick.scaleb(instrument.price_decimals))
 
     def ask(self, spec: OrderSpec, reference: int) -> None:
         world = self.world
         self.ordinal += 1
-        world.manager.references[spec.symbol] = reference
+        world.note_price(spec.symbol, reference)
         life = world.tape.robots[self.number]
         order_id, before = life.base | self.ordinal, dict(world.money_invariants.held_before)
         self.frame(RequestKind.PLACE, order_id, spec)

@@ -17,7 +17,6 @@ from functools import partial
 from itertools import islice
 from typing import Any, Final
 
-from guardian.guardian_world import ACCOUNT, GuardianLife, GuardianWorld
 from onetape.guardian.events import Record
 from onetape.guardian.guardian import LEASE_NS
 from onetape.guardian.past_gateway import NUMBERS, ORDER, PLACING, OrderNumbers, PastGateway
@@ -31,11 +30,12 @@ from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import IntentOut, Out
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import PositionReport
+from onetape.simulation.faults import SPEECHLESS
+from onetape.simulation.gateway_life import Died
+from onetape.simulation.guardian_world import ACCOUNT, GuardianLife, GuardianWorld
+from onetape.simulation.invariants import check, is_handed_over
+from onetape.simulation.world import CALL_TIMEOUT, MS, SECOND
 from onetape.venues.client_ids import client_id_of
-from orders.gateway_faults import SPEECHLESS
-from orders.gateway_invariants import check, is_handed_over
-from orders.gateway_life import Died
-from orders.gateway_world import CALL_TIMEOUT, MS, SECOND
 
 ENDS: Final = frozenset(str(each) for each in OrderState if each.is_final)
 CLOSED_WITHIN: Final = 10 * SECOND
@@ -73,8 +73,15 @@ class PastLife(GuardianLife):
         )
         self.past = past
         placed = self.kept.placed.get(ACCOUNT, {})
-        after, of = world.takeover_after, {"say": self.write_down, "steady": lambda: world.now}
-        self.takeover = Takeover(ACCOUNT, past, self.core, after=after, placed=placed, **of)
+        self.takeover = Takeover(
+            ACCOUNT,
+            past,
+            self.core,
+            after=world.takeover_after,
+            placed=placed,
+            say=self.write_down,
+            steady=lambda: world.now,
+        )
 
     def beat(self) -> None:
         super().beat()

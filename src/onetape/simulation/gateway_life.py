@@ -9,6 +9,7 @@ import tempfile
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, ClassVar
 
 from onetape.accounts.table import AccountTable
 from onetape.gateway.by_hand import OrdersByHand
@@ -21,6 +22,7 @@ from onetape.ipc.fence import Fence
 from onetape.model.enums import OrderNews
 from onetape.model.home import gateway_journal
 from onetape.model.sections import GUARDIAN
+from onetape.options.gateway import GatewayOptions
 from onetape.orders.account_orders import AccountOrders
 from onetape.orders.managed import FillOut, IntentOut, NewsOut, Out
 from onetape.orders.order import Order
@@ -28,11 +30,10 @@ from onetape.orders.order_frames import FillFrame, fill_of, request_of
 from onetape.orders.reports import FillReport
 from onetape.projections.checkpoint import checkpoint_file
 from onetape.security.tokens import make_token
+from onetape.simulation.robots import LEVERAGE, NAMES
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
 from onetape.tape.payloads import fields
 from onetape.tape.recovered_instruments import preamble_of, recovered_instruments
-from orders.gateway_robots import LEVERAGE, NAMES
-from worlds.gateway_money import options_of
 
 PROCESS = "gateway:main"
 SLOTS = {"one": 2, "two": 3, "three": 4}  # robots trade with two of them
@@ -43,12 +44,15 @@ class Died(Exception):
 
 
 class Home:
-    """A gateway's folder. It outlives the gateway, not the world."""
+    """A gateway's folder. It outlives the gateway, not the world. kept: where folders are made that stay; None: they
+    are temporary."""
+
+    kept: ClassVar[Path | None] = None
 
     def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="world-"))
-        # Worlds have no end that a test could await.
-        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+        self.path = Path(tempfile.mkdtemp(prefix="world-", dir=self.kept))
+        if self.kept is None:  # worlds have no end that a test could await
+            weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
         self.tokens = {name: make_token(self.path, name) for name in ("operator", GUARDIAN, *SLOTS)}
 
 
@@ -76,20 +80,23 @@ class MortalWriter:
     def epoch(self) -> int:
         return self._writer.epoch
 
-    def append(self, *args, **named) -> int:
+    def append(self, *args: Any, **named: Any) -> int:
         self._live()
         return self._writer.append(*args, **named)
 
-    def append_raw(self, *args) -> int:
+    def append_raw(self, *args: Any) -> int:
         self._live()
         return self._writer.append_raw(*args)
 
-    def append_instrument(self, *args) -> int:
+    def append_instrument(self, *args: Any) -> int:
         self._live()
         return self._writer.append_instrument(*args)
 
     def ensure(self, level: str) -> int:
         return self._writer.ensure("process")  # what dies here is no machine
+
+    def close(self) -> None:
+        self._writer.close()
 
     def leave(self) -> None:
         """As a killed process does: nothing is closed or sealed."""
@@ -145,13 +152,19 @@ class SeenTape(GatewayTape):
 class Life:
     """`begin` may raise Died; then `end` it all the same."""
 
-    def __init__(self, world, home: Home) -> None:
+    def __init__(self, world: Any, home: Home) -> None:
         self.world = world
         path = gateway_journal(home.path, "main")
         by_symbol = {i.symbol: i for i in world.instruments}
-        self.options = options_of(
-            home.path,
+        self.options = GatewayOptions(
             kind=world.kind,
+            account="main",
+            rest="",
+            ws="",
+            key="",
+            secret="",
+            symbols=[],
+            home=str(home.path),
             subaccounts=SLOTS,
             credit=world.credit,
             leverage=LEVERAGE,
@@ -170,9 +183,17 @@ class Life:
             self._check_point(path, file)
             self._recovered = recover(path, file, AccountOrders(world.venue.protocol), self._kept)
             assert not self._recovered.refused
-        before, facts = preamble_of(recovered_instruments(path, PROCESS)), {"process": PROCESS, "account": "main"}
+        before = preamble_of(recovered_instruments(path, PROCESS))
         self.writer = MortalWriter(
-            JournalWriter(path, **facts, durable=False, segment_bytes_first=1 << 18, extra_preamble=before)
+            JournalWriter(
+                path,
+                process=PROCESS,
+                account="main",
+                uuid=world.identity("gateway"),
+                durable=False,
+                segment_bytes_first=1 << 18,
+                extra_preamble=before,
+            )
         )
         self.table = AccountTable(home.path, venue=world.kind, account="main", kind=world.kind, names=SLOTS)
 
@@ -193,7 +214,8 @@ class Life:
 
     def begin(self, *, with_robots: bool) -> None:
         world, core, read = self.world, self.core, self._recovered.account
-        tape = SeenTape(self.writer, world.instruments, read.parts, self._recovered.state, read.currencies)
+        writer: Any = self.writer
+        tape = SeenTape(writer, world.instruments, read.parts, self._recovered.state, read.currencies)
         tape.seen = world.out
         core.open(world.instruments, world, self.table, self._recovered, tape, world.moment())
         assert core.gate.limits.position_max == world.limits
@@ -214,6 +236,11 @@ class Life:
             wall=lambda: world.now,
             by_hand=hands.handlers,
         )
+
+    def close(self) -> None:
+        """Ends as a process that was asked to: its journal is sealed, and begins with a checkpoint of its end."""
+        self.writer.close()
+        self.end()
 
     def end(self) -> None:
         """Killed: its files stay as they are."""

@@ -5,6 +5,7 @@ found at the venue: no order is doubled, no fill lost."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from onetape import _core
 from onetape.cluster.blocks import decode_block, encode_block
@@ -15,10 +16,11 @@ from onetape.model.home import gateway_journal
 from onetape.options.cluster import LEASE_SENDS, LEASE_TAKEN
 from onetape.orders.books import OPENING
 from onetape.orders.managed import AccountOut, FillOut, IntentOut, NewsOut, Out
+from onetape.simulation.gateway_life import Died, Home, Life
+from onetape.simulation.invariants import ENDS
+from onetape.simulation.robots import SimRobot
+from onetape.simulation.world import SECOND, World
 from onetape.tape.journal import JournalReader
-from orders.gateway_invariants import ENDS
-from orders.gateway_life import Died, Home
-from orders.gateway_world import SECOND, World
 
 STARTS_MAX = 3 * SECOND  # until the new gateway runs
 LOST_MAX = 200  # frames that the copy lacks
@@ -53,7 +55,7 @@ class TakeoverWorld(World):
         self.is_cut_off, self.copied_to = True, self.life.writer.published
         self.at(self.now + LEASE_SENDS, self.end_of_lease, self.life)
 
-    def end_of_lease(self, life) -> None:
+    def end_of_lease(self, life: Life) -> None:
         if life is self.life and not self.is_dead:
             raise Died
 
@@ -98,7 +100,7 @@ class TakeoverWorld(World):
             robot.is_there = False
             self.at(self.now + int(self.random.uniform(0, 3) * SECOND), self.start_robot, robot)
 
-    def start_robot(self, robot) -> None:
+    def start_robot(self, robot: SimRobot) -> None:
         if self.is_dead:
             self.at(self.now + SECOND, self.start_robot, robot)
         elif not robot.is_there:
@@ -144,7 +146,7 @@ class TakeoverWorld(World):
         super().be_quiet()
 
 
-def copy_until(journal, to, sequence: int) -> None:
+def copy_until(journal: Path, to: Path, sequence: int) -> None:
     """Copies a journal as the other host does, up to a frame."""
     source, copy = JournalSource(journal), JournalCopy(to, "journal/gateway-main", durable=False)
     to.parent.mkdir(parents=True, exist_ok=True)

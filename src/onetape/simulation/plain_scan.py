@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from onetape.model.enums import Kind, OrderType, PositionSide, Side, TriggerBy
+from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.model.sections import GUARDIAN
 from onetape.orders.account_orders import NEVER
 from onetape.orders.backing import free_funds
 from onetape.orders.manager import OrderManager
+from onetape.orders.order import Order
 
 UNIT = 10**18
 
 
-def is_waiting(manager: OrderManager, order) -> bool:
+def is_waiting(manager: OrderManager, order: Order) -> bool:
     if order.spec.trigger_by is TriggerBy.NONE:
         return False
     return order.conditional if manager.venue.traits.conditionals else not order.triggered
@@ -25,7 +28,7 @@ def is_reducing(spec: OrderSpec) -> bool:
     return spec.reduce_only or (spec.side, spec.position_side) in closing
 
 
-def beside(manager: OrderManager, spec: OrderSpec, without=None) -> list:
+def beside(manager: OrderManager, spec: OrderSpec, without: Order | None = None) -> list[Order]:
     """Open orders that move the same position the same way."""
     key = (spec.symbol, spec.side, spec.position_side)
     return [
@@ -35,17 +38,17 @@ def beside(manager: OrderManager, spec: OrderSpec, without=None) -> list:
     ]
 
 
-def opening(manager: OrderManager, spec: OrderSpec, without=None) -> int:
+def opening(manager: OrderManager, spec: OrderSpec, without: Order | None = None) -> int:
     return sum(o.worst_left for o in beside(manager, spec, without) if not is_reducing(o.spec))
 
 
-def reducing(manager: OrderManager, spec: OrderSpec, without=None) -> int:
+def reducing(manager: OrderManager, spec: OrderSpec, without: Order | None = None) -> int:
     is_spot = not manager.venue.traits.has_position(spec.symbol)
     found = beside(manager, spec, without)
     return sum(o.worst_left for o in found if is_spot or (is_reducing(o.spec) and not is_waiting(manager, o)))
 
 
-def met(manager: OrderManager, spec: OrderSpec) -> list:
+def met(manager: OrderManager, spec: OrderSpec) -> list[Order]:
     """All orders that it would trade with."""
     found = []
     for o in manager.open.values():
@@ -64,7 +67,9 @@ def met(manager: OrderManager, spec: OrderSpec) -> list:
     return found
 
 
-def taken(manager: OrderManager, instruments, currency: str, without=None) -> Fraction:
+def taken(
+    manager: OrderManager, instruments: Mapping[str, Instrument], currency: str, without: Order | None = None
+) -> Fraction:
     """What working orders may spend, exactly."""
     total = Fraction(0)
     for o in manager.open.values():
@@ -75,15 +80,15 @@ def taken(manager: OrderManager, instruments, currency: str, without=None) -> Fr
         if spec.side is Side.SELL:
             total += size if i.base == currency else 0
         elif i.quote == currency:
-            price = max(o.price, o.amend_to[0] if o.update_open else 0)
+            price = max(int(o.price), int(o.amend_to[0]) if o.update_open else 0)
             if spec.type is OrderType.MARKET:
                 price = spec.trigger_int or manager.references.get(spec.symbol, 0)
-            rate = max(Fraction(i.maker_fee if spec.post_only else i.taker_fee), 0)
-            total += size * Fraction(price, 10**i.price_decimals) * (1 + rate)
+            rate = max(Fraction(i.maker_fee if spec.post_only else i.taker_fee), Fraction(0))
+            total += size * Fraction(price, 10**i.price_decimals) * (Fraction(1) + rate)
     return total
 
 
-def check_sums(manager: OrderManager, specs: list[OrderSpec], without=(None,)) -> None:
+def check_sums(manager: OrderManager, specs: list[OrderSpec], without: Sequence[Order | None] = (None,)) -> None:
     """The sums say what the walk says, whatever is asked and whoever is left out."""
     working = manager.account
     for spec in specs:
@@ -95,15 +100,20 @@ def check_sums(manager: OrderManager, specs: list[OrderSpec], without=(None,)) -
     lost = {o.client_id for o in manager.open.values() if o.is_unknown}
     assert {o.client_id for o in manager.unknown} == lost
     for symbol in {spec.symbol for spec in specs}:
-        found = {o.client_id for o in working.unknown(symbol)}
+        blocking = {o.client_id for o in working.unknown(symbol)}
         unknown = [o for o in manager.unknown if o.spec.symbol == symbol]
         stops = {o.client_id for o in unknown if o.spec.trigger_int and (o.spec.reduce_only or o.spec.tag == GUARDIAN)}
-        assert found <= {o.client_id for o in unknown} and not found & stops
-        assert found >= {o.client_id for o in unknown if not o.spec.trigger_int}
+        assert blocking <= {o.client_id for o in unknown} and not blocking & stops
+        assert blocking >= {o.client_id for o in unknown if not o.spec.trigger_int}
     assert manager.account.next_due == min((order.due_at for order in manager.open.values()), default=NEVER)
 
 
-def check_funds(manager: OrderManager, instruments, currencies, without=(None,)) -> None:
+def check_funds(
+    manager: OrderManager,
+    instruments: Mapping[str, Instrument],
+    currencies: Iterable[str],
+    without: Sequence[Order | None] = (None,),
+) -> None:
     books = manager.books
     for currency in currencies:
         untold = sum(amount for _, amount in books._untold.get(currency, ()))

@@ -6,11 +6,14 @@ after it, or while answers are on their way, and our side learns of it later.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from onetape.exchange.dialect import Connection
 from onetape.orders.calls import Call
+from onetape.simulation.gateway_life import Home
+from onetape.simulation.world import MS, SECOND, World
 from onetape.venues.order_entry import EntrySession
-from orders.gateway_life import Home
-from orders.gateway_world import MS, SECOND, World
 
 
 class EntryWorld(World):
@@ -22,7 +25,7 @@ class EntryWorld(World):
     lines = 0  # that were begun
     there = back = 0  # when the last message arrives, each way
 
-    def begin_gateway(self, home: Home, **options) -> None:
+    def begin_gateway(self, home: Home, **options: Any) -> None:
         super().begin_gateway(home, **options)
         self.protocol.signs_late = True
         if self.socket is not None:
@@ -133,7 +136,7 @@ class EntryWorld(World):
             if late:
                 super().gateway_step()
 
-    def answer(self, call: Call, status: int, headers: dict, body: bytes) -> None:
+    def answer(self, call: Call, status: int, headers: Mapping[str, str], body: bytes) -> None:
         if call is not self.key_call:
             super().answer(call, status, headers, body)
         elif self.is_waited_for(call):

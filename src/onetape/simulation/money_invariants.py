@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from fractions import Fraction
 from math import ceil
+from typing import Any
 
 from onetape.accounts.entries import MAIN, SLOTS_MAX, TOTAL, Cause, Entry, Outside
 from onetape.accounts.entry_frames import unpack
@@ -19,10 +20,11 @@ from onetape.model.enums import Kind, OrderType, RequestKind
 from onetape.model.home import gateway_journal
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
-from onetape.orders.managed import FillOut, IntentOut
+from onetape.orders.managed import FillOut, IntentOut, Out
 from onetape.orders.order import Order
+from onetape.simulation.gateway_life import Home
+from onetape.simulation.invariants import SUMS_EVERY, Broken, check
 from onetape.tape.journal import JournalReader, type_id
-from orders.gateway_invariants import SUMS_EVERY, Broken, check
 
 ENTRY = type_id("entry")
 WAITS_MAX = 6 * 10**9  # ns: as long as an answer is waited for, and the next look
@@ -33,25 +35,25 @@ OURS = (*range(MAIN, SLOTS_MAX), int(Outside.NETTING))
 class MoneyInvariants:
     """Of one world."""
 
-    def __init__(self, world) -> None:
+    def __init__(self, world: Any) -> None:
         self.world = world
         self.checks = 0
         self.sums: dict[str, dict[int, int]] = {}  # by currency and holder, of the tape
-        self.traded: Counter = Counter()  # by currency: what fills have moved, by the tape
-        self.fees: Counter = Counter()
-        self.wanted: Counter = Counter()  # the same by the fills themselves
-        self.wanted_fees: Counter = Counter()
+        self.traded: Counter[str] = Counter()  # by currency: what fills have moved, by the tape
+        self.fees: Counter[str] = Counter()
+        self.wanted: Counter[str] = Counter()  # the same by the fills themselves
+        self.wanted_fees: Counter[str] = Counter()
         self.slot_of: dict[str, int] = {}  # by reference: whose fill that is
         self.references: set[tuple[Cause, str]] = set()
         self.frames: JournalReader | None = None
         self.table: AccountReader | None = None
-        self.groups: dict = {}
-        self.held_before: dict = {}
-        self.seen_before: dict = {}
+        self.groups: dict[str, Any] = {}
+        self.held_before: dict[Any, int] = {}
+        self.seen_before: dict[str, Any] = {}
         self.transfers: set[str] = set()  # that adjusts have named
         self.waiting: dict[str, int] = {}  # orders for money, since when
 
-    def follow(self, home) -> None:
+    def follow(self, home: Home) -> None:
         """This gateway's files; all that has been summed up is forgotten."""
         self.__init__(self.world)  # type: ignore[misc]
         self.frames = JournalReader(gateway_journal(home.path, "main"))
@@ -60,7 +62,7 @@ class MoneyInvariants:
 
     # --- what happens -----------------------------------------------------------------------------
 
-    def out(self, out) -> None:
+    def out(self, out: Out) -> None:
         """To the journal, in its order."""
         if isinstance(out, IntentOut):
             self._intent(out)
@@ -98,7 +100,7 @@ class MoneyInvariants:
             check(world.now - since < WAITS_MAX, f"{name} has waited since {since}")
             check(name not in world.invariants.placed, f"{name} waits, and the venue was asked")
 
-    def submitted(self, order: Order, held_before: dict | None = None) -> None:
+    def submitted(self, order: Order, held_before: dict[Any, int] | None = None) -> None:
         """An order leaves: what it holds is there. Of one that makes no position
         greater no more than the fee need be: money never bars the way out."""
         world = self.world
@@ -225,10 +227,10 @@ class MoneyInvariants:
     def _check_positions(self) -> None:
         world = self.world
         booking, manager = world.money.booking, world.manager
-        costs: Counter = Counter()
-        by_account: dict = defaultdict(int)
-        for (_, symbol, side), held in booking.positions.items():
-            by_account[symbol, side] += held.qty
+        costs: Counter[str] = Counter()
+        by_account: dict[Any, int] = defaultdict(int)
+        for (_, symbol, side), own in booking.positions.items():
+            by_account[symbol, side] += own.qty
         for key, held in booking.account.items():
             costs[held.terms.settle] += _turned(held.terms.instrument, held.cost)
             if by_account[key] != held.qty and not held.terms.is_spot:
@@ -259,8 +261,8 @@ class MoneyInvariants:
             leverage=world.life.options.leverage,
             references=manager.references,
         )
-        for (slot, symbol, side), held in money_.booking.positions.items():
-            anew.position(slot, symbol, side, held.qty, held.cost)
+        for (slot, symbol, side), own in money_.booking.positions.items():
+            anew.position(slot, symbol, side, own.qty, own.cost)
         for order in manager.open.values():
             anew.update(order, world.tape.parts.slot_of(order.robot))
         for currency, (_, held) in self._seen().items():

@@ -14,10 +14,10 @@ from typing import Any
 from onetape.model.enums import RequestKind
 from onetape.model.sections import GUARDIAN
 from onetape.orders.managed import IntentOut, Out
-from orders.gateway_invariants import check, is_handed_over
-from orders.gateway_life import SLOTS
-from orders.gateway_robots import NAMES
-from orders.gateway_world import SECOND, World
+from onetape.simulation.gateway_life import SLOTS
+from onetape.simulation.invariants import check, is_handed_over
+from onetape.simulation.robots import NAMES
+from onetape.simulation.world import SECOND, World
 
 EVERY = 12  # s
 

@@ -1,0 +1,92 @@
+"""Provide `onetape chaos`: whole systems in virtual time under faults that a seed decides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from onetape.cli.frame import Answer, Shell, verb
+from onetape.model.errors import InvariantViolation, UsageError
+
+SEEDS, HOURS = 20, 0.5
+SHOWN = 10
+
+
+@verb(
+    "chaos",
+    example="""
+    onetape chaos --seeds 100 --hours 1
+    onetape chaos --seed 4711 --trace
+    """,
+)
+@click.option("--seeds", type=click.IntRange(min=1), help=f"Number of seeds.  [default: {SEEDS}, with --seed 1]")
+@click.option(
+    "--hours",
+    type=click.FloatRange(min=0, min_open=True),
+    help=f"Simulated hours of all seeds together.  [default: {HOURS / SEEDS:g} a seed]",
+)
+@click.option("--seed", type=click.IntRange(min=0), help="The first seed; without it one that is drawn.")
+@click.option("--world", help="One kind of world instead of those that seeds draw: System, Operations, World, ...")
+@click.option("--venue", help="One exchange for worlds of one account, such as kraken.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: the processors of the machine]")
+@click.option("--trace", is_flag=True, help="Keep the tapes of one seed and say how to open them.")
+def command(
+    shell: Shell,
+    seeds: int | None,
+    hours: float | None,
+    seed: int | None,
+    world: str | None,
+    venue: str | None,
+    workers: int | None,
+    trace: bool,
+) -> Answer:
+    """Play whole systems in virtual time under a bad network, crashes and an operator's changes.
+
+    Every seed is a system of its own: gateways, guardians, hubs, robots, the desk and the recorder at simulated
+    exchanges, all in one process under one clock. After every event and at the end everything that must hold is
+    checked. A failure names its seed, the first thing that did not hold and the command that repeats it. Exit 4 if a
+    seed failed.
+    """
+    if trace and (seed is None or seeds not in (None, 1)):
+        raise UsageError("--trace is for one seed", location="--trace", todo="name it with --seed")
+    from onetape.simulation import campaign
+
+    count = seeds or (1 if seed is not None else SEEDS)
+    seconds = 3600 * (hours or HOURS / SEEDS * count) / count
+    first = campaign.drawn_first() if seed is None else seed
+    chosen = list(campaign.seeds_from(first, count, seconds, world or "", venue or ""))
+    if trace:
+        value = campaign.traced(chosen[0], shell.home / "chaos" / str(first))
+    else:
+        shell.progress.of("seeds")
+        done = 0
+
+        def heard(_played: Any) -> None:
+            nonlocal done
+            done += 1
+            shell.progress(done, count)
+
+        value = campaign.play_all(chosen, workers or 0, heard).as_json()
+    error = None
+    if failures := value["failures"]:
+        words = f"{len(failures)} of {value['seeds']} seeds failed: {failures[0]['invariant']}".splitlines()[0]
+        error = InvariantViolation(words, location=f"seed {failures[0]['seed']}", todo=failures[0]["replay"])
+    return Answer(value, _text(value), 4 if failures else 0, error)
+
+
+def _text(value: dict[str, Any]) -> str:
+    met = sum(count > 0 for count in value["faults"].values())
+    lines = [
+        f"{value['seeds']} seeds, {value['hours']:g} simulated hours at {value['speed']:g} times real time a core",
+        f"{met} of {len(value['faults'])} faults met: "
+        + ", ".join(f"{row} {count}" for row, count in value["faults"].items() if count),
+    ]
+    for failure in value["failures"][:SHOWN]:
+        lines += [f"seed {failure['seed']} FAILED: {failure['invariant']}", f"    {failure['replay']}"]
+    if not value["failures"]:
+        lines.append("everything held")
+    for name, path in value.get("tapes", {}).items():
+        lines.append(f"{name}: {path}")
+    lines += value.get("open", [])
+    return "\n".join(lines)
