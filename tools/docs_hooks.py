@@ -37,7 +37,7 @@ def on_config(config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Fill in what is kept elsewhere: the change log, the list of decisions, the commands, the errors."""
+    """Fill in what is kept elsewhere: the change log, the list of decisions, the commands, the errors, the handbook."""
     name = page.file.src_uri
     if name == "changelog.md":
         text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
@@ -48,6 +48,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
         return markdown + "\n" + _commands()
     if name == "errors.md":
         return markdown + "\n" + "\n".join(_errors()) + "\n"
+    if name == "concepts/handbook.md":
+        return markdown + "\n" + "\n".join(_handbook()) + "\n"
     return markdown
 
 
@@ -64,8 +66,36 @@ def _errors() -> list[str]:
     """Every number with its name, the exit code of a command that ends with it, and what it means."""
     from onetape.model.errors import BY_CODE
 
-    rows = (f"| {code} | {kind.name} | {kind.exit_code} | {kind.__doc__} |" for code, kind in BY_CODE.items())
+    rows = (
+        f"| [{code}](concepts/handbook.md#error-{code}) | {kind.name} | {kind.exit_code} | {kind.__doc__} |"
+        for code, kind in BY_CODE.items()
+    )
     return ["| number | name | exit code | meaning |", "|---|---|---|---|", *rows]
+
+
+def _handbook() -> list[str]:
+    """A section for each kind of alert and each number of an error, below a table of all alerts."""
+    from onetape.model.errors import BY_CODE
+    from onetape.notify.handbook import Entry, anchor_of, read_handbook
+
+    alerts, errors = read_handbook()
+    lines = ["## Alerts", "", "| alert | severity | from |", "|---|---|---|"]
+    lines += [f"| [{kind}](#{anchor_of(kind)}) | {e.severity} | {e.source} |" for kind, e in alerts.items()]
+
+    def section(title: str, anchor: str, entry: Entry) -> None:
+        lines.extend(("", f"### {title} {{: #{anchor} }}", "", entry.means, ""))
+        lines.append(f"- **By itself.** {entry.automatic}")
+        lines.append(f"- **Look at** {', '.join(f'`{command}`' for command in entry.look)}")
+        lines.append(f"- **What to do.** {entry.todo}")
+        if entry.page:
+            lines.append(f"- [The rules]({entry.page})")
+
+    for kind, entry in alerts.items():
+        section(kind, anchor_of(kind), entry)
+    lines += ["", "## Errors", "", "[All numbers with their exit codes](../errors.md)."]
+    for code, entry in errors.items():
+        section(f"{code} {BY_CODE[code].name}", f"error-{code}", entry)
+    return lines
 
 
 def _commands() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -103,11 +104,33 @@ def said_in_python() -> Iterator[str]:
                 yield node.args[0].value
             elif named == "Record" and len(node.args) == 5 and isinstance(node.args[0], ast.Constant):
                 yield node.args[0].value
+            if isinstance(node, ast.FunctionDef) and "append_health" in {_called(each) for each in ast.walk(node)}:
+                yield from _kinds_written(path, node)
             if isinstance(node, ast.Dict):
                 keys = {k.value: v for k, v in zip(node.keys, node.values, strict=True) if isinstance(k, ast.Constant)}
                 kind = keys.get("kind")
                 if "severity" in keys and isinstance(kind, ast.Constant):
                     yield kind.value
+
+
+def _called(node: ast.AST) -> str:
+    return ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+
+
+def _kinds_written(path: Path, function: ast.FunctionDef) -> Iterator[str]:
+    """The kinds of the records that a function makes and passes to `append_health` with a severity of its own. Those
+    of others' records are collected where these are made."""
+    module = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
+    for node in ast.walk(function):
+        for key, value in zip(node.keys, node.values, strict=True) if isinstance(node, ast.Dict) else ():
+            if not isinstance(key, ast.Constant) or key.value != "kind":
+                continue
+            if isinstance(value, ast.Name) and value.id.isupper():
+                yield getattr(import_module(module), value.id)
+            elif isinstance(value, ast.Constant):
+                yield value.value
+            else:
+                assert ast.unparse(value) in ("record.kind", "out.kind", "kind"), f"{path}: {ast.unparse(node)}"
 
 
 def said_in_core() -> Iterator[str]:

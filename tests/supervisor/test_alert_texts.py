@@ -17,6 +17,7 @@ from onetape.notify.past_alerts import alert_rows, past_alerts
 from onetape.notify.route import Route
 from onetape.notify.sink import Sink
 from onetape.supervisor.alert_watch import AlertWatch
+from onetape.supervisor.alerts import explain
 from onetape.supervisor.options import supervisor_journal
 from onetape.tape.journal import JournalWriter
 from waiting import wait_for
@@ -129,3 +130,13 @@ def test_a_row_of_two_severities_has_the_text_that_was_said_last(tmp_path: Path)
             tape.append("alert", msgspec.msgpack.encode(each.as_json()), time=each.time)
     (row,) = alert_rows(past_alerts(tmp_path, 9), Config(), is_all=False)
     assert (row["message"], row["severity"], row["since"]) == ("3 GB", "CRITICAL", 1)
+
+
+def test_a_row_names_its_section_of_the_handbook_and_its_id_leads_there(tmp_path: Path):
+    alert = Alert(Type.RISK, Severity.WARN, "gateway:main unknown orders main", "2 now", 1)
+    with JournalWriter(supervisor_journal(tmp_path)) as tape:
+        tape.append("alert", msgspec.msgpack.encode(alert.as_json()), time=1)
+    (row,) = alert_rows(past_alerts(tmp_path, 9), Config(), is_all=False)
+    assert row["help"] == "concepts/handbook.html#alert-unknown-orders"
+    assert explain(tmp_path, row["id"]) == explain(tmp_path, "unknown orders")
+    assert explain(tmp_path, "4105").title == "error ORDER_OUTCOME_UNKNOWN(4105)"

@@ -12,7 +12,8 @@ import msgspec
 
 from onetape.model.home import supervisor_journal
 from onetape.model.sections import Config
-from onetape.notify.rules import KINDS
+from onetape.notify.handbook import help_of
+from onetape.notify.rules import kind_in, kind_of
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 
@@ -96,7 +97,7 @@ def alert_rows(past: Iterable[Mapping[str, Any]], config: Config, *, is_all: boo
     """Returns a row for each open alert that is not acknowledged; is_all: for all.
 
     id: of its first frame; since, cleared, acked: ns UTC, null: not yet. data: `more`, the number of repeats, and
-    `actor` who acknowledged it.
+    `actor` who acknowledged it. help: the handbook's section, within the documentation.
     """
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     said: dict[tuple[Any, ...], int] = {}  # time of a row's text
@@ -118,6 +119,7 @@ def alert_rows(past: Iterable[Mapping[str, Any]], config: Config, *, is_all: boo
                 "cleared": each["cleared"],
                 "acked": each["acked"],
                 "data": {"more": each["more"], **({"actor": each["actor"]} if "actor" in each else {})},
+                "help": help_of(kind_of(each["type"], each["subject"])),
             }
             continue
         if each["said"] >= said[key]:
@@ -144,6 +146,5 @@ def _account(subject: str, config: Config) -> str:
     if of not in ("gateway", "guardian", "recorder", "control"):  # no other process reports on accounts
         return ""
     if of != "gateway":
-        kind = max((each for each in KINDS if rest.startswith(f"{each} ")), key=len, default="")
-        name = rest[len(kind) :].strip().partition(" ")[0]
+        name = rest[len(kind_in(rest)) :].strip().partition(" ")[0]
     return name if of == "gateway" or name in config.accounts else ""

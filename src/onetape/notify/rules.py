@@ -10,10 +10,22 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from onetape.notify.alert import Alert, Severity, Type
+from onetape.notify.alert import Alert, Severity, Type, is_about_sinks
 from onetape.venues.sunsets import Stage, Sunset, due
 
-__all__ = ["KINDS", "ROOM_MIN", "SUNSET", "Kind", "alert_of", "disk_alert", "ended_by", "sunset_alerts"]
+__all__ = [
+    "KINDS",
+    "MADE",
+    "ROOM_MIN",
+    "SUNSET",
+    "Kind",
+    "alert_of",
+    "disk_alert",
+    "ended_by",
+    "kind_in",
+    "kind_of",
+    "sunset_alerts",
+]
 
 
 class Kind(NamedTuple):
@@ -34,6 +46,7 @@ KINDS: Final = {
     "budget": Kind(Type.PROXY),  # used up - available again
     "checkpoint": Kind(Type.PROCESS),  # not made, not used - made
     "bars": Kind(Type.FAILOVER, notes=_NOTE),  # filled, corrected, lost
+    "bracket": Kind(Type.STOP, notes=_NOTE),  # a leg is given up
     "clock": Kind(Type.CLOCK, notes=_NOTE),  # was corrected
     "dead man": Kind(Type.RISK),  # off - armed
     "difference": Kind(Type.LEDGER, ends="reconciled"),
@@ -101,6 +114,8 @@ KINDS: Final = {
     "settlement": Kind(Type.RISK, notes=_NOTE),
     "strategy_error": Kind(Type.RISK),  # until its process is restarted
 }
+# Kinds of alerts that no frame of a process makes: the supervisor's own, and the control plane's stop of the system.
+MADE: Final = ("process", "host", "sink", "sunset", "machine clock", "disk space", "test", "system stop")
 _SEVERITIES: Final = {
     "info": Severity.INFO,
     "warning": Severity.WARN,
@@ -159,6 +174,28 @@ def _about(record: Mapping[str, Any]) -> str:
 
 def _subject(process: str, kind: str, about: str) -> str:
     return f"{process} {kind} {about}".rstrip()
+
+
+def kind_in(rest: str) -> str:
+    """Returns the kind of an alert by its subject without the process, "": none."""
+    return max((each for each in KINDS if f"{rest} ".startswith(f"{each} ")), key=len, default="")
+
+
+def kind_of(type_: str, subject: str) -> str:
+    """Returns the kind of an alert, one of KINDS or of MADE; "": an alert of another version."""
+    process, _, rest = subject.partition(" ")
+    name, kind = process.partition(":")[0], kind_in(rest)
+    if is_about_sinks(subject):
+        return "sink"
+    if name in ("host", SUNSET):
+        return name
+    if type_ == Type.TEST:
+        return "test"
+    if type_ == Type.CLOCK and not rest:
+        return "machine clock"
+    if type_ == Type.DISK:  # its subject is a path, which may have blanks
+        return kind if name == "gateway" else "disk space"
+    return kind if rest else "process"
 
 
 def disk_alert(path: str, free: int, total: int, time: int) -> Alert | None:

@@ -12,10 +12,12 @@ from onetape.ipc.operator import send_command
 from onetape.model.errors import BY_CODE, BadConfig, OnetapeError, ProcessDown
 from onetape.model.sections import Config
 from onetape.notify.alert import Alert, Severity, Type
+from onetape.notify.handbook import Section, section_of
 from onetape.notify.past_alerts import ALERTS_MAX, alert_rows, past_alerts
+from onetape.notify.rules import kind_of
 from onetape.supervisor.alert_watch import routes_of
 
-__all__ = ["acknowledge", "alerts_of", "send_test"]
+__all__ = ["acknowledge", "alerts_of", "explain", "send_test"]
 
 
 def alerts_of(home: Path, config: Config, *, is_all: bool) -> list[dict[str, Any]]:
@@ -32,6 +34,15 @@ def acknowledge(home: Path, id_: str) -> dict[str, Any]:
         raise error
     made: dict[str, Any] = answer["result"]
     return made
+
+
+def explain(home: Path, word: str) -> Section:
+    """Returns the handbook's section about an alert's kind or id, or an error's number or name; a number that is both
+    counts as an error's. Raises BadInput."""
+    if word.isdigit() and int(word) not in BY_CODE:
+        alert = next((each for each in past_alerts(home, ALERTS_MAX) if each["id"] == word), None)
+        word = word if alert is None else kind_of(alert["type"], alert["subject"]) or word
+    return section_of(word)
 
 
 def send_test(config: Config, environ: Mapping[str, str], folder: Path) -> dict[str, Any]:
