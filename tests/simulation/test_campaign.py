@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
@@ -73,6 +75,17 @@ def test_a_failing_seed_says_what_broke_and_what_repeats_it(monkeypatch):
     (failure,) = done.as_json()["failures"]
     assert failure["seed"] == 3 and failure["invariant"].startswith("ZeroDivisionError after")
     assert failure["replay"] == "onetape chaos --seed 3 --world World --venue kraken --hours 0.01"
+
+
+def test_the_page_has_every_row_and_world():
+    page = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text()
+    rows = {
+        row
+        for line in page.splitlines()
+        for row in re.findall(r"\b[A-Z]\d\d\b", line.partition("| ")[2].partition(" |")[0])
+    }
+    assert rows == set(ROWS)
+    assert all(f"`{world}`" in page for world in (SYSTEM, OPERATIONS, *WORLDS))
 
 
 def test_rows_are_counted_from_events():

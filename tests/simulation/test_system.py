@@ -31,6 +31,13 @@ def test_systems_hold_to_everything_and_meet_every_event():
     assert seen["robot begins"] > len(FIXED) and seen["place_stops applied"]
 
 
+def test_a_system_that_was_broken_holds():
+    """A robot that began again had lost the market of its hub: its gateway's tape begins with the account's
+    sub-accounts, and its instruments come after them."""
+    found = played(Seed(SYSTEM, "", 5005, 135))
+    assert not found.failure, f"{found.seed.command}: {found.failure}"
+
+
 def test_a_drawn_system_holds_to_everything():
     seed = Seed(SYSTEM, "", int(os.environ["SIMULATION_SEED"]), 60)
     found = played(seed)

@@ -52,7 +52,7 @@ _LIVE = (
     "order_base", "account", "venue", "currencies", "since", "run_from", "heard", "restart", "stopped", "slot",
     "leverage", "entries_after", "others", "memory",
 )  # fmt: skip
-_OF_HUB = ("market", "market_more", "market_from")
+_OF_HUB = ("market", "market_more", "market_from", "market_named")
 REPLAY = "replay"  # after a restart: the strategy is rebuilt from the tape
 
 

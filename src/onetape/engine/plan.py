@@ -107,7 +107,9 @@ class LiveRobot(Seat):
     positions: last frame of each tape before the start, [] before this is known. order: in which order frames of the
     other tapes were taken: (last frame taken of the first tape, number of the tape, its frame). halted_at:
     halted_after for each tape. market: symbols of the gateways with market data from the hub, whose tape is the last;
-    market_more: further symbols followed there; market_from: first frame read of the hub's tape. run.toml describes
+    market_more: further symbols followed there; market_from: first frame read of the hub's tape; market_named: the
+    gateways' instruments are known before the hub's tape is read (runs before December 2026: only those that began a
+    gateway's tape). run.toml describes
     the first incarnation, the run's journal the later ones (engine/incarnations.py)."""
 
     order_base: int = 0
@@ -123,6 +125,7 @@ class LiveRobot(Seat):
     market: list[str] = field(default_factory=list)
     market_more: list[str] = field(default_factory=list)
     market_from: int = 0
+    market_named: bool = False
 
     def is_of_hub(self, source: int) -> bool:
         """Returns True when the tape with that number is the hub's."""
@@ -363,7 +366,7 @@ def _model_table(plan: RunPlan) -> dict[str, Any]:
 def _live_table(live: LiveRobot) -> dict[str, Any]:
     """Returns the table of the first incarnation; later ones are recorded on the run's journal."""
     names = ("number", "order_base", "account", "halted_after", "stopped", "slot", "leverage", "entries_after")
-    lists = ("currencies", "others", "market", "market_more", "market_from")
+    lists = ("currencies", "others", "market", "market_more", "market_from", "market_named")
     named = {name: getattr(live, name) for name in lists if getattr(live, name)}
     if live.more:
         named |= {"venue": live.venue, "more": [seat_record(seat) for seat in live.more]}

@@ -58,7 +58,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.symbol import at_exchange
 from onetape.model.time import TIME_MAX
 from onetape.tape.journal import JournalReader, JournalWriter
-from onetape.tape.schema import INSTRUMENT_TYPE
+from onetape.tape.schema import INSTRUMENT_TYPE, MARKET_TYPES
 
 if TYPE_CHECKING:
     from onetape.engine.jit.build import Compiled
@@ -82,6 +82,7 @@ _MADE_OF = {
     "scan": (EventType.TRADE, EventType.MARK, EventType.FUNDING, EventType.OPEN_INTEREST),
 }
 _FILLING = (EventType.QUOTE, EventType.TRADE, EventType.BOOK, EventType.MBO)
+NAMED_WITHIN = 64  # frames of a gateway's tape that may come before its instruments, or between them
 READ_AT_START = frozenset({"symbol", "symbols"})  # a gateway follows them before a robot begins
 
 
@@ -590,9 +591,16 @@ class Session:
 
     def _add_first_instruments(self, source: Source) -> None:
         """Add instruments that a tape names before its first market event, so that on_start can subscribe on a tape
-        that begins later than the others. A symbol already present keeps its facts until the frame's time comes."""
+        that begins later than the others. A symbol already present keeps its facts until the frame's time comes. A
+        gateway's tape without a market names them at its start, after its sub-accounts."""
+        live = self.plan.live
+        ahead = NAMED_WITHIN if live is not None and live.market_named else 0
         with JournalReader(source.path) as reader:
-            while (frame := reader.next_frame()) is not None and frame.type == INSTRUMENT_TYPE:
+            while (frame := reader.next_frame()) is not None and frame.type not in MARKET_TYPES:
+                if frame.type != INSTRUMENT_TYPE:
+                    if frame.sequence > ahead:
+                        break
+                    continue
                 symbol = self.host.instrument_on(source.number, frame.payload).symbol
                 if symbol not in self.host.instruments:
                     self.host.instrument_frame(source.number, 0, frame.payload)

@@ -46,4 +46,4 @@ def with_market(
     texts = [text for value in values for text in (value if isinstance(value, (list, tuple)) else [value])]
     named = {text for text in texts if isinstance(text, str) and is_unified(text)}
     more = named - {*hub["symbols"], *hub["own"]}
-    return replace(live, market=sorted({*hub["symbols"]}), market_more=sorted(more))
+    return replace(live, market=sorted({*hub["symbols"]}), market_more=sorted(more), market_named=True)

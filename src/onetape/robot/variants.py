@@ -180,6 +180,7 @@ class Variants:
                 market=live.market,
                 market_more=live.market_more,
                 market_from=live.market_from,
+                market_named=live.market_named,
             ),
             kind="paper",
             sample_every=SAMPLE_NS,

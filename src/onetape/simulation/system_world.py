@@ -190,11 +190,12 @@ class Account(GuardedVenue, HubWorld):
         for order in self.manager.unknown:
             if not order.spec.trigger_int or self.now - since > PROVEN_WITHIN:
                 return f"{order.client_id} is {order.state}"
+        is_proven = not self.manager.unknown
         if self.hub is not None and self.hub.stale:
             return f"a market is stale: {self.hub.stale}"
         if self.guardian is None:
             return "no guardian"
-        if self.robot is None or self.robot.run is None:
+        if is_proven and (self.robot is None or self.robot.run is None):  # it waits for its orders
             return "no robot"
         if bare := [key for key in self.wrong if key[2] == "bare"]:
             return f"{bare} is not protected"
