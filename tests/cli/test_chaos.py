@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from onetape.cli import main
 from onetape.simulation import campaign
 
@@ -34,3 +36,10 @@ def test_a_traced_seed_leaves_tapes_that_open(onetape, tmp_path):
         assert replayed.code == 0 and replayed.value["divergences"] == 0
     assert onetape("journal", "verify", done.value["tapes"]["a gateway"], "--json").code == 0
     assert onetape("chaos", *arguments).code == 2  # what was kept is not written over
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--real", "--seeds", "2"), ("--real", "--trace", "--seed", "1"), ("--minutes", "2")]
+)
+def test_options_of_one_kind_of_campaign_do_not_go_with_the_other(onetape, arguments):
+    assert onetape("chaos", *arguments, "--json").code == 2

@@ -12,9 +12,9 @@ import pytest
 
 from exchange.venue_client import served
 from long_form import long_form
+from onetape.simulation.tcp_proxy import MODES, Proxy
 from waiting import wait_for
 from worlds.gateway_process import TRADED, GatewayProcess, Robot, booked
-from worlds.tcp_proxy import MODES, Proxy
 
 ROUNDS = 10 if os.environ.get("ONETAPE_LONG") else 1
 PHASE_S = 0.6

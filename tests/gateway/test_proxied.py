@@ -18,12 +18,13 @@ from gateway.test_gateway_bridge import bridged_gateway
 from onetape.model.enums import Side
 from onetape.model.home import gateway_journal
 from onetape.notify.rules import alert_of, ended_by
+from onetape.simulation.tcp_proxy import Proxy
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.certificates import write_certificate
 from worlds.gateway_process import TRADED, GatewayProcess, Robot, booked
 from worlds.supervised import Home
-from worlds.tcp_proxy import HttpProxy, Proxy
+from worlds.tcp_proxy import HttpProxy
 
 KIND = "binance-usdm"
 

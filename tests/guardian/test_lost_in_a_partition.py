@@ -9,10 +9,10 @@ from urllib.parse import parse_qs
 from exchange.venue_client import served
 from onetape.clients.gateway import GatewayClient
 from onetape.exchange.faults import parse_faults
+from onetape.simulation.tcp_proxy import Proxy
 from waiting import wait_for
 from worlds.gateway_process import SYMBOL, configure
 from worlds.supervised import Home
-from worlds.tcp_proxy import Proxy
 
 STOPS = "/fapi/v1/algoOrder"
 LOST = f'[[fault]]\nmethod = "POST"\npath = "{STOPS}"\naction = "drop_request"\n'

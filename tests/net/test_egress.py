@@ -16,9 +16,9 @@ from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import HealthOut
 from onetape.preflight.configured import proxy_of
 from onetape.preflight.venue_access import VenueAccess
+from onetape.simulation.tcp_proxy import Proxy as Relay
 from worlds.certificates import write_certificate
 from worlds.tcp_proxy import HttpProxy
-from worlds.tcp_proxy import Proxy as Relay
 
 SAYS = {
     b"HTTP/1.1 407 Who\r\n\r\n": "HTTP 407 for venue.example:443",

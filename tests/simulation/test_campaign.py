@@ -17,6 +17,7 @@ from onetape.model.errors import BadConfig
 from onetape.orders.manager import OrderManager
 from onetape.simulation import campaign
 from onetape.simulation.fault_rows import ROWS, rows_of
+from onetape.simulation.real import ROWS as REAL_ROWS
 from onetape.simulation.seeds import KINDS, OPERATIONS, PAIRS, SYSTEM, WORLDS, Seed, drawn
 from orders.test_gateway_simulation import DRAWN
 
@@ -84,7 +85,7 @@ def test_the_page_has_every_row_and_world():
         for line in page.splitlines()
         for row in re.findall(r"\b[A-Z]\d\d\b", line.partition("| ")[2].partition(" |")[0])
     }
-    assert rows == set(ROWS)
+    assert rows == {*ROWS, *REAL_ROWS.values()}
     assert all(f"`{world}`" in page for world in (SYSTEM, OPERATIONS, *WORLDS))
 
 

@@ -9,7 +9,7 @@ import click
 from onetape.cli.frame import Answer, Shell, verb
 from onetape.model.errors import InvariantViolation, UsageError
 
-SEEDS, HOURS = 20, 0.5
+SEEDS, HOURS, MINUTES = 20, 0.5, 2.0
 SHOWN = 10
 
 
@@ -18,6 +18,7 @@ SHOWN = 10
     example="""
     onetape chaos --seeds 100 --hours 1
     onetape chaos --seed 4711 --trace
+    onetape chaos --real --minutes 10
     """,
 )
 @click.option("--seeds", type=click.IntRange(min=1), help=f"Number of seeds.  [default: {SEEDS}, with --seed 1]")
@@ -31,6 +32,10 @@ SHOWN = 10
 @click.option("--venue", help="One exchange for worlds of one account, such as kraken.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: the processors of the machine]")
 @click.option("--trace", is_flag=True, help="Keep the tapes of one seed and say how to open them.")
+@click.option("--real", is_flag=True, help="Real processes, killed and frozen, at exchanges behind a bad network.")
+@click.option(
+    "--minutes", type=click.FloatRange(min=0, min_open=True), help=f"--real: how long.  [default: {MINUTES:g}]"
+)
 def command(
     shell: Shell,
     seeds: int | None,
@@ -40,6 +45,8 @@ def command(
     venue: str | None,
     workers: int | None,
     trace: bool,
+    real: bool,
+    minutes: float | None,
 ) -> Answer:
     """Play whole systems in virtual time under a bad network, crashes and an operator's changes.
 
@@ -50,6 +57,15 @@ def command(
     """
     if trace and (seed is None or seeds not in (None, 1)):
         raise UsageError("--trace is for one seed", location="--trace", todo="name it with --seed")
+    if real:
+        others = {"--seeds": seeds, "--hours": hours, "--world": world, "--venue": venue, "--workers": workers}
+        wrong = [name for name, value in {**others, "--trace": trace or None}.items() if value is not None]
+        if wrong:
+            raise UsageError(f"{wrong[0]} does not go with --real", location=wrong[0], todo="use --seed and --minutes")
+        return _real(shell, seed, minutes or MINUTES)
+    if minutes is not None:
+        raise UsageError("--minutes is for --real", location="--minutes", todo="add --real, or say --hours")
+
     from onetape.simulation import campaign
 
     count = seeds or (1 if seed is not None else SEEDS)
@@ -68,11 +84,37 @@ def command(
             shell.progress(done, count)
 
         value = campaign.play_all(chosen, workers or 0, heard).as_json()
+    return _answer(value, _text(value))
+
+
+def _real(shell: Shell, seed: int | None, minutes: float) -> Answer:
+    from onetape.simulation.campaign import drawn_first
+    from onetape.simulation.real import play_real
+
+    shell.progress.doing("real processes")
+    value = play_real(drawn_first() if seed is None else seed, minutes, lambda done: shell.progress(done, 1))
+    lines = [
+        f"{value['kills']} kills, {value['fills']} fills in {60 * value['hours']:.1f} minutes",
+        "faults: " + ", ".join(f"{row} {count}" for row, count in value["faults"].items() if count),
+        *(f"NOT AVAILABLE: {what} ({why})" for what, why in value["left_out"].items()),
+        *_failures(value),
+    ]
+    return _answer(value, "\n".join(lines))
+
+
+def _answer(value: dict[str, Any], text: str) -> Answer:
     error = None
     if failures := value["failures"]:
         words = f"{len(failures)} of {value['seeds']} seeds failed: {failures[0]['invariant']}".splitlines()[0]
         error = InvariantViolation(words, location=f"seed {failures[0]['seed']}", todo=failures[0]["replay"])
-    return Answer(value, _text(value), 4 if failures else 0, error)
+    return Answer(value, text, 4 if failures else 0, error)
+
+
+def _failures(value: dict[str, Any]) -> list[str]:
+    lines = []
+    for failure in value["failures"][:SHOWN]:
+        lines += [f"seed {failure['seed']} FAILED: {failure['invariant']}", f"    {failure['replay']}"]
+    return lines or ["everything held"]
 
 
 def _text(value: dict[str, Any]) -> str:
@@ -82,10 +124,7 @@ def _text(value: dict[str, Any]) -> str:
         f"{met} of {len(value['faults'])} faults met: "
         + ", ".join(f"{row} {count}" for row, count in value["faults"].items() if count),
     ]
-    for failure in value["failures"][:SHOWN]:
-        lines += [f"seed {failure['seed']} FAILED: {failure['invariant']}", f"    {failure['replay']}"]
-    if not value["failures"]:
-        lines.append("everything held")
+    lines += _failures(value)
     for name, path in value.get("tapes", {}).items():
         lines.append(f"{name}: {path}")
     lines += value.get("open", [])

@@ -176,6 +176,7 @@ class Control:
             "side": order.side.value,
             "type": order.type.value,
             "price": decimal_text(i.price(order.price)),
+            "trigger": decimal_text(i.price(order.trigger)),
             "size": decimal_text(i.size(order.size)),
             "filled": decimal_text(i.size(order.filled)),
             "state": order.state.value,
