@@ -323,7 +323,7 @@ class AccountState:
                 self._position(record, frame.sequence)
             case EventType.REPLY.id if "order" in record:
                 self.placed.reply(record)
-            case EventType.REPLY.id if gateway is not None:
+            case EventType.REPLY.id if gateway is not None and "id" in record:  # without: bars that a robot asked for
                 gateway.replied(record)
             case EventType.HEALTH.id if record["kind"] == "exchange" and record["state"] == "new":
                 self._begin_anew(frame.sequence)
