@@ -1,5 +1,5 @@
-"""The tutorial to a test system can be followed: its configuration is valid, and at a simulated exchange its commands do
-what it says, in its order."""
+"""The tutorial to a test system can be followed: its configuration is valid, and at a simulated exchange its commands
+work in its order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bars that a robot asked for stand on the gateway's tape as a reply to no command: a gateway begins again after them."""
+"""Bars that a robot asked for are on its gateway's tape as a reply to no command: a gateway begins again after them."""
 
 from __future__ import annotations
 

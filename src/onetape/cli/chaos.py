@@ -36,18 +36,7 @@ SHOWN = 10
 @click.option(
     "--minutes", type=click.FloatRange(min=0, min_open=True), help=f"--real: how long.  [default: {MINUTES:g}]"
 )
-def command(
-    shell: Shell,
-    seeds: int | None,
-    hours: float | None,
-    seed: int | None,
-    world: str | None,
-    venue: str | None,
-    workers: int | None,
-    trace: bool,
-    real: bool,
-    minutes: float | None,
-) -> Answer:
+def command(shell: Shell, **options: Any) -> Answer:
     """Play whole systems in virtual time under a bad network, crashes and an operator's changes.
 
     Every seed is a system of its own: gateways, guardians, hubs, robots, the desk and the recorder at simulated
@@ -55,23 +44,28 @@ def command(
     checked. A failure names its seed, the first thing that did not hold and the command that repeats it. Exit 4 if a
     seed failed.
     """
-    if trace and (seed is None or seeds not in (None, 1)):
-        raise UsageError("--trace is for one seed", location="--trace", todo="name it with --seed")
-    if real:
-        others = {"--seeds": seeds, "--hours": hours, "--world": world, "--venue": venue, "--workers": workers}
-        wrong = [name for name, value in {**others, "--trace": trace or None}.items() if value is not None]
-        if wrong:
-            raise UsageError(f"{wrong[0]} does not go with --real", location=wrong[0], todo="use --seed and --minutes")
-        return _real(shell, seed, minutes or MINUTES)
-    if minutes is not None:
+    own = {name for name, value in options.items() if value not in (None, False)}
+    of_others = own - {"real", "seed", "minutes"}
+    if options["real"]:
+        if of_others:
+            wrong = f"--{min(of_others)}"
+            raise UsageError(f"{wrong} does not go with --real", location=wrong, todo="use --seed and --minutes")
+        return _real(shell, options["seed"], options["minutes"] or MINUTES)
+    if options["minutes"] is not None:
         raise UsageError("--minutes is for --real", location="--minutes", todo="add --real, or say --hours")
+    return _simulated(shell, options)
 
+
+def _simulated(shell: Shell, options: dict[str, Any]) -> Answer:
     from onetape.simulation import campaign
 
+    seeds, seed, trace = options["seeds"], options["seed"], options["trace"]
+    if trace and (seed is None or seeds not in (None, 1)):
+        raise UsageError("--trace is for one seed", location="--trace", todo="name it with --seed")
     count = seeds or (1 if seed is not None else SEEDS)
-    seconds = 3600 * (hours or HOURS / SEEDS * count) / count
+    seconds = 3600 * (options["hours"] or HOURS / SEEDS * count) / count
     first = campaign.drawn_first() if seed is None else seed
-    chosen = list(campaign.seeds_from(first, count, seconds, world or "", venue or ""))
+    chosen = list(campaign.seeds_from(first, count, seconds, options["world"] or "", options["venue"] or ""))
     if trace:
         value = campaign.traced(chosen[0], shell.home / "chaos" / str(first))
     else:
@@ -83,7 +77,7 @@ def command(
             done += 1
             shell.progress(done, count)
 
-        value = campaign.play_all(chosen, workers or 0, heard).as_json()
+        value = campaign.play_all(chosen, options["workers"] or 0, heard).as_json()
     return _answer(value, _text(value))
 
 

@@ -298,10 +298,10 @@ class RealSystem:
         deadline = time.monotonic() + seconds
         while not holds():
             if time.monotonic() > deadline:
-                raise Broken(f"{what} within {seconds:.0f} s: {self._standing()}")
+                raise Broken(f"{what} within {seconds:.0f} s: {self._status()}")
             time.sleep(LOOK_S)
 
-    def _standing(self) -> dict[str, Any]:
+    def _status(self) -> dict[str, Any]:
         found: dict[str, Any] = {each["name"]: each["state"] for each in status_of(self.home)["processes"]}
         for name in ACCOUNTS:
             with suppress(OnetapeError):
