@@ -5,10 +5,8 @@ from __future__ import annotations
 import struct
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import msgspec
-import pytest
 
 from onetape import Strategy
 from onetape.accounts.entries import Cause, Entry, Leg, Outside
@@ -22,7 +20,6 @@ from onetape.model.order import OrderSpec
 from onetape.orders.managed import FillOut, IntentOut, NewsOut, Request, requested_order
 from onetape.orders.reports import FillReport
 from onetape.projections.robot_life import RobotLife
-from onetape.robot import live
 from onetape.robot.earlier_run import earlier_of
 from onetape.robot.live import LiveOptions, open_live
 from onetape.tape.journal import JournalWriter
@@ -131,19 +128,24 @@ class Robot:
         symbols = [A, B] if "b" in accounts else [self.gateways["a"].symbol]
         params = {"symbols": symbols, **options.pop("params", {})}
         self.options = LiveOptions(
-            strategy=kind, data=[], home=home, venues=venues, params=params, robot="r", goes_on_since=1, **options
+            strategy=kind,
+            data=[],
+            home=home,
+            venues=venues,
+            params=params,
+            robot="r",
+            goes_on_since=1,
+            wall=lambda: self.now,
+            **options,
         )
         self.first = self.gateways["a"]
+        self.now = time.time_ns()
 
     def __enter__(self) -> Robot:
-        self.patch = pytest.MonkeyPatch()
-        clock = SimpleNamespace(time_ns=lambda: self.now, monotonic=time.monotonic, sleep=time.sleep)
-        self.patch.setattr(live, "time", clock)
         self.begin()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.patch.undo()
         self.run.session.close()
         for gateway in self.gateways.values():
             gateway.tape.writer.close()

@@ -99,7 +99,7 @@ COLD: Final[Mapping[str, Mapping[str, str]]] = {
         "slots": "table", "rate": "whole", "history": "list",
         "venue": "text", "more": "list", "accounts": "table",
         "opened": "whole", "by_hand": "table",
-        "market": "list", "market_more": "list", "market_from": "whole",
+        "market": "list", "market_more": "list", "market_from": "whole", "market_named": "flag",
     },
     "log": {"level": "text", "text": "text", "fields": "table"},
     "memory": {},
