@@ -60,7 +60,9 @@ TIMEOUT: Final = 4 * SECOND  # of a command, in which it is sent again and again
 # The venue is asked for what it holds every five seconds and believed the second time; a listing may be lost, a cancel
 # for five seconds more, and the question what became of it for two. Past a dead gateway both are asked each second or
 # two, and a stop on its tape that no listing has had takes room for ten.
+# Where a quarter of all answers is lost, each step may take three tries.
 BOUND: Final = 25 * SECOND
+HARSH: Final = 0.1  # answers that are lost
 TIGHT: Final = GuardianSettings(
     Rules(
         tuple(map(Decimal, ("0.0004", "0.0006", "0.0008", "0.001"))),
@@ -456,7 +458,8 @@ class GuardianWorld(World):
             )
             for what, is_wrong in (("bare", bare), ("orphans", orphans), ("over", over)):
                 since = self.wrong.setdefault((*key, what), self.now) if is_wrong else self.wrong.pop((*key, what), 0)
-                if is_wrong and self.now - max(since, self.began) > BOUND:
+                bound = BOUND if self.faults.lose_answer < HARSH else 3 * BOUND
+                if is_wrong and self.now - max(since, self.began) > bound:
                     words = [(o.client_id, o.size, o.trigger) for o in (*stops, *targets)]
                     check(False, f"{key} {what} for {(self.now - since) / SECOND:.1f} s: {held} held, {words}")
 
