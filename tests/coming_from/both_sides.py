@@ -76,6 +76,7 @@ RIVALS = {
         Rival("nautilus_trader", "NautilusTrader", "nautilus", "quotes.csv", ("nautilus_trader==1.221.0",)),
         Rival("vectorbt", "vectorbt", "vectorbt", "bars.csv", ("vectorbt==1.2.0",)),
         Rival("hftbacktest", "hftbacktest", "hftbacktest", "depth.npz", HFTBACKTEST),
+        Rival("vnpy", "vnpy", "vnpy", "bars.csv", ("vnpy==4.5.0", "vnpy_ctastrategy==1.4.1")),
     )
 }
 
