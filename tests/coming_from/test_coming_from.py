@@ -77,12 +77,29 @@ def test_the_profits_of_freqtrade_differ_by_stops_and_the_position_at_the_end():
     assert end + stops == pytest.approx(content["ours"]["profit"] - content["profit"], abs=PROFIT_ERROR)
 
 
+def test_the_profits_of_hummingbot_differ_by_the_fees_of_the_end_and_of_sales():
+    content = kept(RIVALS["hummingbot"])
+    prices, quantity, fee = [row[3] for row in content["trades"]], 0.01, 0.001
+    purchases, sales = prices[::2], prices[1::2]
+    end = (purchases[-2] + 2 * purchases[-1]) * quantity * fee
+    sold = sum(purchase - sale for purchase, sale in zip(purchases[:-2], sales[:-2], strict=True)) * quantity * fee
+    assert sales[-2:] == [purchases[-1]] * 2
+    page = RIVALS["hummingbot"].page.read_text()
+    assert f"explain {end:.4f} of" in page
+    assert f"explains {sold:.4f}." in page
+    assert end + sold == pytest.approx(content["ours"]["profit"] - content["profit"], abs=PROFIT_ERROR)
+
+
 # The file that another system exports: its header, and its row from a time in s and the five figures of a bar.
 EXPORTS = {
     "vnpy": (
         "symbol,exchange,datetime,open,high,low,close,volume,turnover,open_interest",
         lambda time, bar: f"BTCUSDT_SWAP_BINANCE,GLOBAL,{datetime.fromtimestamp(time, SHANGHAI):%F %T},{bar},0,0",
-    )
+    ),
+    "hummingbot": (
+        "timestamp,open,high,low,close,volume,quote_asset_volume,n_trades,taker_buy_base_volume,taker_buy_quote_volume",
+        lambda time, bar: f"{time}.0,{bar},0.0,0.0,0.0,0.0",
+    ),
 }
 
 
