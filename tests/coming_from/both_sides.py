@@ -32,13 +32,15 @@ FIELDS = ("side", "quantity", "time", "price")
 @dataclass(frozen=True)
 class Rival:
     """Another system. name: of its folder and environment. prefix: of its files. data: the file that the page's
-    commands make. packages: pinned, because fills are those of one version."""
+    commands make. packages: pinned, because fills are those of one version. alone: the first package is installed
+    without its requirements, because they contradict each other; the other packages are those that a run needs."""
 
     name: str
     title: str
     prefix: str
     data: str
     packages: tuple[str, ...]
+    alone: bool = False
 
     @property
     def version(self) -> str:
@@ -69,6 +71,29 @@ class Rival:
 
 
 HFTBACKTEST = ("hftbacktest==2.4.4", "numba==0.68.1", "numpy==2.2.6")
+# Without the libraries of single exchanges, of which decibel-python-sdk and web3 need different versions of websockets.
+HUMMINGBOT = (
+    "hummingbot==20260922",
+    "aiohttp==3.14.5",
+    "aioprocessing==2.0.1",
+    "async-timeout==4.0.3",
+    "base58==2.1.1",
+    "bidict==0.24.1",
+    "cachetools==8.0.2",
+    "eth-account==0.14.0",
+    "numpy==2.4.6",
+    "pandas==3.1.1",
+    "prompt_toolkit==3.0.53",
+    "protobuf==7.36.2",
+    "psutil==7.2.2",
+    "pydantic==2.14.4",
+    "PyYAML==6.0.4",
+    "ruamel.yaml==0.19.1",
+    "scipy==1.17.1",
+    "SQLAlchemy==2.1.9",
+    "tabulate==0.10.0",
+    "ujson==6.1.0",
+)
 RIVALS = {
     rival.name: rival
     for rival in (
@@ -76,6 +101,8 @@ RIVALS = {
         Rival("nautilus_trader", "NautilusTrader", "nautilus", "quotes.csv", ("nautilus_trader==1.221.0",)),
         Rival("vectorbt", "vectorbt", "vectorbt", "bars.csv", ("vectorbt==1.2.0",)),
         Rival("hftbacktest", "hftbacktest", "hftbacktest", "depth.npz", HFTBACKTEST),
+        Rival("vnpy", "vnpy", "vnpy", "bars.csv", ("vnpy==4.5.0", "vnpy_ctastrategy==1.4.1")),
+        Rival("hummingbot", "Hummingbot", "hummingbot", "bars.csv", HUMMINGBOT, alone=True),
     )
 }
 
@@ -95,7 +122,12 @@ def set_up(rival: Rival) -> Path:
     place = ENVIRONMENTS / rival.name
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True)
     pip = [str(place / "bin" / "python"), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-    subprocess.run([*pip, *rival.packages], check=True)
+    first, *rest = rival.packages
+    if rival.alone:
+        subprocess.run([*pip, "--no-deps", first], check=True)
+        subprocess.run([*pip, *rest], check=True)
+    else:
+        subprocess.run([*pip, *rival.packages], check=True)
     (place / "installed.json").write_text(json.dumps(rival.packages))
     return place / "bin" / "python"
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import csv
 import re
+import shlex
 import subprocess
 import sys
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from coming_from.both_sides import FOLDER, RIVALS, commands, deviations, environment, kept, ours, table, theirs
+from coming_from.generated_data import walk_of_bars
 
 WORDS_MAX = 450  # of a page, without its code
 OUR_LINES_MAX = 25
 PROFIT_ERROR = 1e-6  # of sums of floats there
 NAMES = [*RIVALS]
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+BAR_COLUMNS = ("ts_open", "open", "high", "low", "close", "volume")
 
 
 def python_blocks(name):
@@ -67,6 +75,47 @@ def test_the_profits_of_freqtrade_differ_by_stops_and_the_position_at_the_end():
     stops = sum((price - their[3]) * (1 - fee) * their[1] for their, price in pairs)
     assert (len(pairs), round(end, 4), round(stops, 4)) == (4, 0.3556, -0.004)
     assert end + stops == pytest.approx(content["ours"]["profit"] - content["profit"], abs=PROFIT_ERROR)
+
+
+def test_the_profits_of_hummingbot_differ_by_the_fees_of_the_end_and_of_sales():
+    content = kept(RIVALS["hummingbot"])
+    prices, quantity, fee = [row[3] for row in content["trades"]], 0.01, 0.001
+    purchases, sales = prices[::2], prices[1::2]
+    end = (purchases[-2] + 2 * purchases[-1]) * quantity * fee
+    sold = sum(purchase - sale for purchase, sale in zip(purchases[:-2], sales[:-2], strict=True)) * quantity * fee
+    assert sales[-2:] == [purchases[-1]] * 2
+    page = RIVALS["hummingbot"].page.read_text()
+    assert f"explain {end:.4f} of" in page
+    assert f"explains {sold:.4f}." in page
+    assert end + sold == pytest.approx(content["ours"]["profit"] - content["profit"], abs=PROFIT_ERROR)
+
+
+# The file that another system exports: its header, and its row from a time in s and the five figures of a bar.
+EXPORTS = {
+    "vnpy": (
+        "symbol,exchange,datetime,open,high,low,close,volume,turnover,open_interest",
+        lambda time, bar: f"BTCUSDT_SWAP_BINANCE,GLOBAL,{datetime.fromtimestamp(time, SHANGHAI):%F %T},{bar},0,0",
+    ),
+    "hummingbot": (
+        "timestamp,open,high,low,close,volume,quote_asset_volume,n_trades,taker_buy_base_volume,taker_buy_quote_volume",
+        lambda time, bar: f"{time}.0,{bar},0.0,0.0,0.0,0.0",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [*EXPORTS])
+def test_the_page_s_import_reads_what_the_other_system_exports(name, tmp_path):
+    header, row = EXPORTS[name]
+    bars = [(time, *(each / 100 for each in (*prices, volume))) for time, prices, volume in walk_of_bars()]
+    tool, *words = shlex.split(re.search(r"onetape import csv .*", RIVALS[name].page.read_text())[0])
+    lines = [header, *(row(time, ",".join(map(str, figures))) for time, *figures in bars)]
+    (tmp_path / words[2]).write_text("\n".join(lines) + "\n")
+    tool = str(Path(sys.executable).parent / tool)
+    for line in (words, ["export", words[-1], "--format", "csv", "--out", "tables"]):
+        subprocess.run([tool, *line], cwd=tmp_path, check=True, capture_output=True)
+    with (tmp_path / "tables" / "bar.csv").open(newline="") as file:
+        read = [tuple(float(each[name]) for name in BAR_COLUMNS) for each in csv.DictReader(file)]
+    assert read == [(float(time) * 10**9, *figures) for time, *figures in bars]
 
 
 @pytest.mark.parametrize("name", NAMES)
