@@ -7,8 +7,8 @@
 A seed chooses the faults, the larger rooms more of them, by the root of what could be planted there; a greater COUNT
 adds to those of a smaller one. Tests run nearest first: those named in tests/mutants/*.toml or like the file, then by
 what they import, then those of the room, a test file at a time, until one fails or the next would exceed the time for
-a fault. What a test file takes without a fault is measured once. One that takes four times as long, and ten seconds,
-has noticed the fault.
+a fault. A test that fails must pass without the fault; a file that takes four times what it takes without, and ten
+seconds, has noticed it.
 
 Results are lines of JSON: a run that was ended goes on where it was. What does not compile, or cannot be imported, is
 unviable and does not count. Survivors are for reading: some change nothing, for the others a test is missing.
@@ -174,7 +174,8 @@ class _Python:
                 for pair in pairwise(values):
                     self._swap("logic", *pair)
             case ast.BinOp(left, _, right):
-                if not any(isinstance(side, NO_NUMBERS) or _is_text(side) for side in (left, right)):
+                texts = [isinstance(getattr(side, "value", None), (str, bytes)) for side in (left, right)]
+                if not any(texts) and not isinstance(left, NO_NUMBERS) and not isinstance(right, NO_NUMBERS):
                     self._swap("arithmetic", left, right)
             case ast.UnaryOp(ast.Not(), operand):
                 self._add("negate", node, f"({self._source(operand)})")
@@ -212,10 +213,6 @@ def _called(node: ast.Call) -> str:
     return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
 
 
-def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes))
-
-
 def _number(value: int | float, *, is_named: bool) -> str:
     """One more of a small number; none of a large one, or of one that has a name: by how much it is large is taste."""
     if value and (is_named or value > 9 or isinstance(value, float)):
@@ -251,21 +248,21 @@ CONDITION: Final = re.compile(r"\b(?:else )?if \((?![^()]*;)((?:[^()]|\((?:[^()]
 def _cpp_sites(file: str, text: str) -> Iterator[Site]:
     code = HIDDEN.sub(lambda found: re.sub(r"[^\n]", '"', found[0]), text)
 
-    def site(operator: str, start: int, end: int, new: str) -> Site:
-        return Site(file, text.count("\n", 0, start) + 1, operator, start, end, new)
+    def site(operator: str, span: tuple[int, int], new: str) -> Site:
+        return Site(file, text.count("\n", 0, span[0]) + 1, operator, *span, new)
 
     for operator, pattern, new in CPP:
         for found in pattern.finditer(code):
-            yield site(operator, *found.span(), SWAPS[found[0]] if new is None else found.expand(new))
+            yield site(operator, found.span(), SWAPS[found[0]] if new is None else found.expand(new))
     for found in CONDITION.finditer(code):
         inner = text[slice(*found.span(1))]
         if not re.search(r" = |\b[!=]= ", inner) and not inner.startswith("!"):
-            yield site("negate", *found.span(1), f"!({inner})")
+            yield site("negate", found.span(1), f"!({inner})")
     for found in NUMBER.finditer(code):
         line = code[code.rfind("\n", 0, found.start()) + 1 : found.start()]
         if not re.search(r"\) = $|const = $|noexcept = $|\[$|enum ", line):
-            number = _number(int(found[1].replace("'", "")), is_named="constexpr" in line)
-            yield site("constant", *found.span(1), number)
+            number = int(found[1].replace("'", ""))
+            yield site("constant", found.span(1), _number(number, is_named="constexpr" in line))
 
 
 # --- what is planted ------------------------------------------------------------------------------
@@ -331,22 +328,23 @@ class Cover:
         return {name for name, text in self._texts.items() if names.search(text)}
 
     @cache  # noqa: B019
-    def tests_of(self, file: str) -> dict[str, float]:
+    def tests_of(self, file: str) -> dict[str, tuple[float, int]]:
         """Test files that may notice a fault of a file; the nearest have the least numbers."""
-        path, users = Path(file), self._users(file)
+        path, users, found = Path(file), self._users(file), dict[str, tuple[float, int]]()
         room = path.parts[2] if file.startswith("src/") else CORE_ROOMS.get(path.parts[1], path.parts[1])
-        venue = f"{path.parent.name}/" if len(path.parts) > 4 else "no folder"
-        further, found = self._importers(users), dict[str, float]()
+        stem, folders, further = set(path.stem.split("_")), path.parts[3:-1], self._importers(users)
         for test in self._texts:
+            words = set(Path(test).stem.split("_"))
             tiers = (
                 test in self._listed.get(file, ()),
-                Path(test).stem == f"test_{path.stem}" or (venue in test and test in users | further),
+                any(folder in test for folder in folders) or (not folders and stem <= words),  # of a venue, of a file
                 test in users,
                 test in further,  # by a helper of the tests, or by a module that uses it
                 test.startswith(f"tests/{room}/"),
             )
             if any(tiers) and re.fullmatch(r"tests/\w+/(.*/)?test_\w+\.py", test):
-                found[test] = tiers.index(True) + 0.5 * (not test.startswith(f"tests/{room}/"))
+                tier = tiers.index(True) + 0.5 * (not test.startswith(f"tests/{room}/"))
+                found[test] = tier, -len(stem & words)
         return found
 
 
@@ -384,26 +382,47 @@ class Planter:
         tiers, is_built, left, near = self._cover.tests_of(file), file.endswith(BUILT), self._budget, list[str]()
         if is_built and not file.startswith("core/bindings/"):
             yield self._copy.noticed_by(Module(file, [], core="*"), fault, CORE_SECONDS)
-        until = time.monotonic() + SLOWER_MAX * self._budget  # also of measuring
-        for test in sorted(tiers, key=lambda test: (tiers[test], abs(self._seconds.get(test, SHORT)), test)):
-            if left >= SHORT and time.monotonic() < until and (seconds := self._without_fault(test)) <= left:
-                near, left = [*near, test], left - seconds
-                if not is_built:
-                    yield self._copy.noticed_by(Module(file, [test]), fault, SLOWER_MAX * seconds + SECONDS_MORE)
-        if is_built and near:
-            yield self._copy.noticed_by(Module(file, near), fault, SLOWER_MAX * self._budget + SECONDS_MORE)
-
-    def _without_fault(self, test: str) -> float:
-        """What a test file takes; infinite where it fails, or had not the time to end (kept as less than 0)."""
-        if -self._budget < self._seconds.get(test, 0.0) <= 0.0:
+        for test in sorted(tiers, key=lambda test: (tiers[test], abs(self._seconds.get(test, SHORT)))):
+            usual = self._seconds.get(test, 0.0)
+            if left < max(abs(usual), SHORT):
+                continue
             began = time.monotonic()
-            by = self._copy.noticed_by(Module("", [test]), None, self._budget)
-            seconds = math.inf if by else time.monotonic() - began
-            self._seconds[test] = -self._budget if by == NEVER_ENDS else seconds
-            self._path.write_text(json.dumps(self._seconds, indent=0) + "\n")
-            if by and by != NEVER_ENDS:
-                print(f"  fails without a fault: {test}: {by[-200:]}", flush=True)
-        return self._seconds[test] if self._seconds[test] > 0.0 else math.inf
+            if is_built:
+                near, left = [*near, test], left - max(abs(usual), SHORT)
+            elif by := self._copy.noticed_by(Module(file, [test]), fault, self._within(usual, left / 2)):
+                if by == NEVER_ENDS and usual <= 0.0:  # it is slow, or the fault makes it so
+                    usual = self._measured(test, left / 2)
+                    by = self._copy.noticed_by(Module(file, [test]), fault, self._within(usual, 0.0)) if usual else ""
+                yield by if self._passes(by) else ""
+            else:
+                self._keep(test, time.monotonic() - began)
+            left -= time.monotonic() - began
+        if near:
+            by = self._copy.noticed_by(Module(file, near), fault, self._within(self._budget, 0.0))
+            yield by if self._passes(by) else ""
+
+    def _within(self, usual: float, left: float) -> float:
+        return SLOWER_MAX * usual + SECONDS_MORE if usual > 0.0 else left
+
+    def _measured(self, test: str, within: float) -> float:
+        """What a test file takes without a fault, 0 where it does not end: kept as less than 0."""
+        began = time.monotonic()
+        by = self._copy.noticed_by(Module("", [test]), None, within)
+        self._keep(test, -within if by == NEVER_ENDS else time.monotonic() - began)
+        return max(self._seconds[test], 0.0)
+
+    def _keep(self, test: str, seconds: float) -> None:
+        self._seconds[test] = seconds
+        self._path.write_text(json.dumps(self._seconds, indent=0) + "\n")
+
+    @cache  # noqa: B019
+    def _passes(self, by: str) -> bool:
+        """Whether a test that has failed does not without the fault."""
+        test = by.partition("[")[0]
+        failed = self._copy.noticed_by(Module("", [test]), None, CORE_SECONDS) if "::" in test else ""
+        if failed:
+            print(f"  fails without a fault: {failed[:200]}", flush=True)
+        return not failed
 
 
 def table(rows: Sequence[dict[str, Any]]) -> tuple[str, float]:
@@ -427,7 +446,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=15.0, help="of tests in Python for a fault that survives")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="plant none after them")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="after which none is planted")
     parser.add_argument("--again", action="store_true", help="run survivors once more, with more tests")
     wanted = parser.parse_args()
     texts = sources(run_mutants.ROOT)
