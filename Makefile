@@ -14,6 +14,8 @@ FUZZ_SECONDS ?= 20
 KILLS ?= 1000
 MODULES ?=
 ONLY ?=
+COUNT ?= 200
+SEED ?= 1
 SECONDS ?= 600
 MINUTES ?= 60
 TIMES ?= 5
@@ -34,7 +36,7 @@ fuzz_native = cd build/fuzz && for target in *_fuzz; do \
 		{ tail -n 60 $$target.log; exit 1; }; \
 	echo "$$target: $$(sed -n 's/^stat::number_of_executed_units: *//p' $$target.log) inputs tried"; done
 
-PROOFS := prove-long prove-stress prove-pythons prove-threads prove-kills prove-hostile prove-disk prove-soak prove-mutants
+PROOFS := prove-long prove-stress prove-pythons prove-threads prove-kills prove-hostile prove-disk prove-soak prove-mutants prove-planted
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-locked lock sbom audit build demo test test-core test-python test-fast test-alone test-asan prove $(PROOFS) golden fuzz fuzz-build fuzz-python fuzz-core lint format bench gate peers pictures certify bridge docs wheel clean
 
@@ -126,6 +128,9 @@ prove-soak: setup #: memory, descriptors and processor of all processes for MINU
 
 prove-mutants: setup #: small faults planted in a copy: which no test notices (MODULES="known kraken", ONLY=cancel)
 	$(BIN)/python tests/mutants/run_mutants.py $(MODULES) --only "$(ONLY)"
+
+prove-planted: setup #: COUNT faults that operators generate, sampled by SEED over all rooms (AGAIN=1: the survivors)
+	$(BIN)/python tests/mutants/planted.py $(MODULES) --count $(COUNT) --seed $(SEED) $(if $(AGAIN),--again)
 
 # Slower by the sanitizers' share; the litmus tests of the state table stay in. With clang the fuzzers'
 # library serves both.

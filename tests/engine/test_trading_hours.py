@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from long_form import examples
 from onetape import Strategy, _core
 from onetape.engine.plan import RunPlan, read_plan, write_plan
+from onetape.engine.set_up import set_trading_hours
 from onetape.engine.trading_hours import Sessions, TradingHours, parse_hours
 from onetape.engine.venue_options import Closed, VenueOptions
 from onetape.model.errors import BadConfig
@@ -123,6 +125,14 @@ def test_a_run_keeps_its_hours(tmp_path):
 
 
 # --- the clocks
+
+
+def test_hours_on_a_tape_that_grows_are_planned_for_years():
+    plans: list = []
+    host = SimpleNamespace(loop=SimpleNamespace(set_schedule=plans.append))
+    set_trading_hours(SimpleNamespace(hours=parse_hours("10:00-11:00")), host, parse_time("2026-01-01"), grows=True)
+    (switches,) = plans
+    assert switches[-1][0] > parse_time("2036-01-01")
 
 
 def test_the_times_are_those_of_the_exchange():

@@ -81,11 +81,12 @@ def test_a_connection_that_is_renewed_loses_no_answer(kind):
     async def work(port: int, exchange) -> None:
         async with Lines(kind, port, exchange.accounts[0], life_s=0.3) as lines:
             price = exchange.listings[0].bid - 5000
-            seen: set[int] = set()
+            seen = []
             number = 0
             while len(seen) < 4 or number < 20:
                 await wait_in_loop(lambda: lines.entry.is_up)
-                seen.add(id(lines.entry._current))
+                if lines.entry._current not in seen:
+                    seen.append(lines.entry._current)
                 number += 1
                 for call in (lines.place(number, price), lines.cancel(number)):
                     wanted = len(lines.answers) + 1
@@ -95,6 +96,8 @@ def test_a_connection_that_is_renewed_loses_no_answer(kind):
             assert {answer.outcome for _, answer in lines.answers} == {Outcome.DONE}
             assert lines.went == []
             assert len(lines.answers) == lines.entry.sent == 2 * number
+            # Those that were replaced are closed after their last answers.
+            await wait_in_loop(lambda: lines.entry.tick() or all(each.ended.is_set() for each in seen[:-1]))
 
     with served(kind, limits=False) as (dialect, port):
         asyncio.run(work(port, dialect.exchange))

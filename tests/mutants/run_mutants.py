@@ -44,7 +44,10 @@ COPIES: Final = ROOT / "build" / "mutants"
 ALL_NOTICED, MODULE_NOTICED = 95, 90  # percent that the run asks for
 SLOWER_MAX: Final = 6  # times as long as without a fault, and then
 SECONDS_MORE: Final = 30.0
+NEVER_ENDS: Final = "it never ends"
 BUILT: Final = (".cpp", ".hpp", ".inc")  # what was built of it goes by the time of the file
+CORE_TESTS: Final = "-DONETAPE_PYTHON=OFF -DONETAPE_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo"
+CORE_MODULE: Final = "-DONETAPE_TEST_BINDINGS=ON -DCMAKE_BUILD_TYPE=Release"
 IMPORTED: Final = ("pytest", "hypothesis", "numpy", "msgspec", "aiohttp", "picows", "cryptography")
 # An editable install sends imports to the working tree, whatever the path says.
 REDIRECTED: Final = """\
@@ -52,6 +55,10 @@ import sys
 
 sys.meta_path[:] = [each for each in sys.meta_path if "Redirecting" not in type(each).__name__]
 """
+
+
+class Unviable(RuntimeError):
+    """What was planted is no program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,23 +184,29 @@ class Copy:
         """The test that fails, or what else shows that something is wrong; "" where all pass."""
         log = self.root / "mutants.log"
         with self.planted(module.file, fault), log.open("wb") as out:
+            core = self._installed
+            if module.core:
+                _build(self.root, "build", CORE_TESTS, "core_tests", out=out.fileno())
+            elif module.file.endswith(BUILT):
+                _build(self.root, "build/python", CORE_MODULE, "_core", "core_tested", out=out.fileno())
+                core = self.root / "build" / "python" / core.name
+            _link(self.root / "src" / "onetape" / core.name, core)
             pid = os.fork()
             if not pid:
                 _become(self.root, out.fileno(), keeps_compiled=fault is None)
-                is_built = module.file.endswith(BUILT) and not module.core
-                core = _built(self.root, self._installed.name) if is_built else self._installed
-                _link(self.root / "src" / "onetape" / core.name, core)
+                if core != self._installed:
+                    sys.path.insert(0, str(core.parent))  # of `core_tested`
                 _core_tests(module) if module.core else _python_tests(module)
             code = _waited(pid, within)
         if code is None:
-            return "it never ends"
+            return NEVER_ENDS
         text = log.read_text(errors="replace")
         if code == 0:
             return ""
         failed = [line.split()[1] for line in text.splitlines() if line.startswith("FAILED tests/")]
         errors = [line.split()[1] for line in text.splitlines() if line.startswith("ERROR tests/")]
-        core = [line for line in text.splitlines() if line.startswith("TEST CASE:")]
-        named = next(iter([*failed, *errors, *core]), "")
+        cases = [line for line in text.splitlines() if line.startswith("TEST CASE:")]
+        named = next(iter([*failed, *errors, *cases]), "")
         if not named and fault is not None and code > 0:
             raise RuntimeError(f"{module.file}: its tests did not run: {text[-2000:]}")
         return named or f"ended with {code}: {text[-2000:]}"
@@ -221,17 +234,14 @@ def _link(target: Path, source: Path) -> None:
     target.symlink_to(source)
 
 
-def _built(root: Path, name: str) -> Path:
-    """The module of a copy's core. A fault may leave a function that nobody calls, which is no error then. Ends the
-    process where it cannot be built."""
-    folder = root / "build" / "python"
-    make = ["cmake", "-GNinja", "-S", ".", "-B", str(folder), f"-DPython_EXECUTABLE={sys.executable}"]
-    make += ["-DCMAKE_BUILD_TYPE=Release", "-DONETAPE_WERROR=OFF", "-DONETAPE_TEST_BINDINGS=ON"]
-    for call in (make, ["ninja", "-C", str(folder), "_core", "core_tested"]):
-        if subprocess.run(call, env=_tools(), check=False).returncode:
-            os._exit(5)
-    sys.path.insert(0, str(folder))  # of `core_tested`
-    return folder / name
+def _build(root: Path, folder: str, options: str, *targets: str, out: int) -> None:
+    """Build what a copy's tests need of its core: what was built before, no more than the fault asks. A fault may leave
+    a function that nobody calls, which is no error. Raises Unviable where it does not compile."""
+    make = ["cmake", "-GNinja", "-S", ".", "-B", folder, "-DONETAPE_WERROR=OFF", *options.split()]
+    make.append(f"-DPython_EXECUTABLE={sys.executable}")
+    for call in (make, ["ninja", "-C", folder, *targets]):
+        if subprocess.run(call, cwd=root, env=_tools(), stdout=out, stderr=out, check=False).returncode:
+            raise Unviable("it does not compile")
 
 
 def _tools() -> dict[str, str]:
@@ -251,25 +261,10 @@ def _python_tests(module: Module) -> None:
 
 
 def _core_tests(module: Module) -> None:
-    """Built in the copy: what was built before is built no more than the fault asks."""
-    build = [
-        "cmake",
-        "-GNinja",
-        "-S",
-        ".",
-        "-B",
-        "build",
-        "-DONETAPE_PYTHON=OFF",
-        "-DONETAPE_TESTS=ON",
-        "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-    ]
     run = ["build/core_tests", f"--test-case={module.core}", "--abort-after=1"]
     code = 3
     try:
-        for call in (build, ["ninja", "-C", "build", "core_tests"], run):
-            code = subprocess.run(call, env=_tools(), check=False).returncode
-            if code:
-                break
+        code = subprocess.run(run, check=False).returncode
     finally:
         os._exit(code & 0xFF)
 
@@ -347,7 +342,7 @@ def _without_fault(workers: Workers, module: Module) -> None:
 
 
 def _with_fault(workers: Workers, module: Module, fault: Fault) -> Result:
-    within = SLOWER_MAX * module.seconds + SECONDS_MORE + 600.0 * module.file.endswith(BUILT)
+    within = SLOWER_MAX * module.seconds + SECONDS_MORE
     by, seconds = workers.run(module, fault, within)
     result = Result(module.file, fault, by, seconds)
     if not by:

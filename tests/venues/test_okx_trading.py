@@ -496,6 +496,12 @@ def test_positions_and_balances_come_with_their_times(protocol, payloads):
     assert balance.margin is not None and (balance.margin.profit, balance.margin.available) == (0, 94426129903333330000)
 
 
+def test_a_balance_of_the_account_s_channel_is_as_of_the_venue_s_time(protocol):
+    details = {"ccy": "USDT", "cashBal": "12.5", "upl": "0", "availEq": "12"}
+    (balance,) = protocol.reports_of(pushed("account", {"uTime": "1795000000001", "details": [details]}))
+    assert (balance.currency, balance.total, balance.time) == ("USDT", 125 * 10**17, 1795000000001 * MS)
+
+
 def test_recorded_messages_of_an_account_are_all_understood(venue, protocol, payloads):
     venue.instruments_of(swaps([{**ROW, "lotSz": "0.001"}, {**ROW, **ETH, "lotSz": "0.001"}]), frozenset())
     recorded = [each for each in payloads.glob("ws_*.json") if any(w in each.name for w in ("order", "account"))]
