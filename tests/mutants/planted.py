@@ -41,7 +41,7 @@ CAUGHT_MIN: Final = 80  # percent that a run asks for: one in ten changes nothin
 SHORT: Final = 1.5  # seconds, about what a test file takes
 CORE_SECONDS: Final = 120.0  # its own tests take five
 SLOWER_MAX, SECONDS_MORE = 4, 10.0
-AGAIN_TIMES: Final = 6
+REPEAT_TIMES: Final = 6
 NO_ROOMS: Final = ("templates", "strategies", "tests", "bench", "fuzz")  # not of the package, or no code that runs
 # What stands in a file of the core, by its own name or by that of its binding.
 IN_PYTHON: Final = re.compile(r'\b(?:class|struct) (?:Py)?(\w+) |(?:class_<[^;"]*?>\s*\(\s*\w+,|\bm\.def\()\s*"(\w+)"')
@@ -459,7 +459,7 @@ def main() -> int:
     for line in results.read_text().splitlines() if results.exists() else ():
         row = json.loads(line)
         rows[row["file"], row["old"], row["new"]] = row
-    planter = Planter(run_mutants.ROOT, copy, wanted.seconds * (AGAIN_TIMES if wanted.again else 1))
+    planter = Planter(run_mutants.ROOT, copy, wanted.seconds * (REPEAT_TIMES if wanted.again else 1))
     shown = []
     for site in chosen(part, wanted.count, wanted.seed):
         fault = site.fault(texts[site.file])
