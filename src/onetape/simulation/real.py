@@ -1,7 +1,7 @@
 """The same with real processes: `up` in a folder of its own, three simulated exchanges behind proxies, and faults.
 
 Processes are killed and frozen, alone and all at once; networks stall, lose answers, are slow and are cut; exchanges
-are killed, ban, fail and have wrong clocks. Then everything has to recover, and after `down` the exchanges' ledgers,
+are killed, answer with errors and have wrong clocks. Then everything has to recover, and after `down` the exchanges' ledgers,
 the gateways' tapes and the robots' journals have to tell one story, and each run has to be repeated.
 """
 
@@ -73,6 +73,7 @@ LEFT_OUT: Final = {
     "a full disk": "needs a file system of its own: `make prove WHAT=disk` in the clone",
     "a step of this machine's clock": "needs libfaketime or a virtual machine",
 }
+ERRORS: Final = {"action": "error", "path": "*", "status": 503, "body": "Service Unavailable", "probability": 0.5}
 MODES: Final = {
     "a network stalls": "stall",
     "a network is slow": "slow",
@@ -280,7 +281,7 @@ class RealSystem:
 
     def _errors(self) -> bool:
         exchange = self.random.choice(list(self.exchanges.values()))
-        exchange.request("/faults", {"fault": [{"do": "error", "probability": 0.5}], "clear": True})
+        exchange.request("/faults", {"fault": [ERRORS], "clear": True})
         time.sleep(self.random.uniform(0.5, 4.0))
         exchange.request("/faults", {"fault": [], "clear": True})
         return True
