@@ -11,9 +11,10 @@ from onetape.model.home import gateway_journal
 from onetape.model.money import money
 from onetape.model.order import OrderSpec
 from onetape.simulation.faults import Faults
+from onetape.simulation.record_sums import moved, opened
 from onetape.simulation.world import MS, SECOND, World
 from onetape.tape.journal import JournalReader
-from recorder.recorded_worlds import contents, moved, opened, record_all
+from recorder.recorded_worlds import contents, record_all
 
 ROWS = 1250  # a page has 1000
 

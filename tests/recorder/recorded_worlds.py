@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections import deque
 from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -13,7 +12,6 @@ import sqlalchemy as sa
 
 from onetape.model.enums import EventType
 from onetape.recorder.recorder import Recorder
-from onetape.store.record_queries import ledger
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import JournalReader, JournalWriter
 
@@ -77,26 +75,6 @@ def contents(records: Records) -> dict[str, list[dict]]:
             rows = records.rows(sa.select(table).order_by(*table.primary_key.columns))
             found[name] = rows
     return found
-
-
-def moved(records: Records, by: str) -> dict[str, Decimal]:
-    """What each asset's balance has moved by, as the ledger's rows say."""
-    sums: dict[str, Decimal] = {}
-    for row in ledger(records, by=by):
-        parts = ("realized", "traded", "funding", "transfers", "interest", "corrections")
-        sums[row["currency"]] = sums.get(row["currency"], Decimal(0)) + sum(Decimal(row[part]) for part in parts)
-        for asset, fee in row["fees"].items():
-            sums[asset] = sums.get(asset, Decimal(0)) - Decimal(fee)
-    return sums
-
-
-def opened(records: Records) -> dict[str, Decimal]:
-    """What the books began with."""
-    income = metadata.tables["record_income"]
-    sums: dict[str, Decimal] = {}
-    for row in records.rows(sa.select(income).where(income.c.kind == "opening")):
-        sums[row["asset"]] = sums.get(row["asset"], Decimal(0)) + Decimal(row["amount_exact"])
-    return sums
 
 
 class Retold:

@@ -24,10 +24,11 @@ from onetape.model.time import HOUR, MINUTE
 from onetape.options.recorder import recorder_journal, unrecorded_from
 from onetape.recorder.main import BEHIND_MAX
 from onetape.recorder.recorder import FRAMES_MAX, Recorder, gateway_journals
+from onetape.simulation.record_sums import moved, opened
 from onetape.simulation.seeds import Seed, play
 from onetape.store.records import HOME_ID, Records
 from onetape.tape.journal import JournalReader
-from recorder.recorded_worlds import Retold, contents, moved, opened, record_all, record_with_kills
+from recorder.recorded_worlds import Retold, contents, record_all, record_with_kills
 from waiting import wait_for
 from worlds.databases import postgresql, postgresql_server
 

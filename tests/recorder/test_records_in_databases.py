@@ -17,10 +17,11 @@ from long_form import long_form
 from onetape.model import catalogue
 from onetape.model.errors import BadConfig, NotAvailable
 from onetape.recorder.recorder import Recorder
+from onetape.simulation.record_sums import moved, opened
 from onetape.simulation.seeds import Seed, play
 from onetape.store import records as records_module
 from onetape.store.records import HEAD, LeaseLost, Records, metadata, migrate
-from recorder.recorded_worlds import Killed, contents, moved, opened, record_all, record_with_kills
+from recorder.recorded_worlds import Killed, contents, record_all, record_with_kills
 from worlds.databases import mariadb, postgresql
 
 COIN = "binance:BTC/USDT"

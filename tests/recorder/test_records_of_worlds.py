@@ -20,11 +20,12 @@ from onetape.model.money import money
 from onetape.model.time import format_time
 from onetape.recorder.projection import READ, Projection
 from onetape.recorder.recorder import Recorder, gateway_journals
+from onetape.simulation.record_sums import moved, opened
 from onetape.simulation.seeds import KINDS, Seed, play
 from onetape.store.record_queries import activity, ledger
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import Frame, JournalReader, JournalWriter
-from recorder.recorded_worlds import contents, moved, opened, record_all, record_with_kills
+from recorder.recorded_worlds import contents, record_all, record_with_kills
 
 
 @pytest.mark.parametrize("kind", KINDS)

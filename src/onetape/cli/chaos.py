@@ -39,10 +39,10 @@ SHOWN = 10
 def command(shell: Shell, **options: Any) -> Answer:
     """Play whole systems in virtual time under a bad network, crashes and an operator's changes.
 
-    Every seed is a system of its own: gateways, guardians, hubs, robots, the desk and the recorder at simulated
-    exchanges, all in one process under one clock. After every event and at the end everything that must hold is
-    checked. A failure names its seed, the first thing that did not hold and the command that repeats it. Exit 4 if a
-    seed failed.
+    Half of all seeds are whole systems (gateways, guardians, hubs, robots, the desk and the recorder at three
+    simulated exchanges) or operations of the desk, the others accounts of one kind; each is played in one process
+    under one clock. After every event and at the end everything that must hold is checked. A failure names its seed,
+    the first thing that did not hold and the command that repeats it. Exit 4 if a seed failed.
     """
     own = {name for name, value in options.items() if value not in (None, False)}
     of_others = own - {"real", "seed", "minutes"}

@@ -109,8 +109,8 @@ class LiveRobot(Seat):
     halted_after for each tape. market: symbols of the gateways with market data from the hub, whose tape is the last;
     market_more: further symbols followed there; market_from: first frame read of the hub's tape; market_named: the
     gateways' instruments are known before the hub's tape is read (runs before December 2026: only those that began a
-    gateway's tape). run.toml describes
-    the first incarnation, the run's journal the later ones (engine/incarnations.py)."""
+    gateway's tape). run.toml describes the first incarnation, the run's journal the later ones
+    (engine/incarnations.py)."""
 
     order_base: int = 0
     more: list[Seat] = field(default_factory=list)

@@ -597,13 +597,12 @@ class Session:
         ahead = NAMED_WITHIN if live is not None and live.market_named else 0
         with JournalReader(source.path) as reader:
             while (frame := reader.next_frame()) is not None and frame.type not in MARKET_TYPES:
-                if frame.type != INSTRUMENT_TYPE:
-                    if frame.sequence > ahead:
-                        break
-                    continue
-                symbol = self.host.instrument_on(source.number, frame.payload).symbol
-                if symbol not in self.host.instruments:
-                    self.host.instrument_frame(source.number, 0, frame.payload)
+                if frame.type == INSTRUMENT_TYPE:
+                    symbol = self.host.instrument_on(source.number, frame.payload).symbol
+                    if symbol not in self.host.instruments:
+                        self.host.instrument_frame(source.number, 0, frame.payload)
+                elif frame.sequence > ahead:
+                    break
 
     def _find_start(self) -> int:
         """Returns when the robot's time begins (ns), after processing everything before it."""

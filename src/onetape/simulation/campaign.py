@@ -87,14 +87,15 @@ def _played(seed: Seed, world: Game) -> Played:
 
 
 def play_all(seeds: Iterable[Seed], workers: int, heard: Callable[[Played], None]) -> Campaign:
-    """Plays seeds in processes of their own. heard: called with each as it ends."""
+    """Plays seeds in processes of their own. workers: 0: one a processor. heard: called with each as it ends."""
     campaign, running, left = Campaign(), set[Future[Played]](), iter(seeds)
+    workers = workers or os.cpu_count() or 1
     context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(workers or os.cpu_count() or 1, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
         while True:
             for seed in left:
                 running.add(pool.submit(played, seed))
-                if len(running) == (workers or os.cpu_count() or 1):
+                if len(running) == workers:
                     break
             if not running:
                 campaign.played.sort(key=lambda each: each.seed.number)
@@ -114,14 +115,14 @@ def traced(seed: Seed, folder: Path) -> dict[str, Any]:
     except FileExistsError:
         todo = "remove it, or choose another --home"
         raise BadConfig("the seed was traced before", location=str(folder), todo=todo) from None
-    Home.kept = folder
+    Home.lasting = folder
     try:
         campaign = Campaign()
         game = seed.game()
         campaign.played.append(_played(seed, game))
         tapes = {name: str(path) for name, path in game.journals().items()}
     finally:
-        Home.kept = None
+        Home.lasting = None
     runs = [path for path in tapes.values() if Path(path).parent.parent.name == "runs"]
     opened = [f"onetape replay {Path(path).parent}  # the robot at any moment: --until PLACE" for path in runs]
     opened += [f"onetape journal cat {path}" for path in tapes.values() if path not in runs]

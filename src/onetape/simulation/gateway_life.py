@@ -44,14 +44,14 @@ class Died(Exception):
 
 
 class Home:
-    """A gateway's folder. It outlives the gateway, not the world. kept: where folders are made that stay; None: they
-    are temporary."""
+    """A gateway's folder. It outlives the gateway, not the world. lasting: where folders are made that stay;
+    None: they are temporary."""
 
-    kept: ClassVar[Path | None] = None
+    lasting: ClassVar[Path | None] = None
 
     def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="world-", dir=self.kept))
-        if self.kept is None:  # worlds have no end that a test could await
+        self.path = Path(tempfile.mkdtemp(prefix="world-", dir=self.lasting))
+        if self.lasting is None:  # worlds have no end that a test could await
             weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
         self.tokens = {name: make_token(self.path, name) for name in ("operator", GUARDIAN, *SLOTS)}
 
@@ -238,7 +238,7 @@ class Life:
         )
 
     def close(self) -> None:
-        """Ends as a process that was asked to: its journal is sealed, and begins with a checkpoint of its end."""
+        """Ends as a process that was asked to: its journal is sealed."""
         self.writer.close()
         self.end()
 

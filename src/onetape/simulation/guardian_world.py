@@ -334,16 +334,7 @@ class GuardianWorld(World):
         self.check_stops()
 
     def command(self, id_: str, command: str, fields: dict[str, Any], actor: str = GUARDIAN) -> dict[str, Any]:
-        self.core.stamp(self.moment())
-        request = {
-            "id": id_,
-            "target": "gateway:main",
-            "actor": actor,
-            "fields": fields,
-            "command": command,
-            "token": self.home.tokens[actor],
-        }
-        answer = self.life.commands.door.answer(request)
+        answer = super().command(id_, command, fields, actor)
         self.seen[f"{command} {answer['status']}"] += 1
         return answer
 

@@ -63,21 +63,12 @@ class HaltWorld(World):
             self.tell(id_, command, fields)
 
     def tell_once(self, id_: str, command: str, fields: dict[str, Any]) -> None:
-        self.core.stamp(self.moment())
         # What is asked for may hold from here on, whether or not its answer comes.
         name = fields["id"]
         before = self.halted.get(name)
         if command == "lift_halt":
             self.halted.pop(name, None)
-        request = {
-            "id": id_,
-            "target": "gateway:main",
-            "actor": GUARDIAN,
-            "fields": fields,
-            "command": command,
-            "token": self.home.tokens[GUARDIAN],
-        }
-        answer = self.life.commands.door.answer(request)
+        answer = self.command(id_, command, fields, GUARDIAN)
         check(answer["status"] in ("applied", "duplicate") or before is None, f"{command}: {answer}")
         self.answered[id_] = answer["status"]
         if command == "halt":

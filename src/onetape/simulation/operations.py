@@ -6,16 +6,13 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from onetape.control.desk import Desk
 from onetape.hedge.saga import EMERGENCY
 from onetape.model.errors import OnetapeError
-from onetape.model.home import gateway_journal
 from onetape.simulation.invariants import check
 from onetape.simulation.operations_world import House
-from onetape.simulation.tape_hash import hash_of
 from onetape.simulation.world import SECOND
 from onetape.web.control_models import DeltaControl, HedgeExecute, HedgeReply, UtilizationRebalance
 
@@ -110,16 +107,11 @@ class Operations(House):
     def __init__(self, seed: int) -> None:
         super().__init__(seed, wallets=seed % 3 == 1, guarded=seed % 2 == 1)
         self.ends: Counter[str] = Counter()
-        self._began = self.now
 
     @property
     def seen(self) -> Counter[str]:
         events = {"desk killed": self.kills, **{f"operation {end}": n for end, n in self.ends.items()}}
         return sum((venue.seen for venue in self.venues.values()), Counter(events))
-
-    @property
-    def elapsed(self) -> float:
-        return (self.now - self._began) / SECOND
 
     def play(self, seconds: float) -> Operations:
         until, number = self.now + int(seconds * SECOND), 0
@@ -129,9 +121,3 @@ class Operations(House):
             number += 1
         check_end(self)
         return self
-
-    def journals(self) -> dict[str, Path]:
-        return {name: gateway_journal(venue.home.path, "main") for name, venue in self.venues.items()}
-
-    def hash(self) -> str:
-        return hash_of(self.journals(), [venue.home.path for venue in self.venues.values()])

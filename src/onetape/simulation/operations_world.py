@@ -38,6 +38,7 @@ from onetape.simulation.faults import Faults
 from onetape.simulation.gateway_life import Died
 from onetape.simulation.past_world import PastWorld
 from onetape.simulation.robots import LEVERAGE
+from onetape.simulation.tape_hash import hash_of
 from onetape.simulation.wallets import COMMANDS, Wallets
 from onetape.simulation.world import SECOND, START, TURN, World
 
@@ -188,6 +189,7 @@ class House:
             venue.connect()
         while not all(each.core.gate.ready for each in self.venues.values()):
             self.advance(SECOND)
+        self.began = self.now
         for venue in self.venues.values():
             venue.faults = self.faults
             if crashes:
@@ -206,6 +208,19 @@ class House:
         made = GuardedVenue if self.guarded else Venue
         # A multiple of five is no hedge mode.
         return made(name, 5 * (self.seed * 3 + number), kind, Faults.none(), place)
+
+    @property
+    def elapsed(self) -> float:
+        """Returns how long it has run since all gateways were ready, seconds."""
+        return (self.now - self.began) / SECOND
+
+    def journals(self) -> dict[str, Path]:
+        """Returns its tapes by what they are of."""
+        return {name: gateway_journal(venue.home.path, "main") for name, venue in self.venues.items()}
+
+    def hash(self) -> str:
+        """Returns the SHA-256 of all its tapes' frames."""
+        return hash_of(self.journals(), [venue.home.path for venue in self.venues.values()])
 
     # --- time -------------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """The same with real processes: `up` in a folder of its own, three simulated exchanges behind proxies, and faults.
 
 Processes are killed and frozen, alone and all at once; networks stall, lose answers, are slow and are cut; exchanges
-are killed, answer with errors and have wrong clocks. Then everything has to recover, and after `down` the exchanges' ledgers,
-the gateways' tapes and the robots' journals have to tell one story, and each run has to be repeated.
+are killed, answer with errors and have wrong clocks. Then everything has to recover, and after `down` the exchanges'
+ledgers, the gateways' tapes and the robots' journals have to tell one story, and each run has to be repeated.
 """
 
 from __future__ import annotations

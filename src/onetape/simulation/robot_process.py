@@ -93,11 +93,10 @@ class AttachedGateway:
 
 
 class RobotProcess:
-    """The robot `three` of one account, in one incarnation after the other. symbol: what it trades."""
+    """The robot `three` of one account, in one incarnation after the other. It trades what the other robots do."""
 
-    def __init__(self, account: HubWorld, symbol: str, qty: float, tick: float) -> None:
+    def __init__(self, account: HubWorld) -> None:
         self._account = account
-        self._params = {"symbol": symbol, "qty": qty, "tick": tick}
         self.run: RobotRun | None = None
         self.count = 0  # runs begun
         self._is_resting = False
@@ -106,13 +105,15 @@ class RobotProcess:
     def begin(self, gateway: AttachedGateway) -> bool:
         """Begins another incarnation; tells whether its gateway let it."""
         account, home = self._account, self._account.home.path
+        traded = account.exchange.instruments[account.places[0]]
+        qty = traded.size(account.robots[0].usual(traded.symbol)) * traded.multiplier
         self.count += 1
         options = LiveOptions(
             data=(),
             strategy=f"{trader.__file__}:Trader",
             strategy_named="trader.py:Trader",
             goes_on_since=1,
-            params=self._params,
+            params={"symbol": traded.symbol, "qty": float(qty), "tick": float(traded.tick)},
             home=home,
             subaccount="main",
             robot=ROBOT,

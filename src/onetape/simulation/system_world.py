@@ -13,7 +13,6 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +30,12 @@ from onetape.replay.replay import replay_run
 from onetape.simulation.faults import Faults
 from onetape.simulation.gateway_life import Home
 from onetape.simulation.hub_world import HubWorld
-from onetape.simulation.invariants import Broken, check
-from onetape.simulation.operations import operate
-from onetape.simulation.operations_world import GuardedVenue, House, Venue
+from onetape.simulation.invariants import check
+from onetape.simulation.operations import check_end, operate
+from onetape.simulation.operations_world import ZERO, GuardedVenue, House, Venue
+from onetape.simulation.record_sums import moved, opened
 from onetape.simulation.robot_process import BEHIND, ROBOT, AttachedGateway, RobotProcess
-from onetape.simulation.tape_hash import hash_of
 from onetape.simulation.world import MS, SECOND
-from onetape.store.record_queries import ledger
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import JournalReader
 
@@ -58,15 +56,12 @@ class Account(GuardedVenue, HubWorld):
 
     def __init__(self, name: str, seed: int, kind: str, faults: Faults, place: str) -> None:
         self.sources = []
-        self.robot: RobotProcess | None = None
+        self.robot = RobotProcess(self)
         self.gateway: AttachedGateway | None = None
         self.is_down = False
         super().__init__(name, seed, kind, faults, place)
         self.places = list(range(1, len(self.symbols)))
         self.invariants.tags = (*self.invariants.tags, f"T{robot_tag(ROBOT)}X")
-        at = self.exchange.instruments[self.places[0]]
-        qty = at.size(self.robots[0].usual(at.symbol))
-        self.robot = RobotProcess(self, at.symbol, float(qty * at.multiplier), float(at.tick))
 
     # --- its processes ----------------------------------------------------------------------------
 
@@ -94,7 +89,7 @@ class Account(GuardedVenue, HubWorld):
 
     def begin_robot(self) -> None:
         """As the supervisor begins it: again a second later where its gateway does not let it."""
-        if self.robot is None or self.robot.run is not None:
+        if self.robot.run is not None:
             return
         if not self.is_down and self.now - max(self.live_at.values()) >= BEHIND:
             self.at(self.now + TURN, self.begin_robot)  # it would wait for the market
@@ -109,7 +104,7 @@ class Account(GuardedVenue, HubWorld):
                 self.at(self.now + SECOND, self.begin_robot)
 
     def kill_robot(self) -> None:
-        if self.robot is None or self.robot.run is None:
+        if self.robot.run is None:
             return
         self.seen["robot killed"] += 1
         self.robot.kill()
@@ -117,7 +112,6 @@ class Account(GuardedVenue, HubWorld):
 
     def miss(self, until: int) -> None:
         """Until another one begins, the gateway knows that the robot is gone."""
-        assert self.robot is not None
         if self.robot.run is not None:
             return
         if self.now >= until:
@@ -128,7 +122,7 @@ class Account(GuardedVenue, HubWorld):
             self.core.robots_ended([self.robot.number], self.moment())
 
     def gateway_step(self) -> None:
-        if not self.is_dead and self.robot is not None and self.gateway is not None:
+        if not self.is_dead and self.gateway is not None:
             self.robot.turn()
             self.gateway.robots.look()
         super().gateway_step()
@@ -149,13 +143,12 @@ class Account(GuardedVenue, HubWorld):
 
     def stop_faults(self) -> None:
         super().stop_faults()
-        if self.robot is not None:
-            self.robot.rest()
+        self.robot.rest()
 
     # --- what the operator does -------------------------------------------------------------------
 
     def close(self) -> None:
-        """As `down` ends its gateway and its guardian: their journals are closed, and begin with a checkpoint."""
+        """As `down` ends its gateway and its guardian."""
         self.is_down = True
         self.end_guardian()
         if not self.is_dead:
@@ -165,10 +158,7 @@ class Account(GuardedVenue, HubWorld):
             self.life.close()
             self.is_dead, self.died_at, self.began = True, self.now, self.now
             self.at(self.now, self._come)
-        self.unanswered.clear()
-        self.line.clear()
-        self.in_line = None
-        self.drop_stream()
+        self.disconnect()
 
     def come_up(self) -> None:
         """As `up`."""
@@ -181,27 +171,29 @@ class Account(GuardedVenue, HubWorld):
 
     # --- what must hold ---------------------------------------------------------------------------
 
-    def unsettled(self, since: int) -> str:
-        """Returns what has not recovered of the faults that ended then, "": nothing."""
+    def unsettled(self) -> dict[str, int]:
+        """Returns what has not recovered, with the time within which it has to, ns."""
         if self.is_dead:
-            return "no gateway"
+            return {"no gateway": RECOVERS_WITHIN}
+        manager = self.manager
+        later = PROVEN_WITHIN if any(order.spec.trigger_int for order in manager.unknown) else RECOVERS_WITHIN
+        found = {
+            f"{order.client_id} is {order.state}": PROVEN_WITHIN if order.spec.trigger_int else RECOVERS_WITHIN
+            for order in manager.unknown
+        }
         if not self.core.gate.ready:
-            return "its gateway takes no orders"
-        for order in self.manager.unknown:
-            if not order.spec.trigger_int or self.now - since > PROVEN_WITHIN:
-                return f"{order.client_id} is {order.state}"
-        is_proven = not self.manager.unknown
+            found["its gateway takes no orders"] = RECOVERS_WITHIN
         if self.hub is not None and self.hub.stale:
-            return f"a market is stale: {self.hub.stale}"
+            found[f"a market is stale: {self.hub.stale}"] = RECOVERS_WITHIN
         if self.guardian is None:
-            return "no guardian"
-        if is_proven and (self.robot is None or self.robot.run is None):  # it waits for its orders
-            return "no robot"
+            found["no guardian"] = RECOVERS_WITHIN
+        if self.robot.run is None:
+            found["no robot"] = later  # it waits for its orders
         if bare := [key for key in self.wrong if key[2] == "bare"]:
-            return f"{bare} is not protected"
+            found[f"{bare} is not protected"] = RECOVERS_WITHIN
         if lost := [guard.instrument.symbol for guard in self.guards() if guard.is_lost]:
-            return f"{lost} is not protected, as its guardian says"
-        return ""
+            found[f"{lost} is not protected, as its guardian says"] = RECOVERS_WITHIN
+        return found
 
 
 class System(House):
@@ -215,9 +207,7 @@ class System(House):
         self.operations: Counter[str] = Counter()
         self.events: Counter[str] = Counter()
         self.coming: list[Callable[[], None]] = []
-        self.started = 0
         super().__init__(seed, accounts=len(self.account_kinds), faults=faults, crashes=crashes)
-        self.started = self.now
         self.crashes = crashes
         for account in self.accounts():
             account.trade()
@@ -253,7 +243,7 @@ class System(House):
         self.events["power lost"] += 1
         for account in self.accounts():
             account.catch_up(self.now)
-            if account.robot is not None and account.robot.run is not None:
+            if account.robot.run is not None:
                 account.robot.kill()
                 account.miss(account.now + int(self.random.uniform(1, 5) * SECOND))
             account.end_guardian()
@@ -311,14 +301,13 @@ class System(House):
         self.events["down"] += 1
         for account in self.accounts():
             account.is_down = account.is_dead
-            if account.robot is not None and not account.is_dead:
+            if not account.is_dead:
                 account.robot.stop()
         until = self.now + DONE_WITHIN
-        while self.now < until and not all(a.robot is None or a.robot.is_done for a in self.accounts()):
+        while self.now < until and not all(a.robot.is_done for a in self.accounts()):
             self.advance(TURN)
         for account in self.accounts():
             account.catch_up(self.now)
-            assert account.robot is not None
             account.robot.close()
             account.close()
         self.hold_records()
@@ -363,16 +352,13 @@ class System(House):
     def end(self) -> None:
         """Liveness, then equality of all sides, then `down`, and each run again."""
         self.recover()
-        self.be_quiet()
-        for name, account in self.venues.items():
-            found = account.differences()
-            check(not found, f"{name}: {found}, {dict(account.seen)}")
+        check_end(self)
         self.down()
         for account in self.accounts():
             self.hold_robot(account)
 
     def recover(self) -> None:
-        """Everything is ready within `RECOVERS_WITHIN` of the last fault."""
+        """Everything is ready in time after the last fault, once every process is there."""
         for account in self.accounts():
             account.stop_faults()
         for _ in range(AWAY_MAX):
@@ -380,30 +366,22 @@ class System(House):
                 break
             self.advance_long(1)
         since = self.now
-        while found := {each.name: why for each in self.accounts() if (why := each.unsettled(since))}:
-            if self.now - since > RECOVERS_WITHIN:
-                raise Broken(f"not recovered: {found}")
+        while left := [(each.name, *row) for each in self.accounts() for row in each.unsettled().items()]:
+            late = [f"{name}: {what}" for name, what, bound in left if self.now - since > bound]
+            check(not late, f"not recovered: {', '.join(late)}")
             self.advance_long(1)
 
     def hold_records(self) -> None:
-        """What the recorder has written is what the exchange's ledger and the gateway's tape have."""
+        """What the recorder has written is what the gateway's ledger has."""
         while self.recorder.step():
             pass
-        income, fills = metadata.tables["record_income"], metadata.tables["record_fills"]
+        fills = metadata.tables["record_fills"]
         for name, account in self.venues.items():
-            sums: Counter[str] = Counter()
-            for row in self.store.rows(sa.select(income).where(income.c.account == name)):
-                if row["kind"] == "opening":
-                    sums[row["asset"]] += Decimal(row["amount_exact"])  # type: ignore[assignment]
-            for row in ledger(self.store, by="symbol", accounts={name}):
-                parts = ("realized", "traded", "funding", "transfers", "interest", "corrections")
-                sums[row["currency"]] += sum(Decimal(row[part]) for part in parts)  # type: ignore[assignment]
-                for asset, fee in row["fees"].items():
-                    sums[asset] -= Decimal(fee)  # type: ignore[assignment]
+            began, came = opened(self.store, name), moved(self.store, "symbol", {name})
             books = account.money.ledger
             for asset in books.currencies():
-                has = money(books.total(asset))
-                check(sums[asset] == has, f"{name}: records say {sums[asset]} {asset}, the ledger {has}")
+                recorded, has = began.get(asset, ZERO) + came.get(asset, ZERO), money(books.total(asset))
+                check(recorded == has, f"{name}: records say {recorded} {asset}, the ledger {has}")
             rows = self.store.rows(sa.select(fills.c.seq).where(fills.c.account == name))
             booked = sum(isinstance(out, FillOut) for out in account.outs)
             check(len(rows) >= booked, f"{name}: {len(rows)} fills recorded, {booked} booked")
@@ -411,7 +389,6 @@ class System(House):
     def hold_robot(self, account: Account) -> None:
         """Its orders are those that it asked for, it has heard of each of its fills once, and each of its runs decides
         the same again."""
-        assert account.robot is not None
         tape, number = gateway_journal(account.home.path, "main"), account.robot.number
         if not number:
             return  # no gateway let it begin
@@ -426,14 +403,9 @@ class System(House):
             answer = replay_run(folder, verify=True)
             check(not answer["divergences"], f"{account.name}: {folder.name} decides otherwise: {answer}")
 
-    @property
-    def elapsed(self) -> float:
-        return (self.now - self.started) / SECOND
-
     def journals(self) -> dict[str, Path]:
         found: dict[str, Path] = {}
         for account in self.accounts():
-            assert account.robot is not None
             found |= {
                 f"{account.name} gateway": gateway_journal(account.home.path, "main"),
                 f"{account.name} guardian": account.home.path / "journal" / GUARDIAN,
@@ -441,9 +413,6 @@ class System(House):
                 **{f"{account.name} {folder.name}": folder / "journal" for folder in account.robot.runs()},
             }
         return found
-
-    def hash(self) -> str:
-        return hash_of(self.journals(), [account.home.path for account in self.accounts()])
 
 
 def _orders(tape: Path, robot: int = 0) -> set[int]:

@@ -31,6 +31,7 @@ from onetape.gateway.gateway_tape import GatewayTape
 from onetape.model.enums import Kind, OrderNews, PositionSide, RequestKind, Side
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_text
+from onetape.model.sections import OPERATOR
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.gate import Gate
 from onetape.orders.managed import FillOut, IntentOut, NewsOut, Out
@@ -451,14 +452,18 @@ class World:
 
     def die(self) -> None:
         self.seen["crash"] += 1
-        self.unanswered.clear()
-        self.line.clear()
-        self.in_line = None
-        self.drop_stream()
+        self.disconnect()
         if self.is_open and self.random.random() < 0.4:
             self.seen["another credit"] += 1
             self.credit = {self.quote: self.random.choice(("0", "500", "5000", "50000"))}
         self.rise()
+
+    def disconnect(self) -> None:
+        """The gateway's connections end: nobody waits for answers any more."""
+        self.unanswered.clear()
+        self.line.clear()
+        self.in_line = None
+        self.drop_stream()
 
     def rise(self) -> None:
         """At the first try or a later one."""
@@ -480,17 +485,21 @@ class World:
         is_on = bool(self.gate.halts.killed)
         wait = self.random.expovariate(1 / every) if is_on else self.random.uniform(2, 20)
         self.at(self.now + int(wait * SECOND), self.throw_switch, every)
+        answer = self.command(f"switch {self.now}", "unkill" if is_on else "kill", {}, OPERATOR)
+        assert answer["status"] == "applied", answer
+
+    def command(self, id_: str, command: str, fields: dict[str, Any], actor: str) -> dict[str, Any]:
+        """Sends a command to the gateway, and returns its answer."""
         self.core.stamp(self.moment())
         request = {
-            "id": f"switch {self.now}",
+            "id": id_,
             "target": "gateway:main",
-            "actor": "operator",
-            "fields": {},
-            "command": "unkill" if is_on else "kill",
-            "token": self.home.tokens["operator"],
+            "actor": actor,
+            "fields": fields,
+            "command": command,
+            "token": self.home.tokens[actor],
         }
-        answer = self.life.commands.door.answer(request)
-        assert answer["status"] == "applied", answer
+        return self.life.commands.door.answer(request)
 
     def lose_robot(self, every: int) -> None:
         """Its process ends, with orders open; the next one of its name comes after a while."""
