@@ -194,7 +194,7 @@ class _Python:
                     return
                 if isinstance(called, ast.Name) and called.id in ("min", "max"):
                     self._add("min and max", called, SWAPS[called.id])
-                for left, right in pairwise(arguments):
+                for left, right in pairwise(arguments if _called(node) not in SWAPS else ()):
                     words = self._source(left), self._source(right)
                     if type(left) is type(right) and isinstance(left, (ast.Name, ast.Attribute)) and len({*words}) > 1:
                         self._add("arguments", (self._span(left)[0], self._span(right)[1]), f"{words[1]}, {words[0]}")
@@ -240,7 +240,7 @@ CPP: Final = (
     ("drop a call", re.compile(r"(?<=[;{})]\n)( +)(?!m\.|return\b)[a-z_][\w.:>\[\]-]*\([^;{}]*\);"), r"\1;"),
     ("drop an assignment", re.compile(r"(?<=[;{})]\n)( +)\w+(?:(?:\.|->|\[)\w+\]?)* [-+|]?= [^;{}]*;"), r"\1;"),
     ("return", re.compile(r"\breturn (?!\*this|true;|false;|\{|\d+;)[^;{}]+;"), "return {};"),
-    ("arguments", re.compile(r"(?<=\w)\(([a-z]\w*), ([a-z]\w*)(?=[,)])"), r"(\2, \1"),
+    ("arguments", re.compile(r"(?<=\w)(?<!::min)(?<!::max)\(([a-z]\w*), ([a-z]\w*)(?=[,)])"), r"(\2, \1"),
 )
 CONDITION: Final = re.compile(r"\b(?:else )?if \((?![^()]*;)((?:[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))*)\)")
 
