@@ -445,7 +445,7 @@ def main() -> int:
     parser.add_argument("modules", nargs="*", help="parts of the paths of files")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=15.0, help="of tests in Python for a fault that survives")
+    parser.add_argument("--seconds", type=float, default=30.0, help="of tests in Python for a fault that survives")
     parser.add_argument("--minutes", type=float, default=math.inf, help="after which none is planted")
     parser.add_argument("--again", action="store_true", help="run survivors once more, with more tests")
     wanted = parser.parse_args()
