@@ -128,23 +128,23 @@ def test_requests_behind_one_that_waits_are_answered_in_their_turn():
 
 
 async def _answered_in_their_turn() -> None:
-    waiting, asked, written = Pending(), [], []
+    waiting, requested, written = Pending(), [], []
 
     def answer(request):
-        asked.append(request.path)
+        requested.append(request.path)
         return waiting if request.path == "/waits" else Reply(200, b"{}")
 
     nothing = {name: lambda *_: None for name in ("pause_reading", "resume_reading", "get_extra_info")}
     port = PlainHttp(answer, lambda: 0, asyncio.Protocol, set())
     port.connection_made(SimpleNamespace(write=written.append, **nothing))
     port.data_received(b"".join(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path for path in (b"/waits", b"/next")))
-    assert (asked, written) == (["/waits"], [])
+    assert (requested, written) == (["/waits"], [])
     waiting.finish(Reply(200, b"[]"))
     await asyncio.sleep(0.01)
-    assert asked == ["/waits", "/next"] and len(written) == 2
+    assert requested == ["/waits", "/next"] and len(written) == 2
     # Nothing is answered while the client does not read, and all of it after.
     port.pause_writing()
     port.data_received(b"GET /later HTTP/1.1\r\nHost: x\r\n\r\n")
     assert len(written) == 2
     port.resume_writing()
-    assert asked[2:] == ["/later"] and len(written) == 3
+    assert requested[2:] == ["/later"] and len(written) == 3

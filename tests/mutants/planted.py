@@ -2,7 +2,7 @@
 
     make prove WHAT=planted                                        200 faults over all rooms
     make prove WHAT=planted COUNT=50 SEED=7 MODULES="orders/ core/" 50 others, of these files
-    make prove WHAT=planted AGAIN=1                                the survivors, with six times as many tests
+    make prove WHAT=planted REPEAT=1                               the survivors, with six times as many tests
 
 A seed chooses the faults, the larger rooms more of them, by the root of what could be planted there; a greater COUNT
 adds to those of a smaller one. Tests run nearest first: those named in tests/mutants/*.toml or like the file, then by
@@ -41,7 +41,7 @@ CAUGHT_MIN: Final = 80  # percent that a run asks for: one in ten changes nothin
 SHORT: Final = 1.5  # seconds, about what a test file takes
 CORE_SECONDS: Final = 120.0  # its own tests take five
 SLOWER_MAX, SECONDS_MORE = 4, 10.0
-AGAIN_TIMES: Final = 6
+REPEAT_TIMES: Final = 6
 NO_ROOMS: Final = ("templates", "strategies", "tests", "bench", "fuzz")  # not of the package, or no code that runs
 # What stands in a file of the core, by its own name or by that of its binding.
 IN_PYTHON: Final = re.compile(r'\b(?:class|struct) (?:Py)?(\w+) |(?:class_<[^;"]*?>\s*\(\s*\w+,|\bm\.def\()\s*"(\w+)"')
@@ -447,7 +447,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=30.0, help="of tests in Python for a fault that survives")
     parser.add_argument("--minutes", type=float, default=math.inf, help="after which none is planted")
-    parser.add_argument("--again", action="store_true", help="run survivors once more, with more tests")
+    parser.add_argument("--repeat", action="store_true", help="run survivors once more, with more tests")
     wanted = parser.parse_args()
     texts = sources(run_mutants.ROOT)
     part = {f: t for f, t in texts.items() if not wanted.modules or any(word in f for word in wanted.modules)}
@@ -459,12 +459,12 @@ def main() -> int:
     for line in results.read_text().splitlines() if results.exists() else ():
         row = json.loads(line)
         rows[row["file"], row["old"], row["new"]] = row
-    planter = Planter(run_mutants.ROOT, copy, wanted.seconds * (AGAIN_TIMES if wanted.again else 1))
+    planter = Planter(run_mutants.ROOT, copy, wanted.seconds * (REPEAT_TIMES if wanted.repeat else 1))
     shown = []
     for site in chosen(part, wanted.count, wanted.seed):
         fault = site.fault(texts[site.file])
         key = (site.file, fault.old, fault.new)
-        if key not in rows or (wanted.again and rows[key]["outcome"] == "survived"):
+        if key not in rows or (wanted.repeat and rows[key]["outcome"] == "survived"):
             if time.monotonic() > until:
                 continue
             began = time.monotonic()

@@ -219,6 +219,6 @@ def test_a_run_names_survivors_and_goes_on_where_it_was(tmp_path):
     assert "fails without a fault: tests/room/test_broken.py" in done.stdout
     assert done.stdout.splitlines()[-1].split() == ["all", "3", "1", "2", "1", "33.3", "%"]
     # Nothing is run a second time.
-    again = run("room/a", "--count", "9")
-    assert again.stdout.splitlines()[-3:] == done.stdout.splitlines()[-3:]
+    repeated = run("room/a", "--count", "9")
+    assert repeated.stdout.splitlines()[-3:] == done.stdout.splitlines()[-3:]
     assert len((tmp_path / "build" / "planted.jsonl").read_text().splitlines()) == 4
