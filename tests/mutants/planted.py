@@ -464,9 +464,8 @@ def main() -> int:
     for site in chosen(part, wanted.count, wanted.seed):
         fault = site.fault(texts[site.file])
         key = (site.file, fault.old, fault.new)
-        if key not in rows or (wanted.repeat and rows[key]["outcome"] == "survived"):
-            if time.monotonic() > until:
-                continue
+        is_due = key not in rows or (wanted.repeat and rows[key]["outcome"] == "survived")
+        if is_due and time.monotonic() < until:
             began = time.monotonic()
             outcome, by = planter.outcome(site.file, fault)
             rows[key] = {"room": site.room, "file": site.file, "line": site.line, "operator": site.operator}
@@ -474,6 +473,8 @@ def main() -> int:
             rows[key]["seconds"] = round(time.monotonic() - began, 1)
             with results.open("a") as out:
                 out.write(json.dumps(rows[key]) + "\n")
+        if key not in rows:
+            continue
         shown.append(row := rows[key])
         print(f"  {row['outcome']:<8} {row['seconds']:5.1f} s {row['file']}:{row['line']}: {row['operator']}")
         if row["outcome"] == "survived":
