@@ -129,8 +129,8 @@ prove-soak: setup #: memory, descriptors and processor of all processes for MINU
 prove-mutants: setup #: small faults planted in a copy: which no test notices (MODULES="known kraken", ONLY=cancel)
 	$(BIN)/python tests/mutants/run_mutants.py $(MODULES) --only "$(ONLY)"
 
-prove-planted: setup #: COUNT faults that operators generate, sampled by SEED over all rooms (AGAIN=1: the survivors)
-	$(BIN)/python tests/mutants/planted.py $(MODULES) --count $(COUNT) --seed $(SEED) $(if $(AGAIN),--again)
+prove-planted: setup #: COUNT faults that operators generate, sampled by SEED over all rooms (REPEAT=1: the survivors)
+	$(BIN)/python tests/mutants/planted.py $(MODULES) --count $(COUNT) --seed $(SEED) $(if $(REPEAT),--repeat)
 
 # Slower by the sanitizers' share; the litmus tests of the state table stay in. With clang the fuzzers'
 # library serves both.

@@ -11,6 +11,8 @@ import time
 from contextlib import closing, nullcontext
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
@@ -33,6 +35,7 @@ from onetape.model.errors import (
     NotAvailable,
     ProcessDown,
     ProxyFailed,
+    ServiceTimeout,
 )
 from onetape.model.home import gateway_journal, supervisor_journal
 from onetape.model.instrument import from_symbol
@@ -473,6 +476,26 @@ def test_a_stop_of_the_system_is_listed_and_ends_with_a_restart_alone(tmp_path, 
     assert risk.alerts(severity="WARN") == risk.alerts(type="delta-alert") == []
     with pytest.raises(NotServed, match="restart"):
         asyncio.run(risk.acknowledge(None, "stop-1"))  # type: ignore[arg-type]
+
+
+def test_an_acknowledgement_is_the_supervisor_s_and_names_the_alert(tmp_path, views):
+    views.refresh()
+    supervisor, risk = Supervisor(tmp_path), Risk(views, lambda: None)
+    id_ = supervisor.tell("disk")
+    answer = SimpleNamespace(error=None, result={"id": id_})
+
+    async def send_command(*_, **__):
+        return answer
+
+    commands: Any = SimpleNamespace(send_command=send_command)
+    assert asyncio.run(risk.acknowledge(commands, id_)).id == id_
+    answer.error = {"code": BadInput.code, "message": "no such alert"}
+    with pytest.raises(NotServed, match="no alert"):
+        asyncio.run(risk.acknowledge(commands, "9999"))
+    answer.error = {"code": ServiceTimeout.code, "message": "it is away"}
+    with pytest.raises(ServiceTimeout, match="away"):
+        asyncio.run(risk.acknowledge(commands, id_))
+    risk.close()
 
 
 def test_alerts_are_called_and_filtered_as_in_the_interface(tmp_path, views):

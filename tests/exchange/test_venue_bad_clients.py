@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import socket
 import time
+from types import SimpleNamespace
 
 import pytest
 
 import onetape.exchange.http_port
 import onetape.exchange.server
 from exchange.venue_client import Virtual, served
+from onetape.exchange.dialect import Pending, Reply
+from onetape.exchange.http_port import PlainHttp
 
 GARBAGE = (
     b"\x16\x03\x01 garbage\r\n\r\n",
@@ -117,3 +121,30 @@ def test_who_never_comes_to_the_end_of_a_request_is_cut_off(begin, monkeypatch):
             other.request("GET", "/fapi/v1/ping")
             assert other.getresponse().read() == b"{}"
         other.close()
+
+
+def test_requests_behind_one_that_waits_are_answered_in_their_turn():
+    asyncio.run(_answered_in_their_turn())
+
+
+async def _answered_in_their_turn() -> None:
+    waiting, requested, written = Pending(), [], []
+
+    def answer(request):
+        requested.append(request.path)
+        return waiting if request.path == "/waits" else Reply(200, b"{}")
+
+    nothing = {name: lambda *_: None for name in ("pause_reading", "resume_reading", "get_extra_info")}
+    port = PlainHttp(answer, lambda: 0, asyncio.Protocol, set())
+    port.connection_made(SimpleNamespace(write=written.append, **nothing))
+    port.data_received(b"".join(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path for path in (b"/waits", b"/next")))
+    assert (requested, written) == (["/waits"], [])
+    waiting.finish(Reply(200, b"[]"))
+    await asyncio.sleep(0.01)
+    assert requested == ["/waits", "/next"] and len(written) == 2
+    # Nothing is answered while the client does not read, and all of it after.
+    port.pause_writing()
+    port.data_received(b"GET /later HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert len(written) == 2
+    port.resume_writing()
+    assert requested[2:] == ["/later"] and len(written) == 3

@@ -4,12 +4,14 @@ and a simulated exchange, each a process."""
 from __future__ import annotations
 
 from decimal import Decimal
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
 from onetape.accounts.entries import Cause
 from onetape.accounts.ledger import Ledger
+from onetape.gateway.fee_asset import EVERY, FeeAsset
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
 from onetape.model.home import gateway_journal
@@ -97,6 +99,19 @@ def test_it_is_bought_once_and_what_is_left_comes_back(world):
     wait_for(lambda: world.gateway.ask("status")["ready"])
     check_money(world)
     assert len(transfers(world)) == 3 and len(notes(world)) == 1
+
+
+def test_no_check_begins_before_the_last_one_has_ended():
+    begun, times = [], [0, EVERY, 2 * EVERY]
+    money_ = SimpleNamespace(is_ready=True)
+    options = SimpleNamespace(transfer_settled_ns=0)
+    desk = SimpleNamespace(money=money_, now=None, killed=None, options=options, spawn=begun.append)
+    fee_asset = FeeAsset(None, desk, None, None, steady=lambda: times[0])
+    while times:
+        fee_asset.tick()
+        times.pop(0)
+    assert len(begun) == 1
+    begun[0].close()
 
 
 def test_enough_is_not_bought(world):

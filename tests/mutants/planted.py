@@ -2,7 +2,7 @@
 
     make prove WHAT=planted                                        200 faults over all rooms
     make prove WHAT=planted COUNT=50 SEED=7 MODULES="orders/ core/" 50 others, of these files
-    make prove WHAT=planted AGAIN=1                                the survivors, with six times as many tests
+    make prove WHAT=planted REPEAT=1                               the survivors, with six times as many tests
 
 A seed chooses the faults, the larger rooms more of them, by the root of what could be planted there; a greater COUNT
 adds to those of a smaller one. Tests run nearest first: those named in tests/mutants/*.toml or like the file, then by
@@ -194,7 +194,7 @@ class _Python:
                     return
                 if isinstance(called, ast.Name) and called.id in ("min", "max"):
                     self._add("min and max", called, SWAPS[called.id])
-                for left, right in pairwise(arguments):
+                for left, right in pairwise(arguments if _called(node) not in SWAPS else ()):
                     words = self._source(left), self._source(right)
                     if type(left) is type(right) and isinstance(left, (ast.Name, ast.Attribute)) and len({*words}) > 1:
                         self._add("arguments", (self._span(left)[0], self._span(right)[1]), f"{words[1]}, {words[0]}")
@@ -240,7 +240,7 @@ CPP: Final = (
     ("drop a call", re.compile(r"(?<=[;{})]\n)( +)(?!m\.|return\b)[a-z_][\w.:>\[\]-]*\([^;{}]*\);"), r"\1;"),
     ("drop an assignment", re.compile(r"(?<=[;{})]\n)( +)\w+(?:(?:\.|->|\[)\w+\]?)* [-+|]?= [^;{}]*;"), r"\1;"),
     ("return", re.compile(r"\breturn (?!\*this|true;|false;|\{|\d+;)[^;{}]+;"), "return {};"),
-    ("arguments", re.compile(r"(?<=\w)\(([a-z]\w*), ([a-z]\w*)(?=[,)])"), r"(\2, \1"),
+    ("arguments", re.compile(r"(?<=\w)(?<!::min)(?<!::max)\(([a-z]\w*), ([a-z]\w*)(?=[,)])"), r"(\2, \1"),
 )
 CONDITION: Final = re.compile(r"\b(?:else )?if \((?![^()]*;)((?:[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))*)\)")
 
@@ -445,9 +445,9 @@ def main() -> int:
     parser.add_argument("modules", nargs="*", help="parts of the paths of files")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=15.0, help="of tests in Python for a fault that survives")
+    parser.add_argument("--seconds", type=float, default=30.0, help="of tests in Python for a fault that survives")
     parser.add_argument("--minutes", type=float, default=math.inf, help="after which none is planted")
-    parser.add_argument("--again", action="store_true", help="run survivors once more, with more tests")
+    parser.add_argument("--repeat", action="store_true", help="run survivors once more, with more tests")
     wanted = parser.parse_args()
     texts = sources(run_mutants.ROOT)
     part = {f: t for f, t in texts.items() if not wanted.modules or any(word in f for word in wanted.modules)}
@@ -459,14 +459,13 @@ def main() -> int:
     for line in results.read_text().splitlines() if results.exists() else ():
         row = json.loads(line)
         rows[row["file"], row["old"], row["new"]] = row
-    planter = Planter(run_mutants.ROOT, copy, wanted.seconds * (REPEAT_TIMES if wanted.again else 1))
+    planter = Planter(run_mutants.ROOT, copy, wanted.seconds * (REPEAT_TIMES if wanted.repeat else 1))
     shown = []
     for site in chosen(part, wanted.count, wanted.seed):
         fault = site.fault(texts[site.file])
         key = (site.file, fault.old, fault.new)
-        if key not in rows or (wanted.again and rows[key]["outcome"] == "survived"):
-            if time.monotonic() > until:
-                continue
+        is_due = key not in rows or (wanted.repeat and rows[key]["outcome"] == "survived")
+        if is_due and time.monotonic() < until:
             began = time.monotonic()
             outcome, by = planter.outcome(site.file, fault)
             rows[key] = {"room": site.room, "file": site.file, "line": site.line, "operator": site.operator}
@@ -474,6 +473,8 @@ def main() -> int:
             rows[key]["seconds"] = round(time.monotonic() - began, 1)
             with results.open("a") as out:
                 out.write(json.dumps(rows[key]) + "\n")
+        if key not in rows:
+            continue
         shown.append(row := rows[key])
         print(f"  {row['outcome']:<8} {row['seconds']:5.1f} s {row['file']}:{row['line']}: {row['operator']}")
         if row["outcome"] == "survived":

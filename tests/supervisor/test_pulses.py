@@ -34,3 +34,8 @@ def test_a_robot_that_began_again_is_not_looked_for_in_its_last_run(tmp_path: Pa
     wait_for(lambda: is_heard(pulses))
     second.close()
     pulses.close()
+
+
+def test_silence_is_in_seconds(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(Pulses, "_ages", lambda *_: {"heartbeat_age_ms": 1500})
+    assert Pulses(tmp_path).silent_s("robot:mm", "robot") == 1.5
