@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from onetape.accounts.bookkeeper import Bookkeeper
-from onetape.accounts.entries import Cause, Entry, Leg, Outside
+from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.slots import Slots, SubAccounts
 from onetape.accounts.statement import Statements
@@ -21,9 +21,8 @@ class World:
         self.credit = credit
         self.tape: list[Entry] = []
         self.start()
-        opening = self.statements.opening("USD", total * U, 0)
-        assert opening is not None
-        self.keeper.book(opening)
+        legs = (Leg(MAIN, "USD", total * U), Leg(Outside.OPENING, "USD", -total * U))
+        self.keeper.book(Entry(0, Cause.OPENING, legs))
 
     def start(self) -> None:
         """From the tape."""

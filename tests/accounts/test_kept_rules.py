@@ -77,11 +77,6 @@ def test_a_reset_empties_sub_accounts_that_owe_too(world):
 # --- the venue's word ---------------------------------------------------------------------------
 
 
-def test_the_books_of_a_currency_begin_once(world):
-    assert world.statements.opening("USD", 5 * U, 9) is None
-    assert world.statements.opening("BTC", 5 * U, 9) is not None
-
-
 def test_a_word_that_has_what_happened_after_it_is_a_difference(world):
     world.fill(5, at=20)
     (effect,) = world.report(10_005, at=10)

@@ -16,6 +16,7 @@ from onetape.gateway.account_money import REPORT_STEP_NS
 from onetape.model.enums import PositionSide, Side
 from onetape.model.errors import InsufficientFunds, VenueUnavailable
 from onetape.model.order import OrderSpec
+from onetape.model.time import SECOND
 from onetape.orders.managed import FillOut, HealthOut
 from onetape.orders.reports import BalanceReport, MoveKind, MoveReport
 from onetape.tape.journal import JournalReader, JournalWriter
@@ -173,6 +174,41 @@ def test_a_fill_is_in_the_table_with_its_positions_before_robots_are_woken(money
         money.publish()
         reader.state.refresh()
         assert {each.slot: each.qty // UNIT for each in reader.positions()} == {0: held, 1: held}
+
+
+class Killed(BaseException):
+    """The process ends, between two frames."""
+
+
+@pytest.mark.parametrize("is_other", [False, True])
+def test_whoever_dies_while_the_books_begin_has_no_correction(tmp_path: Path, is_other: bool):
+    if is_other:
+        with Life(tmp_path) as life:
+            life.report(1000, BEGAN)
+    later = BEGAN + SECOND
+    balances = {name: BalanceReport(name, amount * UNIT, later) for name, amount in (("BTC", 2), ("USDT", 70))}
+    with pytest.raises(Killed), Life(tmp_path) as life:
+        write = life.money.append_entry
+
+        def write_and_die(frame: bytes) -> None:
+            write(frame)
+            raise Killed
+
+        life.money.append_entry = write_and_die  # type: ignore[method-assign]
+        life.money.begin(balances, is_other=is_other)
+    with Life(tmp_path) as life:
+        life.money.begin(balances, is_other=is_other)
+        for at in (later, later + SECOND):
+            life.money.check({name: row._replace(time=at) for name, row in balances.items()}, at)
+        assert {name: life.money.ledger.total(name) // UNIT for name in ("BTC", "USDT")} == {"BTC": 2, "USDT": 70}
+        assert life.money.status()["corrections"] == 0
+
+
+def test_an_account_that_had_nothing_gets_all_that_comes_first(tmp_path: Path):
+    with Life(tmp_path) as life:
+        life.money.begin({}, is_other=False)
+        life.money.check({name: BalanceReport(name, 5 * UNIT, BEGAN) for name in ("BTC", "USDT")}, BEGAN)
+        assert [life.money.ledger.total(name) for name in ("BTC", "USDT")] == [5 * UNIT, 5 * UNIT]
 
 
 def test_a_currency_that_comes_between_two_lives_is_a_change_and_no_beginning(tmp_path: Path):

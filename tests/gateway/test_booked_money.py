@@ -204,7 +204,8 @@ def test_a_balance_of_the_stream_is_looked_at_when_the_fill_behind_it_has_had_it
 
 
 def test_of_two_currencies_that_differ_what_moved_is_read_since_the_earlier(life):
-    life.money._open("BNB", 5 * UNIT, BEGAN + 50)
+    legs = (Leg(MAIN, "BNB", 5 * UNIT), Leg(Outside.OPENING, "BNB", -5 * UNIT))
+    life.money.book(Entry(BEGAN + 50, Cause.OPENING, legs))
     later = BEGAN + 2 * WINDOW  # at least an hour is read
     life.money.check({"BNB": BalanceReport("BNB", 6 * UNIT, later)}, later)
     assert life.money.moves_wanted == BEGAN + 50

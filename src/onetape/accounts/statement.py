@@ -112,13 +112,6 @@ class Statements:
         """Tells whether a sub-account lost its allocation in a reset and has got none since."""
         return slot in self.stopped.get(currency, ())
 
-    def opening(self, currency: str, total: int, time: int, *, of: int = 0) -> Entry | None:
-        """Returns the opening entry of a currency without entries; None if it has any."""
-        if currency in self._ledger.currencies():
-            return None
-        legs = (Leg(MAIN, currency, total), Leg(Outside.OPENING, currency, -total))
-        return Entry(time, Cause.OPENING, legs, currency, of)
-
     def posted(self, entry: Entry) -> None:
         """Notes an entry that was booked; to be called for all, in the order of the tape."""
         self.unexplained.posted(entry)

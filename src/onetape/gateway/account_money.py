@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ import msgspec
 
 from onetape.accounts.booking import FORCED, Booking
 from onetape.accounts.bookkeeper import Bookkeeper
-from onetape.accounts.entries import MAIN, Cause, Entry, Outside
+from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack
 from onetape.accounts.kept_money import LEDGER, OTHER_EXCHANGE, KeptMoney
 from onetape.accounts.reductions import Reductions
@@ -192,14 +193,25 @@ class AccountMoney:
         if self._has_begun:
             return
         self._has_begun = True
-        # A currency that the first balances did not have was at zero: what came since is a change that the venue lists.
-        is_first = not self._kept.opened
-        for currency, report in balances.items():
-            if is_other and currency in self.ledger.currencies():
-                note = OTHER_EXCHANGE
-                self.book(self.accounts.reset(currency, report.total, now=report.time, note=note))
-            elif is_first:
-                self._open(currency, report.total, report.time)
+        if not self._kept.opened:
+            self._open(balances)
+        elif is_other and balances:
+            totals = dict.fromkeys(self.ledger.currencies(), 0)
+            totals |= {currency: report.total for currency, report in balances.items()}
+            time = max(report.time for report in balances.values())
+            resets = (self.accounts.reset(currency, total, now=time).legs for currency, total in totals.items())
+            self.book(Entry(time, Cause.RESET, tuple(chain.from_iterable(resets)), note=OTHER_EXCHANGE))
+
+    def _open(self, balances: Balances) -> None:
+        """Books what the account has in the beginning. It is one entry, because the process may die between two.
+        Currencies that these balances lack are at zero: what comes later is a change that the venue lists."""
+        if balances:
+            time = max(report.time for report in balances.values())
+            legs = (
+                (Leg(MAIN, currency, report.total), Leg(Outside.OPENING, currency, -report.total))
+                for currency, report in balances.items()
+            )
+            self.book(Entry(time, Cause.OPENING, tuple(chain.from_iterable(legs))))
 
     def ready(self) -> None:
         """Writes the balances to the table and marks it as ready for readers."""
@@ -326,10 +338,10 @@ class AccountMoney:
 
     def tick(self, now: int) -> None:
         """Compares the stream's balances whose GRACE is over."""
-        for currency, (report, due) in list(self._heard.items()):
-            if due <= now:
-                del self._heard[currency]
-                self._statement(report, now, is_queried=False)
+        reports = {currency: report for currency, (report, due) in self._heard.items() if due <= now}
+        for currency in reports:
+            del self._heard[currency]
+        self._compare(reports, now, is_queried=False)
 
     def _moved(self, report: MoveReport) -> Entry:
         """Makes the entry of a balance change: funding is shared by the position's holders, others are the pool's."""
@@ -348,17 +360,15 @@ class AccountMoney:
     def check(self, balances: Balances, now: int) -> None:
         """Compares the venue's balances, after the fills until then have been read."""
         self.moves_wanted = None
-        for report in balances.values():
-            self._statement(report, now, is_queried=True)
+        self._compare(balances, now, is_queried=True)
 
-    def _open(self, currency: str, total: int, reported_at: int) -> bool:
-        entry = self.statements.opening(currency, total, reported_at)
-        return entry is not None and self.book(entry) is not None
-
-    def _statement(self, report: BalanceReport, now: int, *, is_queried: bool) -> None:
-        if not self._kept.opened and self._open(report.currency, report.total, report.time):
-            return
-        for effect in self.statements.on_balance(report, now, is_queried=is_queried):
+    def _compare(self, balances: Balances, now: int, *, is_queried: bool) -> None:
+        if not self._kept.opened:
+            self._open(balances)
+        statements = self.statements
+        for effect in (
+            e for each in balances.values() for e in statements.on_balance(each, now, is_queried=is_queried)
+        ):
             match effect:
                 case Entry():
                     self.book(effect)
