@@ -371,6 +371,19 @@ def test_a_position_that_is_filled_on_while_its_ladder_is_replaced_is_protected_
     assert venue.covered(symbol) == 100 and len(venue.rests) == 5
 
 
+def test_the_smallest_of_ten_stops_that_are_not_enough_makes_room():
+    """The position became greater, and answers were lost: of two ladders none is redundant."""
+    venue, symbol = bound_to_ten(), LISTED[0].symbol
+    for n, size in enumerate([120] * 5 + [360] * 5):
+        adopt(venue, f"e{n}", size, rests=True)
+    venue.hold(symbol, 3600)
+    venue.core.caught_up(ACCOUNT, venue.now)
+    for _ in range(200):
+        assert venue.run(0.1).covered(symbol) >= 2400 - 120
+        assert len(venue.rests) <= 10
+    assert venue.covered(symbol) == 3600 and len(venue.rests) == 5
+
+
 def bound_to_ten() -> Venue:
     """A symbol has ten orders with a trigger, and nothing is held yet."""
     venue = Venue(Rules())

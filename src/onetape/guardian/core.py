@@ -433,7 +433,7 @@ class GuardianCore:
         most = min(each.most(is_target=ladder.is_target, makes_room=makes_room) for each in shared)
         if most < (len(rules.targets) if ladder.is_target else 1):
             if not ladder.is_target:
-                self._cancel_surplus(guard, now)
+                self._make_room(guard, now, is_stuck=any(each.is_stuck for each in shared))
             return  # a shortened ladder comes first
         grows_until = min(guard.changed_at + SETTLES, (guard.unprotected_since or now) + LOST_AFTER // 2)
         if guard.working() and (free := min(each.free for each in shared)) < NO_BOUND:
@@ -487,11 +487,10 @@ class GuardianCore:
             ladder.kind, guard, "placing", {**placing, **gains, "stops": len(rungs), "size": size, "command": id_}
         )
 
-    def _cancel_surplus(self, guard: PositionGuard, now: int) -> None:
-        """Cancels stops that are redundant, to make room: an earlier incarnation may have left two ladders."""
+    def _make_room(self, guard: PositionGuard, now: int, *, is_stuck: bool) -> None:
         # Fills that were not reported yet may have reduced the coverage.
         self._read(guard.account, guard.instrument.symbol, now, every=SECOND)
-        self._cancel(guard, guard.surplus, now)
+        self._cancel(guard, guard.room(is_stuck=is_stuck), now)
 
     def _look_at_placement(self, guard: PositionGuard, ladder: LadderState, placement: Placement, now: int) -> None:
         if not placement.is_answered:

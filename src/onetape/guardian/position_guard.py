@@ -458,10 +458,13 @@ class PositionGuard:
         is_there = name not in self.missing and self.verified.get(name, 0) >= self.changed_at
         return is_there and self.counts(row) and not row.has_fired
 
-    @property
-    def surplus(self) -> list[StopRow]:
-        """Returns redundant stops, the smallest first."""
+    def room(self, *, is_stuck: bool) -> list[StopRow]:
+        """Returns stops that another one may replace after their cancel: redundant ones, the smallest first; an earlier
+        incarnation may have left two ladders. is_stuck: no slot is free, and none becomes free by itself: if all stops
+        are not enough, the smallest gives its slot to one of the whole size."""
         rows = sorted((row for row in self.working() if self.is_listed(row)), key=lambda each: each.left)
+        if is_stuck and not self.is_protected and not self.cancels:
+            return rows[: len(rows) > 1]
         left, found = sum(row.left for row in rows) - self.target, []
         for row in rows:
             left -= row.left

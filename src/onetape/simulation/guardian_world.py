@@ -218,17 +218,16 @@ class GuardianLife:
         self._effect()
 
     def _read(self, effect: ReadVenue, sent: int) -> None:
-        world = self.world
-        call = (
-            self.protocol.open_stops(effect.symbol, world.now) if effect.symbol else self.protocol.positions(world.now)
-        )
-        assert call is not None
-        reply = world.http(self.protocol.signed(call, world.now))
-        answer = self.protocol.answer(call, reply.status, reply.headers, reply.body, world.now)
-        if answer.outcome is Outcome.DONE and not world.chance("lose_answer"):
-            rows = [row for row in answer.reports if getattr(row, "client_id", "") not in world.hidden()]
-            rows = world.marked(rows)
-            world.at(world.now + world.way(), self._listed, effect, sent, rows)
+        world, protocol, rows = self.world, self.protocol, list[Any]()
+        call = protocol.open_stops(effect.symbol, world.now) if effect.symbol else protocol.positions(world.now)
+        while call is not None:
+            reply = world.http(protocol.signed(call, world.now))
+            answer = protocol.answer(call, reply.status, reply.headers, reply.body, world.now)
+            if answer.outcome is not Outcome.DONE or world.chance("lose_answer"):
+                return
+            rows += [row for row in answer.reports if getattr(row, "client_id", "") not in world.hidden()]
+            call = protocol.more_positions(answer.cursor, world.now) if answer.cursor else None
+        world.at(world.now + world.way(), self._listed, effect, sent, world.marked(rows))
 
     def _listed(self, effect: ReadVenue, sent: int, rows: list[Any]) -> None:
         if self.world.guardian is not self:
@@ -424,6 +423,11 @@ class GuardianWorld(World):
         stays = [o for o in self.resting(guard, (*names, *guard.cancels)) if o.side is guard.closes]
         covered, least = sum(o.size for o in stays), min(abs(held), guard.target)
         shown = [(o.client_id, o.state, o.size) for o in stays]
+        canceled = [o.size for o in self.resting(guard) if o.client_id in names]
+        if len(canceled) == 1 and covered + canceled[0] < least * COVERED and len(stays) > 1:
+            self.seen["made room"] += 1
+            check(canceled[0] <= min(o.size for o in stays), f"{names} is canceled, and not the smallest: {shown}")
+            return  # all slots of the venue were not enough
         check(covered >= least * COVERED, f"{names} are canceled: of {least} stays protected {covered}: {shown}")
 
     def check_stops(self) -> None:
