@@ -28,6 +28,7 @@ CLOCK_STEP_NS_MAX = 5_000_000  # difference of wall and monotonic clock in one s
     example="""
     onetape doctor --json
     onetape doctor --config live.toml --venue binance
+    onetape doctor --security
     """,
 )
 @click.option("--venue", default="", metavar="NAME", help="Check only this venue of the configuration.")
@@ -39,20 +40,21 @@ CLOCK_STEP_NS_MAX = 5_000_000  # difference of wall and monotonic clock in one s
     metavar="SECONDS",
     help="Longest time to listen to a venue's market; 0: not at all.",
 )
-def command(shell: Shell, venue: str, listen: float) -> Answer:
+@click.option(
+    "--security",
+    is_flag=True,
+    help="Instead of that: who else may read or change what trades, open ports, and secrets in files and arguments.",
+)
+def command(shell: Shell, venue: str, listen: float, security: bool) -> Answer:
     """Check Python, the compiled core, disk, clock, configuration, venues, keys and strategies.
 
     Venues that are not simulated are queried and compared with the catalogue, and keys are tried;
     no order is sent. Exit 0 if all will work (warnings are allowed), 2 if not; 5 or 6 when the only problem is a
     refused key, or a venue that does not answer.
     """
-    checks: tuple[Callable[[], Iterator[Finding]], ...] = (
-        _python,
-        _core,
-        _processor,
-        _clock,
-        lambda: _configuration(shell, venue, listen),
-    )
+    checks: tuple[Callable[[], Iterator[Finding]], ...] = (lambda: _security(shell),)
+    if not security:
+        checks = (_python, _core, _processor, _clock, lambda: _configuration(shell, venue, listen))
     found: list[Finding] = []
     for check in checks:
         found += check()
@@ -125,6 +127,18 @@ def _clock() -> Iterator[Finding]:
         )
     else:
         yield Finding(OK, "clock", now)
+
+
+def _security(shell: Shell) -> Iterator[Finding]:
+    from onetape.supervisor.security_check import check_security
+
+    path, config = shell.config_path, None
+    if path is not None:
+        try:
+            config = shell.config
+        except OnetapeError as error:
+            yield Finding.of("configuration", error)
+    yield from check_security(shell.home.absolute(), path, config, os.environ, shell.progress.doing)
 
 
 def _configuration(shell: Shell, venue: str, listen: float) -> Iterator[Finding]:

@@ -31,6 +31,7 @@ from onetape.ipc.token_cache import TokenCache
 from onetape.model.errors import BadInput, UsageError
 from onetape.net.tasks import ended
 from onetape.options.cluster import CLUSTER, ClusterOptions
+from onetape.security.confine import confine
 from onetape.tape.journal import JournalReader
 from onetape.tape.wait import JournalWatch, Waiter
 
@@ -244,6 +245,7 @@ def _log(text: str) -> None:
 
 
 def main() -> int:
+    confine()
     return run_process(ClusterOptions, lambda options: uvloop.run(_run(options)))
 
 

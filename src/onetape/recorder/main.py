@@ -4,7 +4,6 @@ journal."""
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -22,6 +21,7 @@ from onetape.options.recorder import RecorderOptions, recorder_journal
 from onetape.recorder.limit_alerts import Watch
 from onetape.recorder.notes import Notes
 from onetape.recorder.recorder import Recorder
+from onetape.security.confine import confine
 from onetape.store.records import LeaseLost, Records
 from onetape.tape.journal import JournalWriter
 
@@ -127,7 +127,7 @@ def main() -> int:
     if not text:  # the parent process died before it sent the options
         return 0
     options = from_json(text, RecorderOptions)
-    os.umask(0o077)
+    confine()
     try:
         process = Process(options)
         for number in (signal.SIGINT, signal.SIGTERM):

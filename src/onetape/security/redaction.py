@@ -33,9 +33,18 @@ class Redactor:
     def __repr__(self) -> str:
         return f"Redactor({len(self._forms)} forms)"
 
+    @property
+    def longest(self) -> int:
+        """Returns the length of the longest form in bytes, 0 without any."""
+        return len(self._forms[0]) if self._forms else 0
+
+    def finds(self, data: bytes) -> bool:
+        """Tells whether the text has one of the secrets."""
+        return has_any(data, self._forms)
+
     def hidden(self, data: bytes, *more: str) -> bytes:
         """Returns the text with all secrets hidden. more: additional secrets of this text, such as a signature."""
-        if has_any(data, self._forms):
+        if self.finds(data):
             for form in self._forms:
                 data = data.replace(form, SHOWN.encode())
         for each in more:
