@@ -11,14 +11,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
+from place import PLACE, ROOT
 
 from onetape.model.catalogue import find
 from onetape.model.instrument import Instrument
 from onetape.tape.journal import JournalWriter
 from onetape.tape.schema import built_in
 
-ROOT = Path(__file__).resolve().parents[1]
-PLACE = ROOT / "build" / "bench"
 CAPTURE = ROOT / "../shared/data/binance-usdm/btcusdt-2024-08-08.raw.gz"
 SYMBOL = "binance:BTC/USDT:USDT"
 QUOTE = 2

@@ -302,9 +302,9 @@ class AtHyperliquid(Inside):
     """The same without its signature, which begins with the hash of the action."""
 
     kind, symbol, currency = "hyperliquid", "hyperliquid:BTC/USDC:USDC", "USDC"
-    keys = (wallet_pair(7, "main")[0], wallet_pair(7, "agent")[1], "")
 
     def __init__(self, home: Path, *, crosses: bool = False) -> None:
+        self.keys = (wallet_pair(7, "main")[0], wallet_pair(7, "agent")[1], "")
         super().__init__(home, crosses=crosses)
         protocol: Any = self.protocol
         signature = protocol.signer.sign({"type": "noop"}, 1, None)

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from pathlib import Path
 
 from l2_strategies import SYMBOL, CancelSubmit, Elapse, Grid
 from loop import run_once
+from place import PLACE, ROOT
 
 from onetape.data.importing import import_files
 from onetape.engine.latency import Latency
 
-FOLDER = Path(__file__).resolve().parent
-CAPTURE = FOLDER.parent / "../shared/data/binance-usdm/btcusdt-2024-08-08.raw.gz"
-PLACE = FOLDER.parent / "build" / "bench" / "btcusdt-l2"
+CAPTURE = ROOT / "../shared/data/binance-usdm/btcusdt-2024-08-08.raw.gz"
+TAPE = PLACE / "btcusdt-l2"
 ROWS = 491_973
 PASSES = 5
 MS = 10**6
@@ -35,8 +34,8 @@ WANTED_COMPILED = (12.5e6, 8.2e6, 8.7e6)
 
 
 def main() -> None:
-    if not PLACE.is_dir():
-        import_files("binance-raw", [CAPTURE], symbol=SYMBOL, out=PLACE)
+    if not TAPE.is_dir():
+        import_files("binance-raw", [CAPTURE], symbol=SYMBOL, out=TAPE)
     figures = []
     for (name, strategy, latency_ms, wanted, rival), wanted_compiled in zip(TASKS, WANTED_COMPILED, strict=True):
         options = {
@@ -49,7 +48,7 @@ def main() -> None:
         for word, reach in (("plain", wanted), ("compiled", wanted_compiled)):
             options["interpret"] = word == "plain"
             best = min(
-                (run_once(strategy, PLACE, clock="wall", **options) for _ in range(PASSES)),
+                (run_once(strategy, TAPE, clock="wall", **options) for _ in range(PASSES)),
                 key=lambda timed: timed.seconds,
             )
             hashes.add(best.action_hash)

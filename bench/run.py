@@ -28,10 +28,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+from place import IS_CLONE, PLACE, ROOT
+
 PEERS = ROOT / "build" / "peers" / "results.json"
 PAGES = (ROOT / "docs" / "performance.md", ROOT / "README.md")
 BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
@@ -43,10 +45,21 @@ TIMEOUTS_S = {
     "year_of_bars": 900,  # its tape is written first, and ten million bars call Python
     "gateway_memory": 1_800,  # a million orders
 }
+CLONE = "a clone"  # with the sources of the core, and recorded data beside it
+HEADLINES = {  # of the first page, by what they need beside the package
+    "backtest_quotes": "",
+    "compiled_quotes": "numba",
+    "journal_core": CLONE,
+    "maker_taker": "",
+    "replay_l2": CLONE,
+    "sim_orders": "",
+    "sweep_one_pass": "polars",
+    "year_of_bars": "numba",
+}
 # Places that hold no program of their own.
 NOT_FIGURES = {
     *(f"{name}.py" for name in ("run", "turn", "gate", "bare_venue", "market_tapes", "loop", "l2_strategies", "whole")),
-    *(f"{name}.py" for name in ("page_home", "live")),
+    *(f"{name}.py" for name in ("page_home", "place", "live")),
 }
 
 
@@ -83,13 +96,18 @@ class Figure:
 
 def main() -> None:
     options = arguments()
-    programs = find(options.names)
+    programs = find(options.names or (list(HEADLINES) if options.headlines else []))
     figures: dict[str, Figure] = {}
     tables: dict[str, list[str]] = {}
     failed: list[str] = []
+    absent: list[str] = []
     if options.write:
         forget_tapes()
     for program in programs:
+        needs = HEADLINES.get(program.stem)
+        if needs and (not IS_CLONE if needs == CLONE else find_spec(needs) is None):
+            absent.append(f"{program.stem} (needs {needs})")
+            continue
         for number in range(options.runs):
             print(f"{program.stem} {number + 1}/{options.runs}", file=sys.stderr)
             if not run(program, figures, tables):
@@ -97,11 +115,17 @@ def main() -> None:
                 break
     beside_peers(figures)
     more = [text for each in tables.values() for text in each]
-    table = "\n\n".join([render(figures, options.runs, failed), *more])
+    table = "\n\n".join([render(figures, options.runs, [*failed, *absent]), *more])
     if options.json:
         print(
             json.dumps(
-                {"machine": machine(), "figures": [*map(plain, figures.values())], "failed": failed, "table": table}
+                {
+                    "machine": machine(),
+                    "figures": [*map(plain, figures.values())],
+                    "failed": failed,
+                    "absent": absent,
+                    "table": table,
+                }
             )
         )
     else:
@@ -116,7 +140,7 @@ def main() -> None:
 def forget_tapes() -> None:
     """Figures that are kept are of tapes that were just made, as after an import. One that has come
     back from the disk lies in smaller pieces in the page cache: reading it takes a third longer."""
-    for path in (ROOT / "build" / "bench").glob("*"):
+    for path in PLACE.glob("*"):
         if path.is_dir() and any(path.rglob("*.tape")):
             shutil.rmtree(path)
 
@@ -124,6 +148,7 @@ def forget_tapes() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure the figures of this machine.")
     parser.add_argument("names", nargs="*", help="programs of this folder, all without")
+    parser.add_argument("--headlines", action="store_true", help="without names: those of the first page")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--write", action="store_true", help="put the table into the documents")
@@ -148,8 +173,13 @@ def run(
     limit = TIMEOUTS_S.get(program.stem, TIMEOUT_S)
     # Supervisors are sessions of their own and outlive a process group: what a program has begun is known by its mark.
     mark = str(uuid.uuid4())
+    PLACE.mkdir(parents=True, exist_ok=True)
     with subprocess.Popen(
-        [python, str(program)], stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, MARK: mark}
+        [python, str(program)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT if IS_CLONE else PLACE,
+        env={**os.environ, MARK: mark},
     ) as process:
         try:
             output, _ = process.communicate(timeout=limit)

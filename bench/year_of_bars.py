@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from loop import Timed, run_once
+from place import PLACE, ROOT
 
 from onetape import Strategy, compiled
 from onetape.engine.latency import Latency
@@ -27,8 +28,8 @@ from onetape.tape.journal import JournalWriter
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
 from bars import MINUTES, START_S, SYMBOLS, TAKER, cross, prices
 
-PLACE = Path(__file__).resolve().parents[1] / "build" / "bench" / "year-of-bars"
-PEERS = PLACE.parents[1] / "peers" / "results.json"
+TAPE = PLACE / "year-of-bars"
+PEERS = ROOT / "build" / "peers" / "results.json"
 RIVALS = ("vectorbt bars", "nautilus bars", "backtrader bars", "backtesting.py bars", "freqtrade bars")
 NAMES = tuple(f"binance:C{i:02}/USDT:USDT" for i in range(SYMBOLS))
 MINUTE = 60 * 10**9
@@ -53,7 +54,7 @@ class Cross(Strategy):
 
 def tape(symbols: int = SYMBOLS) -> Path:
     """The year of the first `symbols` of them."""
-    place = PLACE if symbols == SYMBOLS else PLACE.with_name(f"{PLACE.name}-of-{symbols}")
+    place = TAPE if symbols == SYMBOLS else TAPE.with_name(f"{TAPE.name}-of-{symbols}")
     if place.is_dir():
         return place
     walk = prices()

@@ -32,6 +32,16 @@ def main() -> None:
             if done.returncode:
                 sys.exit(f"onetape {verb}: {done.stdout}{done.stderr}")
             json.loads(done.stdout)
+        done = subprocess.run(
+            [str(command), "bench", "maker_taker", "--runs", "1", "--json"],
+            cwd=folder,
+            env={"XDG_CACHE_HOME": folder},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode or not json.loads(done.stdout)["figures"]:
+            sys.exit(f"onetape bench: {done.stdout}{done.stderr}")
     print(f"onetape {importlib.metadata.version('onetape')}: the installed package works")
 
 

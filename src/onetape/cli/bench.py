@@ -1,4 +1,4 @@
-"""Provide `onetape bench`: performance figures of this machine, from the project's own bench folder."""
+"""Provide `onetape bench`: performance figures of this machine, by the programs of the bench folder."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from onetape.cli.frame import Answer, Shell, verb
 from onetape.model.errors import NotAvailable, UsageError
 
 UNKNOWN: Final = 2  # exit code of bench/run.py for an unknown figure
+_CLONE: Final = Path(__file__).resolve().parents[3] / "bench"
+PROGRAMS: Final = _CLONE if _CLONE.is_dir() else Path(__file__).resolve().parents[1] / "bench"
 BAR: Final = 40  # characters of the longest bar of a histogram
 LIVE: Final = "live"
 
@@ -37,13 +39,16 @@ def command(
     spin: bool,
     compiled: bool,
 ) -> Answer:
-    """Measure figures, several times each. live: the latency of an order here, beside a bare client."""
+    """Measure figures, several times each; without a name those of the first page, some minutes.
+
+    live: the latency of an order here, beside a bare client.
+    """
     of_live = {"--orders": orders, "--processes": processes, "--spin": spin or None, "--compiled": compiled or None}
     chosen = [name for name, value in of_live.items() if value is not None]
     if LIVE not in names:
         if chosen:
             raise UsageError(f"{chosen[0]} belongs to `bench live`", location="bench", todo="write: onetape bench live")
-        value, code = _measured(shell, "run.py", ["--runs", str(runs or 3), "--json", *names], names)
+        value, code = _measured(shell, "run.py", ["--runs", str(runs or 3), "--json", "--headlines", *names], names)
         return Answer(value, value["table"], code)
     if len(names) > 1 or runs is not None:
         what = "--runs" if runs is not None else names[names.index(LIVE) - 1]
@@ -58,12 +63,7 @@ def command(
 
 def _measured(shell: Shell, script: str, inputs: list[str], names: Sequence[str]) -> tuple[dict[str, Any], int]:
     """Run a measuring program; returns its output and the exit code for this command."""
-    path = Path(__file__).resolve().parents[3] / "bench" / script
-    if not path.is_file():
-        raise NotAvailable(
-            "the measuring programs are in the source tree, not in an installed package",
-            todo="clone the project and run `make bench`",
-        )
+    path = PROGRAMS / script
     shell.progress.end()  # the programs report their own progress
     call = [sys.executable, str(path), *inputs]
     done = subprocess.run(call, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 - ours
