@@ -34,7 +34,8 @@ rest, ws = "https://" + at, "wss://" + at
 call = Call(Purpose.QUERY, "GET", "/x", b"", {"X-Key": "a-secret"}, 1)
 
 async def gateway():
-    line = VenueLine(open_trading_venue("binance-usdm", "k", "s", Addresses(rest, ws, ws)), rest, VenueClock(), keeps=False)
+    venue = open_trading_venue("binance-usdm", "k", "s", Addresses(rest, ws, ws))
+    line = VenueLine(venue, rest, VenueClock(), keeps=False)
     async with line.open():
         await line.request(call)
 
