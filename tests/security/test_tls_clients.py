@@ -57,8 +57,8 @@ else:
 
 
 @pytest.mark.parametrize("client", ["doctor", "gateway", "kept", "stream"])
-@pytest.mark.parametrize(("is_known", "name"), [(True, ""), (False, ""), (True, "other.example")])
-def test_a_client_speaks_only_to_who_proves_its_name(tmp_path: Path, client: str, is_known: bool, name: str):
+@pytest.mark.parametrize(("is_trusted", "name"), [(True, ""), (False, ""), (True, "other.example")])
+def test_a_client_speaks_only_to_who_proves_its_name(tmp_path: Path, client: str, is_trusted: bool, name: str):
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     write_certificate(cert, key, name)
     context = server_tls(str(cert), str(key))
@@ -78,11 +78,11 @@ def test_a_client_speaks_only_to_who_proves_its_name(tmp_path: Path, client: str
         listening.settimeout(PATIENCE_S)
         serving = threading.Thread(target=serve, args=(listening,))
         serving.start()
-        environ = {**os.environ, "SSL_CERT_FILE": str(cert) if is_known else "", "SSL_CERT_DIR": str(tmp_path)}
+        environ = {**os.environ, "SSL_CERT_FILE": str(cert) if is_trusted else "", "SSL_CERT_DIR": str(tmp_path)}
         words = [sys.executable, "-c", CODE, client, str(listening.getsockname()[1])]
         with subprocess.Popen(words, env=environ, stderr=subprocess.DEVNULL) as process:
             serving.join()
             process.kill()
     (text,) = heard
-    expected = b"GET /" if is_known and not name else b"[SSL: "
+    expected = b"GET /" if is_trusted and not name else b"[SSL: "
     assert text.startswith(expected), text
