@@ -8,9 +8,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from onetape.cluster.blocks import decode_block, encode_block, token
+from onetape.cluster.blocks import HostState, HostThere, JournalState, Pulse, decode_block, encode_block, token
 from onetape.cluster.mirror import HostMirror
 from onetape.model.errors import BadInput
 from onetape.model.home import hosts_of
@@ -121,6 +122,31 @@ def test_copies_become_equal_whatever_the_bus_does(tmp_path, seed):
     for name in ("osaka", "kyoto"):
         world.until_equal(name, "tokyo-1")
     writer.close()
+
+
+@pytest.mark.parametrize(
+    "journal", ["../../../out", "journal/../../../out", "/out", "", ".", "journal//gateway-main", "journal/a\0b"]
+)
+def test_a_journal_that_leads_out_of_its_hosts_folder_is_refused(tmp_path, journal):
+    world = World(tmp_path, 1)
+    mirror = world.host("b", "a/*")
+    state = HostState("a", "1", world.now, {journal: JournalState("00" * 16)}, [], [], False, [])
+    with pytest.raises(BadInput, match="no path below a home"):
+        mirror.received("onetape.host.a", msgspec.json.encode(state), "", world.now)
+    assert not mirror.copies and not hosts_of(tmp_path / "b").exists()
+
+
+def test_a_host_that_speaks_for_another_one_is_refused(tmp_path):
+    world = World(tmp_path, 1)
+    mirror = world.host("b", "a/*")
+    for subject, message in (
+        ("onetape.host.c", HostState("a", "1", world.now, {}, [], [], False, [])),
+        ("onetape.host.c", HostThere("a", world.now, [])),
+        ("onetape.pulse.c", Pulse("a", {}, "{}")),
+    ):
+        with pytest.raises(BadInput, match="c sends what is of 'a'"):
+            mirror.received(subject, msgspec.json.encode(message), "", world.now)
+    assert not mirror.hosts
 
 
 def test_a_host_that_comes_late_has_all_frames_and_one_that_retention_has_passed_those_that_are_left(tmp_path):

@@ -213,9 +213,12 @@ class HostMirror:
         _, kind, host, *rest = subject.split(".")  # host: of the sender, of an answer ours
         match kind:
             case "host":
-                self._announced(from_json(message, HostState | HostThere), now)
+                state = from_json(message, HostState | HostThere)
+                _check_sender(state.host, host)
+                self._announced(state, now)
             case "pulse":
                 pulse = from_json(message, Pulse)
+                _check_sender(pulse.host, host)
                 for journal, state in pulse.journals.items():
                     if (pulse.host, journal) in self.copies:
                         self._copy((pulse.host, journal), state, now)
@@ -308,6 +311,8 @@ class HostMirror:
             else:
                 self._heard[state.host] = now, state.time
             return
+        for journal in state.journals:
+            _check_path(journal)
         self.hosts[state.host] = state
         self._heard[state.host] = now, state.time
         if before is None or before.follows != state.follows:
@@ -413,3 +418,15 @@ def _processes(journals: Mapping[str, JournalState]) -> list[dict[str, Any]]:
             process = f"run {name}" if folder == "runs" else f"{kind}:{rest}" if dash else name
             found.append({"name": process, "heartbeat_age_ms": each.heartbeat_ms})
     return sorted(found, key=lambda row: str(row["name"]))
+
+
+def _check_sender(host: str, sender: str) -> None:
+    """Raises BadInput if a message is about another host than its subject, for which servers check who may send."""
+    if token(host) != sender:
+        raise BadInput(f"{sender} sends what is of {host[:80]!r}", location="cluster")
+
+
+def _check_path(journal: str) -> None:
+    """Raises BadInput if the path of an announced journal leads out of its host's folder."""
+    if "\0" in journal or any(part in ("", ".", "..") for part in journal.split("/")):
+        raise BadInput(f"{journal[:80]!r} is no path below a home", location="cluster")
