@@ -23,10 +23,8 @@ Failure take_lock(const std::string& directory, FileHandle& lock) {
     }
     char pid[24];
     const int length = std::snprintf(pid, sizeof pid, "%ld\n", static_cast<long>(::getpid()));
-    if (::ftruncate(lock.fd(), 0) != 0 ||
-        ::pwrite(lock.fd(), pid, static_cast<std::size_t>(length), 0) != length)
-        return system_failure("write", path, errno);
-    return {};
+    if (::ftruncate(lock.fd(), 0) != 0) return system_failure("ftruncate", path, errno);
+    return write_all(lock, path, pid, static_cast<std::size_t>(length));
 }
 
 }  // namespace onetape
