@@ -196,10 +196,15 @@ docs: setup ## the documentation, into site/
 
 wheel: setup ## a wheel into dist/, tried in an environment of its own
 	@rm -rf dist build/wheel-smoke
-	@$(WITH_TOOLS) $(BIN)/pip wheel -qq --disable-pip-version-check --no-build-isolation --no-deps -w dist .
+	@# With the time of the commit, so that its wheels are equal, byte for byte.
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 315532800) $(WITH_TOOLS) \
+		$(BIN)/pip wheel -qq --disable-pip-version-check --no-build-isolation --no-deps -w dist .
 	@$(PYTHON) -m venv build/wheel-smoke
 	@build/wheel-smoke/bin/pip install -qq --disable-pip-version-check dist/*.whl
 	@cd build/wheel-smoke && bin/python ../../tools/smoke.py
+	@build/wheel-smoke/bin/pip install -qq --disable-pip-version-check auditwheel 2>/dev/null \
+		&& build/wheel-smoke/bin/auditwheel show dist/*.whl | grep -m1 manylinux \
+		|| echo "NOT AVAILABLE: auditwheel, which names the oldest glibc"
 
 clean: ## remove what was built
 	rm -rf build $(VENV) site dist src/onetape/_core.pyi
