@@ -16,6 +16,7 @@ from pathlib import Path
 from made_tapes import UUID
 from test_crash import payload
 
+from onetape.accounts.table import AccountReader, AccountTable
 from onetape.model.errors import OnetapeError
 from onetape.security.private import replace_private
 from onetape.security.tokens import make_token
@@ -41,6 +42,7 @@ def append(folder: Path, count: int, acks: int) -> None:
 def write(folder: Path, acks: int) -> None:
     append(folder, FRAMES, acks)
     compress(folder / "tape")
+    publish(folder)
     make_token(folder, "operator")
     for number in range(3):
         replace_private(folder / FILES[1], bytes([number]) * 3000)
@@ -48,8 +50,19 @@ def write(folder: Path, acks: int) -> None:
             file.write(bytes([number]) * 3000)
 
 
+def publish(folder: Path) -> None:
+    """An account's table, which grows beyond its first room."""
+    table = AccountTable(folder, venue="v", account="main", kind="kraken", capacity=2)
+    for number in range(12):
+        table.put(f"C{number}", [number, number], [0, 0], ts=1, sequence=number)
+    table.ready()
+    assert len(AccountReader(folder, "gateway:main").currencies) == 12
+    table.close()
+
+
 def recover(folder: Path, acks: int) -> None:
     append(folder, MORE, acks)
+    publish(folder)
 
 
 def main() -> None:

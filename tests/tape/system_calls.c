@@ -38,14 +38,15 @@ static int count_of(const char* name) {
     return counts[known++] = 1;
 }
 
-/* Returns what happens at this call. A site is the call and the last part of the path, digits as 0. */
+/* Returns what happens at this call. A site is the call and the last part of the path, digits as 0; what is drawn, after
+   a %, is left out. */
 static int met(const char* call, const char* path) {
     if (!under[0] || path == NULL || strncmp(path, under, strlen(under)) != 0) return PASS;
     char name[96];
     const char* last = strrchr(path, '/') + 1;
     snprintf(name, sizeof name, "%s %s", call, last);
     char* to = name;
-    for (char* at = name; *at; ++at) {
+    for (char* at = name; *at && (at == name || at[-1] != '%'); ++at) {
         char c = *at >= '0' && *at <= '9' ? '0' : *at;
         if (c == '0' && to > name && to[-1] == '0') continue;
         *to++ = c;
