@@ -34,7 +34,8 @@ def test_a_contract_that_ends_is_settled_and_nothing_differs(monkeypatch, seed, 
     assert not [order for order in world.manager.open.values() if order.spec.symbol == DATED]
     assert not [key for key, qty in positions_of(world, world.manager.positions).items() if key[0] == DATED and qty]
     settled = [out for out in world.outs if isinstance(out, FillOut) and out.is_forced and out.fill.time >= expiry]
-    assert {out.fill.client_id.partition("-")[0] for out in settled} == {"settlement"}
+    names = {out.fill.client_id or (out.order.client_id if out.order is not None else "") for out in settled}
+    assert {name.partition("-")[0] for name in names} == {"settlement"}
     said = [out for out in world.outs if isinstance(out, HealthOut) and out.kind == "forced close"]
     ended = [out.severity for out in said if out.subject.startswith(DATED) and out.state.startswith("settlement")]
     assert set(ended) == {"warning"}

@@ -225,7 +225,7 @@ def test_a_trip_ends_flat_and_its_money_is_in_the_ledger():
         records.close()
 
 
-@pytest.mark.parametrize(("kind", "number"), [("binance-usdm", 3), ("aster", 1), ("pacifica", 1), ("bitmex", 3)])
+@pytest.mark.parametrize(("kind", "number"), [("binance-usdm", 3), ("aster", 1), ("pacifica", 1), ("bitmex", 6)])
 def test_the_trips_of_a_flat_position_add_up_to_what_the_ledger_has_of_it(kind, number):
     """In these worlds no funding comes after a position has ended: such funding is in the ledger and in no trip."""
     world = play(Seed("World", kind, number, 60).begun(), 60)

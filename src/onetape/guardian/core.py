@@ -166,6 +166,7 @@ class GuardianCore:
         for guard in self._of(account):
             if name in guard.rows:
                 guard.end(name, now if is_canceled else 0)
+                self._slots.changed(account)
                 self._look(guard, now)
 
     def close_works(self, account: str, symbol: str, side: PositionSide, left: int, now: int) -> None:
