@@ -365,10 +365,11 @@ class AccountMoney:
     def _compare(self, balances: Balances, now: int, *, is_queried: bool) -> None:
         if not self._kept.opened:
             self._open(balances)
-        statements = self.statements
-        for effect in (
-            e for each in balances.values() for e in statements.on_balance(each, now, is_queried=is_queried)
-        ):
+        for report in balances.values():
+            self._statement(report, now, is_queried=is_queried)
+
+    def _statement(self, report: BalanceReport, now: int, *, is_queried: bool) -> None:
+        for effect in self.statements.on_balance(report, now, is_queried=is_queried):
             match effect:
                 case Entry():
                     self.book(effect)
