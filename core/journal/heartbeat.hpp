@@ -21,7 +21,11 @@ inline constexpr auto heartbeat_every = std::chrono::milliseconds(100);
 
 class Heartbeat {
  public:
-    explicit Heartbeat(ControlPage& control) : control_(control), thread_([this] { run(); }) {}
+    // Readers see the new writer alive before its thread has had a turn.
+    explicit Heartbeat(ControlPage& control) : control_(control) {
+        control_.heartbeat.store(wall_clock_ns(), std::memory_order_relaxed);
+        thread_ = std::thread([this] { run(); });
+    }
     ~Heartbeat() {
         {
             const std::lock_guard lock(mutex_);

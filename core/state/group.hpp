@@ -223,7 +223,7 @@ struct GroupKey {
     const auto check = static_cast<std::uint32_t>(load(copy) >> 32);
     const GroupRead outcome = read_group(place, cells_max, values);
     if (outcome != GroupRead::ok) return outcome;
-    if (load(place + 1) > version + 1) return GroupRead::busy;
+    if (values.version != version) return GroupRead::busy;  // the key may be of an earlier use
     key.use = values.use;
     key.meta = values.meta;
     if (values.version == 0) return GroupRead::ok;

@@ -281,8 +281,12 @@ TableRead SlotsReader::read_slowly(std::size_t index, SlotValues& values) {
 
 TableRead TableReader::keys(std::vector<TableKey>& keys) {
     keys.clear();
-    if (!follow()) return TableRead::unavailable;
-    const TableRead outcome = scan();
+    TableRead outcome = TableRead::unavailable;
+    for (int round = 0; round < follow_attempts; ++round) {
+        if (!follow()) return TableRead::unavailable;
+        outcome = scan();
+        if (outcome == TableRead::ok || load(pointer().current) == generation_) break;
+    }
     for (const auto& [name, handle] : handles_) {
         TableKey key;
         std::memcpy(&key.kind, name.data(), sizeof key.kind);

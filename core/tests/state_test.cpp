@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -409,6 +410,40 @@ TEST_CASE("threads over one slot: what the thread sanitizer can see of the lock"
     }
     stop = true;
     thread.join();
+}
+
+TEST_CASE("keys that come and go beside a reader are neither damage nor each other's values") {
+    const Folder folder;
+    const auto writer = writer_in(folder, 64);
+    put(*writer, "0", {0});
+    REQUIRE(writer->publish().ok());
+    std::atomic<bool> is_done{false};
+    std::thread thread([&] {
+        const std::uint64_t rounds = is_long() ? 4'000'000 : 200'000;
+        for (std::uint64_t key = 1; key <= rounds; ++key) {
+            const std::uint64_t cells[] = {key};
+            static_cast<void>(writer->put(1, std::to_string(key), cells, ~0ull, 5, key));
+            if (key > 40) static_cast<void>(writer->remove(1, std::to_string(key - 40)));
+        }
+        is_done.store(true);
+    });
+    const auto reader = reader_in(folder);
+    std::vector<TableKey> keys;
+    GroupValues values;
+    std::uint64_t scans = 0, wrong = 0;
+    for (; !is_done.load() || scans < 3; ++scans) {
+        wrong += reader->keys(keys) != TableRead::ok;
+        for (const TableKey& each : keys) {
+            const TableRead outcome = reader->read(each.kind, each.key, values);
+            if (outcome == TableRead::ok)
+                wrong += std::to_string(values.cells[0]) != each.key;
+            else
+                wrong += outcome != TableRead::missing;
+        }
+    }
+    thread.join();
+    CHECK(wrong == 0);
+    CHECK(scans > 3);
 }
 
 TEST_CASE("any sequence of calls leaves what a map would hold") {
