@@ -344,11 +344,12 @@ def test_local_stops_have_the_levels_of_the_ladder(sign, by, inside, beyond):
 
     core.position(ACCOUNT, SYMBOL, BOTH, sign * 1000, Fraction(START), now, opened="x")
     core.caught_up(ACCOUNT, now)
+    row = PositionReport(SYMBOL, BOTH, sign * 1000, now, BTC.price(START), BTC.price(START))
+    core.positions_read(ACCOUNT, [row], now, now)
     closed(START)
     if by == "look-back":
         core.bars_read(ACCOUNT, SYMBOL, *sorted((START, at("0.985"))), now)
     else:
-        row = PositionReport(SYMBOL, BOTH, sign * 1000, now, BTC.price(START), BTC.price(START))
         core.positions_read(ACCOUNT, [row._replace(liquidation=BTC.price(at("0.962")))], now, now)
     core.tick(now)
     assert closed(at(inside)) == []
@@ -441,6 +442,7 @@ def test_what_is_opened_after_a_total_loss_is_flattened_by_a_loss_of_then_alone(
     for each in (BTC, eth):
         core.instrument(ACCOUNT, each)
     core.caught_up(ACCOUNT, now)
+    core.positions_read(ACCOUNT, [], now, now)
     core.position(ACCOUNT, SYMBOL, BOTH, 1000, Fraction(START), now, opened="x")
     core.position(ACCOUNT, eth.symbol, BOTH, 10**eth.size_decimals, Fraction(entry), now, opened="y")
     assert flattened(int(START * Decimal("0.985")), entry) == {SYMBOL, eth.symbol}
@@ -557,6 +559,54 @@ def test_news_that_a_gateway_hears_late_withdraw_nothing():
     world.run(3)
     canceled = {name for each in kinds(world, CancelStops) for name in each.orders}
     assert world.covered == 1000 and not canceled & set(world.resting)
+
+
+@pytest.mark.parametrize("rule", ["hard stop", "local stop", "total loss", "a flatten goes on"])
+@pytest.mark.parametrize("listed", ["another position", "the same one", "nothing for a while"])
+def test_local_rules_wait_for_the_venue_when_a_guardian_begins(rule, listed):
+    """The journal of a gateway that died has a position, and an entry price, of another time."""
+    loses, rules = {"total loss": {"USDT": Decimal(1)}}.get(rule, {}), Rules(hard_stop=Decimal("0.02"))
+    if rule == "local stop":
+        rules = Rules((Decimal("0.01"),))
+    core, now = GuardianCore(GuardianSettings(rules, total_loss=loses), epoch="1", watched={ACCOUNT}), 100 * SECOND
+    core.instrument(ACCOUNT, BTC)
+    core.position(ACCOUNT, SYMBOL, BOTH, 1000, Fraction(START), now, opened="x")
+    price, read = START * 97 // 100, 0
+    if rule == "a flatten goes on":
+        price = START
+        core.resume_flatten(ACCOUNT, SYMBOL, BOTH, "a loss", opened="x")
+    core.caught_up(ACCOUNT, now)
+    row = PositionReport(SYMBOL, BOTH, 1000, now, BTC.price(START), BTC.price(START))
+    if listed == "another position":
+        row = row._replace(qty=-200, entry=BTC.price(price), mark=BTC.price(price))
+
+    def closes() -> bool:
+        closed = [
+            each for each in core.effects if isinstance(each, PlaceStops) for rung in each.rungs if not rung.trigger
+        ]
+        return bool(closed) or any(isinstance(each, Flatten) for each in core.effects)
+
+    def passes(seconds: float) -> int:
+        nonlocal now
+        count = 0
+        for _ in range(int(seconds * 20)):
+            now += 50 * MS
+            tell(core, SYMBOL, price, now)
+            core.tick(now)
+            count += ReadVenue(ACCOUNT) in core.effects
+            for each in [each for each in core.effects if isinstance(each, PlaceStops)]:
+                core.answered(each.id, {}, {rung: 4007 for rung in each.rungs if rung.trigger}, now)
+            if listed != "nothing for a while" and ReadVenue(ACCOUNT) in core.effects:
+                core.positions_read(ACCOUNT, [row], now, now)
+            core.effects = [each for each in core.effects if not isinstance(each, ReadVenue)]
+        return count
+
+    read = passes(2)
+    assert closes() is (listed == "the same one") and read
+    if listed == "nothing for a while":
+        assert read >= 8
+        passes(4)
+        assert closes()
 
 
 def test_new_stops_stay_beside_old_ones_that_the_last_listing_lacks():

@@ -45,7 +45,7 @@ from onetape.orders.calls import TriggerBounds
 from onetape.orders.reports import PositionReport
 from onetape.risk.halt_decisions import Unrealized
 from onetape.risk.look_back import look_back_level
-from onetape.risk.stop_ladder import Rung, ladder_of, needs_ladder, pieces
+from onetape.risk.stop_ladder import Rung, needs_ladder, pieces
 
 __all__ = ["GuardianCore"]
 
@@ -62,6 +62,7 @@ READ_RETRY: Final = 250 * MS  # pause before a needed query is repeated
 SETTLES: Final = SECOND // 2  # how far a venue's listing may lag behind the account's stream
 REST: Final = 2 * SECOND  # after this time without a change, the stops must match the position exactly
 LOOK_BACK_EVERY: Final = 5 * SECOND  # until the venue has returned its bars
+AGREES_WITHIN: Final = 5 * SECOND  # local rules wait so long for a listing that agrees, or is believed
 DIFFERS: Final = 2  # successive listings with another position than the gateway's, until the venue is believed
 
 
@@ -95,6 +96,7 @@ class GuardianCore:
         self._prices: dict[tuple[str, str], ConfirmedPrice] = {}  # by account and symbol
         self._alone: set[str] = set()  # accounts whose gateway is dead
         self._ready: set[str] = set()  # accounts whose journal has been read to its end
+        self._agrees_by: dict[str, int] = {}  # of accounts whose venue has not agreed with their journal since
         self._sent: dict[str, tuple[PositionGuard, LadderState, Placement]] = {}
         self._closes: dict[str, PositionGuard] = {}  # by command, market closes without an answer
         self._queried: dict[tuple[str, str], int] = {}  # times of queries
@@ -186,6 +188,8 @@ class GuardianCore:
         if account in self._ready:
             return
         self._ready.add(account)
+        if account in self._watched:
+            self._agrees_by[account] = now + AGREES_WITHIN
         for guard in self._of(account):
             is_bound = self._slots.is_bound(account)
             guard.adopt(len(self.settings.of(guard.instrument.symbol).distances) if is_bound else 0)
@@ -259,14 +263,25 @@ class GuardianCore:
         for symbol, mark in marks.items():
             units = int(mark.scaleb(self._instruments[account][symbol].price_decimals))
             self._price_of(account, symbol).take(PriceKind.MARK, units, now)
-        for guard in self._of(account):
+        agrees, guards = True, self._of(account)
+        for guard in guards:
             row = by_key.get((guard.instrument.symbol, guard.side))
             if queried_at < guard.changed_at + SETTLES and (row.qty if row else 0) != guard.qty:
+                agrees = False
                 continue  # the listing may lack the last fill
             said = guard.venue_says(row, queried_at, now, differs=DIFFERS)
             if said:
                 self._say("position differs", guard, said, {}, severity="warning")
+            agrees = agrees and not guard.differs
+        if agrees:
+            self._agrees_by.pop(account, None)
+        for guard in guards:
             self._look(guard, now)
+
+    def _acts(self, account: str, now: int) -> bool:
+        """Tells whether local rules may close: the journal has been read, and the venue agrees with its positions or
+        does not answer. The journal of a gateway that died has positions and entry prices of that time."""
+        return account in self._ready and now >= self._agrees_by.get(account, 0)
 
     def answered(self, id_: str, placed: dict[str, Rung] | None, refused: dict[Rung, int], now: int) -> None:
         """Handles the answer to a command. placed: client ids of the placed stops, None: there was no answer in time;
@@ -298,6 +313,8 @@ class GuardianCore:
             self._look_at_unprotected(account, now)
             guards = [each for each in self._of(account) if each.qty or each.rows]
             pace = self._paces.get(account, SECOND) if account in self._alone else 0
+            if not self._acts(account, now):
+                self._read(account, "", now, every=READ_RETRY)
             self.effects += self._slots.share(account, self._of(account))
             if not guards and not pace:
                 continue
@@ -321,13 +338,13 @@ class GuardianCore:
             self._say(ladder.kind, guard, state, about, severity=severity)
         if said := guard.look_at_canceled(now, after=SETTLES):
             self._say("stop canceled", guard, said.state, said.about, severity=said.severity)
+        if guard.is_over:
+            self._went_flat(guard, now)
         if guard.qty:
             if guard.account in self._watched:
                 self._look_at_ladders(guard, now)
             self._measure(guard, now)
             self._look_at_price(guard, now)
-        elif guard.flattening or guard.unprotected_since or guard.is_lost:
-            self._went_flat(guard, now)
 
     def _went_flat(self, guard: PositionGuard, now: int) -> None:
         if guard.flattening:
@@ -348,9 +365,8 @@ class GuardianCore:
             orphans += [row for row in rows if row.is_target and row not in orphans]
         if not self.settings.of(guard.instrument.symbol).distances:
             orphans += [row for row in rows if not row.is_target and row not in orphans]
-        self._cancel(
-            guard, orphans + [row for row in rows if row.client_id in guard.cancels and row not in orphans], now
-        )
+        orphans += [row for row in rows if row.client_id in guard.cancels and row not in orphans]
+        self._cancel(guard, orphans, now)
 
     def _look_at_ladders(self, guard: PositionGuard, now: int) -> None:
         rules = self.settings.of(guard.instrument.symbol)
@@ -428,8 +444,7 @@ class GuardianCore:
             self._look(guard, now)
 
     def _place(self, guard: PositionGuard, ladder: LadderState, now: int, *, makes_room: bool = False) -> None:
-        assert guard.entry is not None
-        rules, instrument, price = self.settings.of(guard.instrument.symbol), guard.instrument, guard.price(now)
+        rules, instrument = self.settings.of(guard.instrument.symbol), guard.instrument
         shared = self._slots.now(guard, self._of(guard.account))
         most = min(each.most(is_target=ladder.is_target, makes_room=makes_room) for each in shared)
         if most < (len(rules.targets) if ladder.is_target else 1):
@@ -443,21 +458,7 @@ class GuardianCore:
                 return
             if guard.stand(ladder) < guard.target:
                 most = min(most, max(free - 1, 1))
-        if ladder.is_target:  # like the stops of the other direction; a level without profit is no target
-            held, entry = -guard.qty, guard.entry
-            made = ladder_of(instrument, held, entry, rules.targets, price=price, floors=guard.caps, most=most)
-        else:
-            made = ladder_of(
-                instrument,
-                guard.qty,
-                guard.entry,
-                rules.distances,
-                price=price,
-                floors=ladder.floors,
-                liquidation=guard.liquidation,
-                most=most,
-            )
-        rungs = made.rungs
+        rungs = (made := guard.ladder(ladder, rules, most, now)).rungs
         if not rungs:
             if not guard.target and not guard.is_dust:
                 guard.is_dust = True
@@ -483,10 +484,8 @@ class GuardianCore:
         self.effects.append(PlaceStops(id_, *of, rungs, ladder.is_target))
         stops, caps = ({str(k): v for k, v in each.floors.items()} for each in (guard.stops, guard.targets))
         placing = {"levels": stops, "caps": caps, "opened": guard.opened, "looked_back": guard.has_looked_back}
-        gains = {"base": guard.gains.base, "left": str(guard.gains.left)}
-        self._say(
-            ladder.kind, guard, "placing", {**placing, **gains, "stops": len(rungs), "size": size, "command": id_}
-        )
+        placing |= {"base": guard.gains.base, "left": str(guard.gains.left), "stops": len(rungs), "size": size}
+        self._say(ladder.kind, guard, "placing", {**placing, "command": id_})
 
     def _make_room(self, guard: PositionGuard, now: int, *, is_stuck: bool) -> None:
         # Fills that were not reported yet may have reduced the coverage.
@@ -562,7 +561,7 @@ class GuardianCore:
 
     def _look_at_price(self, guard: PositionGuard, now: int) -> None:
         """Applies the local rules to a position, beyond its stops at the venue."""
-        if guard.account not in self._ready:
+        if not self._acts(guard.account, now):
             return
         if guard.flattening:
             self._flatten(guard, now)
@@ -600,8 +599,7 @@ class GuardianCore:
             return
         guard.closed_at = now
         shares = guard.gains if is_target else guard.shares
-        left = {"opened": guard.opened, "base": shares.base, "left": str(shares.left)}
-        about = {"size": size, "levels": passed, **left}
+        about = {"size": size, "levels": passed, "opened": guard.opened, "base": shares.base, "left": str(shares.left)}
         if is_target:
             self._say("take-profits", guard, "closing", about)
         else:
@@ -613,7 +611,7 @@ class GuardianCore:
     def _look_at_parts(self, guard: PositionGuard, now: int) -> None:
         """Applies local stops to sub-accounts with opposite positions: at the venue stops can rest for the net position
         only, so each part has levels from its own entry here."""
-        if guard.flattening or guard.account not in self._ready - self._alone:
+        if guard.flattening or guard.account in self._alone or not self._acts(guard.account, now):
             return
         rules = self.settings.of(guard.instrument.symbol)
         for name, part, size, passed in guard.due_of_parts(rules, now, every=CLOSE_EVERY):
@@ -642,13 +640,14 @@ class GuardianCore:
         self._flatten(guard, now)
 
     def _say_flattening(self, guard: PositionGuard, reason: str) -> None:
-        guard.flattening, about = reason, {"reason": reason, "opened": guard.opened}
+        guard.flattening, guard.flattens = reason, guard.closes
+        about = {"reason": reason, "opened": guard.opened}
         self._say("hard stop", guard, "flattening", about, severity="critical")
 
     def _flatten(self, guard: PositionGuard, now: int) -> None:
         """Sends a flatten, repeated until the position is flat. The gateway subtracts working closes, and splits it
         into orders of allowed size."""
-        if now < guard.flattened_at + CLOSE_EVERY or guard.account not in self._ready:
+        if now < guard.flattened_at + CLOSE_EVERY:
             return
         guard.flattened_at = now
         of = guard.account, guard.instrument.symbol
@@ -656,7 +655,8 @@ class GuardianCore:
 
     def _look_at_loss(self, now: int) -> None:
         for currency, limit in self._total_loss.items():
-            held = [g for g in self.guards.values() if g.qty and g.instrument.settle == currency]
+            of = [each for each in self.guards.values() if each.instrument.settle == currency]
+            held = [each for each in of if each.qty and self._acts(each.account, now)]
             total = sum(guard.unrealized(now) for guard in held)
             # The current positions only: each is flattened until flat, whatever the others earn meanwhile.
             for guard in held if total <= -limit else ():

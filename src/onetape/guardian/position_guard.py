@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from onetape.accounts.holding import Holding, Terms
@@ -19,7 +20,7 @@ from onetape.options.guardian_rules import Rules
 from onetape.orders.queries import ABSENT_AFTER
 from onetape.orders.reports import PositionReport
 from onetape.risk.halt_decisions import Unrealized
-from onetape.risk.stop_ladder import LevelShares, Rung, distance_of, drawn_in, levels_of, protectable
+from onetape.risk.stop_ladder import Ladder, LevelShares, Rung, distance_of, drawn_in, ladder_of, levels_of, protectable
 
 __all__ = ["COVERED", "Placement", "PositionGuard", "unrealized_of"]
 
@@ -93,7 +94,7 @@ class PositionGuard:
         # When the last processed listing of the venue was requested, and when the last one that set `qty`.
         self.listed_at = self.believed_at = 0
         self.is_confirmed = False  # the venue has confirmed the direction (long, short or flat)
-        self._differs = 0  # successive listings
+        self.differs = 0  # successive listings
         self.parts: dict[str, SubAccountStop] = {}  # by sub-account
         self._triggers_terms: object = None  # the inputs from which the triggers below follow
         self._triggers_found: list[int] = []
@@ -112,6 +113,7 @@ class PositionGuard:
         self.look_back_at = 0
         # Measures beside the stops.
         self.flattening = ""  # the reason
+        self.flattens = Side.SELL  # the side that closes what is flattened
         self.closing = MarketClose()
         self.flattened_at = self.closed_at = -10 * SECOND
         self.unprotected_since = self.protected_at = 0
@@ -123,7 +125,7 @@ class PositionGuard:
         """Sets the position, as the gateway reports it."""
         if qty != self.qty:
             self.changed_at = now
-            self._differs = 0
+            self.differs = 0
             if self.is_protected:
                 self.protected_at = now
             self._set(qty)
@@ -153,18 +155,18 @@ class PositionGuard:
             self._liquidates(self._units(row.liquidation))
         said = ""
         if qty != self.qty:
-            self._differs += 1
-            if self._differs < differs:
+            self.differs += 1
+            if self.differs < differs:
                 return ""
             text = self.instrument.size_text
             said = f"the venue holds {text(qty)}, the gateway {text(self.qty)}: the venue is believed"
-            self._differs = 0
+            self.differs = 0
             self.changed_at, self.believed_at = now, queried_at
             self._set(qty)
             if row is not None and row.entry:
                 self.entry = self._units(row.entry)
         else:
-            self._differs = 0
+            self.differs = 0
         self.is_confirmed = True
         if self.entry is None and qty and row is not None and row.entry:
             self.entry = self._units(row.entry)
@@ -188,6 +190,12 @@ class PositionGuard:
         not the other's."""
         side = "" if self.side is PositionSide.BOTH else f" {self.side}"
         return f"{self.account} {self.instrument.symbol}{side}"
+
+    @property
+    def is_over(self) -> bool:
+        """Tells whether the position that is flattened, or was without protection, has been closed or has turned."""
+        was = bool(self.flattening or self.unprotected_since or self.is_lost)
+        return (was and not self.qty) or (bool(self.flattening) and self.closes is not self.flattens)
 
     @property
     def closes(self) -> Side:
@@ -230,6 +238,14 @@ class PositionGuard:
     def closes_of(self, ladder: LadderState) -> Side:
         """Returns the closing side that a ladder's look-back level is for: for take-profits the opposite one."""
         return self.closes.opposite if ladder.is_target else self.closes
+
+    def ladder(self, of: LadderState, rules: Rules, most: int, now: int) -> Ladder:
+        """Returns new rungs for its quantity and entry price, which is known. most: how many orders there may be."""
+        assert self.entry is not None
+        build = partial(ladder_of, self.instrument, entry=self.entry, price=self.price(now), most=most)
+        if of.is_target:  # like the stops of the other direction; a level without profit is no target
+            return build(qty=-self.qty, distances=rules.targets, floors=self.caps)
+        return build(qty=self.qty, distances=rules.distances, floors=of.floors, liquidation=self.liquidation)
 
     def is_beyond(self, ladder: LadderState, level: int, now: int) -> bool:
         """Tells whether the market has passed a ladder's look-back level."""
