@@ -160,23 +160,30 @@ def test_an_order_on_the_ladder_says_about_how_much_stands_before_it(home, page)
     go(page, MARKET)
     page.wait("document.querySelectorAll('#depth tr.bid').length > 5")
     assert "Best prices only" not in text(page, "#depth")
-    # In the middle: the market must not fall to it until it is there, nor rise until it is out of sight.
-    bids = "[...document.querySelectorAll('#depth tr.bid')]"
-    price = page.js(f"(rows => rows[Math.floor(rows.length / 2)].children[1].innerText)({bids})")
-    home.run("buy", SYMBOL, "0.01", "--price", price, "--post-only")
     row = "[...document.querySelectorAll('#depth tr.bid')].find(row => row.innerText.includes('ahead'))?.innerText"
-    page.wait(f"/about [0-9.]+ ahead of 0.010/.test({row})")
+    price = ""
+
+    def cancel_all() -> None:  # those of tests before this one, too
+        for each in home.run("orders"):
+            if each["robot"] == "operator":
+                home.run("cancel", each["client_id"])
 
     def is_sound() -> bool:
         """What stands before it and the level are told apart: for a moment they may be of two books."""
+        nonlocal price
+        bids = page.js("[...document.querySelectorAll('#depth tr.bid')].map(row => row.children[1].innerText)")
+        if price not in bids or not any(each["robot"] == "operator" for each in home.run("orders")):
+            # The market has risen until it is out of sight, or has fallen to it: another one, in the middle.
+            cancel_all()
+            price = bids[len(bids) // 2]
+            home.run("buy", SYMBOL, "0.01", "--price", price, "--post-only")
         words = (page.js(row) or "").split()
-        return len(words) == 7 and words[5] == price and 0 <= Decimal(words[1]) <= Decimal(words[6])
+        is_whole = len(words) == 7 and words[0] == "about" and words[4] == "0.010" and words[5] == price
+        return is_whole and 0 <= Decimal(words[1]) <= Decimal(words[6])
 
     wait_for(is_sound, lambda: page.js(row))
     assert page.js("(box => box.scrollWidth <= box.clientWidth)(document.querySelector('.depth'))")
-    for each in home.run("orders"):  # those of tests before this one, too
-        if each["robot"] == "operator":
-            home.run("cancel", each["client_id"])
+    cancel_all()
     page.wait(f"!{row}")
 
 

@@ -16,7 +16,7 @@ from onetape.accounts.entry_frames import unpack
 from onetape.accounts.reserves import Reserves
 from onetape.accounts.table import AccountReader
 from onetape.gateway.explain_tape import explain_journal
-from onetape.model.enums import Kind, OrderType, RequestKind
+from onetape.model.enums import Kind, OrderType, PositionSide, RequestKind
 from onetape.model.home import gateway_journal
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
@@ -39,6 +39,7 @@ class MoneyInvariants:
         self.world = world
         self.checks = 0
         self.sums: dict[str, dict[int, int]] = {}  # by currency and holder, of the tape
+        self.before: Counter[tuple[str, PositionSide]] = Counter()  # spot fills from before the ledger
         self.traded: Counter[str] = Counter()  # by currency: what fills have moved, by the tape
         self.fees: Counter[str] = Counter()
         self.wanted: Counter[str] = Counter()  # the same by the fills themselves
@@ -66,11 +67,15 @@ class MoneyInvariants:
         """To the journal, in its order."""
         if isinstance(out, IntentOut):
             self._intent(out)
-        if not isinstance(out, FillOut) or not self.sums:
-            return  # what came before the ledger began is in what it began with
+        if not isinstance(out, FillOut):
+            return
         fill, world = out.fill, self.world
         instrument = next(i for i in world.instruments if i.symbol == fill.symbol)
         signed = fill.size * fill.side.sign
+        if not self.sums:  # what came before the ledger began is in what it began with
+            if instrument.kind is Kind.SPOT:
+                self.before[fill.symbol, fill.position_side] += signed
+            return
         value = instrument.notional_units(fill.price, signed)
         self.wanted[instrument.settle] -= _turned(instrument, value)
         if instrument.kind is Kind.SPOT:
@@ -236,8 +241,8 @@ class MoneyInvariants:
             if by_account[key] != held.qty and not held.terms.is_spot:
                 raise Broken(f"{key}: sub-accounts hold {by_account[key]} of {held.qty}")
         for key, qty in manager.positions.items() if self.sums else ():
-            if by_account[key] != qty:
-                raise Broken(f"{key}: sub-accounts {by_account[key]}, orders {qty}")
+            if by_account[key] + self.before[key] != qty:
+                raise Broken(f"{key}: sub-accounts {by_account[key]}, before {self.before[key]}, orders {qty}")
         for currency in self.sums:
             moved, wanted = self.traded[currency], self.wanted[currency] + costs[currency]
             if moved != wanted and (not world.hands or world.instruments[0].kind is Kind.SPOT):
