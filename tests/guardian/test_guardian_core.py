@@ -578,10 +578,8 @@ def test_local_rules_wait_for_the_venue_when_a_guardian_begins(rule, listed):
         row = row._replace(qty=-200, entry=BTC.price(price), mark=BTC.price(price))
 
     def closes() -> bool:
-        closed = [
-            each for each in core.effects if isinstance(each, PlaceStops) for rung in each.rungs if not rung.trigger
-        ]
-        return bool(closed) or any(isinstance(each, Flatten) for each in core.effects)
+        placed = [rung for each in core.effects if isinstance(each, PlaceStops) for rung in each.rungs]
+        return any(not each.trigger for each in placed) or any(isinstance(each, Flatten) for each in core.effects)
 
     def passes(seconds: float) -> int:
         nonlocal now
