@@ -20,7 +20,9 @@ from onetape.model.time import HOUR, SECOND
 from onetape.security.private import private_folder
 from onetape.simulation.fault_rows import rows_of
 from onetape.simulation.gateway_life import Home
+from onetape.simulation.invariants import check
 from onetape.simulation.seeds import KINDS, OPERATIONS, SYSTEM, WORLDS, Game, Played, Seed
+from onetape.simulation.tape_checks import problems
 
 __all__ = ["Campaign", "drawn_first", "play_all", "played", "seeds_from", "traced"]
 
@@ -78,6 +80,9 @@ def _played(seed: Seed, world: Game) -> Played:
     began, failure = time.process_time(), ""
     try:
         world.play(seed.seconds)
+        for path in world.journals().values():
+            if path.name.startswith("gateway-"):
+                check(not (found := problems(path)), f"{path.name}: {found}")
     except Exception as error:
         failure = f"{type(error).__name__} after {world.elapsed:.3f} s: {error}"
         if not isinstance(error, AssertionError):

@@ -36,6 +36,7 @@ from onetape.projections.account_views import fills
 from onetape.replay.replay import replay_run
 from onetape.simulation import trader
 from onetape.simulation.invariants import Broken, check
+from onetape.simulation.tape_checks import problems
 from onetape.simulation.tcp_proxy import Proxy
 from onetape.store.config import load_config
 from onetape.supervisor.client import bring_down, bring_up, status_of
@@ -356,6 +357,7 @@ class RealSystem:
                 if row["account"] == name
             )
             check(ours == there, f"{name}: the tape has {ours - there} more and {there - ours} fewer fills")
+            check(not (found := problems(gateway_journal(self.home, name))), f"{name}: {found}")
         for run in sorted((self.home / "runs").iterdir()):
             answer = replay_run(run, verify=True)
             check(not answer["divergences"], f"{run.name} decides otherwise: {answer}")

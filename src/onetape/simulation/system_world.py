@@ -175,11 +175,10 @@ class Account(GuardedVenue, HubWorld):
         """Returns what has not recovered, with the time within which it has to, ns."""
         if self.is_dead:
             return {"no gateway": RECOVERS_WITHIN}
-        manager = self.manager
-        later = PROVEN_WITHIN if any(order.spec.trigger_int for order in manager.unknown) else RECOVERS_WITHIN
+        unknown = self.manager.unknown
         found = {
             f"{order.client_id} is {order.state}": PROVEN_WITHIN if order.spec.trigger_int else RECOVERS_WITHIN
-            for order in manager.unknown
+            for order in unknown
         }
         if not self.core.gate.ready:
             found["its gateway takes no orders"] = RECOVERS_WITHIN
@@ -187,8 +186,8 @@ class Account(GuardedVenue, HubWorld):
             found[f"a market is stale: {self.hub.stale}"] = RECOVERS_WITHIN
         if self.guardian is None:
             found["no guardian"] = RECOVERS_WITHIN
-        if self.robot.run is None:
-            found["no robot"] = later  # it waits for its orders
+        if self.robot.run is None and not any(order.spec.trigger_int for order in unknown):  # it waits for these
+            found["no robot"] = RECOVERS_WITHIN
         if bare := [key for key in self.wrong if key[2] == "bare"]:
             found[f"{bare} is not protected"] = RECOVERS_WITHIN
         if lost := [guard.instrument.symbol for guard in self.guards() if guard.is_lost]:
@@ -365,9 +364,11 @@ class System(House):
             if not any(account.is_dead or account.guardian is None for account in self.accounts()):
                 break
             self.advance_long(1)
-        since = self.now
-        while left := [(each.name, *row) for each in self.accounts() for row in each.unsettled().items()]:
-            late = [f"{name}: {what}" for name, what, bound in left if self.now - since > bound]
+        since: dict[str, int] = {}  # a robot begins only once nothing of its account is unknown
+        until = self.now + PROVEN_WITHIN + RECOVERS_WITHIN
+        while left := {f"{a.name}: {what}": bound for a in self.accounts() for what, bound in a.unsettled().items()}:
+            since = {what: since.get(what, self.now) for what in left}
+            late = [what for what, bound in left.items() if self.now > min(since[what] + bound, until)]
             check(not late, f"not recovered: {', '.join(late)}")
             self.advance_long(1)
 
