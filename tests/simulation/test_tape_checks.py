@@ -49,9 +49,9 @@ def with_a_fill_of_a_denied_order(tape: GatewayTape) -> None:
 
 
 def with_a_fill_too_many(tape: GatewayTape) -> None:
-    asked = {(each.robot, each.order_id): each.spec.size_int for _, each in tape.requests}
-    at, symbol, fill = next(each for each in tape.fills if (each[2].robot, each[2].order_id) in asked)
-    tape.fills.append((at, symbol, fill._replace(trade_id=1, size=asked[fill.robot, fill.order_id])))
+    sizes = {(each.robot, each.order_id): each.spec.size_int for _, each in tape.requests}
+    at, symbol, fill = next(each for each in tape.fills if (each[2].robot, each[2].order_id) in sizes)
+    tape.fills.append((at, symbol, fill._replace(trade_id=1, size=sizes[fill.robot, fill.order_id])))
 
 
 def with_a_unit_more(tape: GatewayTape) -> None:

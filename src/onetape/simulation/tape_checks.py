@@ -77,10 +77,10 @@ def read_tape(path: Path) -> GatewayTape | None:
 
 def requests_come_first(tape: GatewayTape) -> Iterator[str]:
     """What a gateway says about a robot's order follows the request; only a refusal may be without one."""
-    asked = {(each.robot, each.order_id): at for at, each in reversed(tape.requests) if each.kind is RequestKind.PLACE}
+    placed = {(each.robot, each.order_id): at for at, each in reversed(tape.requests) if each.kind is RequestKind.PLACE}
     for at, news in tape.news:
         key = news.robot, news.order_id
-        if news.robot and news.news not in NO_REQUEST and asked.get(key, at) >= at:
+        if news.robot and news.news not in NO_REQUEST and placed.get(key, at) >= at:
             yield f"frame {at}: {news.news} of order {key}, which no request placed"
 
 
@@ -143,9 +143,9 @@ def fills_are_booked_once(tape: GatewayTape) -> Iterator[str]:
     if not tape.entries:
         return
     first, last = tape.entries[0][0], max(booked, default=0)
-    known = {(symbol, fill.trade_id, fill.side) for at, (symbol, fill) in fills.items() if at in booked}
+    reported = {(symbol, fill.trade_id, fill.side) for at, (symbol, fill) in fills.items() if at in booked}
     for at, (symbol, fill) in fills.items():
-        if first < at < last and at not in booked and (symbol, fill.trade_id, fill.side) not in known:
+        if first < at < last and at not in booked and (symbol, fill.trade_id, fill.side) not in reported:
             yield f"frame {at}: the fill {symbol} {fill.trade_id} {fill.side} is not booked"
 
 
@@ -165,9 +165,9 @@ def parts_add_up(tape: GatewayTape) -> Iterator[str]:
             continue
         if parts[symbol, side] != held.qty:
             yield f"{symbol} {side}: sub-accounts hold {parts[symbol, side]}, the account {held.qty}"
-        there = tape.state.held.get((symbol, side))
-        if there is not None and there.qty != held.qty + waiting[symbol, side]:
-            yield f"{symbol} {side}: fills add up to {there.qty}, the books have {held.qty}"
+        filled = tape.state.held.get((symbol, side))
+        if filled is not None and filled.qty != held.qty + waiting[symbol, side]:
+            yield f"{symbol} {side}: fills add up to {filled.qty}, the books have {held.qty}"
 
 
 CHECKS: Final[tuple[Callable[[GatewayTape], Iterator[str]], ...]] = (
