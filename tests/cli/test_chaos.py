@@ -20,6 +20,16 @@ def test_the_command_ends_with_4_where_a_seed_fails(monkeypatch, capfd, tmp_path
     assert [each["seed"] for each in json.loads(capfd.readouterr().out)["failures"]] == [5, 6]
 
 
+def test_a_seed_that_fails_is_said_at_once(monkeypatch, capfd, tmp_path):
+    def stopped(seeds, workers, heard):
+        heard(campaign.Played(next(iter(seeds)), 1.0, 1.0, "it broke", {}, "00"))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(campaign, "play_all", stopped)
+    main.run(["chaos", "--seeds", "2", "--seed", "5", "--world", "World", "--venue", "okx", "--home", str(tmp_path)])
+    assert "seed 5 failed: onetape chaos --seed 5 --world World --venue okx" in capfd.readouterr().err
+
+
 def test_a_trace_is_of_one_seed(onetape, tmp_path):
     done = onetape("chaos", "--seeds", "2", "--trace", "--json", "--home", str(tmp_path))
     assert done.code == 2 and "--trace" in done.value["error"]["message"]

@@ -16,7 +16,8 @@ from pathlib import Path
 from uuid import UUID
 
 import msgspec
-from fuzz_mutate import mutate
+from fuzz_mutate import Target, mutate
+from service_targets import SERVICE_TARGETS
 
 from onetape._core import FLAG_SNAPSHOT, Book
 from onetape.data.importing import import_files
@@ -31,20 +32,6 @@ from onetape.venues.kraken.market import MARKET as KRAKEN
 CORPUS = Path(__file__).parent / "corpus"
 LAYOUT = Layout([GroupSpec(1, "g", (("a", "i"), ("b", "i"), ("sum", "i")))])
 FRAMES = 60
-
-
-class Target:
-    """Seeds, and a check of one input derived from them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.seeds: list[bytes] = []
-
-    def input(self, rng: random.Random) -> bytes:
-        return mutate(rng.choice(self.seeds), rng, rng.choice(self.seeds))
-
-    def check(self, data: bytes) -> None:
-        raise NotImplementedError
 
 
 class Tape(Target):
@@ -354,6 +341,7 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "moex": Moex,
     "cryptofeed": Recording,
     "messages": Messages,
+    **SERVICE_TARGETS,
 }
 
 

@@ -12,7 +12,17 @@ import pytest
 from fuzz_targets import CORPUS, TARGETS, make
 
 RUN = Path(__file__).with_name("run_fuzz.py")
-RUNS = {"tape": 20, "open-tape": 20, "state": 30, "book": 1000, "messages": 1000}
+RUNS = {
+    "tape": 20,
+    "open-tape": 20,
+    "state": 30,
+    "book": 1000,
+    "messages": 1000,
+    "answers": 600,
+    "reports": 600,
+    "body": 300,
+    "configuration": 150,
+}
 IMPORT_RUNS = 20
 LONG = bool(os.environ.get("ONETAPE_LONG"))
 

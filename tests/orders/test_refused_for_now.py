@@ -13,7 +13,7 @@ from onetape.model.order import OrderSpec
 from onetape.orders.calls import Purpose
 from onetape.orders.managed import Request
 from onetape.orders.manager import OrderManager
-from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.outcome import WAIT_MAX, Answer, Outcome, retry_after
 from onetape.orders.queries import sent_last
 from orders.binance_manager import NOW, SECOND, SYMBOL, binance_manager, words
 
@@ -30,6 +30,15 @@ def place(manager: OrderManager, **terms):
     spec = OrderSpec(symbol=SYMBOL, side=Side.BUY, size_int=10, price_int=600_000, **terms)
     order = manager.submit("id-1", Request(1, RequestKind.PLACE, 1, spec), NOW)
     return order, manager.calls.pop()
+
+
+@pytest.mark.parametrize(
+    ("header", "wait"),
+    [("9", 9 * SECOND), ("0", 0), ("", 0), ("-1", 0), ("\u00b2", 0), ("Fri, 31 Dec 1999 23:59:59 GMT", 0)]
+    + [(each, WAIT_MAX) for each in ("9" * 9, "9" * 5000)],
+)
+def test_the_wait_of_a_header_is_seconds_with_a_bound(header, wait):
+    assert retry_after({"retry-after": header}) == wait
 
 
 def test_it_is_sent_again_after_the_wait(manager):

@@ -72,10 +72,12 @@ def _simulated(shell: Shell, options: dict[str, Any]) -> Answer:
         shell.progress.of("seeds")
         done = 0
 
-        def heard(_played: Any) -> None:
+        def heard(played: Any) -> None:
             nonlocal done
             done += 1
             shell.progress(done, count)
+            if played.failure:  # at once: a long campaign may be stopped before its end
+                shell.say(f"seed {played.seed.number} failed: {played.seed.command}")
 
         value = campaign.play_all(chosen, options["workers"] or 0, heard).as_json()
     return _answer(value, _text(value))

@@ -24,6 +24,7 @@ from onetape.model.errors import VenueProtocolError
 from onetape.model.time import SECOND
 from onetape.net.tasks import ended
 from onetape.orders.managed import HealthOut
+from onetape.orders.outcome import retry_after
 from onetape.store.shared_counters import SharedLeases
 from onetape.tape.journal import JournalWriter
 from onetape.venues.market_polls import MarketPolls, PollKind
@@ -230,9 +231,8 @@ class Poller:
     def _refused(self, status: int, headers: dict[str, str]) -> None:
         """Pauses after a refusal; the budget of the address has counted it as well, and holds all pollers back."""
         self.counts[f"http_{status}"] += 1
-        after = headers.get("retry-after", "")
         if status in (418, 429):
-            self._plan.hold(time.monotonic_ns() + (int(after) if after.isdigit() else 1) * SECOND)
+            self._plan.hold(time.monotonic_ns() + (retry_after(headers) or SECOND))
 
     def _failed(self, requested_at: int, why: str) -> None:
         if self._contact.failed(requested_at, time.monotonic_ns()):

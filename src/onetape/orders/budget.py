@@ -16,6 +16,7 @@ from typing import Final, NamedTuple, Protocol
 from onetape import _core
 from onetape.model.time import SECOND
 from onetape.orders.calls import ORDER_PURPOSES, Purpose
+from onetape.orders.outcome import retry_after
 
 __all__ = [
     "BAN_UNTOLD",
@@ -214,9 +215,7 @@ class Budget:
                 if now - window >= self._settled:
                     self.counts.correct(slot, window, int(text))
         if status == 418 or (status == 429 and is_limited):
-            after = headers.get("retry-after", "")
-            wait = int(after) * SECOND if after.isdigit() and int(after) else BAN_UNTOLD
-            self.counts.ban(now + wait)
+            self.counts.ban(now + (retry_after(headers) or BAN_UNTOLD))
 
 
 class ReadPause:

@@ -11,14 +11,19 @@ An unclassified code is ambiguous, and so is no answer at all.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from onetape.model.time import SECOND
 
 if TYPE_CHECKING:
     from onetape.orders.reports import VenueReport
 
-__all__ = ["Answer", "Outcome"]
+__all__ = ["Answer", "Outcome", "retry_after"]
+
+WAIT_MAX: Final = 7 * 86_400 * SECOND  # the longest ban of an address is three days, Binance's
 
 
 class Outcome(StrEnum):
@@ -45,3 +50,10 @@ class Answer:
     not_found: bool = False  # the venue does not have the queried order
     cursor: str = ""
     value: str = ""  # the result of some answers: a stream's key, the venue's time
+
+
+def retry_after(headers: Mapping[str, str]) -> int:
+    """Returns the wait in ns that an answer's headers request, at most a week; 0: none, or one that is no number of
+    seconds."""
+    text = headers.get("retry-after", "")
+    return min(int(text[:9]) * SECOND, WAIT_MAX) if text.isascii() and text.isdigit() else 0

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from onetape.model.errors import BY_NAME, OnetapeError, OrderOutcomeUnknown, VenueRejected
-from onetape.model.time import SECOND
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import StreamReport, VenueReport
 
-__all__ = ["ErrorRow", "Outcome", "error_table", "malformed", "retry_after", "row_of", "row_of_text", "unreadable"]
+__all__ = ["ErrorRow", "Outcome", "error_table", "malformed", "row_of", "row_of_text", "unreadable"]
 
 
 class ErrorRow(NamedTuple):
@@ -57,12 +56,6 @@ def unreadable(error: Exception, status: int) -> Answer:
     code = OrderOutcomeUnknown.code if status >= 500 else VenueRejected.code
     text = f"an answer that makes no sense: {type(error).__name__} {error}"[:200]
     return Answer(Outcome.AMBIGUOUS, (), code, str(status), text)
-
-
-def retry_after(headers: Mapping[str, str]) -> int:
-    """Returns the wait in ns that an answer's headers request; 0: none."""
-    text = headers.get("retry-after", "")
-    return int(text) * SECOND if text.isdigit() else 0
 
 
 def malformed(error: Exception) -> list[VenueReport]:

@@ -15,7 +15,7 @@ from onetape.model.json_text import read_json
 from onetape.model.time import MS, US
 from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, TransferRoute
 from onetape.orders.malformed import MALFORMED
-from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.outcome import Answer, Outcome, retry_after
 from onetape.venues.account_protocol import AccountProtocol
 from onetape.venues.binance.errors import is_error
 from onetape.venues.binance.family import Family
@@ -161,7 +161,7 @@ class BinanceProtocol(AccountProtocol):
         text = str(value.get("msg", "")) if isinstance(value, dict) else body[:200].decode("utf-8", "replace")
         if code == UNKNOWN:
             code = self.family.said.get(text.rstrip(".").lower(), code)
-        retry = int(headers.get("retry-after", "0") or 0) * 1_000_000_000
+        retry = retry_after(headers)
         if status in (418, 429):
             return Answer(Outcome.SAFE, (), VenueRateLimit.code, str(code or status), text, retry)
         if status == 503:

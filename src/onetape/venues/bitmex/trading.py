@@ -23,7 +23,7 @@ from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND, format_time, parse_time
 from onetape.orders.calls import Call, OrderKey, Purpose, Traits, WithoutTransfers
 from onetape.orders.malformed import MALFORMED
-from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.outcome import Answer, Outcome, retry_after
 from onetape.orders.reports import (
     AccountModeReport,
     BalanceReport,
@@ -39,7 +39,7 @@ from onetape.venues.account_protocol import AccountProtocol
 from onetape.venues.bitmex.errors import row_of_answer
 from onetape.venues.bitmex.instruments import CURRENCIES
 from onetape.venues.bitmex.signing import SOCKET_PATH, signature
-from onetape.venues.error_tables import retry_after, unreadable
+from onetape.venues.error_tables import unreadable
 from onetape.venues.numbers import exact_json, money_of, trade_number, units_of
 from onetape.venues.query_text import query_text
 

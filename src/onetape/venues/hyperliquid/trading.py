@@ -36,7 +36,7 @@ from onetape.model.time import MS, SECOND
 from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, Traits, WithoutTransfers
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.managed import spec_sent
-from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.outcome import Answer, Outcome, retry_after
 from onetape.orders.reports import (
     AccountModeReport,
     BalanceReport,
@@ -50,7 +50,7 @@ from onetape.orders.reports import (
 )
 from onetape.venues.account_protocol import AccountProtocol
 from onetape.venues.client_ids import UUID_CHARS
-from onetape.venues.error_tables import retry_after, row_of_text, unreadable
+from onetape.venues.error_tables import row_of_text, unreadable
 from onetape.venues.hyperliquid.errors import ERRORS, GONE, UNMATCHED
 from onetape.venues.hyperliquid.instruments import tick_of
 from onetape.venues.hyperliquid.signing import AgentSigner

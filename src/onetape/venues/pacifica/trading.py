@@ -33,7 +33,7 @@ from onetape.model.order import OrderSpec
 from onetape.model.time import DAY, MS, SECOND
 from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, Traits, WithoutTransfers
 from onetape.orders.malformed import MALFORMED
-from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.outcome import Answer, Outcome, retry_after
 from onetape.orders.reports import (
     AccountModeReport,
     BalanceReport,
@@ -48,7 +48,7 @@ from onetape.orders.reports import (
 from onetape.venues.account_protocol import AccountProtocol
 from onetape.venues.client_ids import UUID_CHARS, client_id_of, uuid_of
 from onetape.venues.columns import named_rows
-from onetape.venues.error_tables import retry_after, unreadable
+from onetape.venues.error_tables import unreadable
 from onetape.venues.numbers import money_of, units_of
 from onetape.venues.pacifica.errors import GONE, row_of_error
 from onetape.venues.pacifica.signing import AgentSigner, config_key_header
