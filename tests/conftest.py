@@ -8,7 +8,6 @@ import os
 import secrets
 import sys
 from collections.abc import Generator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from long_form import LONG, examples
-from onetape.model.errors import OnetapeError
-from onetape.simulation.tape_checks import problems
 from recorded import LACKING, RECORDED
 from skips import summed_up
 
@@ -108,29 +105,6 @@ def _sessions_end() -> Generator[None]:
     yield
     if (tapes := sys.modules.get("worlds.tapes")) is not None:
         tapes.close_sessions()
-
-
-def _hold_tapes(folder: Path) -> None:
-    """What must hold on a gateway's tape, on all that a test has written. Those that it has damaged cannot be read."""
-    wrong = {}
-    for path in folder.glob("**/journal/gateway-*"):
-        with suppress(OnetapeError):
-            if path.is_dir() and (found := problems(path)):
-                wrong[path.relative_to(folder)] = found
-    assert not wrong, wrong
-
-
-@pytest.fixture
-def tmp_path(tmp_path: Path) -> Generator[Path]:
-    yield tmp_path
-    _hold_tapes(tmp_path)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _lasting_tapes(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
-    """The homes of whole modules."""
-    yield
-    _hold_tapes(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -38,20 +38,20 @@ class Recorded:
         self.messages: dict[bytes, list[bytes]] = {}
         http, hear = world.http, world.hear
 
-        def asked(call: Call) -> Any:
+        def request_kept(call: Call) -> Any:
             reply = http(call)
             kept = self.answers.setdefault(str(call.purpose), [])
             if len(kept) < KEPT:
                 kept.append((call, reply.body))
             return reply
 
-        def heard(message: bytes, *of: Any) -> None:
+        def message_kept(message: bytes, *of: Any) -> None:
             kept = self.messages.setdefault(message[:24], [])
             if len(kept) < KEPT:
                 kept.append(message)
             hear(message, *of)
 
-        world.http, world.hear = asked, heard  # type: ignore[method-assign]
+        world.http, world.hear = request_kept, message_kept  # type: ignore[method-assign]
         world.run(SECONDS)
         world.http, world.hear = http, hear  # type: ignore[method-assign]
 

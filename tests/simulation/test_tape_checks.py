@@ -9,7 +9,7 @@ import pytest
 from onetape.model.enums import OrderNews, RequestKind
 from onetape.model.home import gateway_journal
 from onetape.simulation.seeds import Seed, play
-from onetape.simulation.tape_checks import CHECKS, GatewayTape, problems, read_tape
+from onetape.simulation.tape_checks import CHECKS, FoldedTape, problems, read_tape
 
 
 @pytest.fixture(scope="module")
@@ -19,17 +19,17 @@ def path():
     yield gateway_journal(world.home.path, "main")
 
 
-def first_of_a_robot(tape: GatewayTape, news: OrderNews) -> int:
+def first_of_a_robot(tape: FoldedTape, news: OrderNews) -> int:
     return next(at for at, (_, each) in enumerate(tape.news) if each.robot and each.news is news)
 
 
-def without_a_request(tape: GatewayTape) -> None:
+def without_a_request(tape: FoldedTape) -> None:
     _, news = tape.news[first_of_a_robot(tape, OrderNews.ACCEPTED)]
     key = news.robot, news.order_id
     tape.requests[:] = [(at, each) for at, each in tape.requests if (each.robot, each.order_id) != key]
 
 
-def with_a_request_after_its_answer(tape: GatewayTape) -> None:
+def with_a_request_after_its_answer(tape: FoldedTape) -> None:
     _, news = tape.news[first_of_a_robot(tape, OrderNews.ACCEPTED)]
     key, last = (news.robot, news.order_id), tape.news[-1][0]
     for number, (at, each) in enumerate(tape.requests):
@@ -37,54 +37,54 @@ def with_a_request_after_its_answer(tape: GatewayTape) -> None:
             tape.requests[number] = at + last, each
 
 
-def with_news_of_a_denied_order(tape: GatewayTape) -> None:
+def with_news_of_a_denied_order(tape: FoldedTape) -> None:
     at, news = tape.news[first_of_a_robot(tape, OrderNews.DENIED)]
     tape.news.append((tape.news[-1][0] + at, news._replace(news=OrderNews.ACCEPTED)))
 
 
-def with_a_fill_of_a_denied_order(tape: GatewayTape) -> None:
+def with_a_fill_of_a_denied_order(tape: FoldedTape) -> None:
     at, news = tape.news[first_of_a_robot(tape, OrderNews.DENIED)]
     last, symbol, fill = tape.fills[-1]
     tape.fills.append((last + at, symbol, fill._replace(robot=news.robot, order_id=news.order_id, size=0)))
 
 
-def with_a_fill_too_many(tape: GatewayTape) -> None:
+def with_a_fill_too_many(tape: FoldedTape) -> None:
     sizes = {(each.robot, each.order_id): each.spec.size_int for _, each in tape.requests}
     at, symbol, fill = next(each for each in tape.fills if (each[2].robot, each[2].order_id) in sizes)
     tape.fills.append((at, symbol, fill._replace(trade_id=1, size=sizes[fill.robot, fill.order_id])))
 
 
-def with_a_unit_more(tape: GatewayTape) -> None:
+def with_a_unit_more(tape: FoldedTape) -> None:
     at, entry = tape.entries[-1]
     leg = entry.legs[0]
     tape.entries[-1] = at, entry._replace(legs=(leg._replace(amount=leg.amount + 1), *entry.legs[1:]))
 
 
-def with_an_entry_twice(tape: GatewayTape) -> None:
+def with_an_entry_twice(tape: FoldedTape) -> None:
     at, entry = next(each for each in tape.entries if each[1].reference)
     tape.entries.append((tape.entries[-1][0] + at, entry._replace(of=0)))
 
 
-def with_a_fill_booked_twice(tape: GatewayTape) -> None:
+def with_a_fill_booked_twice(tape: FoldedTape) -> None:
     at, entry = next(each for each in tape.entries if each[1].of)
     tape.entries.append((tape.entries[-1][0] + at, entry._replace(reference="another")))
 
 
-def with_an_entry_of_no_fill(tape: GatewayTape) -> None:
+def with_an_entry_of_no_fill(tape: FoldedTape) -> None:
     at, entry = next(each for each in tape.entries if each[1].of)
     tape.entries[tape.entries.index((at, entry))] = at, entry._replace(of=tape.requests[0][0])
 
 
-def with_a_fill_that_is_not_booked(tape: GatewayTape) -> None:
+def with_a_fill_that_is_not_booked(tape: FoldedTape) -> None:
     tape.entries.remove([each for each in tape.entries if each[1].of][1])
 
 
-def with_a_part_of_nobody(tape: GatewayTape) -> None:
+def with_a_part_of_nobody(tape: FoldedTape) -> None:
     held = next(iter(tape.state.subaccounts.booking.positions.values()))
     held.qty += 1
 
 
-def with_a_position_beside_the_fills(tape: GatewayTape) -> None:
+def with_a_position_beside_the_fills(tape: FoldedTape) -> None:
     held = next(each for each in tape.state.held.values() if not each.terms.is_spot)
     held.qty += 1
 
@@ -110,7 +110,7 @@ def test_all_hold_on_a_killed_gateway_s_tape(path):
 
 
 @pytest.mark.parametrize("breaks", BROKEN, ids=lambda each: each.__name__)
-def test_each_fails_without_it(path, breaks: Callable[[GatewayTape], None]):
+def test_each_fails_without_it(path, breaks: Callable[[FoldedTape], None]):
     tape = read_tape(path)
     assert tape is not None
     breaks(tape)

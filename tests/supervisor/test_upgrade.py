@@ -37,6 +37,8 @@ def test_a_home_of_an_older_version_is_read_repeated_and_continued(tmp_path: Pat
         home.wait_for_trades(1)
         home.run("down")
         for journal, (last, uuid) in before.items():  # they continue the same tapes
+            if journal.name.startswith("venue-"):  # a simulated exchange does not make up the market of months
+                continue
             assert verify(journal).last_seq >= last and JournalReader(journal).uuid == uuid, journal
         (later,) = set((home.home / "runs").iterdir()) - {run}
         assert home.run("replay", str(later), "--verify")["divergences"] == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -426,7 +426,7 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             **document.get("statistics", {}),
             kind=run["kind"],
             live=live_robot_of(document["live"]) if document.get("live") else None,
-            inputs=[TapeInput(**each) for each in document.get("input", [])],
+            inputs=[_input_of(each, path) for each in document.get("input", [])],
             sample_every=run["sample_every"],
             interpret=run["interpret"],
             bar_sources=dict(document.get("bars", {})),
@@ -437,6 +437,19 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
     except (KeyError, TypeError, ValueError, ArithmeticError) as problem:
         raise BadConfig(f"run.toml cannot be read: {problem}", location=str(file), todo="run it again") from None
     return plan, document
+
+
+def _input_of(table: Mapping[str, Any], run: Path) -> TapeInput:
+    """Returns an input of the run in that folder. After its home was moved, with its tapes, it is at their new place;
+    whether it is the same tape is checked where it is read."""
+    found = TapeInput(**table)
+    there = Path(found.path)
+    if there.exists():
+        return found
+    home = run.absolute().parent.parent
+    ends = (Path(*there.parts[at:]) for at in range(1, len(there.parts)))
+    moved = next((base / end for end in ends for base in (home, home.parent) if (base / end).exists()), there)
+    return replace(found, path=str(moved))
 
 
 def _hours_of(table: Mapping[str, Any]) -> TradingHours | Sessions | None:

@@ -24,18 +24,17 @@ from onetape.projections.account import READ_PARTS, AccountState
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.pruned import read_pruned
 
-__all__ = ["CHECKS", "GatewayTape", "problems", "read_tape"]
+__all__ = ["CHECKS", "FoldedTape", "problems", "read_tape"]
 
 NO_REQUEST: Final = frozenset({OrderNews.DENIED, OrderNews.CANCEL_REJECTED, OrderNews.UPDATE_REJECTED})
 REFUSED: Final = frozenset({OrderNews.DENIED, OrderNews.REJECTED})
 
 
 @dataclass
-class GatewayTape:
+class FoldedTape:
     """A gateway's tape in memory, since its account's last change of exchange: (frame's sequence, decoded) by kind."""
 
     path: Path
-    frames: list[Frame] = field(default_factory=list)
     requests: list[tuple[int, RequestFrame]] = field(default_factory=list)
     news: list[tuple[int, NewsFrame]] = field(default_factory=list)
     fills: list[tuple[int, str, FillFrame]] = field(default_factory=list)  # with the symbol
@@ -43,7 +42,6 @@ class GatewayTape:
     state: AccountState = field(default_factory=lambda: AccountState(keeps_fills=False, keeps_parts=True))
 
     def take(self, frame: Frame) -> None:
-        self.frames.append(frame)
         self.state.apply(frame)
         match frame.type:
             case EventType.ORDER_REQUEST.id:
@@ -64,9 +62,9 @@ class GatewayTape:
                         each.clear()
 
 
-def read_tape(path: Path) -> GatewayTape | None:
+def read_tape(path: Path) -> FoldedTape | None:
     """Reads a gateway's tape. None: its beginning has been deleted."""
-    tape = GatewayTape(path)
+    tape = FoldedTape(path)
     if read_pruned(path) is not None:
         return None
     with JournalReader(path) as reader:
@@ -75,7 +73,7 @@ def read_tape(path: Path) -> GatewayTape | None:
     return tape
 
 
-def requests_come_first(tape: GatewayTape) -> Iterator[str]:
+def requests_come_first(tape: FoldedTape) -> Iterator[str]:
     """What a gateway says about a robot's order follows the request; only a refusal may be without one."""
     placed = {(each.robot, each.order_id): at for at, each in reversed(tape.requests) if each.kind is RequestKind.PLACE}
     for at, news in tape.news:
@@ -84,7 +82,7 @@ def requests_come_first(tape: GatewayTape) -> Iterator[str]:
             yield f"frame {at}: {news.news} of order {key}, which no request placed"
 
 
-def refused_orders_stay_refused(tape: GatewayTape) -> Iterator[str]:
+def refused_orders_stay_refused(tape: FoldedTape) -> Iterator[str]:
     """A denied or rejected order has no fill, and no later news but refusals."""
     ended: dict[Key, int] = {}
     events: list[tuple[int, NewsFrame | FillFrame]] = [*tape.news, *((at, fill) for at, _, fill in tape.fills)]
@@ -96,7 +94,7 @@ def refused_orders_stay_refused(tape: GatewayTape) -> Iterator[str]:
             ended[key] = at
 
 
-def orders_are_filled_once(tape: GatewayTape) -> Iterator[str]:
+def orders_are_filled_once(tape: FoldedTape) -> Iterator[str]:
     """The fills of a robot's order are no more than its greatest size."""
     sizes: dict[Key, int] = defaultdict(int)
     filled: dict[Key, dict[tuple[int, object], int]] = defaultdict(dict)
@@ -111,7 +109,7 @@ def orders_are_filled_once(tape: GatewayTape) -> Iterator[str]:
             yield f"order {key}: {sum(parts.values())} filled of {sizes[key]}"
 
 
-def entries_add_up(tape: GatewayTape) -> Iterator[str]:
+def entries_add_up(tape: FoldedTape) -> Iterator[str]:
     """The legs of an entry add up to zero in each currency."""
     for at, entry in tape.entries:
         sums: Counter[str] = Counter()
@@ -121,7 +119,7 @@ def entries_add_up(tape: GatewayTape) -> Iterator[str]:
             yield f"frame {at}: {entry.cause} {entry.reference} does not add up: {dict(sums)}"
 
 
-def entries_are_booked_once(tape: GatewayTape) -> Iterator[str]:
+def entries_are_booked_once(tape: FoldedTape) -> Iterator[str]:
     """No cause and reference has two entries."""
     booked: dict[tuple[Cause, str], int] = {}
     for at, entry in tape.entries:
@@ -129,7 +127,7 @@ def entries_are_booked_once(tape: GatewayTape) -> Iterator[str]:
             yield f"frame {at}: {entry.cause} {entry.reference} was booked by frame {before}"
 
 
-def fills_are_booked_once(tape: GatewayTape) -> Iterator[str]:
+def fills_are_booked_once(tape: FoldedTape) -> Iterator[str]:
     """Each fill since the ledger's beginning has one entry, and each entry of a fill has that fill before it. The last
     fills may be without: their gateway died."""
     fills = {at: (symbol, fill) for at, symbol, fill in tape.fills}
@@ -149,7 +147,7 @@ def fills_are_booked_once(tape: GatewayTape) -> Iterator[str]:
             yield f"frame {at}: the fill {symbol} {fill.trade_id} {fill.side} is not booked"
 
 
-def parts_add_up(tape: GatewayTape) -> Iterator[str]:
+def parts_add_up(tape: FoldedTape) -> Iterator[str]:
     """Sub-accounts' positions add up to the account's, which are the fills'."""
     booking = tape.state.subaccounts.booking
     parts: Counter[tuple[str, object]] = Counter()
@@ -170,7 +168,7 @@ def parts_add_up(tape: GatewayTape) -> Iterator[str]:
             yield f"{symbol} {side}: fills add up to {filled.qty}, the books have {held.qty}"
 
 
-CHECKS: Final[tuple[Callable[[GatewayTape], Iterator[str]], ...]] = (
+CHECKS: Final[tuple[Callable[[FoldedTape], Iterator[str]], ...]] = (
     requests_come_first,
     refused_orders_stay_refused,
     orders_are_filled_once,

@@ -5,6 +5,7 @@ import { useEffect, useState } from "./third_party/preact.js";
 const RETRY_MS = [250, 500, 1000, 2000, 5000];
 const SILENT_MS = 4000; // time without a beat after which it reconnects
 const EVENTS_MAX = 2000;
+const HIDDEN_MS = 1000;
 
 const topics = new Map(); // name -> {data, error, at}
 const shown = new Map(); // name -> how many panels
@@ -27,7 +28,21 @@ if (location.hash.startsWith("#key=")) {
 }
 const key = () => localStorage.getItem("key") || "none";
 
-const wake = (name) => watchers.get(name)?.forEach((each) => each());
+// Drawn once for all that came since the last frame: what comes faster than it can be drawn does not pile up. A hidden
+// page has no frames.
+const changed = new Set();
+
+function wake(name) {
+  if (!changed.size) document.hidden ? setTimeout(draw, HIDDEN_MS) : requestAnimationFrame(draw);
+  changed.add(name);
+}
+
+function draw() {
+  const names = [...changed];
+  changed.clear();
+  for (const name of names) watchers.get(name)?.forEach((each) => each());
+}
+addEventListener("visibilitychange", draw);
 
 function watch(name, call) {
   if (!watchers.has(name)) watchers.set(name, new Set());
@@ -141,18 +156,11 @@ export function useTopic(name) {
   return topics.get(name) ?? {};
 }
 
-/** Calls with the newest state of a topic, without redrawing the whole panel: for charts. */
-export function onTopic(name, call) {
-  return watch(name, () => call(topics.get(name)));
-}
-
 export function useEvents() {
   const [, draw] = useState(0);
   useEffect(() => watch("events", () => draw((n) => n + 1)), []);
   return events;
 }
-
-export const onEvents = (call) => watch("events", () => call(events));
 
 export function useConnection() {
   const [, draw] = useState(0);
